@@ -1,0 +1,1 @@
+"""Chat activity over a stream: ChatAnalytics JSON, highlights, spikes, audience."""

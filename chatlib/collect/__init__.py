@@ -1,0 +1,1 @@
+"""Channel page, chat files, the simulated sample channel: everything into the chat database."""

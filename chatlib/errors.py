@@ -1,0 +1,86 @@
+"""Every error that chatlib raises on purpose.
+
+    ChatlibError
+    ├── SourceError            a source of chat (file, folder, site) cannot be used
+    │   ├── MissingSource      it is not there, or there is nothing in it
+    │   └── UnknownFormat      it is there, but no format that we know
+    ├── StoreError             the chat database cannot be used
+    │   ├── NotADatabase       the file is no chat database
+    │   ├── NewerSchema        a newer chatlib made it
+    │   └── StoreFull          the disk or the file system took no more
+    ├── DataError              the chat is readable but does not allow what was asked
+    │   └── NotEnoughData      too few messages, streams, viewers or donors
+    ├── ModelError             a model or tokenizer cannot be loaded, or does not fit
+    ├── ParameterError         a name or value given by the user breaks a rule
+    └── PipelineError          a notebook of the chain failed
+
+A message says the rule, the value that broke it, and the next step.
+"""
+
+__all__ = [
+    "ChatlibError",
+    "DataError",
+    "MissingSource",
+    "ModelError",
+    "NewerSchema",
+    "NotADatabase",
+    "NotEnoughData",
+    "ParameterError",
+    "PipelineError",
+    "SourceError",
+    "StoreError",
+    "StoreFull",
+    "UnknownFormat",
+]
+
+
+class ChatlibError(Exception):
+    """Root of all errors that chatlib raises on purpose."""
+
+
+class SourceError(ChatlibError):
+    """A source of chat (file, folder, site) cannot be used."""
+
+
+class MissingSource(SourceError):
+    """The source is not there, or there is nothing in it."""
+
+
+class UnknownFormat(SourceError):
+    """The source is there, but in no format that chatlib knows."""
+
+
+class StoreError(ChatlibError):
+    """The chat database cannot be used."""
+
+
+class NotADatabase(StoreError):
+    """The file is no chat database."""
+
+
+class NewerSchema(StoreError):
+    """A newer chatlib made the database."""
+
+
+class StoreFull(StoreError):
+    """The disk or the file system took no more; what was committed before is whole."""
+
+
+class DataError(ChatlibError):
+    """The chat is readable but does not allow what was asked."""
+
+
+class NotEnoughData(DataError):
+    """Too few messages, streams, viewers or donors for what was asked."""
+
+
+class ModelError(ChatlibError):
+    """A model or tokenizer cannot be loaded, or does not fit."""
+
+
+class ParameterError(ChatlibError):
+    """A name or value given by the user breaks a rule."""
+
+
+class PipelineError(ChatlibError):
+    """A notebook of the chain failed."""

@@ -1,0 +1,103 @@
+"""Amounts as people write them, and their value on a day.
+
+Reading the number is price-parser's work, the list of symbols is CLDR's (Babel), the
+rates are the European Central Bank's daily reference rates (CurrencyConverter).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from decimal import Decimal, InvalidOperation
+from functools import cache, lru_cache
+
+from babel import Locale
+from babel.numbers import get_currency_precision
+from currency_converter import CurrencyConverter, RateNotFoundError
+from price_parser import Price
+
+from chatlib.records import Money
+
+__all__ = ["convert_money", "parse_money"]
+
+# Symbols that CLDR's English list gives to none or to another currency, as YouTube means them.
+# `kr` is left out: Swedish, Norwegian, Danish and Icelandic amounts look the same.
+_SYMBOLS = {
+    "$": "USD",
+    "US$": "USD",
+    "AU$": "AUD",
+    "C$": "CAD",
+    "S$": "SGD",
+    "SG$": "SGD",
+    "RM": "MYR",
+    "Rp": "IDR",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "Ft": "HUF",
+    "lei": "RON",
+    "₽": "RUB",
+    "₺": "TRY",
+    "₴": "UAH",
+    "S/": "PEN",
+    "円": "JPY",
+    "元": "CNY",
+    "원": "KRW",
+}
+_NUMBER = re.compile(r"\d(?:[\d\s.,'’]*\d)?")
+
+
+@cache
+def _code_of_symbol() -> dict[str, str]:
+    english = Locale("en", "US").currency_symbols
+    codes = {symbol: code for code, symbol in english.items()}
+    return codes | {code: code for code in english} | _SYMBOLS
+
+
+@lru_cache(maxsize=65536)
+def parse_money(text: str) -> Money:
+    """Return the amount and ISO 4217 code of an amount as written, in any locale.
+
+    What cannot be understood is None; the text is kept as it came. `kr` gives an amount
+    without a currency, because four countries write it so.
+    """
+    plain = unicodedata.normalize("NFKC", text).strip()
+    number = _NUMBER.search(plain)
+    if number is None:
+        return Money(text, None, None)
+    symbol = (plain[: number.start()] + plain[number.end() :]).strip(" -+\u200e\u200f")
+    currency = _code_of_symbol().get(symbol) or _code_of_symbol().get(symbol.upper())
+    return Money(text, _read_number(number.group(), currency), currency)
+
+
+def _read_number(digits: str, currency: str | None) -> Decimal | None:
+    separators = set(re.findall(r"[.,]", digits))
+    if currency and get_currency_precision(currency) == 0 and len(separators) == 1:
+        digits = re.sub(r"\D", "", digits)  # ¥5,000 and CLP 5.000 have no cents
+    try:
+        amount = Price.fromstring(digits).amount
+    except (InvalidOperation, ValueError, OverflowError):
+        return None
+    return amount if amount is None or amount.is_finite() else None
+
+
+@cache
+def _rates() -> CurrencyConverter:
+    return CurrencyConverter(fallback_on_missing_rate=True, fallback_on_wrong_date=True)
+
+
+@lru_cache(maxsize=65536)
+def convert_money(amount: Decimal, currency: str | None, *, to: str, date: dt.date) -> Decimal | None:
+    """Return `amount` in the currency `to` at the rate of `date`, to a hundredth.
+
+    On a day without a rate the nearest day's rate is used. None where the currency has no
+    rate at all (the ECB publishes about 40).
+    Source: ECB euro foreign exchange reference rates, as packaged by CurrencyConverter.
+    """
+    if currency is None:
+        return None
+    try:
+        value = _rates().convert(float(amount), currency, to, date=date)
+    except (ValueError, RateNotFoundError):
+        return None
+    return Decimal(str(round(value, 2)))

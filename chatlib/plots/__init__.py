@@ -1,0 +1,1 @@
+"""One function per figure, from plain results to a matplotlib Figure; one module per notebook."""

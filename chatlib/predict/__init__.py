@@ -1,0 +1,1 @@
+"""Represent viewers by what they wrote and when; tell donors from non-donors, honestly."""

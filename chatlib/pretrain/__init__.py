@@ -1,0 +1,1 @@
+"""Adapt a BERT-like masked language model to chat, judge it, and encode messages with it."""

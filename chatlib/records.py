@@ -1,0 +1,164 @@
+"""Frozen records that cross the borders between parts, and the words they use.
+
+`Message` is flat and a tuple on purpose: a million of them are made in seconds.
+Kinds are chat-downloader's `message_type`, unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from functools import cache
+from typing import NamedTuple
+
+__all__ = [
+    "AMOUNT_KINDS",
+    "Author",
+    "CHAT_KINDS",
+    "DONATION_KINDS",
+    "GIFT_RECEIVED_KINDS",
+    "MEMBERSHIP_KINDS",
+    "Message",
+    "Money",
+    "NAME_PREFIX",
+    "STATES",
+    "Stream",
+    "TICKER_KINDS",
+    "TWITCH",
+    "TWITCH_PAID_KINDS",
+    "VIEWS",
+    "YOUTUBE",
+    "YOUTUBE_PAID_KINDS",
+    "is_member",
+]
+
+YOUTUBE = "youtube"
+TWITCH = "twitch"
+
+# How far a stream's chat got, and which view of it was taken.
+STATES = ("complete", "partial", "no_replay", "members_only", "blocked", "failed")
+VIEWS = ("live", "top", "file")
+
+# A name that stands in for an author id is prefixed, so that it cannot collide with one.
+NAME_PREFIX = "name:"
+
+# What a viewer types and what counts as a chat message. Everything else is an event.
+CHAT_KINDS = frozenset({"text_message", "highlighted_message", "send_message_in_subscriber_only_mode"})
+
+# Kinds of a viewer paying, by platform; `bits` on any message pays too (see `DONATION_KINDS`).
+YOUTUBE_PAID_KINDS = frozenset({"paid_message", "paid_sticker", "sponsorships_gift_purchase_announcement"})
+TWITCH_PAID_KINDS = frozenset(
+    {
+        "subscription",
+        "resubscription",
+        "extend_subscription",
+        "subscription_gift",
+        "anonymous_subscription_gift",
+        "mystery_subscription_gift",
+        "anonymous_mystery_subscription_gift",
+        "prime_paid_upgrade",
+        "gift_paid_upgrade",
+        "anonymous_gift_paid_upgrade",
+        "standard_pay_forward",
+        "community_pay_forward",
+    }
+)
+DONATION_KINDS = YOUTUBE_PAID_KINDS | TWITCH_PAID_KINDS
+
+# A ticker repeats a payment or membership that has its own row.
+TICKER_KINDS = frozenset(
+    {
+        "ticker_paid_message_item",
+        "ticker_paid_sticker_item",
+        "ticker_sponsor_item",
+    }
+)
+AMOUNT_KINDS = frozenset({"paid_message", "paid_sticker"})
+MEMBERSHIP_KINDS = frozenset({"membership_item"})
+GIFT_RECEIVED_KINDS = frozenset(
+    {"sponsorships_gift_redemption_announcement", "prime_community_gift_received", "reward_gift"}
+)
+
+
+class Money(NamedTuple):
+    """An amount of money as somebody wrote it, and as it was understood."""
+
+    text: str
+    amount: Decimal | None
+    currency: str | None  # ISO 4217
+
+
+class Author(NamedTuple):
+    """Who wrote a message. Identity is `author_id`; the name is a label."""
+
+    author_id: str
+    name: str | None
+
+
+class Message(NamedTuple):
+    """One row of a chat. None is absence; offsets are seconds from the stream's start.
+
+    `badges` and `emotes` are JSON arrays of text, or None. `amount` is a decimal as text.
+    `notice` is the platform's fixed sentence about an event, `text` the user's own words.
+    """
+
+    message_id: str
+    kind: str
+    offset_s: float | None = None
+    author_id: str | None = None
+    author_name: str | None = None
+    text: str | None = None
+    notice: str | None = None
+    badges: str | None = None
+    amount_text: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+    bits: int | None = None
+    timestamp_us: int | None = None  # UTC, microseconds since 1970
+    emotes: str | None = None
+    target_id: str | None = None  # the message that a deletion removes
+
+    @property
+    def author(self) -> Author | None:
+        """The author, or None for a row that nobody wrote."""
+        return None if self.author_id is None else Author(self.author_id, self.author_name)
+
+    @property
+    def money(self) -> Money | None:
+        """The money that came with the message, or None."""
+        if self.amount_text is None:
+            return None
+        amount = None if self.amount is None else Decimal(self.amount)
+        return Money(self.amount_text, amount, self.currency)
+
+
+class Stream(NamedTuple):
+    """One livestream or its recording. `platform` and `video_id` identify it.
+
+    Dates are UTC ISO 8601; a date without a time stands for the start of the day.
+    """
+
+    platform: str
+    video_id: str
+    url: str | None = None
+    title: str | None = None
+    channel_id: str | None = None
+    channel_name: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    duration_s: float | None = None
+    state: str = "complete"
+    view: str = "file"
+    simulated: bool = False
+
+
+_MEMBER_BADGE = re.compile(
+    r"^(new member|member\b|subscriber|founder|\d+-month subscriber|\d+-year subscriber)", re.I
+)
+
+
+@cache
+def is_member(badges: str | None) -> bool:
+    """Return whether badges (a JSON array of titles, or None) say member or subscriber."""
+    return badges is not None and any(_MEMBER_BADGE.match(title) for title in json.loads(badges))

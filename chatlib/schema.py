@@ -1,0 +1,82 @@
+"""The tables of the chat database, as numbered migrations.
+
+Migration N is `MIGRATIONS[N - 1]`; it runs once, in a transaction that also records N as
+the database's `user_version`. A released migration is never edited: add one.
+"""
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+
+APPLICATION_ID = 0x43484154  # "CHAT"; tells our files from other SQLite files
+
+_FIRST = """
+CREATE TABLE streams (
+    stream_id INTEGER PRIMARY KEY,
+    platform TEXT NOT NULL,
+    video_id TEXT NOT NULL,
+    url TEXT,
+    title TEXT,
+    channel_id TEXT,
+    channel_name TEXT,
+    started_at TEXT,            -- UTC, ISO 8601
+    ended_at TEXT,
+    duration_s REAL,
+    state TEXT NOT NULL,        -- how far its chat got: chatlib.records.STATES
+    view TEXT NOT NULL,         -- which view of the chat it is: chatlib.records.VIEWS
+    simulated INTEGER NOT NULL DEFAULT 0,
+    n_messages INTEGER NOT NULL DEFAULT 0,
+    last_offset_s REAL,
+    updated_at TEXT NOT NULL,
+    UNIQUE (platform, video_id)
+);
+CREATE TABLE authors (
+    author INTEGER PRIMARY KEY,
+    platform TEXT NOT NULL,
+    author_id TEXT NOT NULL,    -- the platform's id, or name:... where a source has none
+    name TEXT,                  -- a label, the last one seen
+    UNIQUE (platform, author_id)
+);
+-- The natural key is the primary key and the only index: one stream lies together on disk.
+CREATE TABLE messages (
+    stream_id INTEGER NOT NULL REFERENCES streams,
+    position INTEGER NOT NULL,  -- order in the source; breaks ties of offset_s
+    message_id TEXT NOT NULL,
+    kind TEXT NOT NULL,         -- chat-downloader's message_type
+    offset_s REAL,              -- seconds from the start of the stream
+    author INTEGER REFERENCES authors,
+    text TEXT,                  -- the author's own words
+    notice TEXT,                -- the platform's fixed sentence
+    badges TEXT,                -- JSON array of titles
+    amount_text TEXT,           -- as written
+    amount TEXT,                -- decimal
+    currency TEXT,              -- ISO 4217
+    bits INTEGER,
+    timestamp_us INTEGER,       -- UTC
+    emotes TEXT,                -- JSON array of names
+    target_id TEXT,             -- the message that a deletion removes
+    PRIMARY KEY (stream_id, message_id, kind)
+) WITHOUT ROWID;
+-- Chat files that are already in, by content, so that a second import need not read them.
+CREATE TABLE imports (
+    content TEXT PRIMARY KEY,   -- digest of the file's bytes and of the reader's version
+    stream_id INTEGER NOT NULL REFERENCES streams,
+    file_name TEXT NOT NULL,
+    format TEXT NOT NULL,
+    n_rows INTEGER NOT NULL,
+    skipped TEXT NOT NULL,      -- JSON object: reason -> rows
+    imported_at TEXT NOT NULL
+);
+-- The nine columns of the first version of this research.
+CREATE VIEW DBdb AS
+SELECT row_number() OVER (ORDER BY s.started_at, s.stream_id, m.offset_s, m.position) AS id,
+       s.url AS URL,
+       m.kind AS TypeofMessages,
+       m.offset_s AS ListofTimes,
+       m.badges AS ListofBadges,
+       a.name AS ListofAuthors,
+       coalesce(m.text, m.notice) AS ListofMessages,
+       m.amount AS DonationAmount,
+       m.currency AS DonationCurrency
+FROM messages m JOIN streams s USING (stream_id) LEFT JOIN authors a ON a.author = m.author;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)

@@ -1,0 +1,375 @@
+"""The chat database: one SQLite file, its migrations and every write to it.
+
+Others read through `Store` and write through it only. Each write is one transaction; a
+nested one becomes a savepoint, so a stream's chat is stored whole or not at all.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from chatlib.errors import (
+    MissingSource,
+    NewerSchema,
+    NotADatabase,
+    ParameterError,
+    StoreError,
+    StoreFull,
+)
+from chatlib.records import STATES, VIEWS, Stream
+from chatlib.schema import APPLICATION_ID, MIGRATIONS
+
+__all__ = ["Import", "MESSAGE_COLUMNS", "SaveCount", "Store", "open_store"]
+
+MESSAGE_COLUMNS = (
+    "stream_id", "position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
+    "amount_text", "amount", "currency", "bits", "timestamp_us", "emotes", "target_id",
+)  # fmt: skip
+_INSERT_MESSAGE = (
+    f"INSERT OR IGNORE INTO messages ({', '.join(MESSAGE_COLUMNS)}) "
+    f"VALUES ({', '.join('?' * len(MESSAGE_COLUMNS))})"
+)
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+
+
+class SaveCount(NamedTuple):
+    """What one save changed: the stream's key, rows offered, rows that were new."""
+
+    stream_id: int
+    offered: int
+    added: int
+
+
+class Import(NamedTuple):
+    """A chat file that is in the database. `content` identifies its bytes and its reader."""
+
+    content: str
+    file_name: str
+    format: str
+    n_rows: int
+    skipped: Mapping[str, int]
+
+
+class Store:
+    """An open chat database. Get it from `open_store`; close it, or use it in a `with`.
+
+    `connection` is for reading. Values of `author` are keys of the table `authors`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.connection = connection
+        self.path = path
+        self._authors: dict[str, dict[str, tuple[int, str | None]]] = {}
+        self._authors_as_of: int | None = None
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; SQLite folds the write-ahead log into the one file."""
+        self.connection.close()
+
+    # ------------------------------------------------------------------ writing
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything written inside happens, or nothing does. Calls may be nested.
+
+        Raises: StoreFull when the disk takes no more; StoreError for what else SQLite says.
+        """
+        db = self.connection
+        nested = db.in_transaction
+        try:
+            db.execute("SAVEPOINT nested" if nested else "BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("RELEASE nested" if nested else "COMMIT")
+            except BaseException:
+                self._authors_as_of = None
+                if db.in_transaction:  # after a full disk SQLite may have rolled back by itself
+                    db.execute("ROLLBACK TO nested" if nested else "ROLLBACK")
+                if nested and db.in_transaction:
+                    db.execute("RELEASE nested")
+                raise
+        except sqlite3.Error as error:
+            raise _as_store_error(error, self.path) from error
+
+    def save_chat(
+        self, stream: Stream, messages: Iterable[Sequence] = (), *, source: Import | None = None
+    ) -> SaveCount:
+        """Store a stream and its messages, in source order; what is there already stays.
+
+        A message is there if its stream has one with the same id and kind. What is None in
+        the stream leaves what is known alone. Rows are `Message`s or tuples like them.
+
+        Raises: ParameterError for a state or view that `chatlib.records` does not name.
+        """
+        if stream.state not in STATES or stream.view not in VIEWS:
+            raise ParameterError(
+                f"A stream's state is one of {STATES} and its view one of {VIEWS}, "
+                f"got {stream.state!r} and {stream.view!r}."
+            )
+        with self.transaction() as db:
+            stream_id = self._save_stream(stream)
+            (start,) = db.execute(
+                "SELECT coalesce(max(position) + 1, 0) FROM messages WHERE stream_id = ?", (stream_id,)
+            ).fetchone()
+            changed: dict[str, tuple[int, str | None]] = {}
+            before = db.total_changes
+            db.executemany(
+                _INSERT_MESSAGE, self._iter_rows(stream.platform, stream_id, start, messages, changed)
+            )
+            added = db.total_changes - before
+            offered = self._offered
+            self._save_authors(stream.platform, changed)
+            if added:
+                self._refresh_counts(stream_id)
+            if source:
+                self._save_import(source, stream_id)
+        return SaveCount(stream_id, offered, added)
+
+    def _iter_rows(
+        self,
+        platform: str,
+        stream_id: int,
+        start: int,
+        messages: Iterable[Sequence],
+        changed: dict[str, tuple[int, str | None]],
+    ) -> Iterator[tuple]:
+        """Yield rows of the table `messages`; authors that are new or renamed go to `changed`."""
+        known = self._load_authors(platform)
+        next_key = self._next_author
+        position = start
+        for position, m in enumerate(messages, start + 1):
+            author_id = m[3]
+            key = None
+            if author_id is not None:
+                name = m[4]
+                entry = known.get(author_id)
+                if entry is None:
+                    entry = known[author_id] = changed[author_id] = (next_key, name)
+                    next_key += 1
+                elif entry[1] != name and name is not None:
+                    entry = known[author_id] = changed[author_id] = (entry[0], name)
+                key = entry[0]
+            yield (stream_id, position - 1, m[0], m[1], m[2], key, *m[5:])
+        self._next_author = next_key
+        self._offered = position - start
+
+    def _load_authors(self, platform: str) -> dict[str, tuple[int, str | None]]:
+        (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        if self._authors_as_of != version:  # first use, after a rollback, or another process wrote
+            self._authors = {}
+            (self._next_author,) = self.connection.execute(
+                "SELECT coalesce(max(author) + 1, 1) FROM authors"
+            ).fetchone()
+            self._authors_as_of = version
+        if platform not in self._authors:
+            rows = self.connection.execute(
+                "SELECT author_id, author, name FROM authors WHERE platform = ?", (platform,)
+            )
+            self._authors[platform] = {author_id: (key, name) for author_id, key, name in rows}
+        return self._authors[platform]
+
+    def _save_authors(self, platform: str, changed: Mapping[str, tuple[int, str | None]]) -> None:
+        self.connection.executemany(
+            "INSERT INTO authors (author, platform, author_id, name) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (author) DO UPDATE SET name = excluded.name",
+            ((key, platform, author_id, name) for author_id, (key, name) in changed.items()),
+        )
+
+    def _save_stream(self, stream: Stream) -> int:
+        columns = [*Stream._fields, "updated_at"]
+        kept = ", ".join(f"{c} = coalesce(excluded.{c}, {c})" for c in Stream._fields[2:])
+        # An unchanged stream keeps its date: loading the same chat twice changes nothing.
+        differs = " OR ".join(f"coalesce(excluded.{c}, {c}) IS NOT {c}" for c in Stream._fields[2:])
+        self.connection.execute(
+            f"INSERT INTO streams ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
+            f"ON CONFLICT (platform, video_id) DO UPDATE SET {kept}, updated_at = excluded.updated_at "
+            f"WHERE {differs}",
+            [*stream, _now()],
+        )
+        return self.connection.execute(
+            "SELECT stream_id FROM streams WHERE platform = ? AND video_id = ?",
+            (stream.platform, stream.video_id),
+        ).fetchone()[0]
+
+    def _refresh_counts(self, stream_id: int) -> None:
+        self.connection.execute(
+            "UPDATE streams SET updated_at = ?, (n_messages, last_offset_s) = "
+            "(SELECT count(*), max(offset_s) FROM messages WHERE stream_id = ?) WHERE stream_id = ?",
+            (_now(), stream_id, stream_id),
+        )
+
+    def _save_import(self, source: Import, stream_id: int) -> None:
+        self.connection.execute(
+            "INSERT OR REPLACE INTO imports VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (source.content, stream_id, source.file_name, source.format, source.n_rows,
+             json.dumps(dict(source.skipped)), _now()),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ reading
+
+    def query(self, sql: str, parameters: Sequence | Mapping = ()) -> pd.DataFrame:
+        """Return the rows of one SELECT as a table."""
+        cursor = self.connection.execute(sql, parameters)
+        return pd.DataFrame(cursor.fetchall(), columns=[c[0] for c in cursor.description])
+
+    def load_streams(self) -> pd.DataFrame:
+        """Return one row per stream with the columns of the table `streams`, oldest first.
+
+        Streams without a date come last.
+        """
+        return self.query("SELECT * FROM streams ORDER BY started_at IS NULL, started_at, video_id")
+
+    def load_messages(
+        self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = MESSAGE_COLUMNS
+    ) -> pd.DataFrame:
+        """Return messages, streams in the order asked for, each by offset, ties in source order.
+
+        Messages without an offset come first in their stream. `columns` are of `MESSAGE_COLUMNS`,
+        or `name` and `author_id` of the author. All streams by default, oldest first.
+        """
+        known = {"name": "a.name", "author_id": "a.author_id"} | {c: f"m.{c}" for c in MESSAGE_COLUMNS}
+        if unknown := set(columns) - set(known):
+            raise ParameterError(f"Columns are of {tuple(known)}, got {sorted(unknown)}.")
+        join = " LEFT JOIN authors a ON a.author = m.author" * ({"name", "author_id"} & set(columns) != set())
+        sql = (
+            f"SELECT {', '.join(known[c] for c in columns)} FROM messages m{join} "
+            "WHERE m.stream_id = ? ORDER BY m.offset_s, m.position"
+        )
+        if stream_ids is None:
+            stream_ids = self.load_streams()["stream_id"].tolist()
+        rows: list[tuple] = []
+        for stream_id in stream_ids:
+            rows.extend(self.connection.execute(sql, (int(stream_id),)))
+        return pd.DataFrame(rows, columns=list(columns))
+
+    def find_import(self, content: str) -> Import | None:
+        """Return the record of a chat file that was imported whole, or None."""
+        row = self.connection.execute(
+            "SELECT content, file_name, format, n_rows, skipped FROM imports WHERE content = ?", (content,)
+        ).fetchone()
+        return row and Import(*row[:4], json.loads(row[4]))
+
+    def digest(self) -> str:
+        """Return a hash of all content in its order, free of internal keys and of dates of saving.
+
+        Two databases with the same streams, authors and messages have the same digest.
+        """
+        hasher = hashlib.blake2b(digest_size=16)
+        stream_columns = [*Stream._fields, "n_messages", "last_offset_s"]
+        streams = f"SELECT {', '.join(stream_columns)} FROM streams ORDER BY platform, video_id"
+        columns = ", ".join(f"m.{c}" for c in MESSAGE_COLUMNS if c not in ("stream_id", "author"))
+        messages = (
+            f"SELECT s.platform, s.video_id, a.author_id, {columns} FROM messages m "
+            "JOIN streams s USING (stream_id) LEFT JOIN authors a ON a.author = m.author "
+            "ORDER BY s.platform, s.video_id, m.offset_s, m.position"
+        )
+        authors = "SELECT platform, author_id, name FROM authors ORDER BY platform, author_id"
+        for sql in (streams, authors, messages):
+            for row in self.connection.execute(sql):
+                hasher.update(repr(row).encode())
+        return hasher.hexdigest()
+
+
+def open_store(path: str | Path, *, create: bool = False) -> Store:
+    """Open a chat database, and bring its schema up to date.
+
+    Raises: MissingSource if there is none and `create` is false; NotADatabase for a file that
+    is something else; NewerSchema if a newer chatlib made it.
+    """
+    path = Path(path)
+    if not create and not path.is_file():
+        raise MissingSource(
+            f"A chat database must exist to be read, and there is none at {path}. Make one: "
+            "run notebook 01, or `python -m chatlib import CHATS --db FILE`."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"The chat database {path} cannot be opened ({error}). Check path and rights."
+        ) from error
+    store = Store(connection, path)
+    try:
+        _prepare(store)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _as_store_error(error, path) from error
+    except BaseException:
+        connection.close()
+        raise
+    return store
+
+
+def _prepare(store: Store) -> None:
+    db = store.connection
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (n_objects,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if n_objects and application != APPLICATION_ID:
+        raise NotADatabase(
+            f"{store.path} is an SQLite file, but no chat database of this project. If it comes from "
+            "the first version, bring it in with `python -m chatlib import OLD_FILE --db NEW_FILE`."
+        )
+    if version > len(MIGRATIONS):
+        raise NewerSchema(
+            f"This chatlib reads schemas up to {len(MIGRATIONS)}; {store.path} has schema {version}. "
+            "Update chatlib, or use another database file."
+        )
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA cache_size = -65536")  # KiB
+    if version < len(MIGRATIONS):
+        db.execute("PRAGMA journal_mode = WAL")
+    for number in range(version + 1, len(MIGRATIONS) + 1):
+        with store.transaction():
+            _migrate(db, number)
+
+
+def _migrate(db: sqlite3.Connection, number: int) -> None:
+    (done,) = db.execute("PRAGMA user_version").fetchone()
+    if done >= number:  # another process was faster
+        return
+    for statement in _split_statements(MIGRATIONS[number - 1]):
+        db.execute(statement)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {number}")
+
+
+def _split_statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _as_store_error(error: sqlite3.Error, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _FULL:
+        return StoreFull(
+            f"The disk must have room for the chat database, and {path} could not grow ({error}). "
+            "What was stored before is whole: free some space and run the same command again."
+        )
+    if code == sqlite3.SQLITE_NOTADB:
+        return NotADatabase(f"A chat database is an SQLite file, and {path} is none. Name another file.")
+    return StoreError(f"The chat database {path} could not be used ({error}).")
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
