@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import importlib.util
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "house_style", "label", "new_figure"]
+__all__ = ["COLORS", "NotebookFigure", "house_style", "label", "new_figure"]
 
 # Okabe & Ito's palette, distinguishable with any colour vision.
 # Source: M. Okabe, K. Ito, Color Universal Design, 2008.
@@ -27,6 +29,7 @@ COLORS = {
     "grey": "#7F7F7F",
 }
 
+_SCREEN_DPI = 100
 _RC = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -42,6 +45,22 @@ _RC = {
     "axes.prop_cycle": mpl.cycler(color=list(COLORS.values())),
     "text.parse_math": False,
 }
+
+
+class NotebookFigure(Figure):
+    """A Figure that shows itself in a notebook: sharp on high-density screens, with an alt text."""
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, object]]:
+        png = io.BytesIO()
+        self.savefig(png, format="png", dpi=2 * _SCREEN_DPI)
+        width, height = (int(size * _SCREEN_DPI) for size in self.get_size_inches())
+        data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": self.alt_text()}
+        return data, {"image/png": {"width": width, "height": height, "alt": self.alt_text()}}
+
+    def alt_text(self) -> str:
+        """Return what the figure shows, from its titles."""
+        titles = [self.get_suptitle(), *(axes.get_title() for axes in self.axes)]
+        return "Figure: " + "; ".join(title for title in titles if title)
 
 
 def house_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -62,7 +81,7 @@ def new_figure(
 
     To be called inside a function decorated with `house_style`.
     """
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    figure = NotebookFigure(figsize=(width_in, height_in), layout="constrained")
     return figure, figure.subplots(n_rows, n_columns, **kwargs)
 
 

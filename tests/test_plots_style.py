@@ -1,0 +1,35 @@
+import numpy as np
+
+from chatlib.plots.style import house_style, label, new_figure
+
+
+@house_style
+def draw(title):
+    figure, axes = new_figure(width_in=4, height_in=2)
+    axes.plot([0, 1], [0, 1], label=title)
+    axes.set_title(title)
+    axes.text(0, 0, title)
+    axes.legend()
+    return figure
+
+
+def test_a_figure_shows_itself_sharp_with_its_title_as_alt_text():
+    data, metadata = draw("Messages per minute")._repr_mimebundle_()
+    assert metadata["image/png"] == {"width": 400, "height": 200, "alt": "Figure: Messages per minute"}
+    assert len(data["image/png"]) > 1000
+
+
+def test_chat_text_is_drawn_literally():
+    draw(r"$\frac{x$ _^ $$ 草 #1 \n")._repr_mimebundle_()  # mathtext would raise
+
+
+def test_japanese_has_glyphs():
+    # With a font that lacks the glyph, matplotlib warns, and warnings are errors here.
+    figure = draw("草生える")
+    figure.canvas.draw()
+    assert np.asarray(figure.canvas.buffer_rgba()).min() < 128
+
+
+def test_labels_are_one_printable_line_of_bounded_length():
+    assert label("a\nb\t\u202ec\x00") == "a bc"
+    assert label("x" * 100, max_chars=10) == "x" * 9 + "…"
