@@ -1,0 +1,53 @@
+"""Amounts as people write them."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from chatlib.money import convert_money, parse_money
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "currency"),
+    [
+        ("$5.00", "5.00", "USD"),
+        ("US$10.00", "10.00", "USD"),
+        ("CA$4.99", "4.99", "CAD"),
+        ("A$2", "2", "AUD"),
+        ("NT$75.00", "75.00", "TWD"),
+        ("HK$100.00", "100.00", "HKD"),
+        ("MX$50.00", "50.00", "MXN"),
+        ("10,00 €", "10.00", "EUR"),
+        ("€1.234,56", "1234.56", "EUR"),
+        ("£2", "2", "GBP"),
+        ("¥5,000", "5000", "JPY"),
+        ("￥1,000", "1000", "JPY"),
+        ("₩10,000", "10000", "KRW"),
+        ("₱1,000.00", "1000.00", "PHP"),
+        ("R$ 100,00", "100.00", "BRL"),
+        ("CLP\xa05,000", "5000", "CLP"),
+        ("CLP 5.000", "5000", "CLP"),
+        ("CHF 5.00", "5.00", "CHF"),
+        ("RUB 400.00", "400.00", "RUB"),
+        ("₹1,00,000.00", "100000.00", "INR"),
+        ("1 000,00 kr", "1000.00", None),
+        ("NULL", None, None),
+        ("", None, None),
+    ],
+)
+def test_amounts_of_all_locales(text, amount, currency):
+    money = parse_money(text)
+    assert money.text == text
+    assert (money.amount, money.currency) == (amount and Decimal(amount), currency)
+
+
+def test_conversion_takes_the_rate_of_the_day():
+    # ECB reference rate of 2023-05-05: 1 EUR = 1.1014 USD.
+    assert convert_money(Decimal("11.014"), "USD", to="EUR", date=dt.date(2023, 5, 5)) == Decimal("10.00")
+
+
+def test_a_day_without_rate_takes_a_near_one_and_a_currency_without_rate_none():
+    assert convert_money(Decimal(1), "USD", to="EUR", date=dt.date(2099, 1, 1)) is not None
+    assert convert_money(Decimal(1), "CLP", to="EUR", date=dt.date(2023, 5, 5)) is None
+    assert convert_money(Decimal(1), None, to="EUR", date=dt.date(2023, 5, 5)) is None

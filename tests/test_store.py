@@ -1,0 +1,181 @@
+"""What is written once is there once, whole, and can be read back in order."""
+
+import sqlite3
+
+import pytest
+
+from chatlib.errors import MissingSource, NewerSchema, NotADatabase, ParameterError, StoreFull
+from chatlib.records import Message, Stream
+from chatlib.store import Import, open_store
+
+STREAM = Stream(
+    "youtube", "aaaaaaaaaaa", url="https://youtu.be/aaaaaaaaaaa", started_at="2026-01-01T10:00:00+00:00"
+)
+MESSAGES = [
+    Message("m1", "text_message", 5.0, "UC1", "Ann", text="hi", badges='["Member (2 months)"]'),
+    Message("m0", "text_message", -3.5, "UC2", "Bob", text="early"),
+    Message("m2", "paid_message", 5.0, "UC1", "Ann", amount_text="$5.00", amount="5.00", currency="USD"),
+    Message("m2", "ticker_paid_message_item", 5.0, "UC1", "Ann", amount_text="$5.00"),
+    Message("m3", "placeholder_item", None, None, None),
+]
+
+
+@pytest.fixture
+def db(tmp_path):
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        yield store
+
+
+def test_messages_come_back_by_offset_ties_in_source_order(db):
+    assert db.save_chat(STREAM, MESSAGES) == (1, 5, 5)
+    table = db.load_messages(columns=["message_id", "kind", "offset_s", "name", "text"])
+    assert table["message_id"].tolist() == ["m3", "m0", "m1", "m2", "m2"]
+    assert table["kind"].tolist()[-2:] == ["paid_message", "ticker_paid_message_item"]
+    assert table["name"].tolist()[1:] == ["Bob", "Ann", "Ann", "Ann"]
+
+
+def test_the_same_chat_twice_changes_nothing(db):
+    db.save_chat(STREAM, MESSAGES)
+    before = list(db.connection.iterdump())
+    assert db.save_chat(STREAM, MESSAGES) == (1, 5, 0)
+    assert list(db.connection.iterdump()) == before
+
+
+def test_a_longer_chat_adds_only_what_is_new_and_keeps_the_order(db):
+    db.save_chat(STREAM._replace(state="partial"), MESSAGES[:2])
+    assert db.save_chat(STREAM, MESSAGES).added == 3
+    stream = db.load_streams().iloc[0]
+    assert (stream["state"], stream["n_messages"], stream["last_offset_s"]) == ("complete", 5, 5.0)
+    assert db.load_messages()["message_id"].tolist()[-3:] == ["m1", "m2", "m2"]
+
+
+def test_what_a_stream_does_not_say_leaves_what_is_known_alone(db):
+    db.save_chat(STREAM._replace(title="First"))
+    db.save_chat(Stream("youtube", "aaaaaaaaaaa", duration_s=60.0))
+    stream = db.load_streams().iloc[0]
+    assert (stream["title"], stream["duration_s"], stream["started_at"]) == ("First", 60.0, STREAM.started_at)
+
+
+def test_an_author_is_one_across_streams_and_takes_the_last_name(db):
+    db.save_chat(STREAM, MESSAGES)
+    db.save_chat(STREAM._replace(video_id="b" * 11), [Message("x", "text_message", 1.0, "UC1", "Ann2")])
+    assert db.query("SELECT author_id, name FROM authors ORDER BY 1").values.tolist() == [
+        ["UC1", "Ann2"],
+        ["UC2", "Bob"],
+    ]
+
+
+def test_a_failure_in_the_middle_stores_nothing_of_the_stream(db):
+    def broken():
+        yield MESSAGES[0]
+        raise RuntimeError("source broke")
+
+    with pytest.raises(RuntimeError):
+        db.save_chat(STREAM, broken())
+    assert len(db.load_streams()) == 0
+    assert db.save_chat(STREAM, MESSAGES).added == 5  # and the authors are known to be unknown again
+    assert len(db.query("SELECT * FROM authors")) == 2
+
+
+def test_a_nested_transaction_fails_alone(db):
+    with db.transaction():
+        db.save_chat(STREAM, MESSAGES[:1])
+        with pytest.raises(ParameterError), db.transaction():
+            db.save_chat(STREAM._replace(video_id="c" * 11), MESSAGES)
+            raise ParameterError("no")
+    assert db.load_streams()["video_id"].tolist() == ["aaaaaaaaaaa"]
+
+
+def test_two_writers_agree_on_authors(db):
+    with open_store(db.path) as other:
+        db.save_chat(STREAM, MESSAGES[:1])
+        other.save_chat(STREAM._replace(video_id="d" * 11), MESSAGES)
+        db.save_chat(STREAM._replace(video_id="e" * 11), MESSAGES)
+    names = db.load_messages(columns=["stream_id", "message_id", "author_id"]).dropna()
+    assert set(names[names["message_id"] == "m0"]["author_id"]) == {"UC2"}
+
+
+def test_state_and_view_are_of_the_known_ones(db):
+    with pytest.raises(ParameterError, match="'done'"):
+        db.save_chat(STREAM._replace(state="done"))
+
+
+def test_an_imported_file_is_remembered(db):
+    source = Import("abc", "a.json", "chat-downloader", 5, {"no id": 2})
+    db.save_chat(STREAM, MESSAGES, source=source)
+    assert db.find_import("abc") == source
+    assert db.find_import("abd") is None
+
+
+def test_the_first_versions_view_has_its_nine_columns(db):
+    db.save_chat(STREAM, MESSAGES)
+    table = db.query("SELECT * FROM DBdb")
+    assert list(table) == [
+        "id", "URL", "TypeofMessages", "ListofTimes", "ListofBadges", "ListofAuthors",
+        "ListofMessages", "DonationAmount", "DonationCurrency",
+    ]  # fmt: skip
+    row = db.connection.execute("SELECT * FROM DBdb WHERE id = 4").fetchone()
+    assert row == (4, STREAM.url, "paid_message", 5.0, None, "Ann", None, "5.00", "USD")
+
+
+def test_digest_is_of_content_not_of_keys_and_dates(db, tmp_path):
+    other_stream = STREAM._replace(video_id="b" * 11)
+    db.save_chat(STREAM, MESSAGES)
+    db.save_chat(other_stream, MESSAGES[:1])
+    with open_store(tmp_path / "other.dbs", create=True) as other:
+        other.save_chat(other_stream, MESSAGES[:1])
+        other.save_chat(STREAM, MESSAGES)
+        assert other.digest() == db.digest()
+        other.save_chat(other_stream, MESSAGES[1:2])
+        assert other.digest() != db.digest()
+
+
+def test_chat_text_is_data_not_sql(db):
+    text = "'); DROP TABLE messages; --"
+    db.save_chat(STREAM._replace(title=text), [Message("x", "text_message", 0.0, text, text, text=text)])
+    assert db.load_messages(columns=["text"])["text"].tolist() == [text]
+
+
+def test_a_full_disk_is_told_and_leaves_the_database_whole(db):
+    db.save_chat(STREAM, MESSAGES)
+    (pages,) = db.connection.execute("PRAGMA page_count").fetchone()
+    db.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    big = (Message(f"x{i}", "text_message", float(i), text="y" * 500) for i in range(1000))
+    with pytest.raises(StoreFull, match="free some space"):
+        db.save_chat(STREAM._replace(video_id="f" * 11), big)
+    assert db.load_streams()["video_id"].tolist() == ["aaaaaaaaaaa"]
+    assert db.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_no_database_is_told(tmp_path):
+    with pytest.raises(MissingSource, match="notebook 01"):
+        open_store(tmp_path / "none.dbs")
+    assert not (tmp_path / "none.dbs").exists()
+
+
+def test_another_file_is_told(tmp_path):
+    path = tmp_path / "note.txt"
+    path.write_text("not a database, and long enough to have a header of sixteen bytes" * 10)
+    with pytest.raises(NotADatabase):
+        open_store(path, create=True)
+    other = tmp_path / "other.dbs"
+    connection = sqlite3.connect(other)
+    connection.execute("CREATE TABLE DBdb (id)")
+    connection.close()
+    with pytest.raises(NotADatabase, match="first version"):
+        open_store(other)
+
+
+def test_a_newer_schema_is_refused_untouched(tmp_path):
+    path = tmp_path / "new.dbs"
+    with open_store(path, create=True) as store:
+        store.connection.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(NewerSchema, match="99"):
+        open_store(path)
+    assert path.read_bytes() == before
+
+
+def test_unknown_columns_are_told(db):
+    with pytest.raises(ParameterError, match="colour"):
+        db.load_messages(columns=["colour"])
