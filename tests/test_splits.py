@@ -34,7 +34,7 @@ def test_streams_without_a_date_are_left_out():
 
 
 def test_what_cannot_be_split_is_told():
-    with pytest.raises(NotEnoughData, match="dates to streams.csv"):
+    with pytest.raises(NotEnoughData, match="dates to streams"):
         split_by_date(make_streams(["2026-01-01"] * 5))
     with pytest.raises(ParameterError, match="leave a test"):
         split_by_date(make_streams(["2026-01-01"]), train=0.9, validation=0.1)

@@ -1,0 +1,44 @@
+# make report [CHATS=folder NAME=name LIMIT=n ARGS="-p 03.EPOCHS=1"]   the whole chain, and the report
+# make test        all checks            make lab     JupyterLab on the notebooks
+# make test-real   checks on real chat   make bench   benchmarks against the peers
+# make clean       away with the environment, caches and the sample's run; your runs stay
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: report test test-real bench lab clean home setup
+.DEFAULT_GOAL := report
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.12, for example." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+report: setup
+	@$(RUN) chatlib run $(if $(NAME),--name "$(NAME)") $(if $(CHATS),--chats "$(CHATS)") $(if $(LIMIT),--limit "$(LIMIT)") $(ARGS)
+
+test: setup
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) pytest -m "not real" $(ARGS)
+
+test-real: setup
+	$(RUN) pytest -m real $(ARGS)
+
+bench: setup
+	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
+
+lab: setup
+	$(RUN) jupyterlab --notebook-dir=notebooks $(ARGS)
+
+home: setup
+	$(RUN) chatlib home "$(URL)"
+
+clean:
+	rm -rf $(VENV) data/runs/sample *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

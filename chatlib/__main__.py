@@ -1,0 +1,97 @@
+"""The command line: `python -m chatlib COMMAND`. Errors are one message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from pathlib import Path
+
+import chatlib
+from chatlib.errors import ChatlibError, ParameterError
+
+__all__ = ["main"]
+
+_COMMANDS = ("chatlib.collect.command", "chatlib.analyze.command")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; return the exit code: 0 done, 1 failed, 2 misused, 130 interrupted."""
+    args = _build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("papermill", "traitlets", "blib2to3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        return args.run(args) or 0
+    except ParameterError as error:
+        print(f"chatlib: {error}", file=sys.stderr)
+        return 2
+    except ChatlibError as error:
+        print(f"chatlib: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("chatlib: interrupted; what was stored is whole. The same command goes on.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="chatlib", description=chatlib.__doc__)
+    parser.add_argument("--version", action="version", version=f"chatlib {chatlib.__version__}")
+    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for module in _COMMANDS:
+        importlib.import_module(module).add_parsers(subparsers)
+    _add_run(subparsers)
+    return parser
+
+
+def _add_run(subparsers: argparse._SubParsersAction) -> None:
+    run = subparsers.add_parser(
+        "run",
+        help="run the notebooks and render the report",
+        description="Run the five notebooks in a chain and render the report. Without --chats, on the "
+        "simulated sample channel. An interrupted run goes on where it stopped.",
+    )
+    run.add_argument(
+        "--name", default=None, help="folder of the run in data/runs (default: sample, or chats)"
+    )
+    run.add_argument("--chats", metavar="PATH", help="a chat file, or a folder of them")
+    run.add_argument("--limit", type=int, default=0, metavar="N", help="only the N oldest streams; 0 is all")
+    run.add_argument(
+        "-p",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="NOTEBOOK.KEY=VALUE",
+        help="set a notebook's parameter, such as 03.EPOCHS=1; can be repeated",
+    )
+    run.add_argument("--from", dest="start", metavar="NOTEBOOK", help="start with this notebook, such as 03")
+    run.add_argument("--only", metavar="NOTEBOOK", help="run this notebook alone, such as 05")
+    run.add_argument(
+        "--cell-timeout", type=int, default=4 * 3600, metavar="S", help="seconds that one cell may take"
+    )
+    run.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from chatlib.pipeline import run_chain
+
+    index = run_chain(
+        args.name or ("chats" if args.chats else "sample"),
+        chats=args.chats,
+        limit=args.limit,
+        overrides=args.overrides,
+        start=args.start,
+        only=args.only,
+        cell_timeout_s=args.cell_timeout,
+    )
+    print(f"The report: {Path(os.path.relpath(index))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
