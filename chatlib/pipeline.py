@@ -203,6 +203,7 @@ def _run_notebook(
                 progress_bar=False,
                 cwd=str(NOTEBOOKS_DIR),
                 execution_timeout=cell_timeout_s,
+                extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
             )
     except PapermillExecutionError as error:
         if error.ename == "KeyboardInterrupt":

@@ -1,0 +1,78 @@
+"""Figures of notebooks 01 and 02: what is in the chat database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import matplotlib.dates as mdates
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from chatlib.plots.style import COLORS, house_style, label, new_figure
+
+__all__ = ["plot_kinds", "plot_money", "plot_streams"]
+
+
+@house_style
+def plot_streams(streams: pd.DataFrame, *, new: Collection[int] = ()) -> Figure:
+    """Draw messages and donors of each stream over time, from `summarize_streams`.
+
+    Streams whose `stream_id` is in `new` have another colour. Streams without a date are left out.
+    """
+    dated = streams[streams["started_at"].notna()]
+    dates = pd.to_datetime(dated["started_at"], utc=True, format="ISO8601").dt.tz_localize(None)
+    is_new = dated["stream_id"].isin(new).to_numpy()
+    figure, (top, bottom) = new_figure(2, 1, height_in=4.6, sharex=True)
+    for axes, column, unit in ((top, "messages", "Messages"), (bottom, "donors", "Donors")):
+        for mask, color, name in ((~is_new, "blue", "in the database before"), (is_new, "orange", "new")):
+            values = dated[column].to_numpy()
+            axes.vlines(dates[mask], 0, values[mask], color=COLORS[color], linewidth=1.2)
+            axes.plot(dates[mask], values[mask], "o", color=COLORS[color], markersize=4, label=name)
+        axes.set_ylabel(f"{unit} per stream")
+        axes.set_ylim(bottom=0)
+    top.set_title(f"{len(dated):,} streams: messages and donors of each")
+    bottom.set_xlabel("Date of the stream (UTC)")
+    if is_new.any():
+        top.legend(loc="upper left", ncols=2)
+    locator = mdates.AutoDateLocator()
+    bottom.xaxis.set_major_locator(locator)
+    bottom.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+    return figure
+
+
+@house_style
+def plot_kinds(kinds: pd.DataFrame, *, n_largest: int = 12) -> Figure:
+    """Draw how many messages there are of each kind, on a log axis; kinds that pay stand out."""
+    shown = kinds.head(n_largest)[::-1]
+    figure, axes = new_figure(height_in=0.9 + 0.27 * max(len(shown), 1))
+    for pays, color, name in ((False, "sky", "does not pay"), (True, "orange", "a payment")):
+        part = (shown["pays"] == pays).to_numpy()
+        rows = np.arange(len(shown))[part]
+        axes.barh(rows, shown["messages"][part], color=COLORS[color], label=name)
+    for row, count in enumerate(shown["messages"]):
+        axes.annotate(f" {count:,}", (count, row), va="center", fontsize=8)
+    axes.set_yticks(range(len(shown)), [label(kind) for kind in shown["kind"]])
+    axes.set_xscale("log")
+    axes.set_xlim(0.8, max(shown["messages"].max() * 6, 10) if len(shown) else 10)
+    axes.set_xlabel("Messages (logarithmic)")
+    axes.set_title("What the rows of the chat are")
+    axes.legend(loc="lower right")
+    return figure
+
+
+@house_style
+def plot_money(money: pd.DataFrame) -> Figure:
+    """Draw the value of paid messages by currency, from `summarize_money`."""
+    column = next(c for c in money.columns if c.startswith("value_"))
+    shown = money[money[column].notna()].head(12)[::-1]
+    figure, axes = new_figure(height_in=0.9 + 0.27 * max(len(shown), 1))
+    axes.barh(range(len(shown)), shown[column], color=COLORS["green"])
+    for row, (value, payments) in enumerate(zip(shown[column], shown["payments"], strict=True)):
+        axes.annotate(f" {value:,.0f} from {payments:,} payments", (value, row), va="center", fontsize=8)
+    axes.set_yticks(range(len(shown)), shown["currency"])
+    axes.margins(x=0.25)
+    unit = column.removeprefix("value_").upper()
+    axes.set_xlabel(f"Value at the day's rate ({unit})")
+    axes.set_title("Super Chats and stickers by currency")
+    return figure

@@ -1,0 +1,77 @@
+"""The tables of notebook 01, on a chat that can be counted by eye."""
+
+import pandas as pd
+import pytest
+
+from chatlib.collect.summary import summarize_kinds, summarize_money, summarize_people, summarize_streams
+from chatlib.plots.collect import plot_kinds, plot_money, plot_streams
+from chatlib.records import Message, Stream
+from chatlib.store import open_store
+
+MEMBER = '["Member (2 months)"]'
+CHAT = [
+    Message("1", "text_message", 1.0, "UC1", "Ann", text="hi", badges=MEMBER),
+    Message("2", "text_message", 2.0, "UC2", "Bob", text="hi"),
+    Message("3", "paid_message", 3.0, "UC2", "Bob", amount_text="$5.00", amount="5.00", currency="USD"),
+    Message("3", "ticker_paid_message_item", 3.0, "UC2", "Bob", amount="5.00", currency="USD"),
+    Message("4", "paid_sticker", 4.0, "UC3", "Cid", amount_text="10,00 kr", amount="10.00"),
+    Message("5", "membership_item", 5.0, "UC4", "Dan"),
+    Message("6", "sponsorships_gift_redemption_announcement", 6.0, "UC5", "Eve"),
+    Message("7", "placeholder_item", 7.0),
+]  # fmt: skip
+CHEER = Message("8", "text_message", 9.0, "77", "Fay", text="cheer100", bits=100)
+
+
+@pytest.fixture
+def db(tmp_path):
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        store.save_chat(
+            Stream("youtube", "a" * 11, started_at="2026-01-02T00:00:00+00:00", duration_s=7200), CHAT
+        )
+        store.save_chat(Stream("twitch", "9", started_at="2026-01-01"), [CHEER])
+        store.save_chat(Stream("youtube", "b" * 11, state="no_replay"))
+        yield store
+
+
+def test_streams_are_counted_oldest_first(db):
+    table = summarize_streams(db)
+    assert table["video_id"].tolist() == ["9", "a" * 11, "b" * 11]
+    assert table[["messages", "chatters", "donors", "payments"]].values.tolist() == [
+        [1, 1, 1, 1],
+        [8, 2, 2, 2],  # Bob and Cid; a ticker, a membership and a gift received pay nothing
+        [0, 0, 0, 0],
+    ]
+    assert table["hours"].tolist()[:2] == [9.0 / 3600, 2.0]
+
+
+def test_people_are_counted_once(db):
+    assert summarize_people(db) == {"authors": 6, "chatters": 3, "members": 2, "donors": 3}
+
+
+def test_kinds_say_what_pays(db):
+    kinds = summarize_kinds(db).set_index("kind")
+    assert kinds.loc["text_message", ["messages", "pays"]].tolist() == [3, False]
+    assert kinds.loc["paid_sticker", ["messages", "pays"]].tolist() == [1, True]
+    assert not kinds.loc["ticker_paid_message_item", "pays"]
+
+
+def test_money_is_summed_by_currency_without_tickers(db):
+    money = summarize_money(db, to="USD")
+    assert money["currency"].tolist() == ["USD", "unknown"]
+    assert money.loc[0, ["payments", "amount", "value_usd"]].tolist() == [1, 5.0, 5.0]
+    assert pd.isna(money.loc[1, "value_usd"])
+
+
+def test_figures_draw_and_an_empty_database_too(db, tmp_path):
+    streams = summarize_streams(db)
+    for figure in (
+        plot_streams(streams, new=[1]),
+        plot_kinds(summarize_kinds(db)),
+        plot_money(summarize_money(db)),
+    ):
+        figure._repr_mimebundle_()
+    with open_store(tmp_path / "empty.dbs", create=True) as empty:
+        plot_streams(summarize_streams(empty))._repr_mimebundle_()
+        plot_kinds(summarize_kinds(empty))._repr_mimebundle_()
+        plot_money(summarize_money(empty))._repr_mimebundle_()
+        assert summarize_people(empty)["donors"] == 0
