@@ -14,22 +14,22 @@ from typing import NamedTuple
 
 __all__ = [
     "AMOUNT_KINDS",
-    "Author",
     "CHAT_KINDS",
     "DONATION_KINDS",
     "GIFT_RECEIVED_KINDS",
     "MEMBERSHIP_KINDS",
-    "Message",
-    "Money",
     "NAME_PREFIX",
     "STATES",
-    "Stream",
     "TICKER_KINDS",
     "TWITCH",
     "TWITCH_PAID_KINDS",
     "VIEWS",
     "YOUTUBE",
     "YOUTUBE_PAID_KINDS",
+    "Author",
+    "Message",
+    "Money",
+    "Stream",
     "is_member",
 ]
 

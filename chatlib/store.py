@@ -28,7 +28,7 @@ from chatlib.errors import (
 from chatlib.records import STATES, VIEWS, Stream
 from chatlib.schema import APPLICATION_ID, MIGRATIONS
 
-__all__ = ["Import", "MESSAGE_COLUMNS", "SaveCount", "Store", "open_store"]
+__all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
 
 MESSAGE_COLUMNS = (
     "stream_id", "position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",

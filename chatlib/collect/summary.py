@@ -11,7 +11,7 @@ from chatlib.money import convert_money
 from chatlib.records import AMOUNT_KINDS, CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS, is_member
 from chatlib.store import Store
 
-__all__ = ["summarize_kinds", "summarize_money", "summarize_people", "summarize_streams"]
+__all__ = ["say_origin", "summarize_kinds", "summarize_money", "summarize_people", "summarize_streams"]
 
 
 def _in(kinds: frozenset[str]) -> str:
@@ -109,3 +109,14 @@ def _value(amount: str, currency: str | None, to: str, stamp: int | None, start:
         return float("nan")
     value = convert_money(Decimal(amount), currency, to=to, date=date)
     return float("nan") if value is None else float(value)
+
+
+def say_origin(db: Store) -> str:
+    """Return one sentence on where the chat comes from; a simulated channel is called so."""
+    streams = db.load_streams()
+    simulated = int(streams["simulated"].sum())
+    if simulated:
+        which = "All" if simulated == len(streams) else f"{simulated:,} of the"
+        return f"{which} {len(streams):,} streams are SIMULATED: people, messages and money are made up."
+    platforms = " and ".join(sorted(streams["platform"].unique())) or "nowhere yet"
+    return f"{len(streams):,} streams from {platforms}, real chat as the files hold it."

@@ -1,0 +1,105 @@
+"""The contract of the five notebooks, and one run of the chain on the sample at its smallest."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, read_parameters
+
+ROOT = Path(__file__).resolve().parents[1]
+PATHS = [NOTEBOOKS_DIR / f"{name}.ipynb" for name in NOTEBOOKS]
+
+
+@pytest.fixture(params=PATHS, ids=NOTEBOOKS)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def cell_with_id(notebook, cell_id):
+    return next(cell for cell in notebook.cells if cell.id == cell_id)
+
+
+def test_there_are_five_and_no_more():
+    assert sorted(NOTEBOOKS_DIR.glob("*")) == PATHS
+
+
+def test_it_is_valid_and_says_its_language(notebook):
+    nbformat.validate(notebook)
+    assert notebook.metadata.language_info.name == "python"
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_parameters_are_literals_that_papermill_sees(path):
+    ours = read_parameters(path)
+    theirs = papermill.inspect_notebook(str(path))
+    assert list(ours) == list(theirs)
+    assert {key: ast.literal_eval(value["default"]) for key, value in theirs.items()} == ours
+    assert {"RUN_DIR"} <= set(ours)
+    assert ours["RUN_DIR"] == "data"
+
+
+def test_the_bootstrap_cell_is_the_same_in_all():
+    sources = {cell_with_id(nbformat.read(path, as_version=4), "bootstrap").source for path in PATHS}
+    assert len(sources) == 1
+
+
+def test_the_bootstrap_follows_the_parameters(notebook):
+    ids = [cell.id for cell in code_cells(notebook)]
+    assert ids[:2] == ["parameters", "bootstrap"]
+
+
+def test_it_defines_no_function_or_class(notebook):
+    for cell in code_cells(notebook):
+        for node in ast.walk(ast.parse(cell.source)):
+            assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda), (
+                cell.source
+            )
+
+
+def test_cells_are_short(notebook):
+    for cell in code_cells(notebook):
+        if cell.id not in {"parameters", "bootstrap", "imports", "results"}:
+            assert len(cell.source.splitlines()) <= 12, cell.source
+
+
+def test_it_ends_with_its_results(path, notebook):
+    last = notebook.cells[-1]
+    assert last.metadata.tags == ["results"]
+    assert f'ws.save_results("{path.stem}"' in last.source
+    assert '"headline"' in last.source
+
+
+def test_it_holds_no_widget_and_no_user(notebook):
+    assert set(notebook.metadata) <= {"kernelspec", "language_info", "colab"}
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags"}
+
+
+def test_badge_and_clone_address_are_the_projects_home(path, notebook):
+    home = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
+        "Repository"
+    ]
+    addresses = re.findall(
+        r"https://(?:colab\.research\.google\.com/)?github(?:\.com)?/[^\s)\"]+", path.read_text()
+    )
+    repository = home.removeprefix("https://github.com/")
+    assert f'HOME_URL = "{home}"' in cell_with_id(notebook, "bootstrap").source
+    assert (
+        f"colab.research.google.com/github/{repository}/blob/main/notebooks/{path.name})"
+        in notebook.cells[0].source
+    )
+    assert all(repository in address for address in addresses)
