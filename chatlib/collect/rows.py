@@ -1,0 +1,170 @@
+"""One chat row, whatever its source: fields cleaned, absence made None, ids made up where missing.
+
+A reader turns each row of its format into `Fields`; `build_message` makes the message. What is
+of the wrong type becomes None and is counted in `Notes`, so nothing is lost in silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+
+from chatlib.money import parse_money
+from chatlib.records import NAME_PREFIX, Message
+
+__all__ = [
+    "IdMaker",
+    "Notes",
+    "author_key",
+    "badge_json",
+    "clean_text",
+    "money_fields",
+    "name_json",
+    "read_count",
+    "read_offset",
+    "read_timestamp",
+]
+
+MAX_OFFSET_S = 1e8  # three years; what is beyond is no offset
+MIN_TIMESTAMP_US = 1_100_000_000_000_000  # 2004, before there was any of this
+MAX_TIMESTAMP_US = 4_100_000_000_000_000  # 2099
+MAX_COUNT = 2**63 - 1
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_NUMBER = re.compile(r"\s*[-+]?\d{1,18}(\.\d*)?\s*")
+_CLOCK = re.compile(r"\s*(-?)(?:(\d{1,4}):)?(\d{1,4}):(\d\d(?:\.\d+)?)\s*")
+
+
+class Notes(Counter):
+    """Why rows were left out, and which fields were left out of rows that were kept."""
+
+    def field(self, name: str) -> None:
+        """Count a field whose value could not be used; its row is kept."""
+        self[f"kept without {name}"] += 1
+
+
+def clean_text(value: object) -> str | None:
+    """Return text that SQLite and UTF-8 can hold, or None if it is no text.
+
+    NUL is dropped, a lone surrogate becomes U+FFFD.
+    """
+    if type(value) is not str:
+        return None
+    if _UNSTORABLE.search(value):
+        value = value.replace("\x00", "")
+        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def read_name(value: object) -> str | None:
+    """Return an id or a name; whole numbers count as text, emptiness is None."""
+    if type(value) is int:
+        value = str(value) if abs(value) < 10**30 else None
+    return clean_text(value) or None
+
+
+def read_number(value: object) -> float | None:
+    """Return a finite number that came as one, or as plain text; True is none."""
+    if type(value) is str and _NUMBER.fullmatch(value):
+        value = float(value)
+    if type(value) not in (int, float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def read_offset(value: object, *, scale: float = 1.0) -> float | None:
+    """Return seconds from a number, from plain text, or from a clock such as `-1:02:03`."""
+    number = read_number(value)
+    if number is None and type(value) is str and (clock := _CLOCK.fullmatch(value)):
+        sign, hours, minutes, seconds = clock.groups()
+        number = (int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)) * (-1 if sign else 1)
+        scale = 1.0
+    if number is None:
+        return None
+    number = number / scale
+    return number + 0.0 if abs(number) <= MAX_OFFSET_S else None
+
+
+def read_timestamp(value: object) -> int | None:
+    """Return microseconds since 1970 from micro-, milli- or whole seconds between 2004 and 2099."""
+    if type(value) is str and value.strip().isdigit() and len(value) < 20:
+        value = int(value)
+    if type(value) not in (int, float) or not math.isfinite(value):
+        return None
+    for factor in (1, 1000, 1_000_000):
+        if MIN_TIMESTAMP_US <= value * factor <= MAX_TIMESTAMP_US:
+            return int(value * factor)
+    return None
+
+
+def read_count(value: object) -> int | None:
+    """Return a whole number above zero, as Twitch counts bits, or None."""
+    number = read_number(value)
+    return int(number) if number is not None and 0 < number <= MAX_COUNT / 2 else None
+
+
+def name_json(names: Iterable[object]) -> str | None:
+    """Return a JSON array of the names that are text, or None if none is."""
+    cleaned = tuple(name for name in map(clean_text, names) if name)
+    return dump_names(cleaned) if cleaned else None
+
+
+@lru_cache(maxsize=65536)
+def dump_names(names: tuple[str, ...]) -> str:
+    """Return names as a JSON array; the same names always as the same text."""
+    return json.dumps(names, ensure_ascii=False)
+
+
+def badge_json(badges: object) -> str | None:
+    """Return a JSON array of titles of badges: objects with title or name, texts, or a comma list."""
+    if type(badges) is str:
+        badges = [part.strip() for part in badges.split(",")]
+    if type(badges) is not list:
+        return None
+    return name_json(
+        (badge.get("title") or badge.get("name")) if type(badge) is dict else badge for badge in badges
+    )
+
+
+def money_fields(text: str | None) -> tuple[str | None, str | None, str | None]:
+    """Return the amount as written, as a decimal and its ISO 4217 code; None for what is unknown."""
+    if not text or not text.strip():
+        return None, None, None
+    money = parse_money(text)
+    return text, None if money.amount is None else format(money.amount, "f"), money.currency
+
+
+def author_key(author_id: str | None, name: str | None) -> str | None:
+    """Return the author's identity: the id, or the prefixed name where there is none."""
+    if author_id is not None:
+        return author_id
+    return None if name is None else NAME_PREFIX + name
+
+
+class IdMaker:
+    """Makes ids for rows that have none: the same row gets the same id, wherever it stands.
+
+    Equal rows are told apart by counting them. A ticker shares the id of what it repeats.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Counter[tuple] = Counter()
+
+    def make_id(self, row: Message, *, kind: str) -> str:
+        """Return an id from the row's content; `kind` is what the row repeats, or its own kind."""
+        content = (
+            row.offset_s, row.author_id, kind, row.text, row.notice, row.amount_text, row.target_id,
+            row.timestamp_us if row.offset_s is None else None,
+        )  # fmt: skip
+        self._seen[content, row.kind] += 1
+        text = repr((content, self._seen[content, row.kind]))
+        return "made:" + hashlib.blake2b(text.encode("utf-8"), digest_size=12).hexdigest()

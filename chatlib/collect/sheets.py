@@ -1,0 +1,213 @@
+"""The list of streams beside chat files: `streams.csv` or `streams.ods`, and where the files are."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import logging
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from chatlib.collect.rows import clean_text, read_offset
+from chatlib.errors import MissingSource, SourceError
+from chatlib.records import TWITCH, YOUTUBE, Stream
+
+__all__ = ["Found", "Sheet", "find_chat_files", "guess_platform", "load_sheet", "read_date", "stream_of_row"]
+
+log = logging.getLogger(__name__)
+
+SHEET_NAMES = ("streams.csv", "streams.ods")
+_ALIASES = {
+    "id": "video_id",
+    "videoid": "video_id",
+    "link": "url",
+    "name": "title",
+    "published_at": "date",
+    "start": "started_at",
+    "duration": "duration_s",
+    "channel": "channel_name",
+}
+_VIDEO_IN_URL = re.compile(
+    r"(?:[?&]v=|youtu\.be/|/live/|/shorts/|/embed/)([\w-]{11})(?![\w-])|twitch\.tv/(?:videos|[^/]+/v)/(\d+)"
+)
+_BRACKETED = re.compile(r"\[([\w-]{11}|v?\d{6,})\]")
+_SUFFIX = re.compile(r"(\.(live_chat|chat|json|jsonl|ndjson|gz|txt|rechat))+$", re.I)
+
+
+class Found(NamedTuple):
+    """A file that may be a chat, what the sheet beside it says of it, and whether it was named."""
+
+    path: Path
+    row: Mapping[str, str]
+    named: bool
+
+
+class Sheet(NamedTuple):
+    """A list of streams: rows by video id, in the sheet's order; keys are column names."""
+
+    rows: Mapping[str, Mapping[str, str]]
+
+    def find_row(self, file_name: str) -> Mapping[str, str]:
+        """Return the row of the stream that a file name speaks of, or an empty one."""
+        for candidate in ids_in_name(file_name):
+            if candidate in self.rows:
+                return self.rows[candidate]
+        tokens = set(re.split(r"[^\w-]+|_(?=\d)", file_name))
+        return next((row for video_id, row in self.rows.items() if video_id in tokens), {})
+
+
+def ids_in_name(file_name: str) -> list[str]:
+    """Return what may be the video id in a file name, likeliest first: `Title [id].live_chat.json`."""
+    stem = _SUFFIX.sub("", file_name)
+    return [*_BRACKETED.findall(stem), stem]
+
+
+def id_in_url(url: str | None) -> str | None:
+    """Return the video id in a YouTube or Twitch address, or None."""
+    match = _VIDEO_IN_URL.search(url or "")
+    return match and (match[1] or match[2])
+
+
+def guess_platform(*, url: str | None = None, video_id: str | None = None) -> str | None:
+    """Return the platform that an address or a video id belongs to, or None."""
+    for name in (TWITCH, YOUTUBE):
+        if name in (url or "").lower().replace("youtu.be", YOUTUBE):
+            return name
+    if re.fullmatch(r"v?\d{6,}", video_id or ""):
+        return TWITCH
+    return YOUTUBE if re.fullmatch(r"[\w-]{11}", video_id or "") else None
+
+
+def load_sheet(path: Path) -> Sheet:
+    """Read a list of streams. Column names are matched whatever their case.
+
+    Raises: SourceError if it cannot be read or has neither a video id nor an address.
+    """
+    try:
+        table = _load_ods(path) if path.suffix.lower() == ".ods" else _load_csv(path)
+    except Exception as error:  # odfpy, zipfile, csv and pandas all raise their own
+        raise SourceError(
+            f"A list of streams must be a CSV or ODS sheet; {path} is not ({error})."
+        ) from error
+    rows: dict[str, Mapping[str, str]] = {}
+    for row in table:
+        named = {_column(key): value for key, value in row.items() if key and value}
+        if video_id := named.get("video_id") or id_in_url(named.get("url")):
+            rows.setdefault(video_id, named | {"video_id": video_id})
+    if table and not rows:
+        raise SourceError(f"A list of streams needs a column `video_id` or `url`; {path} has neither filled.")
+    return Sheet(rows)
+
+
+def _column(name: str) -> str:
+    name = name.strip().lower().replace(" ", "_")
+    return _ALIASES.get(name, name)
+
+
+def _load_csv(path: Path) -> list[dict[str, str]]:
+    text = path.read_bytes().decode("utf-8-sig", "replace").replace("\x00", "")
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey=None)
+    return [{k: str(v).strip() for k, v in row.items() if k and v} for row in reader]
+
+
+def _load_ods(path: Path) -> list[dict[str, str]]:
+    import pandas as pd
+
+    table = pd.read_excel(path, engine="odf", dtype=str, na_filter=False)
+    return [{str(k): str(v).strip() for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def stream_of_row(row: Mapping[str, str]) -> Stream:
+    """Return what a sheet's row says of a stream; the date stands in for a missing start."""
+    url = clean_text(row.get("url"))
+    platform = row.get("platform", "").lower() or guess_platform(url=url, video_id=row.get("video_id"))
+    return Stream(
+        platform=platform or "",
+        video_id=row.get("video_id", ""),
+        url=url,
+        title=clean_text(row.get("title")),
+        channel_id=clean_text(row.get("channel_id")),
+        channel_name=clean_text(row.get("channel_name")),
+        started_at=read_date(row.get("started_at")) or read_date(row.get("date")),
+        ended_at=read_date(row.get("ended_at")),
+        duration_s=read_offset(row.get("duration_s")),
+        simulated=row.get("simulated", "").lower() in ("1", "1.0", "true", "yes"),
+    )
+
+
+def read_date(text: object) -> str | None:
+    """Return a date, or a moment in UTC, as ISO 8601; None for what is neither.
+
+    A moment without a zone is taken as UTC.
+    """
+    if type(text) is not str or not text.strip():
+        return None
+    text = text.strip()
+    try:
+        if len(text) == 10:
+            return dt.date.fromisoformat(text).isoformat()
+        text = re.sub(r"(\.\d{6})\d+", r"\1", text)  # Twitch writes nanoseconds
+        moment = dt.datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=dt.UTC)
+        return moment.astimezone(dt.UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):
+        return None
+
+
+def find_chat_files(paths: Iterable[str | Path]) -> tuple[list[Found], dict[Path, SourceError]]:
+    """Return the files to try, oldest stream first, and the sheets that could not be read.
+
+    Order: the date in the sheet, then the path. Files without a date come last.
+    Raises: MissingSource for a path that is not there, or when there is no file at all.
+    """
+    found: dict[Path, Found] = {}
+    sheets: dict[Path, Sheet] = {}
+    errors: dict[Path, SourceError] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise MissingSource(f"Chats are read from a file or a folder, and {path} is not there.")
+        for file in _walk(path) if path.is_dir() else [path]:
+            if file not in found:
+                sheet = _sheet_beside(file, sheets, errors)
+                found[file] = Found(file, sheet.find_row(file.name), file == path)
+    if not found:
+        raise MissingSource("There must be at least one chat file, and the folder has none. Name another.")
+    return sorted(found.values(), key=_age), errors
+
+
+def _age(found: Found) -> tuple:
+    date = read_date(found.row.get("started_at")) or read_date(found.row.get("date"))
+    return date is None, date or "", str(found.path)
+
+
+def _walk(folder: Path) -> Iterable[Path]:
+    """Yield the files of a folder tree. Where a sheet lies beside a `chat` folder, only that is chat."""
+    for root, folders, names in os.walk(folder, followlinks=False):
+        here = Path(root)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if "chat" in folders and any(name in SHEET_NAMES for name in names):
+            names = []
+        for name in sorted(names):
+            if not name.startswith(".") and name not in SHEET_NAMES and (here / name).is_file():
+                yield here / name
+
+
+def _sheet_beside(file: Path, sheets: dict[Path, Sheet], errors: dict[Path, SourceError]) -> Sheet:
+    folders = [file.parent, file.parent.parent] if file.parent.name == "chat" else [file.parent]
+    for path in (folder / name for folder in folders for name in SHEET_NAMES):
+        if path not in sheets and path.is_file():
+            try:
+                sheets[path] = load_sheet(path)
+            except (SourceError, OSError) as error:
+                errors[path] = SourceError(str(error))
+                sheets[path] = Sheet({})
+        if path in sheets:
+            return sheets[path]
+    return Sheet({})
