@@ -46,6 +46,9 @@ def _build_parser() -> argparse.ArgumentParser:
     for module in _COMMANDS:
         importlib.import_module(module).add_parsers(subparsers)
     _add_run(subparsers)
+    home = subparsers.add_parser("home", help="give the project a new address on GitHub")
+    home.add_argument("url", metavar="URL", help="https://github.com/OWNER/REPOSITORY")
+    home.set_defaults(run=_set_home)
     return parser
 
 
@@ -90,6 +93,14 @@ def _run(args: argparse.Namespace) -> int:
         cell_timeout_s=args.cell_timeout,
     )
     print(f"The report: {Path(os.path.relpath(index))}")
+    return 0
+
+
+def _set_home(args: argparse.Namespace) -> int:
+    from chatlib.notebooks import set_home
+
+    changed = set_home(args.url)
+    print("\n".join(f"changed {path.name}" for path in changed) or "this is the home already")
     return 0
 
 

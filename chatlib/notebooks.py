@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import nbformat
 from chatlib.errors import ParameterError
 from chatlib.workspace import PROJECT_DIR
 
-__all__ = ["NOTEBOOKS", "NOTEBOOKS_DIR", "find_notebook", "parse_override", "read_parameters"]
+__all__ = ["NOTEBOOKS", "NOTEBOOKS_DIR", "find_notebook", "parse_override", "read_parameters", "set_home"]
 
 NOTEBOOKS = ("01_collect", "02_update", "03_pretrain", "04_predict", "05_analyze")
 NOTEBOOKS_DIR = PROJECT_DIR / "notebooks"
@@ -75,6 +77,27 @@ def parse_override(text: str, defaults: Mapping[str, Mapping[str, object]]) -> t
     if key not in defaults[notebook]:
         raise ParameterError(f"{notebook} has no parameter {key!r}; it has {', '.join(defaults[notebook])}.")
     return notebook, key, _convert(value, defaults[notebook][key], f"{notebook}.{key}")
+
+
+def set_home(url: str, *, project_dir: Path = PROJECT_DIR) -> list[Path]:
+    """Give the project a new home on GitHub: pyproject.toml, badges, clone address; return what changed.
+
+    Raises: ParameterError for an address that is not https://github.com/OWNER/REPOSITORY.
+    """
+    match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", url)
+    if not match:
+        raise ParameterError(f"A home is an address like https://github.com/OWNER/REPOSITORY, got {url!r}.")
+    settings = project_dir / "pyproject.toml"
+    old = tomllib.loads(settings.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+    slug = old.removeprefix("https://github.com/")
+    changed = []
+    for path in [settings, project_dir / "README.md", *sorted((project_dir / "notebooks").glob("*.ipynb"))]:
+        text = path.read_text(encoding="utf-8")
+        new = re.sub(rf"(github(?:\.com)?/){re.escape(slug)}(?![\w-])", rf"\g<1>{match[1]}", text)
+        if new != text:
+            path.write_text(new, encoding="utf-8")
+            changed.append(path)
+    return changed
 
 
 def _read_literal(node: ast.expr, name: str, path: Path) -> object:

@@ -11,12 +11,14 @@ import errno
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import re
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -29,12 +31,35 @@ import chatlib
 from chatlib.errors import ParameterError, PipelineError, StoreFull
 from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, find_notebook, parse_override, read_parameters
 from chatlib.report import render_index, render_page
-from chatlib.workspace import PROJECT_DIR, open_workspace, resolve_path
+from chatlib.workspace import PROJECT_DIR, open_workspace
 
 __all__ = ["RUNS_DIR", "run_chain"]
 
+log = logging.getLogger(__name__)
+
 RUNS_DIR = PROJECT_DIR / "data" / "runs"
 _STEPS = "steps.json"  # which notebooks are done, with what parameters; the trail of an unfinished run
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What is fixed during a run."""
+
+    name: str
+    run_dir: Path
+    notebooks_dir: Path
+    chats: Path | None
+    defaults: Mapping[str, Mapping[str, object]]
+    given: Mapping[str, Mapping[str, object]]  # parameters that differ from the defaults, by notebook
+    cell_timeout_s: int
+
+    def source(self, notebook: str) -> Path:
+        """The notebook to run."""
+        return self.notebooks_dir / f"{notebook}.ipynb"
+
+    def output(self, notebook: str) -> Path:
+        """The executed notebook."""
+        return self.run_dir / f"{notebook}.ipynb"
 
 
 def run_chain(
@@ -46,6 +71,8 @@ def run_chain(
     start: str | None = None,
     only: str | None = None,
     cell_timeout_s: int = 4 * 3600,
+    runs_dir: Path = RUNS_DIR,
+    notebooks_dir: Path = NOTEBOOKS_DIR,
 ) -> Path:
     """Run the notebooks in order, render them, and return the path of the report's index.
 
@@ -56,75 +83,83 @@ def run_chain(
     Raises: ParameterError before anything runs; PipelineError, naming the cell, when one fails;
     StoreFull when the disk is full.
     """
-    run_dir = _check_name(name)
-    defaults = {notebook: read_parameters(NOTEBOOKS_DIR / f"{notebook}.ipynb") for notebook in NOTEBOOKS}
-    parameters = _build_parameters(run_dir, defaults, chats=chats, limit=limit, overrides=overrides)
-    ws = open_workspace(run_dir)
-    steps = _read_steps(run_dir)
-    todo = _choose_notebooks(run_dir, steps, parameters, start=start, only=only)
+    run = _plan_run(name, chats, limit, overrides, cell_timeout_s, runs_dir, notebooks_dir)
+    steps = _read_steps(run)
+    todo = _choose_notebooks(run, steps, start=start, only=only)
+    ws = open_workspace(run.run_dir)
     try:
-        (run_dir / "run.json").unlink(missing_ok=True)
-        if todo[0] == NOTEBOOKS[0] and not chats:
+        (run.run_dir / "run.json").unlink(missing_ok=True)
+        if todo[0] == NOTEBOOKS[0] and not run.chats:
             _forget_sample(ws.db)
-        _run_notebooks(run_dir, todo, parameters, defaults, steps, cell_timeout_s)
-        index = render_index(run_dir, steps)
+        _run_notebooks(run, todo, steps)
+        index = render_index(run.run_dir, steps)
         if set(steps) == set(NOTEBOOKS):
-            _write_json(run_dir / "run.json", _describe_run(name, steps, chats))
+            _write_json(run.run_dir / "run.json", _describe_run(run, steps))
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StoreFull(
-                f"The disk must have room for the run, and {run_dir} could not grow. Free some space and "
-                "run the same command again: it goes on where it stopped."
+                f"The disk must have room for the run, and {run.run_dir} could not grow. Free some space "
+                "and run the same command again: it goes on where it stopped."
             ) from error
         raise
     return index
 
 
-def _check_name(name: str) -> Path:
+def _plan_run(
+    name: str,
+    chats: str | Path | None,
+    limit: int,
+    overrides: Sequence[str],
+    cell_timeout_s: int,
+    runs_dir: Path,
+    notebooks_dir: Path,
+) -> _Run:
+    run_dir = _check_name(name, runs_dir)
+    defaults = {notebook: read_parameters(notebooks_dir / f"{notebook}.ipynb") for notebook in NOTEBOOKS}
+    path = None
+    if chats:
+        path = (Path.cwd() / Path(chats).expanduser()).resolve()
+        if not path.exists():
+            raise ParameterError(
+                f"CHATS must name a chat file or a folder of them; there is nothing at {path}."
+            )
+    given = _build_parameters(run_dir, defaults, chats=path, limit=limit, overrides=overrides)
+    return _Run(name, run_dir, notebooks_dir, path, defaults, given, cell_timeout_s)
+
+
+def _check_name(name: str, runs_dir: Path) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise ParameterError(
-            f"A run's name is made of letters, digits, '.', '_' and '-', and starts with a letter or digit, "
+            "A run's name is made of letters, digits, '.', '_' and '-', and starts with a letter or digit, "
             f"got {name!r}."
         )
-    return RUNS_DIR / name
+    return runs_dir / name
 
 
 def _build_parameters(
     run_dir: Path,
     defaults: Mapping[str, Mapping[str, object]],
     *,
-    chats: str | Path | None,
+    chats: Path | None,
     limit: int,
     overrides: Sequence[str],
 ) -> dict[str, dict[str, object]]:
     if limit < 0:
         raise ParameterError(f"LIMIT is a number of streams, 0 for all, got {limit}.")
-    given: dict[str, object] = {"RUN_DIR": str(run_dir), "LIMIT": limit}
+    general: dict[str, object] = {"RUN_DIR": str(run_dir), "LIMIT": limit}
     if chats:
-        path = Path.cwd() / Path(chats).expanduser()
-        if not path.exists():
-            raise ParameterError(
-                f"CHATS must name a chat file or a folder of them; there is nothing at {path}."
-            )
-        given |= {"SOURCE": "chats", "CHATS": str(path.resolve())}
-    parameters = {
-        notebook: {key: value for key, value in given.items() if key in names}
+        general |= {"SOURCE": "chats", "CHATS": str(chats)}
+    given = {
+        notebook: {key: value for key, value in general.items() if key in names}
         for notebook, names in defaults.items()
     }
     for override in overrides:
         notebook, key, value = parse_override(override, defaults)
-        parameters[notebook][key] = value
-    return parameters
+        given[notebook][key] = value
+    return given
 
 
-def _choose_notebooks(
-    run_dir: Path,
-    steps: dict[str, dict],
-    parameters: Mapping[str, Mapping[str, object]],
-    *,
-    start: str | None,
-    only: str | None,
-) -> list[str]:
+def _choose_notebooks(run: _Run, steps: dict[str, dict], *, start: str | None, only: str | None) -> list[str]:
     """Return the notebooks to run, and take those out of `steps`."""
     if start and only:
         raise ParameterError("--from and --only exclude each other; give one of them.")
@@ -133,11 +168,11 @@ def _choose_notebooks(
     elif start:
         todo = list(NOTEBOOKS[NOTEBOOKS.index(find_notebook(start)) :])
     else:
-        todo = list(NOTEBOOKS[_count_done(run_dir, steps, parameters) :])
+        todo = list(NOTEBOOKS[_count_done(run, steps) :])
     before = NOTEBOOKS[: NOTEBOOKS.index(todo[0])]
     if missing := [notebook for notebook in before if notebook not in steps]:
         raise ParameterError(
-            f"{todo[0]} stands on the notebooks before it, and {missing[0]} has not run in {run_dir}. "
+            f"{todo[0]} stands on the notebooks before it, and {missing[0]} has not run in {run.run_dir}. "
             f"Start with --from {missing[0][:2]}."
         )
     for notebook in todo:
@@ -145,79 +180,74 @@ def _choose_notebooks(
     return todo
 
 
-def _count_done(run_dir: Path, steps: Mapping[str, dict], parameters: Mapping[str, Mapping]) -> int:
+def _count_done(run: _Run, steps: Mapping[str, dict]) -> int:
     """Return how many notebooks an unfinished run with the same parameters has done."""
-    if (run_dir / "run.json").exists():
+    if (run.run_dir / "run.json").exists():
         return 0
     for number, notebook in enumerate(NOTEBOOKS):
         step = steps.get(notebook)
         if (
             not step
-            or step["given"] != dict(parameters[notebook])
-            or step["source"] != _source_digest(notebook)
+            or step["given"] != run.given[notebook]
+            or step["source"] != _digest(run.source(notebook))
         ):
             return number
     return len(NOTEBOOKS) - 1  # only the rendering was interrupted: the last one again
 
 
-def _run_notebooks(
-    run_dir: Path,
-    todo: Sequence[str],
-    parameters: Mapping[str, Mapping[str, object]],
-    defaults: Mapping[str, Mapping[str, object]],
-    steps: dict[str, dict],
-    cell_timeout_s: int,
-) -> None:
+def _run_notebooks(run: _Run, todo: Sequence[str], steps: dict[str, dict]) -> None:
     papermill_engines.register("chatlib", _ChainEngine)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's
-    n_cells = sum(len(nbformat.read(NOTEBOOKS_DIR / f"{n}.ipynb", as_version=4).cells) + 1 for n in todo)
+    if done := [notebook for notebook in NOTEBOOKS if notebook in steps]:
+        log.info("done before: %s", ", ".join(done))
+    # papermill adds a cell with what was given
+    n_cells = sum(len(nbformat.read(run.source(n), as_version=4).cells) + 1 for n in todo)
     with tqdm(total=n_cells, unit="cell", disable=None) as bar:
         for notebook in todo:
             bar.set_description(notebook)
             started = time.monotonic()
-            _run_notebook(run_dir, notebook, parameters[notebook], bar, cell_timeout_s)
+            _run_notebook(run, notebook, bar)
             steps[notebook] = {
-                "given": dict(parameters[notebook]),
-                "parameters": {**defaults[notebook], **parameters[notebook]},
-                "source": _source_digest(notebook),
+                "given": dict(run.given[notebook]),
+                "parameters": {**run.defaults[notebook], **run.given[notebook]},
+                "source": _digest(run.source(notebook)),
                 "seconds": round(time.monotonic() - started, 1),
                 "finished_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             }
-            render_page(run_dir, notebook)
-            _write_json(run_dir / _STEPS, steps)
+            render_page(run.run_dir, notebook)
+            _write_json(run.run_dir / _STEPS, steps)
+            if bar.disable:
+                log.info("%s: %.0f s", notebook, steps[notebook]["seconds"])
 
 
-def _run_notebook(
-    run_dir: Path, notebook: str, parameters: Mapping[str, object], bar: tqdm, cell_timeout_s: int
-) -> None:
-    output = run_dir / f"{notebook}.ipynb"
+def _run_notebook(run: _Run, notebook: str, bar: tqdm) -> None:
+    output = run.output(notebook)
+    go_on = f"The same command goes on from here once that is mended (or: --from {notebook[:2]})."
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of papermill's and nbclient's own making
             papermill.execute_notebook(
-                str(NOTEBOOKS_DIR / f"{notebook}.ipynb"),
+                str(run.source(notebook)),
                 str(output),
-                parameters=dict(parameters),
+                parameters=dict(run.given[notebook]),
                 engine_name="chatlib",
                 chain_bar=bar,
                 progress_bar=False,
-                cwd=str(NOTEBOOKS_DIR),
-                execution_timeout=cell_timeout_s,
+                cwd=str(run.notebooks_dir),
+                execution_timeout=run.cell_timeout_s,
                 extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
             )
     except PapermillExecutionError as error:
         if error.ename == "KeyboardInterrupt":
             raise KeyboardInterrupt from error
-        message = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
+        said = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
         raise PipelineError(
-            f"{notebook}, {_name_cell(output, error.cell_index)}: {message}\n"
-            f"The notebook as far as it got: {output}\n"
-            f"Once mended, the same command goes on from here (or: --from {notebook[:2]})."
+            f"{notebook}, {_name_cell(output)}: {said}\nThe notebook as far as it got: {output}\n{go_on}"
         ) from error
     except (RuntimeError, TimeoutError) as error:  # a dead kernel, a cell over its time
+        said = str(error).strip().splitlines()[0]
         raise PipelineError(
-            f"{notebook} did not end: {str(error).strip().splitlines()[0]}\n"
-            f"The notebook as far as it got: {output}"
+            f"{notebook} did not end: {said}\nThe notebook as far as it got: {output}\n{go_on}"
         ) from error
 
 
@@ -251,13 +281,13 @@ class _SharedBar:
         """The bar is the chain's."""
 
 
-def _name_cell(path: Path, index: int | None) -> str:
-    """Return the failing cell by its number in the executed notebook and its first line."""
-    cells = nbformat.read(path, as_version=4).cells
-    failed = [c for c in cells if c.metadata.get("papermill", {}).get("exception") is True]
-    cell = failed[0] if failed else cells[index or 0]
-    lines = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#")]
-    return f"cell {cell.get('execution_count')} (`{lines[0] if lines else ''}`)"
+def _name_cell(path: Path) -> str:
+    """Return the failing cell of an executed notebook by its number and its first line of code."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.metadata.get("papermill", {}).get("exception"):
+            code = (line for line in cell.source.splitlines() if line.strip() and not line.startswith("#"))
+            return f"cell [{cell.execution_count}] `{next(code, '')}`"
+    return "a cell"
 
 
 def _forget_sample(db: Path) -> None:
@@ -266,30 +296,30 @@ def _forget_sample(db: Path) -> None:
         db.with_name(db.name + suffix).unlink(missing_ok=True)
 
 
-def _source_digest(notebook: str) -> str:
-    return hashlib.blake2b((NOTEBOOKS_DIR / f"{notebook}.ipynb").read_bytes(), digest_size=8).hexdigest()
+def _digest(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
 
 
-def _read_steps(run_dir: Path) -> dict[str, dict]:
+def _read_steps(run: _Run) -> dict[str, dict]:
     try:
-        return json.loads((run_dir / _STEPS).read_text(encoding="utf-8"))
+        return json.loads((run.run_dir / _STEPS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
 
-def _describe_run(name: str, steps: Mapping[str, dict], chats: str | Path | None) -> dict[str, object]:
-    packages = (PROJECT_DIR / "requirements.txt").read_text(encoding="utf-8").split("\n")
-    names = [re.split(r"[<>=#\s]", line)[0] for line in packages if line and not line.startswith("#")]
+def _describe_run(run: _Run, steps: Mapping[str, dict]) -> dict[str, object]:
+    lines = (PROJECT_DIR / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    packages = [re.split(r"[<>=#\s]", line)[0] for line in lines if line and not line.startswith("#")]
     return {
-        "name": name,
-        "chats": None if chats is None else str(resolve_path(Path.cwd() / chats)),
+        "name": run.name,
+        "chats": run.chats and str(run.chats),
         "parameters": {notebook: steps[notebook]["parameters"] for notebook in NOTEBOOKS},
         "seconds": {notebook: steps[notebook]["seconds"] for notebook in NOTEBOOKS},
         "finished_at": steps[NOTEBOOKS[-1]]["finished_at"],
         "versions": {
             "chatlib": chatlib.__version__,
             "python": platform.python_version(),
-            **{package: importlib.metadata.version(package) for package in names},
+            **{package: importlib.metadata.version(package) for package in packages},
         },
     }
 

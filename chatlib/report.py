@@ -15,7 +15,7 @@ import nbformat
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR
+from chatlib.notebooks import NOTEBOOKS
 
 __all__ = ["render_index", "render_page"]
 
@@ -29,13 +29,13 @@ _SIMULATED = (
 def render_page(run_dir: Path, notebook: str) -> Path:
     """Write the page of an executed notebook, code folded away, and return its path."""
     executed = nbformat.read(run_dir / f"{notebook}.ipynb", as_version=4)
-    executed.cells = [cell for cell in executed.cells if not _is_badge_only(cell)]
+    executed.cells[0].source = _without_badge(executed.cells[0].source)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(executed)
     path = run_dir / f"{notebook}.html"
     page = _fill(
         "page.html",
-        title=html.escape(_read_title(notebook)),
+        title=html.escape(_read_title(executed)),
         banner=_SIMULATED if _is_simulated(run_dir) else "",
         navigation=_render_navigation(notebook),
         contents=_render_contents(executed),
@@ -90,7 +90,7 @@ def _render_chapter(run_dir: Path, notebook: str, step: Mapping[str, object]) ->
         '<a href="$notebook.ipynb">notebook</a>$results</p></article>'
     ).substitute(
         notebook=notebook,
-        title=html.escape(_read_title(notebook)),
+        title=html.escape(_read_title(executed)),
         figure=_render_key_figure(executed, notebook),
         numbers=numbers,
         seconds=_say_seconds(float(step["seconds"])),
@@ -130,13 +130,13 @@ def _anchor(heading: str) -> str:
     return html.escape(heading.replace(" ", "-"), quote=True)
 
 
-def _is_badge_only(cell: nbformat.NotebookNode) -> bool:
-    return cell.cell_type == "markdown" and cell.source.strip().startswith("[![Open in Colab]")
+def _read_title(executed: nbformat.NotebookNode) -> str:
+    return executed.cells[0].source.splitlines()[0].lstrip("# ").strip()
 
 
-def _read_title(notebook: str) -> str:
-    cells = nbformat.read(NOTEBOOKS_DIR / f"{notebook}.ipynb", as_version=4).cells
-    return cells[0].source.splitlines()[0].lstrip("# ").strip()
+def _without_badge(markdown: str) -> str:
+    """Return a cell without the Colab badge: its picture would be loaded from elsewhere."""
+    return "\n".join(line for line in markdown.splitlines() if not line.startswith("[![Open in Colab]"))
 
 
 def _is_simulated(run_dir: Path) -> bool:
