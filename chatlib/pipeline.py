@@ -31,7 +31,7 @@ import chatlib
 from chatlib.errors import ParameterError, PipelineError, StoreFull
 from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, find_notebook, parse_override, read_parameters
 from chatlib.report import render_index, render_page
-from chatlib.workspace import PROJECT_DIR, open_workspace
+from chatlib.workspace import HEADLESS, PROJECT_DIR, open_workspace
 
 __all__ = ["RUNS_DIR", "run_chain"]
 
@@ -197,6 +197,7 @@ def _count_done(run: _Run, steps: Mapping[str, dict]) -> int:
 
 def _run_notebooks(run: _Run, todo: Sequence[str], steps: dict[str, dict]) -> None:
     papermill_engines.register("chatlib", _ChainEngine)
+    os.environ[HEADLESS] = "1"
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's
     if done := [notebook for notebook in NOTEBOOKS if notebook in steps]:
         log.info("done before: %s", ", ".join(done))

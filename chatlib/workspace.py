@@ -6,31 +6,37 @@ import importlib.metadata
 import importlib.util
 import json
 import logging
+import os
 import random
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from chatlib.errors import MissingSource, ParameterError
 
 __all__ = [
+    "HEADLESS",
     "PROJECT_DIR",
     "SAMPLE_DIR",
     "Workspace",
     "in_colab",
     "install_missing",
     "open_workspace",
+    "progress_bar",
     "resolve_path",
     "set_seed",
 ]
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 SAMPLE_DIR = PROJECT_DIR / "data" / "sample"
+
+HEADLESS = "CHATLIB_HEADLESS"  # set in the environment of kernels that the chain starts
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +126,16 @@ def install_missing() -> list[str]:
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", *missing], check=True)
         importlib.invalidate_caches()
     return missing
+
+
+def progress_bar(iterable: Iterable | None = None, **kwargs: object) -> tqdm:
+    """Return a tqdm bar that is seen where a person looks, and silent elsewhere.
+
+    Seen in a terminal and in a notebook run by hand; silent in logs and in the headless chain,
+    which has a bar of its own. `kwargs` are tqdm's.
+    """
+    by_hand = "ipykernel" in sys.modules and not os.environ.get(HEADLESS)
+    return tqdm(iterable, **{"disable": False if by_hand else None, "leave": not by_hand, **kwargs})
 
 
 def _is_installed(requirement: str) -> bool:

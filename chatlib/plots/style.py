@@ -32,8 +32,8 @@ COLORS = {
 _SCREEN_DPI = 100
 _RC = {
     "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -59,7 +59,8 @@ class NotebookFigure(Figure):
 
     def alt_text(self) -> str:
         """Return what the figure shows, from its titles."""
-        titles = [self.get_suptitle(), *(axes.get_title() for axes in self.axes)]
+        titles = [self.get_suptitle()]
+        titles += [axes.get_title(loc) for axes in self.axes for loc in ("left", "center", "right")]
         return "Figure: " + "; ".join(title for title in titles if title)
 
 
