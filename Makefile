@@ -1,6 +1,8 @@
 # make report [CHATS=folder NAME=name LIMIT=n ARGS="-p 03.EPOCHS=1"]   the whole chain, and the report
 # make test        all checks            make lab     JupyterLab on the notebooks
 # make test-real   checks on real chat   make bench   benchmarks against the peers
+# make images      the README's pictures, from the sample's run
+# make home URL=https://github.com/OWNER/REPOSITORY   a new address for badges and clones
 # make clean       away with the environment, caches and the sample's run; your runs stay
 
 PYTHON ?= python3
@@ -8,7 +10,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: report test test-real bench lab clean home setup
+.PHONY: report test test-real bench lab images home clean setup
 .DEFAULT_GOAL := report
 
 setup: $(VENV)/ready
@@ -35,6 +37,9 @@ bench: setup
 
 lab: setup
 	$(RUN) jupyterlab --notebook-dir=notebooks $(ARGS)
+
+images: setup
+	@$(RUN) chatlib images
 
 home: setup
 	$(RUN) chatlib home "$(URL)"

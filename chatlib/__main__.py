@@ -49,6 +49,9 @@ def _build_parser() -> argparse.ArgumentParser:
     home = subparsers.add_parser("home", help="give the project a new address on GitHub")
     home.add_argument("url", metavar="URL", help="https://github.com/OWNER/REPOSITORY")
     home.set_defaults(run=_set_home)
+    images = subparsers.add_parser("images", help="take the README's pictures from a run")
+    images.add_argument("--name", default="sample", help="the run in data/runs (default: sample)")
+    images.set_defaults(run=_save_images)
     return parser
 
 
@@ -101,6 +104,16 @@ def _set_home(args: argparse.Namespace) -> int:
 
     changed = set_home(args.url)
     print("\n".join(f"changed {path.name}" for path in changed) or "this is the home already")
+    return 0
+
+
+def _save_images(args: argparse.Namespace) -> int:
+    from chatlib.pipeline import RUNS_DIR
+    from chatlib.report import save_key_figures
+    from chatlib.workspace import PROJECT_DIR
+
+    for path in save_key_figures(RUNS_DIR / args.name, PROJECT_DIR / "Images"):
+        print(f"Images/{path.name}")
     return 0
 
 

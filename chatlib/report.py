@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -15,9 +16,10 @@ import nbformat
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+from chatlib.errors import MissingSource
 from chatlib.notebooks import NOTEBOOKS
 
-__all__ = ["render_index", "render_page"]
+__all__ = ["render_index", "render_page", "save_key_figures"]
 
 _TEMPLATES = files("chatlib") / "templates"
 _SIMULATED = (
@@ -63,6 +65,24 @@ def render_index(run_dir: Path, steps: Mapping[str, Mapping[str, object]]) -> Pa
     return path
 
 
+def save_key_figures(run_dir: Path, images_dir: Path) -> list[Path]:
+    """Write each chapter's key figure as `NN_name.png`; return the paths.
+
+    Raises: MissingSource if the run is not complete.
+    """
+    if not (run_dir / "run.json").is_file():
+        raise MissingSource(
+            f"Pictures come from a complete run, and {run_dir} is none. Run `make report` first."
+        )
+    paths = []
+    for notebook in NOTEBOOKS:
+        png, _ = _find_key_figure(nbformat.read(run_dir / f"{notebook}.ipynb", as_version=4))
+        if png:
+            paths.append(images_dir / f"{notebook}.png")
+            paths[-1].write_bytes(base64.b64decode(png))
+    return paths
+
+
 def _fill(template: str, **values: str) -> str:
     style = (_TEMPLATES / "style.css").read_text(encoding="utf-8") + _pygments_style()
     return Template((_TEMPLATES / template).read_text(encoding="utf-8")).substitute(values, style=style)
@@ -99,15 +119,21 @@ def _render_chapter(run_dir: Path, notebook: str, step: Mapping[str, object]) ->
 
 
 def _render_key_figure(executed: nbformat.NotebookNode, notebook: str) -> str:
-    """Return the figure of the cell tagged `key-figure`, or else the first one, as HTML."""
+    png, alt = _find_key_figure(executed)
+    if not png:
+        return ""
+    source = f"data:image/png;base64,{png}"
+    return f'<a href="{notebook}.html"><img src="{source}" alt="{html.escape(alt)}"></a>'
+
+
+def _find_key_figure(executed: nbformat.NotebookNode) -> tuple[str, str]:
+    """Return the figure of the cell tagged `key-figure`, or else the first, as base64 PNG and alt text."""
     cells = sorted(executed.cells, key=lambda cell: "key-figure" not in cell.metadata.get("tags", []))
     for cell in cells:
         for output in cell.get("outputs", []):
             if png := output.get("data", {}).get("image/png"):
-                alt = output.metadata.get("image/png", {}).get("alt", "Key figure")
-                source = "data:image/png;base64," + re.sub(r"\s", "", png)
-                return f'<a href="{notebook}.html"><img src="{source}" alt="{html.escape(alt)}"></a>'
-    return ""
+                return re.sub(r"\s", "", png), output.metadata.get("image/png", {}).get("alt", "Key figure")
+    return "", ""
 
 
 def _render_navigation(current: str) -> str:

@@ -9,9 +9,10 @@ import nbformat
 import pytest
 
 from chatlib.__main__ import main
-from chatlib.errors import ParameterError, PipelineError
+from chatlib.errors import MissingSource, ParameterError, PipelineError
 from chatlib.notebooks import NOTEBOOKS, parse_override, read_parameters, set_home
 from chatlib.pipeline import run_chain
+from chatlib.report import save_key_figures
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = """
@@ -199,3 +200,13 @@ def test_the_command_line_gives_one_message_and_an_exit_code(capsys):
     said = capsys.readouterr().err
     assert said.startswith("chatlib: 03_pretrain has no parameter 'NOPE'")
     assert "Traceback" not in said
+
+
+def test_pictures_come_from_a_complete_run(chain, tmp_path):
+    code = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom chatlib.plots.style import *\n\nf, a = new_figure(width_in=2, height_in=2)\nf"
+    write_notebook(chain["notebooks_dir"] / "05_analyze.ipynb", code=code)
+    with pytest.raises(MissingSource, match="complete run"):
+        save_key_figures(chain["runs_dir"] / "r", tmp_path)
+    run_chain("r", **chain)
+    assert save_key_figures(chain["runs_dir"] / "r", tmp_path) == [tmp_path / "05_analyze.png"]
+    assert (tmp_path / "05_analyze.png").read_bytes().startswith(b"\x89PNG")
