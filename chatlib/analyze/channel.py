@@ -1,0 +1,120 @@
+"""A channel's streams over time, from the analytics of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from chatlib.analyze.analytics import ChatAnalytics
+from chatlib.analyze.files import make_safe_name, save
+from chatlib.analyze.moments import find_moments
+from chatlib.analyze.settings import ProcessSettings
+from chatlib.analyze.streams import analyze_stream
+from chatlib.analyze.words import format_time
+from chatlib.errors import DataError
+from chatlib.store import Store
+from chatlib.workspace import progress_bar
+
+__all__ = ["ChannelAnalytics", "StreamSummary", "analyze_channel", "summarize_stream"]
+
+_MINUTE_S = 60
+
+
+class StreamSummary(NamedTuple):
+    """One stream in a row: how much was written, by how many, and its best moment."""
+
+    started_at: str | None
+    video_id: str
+    title: str
+    duration: str
+    duration_s: float
+    activity: int
+    chats: int
+    users: int
+    chats_per_min: float
+    best_minute: float  # most chat messages within a minute of the grid
+    highlights: int
+    highlights_share: float  # of the stream's time
+    spikes: int
+    best_moment: str | None
+    link: str | None
+
+
+class ChannelAnalytics(NamedTuple):
+    """One row per analyzed stream, oldest first; names of the platforms' totals; who was left out, why."""
+
+    streams: pd.DataFrame
+    totals: list[str]
+    skipped: list[str]
+
+
+def analyze_channel(
+    store: Store,
+    folder: Path | None = None,
+    *,
+    interval_s: int = 5,
+    settings: ProcessSettings | None = None,
+) -> ChannelAnalytics:
+    """Analyze every stream of a database; write each one's JSON into `folder`, if one is given.
+
+    The summaries' columns are those of `StreamSummary`, then the platforms' totals. A stream
+    in which no message has an offset is left out, and `skipped` says so.
+    """
+    rows: list[dict[str, object]] = []
+    skipped: list[str] = []
+    streams = store.load_streams()
+    for stream in progress_bar(streams.itertuples(), total=len(streams), desc="analyze"):
+        try:
+            analytics = analyze_stream(store, stream, interval_s=interval_s, settings=settings)
+        except DataError as error:
+            skipped.append(str(error))
+            continue
+        if folder is not None:
+            save(analytics, Path(folder) / f"{make_safe_name(stream.video_id)}.json")
+        rows.append(
+            summarize_stream(analytics, video_id=stream.video_id, started_at=stream.started_at or None)
+        )
+    columns = list(StreamSummary._fields)
+    totals = list(dict.fromkeys(name for row in rows for name in row if name not in columns))
+    return ChannelAnalytics(pd.DataFrame(rows, columns=columns + totals), totals, skipped)
+
+
+def summarize_stream(
+    analytics: ChatAnalytics, *, video_id: str, started_at: str | None = None
+) -> dict[str, object]:
+    """Return a stream's summary, followed by the platform's own totals."""
+    best = find_moments(analytics, top=1)
+    duration_s = analytics.duration
+    summary = StreamSummary(
+        started_at=started_at,
+        video_id=video_id,
+        title=analytics.mediaTitle,
+        duration=analytics.duration_text,
+        duration_s=duration_s,
+        activity=analytics.totalActivity,
+        chats=analytics.totalChatMessages,
+        users=analytics.totalUniqueUsers,
+        chats_per_min=analytics.overallAvgChatMessagesPerSecond * _MINUTE_S,
+        best_minute=_find_best_minute(analytics),
+        highlights=len(analytics.highlights),
+        highlights_share=analytics.highlights_duration / duration_s if duration_s else 0.0,
+        spikes=len(analytics.spikes),
+        best_moment=format_time(best[0].start_s) if best else None,
+        link=best[0].link if best else None,
+    )
+    totals = {total: getattr(analytics, total) for total in analytics.words.totals.values()}
+    return summary._asdict() | totals
+
+
+def _find_best_minute(analytics: ChatAnalytics) -> float:
+    """Return the most chat messages in a row of samples as long as a minute (or in one longer sample)."""
+    if not analytics.samples:
+        return 0.0
+    counts = np.array([sample.chatMessages for sample in analytics.samples])
+    n = max(_MINUTE_S // analytics.interval, 1)
+    sums = np.concatenate([[0], np.cumsum(counts)])
+    most = (sums[n:] - sums[:-n]).max() if len(counts) >= n else sums[-1]
+    return float(most) * _MINUTE_S / (n * analytics.interval)

@@ -1,0 +1,87 @@
+"""A stream of the chat database, and its analytics."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from chatlib.analyze.analytics import ChatAnalytics
+from chatlib.analyze.columns import ChatColumns, analyze_columns, make_analytics
+from chatlib.analyze.settings import ProcessSettings
+from chatlib.analyze.words import find_words
+from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.store import Store
+
+__all__ = ["analyze_stream", "pick_stream"]
+
+
+def pick_stream(streams: pd.DataFrame, video_id: str = "") -> NamedTuple:
+    """Return one row of `load_streams`: the stream with this id, or the one with most messages.
+
+    Raises: ParameterError for an id that is not there; NotEnoughData if no stream has messages
+    with a time.
+    """
+    if video_id:
+        found = streams[streams["video_id"] == video_id]
+        if found.empty:
+            some = ", ".join(streams["video_id"].head(3))
+            raise ParameterError(
+                f"STREAM must be the video id of a stream in the database, got {video_id!r}. "
+                f"There are {len(streams)}, among them {some or 'none'}; leave it empty for the largest."
+            )
+        return next(found.itertuples())
+    timed = streams[streams["last_offset_s"].notna()]
+    if timed.empty:
+        raise NotEnoughData(
+            f"Analytics need a stream with messages that have a time in it; none of {len(streams)} "
+            "streams has any. Collect or import chat replays first (notebook 01)."
+        )
+    return next(timed.nlargest(1, "n_messages").itertuples())
+
+
+def analyze_stream(
+    store: Store,
+    stream: NamedTuple,
+    *,
+    interval_s: int = 5,
+    settings: ProcessSettings | None = None,
+    description: str = "",
+) -> ChatAnalytics:
+    """Return the analytics of one stream (a row of `load_streams`).
+
+    Its duration is the stream's own, and the largest offset where that is unknown.
+    Raises: NotEnoughData if no message has an offset.
+    """
+    chat = _load_columns(store, int(stream.stream_id), stream.platform)
+    if not np.isfinite(chat.offset_s).any():
+        raise NotEnoughData(
+            f"Analytics need messages with a time in the stream; {stream.platform} {stream.video_id} "
+            f"has {len(chat.kind)} messages, none with a time. Leave this stream out."
+        )
+    known = stream.duration_s is not None and np.isfinite(stream.duration_s) and stream.duration_s > 0
+    duration_s = float(stream.duration_s if known else max(np.nanmax(chat.offset_s), 0.0))
+    analytics = make_analytics(
+        stream.platform, duration_s=duration_s, interval_s=interval_s, description=description
+    )
+    analytics.mediaTitle = stream.title or analytics.mediaTitle
+    analytics.mediaSource = stream.url or f"{stream.platform}:{stream.video_id}"
+    return analyze_columns(chat, analytics, settings=settings)
+
+
+def _load_columns(store: Store, stream_id: int, platform: str) -> ChatColumns:
+    words = find_words(platform)
+    needs_id = [kind for kind, counter in words.events.items() if counter in words.once_per_id]
+    once = f"CASE WHEN kind IN ({', '.join('?' * len(needs_id))}) THEN message_id END" if needs_id else "NULL"
+    rows = store.connection.execute(
+        f"SELECT offset_s, kind, coalesce(author, -1), {once} FROM messages WHERE stream_id = ?",
+        (*needs_id, stream_id),
+    ).fetchall()
+    offset, kind, author, message_id = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return ChatColumns(
+        offset_s=np.array(offset, dtype=float),
+        kind=kind,
+        author=np.array(author, dtype=np.int64),
+        message_id=message_id if needs_id else None,
+    )

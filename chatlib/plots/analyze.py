@@ -1,0 +1,134 @@
+"""The figures of notebook 05: a stream's activity, and a channel's streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+from chatlib.analyze import ChatAnalytics
+from chatlib.analyze.moments import Moment
+from chatlib.plots.style import COLORS, house_style, label, new_figure
+
+__all__ = ["plot_activity", "plot_channel"]
+
+_N_POINTS = 300  # what an eye can tell apart over the width of a page
+_MINUTE_S = 60
+
+
+@house_style
+def plot_activity(analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, note: str = "") -> Figure:
+    """Draw chat messages per minute over a stream, with its highlights and spikes.
+
+    Samples are put together until they are few enough to be told apart. `moments` are
+    numbered in the figure by their rank. `note` stands behind the title, e.g. 'simulated'.
+    """
+    figure, (main, strip) = new_figure(
+        2, 1, height_in=4.4, sharex=True, gridspec_kw={"height_ratios": [6, 1]}
+    )
+    times, messages, first_timers, bin_s = _bin_samples(analytics)
+    main.fill_between(times, messages, step="mid", color=COLORS["sky"], label="chat messages")
+    main.step(times, first_timers, where="mid", color=COLORS["blue"], lw=1.2, label="people's first ones")
+    _number_moments(main, moments, times, messages)
+    main.set_ylabel("per minute")
+    main.set_ylim(bottom=0)
+    main.set_title(_title(label(analytics.mediaTitle, max_chars=70), note), pad=24)
+    main.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=3, borderaxespad=0)
+    _draw_strip(strip, analytics)
+    strip.set_xlabel(f"time in the stream (h:mm), one step = {bin_s:g} s")
+    strip.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _as_hours(seconds)))
+    strip.xaxis.set_major_locator(_pick_ticks(analytics.duration))
+    strip.set_xlim(0, max(analytics.duration, 1))
+    return figure
+
+
+@house_style
+def plot_channel(streams: pd.DataFrame, *, note: str = "") -> Figure:
+    """Draw a channel's streams in their order: chat per minute with the busiest minute, and people.
+
+    `streams` is a table of `chatlib.analyze.channel.summarize_channel`.
+    """
+    figure, (upper, lower) = new_figure(2, 1, height_in=5.2, sharex=True)
+    x = np.arange(len(streams))
+    upper.vlines(x, streams["chats_per_min"], streams["best_minute"], color=COLORS["grey"], lw=1, alpha=0.7)
+    upper.plot(x, streams["best_minute"], "^", ms=5, color=COLORS["vermillion"], label="busiest minute")
+    upper.plot(x, streams["chats_per_min"], "o", ms=4, color=COLORS["blue"], label="mean")
+    upper.set_ylabel("chat messages\nper minute")
+    upper.set_ylim(bottom=0)
+    upper.set_title(_title(f"The chat of the channel's streams, {len(streams)} in all", note), pad=24)
+    upper.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=2, borderaxespad=0)
+    lower.bar(x, streams["users"], color=COLORS["sky"], label="people who wrote")
+    lower.set_ylabel("people who wrote")
+    lower.set_ylim(bottom=0)
+    _label_streams(lower, streams)
+    return figure
+
+
+def _title(text: str, note: str) -> str:
+    return f"{text} ({note})" if note else text
+
+
+def _bin_samples(analytics: ChatAnalytics) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return middles of bins, chat messages and first-time chatters per minute, and a bin's seconds."""
+    samples = analytics.samples
+    if not samples:
+        return np.zeros(0), np.zeros(0), np.zeros(0), analytics.interval
+    per_bin = max(-(-len(samples) // _N_POINTS), 1)
+    starts = np.arange(0, len(samples), per_bin)
+    lengths = np.add.reduceat([s.sampleDuration for s in samples], starts)
+    messages = np.add.reduceat([s.chatMessages for s in samples], starts)
+    first_timers = np.add.reduceat([s.firstTimeChatters for s in samples], starts)
+    middles = np.array([samples[i].startTime for i in starts]) + lengths / 2
+    scale = _MINUTE_S / lengths
+    return middles, messages * scale, first_timers * scale, per_bin * analytics.interval
+
+
+def _number_moments(axes: Axes, moments: Sequence[Moment], times: np.ndarray, heights: np.ndarray) -> None:
+    if not moments or not len(times):
+        return
+    for moment in moments:
+        middle = (moment.start_s + moment.end_s) / 2
+        height = heights[np.abs(times - middle).argmin()]
+        axes.annotate(
+            str(moment.rank),
+            (middle, height),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white",
+            bbox={"boxstyle": "circle,pad=0.2", "fc": COLORS["vermillion"], "ec": "none"},
+        )
+    axes.plot([], [], "o", color=COLORS["vermillion"], label="best moments, by rank")
+    axes.margins(y=0.15)
+
+
+def _draw_strip(axes: Axes, analytics: ChatAnalytics) -> None:
+    rows = [("spikes", analytics.spikes, "purple"), ("highlights", analytics.highlights, "orange")]
+    for row, (_, sections, color) in enumerate(rows):
+        spans = [(section.startTime, section.duration) for section in sections]
+        axes.broken_barh(spans, (row + 0.1, 0.8), facecolors=COLORS[color], edgecolors=COLORS[color], lw=0.8)
+    axes.set_yticks([0.5, 1.5], [f"{name} ({len(sections)})" for name, sections, _ in rows])
+    axes.set_ylim(0, 2)
+    axes.grid(axis="y", visible=False)
+
+
+def _pick_ticks(duration_s: float) -> MultipleLocator:
+    steps = (60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 12 * 3600)
+    return MultipleLocator(next((step for step in steps if duration_s <= 12 * step), duration_s / 12))
+
+
+def _as_hours(seconds: float) -> str:
+    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}"
+
+
+def _label_streams(axes: Axes, streams: pd.DataFrame) -> None:
+    dates = [str(date)[:10] if date else "no date" for date in streams["started_at"]]
+    step = max(len(dates) // 12, 1)
+    axes.set_xticks(np.arange(0, len(dates), step), dates[::step], rotation=30, ha="right")
+    axes.set_xlabel("start of the stream")
