@@ -1,0 +1,178 @@
+"""Who is there: viewers with latent traits, which of them come to a stream, and who pays.
+
+The regulars are a pool of fixed size; some leave after every stream and others take their
+place, so memory does not grow with the number of streams.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["PAY_WEIGHTS", "TRAITS", "Audience", "Crowd"]
+
+TRAITS = ("engagement", "affinity", "wealth", "mood", "humour", "curiosity", "formality")
+
+# The logistic model of paying, on traits of mean 0 and variance 1; the intercept is set
+# per stream so that its share of donors is what the stream's luck says.
+PAY_WEIGHTS = {"engagement": 0.55, "affinity": 1.15, "wealth": 0.85, "mood": 0.95}
+PAY_BOTH = 0.35  # affinity x wealth
+
+_REGULARS_PER_VIEWER = 1.45
+_SHARE_OF_REGULARS = 0.62
+_TURNOVER = 0.02
+_JAPANESE_SHARE = 0.12
+_N_CURRENCIES = 20
+_LEVELS = (0, 1, 2, 6, 12, 24, 36)  # months of membership that have a badge of their own
+_NEVER = 10**9
+
+
+class Audience(NamedTuple):
+    """The viewers of one stream, as arrays of one length; `months` is -1 for no member."""
+
+    serial: np.ndarray
+    traits: np.ndarray  # (n, len(TRAITS))
+    japanese: np.ndarray
+    luck: np.ndarray  # uniform, fixed per viewer: currency, style and the like
+    months: np.ndarray
+    moderator: np.ndarray
+    announces: np.ndarray  # months announced in this stream, or -1
+    probability: np.ndarray
+    pays: np.ndarray
+    slot: np.ndarray  # place in the pool, -1 for who comes once
+
+
+class Crowd:
+    """The channel's public over time. Call `gather` once per stream, in order of date."""
+
+    def __init__(self, seed: int, *, n_viewers: int) -> None:
+        self._seed = seed
+        rng = np.random.default_rng([seed, 0, 1])
+        n = max(4, round(n_viewers * _REGULARS_PER_VIEWER))
+        self._next_serial = 2 + n  # 0 is the owner, 1 the bot
+        self._serial = np.arange(2, 2 + n)
+        self._traits = _draw_traits(rng, n, affinity=0.25)
+        self._japanese = rng.random(n) < _JAPANESE_SHARE
+        self._luck = rng.random(n)
+        self._loyalty = 0.6 * self._traits[:, 1] + 0.8 * rng.standard_normal(n)
+        self._since = self._draw_membership(rng, self._traits, earliest=-600, latest=150)
+        self._gift_until = np.full(n, -_NEVER)
+        self._announced = np.searchsorted(_LEVELS, -self._since / 30.4, side="right")
+        self._seen = np.zeros(n, bool)
+        self.n_authors = 0
+        self._moderator = np.zeros(n, bool)
+        self._moderator[np.argsort(-self._loyalty)[: 2 + n // 400]] = True
+
+    def gather(self, index: int, day: int, *, n_viewers: int) -> Audience:
+        """Return who comes to the stream number `index`, on `day` since the channel's first."""
+        rng = np.random.default_rng([self._seed, index, 2])
+        self._replace_some(rng, day)
+        present = self._choose_regulars(rng, n_viewers)
+        self.n_authors += int((~self._seen[present]).sum())
+        self._seen[present] = True
+        n_new = max(1, n_viewers - len(present))
+        new = _draw_traits(rng, n_new, affinity=-0.45)
+        serial = np.concatenate([self._serial[present], self.take_serials(n_new)])
+        traits = np.concatenate([self._traits[present], new])
+        n = len(serial)
+        traits[:, 3] = 0.4 * traits[:, 3] + np.sqrt(1 - 0.4**2) * rng.standard_normal(n)  # the day's mood
+        months, announces = self._read_membership(rng, present, day)
+        probability = _pay_probability(traits, rate=_draw_rate(rng))
+        return Audience(
+            serial,
+            traits,
+            np.concatenate([self._japanese[present], rng.random(n_new) < _JAPANESE_SHARE]),
+            np.concatenate([self._luck[present], rng.random(n_new)]),
+            np.concatenate([months, np.full(n_new, -1)]),
+            np.concatenate([self._moderator[present], np.zeros(n_new, bool)]),
+            np.concatenate([announces, np.full(n_new, -1)]),
+            probability,
+            _sample_with(rng, probability),
+            np.concatenate([present, np.full(n_new, -1)]),
+        )
+
+    def take_serials(self, n: int) -> np.ndarray:
+        """Return serial numbers of `n` people who were never seen before."""
+        self.n_authors += n
+        return self._take_serials(n)
+
+    def give_memberships(self, slots: np.ndarray, day: int) -> None:
+        """Make the regulars in these places of the pool members for a month."""
+        self._gift_until[slots[slots >= 0]] = day + 30
+
+    def _take_serials(self, n: int) -> np.ndarray:
+        first = self._next_serial
+        self._next_serial += n
+        return np.arange(first, first + n)
+
+    def _replace_some(self, rng: np.random.Generator, day: int) -> None:
+        gone = np.flatnonzero((rng.random(len(self._serial)) < _TURNOVER) & ~self._moderator)
+        n = len(gone)
+        self._serial[gone] = self._take_serials(n)
+        self._traits[gone] = _draw_traits(rng, n, affinity=0.1)
+        self._japanese[gone] = rng.random(n) < _JAPANESE_SHARE
+        self._luck[gone] = rng.random(n)
+        self._loyalty[gone] = 0.6 * self._traits[gone, 1] + 0.8 * rng.standard_normal(n)
+        self._since[gone] = self._draw_membership(rng, self._traits[gone], earliest=day, latest=day + 150)
+        self._gift_until[gone] = -_NEVER
+        self._announced[gone] = 0
+        self._seen[gone] = False
+
+    def _choose_regulars(self, rng: np.random.Generator, n_viewers: int) -> np.ndarray:
+        wish = self._loyalty + 1.3 * rng.standard_normal(len(self._loyalty))
+        n = min(len(wish), round(n_viewers * _SHARE_OF_REGULARS))
+        return np.sort(np.argsort(-wish, kind="stable")[:n])
+
+    @staticmethod
+    def _draw_membership(rng: np.random.Generator, traits: np.ndarray, *, earliest: int, latest: int):
+        wants = rng.random(len(traits)) < _sigmoid(-2.0 + 1.1 * traits[:, 1] + 0.6 * traits[:, 2])
+        since = (earliest + (latest - earliest) * rng.random(len(traits))).astype(int)
+        return np.where(wants, since, _NEVER)
+
+    def _read_membership(self, rng: np.random.Generator, present: np.ndarray, day: int):
+        since = self._since[present]
+        own = since <= day
+        months = np.where(own, (day - since) // 30, -1)
+        months = np.where(~own & (self._gift_until[present] >= day), 0, months)
+        level = np.searchsorted(_LEVELS, months, side="right")
+        due = own & (level > self._announced[present])
+        tells = due & ((months == 0) | (rng.random(len(present)) < 0.6))
+        self._announced[present] = np.where(due, level, self._announced[present])
+        return months, np.where(tells, months, -1)
+
+
+def _draw_traits(rng: np.random.Generator, n: int, *, affinity: float) -> np.ndarray:
+    traits = rng.standard_normal((n, len(TRAITS)))
+    traits[:, 1] += affinity
+    return traits
+
+
+def _draw_rate(rng: np.random.Generator) -> float:
+    return float(np.clip(0.045 * np.exp(0.1 * rng.standard_normal()), 0.036, 0.054))
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def _pay_probability(traits: np.ndarray, *, rate: float) -> np.ndarray:
+    score = sum(weight * traits[:, TRAITS.index(name)] for name, weight in PAY_WEIGHTS.items())
+    score = score + PAY_BOTH * traits[:, 1] * traits[:, 2]
+    low, high = -20.0, 10.0
+    for _ in range(50):  # the intercept at which the mean is the rate
+        middle = (low + high) / 2
+        low, high = (middle, high) if _sigmoid(score + middle).mean() < rate else (low, middle)
+    return _sigmoid(score + low)
+
+
+def _sample_with(rng: np.random.Generator, probability: np.ndarray) -> np.ndarray:
+    """Return who is drawn, each with exactly their probability, and as many as expected.
+
+    Systematic sampling in random order (Madow 1949).
+    """
+    order = np.argsort(rng.random(len(probability)), kind="stable")
+    edges = np.concatenate([[0.0], np.cumsum(probability[order])]) + rng.random()
+    drawn = np.zeros(len(probability), bool)
+    drawn[order] = np.floor(edges[1:]) > np.floor(edges[:-1])
+    return drawn
