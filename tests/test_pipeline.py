@@ -203,7 +203,8 @@ def test_the_command_line_gives_one_message_and_an_exit_code(capsys):
 
 
 def test_pictures_come_from_a_complete_run(chain, tmp_path):
-    code = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom chatlib.plots.style import *\n\nf, a = new_figure(width_in=2, height_in=2)\nf"
+    code = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+    code += "from chatlib.plots.style import *\nf, a = new_figure(width_in=2, height_in=2)\nf"
     write_notebook(chain["notebooks_dir"] / "05_analyze.ipynb", code=code)
     with pytest.raises(MissingSource, match="complete run"):
         save_key_figures(chain["runs_dir"] / "r", tmp_path)
