@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import re
 import statistics
@@ -10,10 +9,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from chatlib.collect import chat_downloader_rows
-from chatlib.collect.containers import parse_json, unpack
+from chatlib.collect import chat_downloader_rows, innertube_rows, twitch_rows, video_pages
+from chatlib.collect.containers import Parsed, parse_json, unpack
 from chatlib.collect.rows import Notes
-from chatlib.collect.sheets import guess_platform, ids_in_name, stream_of_row
+from chatlib.collect.sheets import date_of_timestamp, guess_platform, ids_in_name, stream_of_row
 from chatlib.errors import UnknownFormat
 from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Stream
 
@@ -43,13 +42,36 @@ def read_chat(data: bytes, *, file_name: str, row: Mapping[str, str]) -> Chat:
     """
     notes = Notes()
     parsed = parse_json(unpack(data, notes), notes)
-    content = parsed.content
-    if type(content) is list and (not content or chat_downloader_rows.looks_like_rows(content)):
-        rows = chat_downloader_rows.read_rows(content, notes, plain=parsed.plain)
-        chat = Chat("chat-downloader", Stream("", ""), rows, notes)
-    else:
-        raise UnknownFormat("This is JSON, but no chat format that chatlib knows.")
+    chat = _read_content(parsed, notes)
+    if chat is None:
+        raise UnknownFormat(
+            "This is JSON, but of no chat that chatlib knows: chat-downloader, yt-dlp live_chat, YouTube's "
+            "own responses, TwitchDownloader, Twitch v5 comments."
+        )
     return _complete(chat, file_name, row)
+
+
+def _read_content(parsed: Parsed, notes: Notes) -> Chat | None:
+    """Return the chat if the content is of a known format; tried from the most telling to the least."""
+    content = parsed.content
+    actions = innertube_rows.find_actions(content)
+    if actions is not None:
+        channel_id, video_id = innertube_rows.find_stream_ids(actions)
+        stream = Stream(YOUTUBE, video_id or "", channel_id=channel_id)
+        return Chat("youtube", stream, innertube_rows.read_actions(actions, notes), notes)
+    comments = twitch_rows.find_comments(content)
+    if comments is not None:
+        stream = twitch_rows.read_stream(content, comments)
+        name = "twitch-downloader" if type(content) is dict and "streamer" in content else "twitch-v5"
+        return Chat(name, stream, twitch_rows.read_comments(comments, notes), notes)
+    page = video_pages.read_video_page(content)
+    if page is not None:
+        return Chat("video-page", page, [], notes)
+    items = [content] if type(content) is dict else content
+    if type(items) is list and (not items or chat_downloader_rows.looks_like_rows(items)):
+        rows = chat_downloader_rows.read_rows(items, notes, plain=parsed.plain)
+        return Chat("chat-downloader", Stream("", ""), rows, notes)
+    return None
 
 
 def _complete(chat: Chat, file_name: str, row: Mapping[str, str]) -> Chat:
@@ -92,12 +114,10 @@ def _derive_start(rows: list[tuple]) -> str | None:
     starts = []
     for r in rows:
         if r[_TIMESTAMP] is not None and r[_OFFSET] is not None:
-            starts.append(r[_TIMESTAMP] / 1e6 - r[_OFFSET])
+            starts.append(r[_TIMESTAMP] - r[_OFFSET] * 1e6)
             if len(starts) == 1000:
                 break
-    if not starts:
-        return None
-    return dt.datetime.fromtimestamp(round(statistics.median(starts)), dt.UTC).isoformat()
+    return date_of_timestamp(statistics.median(starts)) if starts else None
 
 
 def _platform_of(rows: list[tuple]) -> str | None:

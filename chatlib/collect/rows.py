@@ -6,6 +6,7 @@ of the wrong type becomes None and is counted in `Notes`, so nothing is lost in 
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import math
@@ -26,8 +27,10 @@ __all__ = [
     "money_fields",
     "name_json",
     "read_count",
+    "read_name",
     "read_offset",
     "read_timestamp",
+    "read_timestamp_text",
 ]
 
 MAX_OFFSET_S = 1e8  # three years; what is beyond is no offset
@@ -36,6 +39,7 @@ MAX_TIMESTAMP_US = 4_100_000_000_000_000  # 2099
 MAX_COUNT = 2**63 - 1
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_BELOW_MICRO = re.compile(r"(\.\d{6})\d+")  # Twitch writes nanoseconds
 _NUMBER = re.compile(r"\s*[-+]?\d{1,18}(\.\d*)?\s*")
 _CLOCK = re.compile(r"\s*(-?)(?:(\d{1,4}):)?(\d{1,4}):(\d\d(?:\.\d+)?)\s*")
 
@@ -46,6 +50,12 @@ class Notes(Counter):
     def field(self, name: str) -> None:
         """Count a field whose value could not be used; its row is kept."""
         self[f"kept without {name}"] += 1
+
+    def unread(self, reason: str, name: str) -> None:
+        """Count something by its name in the file; past forty reasons, or if it is odd, without."""
+        named = f"{reason}: {name}"
+        plain = re.fullmatch(r"\w{1,60}", name) and (named in self or len(self) < 40)
+        self[named if plain else reason] += 1
 
 
 def clean_text(value: object) -> str | None:
@@ -104,6 +114,19 @@ def read_timestamp(value: object) -> int | None:
         if MIN_TIMESTAMP_US <= value * factor <= MAX_TIMESTAMP_US:
             return int(value * factor)
     return None
+
+
+def read_timestamp_text(value: object) -> int | None:
+    """Return microseconds since 1970 from an ISO 8601 moment, or None."""
+    if type(value) is not str:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(_BELOW_MICRO.sub(r"\1", value.strip()))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=dt.UTC)
+        return read_timestamp(round(moment.timestamp() * 1_000_000))
+    except (ValueError, OverflowError):
+        return None
 
 
 def read_count(value: object) -> int | None:

@@ -161,6 +161,13 @@ def read_date(text: object) -> str | None:
         return None
 
 
+def date_of_timestamp(timestamp_us: float | None) -> str | None:
+    """Return microseconds since 1970 as a moment in UTC, ISO 8601, to the second."""
+    if timestamp_us is None:
+        return None
+    return dt.datetime.fromtimestamp(round(timestamp_us / 1e6), dt.UTC).isoformat()
+
+
 def find_chat_files(paths: Iterable[str | Path]) -> tuple[list[Found], dict[Path, SourceError]]:
     """Return the files to try, oldest stream first, and the sheets that could not be read.
 
