@@ -11,7 +11,14 @@ from chatlib.money import convert_money
 from chatlib.records import AMOUNT_KINDS, CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS, is_member
 from chatlib.store import Store
 
-__all__ = ["say_origin", "summarize_kinds", "summarize_money", "summarize_people", "summarize_streams"]
+__all__ = [
+    "say_origin",
+    "shorten_streams",
+    "summarize_kinds",
+    "summarize_money",
+    "summarize_people",
+    "summarize_streams",
+]
 
 
 def _in(kinds: frozenset[str]) -> str:
@@ -109,6 +116,17 @@ def _value(amount: str, currency: str | None, to: str, stamp: int | None, start:
         return float("nan")
     value = convert_money(Decimal(amount), currency, to=to, date=date)
     return float("nan") if value is None else float(value)
+
+
+def shorten_streams(streams: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of `summarize_streams` as it reads well: by day, hours to a tenth, short titles."""
+    table = streams.assign(
+        day=streams["started_at"].str[:10].fillna("no date"),
+        hours=streams["hours"].round(1),
+        title=streams["title"].fillna(streams["video_id"]).str.slice(0, 60),
+    )
+    columns = ["title", "hours", "messages", "chatters", "donors", "payments", "state"]
+    return table.set_index("day")[columns]
 
 
 def say_origin(db: Store) -> str:

@@ -3,7 +3,13 @@
 import pandas as pd
 import pytest
 
-from chatlib.collect.summary import summarize_kinds, summarize_money, summarize_people, summarize_streams
+from chatlib.collect.summary import (
+    shorten_streams,
+    summarize_kinds,
+    summarize_money,
+    summarize_people,
+    summarize_streams,
+)
 from chatlib.plots.collect import plot_kinds, plot_money, plot_streams
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
@@ -42,6 +48,12 @@ def test_streams_are_counted_oldest_first(db):
         [0, 0, 0, 0],
     ]
     assert table["hours"].tolist()[:2] == [9.0 / 3600, 2.0]
+
+
+def test_streams_read_well(db):
+    table = shorten_streams(summarize_streams(db))
+    assert table.index.tolist() == ["2026-01-01", "2026-01-02", "no date"]
+    assert table["title"].tolist() == ["9", "a" * 11, "b" * 11]
 
 
 def test_people_are_counted_once(db):
