@@ -19,11 +19,13 @@ from chatlib.collect.rows import (
     clean_text,
     dump_names,
     money_fields,
+    money_of_number,
     name_json,
     read_count,
     read_name,
     read_offset,
     read_timestamp,
+    repeated_kind,
 )
 from chatlib.records import CHAT_KINDS, GIFT_RECEIVED_KINDS, Message
 
@@ -127,14 +129,14 @@ def _read_carefully(item: object, notes: Notes, ids: IdMaker) -> tuple | None:
         notes["row is no object"] += 1
         return None
     author_id, author_name, badges = _read_author(item)
-    amount_text = _read_amount_text(item)
-    kind = _read_kind(item, amount_text)
+    money = _read_money(item)
+    kind = _read_kind(item, paid=money[0] is not None)
     text, notice = _read_texts(item, kind)
     emotes = _read_emotes(item)
     if not text and emotes is not None:
         text = " ".join(_emote_names(item["emotes"]))
     target_id = read_name(item.get("target_message_id")) or read_name(item.get("target_id"))
-    told = (item.get("message_type"), text, notice, amount_text, author_id, target_id, emotes)
+    told = (item.get("message_type"), text, notice, money[0], author_id, target_id, emotes)
     if not any(told):
         notes["row is empty"] += 1
         return None
@@ -147,25 +149,24 @@ def _read_carefully(item: object, notes: Notes, ids: IdMaker) -> tuple | None:
         text,
         notice,
         badges,
-        *money_fields(amount_text),
+        *money,
         read_count(item.get("bits")),
         _read_timestamp(item, notes),
         emotes,
         target_id,
     )
     if not row.message_id:
-        repeated = kind.removeprefix("ticker_").removesuffix("_item")
-        row = row._replace(message_id=ids.make_id(row, kind=repeated))
+        row = row._replace(message_id=ids.make_id(row, kind=repeated_kind(kind)))
     return tuple(row)
 
 
-def _read_kind(item: dict, amount_text: str | None) -> str:
+def _read_kind(item: dict, *, paid: bool) -> str:
     kind = clean_text(item.get("message_type"))
     if kind:
         return kind
     if "ticker_duration" in item:
-        return "ticker_paid_message_item" if amount_text else "ticker_sponsor_item"
-    return "paid_message" if amount_text else "text_message"
+        return "ticker_paid_message_item" if paid else "ticker_sponsor_item"
+    return "paid_message" if paid else "text_message"
 
 
 def _read_author(item: dict) -> tuple[str | None, str | None, str | None]:
@@ -185,18 +186,20 @@ def _read_texts(item: dict, kind: str) -> tuple[str | None, str | None]:
     """Return the author's own words and the platform's sentence."""
     text = clean_text(item.get("message"))
     parts = [part for key in _NOTICE_KEYS if (part := clean_text(item.get(key)))]
-    if kind in _NOTICE_KINDS and text:
+    fixed = kind in _NOTICE_KINDS or (kind == "ticker_sponsor_item" and not parts)
+    if fixed and text:
         parts, text = [*parts, text], None
     return text, " · ".join(parts) or None
 
 
-def _read_amount_text(item: dict) -> str | None:
+def _read_money(item: dict) -> tuple[str | None, str | None, str | None]:
+    """Return the amount as written, not as chat-downloader understood it, which knew English only."""
     money = item.get("money")
-    if type(money) is dict:
-        text = clean_text(money.get("text"))
-        parts = (read_name(money.get("currency")), read_name(money.get("amount")))
-        return text or (" ".join(filter(None, parts)) if parts[1] else None)
-    return clean_text(item.get("amount")) or None
+    if type(money) is not dict:
+        return money_fields(clean_text(item.get("amount")))
+    text = clean_text(money.get("text"))
+    number = money_of_number(money.get("amount"), read_name(money.get("currency")))
+    return money_fields(text) if text else number or (None, None, None)
 
 
 def _read_time(item: dict, notes: Notes) -> float | None:

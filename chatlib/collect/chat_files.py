@@ -1,95 +1,57 @@
-"""Chat files into the chat database: one file after the other, each whole or not at all."""
+"""Chat files into the chat database: one after the other, each whole or not at all."""
 
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 from tqdm.auto import tqdm
 
-from chatlib.collect.formats import Chat, read_chat
-from chatlib.collect.sheets import Found, find_chat_files
+from chatlib.collect.containers import SQLITE_MAGIC, looks_like_data, read_head
+from chatlib.collect.formats import Chat, complete_chat
+from chatlib.collect.import_report import FileReport, ImportReport, count_totals
+from chatlib.collect.old_databases import OldDatabase
+from chatlib.collect.reading import Outcome, Task, digest_content, iter_outcomes, read_task
+from chatlib.collect.sheets import Found, age_of_row, find_chat_files, id_in_url
 from chatlib.errors import SourceError
-from chatlib.records import DONATION_KINDS, Message, Stream
+from chatlib.records import Message, Stream
 from chatlib.store import Import, Store
 
-__all__ = ["ChatFile", "FileReport", "ImportReport", "import_chats", "read_chat_file"]
+__all__ = ["ChatFile", "import_chats", "read_chat_file"]
 
 log = logging.getLogger(__name__)
 
-READER_VERSION = 1  # add one when a reader reads the same bytes differently
-
 
 class ChatFile(NamedTuple):
-    """One chat file as read: its stream, its messages in source order, rows left out by reason."""
+    """One chat file as read: its stream, its messages in source order, what was left out by reason."""
 
     stream: Stream
     messages: list[Message]
     skipped: dict[str, int]
 
 
-@dataclass(frozen=True)
-class FileReport:
-    """What became of one file. `state`: imported, known (was in already), failed."""
-
-    path: Path
-    state: str
-    format: str = ""
-    stream: str = ""
-    n_rows: int = 0
-    n_added: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    error: str = ""
-    stream_id: int | None = None
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What an import did, by file, and what is in the database of those streams now."""
-
-    files: list[FileReport]
-    totals: dict[str, int]
-
-    def to_table(self) -> pd.DataFrame:
-        """Return one row per file: what it is, its stream, rows, rows that were new, what was skipped."""
-        return pd.DataFrame(
-            [
-                {
-                    "file": f.path.name,
-                    "state": f.state,
-                    "format": f.format,
-                    "stream": f.stream,
-                    "rows": f.n_rows,
-                    "added": f.n_added,
-                    "skipped": "; ".join(f"{n} {reason}" for reason, n in f.skipped.items()),
-                    "error": f.error,
-                }
-                for f in self.files
-            ]
-        )
-
-    @property
-    def usable(self) -> bool:
-        """Whether at least one file is in the database now."""
-        return any(f.state != "failed" for f in self.files)
-
-
 def read_chat_file(path: str | Path) -> ChatFile:
-    """Read one chat file of any known format, with the list of streams beside it if there is one.
+    """Read a chat file of any known format that holds one stream; no database is needed.
 
-    Raises: MissingSource, UnknownFormat, or SourceError for a file that cannot be read.
+    A list of streams beside it is heeded.
+    Raises: MissingSource if it is not there; UnknownFormat, or SourceError if it cannot be read.
     """
-    found, _ = find_chat_files([path])
-    chat = read_chat(found[0].path.read_bytes(), file_name=found[0].path.name, row=found[0].row)
-    return ChatFile(chat.stream, [Message._make(row) for row in chat.rows], dict(chat.skipped))
+    (found,), _ = find_chat_files([path])
+    if read_head(found.path).startswith(SQLITE_MAGIC):
+        raise SourceError(
+            f"{found.path.name} is a database of many streams: import it, and read the database."
+        )
+    outcome = read_task(Task(str(found.path), found.row))
+    if outcome.chat is None:
+        raise outcome.as_error(found.path)
+    _tell_view(outcome.chat, found.path)
+    messages = [Message._make(row) for row in outcome.chat.rows]
+    return ChatFile(outcome.chat.stream, messages, dict(outcome.chat.skipped))
 
 
 def import_chats(
@@ -97,67 +59,135 @@ def import_chats(
 ) -> ImportReport:
     """Bring chat files, or folders of them, into the database; what is in already is not read again.
 
-    A file that cannot be read is reported, and the others go on. With `limit` only the
-    oldest so many streams come in, by the date in the list of streams.
-    Raises: MissingSource for a path that is not there or an empty folder; StoreError.
+    Each file is stored whole or not at all; one that cannot be read is reported, and the others
+    go on. With `limit` only the oldest so many streams come in, by the date in the list of streams.
+
+    Raises: MissingSource for a path that is not there or a folder without a file; StoreError.
     """
-    found, sheet_errors = find_chat_files(paths)
+    found, sheet_errors = find_chat_files([paths] if isinstance(paths, (str, Path)) else paths)
     reports = [FileReport(path, "failed", error=str(error)) for path, error in sheet_errors.items()]
-    if limit:
-        found = found[:limit]
-    with _without_gc():
-        for item in tqdm(found, disable=None if progress else True, unit="file"):
-            reports.append(_import_file(db, item))
-    return ImportReport(reports, _count_totals(db, {r.stream_id for r in reports if r.stream_id}))
+    ignored = [f.path for f in found if not f.named and not looks_like_data(read_head(f.path))]
+    kept = _take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
+    bar = tqdm(total=len(kept), desc="import", unit="file", disable=None if progress else True)
+    with bar, without_gc():
+        for report in _iter_reports(db, kept, limit=limit):
+            reports.append(report)
+            bar.update(report.path != reports[-2].path if len(reports) > 1 else 1)
+    totals = count_totals(db, (r.stream_id for r in reports if r.stream_id is not None))
+    return ImportReport(reports, ignored, totals)
 
 
-def _import_file(db: Store, found: Found) -> FileReport:
-    data = found.path.read_bytes()
-    content = digest_content(data, found)
+def _take_oldest(found: list[Found], *, limit: int) -> list[Found]:
+    """Return the files of the first `limit` streams; files of one stream count as one."""
+    if not limit:
+        return found
+    streams = dict.fromkeys(f.row.get("video_id") or f.path for f in found)
+    kept = set(islice(streams, limit))
+    return [f for f in found if (f.row.get("video_id") or f.path) in kept]
+
+
+def _iter_reports(db: Store, found: list[Found], *, limit: int) -> Iterator[FileReport]:
+    databases = {f.path for f in found if read_head(f.path).startswith(SQLITE_MAGIC)}
+    known = _find_known(db, [f for f in found if f.path not in databases])
+    tasks = [Task(str(f.path), f.row) for f in found if f.path not in databases and f.path not in known]
+    with closing(iter_outcomes(tasks)) as outcomes:
+        for f in found:
+            if f.path in databases:
+                yield from _import_old_database(db, f, limit=limit)
+            elif f.path in known:
+                yield known[f.path]
+            else:
+                yield _save_outcome(db, f.path, next(outcomes))
+
+
+def _find_known(db: Store, found: list[Found]) -> dict[Path, FileReport]:
+    """Return a report for each file that is in the database as it is now."""
+    if db.connection.execute("SELECT 1 FROM imports LIMIT 1").fetchone() is None:
+        return {}
+    known = {}
+    for f in found:
+        try:
+            content = digest_content(f.path.read_bytes(), name=f.path.name, row=f.row)
+        except OSError:
+            continue  # reading it will tell
+        report = _report_known(db, f.path, content)
+        if report is not None:
+            known[f.path] = report
+    return known
+
+
+def _report_known(db: Store, path: Path, content: str) -> FileReport | None:
     known = db.find_import(content)
-    if known:
-        row = db.connection.execute("SELECT stream_id FROM imports WHERE content = ?", (content,)).fetchone()
-        return FileReport(
-            found.path, "known", known.format, "", known.n_rows, 0, dict(known.skipped), stream_id=row[0]
-        )
-    try:
-        chat = read_chat(data, file_name=found.path.name, row=found.row)
-    except SourceError as error:
-        return FileReport(found.path, "failed", error=str(error))
-    return _save(db, found.path, content, chat)
-
-
-def _save(db: Store, path: Path, content: str, chat: Chat) -> FileReport:
-    source = Import(content, path.name, chat.format, len(chat.rows), chat.skipped)
-    count = db.save_chat(chat.stream, chat.rows, source=source)
-    name = f"{chat.stream.platform}/{chat.stream.video_id}"
+    if known is None:
+        return None
+    stream_id, name = db.connection.execute(
+        "SELECT stream_id, platform || '/' || video_id FROM imports JOIN streams USING (stream_id) "
+        "WHERE content = ?",
+        (content,),
+    ).fetchone()
     return FileReport(
-        path, "imported", chat.format, name, len(chat.rows), count.added, dict(chat.skipped),
-        stream_id=count.stream_id,
+        path, "known", known.format, name, stream_id, known.n_rows, 0, known.skipped
     )  # fmt: skip
 
 
-def digest_content(data: bytes, found: Found) -> str:
-    """Return what identifies a file's content: its bytes, its name, what the list says, the reader."""
-    hasher = hashlib.blake2b(data, digest_size=16)
-    hasher.update(json.dumps([READER_VERSION, found.path.name, dict(found.row)], sort_keys=True).encode())
-    return hasher.hexdigest()
+def _save_outcome(db: Store, path: Path, outcome: Outcome) -> FileReport:
+    if outcome.chat is None:
+        log.warning("%s: %s", path, outcome.error)
+        return FileReport(path, "failed", error=outcome.error)
+    return _save_chat(db, path, outcome.chat, content=outcome.content)
 
 
-def _count_totals(db: Store, stream_ids: set[int]) -> dict[str, int]:
-    paid = ", ".join(f"'{kind}'" for kind in sorted(DONATION_KINDS))
-    totals = {"streams": len(stream_ids), "messages": 0, "authors": 0, "paid": 0}
+def _save_chat(db: Store, path: Path, chat: Chat, *, content: str) -> FileReport:
+    _tell_view(chat, path)
+    source = Import(content, path.name, chat.format, len(chat.rows), chat.skipped)
+    stream = chat.stream if chat.rows else _keep_state(db, chat.stream)
+    saved = db.save_chat(stream, chat.rows, source=source)
+    name = f"{stream.platform}/{stream.video_id}"
+    return FileReport(
+        path, "imported", chat.format, name, saved.stream_id, len(chat.rows), saved.added, dict(chat.skipped)
+    )
+
+
+def _keep_state(db: Store, stream: Stream) -> Stream:
+    """Return the stream with the state and view it has in the database: a page without chat says neither."""
     row = db.connection.execute(
-        "SELECT count(*), count(DISTINCT author), "
-        f"coalesce(sum(kind IN ({paid}) OR bits > 0), 0) FROM messages "
-        "WHERE stream_id IN (SELECT value FROM json_each(?))",
-        (json.dumps(sorted(stream_ids)),),
+        "SELECT state, view FROM streams WHERE platform = ? AND video_id = ?",
+        (stream.platform, stream.video_id),
     ).fetchone()
-    return totals | dict(zip(("messages", "authors", "paid"), row, strict=True))
+    return stream if row is None else stream._replace(state=row[0], view=row[1])
+
+
+def _tell_view(chat: Chat, path: Path) -> None:
+    if chat.stream.view == "live":
+        log.info("%s: no offsets, only times of day; offsets count from the first message", path.name)
+
+
+def _import_old_database(db: Store, found: Found, *, limit: int) -> Iterator[FileReport]:
+    """Import each stream of an old database, oldest first; each is stored whole or not at all."""
+    path = found.path
+    try:
+        with OldDatabase(path) as old:
+            listed = {url: _row_of_address(url, found) for url in old.urls}
+            for url in sorted(old.urls, key=lambda url: age_of_row(listed[url]))[: limit or None]:
+                rows, notes = old.read_stream(url)
+                chat = Chat("first version", Stream("", ""), rows, notes)
+                chat = complete_chat(chat, file_name=path.name, row=listed[url])
+                content = digest_content(repr(rows).encode(), name=str(url), row=listed[url])
+                yield _report_known(db, path, content) or _save_chat(db, path, chat, content=content)
+    except SourceError as error:
+        log.warning("%s: %s", path, error)
+        yield FileReport(path, "failed", error=str(error))
+
+
+def _row_of_address(url: object, found: Found) -> dict[str, str]:
+    """Return the list's row of the stream at an old database's address, or what the address itself tells."""
+    address = (url if isinstance(url, str) else "").replace("NULL", "")
+    video_id = id_in_url(address) or address[:200] or found.path.stem
+    return {"url": address, "video_id": video_id} | dict(found.sheet.rows.get(video_id, {}))
 
 
 @contextmanager
-def _without_gc() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Spare the collector a million rows that it would look through again and again."""
     enabled = gc.isenabled()
     gc.disable()

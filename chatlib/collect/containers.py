@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import zlib
+from pathlib import Path
 from typing import NamedTuple
 
 import orjson
@@ -12,7 +13,16 @@ import orjson
 from chatlib.collect.rows import Notes
 from chatlib.errors import SourceError, UnknownFormat
 
-__all__ = ["GZIP_MAGIC", "SQLITE_MAGIC", "Parsed", "looks_like_data", "parse_json", "unpack"]
+__all__ = [
+    "CUT",
+    "GZIP_MAGIC",
+    "SQLITE_MAGIC",
+    "Parsed",
+    "looks_like_data",
+    "parse_json",
+    "read_head",
+    "unpack",
+]
 
 GZIP_MAGIC = b"\x1f\x8b"
 SQLITE_MAGIC = b"SQLite format 3\x00"
@@ -69,9 +79,21 @@ def _gunzip_bytewise(data: bytes) -> bytes:
     return b"".join(parts)
 
 
+def read_head(path: Path) -> bytes:
+    """Return the first bytes of a file, unpacked if it is gzip; b"" if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+        return zlib.decompressobj(wbits=31).decompress(head, 4096) if head.startswith(GZIP_MAGIC) else head
+    except OSError:
+        return b""
+    except zlib.error:
+        return GZIP_MAGIC
+
+
 def looks_like_data(head: bytes) -> bool:
-    """Return whether a file that starts so may be a chat: JSON, gzip, SQLite, or a saved page."""
-    if head.startswith((GZIP_MAGIC, SQLITE_MAGIC, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    """Return whether a file that starts so may be a chat: JSON, SQLite, a saved page, or cut short."""
+    if not head or head.startswith((GZIP_MAGIC, SQLITE_MAGIC, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
     return head.removeprefix(codecs.BOM_UTF8).lstrip(_SPACE)[:1] in (b"{", b"[", b"<")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import statistics
 from collections import Counter
@@ -10,19 +9,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from chatlib.collect import chat_downloader_rows, innertube_rows, twitch_rows, video_pages
-from chatlib.collect.containers import Parsed, parse_json, unpack
-from chatlib.collect.rows import Notes
-from chatlib.collect.sheets import date_of_timestamp, guess_platform, ids_in_name, stream_of_row
+from chatlib.collect.containers import CUT, Parsed, parse_json, unpack
+from chatlib.collect.rows import IdMaker, Notes, repeated_kind
+from chatlib.collect.sheets import date_of_timestamp, guess_platform, ids_in_name, read_date, stream_of_row
 from chatlib.errors import UnknownFormat
-from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Stream
+from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message, Stream
 
-__all__ = ["Chat", "read_chat"]
-
-log = logging.getLogger(__name__)
+__all__ = ["Chat", "complete_chat", "read_chat", "tell_apart"]
 
 _YOUTUBE_AUTHOR = re.compile(r"UC[\w-]{22}")
 _TWITCH_KINDS = TWITCH_PAID_KINDS | CHAT_KINDS - {"text_message"} | {"raid", "bits_badge_tier", "ritual"}
-_OFFSET, _AUTHOR, _TIMESTAMP, _KIND = 2, 3, 12, 1
+_KIND, _OFFSET, _AUTHOR, _TEXT, _AMOUNT_TEXT, _TIMESTAMP = 1, 2, 3, 5, 8, 12
 
 
 class Chat(NamedTuple):
@@ -48,7 +45,9 @@ def read_chat(data: bytes, *, file_name: str, row: Mapping[str, str]) -> Chat:
             "This is JSON, but of no chat that chatlib knows: chat-downloader, yt-dlp live_chat, YouTube's "
             "own responses, TwitchDownloader, Twitch v5 comments."
         )
-    return _complete(chat, file_name, row)
+    if notes[CUT]:
+        chat = chat._replace(stream=chat.stream._replace(state="partial"))
+    return complete_chat(chat, file_name=file_name, row=row)
 
 
 def _read_content(parsed: Parsed, notes: Notes) -> Chat | None:
@@ -74,34 +73,56 @@ def _read_content(parsed: Parsed, notes: Notes) -> Chat | None:
     return None
 
 
-def _complete(chat: Chat, file_name: str, row: Mapping[str, str]) -> Chat:
-    """Fill in what the content left open."""
-    listed = stream_of_row(row)
-    stream = Stream(*(inner or outer for inner, outer in zip(chat.stream, listed, strict=True)))
-    rows = chat.rows
-    if not any(r[_OFFSET] is not None for r in rows):
-        rows, view = _count_from_first(rows), "live"
-        if rows is not chat.rows:
-            log.info("%s has no offsets: they are counted from its first message", file_name)
-            stream = stream._replace(view=view)
+def complete_chat(chat: Chat, *, file_name: str, row: Mapping[str, str]) -> Chat:
+    """Fill in what the content left open, from the list's row, the rows, and the file's name."""
+    rows = tell_apart(chat.rows)
+    stream = Stream(*(inner or outer for inner, outer in zip(chat.stream, stream_of_row(row), strict=True)))
+    if not any(r[_OFFSET] is not None for r in rows) and any(r[_TIMESTAMP] is not None for r in rows):
+        rows = _count_from_first(rows)
+        stream = stream._replace(view="live")
     video_id = stream.video_id or ids_in_name(file_name)[0][:200]
     platform = stream.platform or _platform_of(rows) or guess_platform(video_id=video_id) or YOUTUBE
-    started_at = stream.started_at if row.get("started_at") else _derive_start(rows) or stream.started_at
+    started_at = read_date(row.get("started_at")) or chat.stream.started_at or _derive_start(rows)
     stream = stream._replace(
         video_id=video_id,
         platform=platform,
-        started_at=started_at,
+        started_at=started_at or stream.started_at,
         url=stream.url or _url_of(platform, video_id),
     )
     return chat._replace(stream=stream, rows=rows)
 
 
+def tell_apart(rows: list[tuple]) -> list[tuple]:
+    """Return rows in which an id that different messages share is replaced by one made of their content.
+
+    A row that comes twice keeps its id, and is stored once. Different are another author, text,
+    amount or moment; the moment is the timestamp, or where there is none the offset.
+    """
+    if len({r[0] for r in rows}) == len(rows):
+        return rows
+    seen: dict[tuple, set[tuple]] = {}
+    for r in rows:
+        seen.setdefault(r[:2], set()).add(_content_of(r))
+    shared = {key[0] for key, contents in seen.items() if len(contents) > 1}
+    ids = IdMaker()
+    return [
+        (ids.make_id(Message._make(r), kind=repeated_kind(r[_KIND])), *r[1:]) if r[0] in shared else r
+        for r in rows
+    ]
+
+
+def _content_of(row: tuple) -> tuple:
+    moment = row[_OFFSET] if row[_TIMESTAMP] is None else row[_TIMESTAMP]
+    return row[_AUTHOR], row[_TEXT], row[_AMOUNT_TEXT], moment
+
+
 def _count_from_first(rows: list[tuple]) -> list[tuple]:
-    """Return rows with offsets counted from the first chat message's timestamp, if there is any."""
+    """Return rows with offsets counted from the timestamp of the first chat message.
+
+    Pinned messages and tickers may be much older than the capture; they get negative offsets.
+    """
     stamps = [r[_TIMESTAMP] for r in rows if r[_TIMESTAMP] is not None]
     spoken = [r[_TIMESTAMP] for r in rows if r[_TIMESTAMP] is not None and r[_KIND] in CHAT_KINDS]
-    if not stamps:
-        return rows
     first = min(spoken or stamps)
     return [
         r if r[_TIMESTAMP] is None else (*r[:_OFFSET], (r[_TIMESTAMP] - first) / 1e6, *r[_OFFSET + 1 :])
@@ -110,14 +131,14 @@ def _count_from_first(rows: list[tuple]) -> list[tuple]:
 
 
 def _derive_start(rows: list[tuple]) -> str | None:
-    """Return the median of timestamp minus offset over (at most) 1,000 rows, or None."""
-    starts = []
-    for r in rows:
-        if r[_TIMESTAMP] is not None and r[_OFFSET] is not None:
-            starts.append(r[_TIMESTAMP] - r[_OFFSET] * 1e6)
-            if len(starts) == 1000:
-                break
-    return date_of_timestamp(statistics.median(starts)) if starts else None
+    """Return the median of timestamp minus offset over the first 1,000 rows that have both, or None.
+
+    YouTube sets offsets before the start to 0, so rows after the start count first.
+    """
+    both = [r for r in rows if r[_TIMESTAMP] is not None and r[_OFFSET] is not None]
+    after = [r for r in both[:5000] if r[_OFFSET] > 0]
+    starts = [r[_TIMESTAMP] - r[_OFFSET] * 1e6 for r in (after or both)[:1000]]
+    return date_of_timestamp(statistics.median_low(starts)) if starts else None
 
 
 def _platform_of(rows: list[tuple]) -> str | None:

@@ -25,12 +25,14 @@ __all__ = [
     "badge_json",
     "clean_text",
     "money_fields",
+    "money_of_number",
     "name_json",
     "read_count",
     "read_name",
     "read_offset",
     "read_timestamp",
     "read_timestamp_text",
+    "repeated_kind",
 ]
 
 MAX_OFFSET_S = 1e8  # three years; what is beyond is no offset
@@ -38,9 +40,15 @@ MIN_TIMESTAMP_US = 1_100_000_000_000_000  # 2004, before there was any of this
 MAX_TIMESTAMP_US = 4_100_000_000_000_000  # 2099
 MAX_COUNT = 2**63 - 1
 
+_REPEATED = {
+    "ticker_paid_message_item": "paid_message",
+    "ticker_paid_sticker_item": "paid_sticker",
+    "ticker_sponsor_item": "membership_item",
+}
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _BELOW_MICRO = re.compile(r"(\.\d{6})\d+")  # Twitch writes nanoseconds
 _NUMBER = re.compile(r"\s*[-+]?\d{1,18}(\.\d*)?\s*")
+_PLAIN_AMOUNT = re.compile(r"\d{1,15}(\.\d{1,6})?")
 _CLOCK = re.compile(r"\s*(-?)(?:(\d{1,4}):)?(\d{1,4}):(\d\d(?:\.\d+)?)\s*")
 
 
@@ -166,11 +174,29 @@ def money_fields(text: str | None) -> tuple[str | None, str | None, str | None]:
     return text, None if money.amount is None else format(money.amount, "f"), money.currency
 
 
+def money_of_number(amount: object, currency: str | None) -> tuple[str, str, str | None] | None:
+    """Return money from a plain number with a currency's code or symbol; None if it is no number.
+
+    Such a number has a decimal point whatever the currency: 5000.0 yen are 5000.
+    """
+    if type(amount) not in (int, float, str) or not _PLAIN_AMOUNT.fullmatch(str(amount)):
+        return None
+    written = str(amount).removesuffix(".0")
+    if currency is None:
+        return written, written, None
+    return f"{currency} {written}", written, parse_money(f"{currency} 1").currency
+
+
 def author_key(author_id: str | None, name: str | None) -> str | None:
     """Return the author's identity: the id, or the prefixed name where there is none."""
     if author_id is not None:
         return author_id
     return None if name is None else NAME_PREFIX + name
+
+
+def repeated_kind(kind: str) -> str:
+    """Return the kind that a ticker repeats, or the kind itself."""
+    return _REPEATED.get(kind, kind)
 
 
 class IdMaker:

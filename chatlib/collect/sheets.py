@@ -16,7 +16,19 @@ from chatlib.collect.rows import clean_text, read_offset
 from chatlib.errors import MissingSource, SourceError
 from chatlib.records import TWITCH, YOUTUBE, Stream
 
-__all__ = ["Found", "Sheet", "find_chat_files", "guess_platform", "load_sheet", "read_date", "stream_of_row"]
+__all__ = [
+    "Found",
+    "Sheet",
+    "age_of_row",
+    "date_of_timestamp",
+    "find_chat_files",
+    "guess_platform",
+    "id_in_url",
+    "ids_in_name",
+    "load_sheet",
+    "read_date",
+    "stream_of_row",
+]
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +50,6 @@ _BRACKETED = re.compile(r"\[([\w-]{11}|v?\d{6,})\]")
 _SUFFIX = re.compile(r"(\.(live_chat|chat|json|jsonl|ndjson|gz|txt|rechat))+$", re.I)
 
 
-class Found(NamedTuple):
-    """A file that may be a chat, what the sheet beside it says of it, and whether it was named."""
-
-    path: Path
-    row: Mapping[str, str]
-    named: bool
-
-
 class Sheet(NamedTuple):
     """A list of streams: rows by video id, in the sheet's order; keys are column names."""
 
@@ -58,6 +62,19 @@ class Sheet(NamedTuple):
                 return self.rows[candidate]
         tokens = set(re.split(r"[^\w-]+|_(?=\d)", file_name))
         return next((row for video_id, row in self.rows.items() if video_id in tokens), {})
+
+
+class Found(NamedTuple):
+    """A file that may be a chat, the list of streams beside it, and whether it was named itself."""
+
+    path: Path
+    sheet: Sheet
+    named: bool
+
+    @property
+    def row(self) -> Mapping[str, str]:
+        """What the list says of the stream that the file's name speaks of; empty if nothing."""
+        return self.sheet.find_row(self.path.name)
 
 
 def ids_in_name(file_name: str) -> list[str]:
@@ -183,15 +200,20 @@ def find_chat_files(paths: Iterable[str | Path]) -> tuple[list[Found], dict[Path
         for file in _walk(path) if path.is_dir() else [path]:
             if file not in found:
                 sheet = _sheet_beside(file, sheets, errors)
-                found[file] = Found(file, sheet.find_row(file.name), file == path)
+                found[file] = Found(file, sheet, file == path)
     if not found:
         raise MissingSource("There must be at least one chat file, and the folder has none. Name another.")
     return sorted(found.values(), key=_age), errors
 
 
 def _age(found: Found) -> tuple:
-    date = read_date(found.row.get("started_at")) or read_date(found.row.get("date"))
-    return date is None, date or "", str(found.path)
+    return *age_of_row(found.row), str(found.path)
+
+
+def age_of_row(row: Mapping[str, str]) -> tuple[bool, str]:
+    """Return a key that sorts by the list's date, oldest first, those without a date last."""
+    date = read_date(row.get("started_at")) or read_date(row.get("date"))
+    return date is None, date or ""
 
 
 def _walk(folder: Path) -> Iterable[Path]:

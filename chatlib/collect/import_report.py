@@ -1,0 +1,96 @@
+"""What an import did, by file and in all."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from chatlib.records import DONATION_KINDS
+from chatlib.store import Store
+
+__all__ = ["FILE_STATES", "FileReport", "ImportReport", "count_totals"]
+
+# imported: read now; known: was in already; failed: could not be read, see `error`.
+FILE_STATES = ("imported", "known", "failed")
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What became of one file, or of one stream of a file that holds several."""
+
+    path: Path
+    state: str  # one of FILE_STATES
+    format: str = ""
+    stream: str = ""  # platform/video id
+    stream_id: int | None = None
+    n_rows: int = 0  # messages in the file
+    n_added: int = 0  # of them new in the database
+    skipped: Mapping[str, int] = field(default_factory=dict)  # reason -> rows
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did. `totals` counts what the database holds of the streams it met:
+    streams, messages, authors, paid. `ignored` are files in the folders that are no chat at all.
+    """
+
+    files: list[FileReport]
+    ignored: list[Path]
+    totals: Mapping[str, int]
+
+    @property
+    def n_added(self) -> int:
+        """Messages that were not in the database before."""
+        return sum(file.n_added for file in self.files)
+
+    @property
+    def errors(self) -> dict[Path, str]:
+        """The files that could not be read, and why."""
+        return {file.path: file.error for file in self.files if file.state == "failed"}
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """What was left out of the files that were read, by reason."""
+        counts: Counter[str] = Counter()
+        for file in self.files:
+            counts.update(file.skipped)
+        return dict(counts.most_common())
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether anything of what was named is in the database now."""
+        return any(file.state != "failed" for file in self.files)
+
+    def to_table(self) -> pd.DataFrame:
+        """Return one row per file: what it is, its stream, rows, rows that were new, what was left out."""
+        columns = ("file", "state", "format", "stream", "rows", "added", "left out", "error")
+        rows = [
+            (f.path.name, f.state, f.format, f.stream, f.n_rows, f.n_added, say_counts(f.skipped), f.error)
+            for f in self.files
+        ]
+        return pd.DataFrame(rows, columns=list(columns))
+
+
+def say_counts(counts: Mapping[str, int]) -> str:
+    """Return counts as a phrase: `3 × row is empty, 1 × line is no JSON`."""
+    return ", ".join(f"{n:,} × {reason}" for reason, n in counts.items())
+
+
+def count_totals(db: Store, stream_ids: Iterable[int]) -> dict[str, int]:
+    """Return how many streams, messages, authors and payments the database has of these streams."""
+    ids = json.dumps(sorted(set(stream_ids)))
+    paid = ", ".join(f"'{kind}'" for kind in sorted(DONATION_KINDS))
+    counts = db.connection.execute(
+        "SELECT count(DISTINCT stream_id), count(*), count(DISTINCT author), "
+        f"coalesce(sum(kind IN ({paid}) OR bits > 0), 0) FROM messages "
+        "WHERE stream_id IN (SELECT value FROM json_each(?))",
+        (ids,),
+    ).fetchone()
+    totals = dict(zip(("streams", "messages", "authors", "paid"), counts, strict=True))
+    return totals | {"streams": len(json.loads(ids))}
