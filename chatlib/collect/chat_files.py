@@ -132,7 +132,6 @@ def _report_known(db: Store, path: Path, content: str) -> FileReport | None:
 
 def _save_outcome(db: Store, path: Path, outcome: Outcome) -> FileReport:
     if outcome.chat is None:
-        log.warning("%s: %s", path, outcome.error)
         return FileReport(path, "failed", error=outcome.error)
     return _save_chat(db, path, outcome.chat, content=outcome.content)
 
@@ -175,7 +174,6 @@ def _import_old_database(db: Store, found: Found, *, limit: int) -> Iterator[Fil
                 content = digest_content(repr(rows).encode(), name=str(url), row=listed[url])
                 yield _report_known(db, path, content) or _save_chat(db, path, chat, content=content)
     except SourceError as error:
-        log.warning("%s: %s", path, error)
         yield FileReport(path, "failed", error=str(error))
 
 

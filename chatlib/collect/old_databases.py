@@ -10,6 +10,7 @@ import ast
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from urllib.parse import quote
