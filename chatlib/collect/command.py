@@ -37,11 +37,18 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         help="make a simulated channel of any size, as chat files",
         description="Make a simulated channel: chat files with a list of streams, which `import` reads.",
     )
-    simulating.add_argument("--streams", type=int, default=24, metavar="N", help="streams (default: 24)")
-    simulating.add_argument("--viewers", type=int, default=300, metavar="N", help="viewers of a stream")
-    simulating.add_argument("--messages", type=int, default=2000, metavar="N", help="messages of a stream")
+    simulating.add_argument("--streams", type=int, default=24, metavar="N", help="how many (default: 24)")
     simulating.add_argument(
-        "--seed", type=int, default=1, metavar="S", help="the same seed, the same channel"
+        "--viewers", type=int, default=300, metavar="N", help="of a stream, on average (default: 300)"
+    )
+    simulating.add_argument(
+        "--messages", type=int, default=1700, metavar="N", help="of a stream, on average (default: 1700)"
+    )
+    simulating.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="the same seed, the same channel"
+    )
+    simulating.add_argument(
+        "--new", type=int, default=0, metavar="N", help="lay the last N streams apart, as what came later"
     )
     simulating.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
     simulating.set_defaults(run=_run_simulate)
@@ -63,12 +70,17 @@ def _run_import(args: argparse.Namespace) -> int:
 def _run_simulate(args: argparse.Namespace) -> int:
     from chatlib.collect.simulate import simulate_channel
 
-    simulate_channel(
+    report = simulate_channel(
         Path(args.out),
         n_streams=args.streams,
         n_viewers=args.viewers,
         n_messages=args.messages,
         seed=args.seed,
+        n_new=args.new,
+    )
+    sys.stdout.write(
+        f"{report.n_streams:,} simulated streams, {report.n_rows:,} rows, {report.n_viewers:,} viewers, "
+        f"{report.donor_share:.1%} of them donors, in {report.out_dir}\n"
     )
     return 0
 
