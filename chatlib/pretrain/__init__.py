@@ -1,1 +1,1 @@
-"""Adapt a BERT-like masked language model to chat, judge it, and encode messages with it."""
+"""The chat's own language model: corpus, training, evaluation, and messages as vectors."""

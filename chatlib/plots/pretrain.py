@@ -1,0 +1,105 @@
+"""The figures of notebook 03: perplexity, similarity against distance, and messages in a plane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from chatlib.plots.style import COLORS, house_style, new_figure
+
+__all__ = ["plot_coherence", "plot_perplexity", "plot_plane"]
+
+_TIME_TICKS_S = {
+    1: "1 s",
+    5: "5 s",
+    15: "15 s",
+    60: "1 min",
+    300: "5 min",
+    900: "15 min",
+    3600: "1 h",
+    10800: "3 h",
+}
+_KINDS = (
+    ("blocks", "held-out blocks", "blue", "o"),
+    ("single", "held-out single messages", "vermillion", "s"),
+)
+
+
+@house_style
+def plot_perplexity(history: pd.DataFrame, reference: Mapping[str, float], *, note: str = "") -> Figure:
+    """Draw both perplexities per epoch, from `train`, beside the unigram model's, on a log axis.
+
+    `reference` has the unigram perplexities of `blocks` and `single`. `note` stands behind the title.
+    """
+    figure, axes = new_figure(height_in=3.8)
+    for key, name, color, marker in _KINDS:
+        axes.plot(
+            history["epoch"], history[f"{key}_perplexity"], marker + "-", color=COLORS[color], label=name
+        )
+        axes.axhline(reference[key], color=COLORS[color], ls="--", lw=1.2, label=f"unigram model, {name[9:]}")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("Epochs of training (0: before)")
+    axes.set_ylabel("Perplexity per token")
+    axes.set_title(_title("What the model makes of chat it has not seen (lower is better)", note))
+    axes.legend(loc="upper right")
+    return figure
+
+
+@house_style
+def plot_coherence(curves: Mapping[str, pd.DataFrame], *, note: str = "") -> Figure:
+    """Draw similarity against distance in time, one line with its band per named table.
+
+    The tables are those of `Coherence`; distances in seconds, on a log axis.
+    """
+    figure, axes = new_figure(height_in=3.8)
+    styles = (("grey", "s", "--"), ("blue", "o", "-"), ("orange", "^", "-."))
+    for (name, table), (color, marker, line) in zip(curves.items(), styles, strict=False):
+        axes.plot(
+            table["distance"], table["similarity"], marker + line, color=COLORS[color], ms=4, label=name
+        )
+        axes.fill_between(
+            table["distance"], table["low"], table["high"], color=COLORS[color], alpha=0.2, lw=0
+        )
+    axes.axhline(0, color="black", lw=0.8)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(list(_TIME_TICKS_S)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _TIME_TICKS_S.get(round(value), "")))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("Time between two messages of a stream (log axis)")
+    axes.set_ylabel("Cosine above shuffled pairs")
+    axes.set_title(_title("How alike messages are, against the time between them", note))
+    axes.legend(title="shaded: 95 % of resampled streams", loc="upper right")
+    return figure
+
+
+@house_style
+def plot_plane(planes: Mapping[str, np.ndarray], offsets_s: np.ndarray, *, note: str = "") -> Figure:
+    """Draw the messages of a stream as points in a plane, one panel per named plane, coloured by time."""
+    figure, grid = new_figure(1, len(planes), height_in=4.0, squeeze=False)
+    minutes = np.asarray(offsets_s) / 60
+    for axes, (name, plane) in zip(grid[0], planes.items(), strict=True):
+        points = _scatter(axes, plane, minutes)
+        axes.set_title(name)
+        axes.set_xlabel("First component (no unit)")
+    grid[0, 0].set_ylabel("Second component (no unit)")
+    figure.colorbar(points, ax=list(grid[0]), label="Minutes from the start of the stream")
+    figure.suptitle(_title(f"{len(minutes):,} messages of one stream as vectors, in two components", note))
+    return figure
+
+
+def _scatter(axes: Axes, plane: np.ndarray, minutes: np.ndarray) -> mpl.collections.PathCollection:
+    return axes.scatter(plane[:, 0], plane[:, 1], c=minutes, cmap="cividis", s=6, alpha=0.6, linewidths=0)
+
+
+def _title(text: str, note: str) -> str:
+    return f"{text} ({note})" if note else text

@@ -1,0 +1,200 @@
+"""How alike messages are, against how far apart they were written.
+
+Vectors of a language model all point much the same way, so they are centred first. Pairs by
+the same author and pairs of the same text are left out: they are alike for other reasons. What
+pairs of the same stream have in common at any distance (the mean over all of them, which is
+what shuffling the times gives) is subtracted, so 0 means "no more alike than any two messages
+of that stream". The band is a bootstrap over streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from chatlib.errors import NotEnoughData, ParameterError
+
+__all__ = ["Coherence", "measure_coherence", "reduce_to_plane", "sample_messages"]
+
+# Edges of the distance bins in seconds: log-spaced from a second to some hours.
+EDGES_S = (0, 1, 2, 4, 8, 15, 30, 60, 120, 240, 480, 960, 1920, 3840, 7680, 15360)
+MIN_PAIRS = 30
+
+
+@dataclass(frozen=True)
+class Coherence:
+    """Similarity against distance.
+
+    `table` has one row per bin with at least 30 pairs, nearest first: `distance` (geometric middle
+    of the bin), `low_edge`, `high_edge`, `n_pairs`, `similarity` (baseline subtracted), `low`,
+    `high` (95 % band; NaN with fewer than three streams). `baseline` is the mean cosine of
+    shuffled pairs. `gone_after` is where the first bin begins, from the most similar on, whose
+    band reaches down to 0 (None if there is no such bin or no band).
+    """
+
+    table: pd.DataFrame
+    baseline: float
+    gone_after: float | None
+    n_messages: int
+    n_streams: int
+
+    def describe(self, name: str) -> str:
+        """Return one sentence about what was found; `name` begins it."""
+        nearest, farthest = self.table.iloc[0], self.table.iloc[-1]
+        text = (
+            f"{name}, messages at most {_say_s(nearest['high_edge'])} apart are {nearest['similarity']:+.3f} "
+            f"more alike than shuffled pairs, those over {_say_s(farthest['low_edge'])} apart "
+            f"{farthest['similarity']:+.3f}"
+        )
+        if self.table["low"].isna().all():
+            return f"{text}; {self.n_streams} streams are too few for a band."
+        if self.gone_after is None:
+            return f"{text}; the likeness stays above 0 at every distance measured."
+        return f"{text}; the band first reaches 0 after {_say_s(self.gone_after)}."
+
+    def to_results(self) -> dict[str, object]:
+        """Return the named numbers of this measurement."""
+        return {
+            "baseline": self.baseline,
+            "gone_after_s": self.gone_after,
+            "messages": self.n_messages,
+            "streams": self.n_streams,
+            "curve": self.table[["distance", "similarity", "low", "high"]].to_dict("list"),
+        }
+
+
+def sample_messages(chat: pd.DataFrame, *, per_stream: int = 1500, seed: int = 0) -> pd.DataFrame:
+    """Return up to `per_stream` messages of each stream, drawn without replacement, in time order."""
+    rng = np.random.default_rng(seed)
+    parts = [np.sort(rng.permutation(rows)[:per_stream]) for rows in _rows_by_stream(chat)]
+    if not parts:
+        raise NotEnoughData("Coherence needs messages, and there are none. Add chat.")
+    return chat.iloc[np.concatenate(parts)].reset_index(drop=True)
+
+
+def measure_coherence(
+    chat: pd.DataFrame,
+    vectors: np.ndarray,
+    *,
+    edges: Sequence[float] = EDGES_S,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Coherence:
+    """Return the similarity of messages of the same stream against their distance in seconds.
+
+    `chat` has `stream_id, offset_s, author, text`, with a row for each row of `vectors`.
+    A pair of unknown authors (-1) counts as the same author. Memory grows with the square of
+    the messages of one stream.
+
+    Raises: NotEnoughData if no distance has 30 pairs.
+    """
+    if len(chat) != len(vectors):
+        raise ParameterError(f"There is one vector per message: got {len(vectors)} for {len(chat)} messages.")
+    unit = _centre(vectors)
+    text_codes = pd.factorize(chat["text"].str.casefold())[0]
+    offsets, authors = chat["offset_s"].to_numpy(), chat["author"].to_numpy()
+    edges = np.asarray(edges, float)
+    sums = [
+        _sum_pairs(unit[rows], offsets[rows], authors[rows], text_codes[rows], edges=edges)
+        for rows in _rows_by_stream(chat)
+    ]
+    n_pairs, cosines, totals, counts = (np.array(part) for part in zip(*sums, strict=True))
+    used = n_pairs.sum(0) >= MIN_PAIRS
+    if not used.any():
+        raise NotEnoughData(
+            f"Coherence needs {MIN_PAIRS} pairs of messages by different authors at some distance; "
+            f"{len(chat)} messages give fewer. Add chat."
+        )
+    n_pairs = n_pairs[:, used]
+    excess = cosines[:, used] - n_pairs * (totals / np.maximum(counts, 1))[:, None]
+    low, high = _bootstrap(excess, n_pairs, n=n_bootstrap, seed=seed)
+    table = pd.DataFrame(
+        {
+            "distance": _middles(edges)[used],
+            "low_edge": edges[:-1][used],
+            "high_edge": edges[1:][used],
+            "n_pairs": n_pairs.sum(0),
+            "similarity": excess.sum(0) / n_pairs.sum(0),
+            "low": low,
+            "high": high,
+        }
+    )
+    return Coherence(
+        table=table,
+        baseline=float(totals.sum() / max(counts.sum(), 1)),
+        gone_after=_gone_after(table),
+        n_messages=len(chat),
+        n_streams=len(sums),
+    )
+
+
+def reduce_to_plane(vectors: np.ndarray) -> np.ndarray:
+    """Return the two leading principal components of centred vectors, shape (n, 2), for a picture.
+
+    The sign of each is chosen so that its largest entry is positive.
+    """
+    centred = vectors - vectors.mean(0)
+    axes = np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1]
+    plane = centred @ axes
+    signs = np.sign(plane[np.abs(plane).argmax(0), [0, 1]])
+    return plane * np.where(signs == 0, 1, signs)
+
+
+def _centre(vectors: np.ndarray) -> np.ndarray:
+    centred = vectors - vectors.mean(0)
+    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+
+
+def _rows_by_stream(chat: pd.DataFrame) -> list[np.ndarray]:
+    return list(chat.groupby("stream_id", sort=False).indices.values())
+
+
+def _sum_pairs(
+    unit: np.ndarray, offsets: np.ndarray, authors: np.ndarray, texts: np.ndarray, *, edges: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Return of one stream: pairs per bin, their summed cosines, the sum and number over all pairs."""
+    first, second = np.triu_indices(len(unit), 1)
+    allowed = (authors[first] != authors[second]) & (texts[first] != texts[second])
+    first, second = first[allowed], second[allowed]
+    cosines = (unit @ unit.T)[first, second].astype(np.float64)
+    bins = np.searchsorted(edges, np.abs(offsets[first] - offsets[second]), side="right") - 1
+    n_bins = len(edges) - 1
+    inside = (bins >= 0) & (bins < n_bins)
+    n_pairs = np.bincount(bins[inside], minlength=n_bins)
+    sums = np.bincount(bins[inside], weights=cosines[inside], minlength=n_bins)
+    return n_pairs, sums, cosines.sum(), float(len(cosines))
+
+
+def _bootstrap(
+    excess: np.ndarray, n_pairs: np.ndarray, *, n: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    n_streams, n_bins = excess.shape
+    if n_streams < 3:
+        return np.full(n_bins, np.nan), np.full(n_bins, np.nan)
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(n_streams, np.full(n_streams, 1 / n_streams), size=n)
+    pairs = weights @ n_pairs
+    means = np.where(pairs > 0, weights @ excess / np.maximum(pairs, 1), np.nan)
+    low, high = np.nanpercentile(means, [2.5, 97.5], axis=0)
+    return low, high
+
+
+def _middles(edges: np.ndarray) -> np.ndarray:
+    """Return geometric middles; of a bin that starts at 0, half of its end."""
+    low, high = edges[:-1], edges[1:]
+    return np.where(low > 0, np.sqrt(low * high), high / 2)
+
+
+def _say_s(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _gone_after(table: pd.DataFrame) -> float | None:
+    tail = table.loc[table["similarity"].idxmax() :]
+    gone = tail[tail["low"] <= 0]
+    return None if gone.empty else float(gone["low_edge"].iloc[0])
