@@ -100,7 +100,7 @@ class ChatAnalytics(ABC):
             )
         self.duration_text = format_time(self.duration)
         self.interval_text = format_time(self.interval)
-        self._tally: _Tally | None = None if self.samples else _Tally()
+        self._tally: _Tally | None = _Tally()
 
     # ------------------------------------------------------------------ message by message
 
@@ -248,6 +248,10 @@ class ChatAnalytics(ABC):
             self.overallAvgUniqueUsersPerSecond = sum(s.uniqueUsers for s in self.samples) / self.duration
         if n_outside:
             log.info("%d messages outside [0, %s] left out", n_outside, self.duration_text)
+        self.seal()
+
+    def seal(self) -> None:
+        """Drop what is not written out, and take no more messages."""
         self._overallUserChats = {}
         self._currentSample = None
         self._tally = None

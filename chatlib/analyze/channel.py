@@ -57,6 +57,7 @@ def analyze_channel(
     *,
     interval_s: int = 5,
     settings: ProcessSettings | None = None,
+    description: str = "",
 ) -> ChannelAnalytics:
     """Analyze every stream of a database; write each one's JSON into `folder`, if one is given.
 
@@ -68,7 +69,9 @@ def analyze_channel(
     streams = store.load_streams()
     for stream in progress_bar(streams.itertuples(), total=len(streams), desc="analyze"):
         try:
-            analytics = analyze_stream(store, stream, interval_s=interval_s, settings=settings)
+            analytics = analyze_stream(
+                store, stream, interval_s=interval_s, settings=settings, description=description
+            )
         except DataError as error:
             skipped.append(str(error))
             continue

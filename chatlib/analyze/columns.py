@@ -22,14 +22,16 @@ from chatlib.analyze.analytics import (
 from chatlib.analyze.samples import Sample
 from chatlib.analyze.settings import ProcessSettings
 from chatlib.analyze.words import PLATFORM_VALUES, PlatformWords, find_words, format_time
+from chatlib.errors import DataError
 
-__all__ = ["ChatColumns", "analyze_columns", "make_analytics"]
+__all__ = ["NOBODY", "ChatColumns", "analyze_columns", "make_analytics"]
 
-_NOBODY = -1
+NOBODY = -1
+_MOST_SAMPLES = 5_000_000  # one a second for eight weeks
 
 
 class ChatColumns(NamedTuple):
-    """A chat as columns of equal length, rows in any order.
+    """A chat as columns of equal length, rows in source order.
 
     offset_s: float, NaN where unknown. kind: names of kinds. author: whole numbers, one per
     author, -1 for nobody. message_id: looked at only for kinds whose id counts once; None there
@@ -70,13 +72,24 @@ def make_analytics(
 def analyze_columns(
     chat: ChatColumns, analytics: ChatAnalytics, *, settings: ProcessSettings | None = None
 ) -> ChatAnalytics:
-    """Fill empty analytics from a chat, settle them, and return them."""
+    """Fill empty analytics from a chat, settle them, and return them.
+
+    Raises: DataError for a stream so long that its samples would not fit into memory.
+    """
+    settings = settings or ProcessSettings()
+    if count_samples(analytics.duration, analytics.interval) > _MOST_SAMPLES:
+        raise DataError(
+            f"A stream may have {_MOST_SAMPLES:,} samples; {analytics.duration_text} in samples of "
+            f"{analytics.interval} s are more. Check its times, or choose a longer interval."
+        )
+    if settings.msg_break >= 0:
+        chat = _take_first(chat, settings.msg_break)
     counts = _count(chat, analytics.words, duration_s=analytics.duration, interval_s=analytics.interval)
     for name, total in counts.totals.items():
         setattr(analytics, name, total)
     analytics.samples = _make_samples(analytics, counts.per_sample)
     analytics.settle(n_users=counts.n_users, n_outside=counts.n_outside)
-    analytics.chatlog_post_process(settings or ProcessSettings())
+    analytics.chatlog_post_process(settings)
     return analytics
 
 
@@ -92,7 +105,7 @@ def _count(chat: ChatColumns, words: PlatformWords, *, duration_s: float, interv
         return np.bincount(sample[rows], minlength=n_samples)[:n_samples]
 
     author = np.asarray(chat.author, dtype=np.int64)
-    by_user = chats & (author != _NOBODY)
+    by_user = chats & (author != NOBODY)
     # Each user once in each sample, users one after another, samples in time order.
     pairs = np.unique(author[by_user] * max(n_samples, 1) + sample[by_user])
     user, user_sample = np.divmod(pairs, max(n_samples, 1))
@@ -112,6 +125,10 @@ def _count(chat: ChatColumns, words: PlatformWords, *, duration_s: float, interv
         found[counter] = per_sample(rows)
         totals[total] = len(rows)
     return _Counts(found, totals, int(is_first.sum()), len(offset) - totals["totalActivity"])
+
+
+def _take_first(chat: ChatColumns, n_rows: int) -> ChatColumns:
+    return ChatColumns(*(None if column is None else column[:n_rows] for column in chat))
 
 
 def _factorize(kinds: Sequence[str | None]) -> tuple[np.ndarray, dict[str | None, int]]:

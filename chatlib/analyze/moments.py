@@ -63,7 +63,10 @@ def find_moments(
 
 def link_to_moment(address: str, offset_s: float) -> str | None:
     """Return the address of a recording, opened at an offset; None unless it is YouTube's or Twitch's."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
     if parts.scheme not in ("http", "https") or parts.netloc.lower() not in _HOSTS:
         return None
     seconds = max(int(offset_s), 0)

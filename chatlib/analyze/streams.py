@@ -75,7 +75,8 @@ def _load_columns(store: Store, stream_id: int, platform: str) -> ChatColumns:
     needs_id = [kind for kind, counter in words.events.items() if counter in words.once_per_id]
     once = f"CASE WHEN kind IN ({', '.join('?' * len(needs_id))}) THEN message_id END" if needs_id else "NULL"
     rows = store.connection.execute(
-        f"SELECT offset_s, kind, coalesce(author, -1), {once} FROM messages WHERE stream_id = ?",
+        f"SELECT offset_s, kind, coalesce(author, -1), {once} FROM messages WHERE stream_id = ? "
+        "ORDER BY position",
         (*needs_id, stream_id),
     ).fetchall()
     offset, kind, author, message_id = zip(*rows, strict=True) if rows else ((), (), (), ())

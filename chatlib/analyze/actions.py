@@ -1,0 +1,128 @@
+"""What the command `analyze` does in each of its modes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from chatlib.analyze.analytics import ChatAnalytics
+from chatlib.analyze.files import load, save
+from chatlib.analyze.settings import ProcessSettings
+from chatlib.errors import MissingSource, NotEnoughData, ParameterError
+
+__all__ = ["run_analyze"]
+
+log = logging.getLogger(__name__)
+
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+_HEAD = 1 << 16  # bytes in which a ChatAnalytics JSON shows what it is
+_TITLE_LENGTH = 80
+
+
+def run_analyze(args: argparse.Namespace) -> int:
+    """Analyze as the arguments of the command say; return the exit code."""
+    if args.debug:
+        logging.getLogger("chatlib").setLevel(logging.DEBUG)
+        log.debug("arguments: %s", vars(args))
+    mode = args.mode or guess_mode(args.source)
+    if args.save_chatfile_output and mode != "url":
+        raise ParameterError("--save-chatfile-output keeps what was downloaded, so it needs --mode url.")
+    settings = ProcessSettings(
+        print_interval=args.print_interval,
+        msg_break=args.msg_break,
+        highlight_percentile=args.highlight_percentile,
+        highlight_metric=args.highlight_metric,
+        spike_sensitivity=args.spike_sensitivity,
+        spike_metric=args.spike_metric,
+    )
+    return {"url": _run_url, "chatfile": _run_chatfile, "reanalyze": _run_reanalyze, "db": _run_db}[mode](
+        args, settings
+    )
+
+
+def guess_mode(source: str) -> str:
+    """Return what a source is, by its look. Raises: MissingSource for a file that is not there."""
+    if "://" in source:
+        return "url"
+    path = Path(source)
+    if not path.is_file():
+        raise MissingSource(f"The source must be a file or an address, and there is no file {source}.")
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(_SQLITE_MAGIC):
+        return "db"
+    is_analytics = head.lstrip().startswith(b"{") and b'"interval_text"' in head
+    return "reanalyze" if is_analytics else "chatfile"
+
+
+def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    raise ParameterError(
+        f"A chat must be a file or in the database to be analyzed, got the address {args.source}. "
+        "Collecting from the net is notebook 01's work for now: run it, then `chatlib analyze DATABASE`."
+    )
+
+
+def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    from chatlib.analyze.chat_file import analyze_file
+
+    analytics = analyze_file(
+        args.source,
+        platform=args.platform,
+        interval_s=args.interval,
+        settings=settings,
+        description=args.description,
+    )
+    return _write(analytics, args)
+
+
+def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    analytics = load(args.source)
+    analytics.chatlog_post_process(settings)
+    return _write(analytics, args)
+
+
+def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    from chatlib.analyze.channel import analyze_channel
+    from chatlib.analyze.streams import analyze_stream, pick_stream
+    from chatlib.store import open_store
+
+    with open_store(args.source) as store:
+        if args.stream:
+            stream = pick_stream(store.load_streams(), args.stream)
+            analytics = analyze_stream(
+                store, stream, interval_s=args.interval, settings=settings, description=args.description
+            )
+            return _write(analytics, args)
+        folder = Path(args.output or "chat_analytics")
+        channel = analyze_channel(
+            store, folder, interval_s=args.interval, settings=settings, description=args.description
+        )
+    for sentence in channel.skipped:
+        log.warning("%s", sentence)
+    if channel.streams.empty:
+        raise NotEnoughData(f"At least one stream must have messages with a time; {args.source} has none.")
+    log.info("%d streams analyzed into %s", len(channel.streams), folder)
+    return 0
+
+
+def _write(analytics: ChatAnalytics, args: argparse.Namespace) -> int:
+    path = args.output or name_after_title(analytics.mediaTitle)
+    if not path.endswith(".json") and not (args.output and args.nojson):
+        path += ".json"
+    save(analytics, path)
+    log.info(
+        "%s: %d messages, %d highlights, %d spikes -> %s",
+        analytics.duration_text,
+        analytics.totalActivity,
+        len(analytics.highlights),
+        len(analytics.spikes),
+        path,
+    )
+    return 0
+
+
+def name_after_title(title: str) -> str:
+    """Return a file name from a title: its letters and digits of any script, `_` for spaces."""
+    kept = "".join(c for c in title if c.isalnum() or c == " ").replace(" ", "_")
+    return kept[:_TITLE_LENGTH] or "chat_analytics"

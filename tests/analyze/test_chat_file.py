@@ -1,0 +1,161 @@
+"""Chat files: the quick reader and the careful one give the same analytics."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from chatlib.analyze import quick_rows
+from chatlib.analyze.chat_file import analyze_file
+from chatlib.analyze.quick_rows import read_quickly
+from chatlib.errors import ChatlibError
+
+ROWS = [
+    {
+        "action_type": "add_chat_item",
+        "author": {
+            "badges": [{"title": "Moderator", "icons": [{"id": "a"}, {"id": "b"}]}, {"title": "Member"}],
+            "id": f"UC{i % 5:022d}",
+            "name": f"viewer {i % 5} }}, {{",
+        },
+        "message": ["hi", '},\n{"action_type": "x"', '日本 \\ " ]'][i % 3],
+        "message_id": f"id{i - 2 if i % 4 == 3 else i}",  # a ticker has the id of what it repeats
+        "message_type": ["text_message", "paid_message", "membership_item", "ticker_paid_message_item"][
+            i % 4
+        ],
+        "time_in_seconds": round(i * 0.7 - 3, 2),
+        "time_text": "0:01",
+        "timestamp": 1_600_000_000_000_000 + i,
+    }
+    for i in range(120)
+]
+
+
+def analyze_both_ways(path, monkeypatch, **options):
+    """Return the quick way's result and the careful way's."""
+    quick = analyze_file(path, **options).to_dict()
+    with monkeypatch.context() as patch:
+        patch.setattr("chatlib.analyze.chat_file.read_quickly", lambda path: None)
+        return quick, analyze_file(path, **options).to_dict()
+
+
+LAYOUTS = {
+    "array": lambda rows: json.dumps(rows),
+    "indented": lambda rows: json.dumps(rows, indent=4),
+    "sorted": lambda rows: json.dumps(rows, indent=2, sort_keys=True, ensure_ascii=False),
+    "a row a line": lambda rows: "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n",
+    "lines": lambda rows: "\n".join(map(json.dumps, rows)),
+    "lines with gaps": lambda rows: "\n\n".join(map(json.dumps, rows)) + "\n\n",
+    "one row": lambda rows: json.dumps(rows[10:11]),
+    "mark": lambda rows: "\ufeff" + json.dumps(rows),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("block", [64, 300, 5000, 4 << 20])
+def test_both_readers_agree_however_the_file_is_laid_out(layout, block, tmp_path, monkeypatch):
+    path = tmp_path / "chat.json"
+    path.write_text(LAYOUTS[layout](ROWS), encoding="utf-8")
+    monkeypatch.setattr(quick_rows, "_BLOCK", block)
+    if block >= 5000:  # with less, what separates rows may not show in the first block
+        assert read_quickly(path) is not None
+    quick, careful = analyze_both_ways(path, monkeypatch)
+    assert quick == careful
+    assert quick["totalActivity"] >= 1
+
+
+def test_a_gzipped_file_is_read_quickly_too(tmp_path, monkeypatch):
+    path = tmp_path / "chat.json.gz"
+    path.write_bytes(gzip.compress(json.dumps(ROWS).encode()))
+    assert read_quickly(path) is not None
+    quick, careful = analyze_both_ways(path, monkeypatch)
+    assert quick == careful
+
+
+def test_a_large_file_is_read_in_pieces(tmp_path, monkeypatch):
+    path = tmp_path / "chat.json"
+    path.write_text(json.dumps(ROWS, indent=4), encoding="utf-8")
+    monkeypatch.setattr(quick_rows, "_BLOCK", 5000)
+    sizes = []
+    add = quick_rows._Builder.add
+    monkeypatch.setattr(
+        quick_rows._Builder, "add", lambda self, rows: sizes.append(len(rows)) or add(self, rows)
+    )
+    read_quickly(path)
+    assert sum(sizes) == len(ROWS)
+    assert len(sizes) > 5
+
+
+ODD = {
+    "no author": {"author": None},
+    "author is text": {"author": "somebody"},
+    "author without id": {"author": {"name": "somebody"}},
+    "empty id": {"author": {"id": "", "name": "somebody"}},
+    "old author id": {"author_id": "x"},
+    "no time": {"time_in_seconds": None},
+    "time as text": {"time_in_seconds": "12"},
+    "time is true": {"time_in_seconds": True},
+    "far away": {"time_in_seconds": 2e8},
+    "old time": {"video_offset_time_msec": 5000},
+    "no kind": {"message_type": None},
+    "empty kind": {"message_type": ""},
+    "number as id": {"message_id": 7},
+    "no id": {"message_id": None},
+    "somebody else's id": {"message_id": "id1", "message_type": "paid_message"},
+    "the same row again": ROWS[1],
+    "nul": {"author": {"id": "a\x00b", "name": "n"}},
+    "lone surrogate": {"author": {"id": "a\ud800b", "name": "n"}},
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_both_readers_agree_on_a_file_with_an_odd_row(odd, tmp_path, monkeypatch):
+    path = tmp_path / "chat.json"
+    path.write_text(json.dumps([*ROWS[:7], {**ROWS[8], **ODD[odd]}, *ROWS[9:]]))
+    quick, careful = analyze_both_ways(path, monkeypatch)
+    assert quick == careful
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_both_readers_agree_on_damaged_files(seed, tmp_path, monkeypatch):
+    rng = random.Random(seed)
+    layout = rng.choice(sorted(LAYOUTS))
+    data = bytearray(LAYOUTS[layout](ROWS[:40]).encode())
+    for _ in range(rng.randint(1, 3)):
+        data[rng.randrange(len(data))] = rng.choice(b'{}[],:"\\0aZ\n \xff')
+    if rng.random() < 0.3:
+        del data[rng.randrange(len(data)) :]
+    path = tmp_path / "chat.json"
+    path.write_bytes(data)
+    monkeypatch.setattr(quick_rows, "_BLOCK", rng.choice([700, 4 << 20]))
+    try:
+        expected = analyze_both_ways(path, monkeypatch)[1]
+    except ChatlibError as error:
+        with pytest.raises(type(error)):
+            analyze_file(path)
+        return
+    assert analyze_file(path).to_dict() == expected
+
+
+def test_the_platform_given_wins_over_the_one_that_is_told(tmp_path):
+    path = tmp_path / "chat.json"
+    path.write_text(json.dumps(ROWS))
+    assert analyze_file(path).platform == "www.youtube.com"
+    assert analyze_file(path, platform="twitch").platform == "www.twitch.tv"
+
+
+def shared_chats():
+    folder = Path(__file__).parents[3] / "shared" / "data"
+    chats = sorted(folder.glob("twitch/*.json.gz")) + sorted(folder.glob("youtube/chat_downloader/*.json"))
+    return chats + sorted(folder.glob("twitch/channel_2023/chat/*.json.gz"))[:2]
+
+
+@pytest.mark.parametrize("path", shared_chats() or [None], ids=lambda path: path and path.name)
+def test_real_chat_files_are_read_alike(path, monkeypatch):
+    if path is None:
+        pytest.skip("needs ../shared/data")
+    quick, careful = analyze_both_ways(path, monkeypatch)
+    assert quick == careful
+    assert quick["totalActivity"] > 0

@@ -1,0 +1,166 @@
+"""`python -m chatlib analyze`: chat-analyzer's options, and one clear error for each wrong input."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from chatlib.__main__ import main
+from chatlib.records import Message, Stream
+from chatlib.store import open_store
+
+
+@pytest.fixture
+def chat_file(tmp_path):
+    rows = [
+        {
+            "message_id": str(i),
+            "message_type": "text_message",
+            "time_in_seconds": i * 1.5,
+            "author": {"id": f"UC{i % 7:022d}", "name": "n"},
+            "message": "hi",
+        }
+        for i in range(200)
+    ]
+    path = tmp_path / "my chat!.json"
+    path.write_text(json.dumps(rows))
+    return path
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args):
+        try:
+            code = main(["analyze", *map(str, args)])
+        except SystemExit as stop:  # argparse
+            code = stop.code
+        return code, capsys.readouterr().err
+
+    return call
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_a_call_of_chat_analyzer_works_with_one_word_changed(run, chat_file, tmp_path):
+    code, _ = run(
+        chat_file, "--mode", "chatfile", "--platform", "youtube", "-i", "10", "--print-interval", "0",
+        "-ep", "90", "-em", "chatsPSec", "-d", "small", "-o", "out/result", "-b", "100",
+    )  # fmt: skip
+    found = read(tmp_path / "out" / "result.json")
+    assert code == 0
+    assert (found["interval"], found["description"], found["platform"]) == (10, "small", "www.youtube.com")
+    assert (found["totalActivity"], found["duration"]) == (100, 298.5)
+    assert (found["highlight_percentile"], found["highlight_metric"]) == (90.0, "chatsPSec")
+    assert (found["mediaTitle"], found["mediaSource"]) == ("my chat!.json", str(chat_file))
+
+
+def test_mode_and_platform_are_told_from_the_source(run, chat_file, tmp_path):
+    assert run(chat_file)[0] == 0
+    found = read(tmp_path / "my_chatjson.json")
+    assert found["platform"] == "www.youtube.com"
+    assert run("my_chatjson.json", "-ep", "50", "-o", "again")[0] == 0
+    again = read(tmp_path / "again.json")
+    assert again["highlight_percentile"] == 50
+    assert again["samples"] == found["samples"]
+
+
+def test_nojson_leaves_the_name_alone(run, chat_file, tmp_path):
+    assert run(chat_file, "-o", "plain.txt", "--nojson")[0] == 0
+    assert read(tmp_path / "plain.txt")["totalActivity"] == 200
+
+
+def test_a_database_is_analyzed_whole_or_one_stream_of_it(run, tmp_path):
+    with open_store(tmp_path / "chat.db", create=True) as db:
+        for video_id in ("one", "two"):
+            db.save_chat(Stream("twitch", video_id), [Message("1", "text_message", 3.0, "a")])
+        db.save_chat(Stream("twitch", "none"))
+    assert run("chat.db", "-o", "all")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["one.json", "two.json"]
+    assert run("chat.db", "-m", "db", "--stream", "two", "-o", "just-two")[0] == 0
+    assert read(tmp_path / "just-two.json")["totalActivity"] == 1
+
+
+def test_spike_options_reach_the_analysis(run, chat_file, tmp_path):
+    assert run(chat_file, "-ss", "50", "-sm", "activityPSec", "-o", "a")[0] == 0
+    assert run(chat_file, "-o", "b", "--spike-sensitivity", "0.1")[0] == 0
+    assert read(tmp_path / "a.json").keys() == read(tmp_path / "b.json").keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["-i", "0"], "1 to 120"),
+        (["-i", "121"], "1 to 120"),
+        (["-i", "2.5"], "whole number"),
+        (["-ep", "0"], "below 100"),
+        (["-ep", "100"], "below 100"),
+        (["-ep", "nan"], "below 100"),
+        (["-em", "messages"], "invalid choice"),
+        (["-ss", "-1"], "above 0"),
+        (["--platform", "kick"], "invalid choice"),
+        (["-m", "live"], "invalid choice"),
+        (["-sc", "raw.json"], "--mode url"),
+    ],
+)
+def test_an_option_outside_its_bounds_is_misuse(run, chat_file, options, says):
+    code, said = run(chat_file, *options)
+    assert code == 2
+    assert says in said
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "empty"),
+        ("no json at all", "no JSON"),
+        ('{"some": "thing"}', "no chat that chatlib knows"),
+        ("[]", "none with a time"),
+        ('[{"message_type": "text_message", "message": "no time"}]', "none with a time"),
+    ],
+)
+def test_a_file_that_cannot_be_analyzed_is_one_line_and_exit_code_1(run, tmp_path, content, says):
+    (tmp_path / "bad.json").write_text(content)
+    code, said = run("bad.json")
+    assert code == 1
+    assert says in said
+    assert said.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.json"]
+
+
+def test_reanalyzing_a_raw_chat_says_what_to_do(run, chat_file):
+    code, said = run(chat_file, "-m", "reanalyze")
+    assert code == 1
+    assert "--mode chatfile" in said
+
+
+def test_sources_that_are_not_there(run, tmp_path):
+    assert run("nothing.json")[0] == 1
+    assert run(tmp_path, "-m", "chatfile")[0] == 1
+    code, said = run("https://www.youtube.com/watch?v=dQw4w9WgXcQ")
+    assert code == 2
+    assert "notebook 01" in said
+
+
+def test_an_output_that_cannot_be_written(run, chat_file):
+    code, said = run(chat_file, "-o", chat_file / "below" / "a.json")
+    assert code == 2
+    assert "written" in said
+
+
+def test_the_command_is_described_without_loading_pandas():
+    code = """
+import sys
+from chatlib.__main__ import main
+try:
+    main(["analyze", "-h"])
+finally:
+    print("pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--highlight-percentile" in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
