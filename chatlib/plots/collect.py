@@ -34,6 +34,7 @@ def plot_streams(streams: pd.DataFrame, *, new: Collection[int] = ()) -> Figure:
     top.set_title(f"{len(dated):,} streams: messages and donors of each")
     bottom.set_xlabel("Date of the stream (UTC)")
     if is_new.any():
+        top.set_ylim(top=1.3 * dated["messages"].max())  # room for the legend
         top.legend(loc="upper left", ncols=2)
     locator = mdates.AutoDateLocator()
     bottom.xaxis.set_major_locator(locator)
