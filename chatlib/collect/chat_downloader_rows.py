@@ -218,7 +218,7 @@ def _read_time(item: dict, notes: Notes) -> float | None:
 def _read_timestamp(item: dict, notes: Notes) -> int | None:
     value = item.get("timestamp")
     timestamp = read_timestamp(value)
-    if timestamp is None and value is not None:
+    if timestamp is None and value not in (None, 0):
         notes.field("timestamp")
     return timestamp
 

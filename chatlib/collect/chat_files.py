@@ -17,8 +17,9 @@ from chatlib.collect.formats import Chat, complete_chat
 from chatlib.collect.import_report import FileReport, ImportReport, count_totals
 from chatlib.collect.old_databases import OldDatabase
 from chatlib.collect.reading import Outcome, Task, digest_content, iter_outcomes, read_task
+from chatlib.collect.rows import clean_text
 from chatlib.collect.sheets import Found, age_of_row, find_chat_files, id_in_url
-from chatlib.errors import SourceError
+from chatlib.errors import ParameterError, SourceError
 from chatlib.records import Message, Stream
 from chatlib.store import Import, Store
 
@@ -64,15 +65,17 @@ def import_chats(
 
     Raises: MissingSource for a path that is not there or a folder without a file; StoreError.
     """
-    found, sheet_errors = find_chat_files([paths] if isinstance(paths, (str, Path)) else paths)
-    reports = [FileReport(path, "failed", error=str(error)) for path, error in sheet_errors.items()]
+    if limit < 0:
+        raise ParameterError(f"`limit` must be >= 0 (0 is all), got {limit}.")
+    found, list_errors = find_chat_files([paths] if isinstance(paths, (str, Path)) else paths)
+    own = {db.path.resolve().with_name(db.path.name + suffix) for suffix in ("", "-wal", "-shm")}
+    found = [f for f in found if f.path.resolve() not in own]
+    reports = [FileReport(path, "failed", error=str(error)) for path, error in list_errors.items()]
     ignored = [f.path for f in found if not f.named and not looks_like_data(read_head(f.path))]
     kept = _take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
-    bar = tqdm(total=len(kept), desc="import", unit="file", disable=None if progress else True)
-    with bar, without_gc():
-        for report in _iter_reports(db, kept, limit=limit):
-            reports.append(report)
-            bar.update(report.path != reports[-2].path if len(reports) > 1 else 1)
+    with without_gc(), closing(_iter_reports(db, kept, limit=limit)) as steps:
+        bar = tqdm(steps, total=len(kept), desc="import", unit="file", disable=None if progress else True)
+        reports.extend(bar)
     totals = count_totals(db, (r.stream_id for r in reports if r.stream_id is not None))
     return ImportReport(reports, ignored, totals)
 
@@ -138,7 +141,7 @@ def _save_outcome(db: Store, path: Path, outcome: Outcome) -> FileReport:
 
 def _save_chat(db: Store, path: Path, chat: Chat, *, content: str) -> FileReport:
     _tell_view(chat, path)
-    source = Import(content, path.name, chat.format, len(chat.rows), chat.skipped)
+    source = Import(content, clean_text(path.name), chat.format, len(chat.rows), chat.skipped)
     stream = chat.stream if chat.rows else _keep_state(db, chat.stream)
     saved = db.save_chat(stream, chat.rows, source=source)
     name = f"{stream.platform}/{stream.video_id}"
@@ -180,7 +183,7 @@ def _import_old_database(db: Store, found: Found, *, limit: int) -> Iterator[Fil
 def _row_of_address(url: object, found: Found) -> dict[str, str]:
     """Return the list's row of the stream at an old database's address, or what the address itself tells."""
     address = (url if isinstance(url, str) else "").replace("NULL", "")
-    video_id = id_in_url(address) or address[:200] or found.path.stem
+    video_id = id_in_url(address) or address[:200] or clean_text(found.path.stem)
     return {"url": address, "video_id": video_id} | dict(found.sheet.rows.get(video_id, {}))
 
 

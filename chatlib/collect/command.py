@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatlib.errors import ParameterError
-
 if TYPE_CHECKING:
     from chatlib.collect.import_report import ImportReport
 
@@ -59,8 +57,6 @@ def _run_import(args: argparse.Namespace) -> int:
     from chatlib.store import open_store
     from chatlib.workspace import PROJECT_DIR
 
-    if args.limit < 0:
-        raise ParameterError(f"`--limit` must be >= 0 (0 is all), got {args.limit}.")
     with open_store(args.db or PROJECT_DIR / "data" / "Db_file.dbs", create=True) as db:
         report = import_chats(db, args.paths, limit=args.limit)
         sys.stdout.write(say_report(report, db.path))
@@ -87,6 +83,8 @@ def _run_simulate(args: argparse.Namespace) -> int:
 
 def say_report(report: ImportReport, db: Path) -> str:
     """Return the summary of an import: what is in the database, what was left out, and why."""
+    from chatlib.collect.rows import clean_text
+
     states = [file.state for file in report.files]
     lines = [
         f"{states.count('imported'):,} read, {states.count('known'):,} known already, "
@@ -104,7 +102,7 @@ def say_report(report: ImportReport, db: Path) -> str:
     if report.ignored:
         lines += ["", "No chat, left alone:"]
         lines += _shorten([f"  {path}" for path in report.ignored])
-    return "\n".join(lines) + "\n"
+    return clean_text("\n".join(lines) + "\n")
 
 
 def _shorten(lines: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from chatlib.collect import chat_downloader_rows, innertube_rows, twitch_rows, video_pages
 from chatlib.collect.containers import CUT, Parsed, parse_json, unpack
-from chatlib.collect.rows import IdMaker, Notes, repeated_kind
+from chatlib.collect.rows import IdMaker, Notes, clean_text, repeated_kind
 from chatlib.collect.sheets import date_of_timestamp, guess_platform, ids_in_name, read_date, stream_of_row
 from chatlib.errors import UnknownFormat
 from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message, Stream
@@ -65,6 +65,7 @@ def _read_content(parsed: Parsed, notes: Notes) -> Chat | None:
         return Chat(name, stream, twitch_rows.read_comments(comments, notes), notes)
     page = video_pages.read_video_page(content)
     if page is not None:
+        notes["page of a video, without its chat"] += 1
         return Chat("video-page", page, [], notes)
     items = [content] if type(content) is dict else content
     if type(items) is list and (not items or chat_downloader_rows.looks_like_rows(items)):
@@ -80,7 +81,7 @@ def complete_chat(chat: Chat, *, file_name: str, row: Mapping[str, str]) -> Chat
     if not any(r[_OFFSET] is not None for r in rows) and any(r[_TIMESTAMP] is not None for r in rows):
         rows = _count_from_first(rows)
         stream = stream._replace(view="live")
-    video_id = stream.video_id or ids_in_name(file_name)[0][:200]
+    video_id = stream.video_id or clean_text(ids_in_name(file_name)[0])[:200] or "unnamed"
     platform = stream.platform or _platform_of(rows) or guess_platform(video_id=video_id) or YOUTUBE
     started_at = read_date(row.get("started_at")) or chat.stream.started_at or _derive_start(rows)
     stream = stream._replace(

@@ -180,7 +180,7 @@ def _read_banner(body: dict, notes: Notes) -> Shown | None:
 
 def _build_row(shown: Shown, offset_ms: object, notes: Notes, ids: IdMaker) -> tuple:
     timestamp = read_timestamp(shown.timestamp)
-    if timestamp is None and shown.timestamp is not None:
+    if timestamp is None and shown.timestamp not in (None, 0, "0"):
         notes.field("timestamp")
     row = Message(
         shown.message_id or "",

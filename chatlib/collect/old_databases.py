@@ -52,6 +52,7 @@ class OldDatabase:
             self._db = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
             self._db.text_factory = lambda data: data.decode("utf-8", "replace")
             self._table = _quote(_find_table(self._db, path))
+            _check(self._db, path)
             # A copy of the addresses, indexed, so that each stream is read without a walk through all.
             self._db.execute(f"CREATE TEMP TABLE places AS SELECT URL, rowid AS place FROM {self._table}")
             self._db.execute("CREATE INDEX places_of ON places (URL, place)")
@@ -86,6 +87,14 @@ class OldDatabase:
 
 def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    """Raise if the file was cut: SQLite would read nothing where something was."""
+    (page_size,) = db.execute("PRAGMA page_size").fetchone()
+    (told,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if told != "ok" or path.stat().st_size % page_size:
+        raise sqlite3.DatabaseError("cut short or damaged" if told == "ok" else told.replace("\n", " "))
 
 
 def _find_table(db: sqlite3.Connection, path: Path) -> str:

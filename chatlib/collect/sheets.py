@@ -186,7 +186,7 @@ def date_of_timestamp(timestamp_us: float | None) -> str | None:
 
 
 def find_chat_files(paths: Iterable[str | Path]) -> tuple[list[Found], dict[Path, SourceError]]:
-    """Return the files to try, oldest stream first, and the sheets that could not be read.
+    """Return the files to try, oldest stream first, and the lists and folders that could not be read.
 
     Order: the date in the sheet, then the path. Files without a date come last.
     Raises: MissingSource for a path that is not there, or when there is no file at all.
@@ -194,15 +194,19 @@ def find_chat_files(paths: Iterable[str | Path]) -> tuple[list[Found], dict[Path
     found: dict[Path, Found] = {}
     sheets: dict[Path, Sheet] = {}
     errors: dict[Path, SourceError] = {}
-    for path in map(Path, paths):
-        if not path.exists():
-            raise MissingSource(f"Chats are read from a file or a folder, and {path} is not there.")
-        for file in _walk(path) if path.is_dir() else [path]:
+    named = [Path(path) for path in paths]
+    for path in named:
+        if not path.is_dir() and not path.is_file():
+            raise MissingSource(f"Chats are read from a file or a folder, and there is neither at {path}.")
+        for file in _walk(path, errors) if path.is_dir() else [path]:
             if file not in found:
                 sheet = _sheet_beside(file, sheets, errors)
                 found[file] = Found(file, sheet, file == path)
     if not found:
-        raise MissingSource("There must be at least one chat file, and the folder has none. Name another.")
+        raise MissingSource(
+            f"There must be at least one chat file in {', '.join(map(str, named)) or 'what is named'}, and there "
+            "is none. Name another folder."
+        )
     return sorted(found.values(), key=_age), errors
 
 
@@ -216,9 +220,15 @@ def age_of_row(row: Mapping[str, str]) -> tuple[bool, str]:
     return date is None, date or ""
 
 
-def _walk(folder: Path) -> Iterable[Path]:
-    """Yield the files of a folder tree. Where a sheet lies beside a `chat` folder, only that is chat."""
-    for root, folders, names in os.walk(folder, followlinks=False):
+def _walk(folder: Path, errors: dict[Path, SourceError]) -> Iterable[Path]:
+    """Yield the files of a folder tree. Where a list lies beside a `chat` folder, only that is chat."""
+
+    def report(error: OSError) -> None:
+        errors[Path(error.filename)] = SourceError(
+            f"A folder must be readable, and this one is not ({error})."
+        )
+
+    for root, folders, names in os.walk(folder, onerror=report):
         here = Path(root)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if "chat" in folders and any(name in SHEET_NAMES for name in names):

@@ -68,7 +68,8 @@ def find_comments(content: object) -> list | None:
     """Return the comments in parsed JSON: a list of them, pages of them, or an object around them."""
     if type(content) is dict:
         comments = content.get("comments")
-        return comments if type(comments) is list and _looks_like_comments(comments) else None
+        told = bool(comments) or "video" in content or "streamer" in content
+        return comments if type(comments) is list and told and _looks_like_comments(comments) else None
     if type(content) is not list:
         return None
     pages = [

@@ -1,0 +1,75 @@
+"""`python -m chatlib import` and `simulate`."""
+
+import argparse
+
+import pytest
+
+from chatlib.collect.command import add_parsers
+from chatlib.errors import MissingSource, ParameterError
+from chatlib.store import open_store
+
+
+def run(*argv):
+    parser = argparse.ArgumentParser()
+    add_parsers(parser.add_subparsers())
+    args = parser.parse_args([str(arg) for arg in argv])
+    return args.run(args)
+
+
+def test_the_summary_says_what_came_and_what_did_not(tmp_path, files, capsys):
+    (tmp_path / "chats").mkdir()
+    for name in ("nested.json", "response.json"):
+        (tmp_path / "chats" / name).write_bytes(files[name])
+    (tmp_path / "chats" / "bad.json").write_text("{")
+    (tmp_path / "chats" / "notes.txt").write_text("notes")
+    assert run("import", tmp_path / "chats", "--db", tmp_path / "chat.dbs") == 0
+    assert capsys.readouterr().out.replace(str(tmp_path), "TMP").splitlines() == [
+        "2 read, 0 known already, 1 failed; 14 new messages in TMP/chat.dbs",
+        "",
+        "     streams    messages     authors        paid",
+        "           2          14           5           4",
+        "",
+        "Left out or incomplete:",
+        "           1 × unknown renderer: liveChatHologramRenderer",
+        "           1 × no message: closeLiveChatActionPanelAction",
+        "",
+        "Could not be read:",
+        "  TMP/chats/bad.json: A chat file must be whole JSON, and this one is not: Expecting property name "
+        "enclosed in double quotes: line 1 column 2 (char 1).",
+        "",
+        "No chat, left alone:",
+        "  TMP/chats/notes.txt",
+    ]
+    assert run("import", tmp_path / "chats", "--db", tmp_path / "chat.dbs") == 0
+    assert "0 read, 2 known already, 1 failed; 0 new messages" in capsys.readouterr().out
+
+
+def test_nothing_usable_is_exit_code_1(tmp_path, capsys):
+    (tmp_path / "bad.json").write_text("{")
+    assert run("import", tmp_path / "bad.json", "--db", tmp_path / "chat.dbs") == 1
+    assert "Could not be read" in capsys.readouterr().out
+
+
+def test_a_long_list_of_errors_is_cut(tmp_path, capsys):
+    for i in range(30):
+        (tmp_path / f"{i}.json").write_text("{")
+    run("import", tmp_path, "--db", tmp_path / "db" / "chat.dbs")
+    assert "… and 10 more" in capsys.readouterr().out
+
+
+def test_wrong_input_is_told(tmp_path):
+    with pytest.raises(MissingSource):
+        run("import", tmp_path / "nowhere", "--db", tmp_path / "chat.dbs")
+    with pytest.raises(ParameterError, match="limit"):
+        run("import", tmp_path, "--db", tmp_path / "chat.dbs", "--limit", "-3")
+
+
+def test_a_simulated_channel_comes_in(tmp_path, capsys):
+    out = tmp_path / "channel"
+    assert run("simulate", "--streams", "2", "--viewers", "20", "--messages", "100", "--out", out) == 0
+    assert "2 simulated streams" in capsys.readouterr().out
+    assert run("import", out, "--db", tmp_path / "chat.dbs") == 0
+    with open_store(tmp_path / "chat.dbs") as db:
+        streams = db.load_streams()
+    assert streams["simulated"].tolist() == [1, 1]
+    assert (streams["n_messages"] > 50).all()
