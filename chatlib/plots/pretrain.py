@@ -50,7 +50,7 @@ def plot_perplexity(history: pd.DataFrame, reference: Mapping[str, float], *, no
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Epochs of training (0: before)")
     axes.set_ylabel("Perplexity per token")
-    axes.set_title(_title("What the model makes of chat it has not seen (lower is better)", note))
+    axes.set_title(_title("Perplexity on chat that the model has not seen: lower is better", note))
     axes.legend(loc="upper right")
     return figure
 

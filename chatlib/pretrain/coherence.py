@@ -19,8 +19,8 @@ from chatlib.errors import NotEnoughData, ParameterError
 
 __all__ = ["Coherence", "measure_coherence", "reduce_to_plane", "sample_messages"]
 
-# Edges of the distance bins in seconds: log-spaced from a second to some hours.
-EDGES_S = (0, 1, 2, 4, 8, 15, 30, 60, 120, 240, 480, 960, 1920, 3840, 7680, 15360)
+# Edges of the distance bins in seconds, each about double the one before.
+EDGES_S = (0, 2, 5, 10, 20, 45, 90, 180, 360, 720, 1440, 2880, 5760, 11520)
 MIN_PAIRS = 30
 
 

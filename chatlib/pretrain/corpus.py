@@ -67,7 +67,7 @@ class Corpus:
         }
         columns = ["streams", "messages", "from", "to"]
         rows = [
-            (len(streams), n, streams["started_at"].min(), streams["started_at"].max())
+            (len(streams), n, streams["started_at"].min()[:10], streams["started_at"].max()[:10])
             for streams, n in parts.values()
         ]
         return pd.DataFrame(rows, index=list(parts), columns=columns)
@@ -207,7 +207,7 @@ def _choose_single_messages(
 
 
 def _text_key(texts: pd.Series) -> pd.Series:
-    return texts.str.casefold()
+    return pd.Series([text.casefold() for text in texts], index=texts.index, dtype=object)
 
 
 def _rows_of(streams: pd.DataFrame, stream_ids: Sequence[int]) -> pd.DataFrame:

@@ -198,8 +198,9 @@ def save_language_model(lm: LanguageModel, folder: str | Path, *, manifest: Mapp
     (folder / MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    lm.model.save_pretrained(folder)
-    lm.tokenizer.save_pretrained(folder)
+    with _quiet_transformers():
+        lm.model.save_pretrained(folder)
+        lm.tokenizer.save_pretrained(folder)
     packages = ("torch", "transformers", "tokenizers")
     full = {**manifest, "versions": {name: version(name) for name in packages}}
     partial = folder / f"{MANIFEST}.part"
@@ -258,7 +259,7 @@ def _first_line(error: BaseException) -> str:
 
 
 class _quiet_transformers:
-    """Silence progress bars and reports of transformers while loading."""
+    """Silence progress bars and reports of transformers."""
 
     def __enter__(self) -> None:
         self._level = transformers_logging.get_verbosity()

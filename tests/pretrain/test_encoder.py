@@ -1,0 +1,82 @@
+"""Messages as vectors: what one at a time gives, in less time."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertForMaskedLM
+
+from chatlib.errors import ModelError, ParameterError
+from chatlib.pretrain.encoder import Encoder, encoder_of, load_encoder
+from chatlib.pretrain.language_model import LanguageModel, save_language_model
+
+TEXTS = ["the cat", "", "a bird sees green trees", "草", "the cat", "the dog " * 100, ":_cat:", "x"] * 3
+
+
+@pytest.fixture(params=["modern", "bert"])
+def folder(request, lm, tmp_path):
+    model = lm.model
+    if request.param == "bert":
+        config = BertConfig(
+            vocab_size=len(lm.tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+            intermediate_size=64, max_position_embeddings=512,
+        )  # fmt: skip
+        model = BertForMaskedLM(config)
+    return save_language_model(LanguageModel(model, lm.tokenizer, "test"), tmp_path / "model", manifest={})
+
+
+def encode_one_at_a_time(folder, texts, *, max_len=128):
+    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    vectors = []
+    with torch.no_grad():
+        for text in texts:
+            ids = tokenizer(text, truncation=True, max_length=max_len, return_tensors="pt")["input_ids"]
+            vectors.append(model(input_ids=ids).last_hidden_state[0].mean(0).numpy())
+    return np.stack(vectors)
+
+
+@pytest.mark.parametrize("tokens_per_batch", [1, 40, 4096])
+def test_batches_give_what_one_at_a_time_gives(folder, tokens_per_batch):
+    encoder = load_encoder(folder, tokens_per_batch=tokens_per_batch)
+    vectors = encoder.encode(TEXTS)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(TEXTS), encoder.dim) == (24, 32)
+    np.testing.assert_allclose(vectors, encode_one_at_a_time(folder, TEXTS), atol=1e-4)
+
+
+def test_each_text_is_computed_once_and_batches_keep_to_the_budget(folder):
+    encoder = load_encoder(folder, tokens_per_batch=60, max_len=16)
+    shapes = []
+    encoder.model.register_forward_pre_hook(
+        lambda module, args, kwargs: shapes.append(kwargs["input_ids"].shape), with_kwargs=True
+    )
+    encoder.encode(TEXTS * 50)
+    assert sum(n for n, _ in shapes) == len(set(TEXTS)) == 7
+    assert all(n * length <= 60 for n, length in shapes)
+    assert max(length for _, length in shapes) == 16
+
+
+def test_the_name_of_a_special_token_in_chat_is_text(folder):
+    encoder = load_encoder(folder)
+    spelled, plain = encoder.encode(["[MASK]", "MASK"])
+    assert np.isfinite(spelled).all() and not np.allclose(spelled, plain)
+    assert encoder.tokenizer.mask_token_id not in encoder._tokenize(["[MASK]"])[0]
+
+
+def test_no_text_is_no_vector(folder):
+    assert load_encoder(folder).encode([]).shape == (0, 32)
+
+
+def test_a_model_in_memory_and_on_disk_encode_the_same(lm, tmp_path):
+    folder = save_language_model(lm, tmp_path / "model", manifest={})
+    np.testing.assert_allclose(encoder_of(lm).encode(TEXTS), load_encoder(folder).encode(TEXTS), atol=1e-5)
+
+
+def test_a_folder_that_is_no_model_is_told(tmp_path):
+    with pytest.raises(ModelError, match="could not be read"):
+        load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [{"max_len": 2}, {"tokens_per_batch": 0}])
+def test_impossible_sizes_are_told(lm, wrong):
+    with pytest.raises(ParameterError, match="at least 3 tokens"):
+        Encoder(lm.model.base_model, lm.tokenizer, **wrong)

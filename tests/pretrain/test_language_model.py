@@ -1,0 +1,148 @@
+"""A language model: made, loaded, saved, and refused."""
+
+import json
+import shutil
+import time
+
+import huggingface_hub
+import pytest
+import torch
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+)
+
+from chatlib.errors import ModelError, ParameterError
+from chatlib.pretrain import language_model
+from chatlib.pretrain.language_model import (
+    MaskedHead,
+    load_language_model,
+    load_manifest,
+    open_language_model,
+    save_language_model,
+)
+
+SMALL = {"vocab_size": 50, "max_position_embeddings": 32}
+
+
+def small_models():
+    torch.manual_seed(0)
+    bert = BertConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, **SMALL
+    )
+    distil = DistilBertConfig(dim=16, n_layers=1, n_heads=2, hidden_dim=32, **SMALL)
+    return [BertForMaskedLM(bert), DistilBertForMaskedLM(distil)]
+
+
+@pytest.fixture
+def saved(lm, tmp_path):
+    return save_language_model(lm, tmp_path / "model", manifest={"seed": 3})
+
+
+def test_the_head_at_asked_positions_is_the_head_at_all_positions(lm):
+    ids = torch.arange(20).reshape(2, 10) + 5
+    positions = torch.tensor([0, 3, 19])
+    for model in [lm.model, *small_models()]:
+        model.eval()
+        with torch.no_grad():
+            full = model(input_ids=ids).logits.flatten(0, 1)[positions]
+            head = MaskedHead(model)
+            torch.testing.assert_close(head(ids, positions), full)
+            head.close()
+            assert model(input_ids=ids).logits.shape[:2] == (2, 10)
+
+
+def test_a_saved_model_is_the_model(lm, saved):
+    loaded = load_language_model(saved)
+    assert loaded.tokenizer("the cat")["input_ids"] == lm.tokenizer("the cat")["input_ids"]
+    state = loaded.model.state_dict()
+    assert state.keys() == lm.model.state_dict().keys()
+    for name, weight in lm.model.state_dict().items():
+        torch.testing.assert_close(state[name], weight)
+
+
+def test_anyone_can_load_the_folder_and_nothing_in_it_is_pickled(saved):
+    assert AutoModel.from_pretrained(saved).config.hidden_size == 32
+    assert AutoTokenizer.from_pretrained(saved).mask_token == "[MASK]"
+    assert {path.suffix for path in saved.iterdir()} == {".json", ".safetensors"}
+
+
+def test_the_manifest_says_what_was_trained_and_with_what(saved):
+    manifest = load_manifest(saved)
+    assert manifest["seed"] == 3
+    assert manifest["versions"]["torch"] == torch.__version__
+
+
+def test_a_save_that_was_interrupted_leaves_no_manifest(lm, saved, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lm.tokenizer, "save_pretrained", stop)
+    with pytest.raises(KeyboardInterrupt):
+        save_language_model(lm, saved, manifest={"seed": 4})
+    with pytest.raises(ModelError, match="Run notebook 03 to its end"):
+        load_manifest(saved)
+
+
+@pytest.mark.parametrize("base", ["/no/such/folder", "./model", "~/nothing", "a/b/c"])
+def test_a_folder_that_is_not_there_is_told(base):
+    with pytest.raises(ModelError, match=r"there is no folder .* BASE_MODEL = \"scratch\""):
+        load_language_model(base)
+
+
+@pytest.mark.parametrize(
+    "broken", ["empty", "no weights", "no tokenizer", "cut weights", "no json", "pickle"]
+)
+def test_a_folder_that_is_no_model_is_told(saved, broken):
+    weights = saved / "model.safetensors"
+    match broken:
+        case "empty":
+            shutil.rmtree(saved)
+            saved.mkdir()
+        case "no weights":
+            weights.unlink()
+        case "no tokenizer":
+            (saved / "tokenizer.json").unlink()
+        case "cut weights":
+            weights.write_bytes(weights.read_bytes()[:1000])
+        case "no json":
+            (saved / "config.json").write_text("{")
+        case "pickle":
+            torch.save({}, saved / "pytorch_model.bin")
+            weights.unlink()
+    with pytest.raises(ModelError, match="could not be read"):
+        load_language_model(saved)
+
+
+def test_a_tokenizer_of_another_model_is_told(lm, saved):
+    lm.tokenizer.add_tokens(["one more"])
+    lm.tokenizer.save_pretrained(saved)
+    with pytest.raises(ModelError, match="Take both from the same place"):
+        load_language_model(saved)
+
+
+def test_a_tokenizer_without_a_mask_is_told(saved):
+    path = saved / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    del config["mask_token"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="no mask_token"):
+        load_language_model(saved)
+
+
+def test_a_hub_id_without_network_is_told_within_seconds(monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    start = time.perf_counter()
+    with pytest.raises(ModelError, match=r"no-such-model-here .* train one from this chat"):
+        open_language_model("no-such-model-here", [])
+    assert time.perf_counter() - start < 15
+
+
+@pytest.mark.parametrize("size", [{"width": 100}, {"width": 0}, {"layers": 0}])
+def test_an_impossible_size_is_told(size):
+    with pytest.raises(ParameterError, match="a multiple of 32"):
+        open_language_model(language_model.SCRATCH, ["some text"], **size)
