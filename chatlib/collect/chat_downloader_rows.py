@@ -45,20 +45,8 @@ _NOTICE_KINDS = GIFT_RECEIVED_KINDS | {
     "viewer_engagement_message",
 }
 _NOTICE_KEYS = ("system_message", "header_message", "header_primary_text", "header_secondary_text")
-_PLAIN_KEYS = frozenset(
-    {
-        "action_type",
-        "author",
-        "message",
-        "message_id",
-        "message_type",
-        "time_in_seconds",
-        "time_text",
-        "timestamp",
-    }
-)
 _ROW_KEYS = frozenset({"message", "message_type", "message_id", "time_in_seconds", "action_type", "amount"})
-_PLAIN_REST = (None,) * 4
+_PLAIN_KINDS = {kind: kind for kind in CHAT_KINDS}  # one object each, however many rows
 
 
 def looks_like_rows(items: list) -> bool:
@@ -73,40 +61,36 @@ def read_rows(items: Iterable[object], notes: Notes, *, plain: bool = True) -> l
     path is taken.
     """
     rows: list[tuple] = []
-    add = rows.append
-    titles: dict[tuple, str] = {}
+    authors: dict[tuple, tuple] = {}
     ids = IdMaker()
     for item in items:
-        row = _read_plain(item, titles) if plain else None
+        row = _read_plain(item, authors) if plain else None
         if row is None:
             row = _read_carefully(item, notes, ids)
         if row is not None:
-            add(row)
+            rows.append(row)
     return rows
 
 
-def _read_plain(item: dict, titles: dict[tuple, str]) -> tuple | None:
-    """Return the row of a plain message, or None for whatever is not quite one."""
+def _read_plain(item: dict, authors: dict[tuple, tuple]) -> tuple | None:
+    """Return the row of a plain message, or None for whatever is not quite one.
+
+    `authors` keeps what is known of the file's authors, so that their texts are shared by all rows.
+    """
     try:
-        if not _PLAIN_KEYS.issuperset(item):
+        if not (len(item) == 7 or (len(item) == 8 and "action_type" in item)) or "time_text" not in item:
             return None
-        message_id, kind, offset_s = item["message_id"], item["message_type"], item["time_in_seconds"]
-        author, text, timestamp = item["author"], item["message"], item["timestamp"]
-        author_id, name = author["id"], author["name"]
-        badges = author.get("badges")
-        if badges is not None:
-            key = tuple([badge["title"] for badge in badges])
-            badges = titles.get(key)
-            if badges is None and key:
-                if not all(type(title) is str and title for title in key):
-                    return None
-                badges = titles[key] = dump_names(key)
+        message_id, text = item["message_id"], item["message"]
+        offset_s, timestamp = item["time_in_seconds"], item["timestamp"]
+        kind = _PLAIN_KINDS.get(item["message_type"])
+        author = item["author"]
+        key = (author["id"], author["name"], *[badge["title"] for badge in author.get("badges") or ()])
+        known = authors.get(key) or _know_author(key, authors)
         plain = (
-            type(message_id) is type(author_id) is type(name) is str
+            known is not None
+            and kind is not None
+            and type(message_id) is str
             and message_id
-            and author_id
-            and name
-            and kind in CHAT_KINDS
             and (text is None or type(text) is str)
             and (type(offset_s) is int or type(offset_s) is float)
             and -MAX_OFFSET_S <= offset_s <= MAX_OFFSET_S
@@ -118,10 +102,20 @@ def _read_plain(item: dict, titles: dict[tuple, str]) -> tuple | None:
         return None
     if not plain:
         return None
+    author_id, name, badges = known
     return (
         message_id, kind, offset_s + 0.0, author_id, name, text, None, badges,
-        *_PLAIN_REST, timestamp, None, None,
+        None, None, None, None, timestamp, None, None,
     )  # fmt: skip
+
+
+def _know_author(key: tuple, authors: dict[tuple, tuple]) -> tuple | None:
+    """Return id, name and badges of an author seen for the first time, or None if one is no text."""
+    if not all(type(part) is str and part for part in key):
+        return None
+    author_id, name, *titles = key
+    authors[key] = known = (author_id, name, dump_names(tuple(titles)) if titles else None)
+    return known
 
 
 def _read_carefully(item: object, notes: Notes, ids: IdMaker) -> tuple | None:
@@ -136,7 +130,7 @@ def _read_carefully(item: object, notes: Notes, ids: IdMaker) -> tuple | None:
     if not text and emotes is not None:
         text = " ".join(_emote_names(item["emotes"]))
     target_id = read_name(item.get("target_message_id")) or read_name(item.get("target_id"))
-    told = (item.get("message_type"), text, notice, money[0], author_id, target_id, emotes)
+    told = (clean_text(item.get("message_type")), text, notice, money[0], author_id, target_id, emotes)
     if not any(told):
         notes["row is empty"] += 1
         return None

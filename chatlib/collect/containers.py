@@ -121,8 +121,10 @@ def parse_json(data: bytes, notes: Notes) -> Parsed:
 
 def _split_lines(start: bytes) -> list[bytes] | None:
     """Return the lines if these are JSON Lines: more than one, the first a whole object."""
+    if start[:1] != b"{":
+        return None
     first, newline, rest = start.partition(b"\n")
-    if start[:1] != b"{" or not newline or not rest.strip(_SPACE):
+    if not newline or not rest.strip(_SPACE):
         return None
     if not first.rstrip(_SPACE).endswith(b"}") and b"\n{" not in rest:
         return None

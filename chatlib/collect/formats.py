@@ -136,8 +136,8 @@ def _derive_start(rows: list[tuple]) -> str | None:
 
     YouTube sets offsets before the start to 0, so rows after the start count first.
     """
-    both = [r for r in rows if r[_TIMESTAMP] is not None and r[_OFFSET] is not None]
-    after = [r for r in both[:5000] if r[_OFFSET] > 0]
+    both = [r for r in rows[:5000] if r[_TIMESTAMP] is not None and r[_OFFSET] is not None]
+    after = [r for r in both if r[_OFFSET] > 0]
     starts = [r[_TIMESTAMP] - r[_OFFSET] * 1e6 for r in (after or both)[:1000]]
     return date_of_timestamp(statistics.median_low(starts)) if starts else None
 

@@ -204,8 +204,8 @@ def find_chat_files(paths: Iterable[str | Path]) -> tuple[list[Found], dict[Path
                 found[file] = Found(file, sheet, file == path)
     if not found:
         raise MissingSource(
-            f"There must be at least one chat file in {', '.join(map(str, named)) or 'what is named'}, and there "
-            "is none. Name another folder."
+            f"There must be at least one chat file in {', '.join(map(str, named)) or 'what is named'}, "
+            "and there is none. Name another folder."
         )
     return sorted(found.values(), key=_age), errors
 

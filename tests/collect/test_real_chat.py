@@ -14,7 +14,8 @@ from chatlib.store import open_store
 
 KINDS_2023 = {
     "text_message": 1_163_210, "resubscription": 637, "subscription_gift": 262, "raid": 237,
-    "subscription": 122, "mystery_subscription_gift": 55, "anonymous_subscription_gift": 39, "gift_paid_upgrade": 5,
+    "subscription": 122, "mystery_subscription_gift": 55, "anonymous_subscription_gift": 39,
+    "gift_paid_upgrade": 5,
     "anonymous_mystery_subscription_gift": 4, "standard_pay_forward": 3, "prime_paid_upgrade": 1,
 }  # fmt: skip
 
@@ -71,7 +72,8 @@ def test_todays_schema_with_a_ticker_of_its_paid_message(shared):
     ("name", "video_id", "n_messages"),
     [
         ("chat-xhr.json", "zneybC5q3F0", 100), ("chat-xhr2.json", "zneybC5q3F0", 102),
-        ("chat.json.gz", "2ScYjZ8a5k4", 77), ("chatreplay.json", "SsjCnHOk-Sk", 49), ("other_youtube_actions.txt", "7kdepDepMjk", 11),
+        ("chat.json.gz", "2ScYjZ8a5k4", 77), ("chatreplay.json", "SsjCnHOk-Sk", 49),
+        ("other_youtube_actions.txt", "7kdepDepMjk", 11),
         ("replay_paidChatItem.json", "zneybC5q3F0", 1), ("replay_sponserChatItem.json", "zneybC5q3F0", 1),
         ("replay_textChatItem.json", "zneybC5q3F0", 1), ("video.json.gz", "2ScYjZ8a5k4", 0),
         ("youtube_actions.json", "MoSoCDn5MBw", 15), ("newSponsor_current.json", "newSponsor_current", 1),
