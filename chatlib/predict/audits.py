@@ -1,0 +1,128 @@
+"""Checks that no answer is among the questions: payments, the future, and features that know.
+
+They look at what was built, and share no code with what built it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from chatlib.errors import DataError
+from chatlib.predict.features import build_features
+from chatlib.predict.viewers import Viewers
+from chatlib.splits import DateSplit
+from chatlib.store import Store
+
+__all__ = ["audit", "check_encoder_streams", "check_inputs", "check_periods", "find_leaking_features"]
+
+_SUSPICIOUS_AUC = 0.95
+
+
+def audit(db: Store, viewers: Viewers, split: DateSplit, *, encoder_folder: str | Path) -> pd.DataFrame:
+    """Run every check; return one row per check with what was looked at. Raises: DataError."""
+    streams = db.load_streams()
+    features = build_features(viewers, known_before=True)
+    if leaking := find_leaking_features(features, viewers.paid):
+        raise DataError(
+            f"No feature may tell donors from the others by itself (ROC-AUC {_SUSPICIOUS_AUC} or beyond); "
+            f"{', '.join(leaking)} does. Find out how it knows, and leave it out."
+        )
+    check_periods(streams, split)
+    n_streams = check_encoder_streams(encoder_folder, streams, split)
+    rows = [
+        ("no input is a payment or its echo, none is late", f"{check_inputs(db, viewers):,} messages"),
+        ("training is before validation, and that before test", f"{sum(map(len, split))} streams"),
+        ("the language model saw training streams only", f"{n_streams} streams"),
+        ("no feature tells donors by itself", f"{features.shape[1]} features"),
+    ]
+    return pd.DataFrame(rows, columns=["what was checked", "looked at"])
+
+
+def check_inputs(db: Store, viewers: Viewers) -> int:
+    """Return how many input rows were looked up again in the database and found clean.
+
+    It asks the database directly, by stream and position, and shares no code with the selection.
+
+    Raises: DataError if a row that pays, or one after the landmark, is among the inputs.
+    """
+    paying = ", ".join("?" * len(viewers.donation_kinds))
+    paid = db.query(
+        f"SELECT stream_id, position FROM messages WHERE kind IN ({paying}) OR coalesce(bits, 0) > 0 "
+        "OR amount_text IS NOT NULL OR kind LIKE 'ticker%'",
+        sorted(viewers.donation_kinds),
+    )
+    streams = viewers.table["stream_id"].to_numpy()[viewers.message_viewers()]
+    inputs = pd.MultiIndex.from_arrays([streams, viewers.positions])
+    bad = inputs.isin(pd.MultiIndex.from_frame(paid)) if len(paid) else np.zeros(len(inputs), bool)
+    late = viewers.offsets_s > viewers.table["input_end_s"].to_numpy()[viewers.message_viewers()]
+    if bad.any() or late.any():
+        raise DataError(
+            f"No input may be a payment or come after the landmark; {int(bad.sum())} rows pay and "
+            f"{int(late.sum())} are late. Build the viewers with `load_viewers`."
+        )
+    return len(inputs)
+
+
+def check_periods(streams: pd.DataFrame, split: DateSplit) -> None:
+    """Raise DataError unless training, validation and test follow each other by date."""
+    dates = streams.set_index("stream_id")["started_at"]
+    parts = {name: dates.loc[ids] for name, ids in split._asdict().items()}
+    for earlier, later in (("train", "validation"), ("validation", "test")):
+        if parts[earlier].max() >= parts[later].min():
+            raise DataError(
+                f"Every stream of {later} must be later than those of {earlier}; "
+                f"{parts[earlier].max()} is not before {parts[later].min()}. Split with `split_by_date`."
+            )
+
+
+def check_encoder_streams(folder: str | Path, streams: pd.DataFrame, split: DateSplit) -> int:
+    """Return how many streams the language model in `folder` saw, all of the training period.
+
+    Streams are named in training.json, list `streams`, by platform and video id.
+
+    Raises: DataError if it saw another stream, or if the file is missing or does not say.
+    """
+    path = Path(folder) / "training.json"
+    try:
+        seen = {
+            (stream["platform"], stream["video_id"])
+            for stream in json.loads(path.read_text(encoding="utf-8"))["streams"]
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"A language model must say in training.json which streams it saw, and {path} does not "
+            f"({error}). Run notebook 03 again."
+        ) from error
+    allowed = streams.loc[streams["stream_id"].isin(split.train), ["platform", "video_id"]]
+    if outside := sorted(seen - set(allowed.itertuples(index=False, name=None))):
+        raise DataError(
+            f"The language model may have seen streams of the training period only; it saw {len(outside)} "
+            f"other(s), {'/'.join(outside[0])} among them. Train it again with the same shares of the split."
+        )
+    return len(seen)
+
+
+def find_leaking_features(
+    features: pd.DataFrame, labels: np.ndarray, *, limit: float = _SUSPICIOUS_AUC
+) -> list[str]:
+    """Return the features that tell donors from the others too well to be true, each by itself.
+
+    Too well is a ROC-AUC of `limit` or beyond, in either direction, of the value itself or of
+    its being missing. Empty without both classes.
+    """
+    labels = np.asarray(labels, bool)
+    if labels.all() or not labels.any():
+        return []
+    found = []
+    for name in features.columns:
+        values = features[name].to_numpy(float)
+        missing = np.isnan(values)
+        aucs = [roc_auc_score(labels, missing), roc_auc_score(labels, np.where(missing, -1e18, values))]
+        if max(max(auc, 1 - auc) for auc in aucs) >= limit:
+            found.append(name)
+    return found

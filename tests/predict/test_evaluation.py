@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from chatlib.errors import NotEnoughData
+from chatlib.predict.evaluation import (
+    Calibrator,
+    average_precision,
+    bootstrap_metrics,
+    calibration_table,
+    choose_threshold,
+    compare_models,
+    fit_calibrator,
+    measure,
+    measure_within_streams,
+    roc_auc,
+    to_logit,
+)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_areas_equal_those_of_scikit_learn_with_ties_and_weights(seed):
+    rng = np.random.default_rng(seed)
+    labels, scores = rng.random(200) < 0.1, rng.integers(0, 12, 200).astype(float)
+    weights = rng.integers(0, 3, 200).astype(float)
+    for w in (None, weights):
+        assert average_precision(labels, scores, w) == pytest.approx(
+            average_precision_score(labels, scores, sample_weight=w)
+        )
+        assert roc_auc(labels, scores, w) == pytest.approx(roc_auc_score(labels, scores, sample_weight=w))
+
+
+def test_areas_without_donors_are_unknown():
+    none = np.zeros(3, bool)
+    assert np.isnan(average_precision(none, np.arange(3.0))) and np.isnan(roc_auc(none, np.arange(3.0)))
+    assert np.isnan(roc_auc(~none, np.arange(3.0)))
+    assert np.isnan(average_precision(none[:0], np.array([])))
+
+
+def test_measures_of_ten_viewers():
+    labels = np.array([1, 0, 1, 0, 0, 0, 0, 0, 0, 0], bool)
+    p = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
+    result = measure(labels, p, threshold=0.65)
+    assert result["pr_auc"] == pytest.approx((1 + 2 / 3) / 2)
+    assert result["lift"] == pytest.approx(result["pr_auc"] / 0.2)
+    assert result["roc_auc"] == pytest.approx(15 / 16)
+    assert (result["precision_top_5"], result["recall_top_5"]) == (1.0, 0.5)
+    assert (result["n_named"], result["f1"]) == (3, pytest.approx(4 / 5))
+    assert result["brier"] == pytest.approx(np.mean((p - labels) ** 2))
+
+
+def test_viewers_that_tie_at_the_edge_count_in_proportion():
+    labels = np.array([1] + [0] * 99, bool)
+    assert measure(labels, np.full(100, 0.01), threshold=1)["recall_top_5"] == pytest.approx(0.05)
+
+
+def test_within_streams_ignores_what_differs_between_them():
+    labels = np.array([1, 0, 1, 0, 0], bool)
+    scores = np.array([0.2, 0.1, 0.9, 0.8, 0.5])
+    streams = np.array([1, 1, 2, 2, 3])
+    within = measure_within_streams(labels, scores, streams)
+    assert within == {"pr_auc": 1.0, "roc_auc": 1.0, "n_streams": 2}
+    assert roc_auc(labels, scores) < 1
+
+
+def test_calibration_finds_the_line_that_made_the_labels():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(-2, 1.5, 20_000)
+    labels = rng.random(20_000) < Calibrator(0.5, -1.0).apply(logits)
+    found = fit_calibrator(labels, logits)
+    assert found.slope == pytest.approx(0.5, abs=0.05) and found.shift == pytest.approx(-1.0, abs=0.1)
+
+
+def test_calibration_with_one_donor_keeps_the_order_and_the_rate():
+    logits = np.linspace(-3, 3, 100)
+    labels = np.zeros(100, bool)
+    labels[3] = True  # the model ranks the only donor near the bottom
+    calibrated = fit_calibrator(labels, logits).apply(logits)
+    assert np.all(np.diff(calibrated) > 0)
+    assert calibrated.mean() == pytest.approx(0.01, rel=0.2)
+
+
+def test_calibration_needs_both_classes():
+    with pytest.raises(NotEnoughData, match="0 donors among 3"):
+        fit_calibrator(np.zeros(3, bool), np.zeros(3))
+
+
+def test_calibration_of_a_constant_is_the_prevalence():
+    labels = np.arange(100) < 7
+    assert fit_calibrator(labels, np.full(100, -5.0)).apply(np.array([-5.0])) == pytest.approx(0.07)
+
+
+def test_threshold_is_where_f1_is_best():
+    labels = np.array([1, 1, 0, 1, 0, 0], bool)
+    assert choose_threshold(labels, np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])) == 0.6
+
+
+def test_calibration_table_has_all_viewers():
+    p = np.linspace(0, 1, 100)
+    table = calibration_table(p > 0.5, p, n_bins=4)
+    assert table["viewers"].tolist() == [25] * 4
+    assert table["observed"].tolist() == [0, 0, 1, 1]
+
+
+def test_bootstrap_draws_streams_and_the_same_for_all_models():
+    labels = np.array([1, 0, 0, 1, 0, 0], bool)
+    streams = np.array([1, 1, 1, 2, 2, 2])
+    good = np.array([0.9, 0.1, 0.2, 0.1, 0.8, 0.9])  # right in stream 1, wrong in stream 2
+    draws = bootstrap_metrics(
+        labels, {"a": good, "b": good + 1}, streams, n_draws=50, rng=np.random.default_rng(0)
+    )
+    assert np.array_equal(draws["a"], draws["b"])
+    both = roc_auc(labels, good)
+    assert set(np.round(draws["a"][:, 1], 6)) == {0.0, round(both, 6), 1.0}, "stream 2, both, stream 1"
+
+
+def test_models_are_compared_in_pairs():
+    rng = np.random.default_rng(1)
+    streams = np.repeat(np.arange(10), 50)
+    labels = rng.random(500) < 0.1
+    good = np.where(labels, 0.6, 0.1) + rng.normal(0, 0.2, 500)
+    table = compare_models(
+        labels,
+        {"good": good, "chance": rng.random(500)},
+        {"good": 0.5, "chance": 0.5},
+        streams,
+        reference="chance",
+        n_draws=200,
+        rng=rng,
+    )
+    assert table.loc["good", "gain_low"] > 0
+    assert table.loc["chance", ["gain", "gain_low", "gain_high"]].tolist() == [0, 0, 0]
+    row = table.loc["good"]
+    assert row["pr_auc_low"] < row["pr_auc"] < row["pr_auc_high"]
+
+
+def test_one_donor_in_test_still_gives_numbers_and_says_what_it_cannot():
+    labels, streams = np.zeros(20, bool), np.repeat([0, 1, 2, 3], 5)
+    labels[0] = True
+    scores = {"model": np.linspace(1, 0, 20)}
+    table = compare_models(
+        labels, scores, {"model": 0.5}, streams, reference="model", n_draws=100, rng=np.random.default_rng(0)
+    )
+    assert table.loc["model", "roc_auc"] == 1.0
+    streams[1:] = 9  # now only one stream of many has the donor: most draws miss it, or have it alone
+    table = compare_models(
+        labels, scores, {"model": 0.5}, streams, reference="model", n_draws=100, rng=np.random.default_rng(0)
+    )
+    assert np.isnan(table.loc["model", "roc_auc_low"])
+
+
+def test_logits_of_certainty_are_finite():
+    assert np.isfinite(to_logit(np.array([0.0, 1.0]))).all()

@@ -1,0 +1,195 @@
+"""The whole way from a database to the judgement, with a language model of fixed answers."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from chatlib.errors import DataError
+from chatlib.predict.baselines import BASELINES, iter_baselines, join_texts
+from chatlib.predict.donor_model import DonorConfig
+from chatlib.predict.inputs import build_inputs
+from chatlib.predict.protocol import (
+    BEST_POSSIBLE,
+    describe_result,
+    evaluation_rows,
+    judge_models,
+    list_top,
+    load_truth,
+    split_streams,
+)
+from chatlib.predict.training import Training, fit_donor_model, score_donor_model
+from chatlib.predict.viewers import load_viewers
+from chatlib.store import open_store
+
+from .conftest import FixedEncoder, day, make_channel, save
+
+MODEL = "donor transformer"
+
+
+@pytest.fixture(scope="module")
+def judged(channel_path):
+    """Viewers, split, scores and judgement of the channel in which donors say "love"."""
+    with open_store(channel_path) as db:
+        viewers, split = load_viewers(db), split_streams(db)
+    inputs = build_inputs(viewers, FixedEncoder())
+    train, (validation, test) = viewers.find_rows(split.train), evaluation_rows(viewers, split)
+    rows = np.concatenate([validation, test])
+    model, _ = fit_donor_model(
+        inputs,
+        viewers.paid,
+        train=train,
+        validation=validation,
+        config=DonorConfig(16, width=32, n_layers=2, n_heads=2),
+        training=Training(epochs=6, learning_rate=3e-3),
+    )
+    scores = {MODEL: score_donor_model(model, inputs, rows)}
+    scores |= iter_baselines(viewers, inputs, train=train, validation=validation, rows=rows)
+    truth = np.where(viewers.paid, 0.9, 0.1)
+    judgement = judge_models(viewers, split, scores, reference="message count", truth=truth, n_draws=100)
+    return viewers, split, scores, judgement
+
+
+def test_every_model_is_in_the_table(judged):
+    *_, judgement = judged
+    assert tuple(judgement.table.index) == (MODEL, *BASELINES, BEST_POSSIBLE)
+    assert judgement.table.loc["prior", "roc_auc"] == 0.5
+    assert judgement.table.loc["prior", "pr_auc"] == pytest.approx(judgement.labels.mean())
+    assert judgement.table.loc[BEST_POSSIBLE, "roc_auc"] == 1.0
+
+
+def test_models_that_read_find_what_donors_say(judged):
+    *_, judgement = judged
+    auc = judgement.table["roc_auc"]
+    for model in (MODEL, "characters: TF-IDF, logistic", "mean embedding, logistic"):
+        assert auc[model] > 0.68 > auc["message count"] + 0.05, auc
+
+
+def test_probabilities_are_calibrated(judged):
+    *_, judgement = judged
+    for model, p in judgement.probabilities.items():
+        assert ((p > 0) & (p < 1)).all()
+        if model != BEST_POSSIBLE:
+            assert p.mean() == pytest.approx(judgement.labels.mean(), abs=0.1)
+
+
+def test_labels_of_test_change_no_probability_and_no_threshold(judged):
+    viewers, split, scores, judgement = judged
+    labels = viewers.paid.copy()
+    labels[judgement.rows] = ~labels[judgement.rows]
+    again = judge_models(viewers.with_labels(labels), split, scores, reference="prior", n_draws=10)
+    for model in scores:
+        assert np.array_equal(again.probabilities[model], judgement.probabilities[model])
+        assert again.thresholds[model] == judgement.thresholds[model]
+
+
+def test_groups_are_told_apart(judged):
+    viewers, split, _, judgement = judged
+    groups = judgement.groups.loc[MODEL]
+    assert groups.loc["all", "viewers"] == len(judgement.rows)
+    parts = groups.loc[["never seen in training", "seen in training"], ["viewers", "donors"]].sum()
+    assert parts.tolist() == groups.loc["all", ["viewers", "donors"]].tolist()
+    known = set(viewers.table["author"][viewers.find_rows(split.train)])
+    assert (
+        groups.loc["seen in training", "viewers"] == viewers.table["author"][judgement.rows].isin(known).sum()
+    )
+
+
+def test_the_top_has_ranks_and_no_names(judged):
+    viewers, _, _, judgement = judged
+    top = list_top(viewers, judgement, MODEL, n=5)
+    assert top.index.tolist() == [1, 2, 3, 4, 5]
+    assert top["probability"].is_monotonic_decreasing
+    assert top["probability"].iloc[0] == judgement.probabilities[MODEL].max()
+    assert "viewer-" not in top.to_string()
+    best = judgement.rows[np.argmax(judgement.probabilities[MODEL])]
+    assert top["messages"].iloc[0] == viewers.table["n_messages"][best]
+    assert top["paid"].iloc[0] == ("yes" if viewers.paid[best] else "no")
+    messages = viewers.offsets_s[viewers.starts[best] : viewers.starts[best + 1]]
+    assert top.iloc[0][["first message (min)", "last message (min)"]].tolist() == [
+        messages[0] / 60,
+        messages[-1] / 60,
+    ]
+
+
+def test_sentences_carry_the_numbers(judged):
+    *_, judgement = judged
+    text = " ".join(describe_result(judgement, MODEL))
+    donors, n = int(judgement.labels.sum()), len(judgement.labels)
+    assert f"{donors} of {n} viewers of the test streams paid" in text
+    assert f"{judgement.table.loc[MODEL, 'pr_auc']:.3f}" in text
+    assert "ROC-AUC 1.000" in text
+
+
+def test_texts_are_joined_as_chosen(judged):
+    viewers = judged[0]
+    joined = join_texts(viewers, max_messages=2)
+    first = [viewers.texts[c] for c in viewers.text_codes[viewers.starts[0] : viewers.starts[1]]]
+    assert joined[0].split("\n") == ([first[0], first[-1]] if len(first) > 1 else first)
+    assert len(joined) == len(viewers)
+
+
+def test_one_donor_in_validation_and_test_is_enough_to_run(tmp_path):
+    streams = make_channel(n_streams=5)
+    for video_id in ("stream-03", "stream-04"):
+        start, rows = streams[video_id]
+        payer = next(m.author_id for m in rows if m.kind == "paid_message")
+        rows = [m for m in rows if m.kind != "paid_message" or m.author_id == payer]
+        streams[video_id] = (start, rows)
+    with open_store(tmp_path / "x.dbs", create=True) as db:
+        save(db, streams)
+        viewers, split = load_viewers(db), split_streams(db)
+    validation, test = evaluation_rows(viewers, split)
+    assert viewers.paid[validation].sum() == viewers.paid[test].sum() == 1
+    inputs, rows = build_inputs(viewers, FixedEncoder()), np.concatenate([validation, test])
+    train = viewers.find_rows(split.train)
+    scores = dict(iter_baselines(viewers, inputs, train=train, validation=validation, rows=rows))
+    judgement = judge_models(viewers, split, scores, reference="prior", n_draws=20)
+    assert np.isfinite(judgement.table["roc_auc"]).all()
+    assert describe_result(judgement, BASELINES[2])
+
+
+def test_empty_streams_are_in_no_period(channel):
+    before = split_streams(channel)
+    assert [len(part) for part in before] == [7, 2, 3]
+
+
+def write_truth(path, rows):
+    with gzip.open(path, "wt") as file:
+        file.write("video_id,author_id,role,probability\n" + "".join(f"{row}\n" for row in rows))
+    return path
+
+
+def test_truth_is_matched_by_stream_and_author(small, tmp_path):
+    rows = [
+        "a,ann,viewer,0.5",
+        "a,bob,viewer,0.1",
+        "b,bob,viewer,0.2",
+        "c,ann,viewer,0.6",
+        "c,bob,viewer,0.3",
+    ]
+    path = write_truth(tmp_path / "truth.csv.gz", rows)
+    truth = load_truth(path, small, load_viewers(small))
+    assert truth.tolist() == [0.5, 0.1, 0.2, 0.6, 0.3, 0.0], "who is not named, never pays"
+
+
+def test_truth_is_only_for_simulated_chat(small, tmp_path):
+    viewers = load_viewers(small)
+    assert load_truth(tmp_path / "none.csv.gz", small, viewers) is None
+    path = write_truth(tmp_path / "truth.csv.gz", ["a,ann,viewer,0.5"])
+    with pytest.raises(DataError, match="4 of 6 viewers are in streams that they miss"):
+        load_truth(path, small, viewers)
+    small.connection.execute("UPDATE streams SET simulated = 0 WHERE video_id = 'b'")
+    assert load_truth(path, small, viewers) is None
+
+
+def test_a_stream_on_a_day_of_two_is_never_split(tmp_path):
+    streams = {
+        f"s{i}": (day(1 + i // 2), rows) for i, (_, rows) in enumerate(make_channel(n_streams=10).values())
+    }
+    with open_store(tmp_path / "x.dbs", create=True) as db:
+        save(db, streams)
+        dates = db.load_streams().set_index("stream_id")["started_at"]
+        split = split_streams(db)
+    parts = [set(dates[ids]) for ids in split]
+    assert not (parts[0] & parts[1] or parts[1] & parts[2])
