@@ -27,6 +27,7 @@ from chatlib.collect.rows import (
     read_timestamp,
     repeated_kind,
 )
+from chatlib.collect.twitch_events import tell_event
 from chatlib.records import CHAT_KINDS, GIFT_RECEIVED_KINDS, Message
 
 __all__ = ["looks_like_rows", "read_rows"]
@@ -122,10 +123,13 @@ def _read_carefully(item: object, notes: Notes, ids: IdMaker) -> tuple | None:
     if type(item) is not dict:
         notes["row is no object"] += 1
         return None
+    author = item.get("author")
     author_id, author_name, badges = _read_author(item)
     money = _read_money(item)
     kind = _read_kind(item, paid=money[0] is not None)
     text, notice = _read_texts(item, kind)
+    if type(author) is dict and "display_name" in author and notice is None:  # Twitch's replays
+        kind, text, notice = tell_event(kind, text, author_name)
     emotes = _read_emotes(item)
     if not text and emotes is not None:
         text = " ".join(_emote_names(item["emotes"]))

@@ -49,7 +49,7 @@ class OldDatabase:
         """
         self._name = path.name
         with self._told():
-            self._db = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
+            self._db = _open(path)
             self._db.text_factory = lambda data: data.decode("utf-8", "replace")
             self._table = _quote(_find_table(self._db, path))
             _check(self._db, path)
@@ -83,6 +83,18 @@ class OldDatabase:
             yield
         except sqlite3.Error as error:
             raise SourceError(f"An old database must be whole; {self._name} is not ({error}).") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open for reading only, also where nothing can be written beside the file."""
+    address = f"file:{quote(str(path.resolve()))}"
+    db = sqlite3.connect(f"{address}?mode=ro", uri=True)
+    try:
+        db.execute("SELECT 1 FROM sqlite_master")
+    except sqlite3.OperationalError:
+        db.close()
+        db = sqlite3.connect(f"{address}?immutable=1", uri=True)
+    return db
 
 
 def _quote(name: str) -> str:

@@ -113,6 +113,8 @@ class _Reader:
 
     def _run(self) -> None:
         for task in self._tasks:
+            if self._stopped.is_set():
+                return
             frame = self._exchange(task)
             while not self._stopped.is_set():
                 try:
@@ -126,7 +128,7 @@ class _Reader:
         try:
             _write_frame(self._process.stdin, marshal.dumps((task.path, dict(task.row))))
             frame = _read_frame(self._process.stdout)
-        except (OSError, ValueError):
+        except Exception:  # the pipe broke, or memory did; whoever waits for the frame must get one
             frame = b""
         if not frame and not self._stopped.is_set():
             _end(self._process)

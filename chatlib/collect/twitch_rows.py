@@ -1,8 +1,4 @@
-"""Twitch comments: the v5 API's JSON and what TwitchDownloader writes, which keeps its shape.
-
-Since late 2022 Twitch's replays no longer say which comment is a subscription; its fixed
-sentence, which begins with the author's own name, still does, and is cut from the user's words.
-"""
+"""Twitch comments: the v5 API's JSON and what TwitchDownloader writes, which keeps its shape."""
 
 from __future__ import annotations
 
@@ -21,46 +17,11 @@ from chatlib.collect.rows import (
     read_timestamp_text,
 )
 from chatlib.collect.sheets import read_date
+from chatlib.collect.twitch_events import kind_of_notice, tell_event
 from chatlib.records import TWITCH, Message, Stream
 
 __all__ = ["find_comments", "read_comments", "read_stream"]
 
-# Twitch's names of events -> chat-downloader's.
-_KINDS = {
-    "anongiftpaidupgrade": "anonymous_gift_paid_upgrade",
-    "anonsubgift": "anonymous_subscription_gift",
-    "anonsubmysterygift": "anonymous_mystery_subscription_gift",
-    "bitsbadgetier": "bits_badge_tier",
-    "communitypayforward": "community_pay_forward",
-    "crowd-chant": "crowd_chant",
-    "extendsub": "extend_subscription",
-    "giftpaidupgrade": "gift_paid_upgrade",
-    "highlighted-message": "highlighted_message",
-    "primecommunitygiftreceived": "prime_community_gift_received",
-    "primepaidupgrade": "prime_paid_upgrade",
-    "raid": "raid",
-    "resub": "resubscription",
-    "rewardgift": "reward_gift",
-    "ritual": "ritual",
-    "skip-subs-mode-message": "send_message_in_subscriber_only_mode",
-    "standardpayforward": "standard_pay_forward",
-    "sub": "subscription",
-    "subgift": "subscription_gift",
-    "submysterygift": "mystery_subscription_gift",
-    "unraid": "unraid",
-}
-_STREAK = r"They've subscribed for \d+ months?(?:, currently on an? \d+ month streak)?! ?"
-_SENTENCES = (
-    ("resubscription", rf"subscribed (?:with Prime|at Tier \d)\. {_STREAK}"),
-    ("subscription", r"subscribed (?:with Prime|at Tier \d)\. ?"),
-    ("mystery_subscription_gift", r"is gifting \d+ Tier \d Subs? to .{1,60}'s community!.*"),
-    ("subscription_gift", r"gifted (?:a|\d+ months? of) Tier \d (?:sub )?to .{1,60}!.*"),
-    ("prime_paid_upgrade", r"converted from a Prime sub to a Tier \d sub!.*"),
-    ("gift_paid_upgrade", r"is continuing the Gift Sub they got from .*"),
-    ("community_pay_forward", r"is paying forward the Gift they got from .{1,60} to the community!.*"),
-    ("standard_pay_forward", r"is paying forward the Gift they got from .*"),
-)
-_EVENTS = tuple((kind, re.compile(sentence, re.S)) for kind, sentence in _SENTENCES)
 _LENGTH = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?")
 
 
@@ -134,7 +95,7 @@ def _read_comment(comment: object, notes: Notes, ids: IdMaker) -> tuple | None:
     body = clean_text(message.get("body"))
     if not body:
         body = "".join(text for text, _ in fragments) or body
-    kind, text, notice = _tell_event(_read_kind(message), body, name)
+    kind, text, notice = tell_event(_read_kind(message), body, name)
     offset_s = read_offset(comment.get("content_offset_seconds"))
     if offset_s is None and comment.get("content_offset_seconds") is not None:
         notes.field("offset")
@@ -159,22 +120,9 @@ def _read_comment(comment: object, notes: Notes, ids: IdMaker) -> tuple | None:
 
 def _read_kind(message: dict) -> str:
     params = message.get("user_notice_params")
-    name = None
-    if type(params) is dict:
-        name = read_name(params.get("msg-id")) or read_name(params.get("msg_id"))
-    return _KINDS.get(name, name.replace("-", "_")) if name else "text_message"
-
-
-def _tell_event(kind: str, body: str | None, name: str | None) -> tuple[str, str | None, str | None]:
-    """Return kind, the author's own words, and the platform's sentence at the head of the body."""
-    if not body or not name or not body.startswith(f"{name} "):
-        return kind, body, None
-    said = body[len(name) + 1 :]
-    for event, sentence in _EVENTS:
-        if match := sentence.match(said):
-            notice = body[: len(name) + 1 + match.end()].strip()
-            return event if kind == "text_message" else kind, said[match.end() :].strip() or None, notice
-    return kind, body, None
+    if type(params) is not dict:
+        return "text_message"
+    return kind_of_notice(read_name(params.get("msg-id")) or read_name(params.get("msg_id")))
 
 
 def _read_fragments(message: dict) -> list[tuple[str, bool]]:
