@@ -32,7 +32,7 @@ def plot_periods(counts: pd.DataFrame, *, note: str = "") -> Figure:
         axes[1].annotate(f"{row.donors}", (i, row.prevalence), ha="center", va="bottom")
     axes[1].set(title="How many of them paid", ylabel="share of viewers")
     axes[1].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    axes[1].margins(y=0.15)
+    axes[1].set_ylim(0, 1.35 * max(counts["prevalence"].max(), 0.01))
     for ax in axes:
         ax.legend()
         ax.grid(axis="x", visible=False)
@@ -73,12 +73,13 @@ def plot_models(table: pd.DataFrame, *, highlight: str, note: str = "") -> Figur
         ax.axvline(chance, color="black", linestyle="--", linewidth=1, label=f"chance: {chance:.3g}")
         ax.set(xlabel=f"{name} on test (line: 95 % interval)")
         ax.grid(axis="y", visible=False)
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18 if len(table) > 5 else -0.3))
     axes[0].set_title("Donors ranked first")
     axes[1].set_title("Donor found in a pair")
     if note:
         figure.suptitle(label(note))
     axes[1].set_xlim(0.35, 1.0)
+    for ax in axes:
+        ax.legend(loc="lower left", bbox_to_anchor=(0.0, -0.24 if len(table) > 5 else -0.34), borderaxespad=0)
     return figure
 
 

@@ -27,13 +27,14 @@ def rank_dates(dates: pd.Series) -> np.ndarray:
     return ((days - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(float)
 
 
-def build_history(attendance: pd.DataFrame, *, dates: np.ndarray) -> pd.DataFrame:
+def build_history(attendance: pd.DataFrame, *, dates: np.ndarray, stream_dates: np.ndarray) -> pd.DataFrame:
     """Return HISTORY_COLUMNS and `badges` for each row of `attendance`, in its order.
 
     `attendance` has one row per author and stream: author, n_rows, n_paid, n_gifts,
-    last_badges; `dates` says when, in days. A row's history is the sum over the author's rows
-    of strictly earlier dates: two streams of one day, with no time given, know nothing of each
-    other. Days are NaN where it never happened, badges None where the author is new.
+    last_badges; `dates` says when, in days, and `stream_dates` when the channel had streams.
+    A row's history is the sum over the author's rows of strictly earlier dates: two streams of
+    one day, with no time given, know nothing of each other. Days are NaN where it never
+    happened, badges None where the author is new.
     """
     order = np.lexsort((dates, attendance["author"].to_numpy()))
     past = _Past(attendance["author"].to_numpy()[order], dates[order])
@@ -55,20 +56,13 @@ def build_history(attendance: pd.DataFrame, *, dates: np.ndarray) -> pd.DataFram
     span = past.at(dates[order], last_paid) - past.at(dates[order], first_paid)
     often = table["past_paid_streams"]
     table["days_between_payments"] = np.where(often > 1, span / np.maximum(often - 1, 1), np.nan)
-    table["past_streams_of_channel"] = np.searchsorted(
-        np.sort(_stream_dates(attendance, dates)), now, side="left"
-    ).astype(float)
+    table["past_streams_of_channel"] = np.searchsorted(np.sort(stream_dates), now, side="left").astype(float)
     badges = attendance["last_badges"].to_numpy(object)[order]
     badges = np.where(last_seen < 0, None, badges[np.maximum(last_seen, 0)])
     table["badges"] = pd.Series(badges, dtype=object)
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
     return pd.DataFrame(table)[[*HISTORY_COLUMNS, "badges"]].iloc[back].reset_index(drop=True)
-
-
-def _stream_dates(attendance: pd.DataFrame, dates: np.ndarray) -> np.ndarray:
-    _, first = np.unique(attendance["stream_id"].to_numpy(), return_index=True)
-    return dates[first]
 
 
 class _Past:

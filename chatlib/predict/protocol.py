@@ -31,6 +31,7 @@ __all__ = [
     "list_top",
     "load_truth",
     "split_streams",
+    "summarize_models",
 ]
 
 BEST_POSSIBLE = "best possible (simulated)"
@@ -138,6 +139,29 @@ def list_top(viewers: Viewers, judgement: Judgement, model: str, *, n: int = 10)
             "paid": np.where(judgement.labels[top], "yes", "no"),
         }
     ).set_index("rank")
+
+
+def summarize_models(judgement: Judgement) -> pd.DataFrame:
+    """Return what a reader needs of `judgement.table`, rounded, intervals as text."""
+    table = judgement.table
+    return pd.DataFrame(
+        {
+            "PR-AUC": table["pr_auc"].round(3),
+            "PR-AUC, 95 %": _say_intervals(table, "pr_auc"),
+            "times chance": table["lift"].round(1),
+            "ROC-AUC": table["roc_auc"].round(3),
+            "ROC-AUC, 95 %": _say_intervals(table, "roc_auc"),
+            "gain, 95 %": _say_intervals(table, "gain"),
+            "found in top 5 %": (table["recall_top_5"] * 100).round(0).astype(int).astype(str) + " %",
+            "F1": table["f1"].round(3),
+            "Brier": table["brier"].round(4),
+        }
+    )
+
+
+def _say_intervals(table: pd.DataFrame, metric: str) -> list[str]:
+    ends = zip(table[f"{metric}_low"], table[f"{metric}_high"], strict=True)
+    return [f"{low:.3f} to {high:.3f}" if np.isfinite(low) else "too few donors" for low, high in ends]
 
 
 def describe_result(judgement: Judgement, model: str, *, count: str = "message count") -> list[str]:

@@ -14,51 +14,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.predict.history import HISTORY_COLUMNS, build_history, rank_dates
+from chatlib.errors import DataError, NotEnoughData
+from chatlib.predict.attendance import Keys, build_attendance, find_ends, find_owners, last_badges
+from chatlib.predict.history import HISTORY_COLUMNS
 from chatlib.predict.leak_guard import find_payments, select_inputs
+from chatlib.predict.task import Task
 from chatlib.records import DONATION_KINDS
 from chatlib.splits import DateSplit
 from chatlib.store import Store
 
-__all__ = ["TASKS", "Task", "Viewers", "count_periods", "load_viewers", "require_donors"]
+__all__ = ["Viewers", "count_periods", "load_viewers", "require_donors"]
 
-TASKS = ("retrospective", "forecast")
 _COLUMNS = ("stream_id", "position", "message_id", "kind", "offset_s", "author", "text", "notice",
             "badges", "amount_text", "bits")  # fmt: skip
-_OWNER_BADGE = r'"(?:broadcaster|owner)"'
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is asked of a viewer. `forecast` reads until the landmark and asks what comes later.
-
-    The landmark is a share of the stream, or minutes if `landmark_min` is given. Payments in
-    the `gap_min` minutes behind it count for nothing and put the viewer out; the question ends
-    `horizon_min` minutes after the gap, or with the stream.
-
-    Raises: ParameterError for an unknown name or an impossible time.
-    """
-
-    name: str = "retrospective"
-    landmark_share: float = 0.5
-    landmark_min: float | None = None
-    gap_min: float = 0.0
-    horizon_min: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.name not in TASKS:
-            raise ParameterError(f"TASK must be one of {TASKS}, got {self.name!r}.")
-        if not 0 < self.landmark_share < 1:
-            raise ParameterError(f"LANDMARK_SHARE must be between 0 and 1, got {self.landmark_share}.")
-        times = [t for t in (self.landmark_min, self.horizon_min) if t is not None]
-        if self.gap_min < 0 or any(t <= 0 for t in times):
-            raise ParameterError(
-                "Landmark and horizon must be positive and the gap not negative, in minutes; "
-                f"got {self.landmark_min}, {self.horizon_min} and {self.gap_min}."
-            )
 
 
 @dataclass(frozen=True)
@@ -108,38 +78,70 @@ def load_viewers(
     task: Task | None = None,
     *,
     donation_kinds: Collection[str] = DONATION_KINDS,
+    only: Collection[int] | None = None,
 ) -> Viewers:
     """Build the viewers of all dated streams, oldest stream first, each by author.
 
     Left out and counted: streams without a date, the channel's owner, viewers without a message
     that may be an input, and in `forecast` those who have paid by the landmark, in the gap, or
-    at a time that the source does not give.
+    at a time that the source does not give. `only` builds the viewers of these streams alone,
+    with the same history, and reads no text of any other stream.
 
-    Raises: NotEnoughData if no viewer is left.
+    Raises: NotEnoughData if no viewer is left; DataError if `only` names a stream that is not
+    there or has no date.
     """
     task = task or Task()
     kinds = frozenset(donation_kinds)
     streams = db.load_streams()
-    dated = streams[streams["started_at"].notna()].reset_index(drop=True)
-    messages = db.load_messages(dated["stream_id"].tolist(), columns=_COLUMNS)
-    messages = messages[messages["author"].notna()].reset_index(drop=True)
-    exclusions = {"streams without a date": len(streams) - len(dated)}
+    dated = streams[streams["started_at"].notna() & (streams["n_messages"] > 0)].reset_index(drop=True)
+    messages = _load_rows(db, dated, only)
+    exclusions = {"streams without a date": int(streams["started_at"].isna().sum())}
     paid = find_payments(messages, donation_kinds=kinds)
-    keys = _Keys(messages, dated)
-    ends = _find_ends(messages, keys, task)
-    attendance = _build_attendance(messages, keys, paid, ends, task)
+    keys = Keys(messages, dated)
+    ends = find_ends(messages, keys, task)
+    attendance = build_attendance(messages, keys, paid, ends, task)
     inputs = select_inputs(messages, donation_kinds=kinds)
     inputs = inputs & (messages["offset_s"].to_numpy(float) <= ends[keys.stream])
     attendance["n_messages"] = np.bincount(keys.viewer[inputs], minlength=len(attendance))
     if task.name == "forecast":
-        attendance["badges"] = _last_badges(messages, keys, inputs, len(attendance))
-    keep = _exclude(attendance, _find_owners(messages), task, exclusions)
+        attendance["badges"] = last_badges(messages, keys, inputs, len(attendance))
+    asked = np.ones(len(attendance), bool) if only is None else attendance["stream_id"].isin(list(only))
+    keep = _exclude(attendance, np.asarray(asked), find_owners(messages), exclusions)
     if not keep.any():
         raise NotEnoughData(
-            f"There must be a viewer with a message that is no payment; {len(dated)} dated streams with "
-            f"{len(messages)} rows have none. Import chat first (notebook 01)."
+            f"There must be a viewer with a message that is no payment; {len(only or dated)} dated streams "
+            f"with {len(messages)} rows have none. Import chat first (notebook 01)."
         )
     return _assemble(messages, keys, attendance, keep, inputs, task, kinds, exclusions)
+
+
+def _load_rows(db: Store, streams: pd.DataFrame, only: Collection[int] | None) -> pd.DataFrame:
+    """Return what somebody wrote, streams in order, each by offset; with `only`, what its viewers did."""
+    if only is None:
+        messages = db.load_messages(streams["stream_id"].tolist(), columns=_COLUMNS)
+        return messages[messages["author"].notna()].reset_index(drop=True)
+    ids = [int(stream_id) for stream_id in only]
+    if missing := sorted(set(ids) - set(streams["stream_id"])):
+        raise DataError(
+            f"A stream must be in the database, with messages and a date; stream {missing[0]} is not. "
+            "Import it, and give its date in streams.csv."
+        )
+    here = db.load_messages(ids, columns=_COLUMNS)
+    marks = ", ".join("?" * len(ids))
+    columns = ", ".join("NULL AS text" if c == "text" else c for c in _COLUMNS)
+    elsewhere = db.query(
+        f"SELECT {columns} FROM messages WHERE stream_id NOT IN ({marks}) AND author IN "
+        f"(SELECT author FROM messages WHERE stream_id IN ({marks}))",
+        [*ids, *ids],
+    )
+    messages = pd.concat([elsewhere.astype(object), here.astype(object)], ignore_index=True)
+    messages = messages[messages["author"].notna() & messages["stream_id"].isin(streams["stream_id"])]
+    messages["offset_s"] = messages["offset_s"].astype(float)
+    order = pd.Series(np.arange(len(streams)), index=streams["stream_id"].to_numpy())
+    messages["order"] = order[messages["stream_id"]].to_numpy()
+    return messages.sort_values(
+        ["order", "offset_s", "position"], na_position="first", ignore_index=True
+    ).drop(columns="order")
 
 
 def count_periods(viewers: Viewers, split: DateSplit) -> pd.DataFrame:
@@ -174,101 +176,11 @@ def require_donors(viewers: Viewers, split: DateSplit) -> None:
         )
 
 
-class _Keys:
-    """Integer keys of messages: stream in order of date, viewer within it."""
-
-    def __init__(self, messages: pd.DataFrame, streams: pd.DataFrame) -> None:
-        self.streams = streams
-        order = pd.Series(np.arange(len(streams)), index=streams["stream_id"].to_numpy())
-        self.stream = order.reindex(messages["stream_id"].to_numpy()).to_numpy().astype(np.int64)
-        author = messages["author"].to_numpy().astype(np.int64)
-        width = int(author.max()) + 1 if len(author) else 1
-        pairs, self.viewer = np.unique(self.stream * width + author, return_inverse=True)
-        self.viewer_stream, self.viewer_author = pairs // width, pairs % width
-
-
-def _find_ends(messages: pd.DataFrame, keys: _Keys, task: Task) -> np.ndarray:
-    """Return, per stream, the offset at which the input ends."""
-    last = np.zeros(len(keys.streams))
-    offsets = messages["offset_s"].to_numpy(float)
-    known = ~np.isnan(offsets)
-    np.maximum.at(last, keys.stream[known], offsets[known])
-    if task.name == "retrospective":
-        return last
-    if task.landmark_min is not None:
-        return np.full(len(last), task.landmark_min * 60.0)
-    return last * task.landmark_share
-
-
-def _build_attendance(
-    messages: pd.DataFrame, keys: _Keys, paid: np.ndarray, ends: np.ndarray, task: Task
-) -> pd.DataFrame:
-    """Return one row per author and stream, payers without a word among them, with history."""
-    n = len(keys.viewer_stream)
-    offsets = messages["offset_s"].to_numpy(float)
-    gift = paid & messages["kind"].str.contains("gift_purchase|subscription_gift|pay_forward").to_numpy(bool)
-    table = pd.DataFrame({"order": keys.viewer_stream, "author": keys.viewer_author})
-    for column in ("stream_id", "started_at"):
-        table[column] = keys.streams[column].to_numpy()[keys.viewer_stream]
-    table["stream_end_s"] = table["input_end_s"] = ends[keys.viewer_stream]
-    table["n_rows"] = np.bincount(keys.viewer, minlength=n)
-    table["n_paid"] = np.bincount(keys.viewer[paid], minlength=n)
-    table["n_gifts"] = np.bincount(keys.viewer[gift], minlength=n)
-    table["first_paid_s"] = _first_offset(keys.viewer, offsets, paid, n)
-    label, out = _label(keys, offsets, paid, ends, task, n)
-    table["paid"], table["is_out"] = label, out
-    everything = np.ones(len(messages), bool)
-    table["last_badges"] = _last_badges(messages, keys, everything, n)
-    history = build_history(table, dates=rank_dates(table["started_at"]))
-    return pd.concat([table, history], axis=1)
-
-
-def _label(
-    keys: _Keys, offsets: np.ndarray, paid: np.ndarray, ends: np.ndarray, task: Task, n: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return who is a donor, and who is out because the answer is known or cannot be known."""
-    if task.name == "retrospective":
-        return np.bincount(keys.viewer[paid], minlength=n) > 0, np.zeros(n, bool)
-    start = ends[keys.stream] + task.gap_min * 60.0
-    stop = np.inf if task.horizon_min is None else start + task.horizon_min * 60.0
-    label = paid & (offsets > start) & (offsets <= stop)
-    early = paid & ~(offsets > start)  # a payment without a time counts as early
-    return (
-        np.bincount(keys.viewer[label], minlength=n) > 0,
-        np.bincount(keys.viewer[early], minlength=n) > 0,
-    )
-
-
-def _first_offset(viewer: np.ndarray, offsets: np.ndarray, mask: np.ndarray, n: int) -> np.ndarray:
-    first = np.full(n, np.inf)
-    mask = mask & ~np.isnan(offsets)
-    np.minimum.at(first, viewer[mask], offsets[mask])
-    return np.where(np.isinf(first), np.nan, first)
-
-
-def _last_badges(messages: pd.DataFrame, keys: _Keys, mask: np.ndarray, n: int) -> np.ndarray:
-    """Return each viewer's badges in the last row of the mask, "[]" for none, None for no row."""
-    last = np.full(n, -1)
-    rows = np.flatnonzero(mask)
-    np.maximum.at(last, keys.viewer[rows], rows)
-    badges = messages["badges"].to_numpy(object)
-    badges = np.where(pd.isna(badges), "[]", badges)
-    return np.where(last < 0, None, badges[np.maximum(last, 0)]) if len(badges) else np.full(n, None)
-
-
-def _find_owners(messages: pd.DataFrame) -> np.ndarray:
-    """Return the authors who wear the badge of the channel's owner."""
-    badges = messages["badges"]
-    known = badges.dropna().unique()
-    owner = [b for b in known if pd.Series([b]).str.contains(_OWNER_BADGE, case=False).item()]
-    return messages.loc[badges.isin(owner), "author"].unique().astype(np.int64)
-
-
 def _exclude(
-    attendance: pd.DataFrame, owners: np.ndarray, task: Task, exclusions: dict[str, int]
+    attendance: pd.DataFrame, asked: np.ndarray, owners: np.ndarray, exclusions: dict[str, int]
 ) -> np.ndarray:
     """Return a mask of the viewers that stay; count the others by the first reason."""
-    keep = np.ones(len(attendance), bool)
+    keep = asked.copy()
     silent = (attendance["n_messages"] == 0).to_numpy()
     reasons = {
         "the channel's owner": attendance["author"].isin(owners).to_numpy(),
@@ -279,13 +191,13 @@ def _exclude(
     for reason, out in reasons.items():
         exclusions[reason] = int((keep & out).sum())
         keep &= ~out
-    log.info("left out of %d viewers: %s", len(attendance), exclusions)
+    log.info("left out of %d viewers: %s", asked.sum(), exclusions)
     return keep
 
 
 def _assemble(
     messages: pd.DataFrame,
-    keys: _Keys,
+    keys: Keys,
     attendance: pd.DataFrame,
     keep: np.ndarray,
     inputs: np.ndarray,

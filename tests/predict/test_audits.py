@@ -21,7 +21,8 @@ from chatlib.predict.baselines import fit_boosting
 from chatlib.predict.features import build_features
 from chatlib.predict.history import HISTORY_COLUMNS
 from chatlib.predict.protocol import split_streams
-from chatlib.predict.viewers import Task, load_viewers
+from chatlib.predict.task import Task
+from chatlib.predict.viewers import load_viewers
 from chatlib.records import DONATION_KINDS, TICKER_KINDS
 from chatlib.splits import DateSplit
 from chatlib.store import open_store

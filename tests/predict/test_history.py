@@ -4,10 +4,9 @@ import pandas as pd
 from chatlib.predict.history import HISTORY_COLUMNS, build_history, rank_dates
 
 
-def attend(author, stream_id, *, n_rows=1, n_paid=0, n_gifts=0, badges="[]"):
+def attend(author, *, n_rows=1, n_paid=0, n_gifts=0, badges="[]"):
     return {
         "author": author,
-        "stream_id": stream_id,
         "n_rows": n_rows,
         "n_paid": n_paid,
         "n_gifts": n_gifts,
@@ -17,12 +16,12 @@ def attend(author, stream_id, *, n_rows=1, n_paid=0, n_gifts=0, badges="[]"):
 
 def test_one_author_over_four_days():
     rows = [
-        attend(1, 10, n_rows=5, n_paid=2, n_gifts=1, badges='["VIP"]'),
-        attend(1, 11, n_rows=3),
-        attend(1, 12, n_rows=2, n_paid=1),
-        attend(1, 13, n_rows=7),
+        attend(1, n_rows=5, n_paid=2, n_gifts=1, badges='["VIP"]'),
+        attend(1, n_rows=3),
+        attend(1, n_rows=2, n_paid=1),
+        attend(1, n_rows=7),
     ]
-    history = build_history(pd.DataFrame(rows), dates=np.array([0.0, 2.0, 5.0, 9.0]))
+    history = build_history(pd.DataFrame(rows), dates=(d := np.array([0.0, 2.0, 5.0, 9.0])), stream_dates=d)
     assert history["past_streams"].tolist() == [0, 1, 2, 3]
     assert history["past_messages"].tolist() == [0, 5, 8, 10]
     assert history["past_paid_streams"].tolist() == [0, 1, 1, 2]
@@ -38,22 +37,22 @@ def test_one_author_over_four_days():
 
 
 def test_streams_of_one_day_know_nothing_of_each_other():
-    rows = [attend(1, 10, n_paid=1), attend(1, 11), attend(1, 12)]
-    history = build_history(pd.DataFrame(rows), dates=np.array([3.0, 3.0, 4.0]))
+    rows = [attend(1, n_paid=1), attend(1), attend(1)]
+    history = build_history(pd.DataFrame(rows), dates=(d := np.array([3.0, 3.0, 4.0])), stream_dates=d)
     assert history["past_streams"].tolist() == [0, 0, 2]
     assert history["past_payments"].tolist() == [0, 0, 1]
 
 
 def test_authors_are_kept_apart_whatever_the_order_of_rows():
-    rows = [attend(2, 11), attend(1, 10, n_paid=4), attend(2, 10, n_rows=9), attend(1, 11)]
-    history = build_history(pd.DataFrame(rows), dates=np.array([7.0, 1.0, 1.0, 7.0]))
+    rows = [attend(2), attend(1, n_paid=4), attend(2, n_rows=9), attend(1)]
+    history = build_history(pd.DataFrame(rows), dates=(d := np.array([7.0, 1.0, 1.0, 7.0])), stream_dates=d)
     assert history["past_payments"].tolist() == [0, 0, 0, 4]
     assert history["past_messages"].tolist() == [9, 0, 0, 1]
 
 
 def test_no_row_at_all():
-    empty = pd.DataFrame([attend(1, 1)]).iloc[:0]
-    history = build_history(empty, dates=np.array([]))
+    empty = pd.DataFrame([attend(1)]).iloc[:0]
+    history = build_history(empty, dates=np.array([]), stream_dates=np.array([]))
     assert len(history) == 0 and list(history.columns) == [*HISTORY_COLUMNS, "badges"]
 
 

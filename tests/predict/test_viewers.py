@@ -1,8 +1,10 @@
+import pandas as pd
 import pytest
 
-from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.errors import DataError, NotEnoughData, ParameterError
 from chatlib.predict.audits import check_inputs
-from chatlib.predict.viewers import Task, count_periods, load_viewers, require_donors
+from chatlib.predict.task import Task
+from chatlib.predict.viewers import count_periods, load_viewers, require_donors
 from chatlib.records import DONATION_KINDS
 from chatlib.splits import DateSplit
 from chatlib.store import open_store
@@ -137,9 +139,24 @@ def test_no_input_is_a_payment(small, channel):
 def test_an_empty_stream_changes_nothing(small):
     before = load_viewers(small).table
     save(small, {"empty": (day(9), [])})
-    after = load_viewers(small).table
-    columns = [c for c in before.columns if c != "past_streams_of_channel"]
-    assert after[columns].equals(before[columns])
+    assert load_viewers(small).table.equals(before)
+
+
+@pytest.mark.parametrize("task", [Task(), Task("forecast", landmark_share=0.6)])
+def test_a_stream_alone_gives_the_same_viewers(channel, small, task):
+    for db, stream_id in ((channel, 8), (channel, 1), (small, 3)):
+        everyone, alone = load_viewers(db, task), load_viewers(db, task, only=[stream_id])
+        rows = everyone.find_rows([stream_id])
+        pd.testing.assert_frame_equal(
+            alone.table, everyone.table.iloc[rows].reset_index(drop=True), check_dtype=False
+        )
+        assert list(texts_of(alone).values()) == [list(texts_of(everyone).values())[i] for i in rows]
+
+
+def test_a_stream_that_is_not_there_is_one_clear_error(small):
+    for stream_id in (99, 4):  # unknown, and without a date
+        with pytest.raises(DataError, match=f"stream {stream_id} is not"):
+            load_viewers(small, only=[stream_id])
 
 
 def test_no_viewer_at_all_is_one_clear_error(tmp_path):

@@ -1,0 +1,120 @@
+"""A trained donor model at work: who of a stream's viewers will pay, most likely first."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chatlib.errors import ModelError
+from chatlib.predict.donor_model import DonorTransformer, load_donor_model, save_donor_model
+from chatlib.predict.evaluation import Calibrator
+from chatlib.predict.inputs import Encoder, build_inputs
+from chatlib.predict.task import Task
+from chatlib.predict.training import score_donor_model
+from chatlib.predict.viewers import load_viewers
+from chatlib.store import Store
+
+__all__ = ["Scorer", "digest_encoder", "load_scorer", "save_scorer"]
+
+_ENCODER_FILES = ("config.json", "*.safetensors", "tokenizer.json")
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """All that is needed to score a stream; from `load_scorer`, or made after training.
+
+    `prevalence` is the share of donors in the training period; `encoder_digest` tells the
+    language model that the donor model was trained with from any other.
+    """
+
+    model: DonorTransformer
+    task: Task
+    donation_kinds: frozenset[str]
+    max_messages: int
+    calibrator: Calibrator
+    threshold: float
+    prevalence: float
+    encoder_digest: str
+
+    def score(self, db: Store, stream_id: int, encoder: Encoder) -> pd.DataFrame:
+        """Return the viewers of a stream, most likely donor first.
+
+        Columns: author (a key of the table `authors`), probability, named (is it beyond the
+        threshold?), n_messages. Labels are not read.
+
+        Raises: DataError for a stream that is not there or has no date; NotEnoughData if nobody
+        wrote in it.
+        """
+        viewers = load_viewers(db, self.task, donation_kinds=self.donation_kinds, only=[stream_id])
+        if encoder.dim != self.model.config.dim:
+            raise ModelError(
+                f"The donor model reads vectors of {self.model.config.dim} numbers, and this language model "
+                f"makes {encoder.dim}. Use the one it was trained with, or run notebook 04 again."
+            )
+        inputs = build_inputs(viewers, encoder, max_messages=self.max_messages)
+        logits = score_donor_model(self.model, inputs, np.arange(len(viewers)))
+        table = viewers.table[["author", "n_messages"]].assign(probability=self.calibrator.apply(logits))
+        table["named"] = table["probability"] >= self.threshold
+        table = table.sort_values("probability", ascending=False, kind="stable", ignore_index=True)
+        return table[["author", "probability", "named", "n_messages"]]
+
+
+def save_scorer(scorer: Scorer, folder: str | Path) -> Path:
+    """Write the model's weights as safetensors and all else as JSON; return the folder."""
+    card = {
+        "task": asdict(scorer.task),
+        "donation_kinds": sorted(scorer.donation_kinds),
+        "max_messages": scorer.max_messages,
+        "calibrator": scorer.calibrator._asdict(),
+        "threshold": scorer.threshold,
+        "prevalence": scorer.prevalence,
+        "encoder_digest": scorer.encoder_digest,
+    }
+    return save_donor_model(folder, scorer.model, card)
+
+
+def load_scorer(folder: str | Path, *, encoder_folder: str | Path) -> Scorer:
+    """Return a saved scorer. Raises: ModelError if it is not whole, or of another language model."""
+    model, card = load_donor_model(folder)
+    found = digest_encoder(encoder_folder)
+    try:
+        scorer = Scorer(
+            model=model,
+            task=Task(**card["task"]),
+            donation_kinds=frozenset(card["donation_kinds"]),
+            max_messages=int(card["max_messages"]),
+            calibrator=Calibrator(**card["calibrator"]),
+            threshold=float(card["threshold"]),
+            prevalence=float(card["prevalence"]),
+            encoder_digest=str(card["encoder_digest"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"The card of a donor model says how it was made, and that in {folder} does not ({error!r}). "
+            "Run notebook 04 again."
+        ) from error
+    if scorer.encoder_digest != found:
+        raise ModelError(
+            f"A donor model works with the language model it was trained with, and {encoder_folder} is "
+            f"another one (digest {found}, not {scorer.encoder_digest}). Run notebook 04 again."
+        )
+    return scorer
+
+
+def digest_encoder(folder: str | Path) -> str:
+    """Return a hash of a language model's weights and tokenizer. Raises: ModelError without weights."""
+    folder = Path(folder)
+    files = [path for pattern in _ENCODER_FILES for path in sorted(folder.glob(pattern))]
+    if not any(path.suffix == ".safetensors" for path in files):
+        raise ModelError(
+            f"A language model is a folder with weights as safetensors, and {folder} has none. "
+            "Run notebook 03 first."
+        )
+    hasher = hashlib.blake2b(digest_size=8)
+    for path in files:
+        hasher.update(path.name.encode() + path.read_bytes())
+    return hasher.hexdigest()

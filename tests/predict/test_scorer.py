@@ -1,0 +1,88 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from chatlib.errors import DataError, ModelError, NotEnoughData
+from chatlib.predict.donor_model import DonorConfig, DonorTransformer
+from chatlib.predict.evaluation import Calibrator
+from chatlib.predict.inputs import build_inputs
+from chatlib.predict.scorer import Scorer, digest_encoder, load_scorer, save_scorer
+from chatlib.predict.task import Task
+from chatlib.predict.training import score_donor_model
+from chatlib.predict.viewers import load_viewers
+from chatlib.records import DONATION_KINDS
+
+from .conftest import FixedEncoder, day, save, say
+
+
+@pytest.fixture
+def encoder_folder(tmp_path):
+    folder = tmp_path / "lm"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def scorer(encoder_folder):
+    return Scorer(
+        model=DonorTransformer(DonorConfig(FixedEncoder.dim, width=16, n_layers=2, n_heads=2)),
+        task=Task("forecast", landmark_share=0.6),
+        donation_kinds=DONATION_KINDS,
+        max_messages=3,
+        calibrator=Calibrator(0.8, -1.0),
+        threshold=0.3,
+        prevalence=0.04,
+        encoder_digest=digest_encoder(encoder_folder),
+    )
+
+
+def test_a_stream_is_scored_as_in_the_evaluation(channel, scorer):
+    viewers = load_viewers(channel, scorer.task)
+    inputs, rows = build_inputs(viewers, FixedEncoder(), max_messages=3), viewers.find_rows([8])
+    p = scorer.calibrator.apply(score_donor_model(scorer.model, inputs, rows))
+    table = scorer.score(channel, 8, FixedEncoder())
+    order = np.argsort(-p, kind="stable")
+    np.testing.assert_allclose(table["probability"], p[order], rtol=1e-5)
+    assert table["author"].tolist() == viewers.table["author"].to_numpy()[rows][order].tolist()
+    assert table["named"].tolist() == (table["probability"] >= 0.3).tolist()
+
+
+def test_saved_and_loaded_it_is_the_same(channel, scorer, encoder_folder, tmp_path):
+    loaded = load_scorer(save_scorer(scorer, tmp_path / "donor"), encoder_folder=encoder_folder)
+    for field in dataclasses.fields(Scorer):
+        if field.name != "model":
+            assert getattr(loaded, field.name) == getattr(scorer, field.name)
+    ours, theirs = (s.score(channel, 8, FixedEncoder()) for s in (scorer, loaded))
+    assert ours.equals(theirs)
+
+
+def test_another_language_model_is_refused(channel, scorer, encoder_folder, tmp_path):
+    save_scorer(scorer, tmp_path / "donor")
+    (encoder_folder / "model.safetensors").write_bytes(b"other weights")
+    with pytest.raises(ModelError, match="the language model it was trained with"):
+        load_scorer(tmp_path / "donor", encoder_folder=encoder_folder)
+    wider = FixedEncoder()
+    wider.dim = 17
+    with pytest.raises(ModelError, match="reads vectors of 16 numbers"):
+        scorer.score(channel, 8, wider)
+
+
+def test_a_folder_that_is_no_model_is_refused(scorer, encoder_folder, tmp_path):
+    with pytest.raises(ModelError, match="has none"):
+        digest_encoder(tmp_path)
+    save_scorer(scorer, tmp_path / "donor")
+    card = tmp_path / "donor" / "model.json"
+    card.write_text(card.read_text().replace('"threshold"', '"treshold"'))
+    with pytest.raises(ModelError, match="threshold"):
+        load_scorer(tmp_path / "donor", encoder_folder=encoder_folder)
+
+
+def test_a_stream_that_is_unknown_or_silent_is_one_clear_error(small, scorer):
+    with pytest.raises(DataError, match="stream 99 is not"):
+        scorer.score(small, 99, FixedEncoder())
+    save(small, {"silent": (day(25), [say(1, "ann", "x", kind="paid_message")])})
+    with pytest.raises(NotEnoughData):
+        scorer.score(small, 5, FixedEncoder())
