@@ -1,12 +1,16 @@
 """From messages to vectors: the mean of a language model's last layer over a message's tokens.
 
-Each distinct text is computed once. Messages are sorted by their number of tokens and go
-through the model in batches of about the same number of tokens, so almost nothing is padding.
+Each distinct text is computed once, and never again if there is a cache. Texts go through the
+model in portions that fit into memory; of a portion, sorted by their number of tokens, in
+batches of about the same number of tokens, so almost nothing is padding. The next portion is
+tokenized while the model works.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +20,12 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 from chatlib.errors import ParameterError
 from chatlib.pretrain.device import autocast, pick_device
 from chatlib.pretrain.language_model import LanguageModel, load_pretrained
+from chatlib.pretrain.vector_cache import VectorCache, text_digest
 from chatlib.workspace import progress_bar
 
 __all__ = ["Encoder", "encoder_of", "load_encoder"]
 
-_TOKENIZE_AT_ONCE = 20_000
+_PORTION = 16_384  # distinct texts; sorting more of them together would save no padding worth it
 
 
 class Encoder:
@@ -33,6 +38,7 @@ class Encoder:
         *,
         max_len: int = 128,
         tokens_per_batch: int = 4096,
+        cache: str | Path | None = None,
     ) -> None:
         if max_len < 3 or tokens_per_batch < 1:
             raise ParameterError(
@@ -40,9 +46,14 @@ class Encoder:
             )
         self.device = pick_device()
         self.model = model.to(self.device).eval()
+        if getattr(model, "pooler", None) is not None:
+            model.pooler = None  # not used here, and random in a model that was trained on masks
         self.tokenizer = tokenizer
         self.max_len = min(max_len, tokenizer.model_max_length)
         self.tokens_per_batch = tokens_per_batch
+        self.cache = None
+        if cache is not None:
+            self.cache = VectorCache(cache, model_key=self._identify(), dim=self.dim)
 
     @property
     def dim(self) -> int:
@@ -57,61 +68,112 @@ class Encoder:
         """
         place: dict[str, int] = {}
         inverse = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int64)
-        tokens = self._tokenize(list(place))
-        vectors = np.empty((len(tokens), self.dim), np.float32)
-        by_length = np.argsort([len(ids) for ids in tokens], kind="stable")
-        with progress_bar(total=len(tokens), desc="encoding", unit="text", leave=False) as progress:
-            for chosen in self._iter_batches(tokens, by_length):
-                vectors[chosen] = self._encode_batch([tokens[i] for i in chosen])
-                progress.update(len(chosen))
+        distinct = list(place)
+        vectors = np.empty((len(distinct), self.dim), np.float32)
+        with progress_bar(total=len(distinct), desc="encoding", unit="text", leave=False) as progress:
+            missing = self._fill_from_cache(distinct, vectors)
+            progress.update(len(distinct) - len(missing))
+            for portion, tokens in self._iter_portions(distinct, missing):
+                for chosen in self._iter_batches(tokens):
+                    vectors[portion[chosen]] = self._encode_batch([tokens[i] for i in chosen])
+                    progress.update(len(chosen))
+                if self.cache is not None:
+                    self.cache.append([text_digest(distinct[i]) for i in portion], vectors[portion])
         return vectors[inverse]
 
-    def _tokenize(self, texts: list[str]) -> list[np.ndarray]:
-        tokens: list[np.ndarray] = []
-        for start in range(0, len(texts), _TOKENIZE_AT_ONCE):
-            encoded = self.tokenizer(
-                texts[start : start + _TOKENIZE_AT_ONCE],
-                truncation=True,
-                max_length=self.max_len,
-                split_special_tokens=True,  # who writes "[MASK]" in chat has written just that
-                return_attention_mask=False,
-                return_token_type_ids=False,
-            )
-            tokens.extend(np.asarray(ids, dtype=np.int32) for ids in encoded["input_ids"])
-        return tokens
+    def _fill_from_cache(self, texts: Sequence[str], vectors: np.ndarray) -> np.ndarray:
+        """Fill in what the cache has; return the indices of what it has not."""
+        if self.cache is None or not texts:
+            return np.arange(len(texts))
+        rows = self.cache.find([text_digest(text) for text in texts])
+        vectors[rows >= 0] = self.cache.load(rows[rows >= 0])
+        return np.flatnonzero(rows < 0)
 
-    def _iter_batches(self, tokens: Sequence[np.ndarray], by_length: np.ndarray) -> Iterator[np.ndarray]:
+    def _iter_portions(
+        self, texts: Sequence[str], indices: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, list[list[int]]]]:
+        """Yield indices and their token ids, a portion ahead of what is asked for."""
+        portions = [indices[i : i + _PORTION] for i in range(0, len(indices), _PORTION)]
+        with ThreadPoolExecutor(1) as pool:
+            ahead = [pool.submit(self._tokenize, [texts[i] for i in p]) for p in portions[:1]]
+            for number, portion in enumerate(portions):
+                tokens = ahead.pop().result()
+                for following in portions[number + 1 : number + 2]:
+                    ahead.append(pool.submit(self._tokenize, [texts[i] for i in following]))
+                yield portion, tokens
+
+    def _tokenize(self, texts: list[str]) -> list[list[int]]:
+        return self.tokenizer(
+            texts,
+            truncation=True,
+            max_length=self.max_len,
+            split_special_tokens=True,  # who writes "[MASK]" in chat has written just that
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )["input_ids"]
+
+    def _iter_batches(self, tokens: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
         """Yield indices of texts of about the same length, at most `tokens_per_batch` tokens in all."""
+        lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
+        order = np.argsort(lengths, kind="stable")
         start = 0
-        while start < len(by_length):
-            end = start + 1
-            while end < len(by_length):
-                n_tokens = (end + 1 - start) * len(tokens[by_length[end]])
-                if n_tokens > self.tokens_per_batch:
-                    break
-                end += 1
-            yield by_length[start:end]
+        while start < len(order):
+            # The longest comes last, so a batch of n texts costs n times the last one's tokens.
+            cost = np.arange(1, len(order) - start + 1) * lengths[order[start:]]
+            end = start + max(1, int(np.searchsorted(cost, self.tokens_per_batch, side="right")))
+            yield order[start:end]
             start = end
 
     @torch.inference_mode()
-    def _encode_batch(self, rows: Sequence[np.ndarray]) -> np.ndarray:
-        lengths = np.array([len(row) for row in rows])
+    def _encode_batch(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         ids = np.full((len(rows), lengths.max()), self.tokenizer.pad_token_id or 0, np.int64)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-        mask = torch.from_numpy(np.arange(ids.shape[1]) < lengths[:, None]).to(self.device)
+        is_token = np.arange(ids.shape[1]) < lengths[:, None]
+        ids[is_token] = np.concatenate(rows)
+        mask = torch.from_numpy(is_token).to(self.device)
+        padded = int(lengths.min()) < ids.shape[1]
         with autocast(self.device):
             hidden = self.model(
-                input_ids=torch.from_numpy(ids).to(self.device), attention_mask=mask.long()
+                input_ids=torch.from_numpy(ids).to(self.device),
+                attention_mask=mask.long() if padded else None,
             ).last_hidden_state
         weights = (mask / mask.sum(1, keepdim=True)).unsqueeze(2)
         return (hidden.float() * weights).sum(1).cpu().numpy()
 
+    def _identify(self) -> str:
+        """Return a digest of everything that a vector depends on but the text."""
+        config = self.model.config.to_dict()
+        kept = {
+            key: value
+            for key, value in config.items()
+            if key not in ("_name_or_path", "transformers_version")
+        }
+        backend = self.tokenizer.backend_tokenizer
+        backend.no_truncation()
+        backend.no_padding()
+        precision = type(autocast(self.device)).__name__
+        parts = (repr(self.max_len), precision, repr(sorted(kept.items(), key=str)), backend.to_str())
+        digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=16)
+        for name, weight in self.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(weight.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
 
-def load_encoder(folder: str | Path, *, max_len: int = 128, tokens_per_batch: int = 4096) -> Encoder:
-    """Return the encoder of a saved language model: a folder, or a hub id. Raises: ModelError."""
+
+def load_encoder(
+    folder: str | Path,
+    *,
+    max_len: int = 128,
+    tokens_per_batch: int = 4096,
+    cache: str | Path | None = None,
+) -> Encoder:
+    """Return the encoder of a saved language model: a folder, or a hub id.
+
+    `cache` is a folder where vectors are kept, for all models; None keeps none.
+    Raises: ModelError.
+    """
     model, tokenizer = load_pretrained(folder, AutoModel)
-    return Encoder(model, tokenizer, max_len=max_len, tokens_per_batch=tokens_per_batch)
+    return Encoder(model, tokenizer, max_len=max_len, tokens_per_batch=tokens_per_batch, cache=cache)
 
 
 def encoder_of(lm: LanguageModel, *, max_len: int = 128, tokens_per_batch: int = 4096) -> Encoder:

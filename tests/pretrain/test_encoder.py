@@ -55,6 +55,65 @@ def test_each_text_is_computed_once_and_batches_keep_to_the_budget(folder):
     assert max(length for _, length in shapes) == 16
 
 
+def test_portions_change_nothing(folder, monkeypatch):
+    whole = load_encoder(folder).encode(TEXTS)
+    monkeypatch.setattr("chatlib.pretrain.encoder._PORTION", 2)
+    np.testing.assert_allclose(load_encoder(folder).encode(TEXTS), whole, atol=1e-5)
+
+
+def count_computed(encoder):
+    counts = []
+    encoder.model.register_forward_pre_hook(
+        lambda module, args, kwargs: counts.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    return counts
+
+
+def test_a_cache_gives_the_same_and_only_new_texts_cost(folder, tmp_path):
+    fresh = load_encoder(folder).encode(TEXTS)
+    cache = tmp_path / "cache"
+    np.testing.assert_allclose(load_encoder(folder, cache=cache).encode(TEXTS), fresh, atol=1e-5)
+    again = load_encoder(folder, cache=cache)
+    counts = count_computed(again)
+    np.testing.assert_allclose(again.encode(TEXTS), fresh, atol=1e-5)
+    assert counts == []
+    again.encode([*TEXTS, "new", "new"])
+    assert sum(counts) == 1
+
+
+def test_a_kill_keeps_the_portions_that_were_done(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("chatlib.pretrain.encoder._PORTION", 2)
+    encoder = load_encoder(folder, cache=tmp_path)
+    real, calls = encoder._encode_batch, []
+
+    def stop_at_the_third(rows):
+        calls.append(rows)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(rows)
+
+    monkeypatch.setattr(encoder, "_encode_batch", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        encoder.encode(TEXTS)
+    again = load_encoder(folder, cache=tmp_path)
+    counts = count_computed(again)
+    np.testing.assert_allclose(again.encode(TEXTS), load_encoder(folder).encode(TEXTS), atol=1e-5)
+    assert sum(counts) == 7 - 4
+
+
+def test_each_model_and_length_has_a_cache_of_its_own(folder, lm, tmp_path):
+    cache = tmp_path / "cache"
+    load_encoder(folder, cache=cache).encode(TEXTS)
+    with torch.no_grad():
+        next(lm.model.parameters()).add_(0.5)
+    other = save_language_model(LanguageModel(lm.model, lm.tokenizer, "x"), tmp_path / "other", manifest={})
+    for encoder in (load_encoder(other, cache=cache), load_encoder(folder, cache=cache, max_len=16)):
+        counts = count_computed(encoder)
+        encoder.encode(TEXTS)
+        assert sum(counts) == 7
+    assert len(list(cache.iterdir())) == 3
+
+
 def test_the_name_of_a_special_token_in_chat_is_text(folder):
     encoder = load_encoder(folder)
     spelled, plain = encoder.encode(["[MASK]", "MASK"])
