@@ -307,7 +307,11 @@ with open_store(sys.argv[1], create=True) as db:
 
 def start_import(db, channel):
     return subprocess.Popen(
-        [sys.executable, "-c", IMPORT, db, channel], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", IMPORT, db, channel],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
 
 
@@ -350,6 +354,7 @@ def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_been(tmp_path):
         process.stdout.readline()
         time.sleep(delay_s)
         children = children_of(process.pid)
+        assert process.pid not in map(os.getpgid, children), "Ctrl-C would reach the reader"
         process.send_signal(how)
         process.communicate()
         assert all(map(is_gone, children)), "a reader was left behind"
