@@ -9,11 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from chatlib.analyze.analytics import ChatAnalytics
-from chatlib.analyze.columns import NOBODY, ChatColumns, analyze_columns, make_analytics
-from chatlib.analyze.quick_rows import read_quickly
+from chatlib.analyze.columns import NOBODY, ChatColumns, Codes, analyze_columns, make_analytics, without_gc
+from chatlib.analyze.quick_rows import QuickChat, read_quickly
 from chatlib.analyze.settings import ProcessSettings
-from chatlib.collect.formats import read_chat
-from chatlib.collect.sheets import find_chat_files
 from chatlib.errors import MissingSource, NotEnoughData
 from chatlib.records import Message, Stream
 
@@ -29,6 +27,7 @@ class FileChat(NamedTuple):
     columns: ChatColumns
 
 
+@without_gc()
 def analyze_file(
     path: str | Path,
     *,
@@ -44,7 +43,7 @@ def analyze_file(
     Raises: MissingSource, UnknownFormat, SourceError; NotEnoughData if no row has a time.
     """
     path = Path(path)
-    stream, columns = read_columns(path)
+    stream, columns = read_columns(path, platform=platform)
     if not np.isfinite(columns.offset_s).any():
         raise NotEnoughData(
             f"Analytics need messages with a time in the stream; {path} has {len(columns.kind)} rows, none "
@@ -61,16 +60,32 @@ def analyze_file(
     return analyze_columns(columns, analytics, settings=settings)
 
 
-def read_columns(path: Path) -> FileChat:
+def read_columns(path: Path, *, platform: str | None = None) -> FileChat:
     """Return a chat file's stream and columns: the quick way if that can read it, else the careful one."""
     if not path.is_file():
         raise MissingSource(f"A chat to analyze must be a file, and there is none at {path}.")
-    found, _ = find_chat_files([path])
     quick = read_quickly(path)
-    if quick is not None:
-        head = read_chat(quick.first_rows, file_name=path.name, row=found[0].row)
-        return FileChat(head.stream, quick.columns)
-    from chatlib.collect.chat_files import read_chat_file  # pandas: half a second that most files save
+    if quick is None:
+        return _read_carefully(path)
+    # With the platform given and no list of streams beside the file, there is nothing to look up.
+    nothing_to_tell = platform is not None and not any(path.parent.glob("streams.*"))
+    stream = Stream(platform, path.stem) if nothing_to_tell else _tell_stream(quick, path)
+    return FileChat(stream, quick.columns)
+
+
+# Readers of `collect` are imported where they are needed: they take longer than most files.
+
+
+def _tell_stream(quick: QuickChat, path: Path) -> Stream:
+    from chatlib.collect.formats import read_chat
+    from chatlib.collect.sheets import find_chat_files
+
+    (found,), _ = find_chat_files([path])
+    return read_chat(quick.first_rows, file_name=path.name, row=found.row).stream
+
+
+def _read_carefully(path: Path) -> FileChat:
+    from chatlib.collect.chat_files import read_chat_file
 
     chat = read_chat_file(path)
     for reason, n_rows in chat.skipped.items():
@@ -79,10 +94,11 @@ def read_columns(path: Path) -> FileChat:
 
 
 def _as_columns(messages: list[Message]) -> ChatColumns:
-    codes: dict[str | None, int] = {None: NOBODY}
+    kinds = Codes()
     return ChatColumns(
         offset_s=np.array([m.offset_s for m in messages], dtype=float),
-        kind=[m.kind for m in messages],
-        author=np.array([codes.setdefault(m.author_id, len(codes)) for m in messages], dtype=np.int64),
-        message_id=[m.message_id for m in messages],
+        kind=kinds.encode([m.kind for m in messages]),
+        kinds=list(kinds),
+        author=Codes({None: NOBODY}).encode([m.author_id for m in messages]),
+        message_ids={row: m.message_id for row, m in enumerate(messages)},
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from chatlib.analyze.analytics import ChatAnalytics, TwitchChatAnalytics, YoutubeChatAnalytics
+from chatlib.analyze.columns import without_gc
 from chatlib.analyze.samples import Sample
 from chatlib.analyze.sections import Highlight, Section, Spike
 from chatlib.analyze.words import find_words
@@ -27,6 +28,7 @@ SCHEMA_PATH = Path(__file__).with_name("chat_analytics.schema.json")
 _SAFE_LENGTH = 80
 
 
+@without_gc()
 def save(analytics: ChatAnalytics, path: str | Path) -> Path:
     """Write analytics as JSON: keys in the format's order, one line to a sample; return the path.
 
@@ -50,8 +52,8 @@ def save(analytics: ChatAnalytics, path: str | Path) -> Path:
 
 
 def _dump(value: object) -> bytes:
-    if isinstance(value, list) and value:
-        return b"[\n" + b",\n".join(map(orjson.dumps, value)) + b"\n]"
+    if isinstance(value, list) and value:  # of objects that hold no list: `},{` stands between them only
+        return b"[\n" + orjson.dumps(value)[1:-1].replace(b"},{", b"},\n{") + b"\n]"
     return orjson.dumps(value)
 
 

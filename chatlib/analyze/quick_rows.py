@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Annotated, BinaryIO, NamedTuple
 
 import msgspec
 import numpy as np
 
-from chatlib.analyze.columns import NOBODY, ChatColumns
+from chatlib.analyze.columns import NOBODY, ChatColumns, Codes
 from chatlib.analyze.words import TWITCH_WORDS, YOUTUBE_WORDS
 
 __all__ = ["QuickChat", "read_quickly"]
 
-_BLOCK = 4 << 20  # bytes
+_BLOCK = 1 << 18  # bytes; with what is made of it, it fits into a core's cache
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_OFFSET_S = 1e8  # beyond, the careful reader sees no offset
 _N_FIRST = 2000
@@ -41,13 +42,16 @@ class QuickChat(NamedTuple):
     first_rows: bytes
 
 
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class _Author(msgspec.Struct, gc=False, omit_defaults=True):
-    id: str
+    id: _Text
 
 
 class _Row(msgspec.Struct, gc=False, omit_defaults=True):
-    message_type: str
-    message_id: str
+    message_type: _Text
+    message_id: _Text
     time_in_seconds: float
     author: _Author | None = None
     # Of older schemas; where one is there, the careful reader has to decide.
@@ -76,7 +80,7 @@ def read_quickly(path: Path) -> QuickChat | None:
             file.seek(0)
             for rows in _iter_rows(gzip.GzipFile(fileobj=file) if zipped else file):
                 builder.add(rows)
-    except (_CannotReadError, msgspec.MsgspecError, OSError, EOFError, UnicodeDecodeError):
+    except (_CannotReadError, msgspec.MsgspecError, OSError, EOFError, zlib.error, UnicodeDecodeError):
         return None
     return builder.build()
 
@@ -87,73 +91,91 @@ class _Builder:
     def __init__(self) -> None:
         self._offsets: list[np.ndarray] = []
         self._authors: list[np.ndarray] = []
-        self._kinds: list[str] = []
-        self._ids: list[str | None] = []
-        self._codes: dict[str | None, int] = {None: NOBODY}
-        self._kind_names: dict[str, str] = {}
+        self._kinds: list[np.ndarray] = []
+        self._kind_codes = Codes()
+        self._once: list[tuple[int, str, str]] = []  # row, id and kind where an id counts once
+        self._n_rows = 0
         self._first_rows = b"[]"
 
     def add(self, rows: list[_Row]) -> None:
         """Take in some more rows."""
-        offset = np.array([row.time_in_seconds for row in rows])
-        authors = [None if row.author is None else row.author.id for row in rows]
-        kinds = [row.message_type for row in rows]
-        if "" in kinds or "" in authors or (np.abs(offset) > _MAX_OFFSET_S).any():
-            raise _CannotReadError
-        if not all(row.message_id for row in rows):
-            raise _CannotReadError
-        codes, names = self._codes, self._kind_names
-        self._authors.append(np.array([codes.setdefault(a, len(codes)) for a in authors], dtype=np.int64))
-        self._offsets.append(offset)
-        self._kinds += [names.setdefault(kind, kind) for kind in kinds]  # one text object per kind
-        self._ids += [row.message_id if row.message_type in _ONCE_KINDS else None for row in rows]
-        if len(self._offsets) == 1:
+        if not self._n_rows:
             self._first_rows = msgspec.json.encode(rows[:_N_FIRST])
+        self._offsets.append(np.array([row.time_in_seconds for row in rows]))
+        self._authors.append(_hash_authors([row.author for row in rows]))
+        kinds = self._kind_codes.encode([row.message_type for row in rows])
+        self._kinds.append(kinds)
+        counts_once = np.array([kind in _ONCE_KINDS for kind in self._kind_codes])
+        for i in np.flatnonzero(counts_once[kinds]).tolist():
+            self._once.append((self._n_rows + i, rows[i].message_id, rows[i].message_type))
+        self._n_rows += len(rows)
 
     def build(self) -> QuickChat | None:
-        """Return what was taken in; None if it was nothing, or if ids do not tell messages apart."""
-        once = [key for key in zip(self._ids, self._kinds, strict=True) if key[0] is not None]
-        if not self._kinds or len(set(once)) < len(once):
+        """Return what was taken in; None for nothing, and where only the careful reader can judge."""
+        offset = np.concatenate([*self._offsets, np.zeros(0)])
+        odd = any(map(_has_nul, self._kind_codes))
+        odd |= any(_has_nul(message_id) for _, message_id, _ in self._once)
+        odd |= len({(message_id, kind) for _, message_id, kind in self._once}) < len(self._once)
+        if odd or not self._n_rows or (np.abs(offset) > _MAX_OFFSET_S).any():
             return None
         columns = ChatColumns(
-            np.concatenate(self._offsets), self._kinds, np.concatenate(self._authors), self._ids
+            offset_s=offset,
+            kind=np.concatenate(self._kinds),
+            kinds=list(self._kind_codes),
+            author=np.concatenate(self._authors),
+            message_ids={row: message_id for row, message_id, _ in self._once},
         )
         return QuickChat(columns, self._first_rows)
 
 
+def _hash_authors(authors: list[_Author | None]) -> np.ndarray:
+    """Return 64 bits for each author; Python never hashes to -1, which is nobody.
+
+    A table of all authors would take most of the time; two of a million share a hash once in
+    ten million files.
+    """
+    if _has_nul("".join([author.id for author in authors if author is not None])):
+        raise _CannotReadError
+    return np.array([NOBODY if author is None else hash(author.id) for author in authors])
+
+
+def _has_nul(text: str) -> bool:
+    return "\x00" in text  # the careful reader drops it
+
+
 def _iter_rows(file: BinaryIO) -> Iterator[list[_Row]]:
     """Yield the rows of a file, some thousands at a time."""
-    buffer = file.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
-    if start := _ARRAY_START.match(buffer):
-        decode, pieces = _ARRAY.decode, _iter_arrays(file, buffer[start.start(1) :], start[1])
-    elif buffer.lstrip()[:1] == b"{":
-        decode, pieces = _LINE.decode_lines, _iter_lines(file, buffer)
+    head = file.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
+    if start := _ARRAY_START.match(head):
+        yield from _iter_array(file, head[start.start(1) :], start[1])
+    elif head.lstrip()[:1] == b"{":
+        yield from _iter_lines(file, head)
     else:
         raise _CannotReadError
-    for piece in pieces:
-        if b"\\u0000" in piece:  # the careful reader drops NUL from names
-            raise _CannotReadError
-        yield decode(piece)
 
 
-def _iter_arrays(file: BinaryIO, buffer: bytes, row_start: bytes) -> Iterator[bytes]:
-    """Yield JSON arrays, cut before rows that begin as the first one does.
+def _iter_array(file: BinaryIO, head: bytes, row_start: bytes) -> Iterator[list[_Row]]:
+    """Decode a JSON array in pieces, cut before rows that begin as the first one does.
 
     What separates rows is what separates the first two. A cut inside a row would leave a
-    bracket or a quote open, which the decoder refuses.
+    bracket or a quote open, which the decoder refuses. The buffer always begins with the
+    bracket of an array; where it is cut, the comma gives way to the closing bracket.
     """
-    found = re.search(rb"\}(\s*,\s*)" + re.escape(row_start), buffer)
+    separator = re.search(rb"\}(\s*,\s*)" + re.escape(row_start), head)
+    buffer = bytearray(b"[" + head)
     while block := file.read(_BLOCK):
-        if found and (cut := buffer.rfind(found[0])) >= 0:
-            yield b"[" + buffer[: cut + 1] + b"]"
-            buffer = buffer[cut + 1 + len(found[1]) :]
+        cut = buffer.rfind(separator[0]) if separator else -1
+        if cut >= 0:
+            buffer[cut + 1] = ord("]")
+            yield _ARRAY.decode(memoryview(buffer)[: cut + 2])
+            buffer = bytearray(b"[") + buffer[cut + 1 + len(separator[1]) :]
         buffer += block
-    yield b"[" + buffer
+    yield _ARRAY.decode(buffer)
 
 
-def _iter_lines(file: BinaryIO, buffer: bytes) -> Iterator[bytes]:
+def _iter_lines(file: BinaryIO, buffer: bytes) -> Iterator[list[_Row]]:
     while block := file.read(_BLOCK):
         whole, _, rest = buffer.rpartition(b"\n")
-        yield whole
+        yield _LINE.decode_lines(whole)
         buffer = rest + block
-    yield buffer
+    yield _LINE.decode_lines(buffer)

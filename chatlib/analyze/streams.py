@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics import ChatAnalytics
-from chatlib.analyze.columns import ChatColumns, analyze_columns, make_analytics
+from chatlib.analyze.columns import ChatColumns, Codes, analyze_columns, make_analytics, without_gc
 from chatlib.analyze.settings import ProcessSettings
 from chatlib.analyze.words import find_words
 from chatlib.errors import NotEnoughData, ParameterError
@@ -41,6 +41,7 @@ def pick_stream(streams: pd.DataFrame, video_id: str = "") -> NamedTuple:
     return next(timed.nlargest(1, "n_messages").itertuples())
 
 
+@without_gc()
 def analyze_stream(
     store: Store,
     stream: NamedTuple,
@@ -54,7 +55,8 @@ def analyze_stream(
     Its duration is the stream's own, and the largest offset where that is unknown.
     Raises: NotEnoughData if no message has an offset.
     """
-    chat = _load_columns(store, int(stream.stream_id), stream.platform)
+    settings = settings or ProcessSettings()
+    chat = _load_columns(store, int(stream.stream_id), stream.platform, in_order=settings.msg_break >= 0)
     if not np.isfinite(chat.offset_s).any():
         raise NotEnoughData(
             f"Analytics need messages with a time in the stream; {stream.platform} {stream.video_id} "
@@ -70,19 +72,21 @@ def analyze_stream(
     return analyze_columns(chat, analytics, settings=settings)
 
 
-def _load_columns(store: Store, stream_id: int, platform: str) -> ChatColumns:
+def _load_columns(store: Store, stream_id: int, platform: str, *, in_order: bool) -> ChatColumns:
     words = find_words(platform)
     needs_id = [kind for kind, counter in words.events.items() if counter in words.once_per_id]
     once = f"CASE WHEN kind IN ({', '.join('?' * len(needs_id))}) THEN message_id END" if needs_id else "NULL"
     rows = store.connection.execute(
-        f"SELECT offset_s, kind, coalesce(author, -1), {once} FROM messages WHERE stream_id = ? "
-        "ORDER BY position",
+        f"SELECT offset_s, kind, coalesce(author, -1), {once} FROM messages WHERE stream_id = ?"
+        f"{' ORDER BY position' * in_order}",
         (*needs_id, stream_id),
     ).fetchall()
     offset, kind, author, message_id = zip(*rows, strict=True) if rows else ((), (), (), ())
+    kinds = Codes()
     return ChatColumns(
         offset_s=np.array(offset, dtype=float),
-        kind=kind,
+        kind=kinds.encode(kind),
+        kinds=list(kinds),
         author=np.array(author, dtype=np.int64),
-        message_id=message_id if needs_id else None,
+        message_ids={row: key for row, key in enumerate(message_id) if key is not None} if needs_id else {},
     )

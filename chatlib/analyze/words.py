@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from chatlib.errors import ParameterError
@@ -94,6 +95,7 @@ def find_words(platform: str) -> PlatformWords:
     )
 
 
+@lru_cache(maxsize=65536)
 def format_time(seconds: float) -> str:
     """Return seconds as `h:mm:ss`, below an hour as `m:ss`; parts of a second are cut off."""
     minutes, second = divmod(abs(int(seconds)), 60)

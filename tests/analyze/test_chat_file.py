@@ -54,7 +54,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("block", [64, 300, 5000, 4 << 20])
+@pytest.mark.parametrize("block", [64, 300, 5000, 1 << 22])
 def test_both_readers_agree_however_the_file_is_laid_out(layout, block, tmp_path, monkeypatch):
     path = tmp_path / "chat.json"
     path.write_text(LAYOUTS[layout](ROWS), encoding="utf-8")
@@ -129,7 +129,7 @@ def test_both_readers_agree_on_damaged_files(seed, tmp_path, monkeypatch):
         del data[rng.randrange(len(data)) :]
     path = tmp_path / "chat.json"
     path.write_bytes(data)
-    monkeypatch.setattr(quick_rows, "_BLOCK", rng.choice([700, 4 << 20]))
+    monkeypatch.setattr(quick_rows, "_BLOCK", rng.choice([700, 1 << 22]))
     try:
         expected = analyze_both_ways(path, monkeypatch)[1]
     except ChatlibError as error:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatlib.analyze import ProcessSettings
-from chatlib.analyze.columns import ChatColumns, analyze_columns, make_analytics
+from chatlib.analyze.columns import ChatColumns, Codes, analyze_columns, make_analytics
 from chatlib.analyze.words import TWITCH_WORDS, YOUTUBE_WORDS
 from chatlib.records import Message
 
@@ -69,9 +69,13 @@ def make_settings(chat):
 
 def by_columns(chat):
     offset, kind, author, ids = zip(*chat["rows"], strict=True) if chat["rows"] else ((), (), (), ())
-    codes = {None: -1, "a": 40, "b": 7, "c": 8, "d": 9}
+    codes, kinds = {None: -1, "a": 40, "b": 7, "c": 8, "d": 9}, Codes()
     columns = ChatColumns(
-        np.array(offset, dtype=float), kind, np.array([codes[a] for a in author], dtype=int), ids
+        offset_s=np.array(offset, dtype=float),
+        kind=kinds.encode(kind),
+        kinds=list(kinds),
+        author=np.array([codes[a] for a in author], dtype=int),
+        message_ids=dict(enumerate(ids)),
     )
     return analyze_columns(columns, make_empty(chat), settings=make_settings(chat)).to_dict()
 

@@ -1,0 +1,150 @@
+"""What analyzing costs: from a file beside chat-analyzer, from the database, and as chats grow.
+
+    python tests/benchmarks/bench_analyze.py [--peer PATH_OF_chat_analyzer] [--quick]
+
+The peer is not a requirement of this project; `pip install chat-analyzer==1.0.6b3` in an
+environment of its own gives its command. Times are of whole processes where a file is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from chatlib.analyze.channel import analyze_channel
+from chatlib.analyze.columns import ChatColumns, analyze_columns, make_analytics
+from chatlib.analyze.streams import analyze_stream
+from chatlib.records import Message, Stream
+from chatlib.store import open_store
+
+WORDS = ["lol", "wow", "nice", "stream", "hello", "what", "how", "great", "yes", "no", "clip", "again"]
+
+
+def write_chat_file(path: Path, n_messages: int) -> None:
+    """Write a YouTube chat of 5 hours in chat-downloader's schema, about 280 bytes a message."""
+    rng = random.Random(1)
+    offset = 0.0
+    with path.open("w", encoding="utf-8") as file:
+        for i in range(n_messages):
+            offset += rng.expovariate(n_messages / 18_000)
+            author = rng.randrange(20_000)
+            row = {
+                "author": {"badges": [], "id": f"UC{author:022d}", "name": f"@viewer-{author}"},
+                "message": " ".join(rng.choices(WORDS, k=rng.randint(1, 8))),
+                "message_id": f"Ci{i:026d}",
+                "message_type": "text_message" if i % 50 else "paid_message",
+                "time_in_seconds": round(offset, 3),
+                "time_text": f"{int(offset // 3600)}:{int(offset // 60 % 60):02}:{int(offset % 60):02}",
+                "timestamp": 1_600_000_000_000_000 + int(offset * 1e6),
+            }
+            file.write(("[\n" if i == 0 else ",\n") + json.dumps(row))
+        file.write("\n]\n")
+
+
+def time_process(*command: str | Path) -> tuple[float, float, float]:
+    """Return seconds on the clock, seconds of processor, and peak memory in MB of a command."""
+    start = time.perf_counter()
+    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    wall = time.perf_counter() - start
+    if status:
+        raise SystemExit(f"{command} failed")
+    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def bench_file(folder: Path, n_messages: int, peer: str | None, repeats: int = 3) -> None:
+    """Print the cost of a whole process from file to JSON, ours and the peer's, alternating."""
+    chat = folder / "chat.json"
+    write_chat_file(chat, n_messages)
+    print(f"\nfile of {n_messages:,} messages, {chat.stat().st_size / 1e6:.0f} MB; median of {repeats}")
+    options = [chat, "--mode", "chatfile", "--platform", "youtube", "-o"]
+    commands = {"chatlib": [sys.executable, "-m", "chatlib", "analyze", *options, folder / "ours.json"]}
+    if peer:
+        commands["chat-analyzer"] = [peer, *options, folder / "theirs.json"]
+    runs = {name: [] for name in commands}
+    for _ in range(repeats):
+        for name, command in commands.items():
+            runs[name].append(time_process(*command))
+    medians = {
+        name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in runs.items()
+    }
+    for name, (wall, cpu, memory) in medians.items():
+        print(f"{name:>15}: {wall:6.2f} s wall, {cpu:6.2f} s processor, {memory:6.0f} MB")
+    if peer:
+        ours, theirs = medians["chatlib"], medians["chat-analyzer"]
+        wall, cpu, memory = (b / a for a, b in zip(ours, theirs, strict=True))
+        print(f"{'ratio':>15}: {wall:6.1f} wall,   {cpu:6.1f} processor,   {memory:6.1f} memory")
+
+
+def bench_database(folder: Path, n_messages: int, n_streams: int) -> None:
+    """Print the cost of analyzing a database of many streams, without and with writing the JSON."""
+    rng = random.Random(2)
+    path = folder / "chat.db"
+    each = n_messages // n_streams
+    with open_store(path, create=True) as db:
+        for stream in range(n_streams):
+            authors = [f"u{rng.randrange(2000)}" for _ in range(each)]
+            times = sorted(rng.uniform(0, 4 * 3600) for _ in range(each))
+            rows = (
+                Message(str(i), "text_message", t, author, author, "some words of chat")
+                for i, (t, author) in enumerate(zip(times, authors, strict=True))
+            )
+            db.save_chat(Stream("twitch", f"s{stream}"), rows)
+    print(f"\ndatabase of {each * n_streams:,} messages, {n_streams} streams of 4 hours, samples of 5 s")
+    with open_store(path) as db:
+        start = time.perf_counter(), time.process_time()
+        for stream in db.load_streams().itertuples():
+            analyze_stream(db, stream)
+        print(f"{'analyzed':>15}: {_since(start)}")
+        start = time.perf_counter(), time.process_time()
+        analyze_channel(db, folder / "out")
+        print(f"{'and written':>15}: {_since(start)}")
+
+
+def bench_growth(sizes: list[int]) -> None:
+    """Print the cost of columns to analytics, for one chat of 5 hours."""
+    print("\none chat of 5 hours in memory")
+    rng = np.random.default_rng(3)
+    for n in sizes:
+        chat = ChatColumns(
+            offset_s=np.sort(rng.uniform(0, 18_000, n)),
+            kind=(rng.random(n) < 0.02).astype(np.int64),
+            kinds=["text_message", "paid_message"],
+            author=rng.zipf(1.3, n) % 100_000,
+            message_ids={},
+        )
+        start = time.perf_counter(), time.process_time()
+        analyze_columns(chat, make_analytics("youtube", duration_s=18_000.0, interval_s=5))
+        print(f"{n:>15,}: {_since(start)}, {1e9 * (time.process_time() - start[1]) / n:8,.0f} ns a message")
+
+
+def _since(start: tuple[float, float]) -> str:
+    return f"{time.perf_counter() - start[0]:6.2f} s wall, {time.process_time() - start[1]:6.2f} s processor"
+
+
+def main() -> None:
+    """Run all three."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--peer", help="path of the command chat_analyzer, to be run beside")
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the messages")
+    args = parser.parse_args()
+    scale = 100 if args.quick else 1
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
+    with tempfile.TemporaryDirectory() as folder:
+        bench_file(Path(folder), 400_000 // scale, args.peer)
+        bench_database(Path(folder), 1_000_000 // scale, 100)
+    bench_growth([n // scale for n in (10_000, 100_000, 1_000_000, 10_000_000)])
+
+
+if __name__ == "__main__":
+    main()
