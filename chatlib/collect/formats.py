@@ -51,8 +51,12 @@ def read_chat(data: bytes, *, file_name: str, row: Mapping[str, str]) -> Chat:
 
 
 def _read_content(parsed: Parsed, notes: Notes) -> Chat | None:
-    """Return the chat if the content is of a known format; tried from the most telling to the least."""
+    """Return the chat if the content is of a known format."""
     content = parsed.content
+    items = [content] if type(content) is dict else content
+    if type(items) is list and (not items or chat_downloader_rows.looks_like_rows(items)):
+        rows = chat_downloader_rows.read_rows(items, notes, plain=parsed.plain)
+        return Chat("chat-downloader", Stream("", ""), rows, notes)
     actions = innertube_rows.find_actions(content)
     if actions is not None:
         channel_id, video_id = innertube_rows.find_stream_ids(actions)
@@ -67,10 +71,6 @@ def _read_content(parsed: Parsed, notes: Notes) -> Chat | None:
     if page is not None:
         notes["page of a video, without its chat"] += 1
         return Chat("video-page", page, [], notes)
-    items = [content] if type(content) is dict else content
-    if type(items) is list and (not items or chat_downloader_rows.looks_like_rows(items)):
-        rows = chat_downloader_rows.read_rows(items, notes, plain=parsed.plain)
-        return Chat("chat-downloader", Stream("", ""), rows, notes)
     return None
 
 
