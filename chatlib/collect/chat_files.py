@@ -10,8 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm.auto import tqdm
-
 from chatlib.collect.containers import SQLITE_MAGIC, looks_like_data, read_head
 from chatlib.collect.formats import Chat, complete_chat
 from chatlib.collect.import_report import FileReport, ImportReport, count_totals
@@ -22,6 +20,7 @@ from chatlib.collect.sheets import Found, age_of_row, find_chat_files, id_in_url
 from chatlib.errors import ParameterError, SourceError
 from chatlib.records import Message, Stream
 from chatlib.store import Import, Store
+from chatlib.workspace import progress_bar
 
 __all__ = ["ChatFile", "import_chats", "read_chat_file"]
 
@@ -74,8 +73,8 @@ def import_chats(
     ignored = [f.path for f in found if not f.named and not looks_like_data(read_head(f.path))]
     kept = _take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
     with without_gc(), closing(_iter_reports(db, kept, limit=limit)) as steps:
-        bar = tqdm(steps, total=len(kept), desc="import", unit="file", disable=None if progress else True)
-        reports.extend(bar)
+        shown = {} if progress else {"disable": True}
+        reports.extend(progress_bar(steps, total=len(kept), desc="import", unit="file", **shown))
     totals = count_totals(db, (r.stream_id for r in reports if r.stream_id is not None))
     return ImportReport(reports, ignored, totals)
 
