@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -26,11 +27,11 @@ import numpy as np
 from tqdm import tqdm
 
 from chatlib.collect.simulate_crowd import Crowd
+from chatlib.collect.simulate_lexicon import topic_title
 from chatlib.collect.simulate_paid import CHANNEL_NAME, draw_bundles
-from chatlib.collect.simulate_rows import OWNER, Scene, iter_rows, make_person, make_scene
+from chatlib.collect.simulate_rows import OWNER, Guest, Scene, iter_rows, make_person, make_scene
 from chatlib.collect.simulate_stream import draw_timeline, draw_writing
 from chatlib.collect.simulate_truth import EVENT_COLUMNS, TRUTH_COLUMNS, Scores, event_rows, truth_rows
-from chatlib.collect.simulate_words import TOPICS
 from chatlib.errors import ParameterError
 
 __all__ = ["SimulationReport", "simulate_channel"]
@@ -109,7 +110,7 @@ def _check_size(size: _Size, seed: int) -> None:
         (size.n_viewers >= 10, f"viewers per stream must be 10 or more, got {size.n_viewers}"),
         (
             size.n_messages >= size.n_viewers,
-            f"messages per stream must be at least one per viewer, got {size.n_messages} for {size.n_viewers}",
+            f"messages must be at least one per viewer, got {size.n_messages} for {size.n_viewers}",
         ),
         (
             0 <= size.n_new < size.n_streams,
@@ -159,7 +160,7 @@ def _write_channel(out: Path, size: _Size, *, seed: int, progress: bool) -> Simu
             scores.add(rows)
             report.n_rows += n_rows
             report.n_viewers += len(rows)
-            report.n_donors += int(scene.audience.pays.sum())
+            report.n_donors += sum(row[4] for row in rows)
     report.n_authors = crowd.n_authors + 2
     report.best_auc, report.count_auc = scores.best_auc(), scores.count_auc()
     (out / "README.md").write_text(_readme(report, size), encoding="utf-8")
@@ -168,7 +169,7 @@ def _write_channel(out: Path, size: _Size, *, seed: int, progress: bool) -> Simu
 
 def _write_chat(
     index: int, folder: Path, crowd: Crowd, size: _Size, seed: int, kinds: Counter[str]
-) -> tuple[Scene, int, list]:
+) -> tuple[Scene, int, list[Guest]]:
     rng = np.random.default_rng([seed, index, 3])
     swing = float(np.exp(0.12 * rng.standard_normal() - 0.0072))
     day, started = _schedule(index)
@@ -182,8 +183,10 @@ def _write_chat(
     )  # fmt: skip
     bundles, guests = draw_bundles(scene, seed=seed, crowd=crowd, day=day)
     before = kinds.total()
+    rows = iter_rows(scene, bundles, kinds)
     with _open_text(folder / "chat" / f"{video_id}.jsonl.gz") as file:
-        file.writelines(iter_rows(scene, bundles, kinds))
+        while block := "".join(islice(rows, 1000)):
+            file.write(block)
     return scene, kinds.total() - before, guests
 
 
@@ -201,13 +204,12 @@ def _video_id(seed: int, index: int) -> str:
 
 
 def _stream_row(index: int, scene: Scene, n_rows: int, seed: int) -> tuple[object, ...]:
-    topic = list(TOPICS)[int(scene.timeline.topics[0])]
     started = dt.datetime.fromtimestamp(scene.started_us // 10**6, dt.UTC)
     return (
         "youtube",
         scene.video_id,
         f"https://www.youtube.com/watch?v={scene.video_id}",
-        f"{topic.capitalize()} night: {TOPICS[topic][3][index % 6]} (no. {index + 1})",
+        topic_title(int(scene.timeline.topics[0]), index),
         started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         int(scene.timeline.duration_s),
         make_person(seed, OWNER, japanese=False).author_id,
@@ -232,7 +234,7 @@ def _open_text(path: Path) -> Iterator[TextIO]:
     """Open a gzip file for writing text, with no date and no name in it."""
     with (
         path.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=5) as packed,
         io.TextIOWrapper(packed, encoding="utf-8", newline="", write_through=False) as text,
     ):
         yield text
@@ -247,12 +249,13 @@ def _readme(report: SimulationReport, size: _Size) -> str:
     layout = "`first/` and `new/` (published later), each with" if size.n_new else "Here lie"
     return f"""# {CHANNEL_NAME}
 
-{_MARK}. No person, channel, game or place in it exists; the ids are invented. Licence: CC0 1.0.
+{_MARK}. No person, channel, game or place in it
+exists; the ids are invented. Licence: CC0 1.0.
 
     {command} --out DIR
 
-The same command gives the same bytes. {layout} `streams.csv` and `chat/VIDEO_ID.jsonl.gz`, one row
-a line in chat-downloader's nested schema.
+The same command gives the same bytes. {layout} `streams.csv` and
+`chat/VIDEO_ID.jsonl.gz`, one row a line in chat-downloader's nested schema.
 
 {report.n_streams} streams, {report.n_rows:,} rows, {report.n_viewers:,} viewers (one author in one stream),
 {report.n_authors:,} authors, {report.n_donors:,} donors ({report.donor_share:.1%} of viewers).
@@ -263,10 +266,11 @@ a line in chat-downloader's nested schema.
 
 ## What is true about it
 
-`truth.csv.gz`, one row per viewer and stream, is never part of the chat: the true probability of paying
+`truth.csv.gz`, one row per author and stream, is never part of the chat: the true probability of paying
 given the viewer's traits and the stream, whether the viewer paid, how many plain messages the viewer
 wrote, and the latent traits. `truth_events.csv` is the hidden course of events that the chat answers.
 What is written depends on the traits, not on the outcome, so the true probability is the best score
-that can be expected. ROC-AUC among viewers who wrote: **{report.best_auc:.3f}** for the true
-probability, **{report.count_auc:.3f}** for the number of messages.
+that can be expected. ROC-AUC among those who wrote: **{report.best_auc:.3f}** for the true probability,
+**{report.count_auc:.3f}** for the number of messages. Guests have no plain message: they received a
+gift, or paid and wrote nothing else.
 """

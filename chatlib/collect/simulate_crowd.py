@@ -16,8 +16,8 @@ TRAITS = ("engagement", "affinity", "wealth", "mood", "humour", "curiosity", "fo
 
 # The logistic model of paying, on traits of mean 0 and variance 1; the intercept is set
 # per stream so that its share of donors is what the stream's luck says.
-PAY_WEIGHTS = {"engagement": 0.55, "affinity": 1.15, "wealth": 0.85, "mood": 0.95}
-PAY_BOTH = 0.35  # affinity x wealth
+PAY_WEIGHTS = {"engagement": 0.75, "affinity": 1.05, "wealth": 0.45, "mood": 1.0}
+PAY_BOTH = 0.25  # affinity x wealth
 
 _REGULARS_PER_VIEWER = 1.45
 _SHARE_OF_REGULARS = 0.62

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import random
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring as quote  # keeps Japanese as it is
 from typing import NamedTuple
@@ -14,16 +14,16 @@ from typing import NamedTuple
 import numpy as np
 
 from chatlib.collect.simulate_crowd import TRAITS, Audience
-from chatlib.collect.simulate_japanese import NAMES_JA
-from chatlib.collect.simulate_stream import ANY, HOSTILE, PASTA, REACT, Timeline, Writing, intent_shares
-from chatlib.collect.simulate_talk import TILTS, Talker, Voice
-from chatlib.collect.simulate_words import COPYPASTA, NAME_HEADS, NAME_TAILS
-from chatlib.collect.simulate_words import HOSTILE as HOSTILE_LINES
+from chatlib.collect.simulate_lexicon import COPYPASTA, HANDLES, TILTS
+from chatlib.collect.simulate_lexicon import HOSTILE as HOSTILE_LINES
+from chatlib.collect.simulate_stream import ANY, PASTA, REACT, Timeline, Writing, intent_shares
+from chatlib.collect.simulate_talk import Subject, Talker, Voice
 
 __all__ = [
     "BOT",
     "OWNER",
     "Bundle",
+    "Guest",
     "Person",
     "Scene",
     "author_json",
@@ -64,6 +64,7 @@ class Scene(NamedTuple):
     people: list[Person]
     authors: list[str]  # JSON
     voices: list[Voice]
+    subjects: list[Subject]
     talker: Talker
     draw: random.Random
 
@@ -78,6 +79,13 @@ class Bundle(NamedTuple):
     rows: tuple[tuple[str, str, str | None, str], ...]
 
 
+class Guest(NamedTuple):
+    """Somebody who appears in a stream without a plain message: by a gift received, or by paying."""
+
+    person: Person
+    paid: bool
+
+
 def make_person(seed: int, serial: int, *, japanese: bool) -> Person:
     """Return the id and handle of the person with this serial number; always the same."""
     digest = hashlib.blake2b(f"{seed}/{serial}".encode(), digest_size=18).digest()
@@ -86,8 +94,10 @@ def make_person(seed: int, serial: int, *, japanese: bool) -> Person:
         return Person(author_id, ("@PellsHarbor", "@HarborBot")[serial])
     number = int.from_bytes(digest[15:], "big")
     if japanese:
-        return Person(author_id, f"@{NAMES_JA[number % len(NAMES_JA)]}-{number % 997}")
-    name = NAME_HEADS[number % len(NAME_HEADS)] + NAME_TAILS[number // 131 % len(NAME_TAILS)]
+        (heads,) = HANDLES["ja"]
+        return Person(author_id, f"@{heads[number % len(heads)]}-{number % 997}")
+    heads, tails = HANDLES["en"]
+    name = heads[number % len(heads)] + tails[number // 131 % len(tails)]
     return Person(author_id, f"@{name}{number // 16001 % 900 + 10}")
 
 
@@ -110,9 +120,11 @@ def make_scene(
     ]
     badges = zip(people, audience.months.tolist(), audience.moderator.tolist(), strict=True)
     authors = [author_json(person, _badge_titles(months, moderator)) for person, months, moderator in badges]
+    talker = Talker(draw.random)
+    subjects = [talker.choose_subject(topic) for topic in timeline.topics.tolist()] + talker.list_subjects()
     return Scene(
         video_id, started_us, audience, timeline, writing, people, authors, _make_voices(audience),
-        Talker(draw.random), draw,
+        subjects, talker, draw,
     )  # fmt: skip
 
 
@@ -126,7 +138,7 @@ def _badge_titles(months: int, moderator: bool) -> list[str]:
 def _make_voices(audience: Audience) -> list[Voice]:
     traits = {name: audience.traits[:, column] for column, name in enumerate(TRAITS)}
     traits["warmth"] = (traits["affinity"] + traits["mood"]) / np.sqrt(2)
-    tilts = np.column_stack([1 / (1 + np.exp(-1.3 * traits[name])) for name in TILTS]).tolist()
+    tilts = np.column_stack([1 / (1 + np.exp(-1.7 * traits[name])) for name in TILTS]).tolist()
     style = np.digitize(traits["formality"] + 0.3 * audience.luck, [-1.4, 0.4, 1.0, 1.7])
     style = np.array([4, 0, 1, 2, 3])[style].tolist()
     emoji = (0.04 + 0.2 * (audience.luck * 7 % 1) ** 3).tolist()
@@ -193,13 +205,16 @@ def _iter_messages(scene: Scene) -> Iterator[tuple[int, str]]:
     """Yield (offset in ms, JSON line) of the plain messages; the hot loop of the simulation."""
     authors, started_us = scene.authors, scene.started_us
     id_head = message_id(scene.video_id, 0)[:-6]
+    last_s, clock = None, ""
     for number, (offset_ms, sender, text) in enumerate(_iter_texts(scene)):
         emotes = _emotes_json(text) if ":_" in text else ""
+        if offset_ms // 1000 != last_s:
+            last_s, clock = offset_ms // 1000, _time_text(offset_ms)
         yield (
             offset_ms,
             f'{{"action_type":"add_chat_item","author":{authors[sender]},{emotes}"message":{quote(text)},'
             f'"message_id":"{id_head}{number:06x}","message_type":"text_message",'
-            f'"time_in_seconds":{offset_ms / 1000},"time_text":"{_time_text(offset_ms)}",'
+            f'"time_in_seconds":{offset_ms / 1000},"time_text":"{clock}",'
             f'"timestamp":{started_us + offset_ms * 1000}}}\n',
         )
 
@@ -214,28 +229,25 @@ def _emotes_json(text: str) -> str:
 
 
 def _iter_texts(scene: Scene) -> Iterator[tuple[int, int, str]]:
+    """Yield (offset in ms, sender, text) in order of time."""
     writing, draw, talker = scene.writing, scene.draw.random, scene.talker
-    voices, people = scene.voices, scene.people
+    voices, people, subjects = scene.voices, scene.people, scene.subjects
     kinds = [event.kind for event in scene.timeline.events]
-    pasta = int(draw() * len(COPYPASTA))
-    recent = [0] * 12
+    pasta = COPYPASTA[int(draw() * len(COPYPASTA))]
+    recent = deque([0] * 12, maxlen=12)
+    columns = (writing.offset_ms, writing.sender, writing.subject, writing.intent, writing.event)
     for start in range(0, len(writing.sender), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        columns = (writing.offset_ms, writing.sender, writing.topic, writing.intent, writing.event)
-        for i, (offset_ms, sender, topic, intent, event) in enumerate(
-            zip(*(column[part].tolist() for column in columns), strict=True)
-        ):
+        parts = [column[start : start + _CHUNK].tolist() for column in columns]
+        for offset_ms, sender, subject, intent, event in zip(*parts, strict=True):
             voice = voices[sender]
             if intent == ANY:
                 intent = bisect_right(voice.intents, draw())
             if intent >= 0:
                 mention = people[recent[int(draw() * 12)]].name
-                text = talker.say(voice, topic, intent=intent, mention=mention)
+                text = talker.say(voice, subjects[subject], intent=intent, mention=mention)
             elif intent == REACT:
-                text = talker.react(voice, topic, kind=kinds[event])
-            elif intent == PASTA:
-                text = COPYPASTA[pasta]
-            elif intent == HOSTILE:
-                text = HOSTILE_LINES[int(draw() * len(HOSTILE_LINES))]
-            recent[i % 12] = sender
+                text = talker.react(voice, subjects[subject], kind=kinds[event])
+            else:
+                text = pasta if intent == PASTA else HOSTILE_LINES[int(draw() * len(HOSTILE_LINES))]
+            recent.append(sender)
             yield offset_ms, sender, text

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chatlib.collect.simulate_crowd import TRAITS, Audience
-from chatlib.collect.simulate_talk import EVENT_KINDS, INTENTS, TOPIC_NAMES
+from chatlib.collect.simulate_lexicon import EVENT_KINDS, INTENTS, TOPIC_NAMES
 
 __all__ = [
     "HELLO",
@@ -24,15 +24,15 @@ __all__ = [
 # log-odds of an intention, and how traits shift it
 _INTENTS: dict[str, tuple[float, dict[str, float]]] = {
     "short": (1.0, {"affinity": -0.15}),
-    "topic": (1.2, {}),
+    "topic": (1.4, {}),
     "question": (0.1, {"curiosity": 0.8}),
-    "praise": (-0.2, {"affinity": 0.6, "mood": 0.6}),
-    "thanks": (-1.2, {"affinity": 0.7, "mood": 0.8}),
-    "lore": (-0.8, {"affinity": 0.9}),
+    "praise": (-0.2, {"affinity": 0.7, "mood": 0.7}),
+    "thanks": (-1.4, {"affinity": 0.9, "mood": 1.0}),
+    "lore": (-0.8, {"affinity": 1.0}),
     "life": (-0.3, {"engagement": 0.1}),
     "mood": (-0.8, {}),
     "joke": (-0.2, {"humour": 0.9}),
-    "tease": (-0.5, {"affinity": -0.7, "mood": -0.5}),
+    "tease": (-0.7, {"affinity": -0.9, "mood": -0.8}),
     "social": (-0.2, {"engagement": 0.4}),
     "hello": (-3.0, {}),
     "bye": (-4.5, {}),
@@ -43,7 +43,7 @@ HELLO, BYE = INTENTS.index("hello"), INTENTS.index("bye")
 REACT, PASTA, HOSTILE = -1, -2, -3  # in place of an intention
 ANY = -4  # whatever the writer's habit says
 
-_EVENT_SHARE = 0.38  # of messages that answer an event
+_EVENT_SHARE = 0.36  # of messages that answer an event
 _HALF_LIFE_S = {
     "scare": 9.0,
     "funny": 14.0,
@@ -54,6 +54,7 @@ _HALF_LIFE_S = {
     "raid": 30.0,
 }
 _WAITING_ROOM_S = 600.0
+_RANK_SHIFT = 3.5  # of 300 viewers; keeps the share of one-message viewers alike at any size
 
 
 class Event(NamedTuple):
@@ -77,11 +78,15 @@ class Timeline(NamedTuple):
 
 
 class Writing(NamedTuple):
-    """Messages in time order, as arrays of one length: when, by whom, about what, meaning what."""
+    """Messages in time order, as arrays of one length: when, by whom, about what, meaning what.
+
+    `subject` is the segment of the timeline that a message is about, or the number of segments
+    plus the topic for what is beside the point.
+    """
 
     offset_ms: np.ndarray
     sender: np.ndarray
-    topic: np.ndarray
+    subject: np.ndarray
     intent: np.ndarray
     event: np.ndarray  # index of the event answered, or -1
     arrives_s: np.ndarray  # per viewer
@@ -157,7 +162,7 @@ def draw_writing(
     writing = Writing(
         np.rint(offset_s * 1000).astype(np.int64),
         sender,
-        _draw_topics(rng, timeline, offset_s, event),
+        _draw_subjects(rng, timeline, offset_s, event),
         _draw_intents(rng, sender, event),
         event,
         arrives_s,
@@ -185,7 +190,7 @@ def _draw_senders(rng: np.random.Generator, engagement: np.ndarray, n_messages: 
     n = len(engagement)
     rank = np.empty(n)
     rank[np.argsort(-(0.85 * engagement + 0.5 * rng.standard_normal(n)), kind="stable")] = np.arange(1, n + 1)
-    share = np.cumsum(1 / (rank + 2.7) ** 1.1)
+    share = np.cumsum(1 / (rank + _RANK_SHIFT * (n / 300) ** 0.8) ** 1.1)
     extra = np.searchsorted(share, share[-1] * rng.random(max(0, n_messages - n)), side="right")
     return np.concatenate([np.arange(n), np.minimum(extra, n - 1)])
 
@@ -209,15 +214,15 @@ def _draw_offsets(rng: np.random.Generator, timeline: Timeline, arrives_s: np.nd
     return np.where(answers, at + delay_s, offset_s), np.where(answers, chosen, event)
 
 
-def _draw_topics(rng: np.random.Generator, timeline: Timeline, offset_s: np.ndarray, event: np.ndarray):
+def _draw_subjects(rng: np.random.Generator, timeline: Timeline, offset_s: np.ndarray, event: np.ndarray):
     n = len(offset_s)
     lagged_s = offset_s - 15 * rng.standard_exponential(n)
-    segment = np.searchsorted(timeline.starts_s, lagged_s, side="right") - 1
-    topic = timeline.topics[segment.clip(min=0)]
+    segment = (np.searchsorted(timeline.starts_s, lagged_s, side="right") - 1).clip(min=0)
     strays = rng.random(n) < 0.08
-    topic = np.where(strays, (rng.random(n) * len(TOPIC_NAMES)).astype(int), topic)
-    of_events = np.array([each.topic for each in timeline.events] + [0])
-    return np.where(event >= 0, of_events[event], topic)
+    subject = np.where(strays, len(timeline.topics) + (rng.random(n) * len(TOPIC_NAMES)).astype(int), segment)
+    of_events = np.array([each.offset_s for each in timeline.events] + [0.0])
+    at_event = np.searchsorted(timeline.starts_s, of_events[event], side="right") - 1
+    return np.where(event >= 0, at_event, subject)
 
 
 def _draw_intents(rng: np.random.Generator, sender: np.ndarray, event: np.ndarray) -> np.ndarray:
@@ -225,10 +230,10 @@ def _draw_intents(rng: np.random.Generator, sender: np.ndarray, event: np.ndarra
     intent = np.where((event >= 0) & (rng.random(n) < 0.8), REACT, ANY)
     _, first = np.unique(sender, return_index=True)
     _, last = np.unique(sender[::-1], return_index=True)
-    greets, leaves = rng.random(len(first)) < 0.3, rng.random(len(last)) < 0.15
+    greets, leaves = rng.random(len(first)) < 0.4, rng.random(len(last)) < 0.15
     intent[(n - 1 - last)[leaves]] = BYE
     intent[first[greets]] = HELLO
-    intent[rng.random(n) < 0.0015] = HOSTILE
+    intent[rng.random(n) < 0.003] = HOSTILE
     return intent
 
 

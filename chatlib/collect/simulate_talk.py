@@ -6,39 +6,23 @@ similar meaning it uses, so that every message says a little about its writer.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
-from chatlib.collect import simulate_japanese as ja
-from chatlib.collect import simulate_phrases as en
-from chatlib.collect import simulate_words as words
+from chatlib.collect.simulate_lexicon import N_COLUMNS, PAIRED, TILTS, TOPIC_NAMES, Template, load_grammar
 
-__all__ = ["EVENT_KINDS", "INTENTS", "TILTS", "TOPIC_NAMES", "Talker", "Voice"]
+__all__ = ["Subject", "Talker", "Voice"]
 
-INTENTS = tuple(en.PHRASES)
-EVENT_KINDS = tuple(en.EVENT_PHRASES)
-TILTS = ("affinity", "wealth", "mood", "humour", "warmth")
-TOPIC_NAMES = tuple(words.TOPICS)
+_TAIL_SHARE = 0.4  # of messages that end in a little word of feeling
+_SPREAD = 0.25  # how far a tilted choice strays from the writer's own place in the list
+_WARMTH = TILTS.index("warmth")
 
-_SPREAD = 0.5  # how far a tilted choice strays from the writer's own place in the list
-_TOPIC_SLOTS = {"n": 0, "v": 1, "ving": 2, "a": 3, "p": 4, "ph": 5}
-_MENTION, _PLAIN = -2, -1
-_OWNER_LINES = (
-    "welcome everyone, we are {ving} today",
-    "okay one more try at the {n}",
-    "short break, back in two minutes",
-    "thank you all for being here",
-    "chat, which {n} should we take",
-    "{laugh} you are all terrible",
-)
-_BOT_LINES = (
-    "The schedule: Fridays 19:00 UTC. Type !schedule for more.",
-    "Please be kind to each other and keep spoilers out of chat.",
-    "Type !song to see what is playing, !boat to board the boat.",
-)
 
-Template = tuple[str, tuple[tuple[object, int, str], ...]]
+class Subject(NamedTuple):
+    """The words of a topic by language (English, Japanese); the first of each column are in focus."""
+
+    english: tuple[tuple[str, ...], ...]
+    japanese: tuple[tuple[str, ...], ...]
 
 
 class Voice(NamedTuple):
@@ -52,74 +36,90 @@ class Voice(NamedTuple):
     emoji_share: float
 
 
-class _Grammar(NamedTuple):
-    phrases: tuple[tuple[Template, ...], ...]
-    events: tuple[tuple[Template, ...], ...]
-    paid: tuple[Template, ...]
-    owner: tuple[Template, ...]
-    topics: tuple[tuple[tuple[str, ...], ...], ...]
-
-
 class Talker:
     """Writes messages with the random numbers of `draw`, a function of numbers in [0, 1)."""
 
     def __init__(self, draw: Callable[[], float]) -> None:
         self._draw = draw
-        self._grammars = (_ENGLISH, _JAPANESE)
+        self._grammars = (load_grammar("en"), load_grammar("ja"))
 
-    def say(self, voice: Voice, topic: int, *, intent: int, mention: str) -> str:
-        """Return a message with this intention about this topic."""
-        grammar = self._grammars[voice.japanese]
-        template = self._pick(grammar.phrases[intent])
-        return self._finish(self._fill(template, voice, grammar.topics[topic], mention), voice)
+    def choose_subject(self, topic: int) -> Subject:
+        """Return a topic with some of its words in focus: what is on screen in these minutes."""
+        return Subject(*(self._focus(grammar.topics[topic]) for grammar in self._grammars))
 
-    def react(self, voice: Voice, topic: int, *, kind: int) -> str:
+    def list_subjects(self) -> list[Subject]:
+        """Return every topic with no particular focus."""
+        english, japanese = self._grammars
+        return [Subject(english.topics[i], japanese.topics[i]) for i in range(len(TOPIC_NAMES))]
+
+    def say(self, voice: Voice, subject: Subject, *, intent: int, mention: str) -> str:
+        """Return a message with this intention on this subject."""
+        template = self._pick(self._grammars[voice.japanese].phrases[intent])
+        return self._finish(self._fill(template, voice, subject[voice.japanese], mention), voice)
+
+    def react(self, voice: Voice, subject: Subject, *, kind: int) -> str:
         """Return an answer to an event of this kind; often the one that everybody writes."""
-        grammar = self._grammars[voice.japanese]
-        template = self._pick(grammar.events[kind])
-        return self._finish(self._fill(template, voice, grammar.topics[topic], ""), voice)
+        template = self._pick(self._grammars[voice.japanese].events[kind])
+        return self._finish(self._fill(template, voice, subject[voice.japanese], ""), voice)
 
-    def say_paid(self, voice: Voice, topic: int) -> str:
+    def say_paid(self, voice: Voice, subject: Subject) -> str:
         """Return the text of a Super Chat."""
-        grammar = self._grammars[voice.japanese]
-        return self._fill(self._pick(grammar.paid), voice, grammar.topics[topic], "")
+        template = self._pick(self._grammars[voice.japanese].paid)
+        return self._fill(template, voice, subject[voice.japanese], "")
 
-    def say_as_owner(self, voice: Voice, topic: int) -> str:
+    def say_as_owner(self, voice: Voice, subject: Subject) -> str:
         """Return what the streamer writes into the own chat."""
-        return self._fill(self._pick(_ENGLISH.owner), voice, _ENGLISH.topics[topic], "")
+        return self._fill(self._pick(self._grammars[0].owner), voice, subject.english, "")
 
     def say_as_bot(self) -> str:
         """Return one of the channel bot's fixed lines."""
-        return self._pick(_BOT_LINES)
+        return self._pick(self._grammars[0].bot)
 
-    def _pick(self, items: Sequence):
+    def _pick(self, items: tuple):
         place = self._draw()
         return items[int(len(items) * place * (0.4 + 0.6 * place))]  # earlier ones are more frequent
 
+    def _focus(self, columns: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        orders = {}
+        for column in range(N_COLUMNS):
+            key = PAIRED.get(column, column)
+            if key not in orders:
+                orders[key] = sorted(range(len(columns[column])), key=lambda _: self._draw())
+        return tuple(
+            tuple(words[i] for i in orders[PAIRED.get(column, column)])
+            for column, words in enumerate(columns)
+        )
+
+    def _pick_tilted(self, words: tuple[str, ...], place: float) -> str:
+        place += _SPREAD * (self._draw() - 0.5)
+        return words[0 if place <= 0.0 else -1 if place >= 1.0 else int(len(words) * place)]
+
     def _fill(self, template: Template, voice: Voice, topic: tuple, mention: str) -> str:
         draw = self._draw
-        text, parts = template
-        for source, tilt, literal in parts:
-            if tilt == _PLAIN:
-                options = topic[source] if source.__class__ is int else source
-                place = draw()
-                text += options[int(len(options) * place * (0.3 + 0.7 * place))] + literal
-            elif tilt == _MENTION:
-                text += mention + literal
+        text, slots = template
+        for column, words, for_members, tilt, literal in slots:
+            if tilt >= 0:
+                words = for_members if voice.member else words
+                text += self._pick_tilted(words, voice.tilts[tilt]) + literal
+                continue
+            place = draw()
+            if column >= 0:
+                words = topic[column]
+                text += words[int(len(words) * place * place)] + literal
+            elif words:
+                text += words[int(len(words) * place * (0.3 + 0.7 * place))] + literal
             else:
-                options = source[voice.member] if tilt == 4 and source.__class__ is dict else source
-                place = voice.tilts[tilt] + _SPREAD * (draw() - 0.5)
-                place = 0.0 if place < 0.0 else 0.9999 if place > 0.9999 else place
-                text += options[int(len(options) * place)] + literal
+                text += mention + literal
         return text
 
     def _finish(self, text: str, voice: Voice) -> str:
         draw = self._draw
+        grammar = self._grammars[voice.japanese]
+        if draw() < _TAIL_SHARE:
+            text += " " + self._pick_tilted(grammar.tails, voice.tilts[_WARMTH])
         if draw() < voice.emoji_share:
-            options = words.EMOTES if voice.member and draw() < 0.5 else words.EMOJI
-            place = voice.tilts[4] + _SPREAD * (draw() - 0.5)
-            place = 0.0 if place < 0.0 else 0.9999 if place > 0.9999 else place
-            text += " " + options[int(len(options) * place)]
+            words = grammar.emotes if voice.member and draw() < 0.5 else grammar.emoji
+            text += " " + self._pick_tilted(words, voice.tilts[_WARMTH])
         style = voice.style
         if style == 0 or voice.japanese:
             return text
@@ -133,64 +133,3 @@ class Talker:
             at = int(draw() * (len(text) - 2)) + 1
             return text[:at] + text[at] * int(draw() * 3) + text[at + 1 :]
         return text
-
-
-def _make_ing(verb: str) -> str:
-    head, _, rest = verb.partition(" ")
-    if head.endswith("e") and not head.endswith(("ee", "oe", "ye")):
-        head = head[:-1]
-    elif re.fullmatch(r"[^aeiou]*[aeiou][bdgklmnprt]", head) and not head.endswith(("ck", "nk")):
-        head += head[-1]
-    return f"{head}ing {rest}".rstrip()
-
-
-def _compile(line: str, general: dict[str, tuple[str | None, tuple[str, ...]]]) -> Template:
-    pieces = re.split(r"\{([^}]+)\}", line)
-    parts: list[tuple[object, int, str]] = []
-    for name, literal in zip(pieces[1::2], pieces[2::2], strict=True):
-        if name in _TOPIC_SLOTS:
-            parts.append((_TOPIC_SLOTS[name], _PLAIN, literal))
-        elif name == "@":
-            parts.append(("", _MENTION, literal))
-        elif name == "emj":
-            parts.append((words.EMOJI, TILTS.index("warmth"), literal))
-        elif name == "emo":
-            parts.append(({False: words.EMOJI, True: words.EMOTES}, TILTS.index("warmth"), literal))
-        else:
-            tilt, options = general[name]
-            parts.append((options, _PLAIN if tilt is None else TILTS.index(tilt), literal))
-    return pieces[0], tuple(parts)
-
-
-def _make_grammar(language, general, *, suffix: str, topics) -> _Grammar:
-    def compiled(lines: Sequence[str]) -> tuple[Template, ...]:
-        return tuple(_compile(line, general) for line in lines)
-
-    phrases: dict[str, tuple[str, ...]] = getattr(language, "PHRASES" + suffix)
-    events: dict[str, tuple[str, ...]] = getattr(language, "EVENT_PHRASES" + suffix)
-    return _Grammar(
-        tuple(compiled(phrases[intent]) for intent in INTENTS),
-        tuple(compiled(events[kind]) for kind in EVENT_KINDS),
-        compiled(getattr(language, "PAID_PHRASES" + suffix)),
-        compiled(_OWNER_LINES),
-        tuple(topics),
-    )
-
-
-_ENGLISH = _make_grammar(
-    en,
-    words.GENERAL,
-    suffix="",
-    topics=[
-        (nouns, verbs, tuple(_make_ing(verb) for verb in verbs), *rest)
-        for nouns, verbs, *rest in words.TOPICS.values()
-    ],
-)
-_JAPANESE = _make_grammar(
-    ja,
-    ja.GENERAL_JA,
-    suffix="_JA",
-    topics=[
-        (nouns, verbs, verbs, *rest) for nouns, verbs, *rest in (ja.TOPICS_JA[name] for name in words.TOPICS)
-    ],
-)

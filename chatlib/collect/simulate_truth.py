@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from chatlib.collect.simulate_crowd import TRAITS
-from chatlib.collect.simulate_rows import Person, Scene
-from chatlib.collect.simulate_talk import EVENT_KINDS, TOPIC_NAMES
+from chatlib.collect.simulate_lexicon import EVENT_KINDS, TOPIC_NAMES
+from chatlib.collect.simulate_rows import BOT, OWNER, Guest, Scene, make_person
 
 __all__ = ["EVENT_COLUMNS", "TRUTH_COLUMNS", "Scores", "event_rows", "truth_rows"]
 
@@ -15,20 +15,43 @@ EVENT_COLUMNS = ("video_id", "offset_s", "kind", "topic", "strength", "half_life
 _N_BINS = 20_000
 
 
-def truth_rows(scene: Scene, guests: list[Person], seed: int) -> list[tuple]:
-    """Return one row per viewer as in `TRUTH_COLUMNS`; who only received a gift has no traits."""
+def truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[tuple]:
+    """Return one row per author in the stream's chat, as in `TRUTH_COLUMNS`.
+
+    Owner, bot and guests have no traits; a guest's probability is whether they paid, since
+    nothing else brings them into the chat.
+    """
     audience = scene.audience
     counts = np.bincount(scene.writing.sender, minlength=len(audience.serial)).tolist()
-    roles = ["moderator" if each else "viewer" for each in audience.moderator.tolist()]
+    columns = (
+        scene.people,
+        audience.moderator,
+        audience.probability,
+        audience.pays,
+        counts,
+        audience.japanese,
+    )
     rows: list[tuple] = [
-        (scene.video_id, person.author_id, role, f"{p:.6f}", int(paid), n, int(japanese), *(f"{x:.4f}" for x in traits))
-        for person, role, p, paid, n, japanese, traits in zip(
-            scene.people, roles, audience.probability.tolist(), audience.pays.tolist(), counts,
-            audience.japanese.tolist(), audience.traits.tolist(), strict=True,
+        (
+            scene.video_id,
+            person.author_id,
+            "moderator" if moderator else "viewer",
+            f"{probability:.8f}",
+            int(paid),
+            n,
+            int(japanese),
+            *(f"{trait:.4f}" for trait in traits),
         )
-    ]  # fmt: skip
-    blank = ("",) * len(TRAITS)
-    rows += [(scene.video_id, guest.author_id, "guest", "0.000000", 0, 0, 0, *blank) for guest in guests]
+        for person, moderator, probability, paid, n, japanese, traits in zip(
+            *columns, audience.traits.tolist(), strict=True
+        )
+    ]
+    blank = (0, 0, *("",) * len(TRAITS))
+    for serial, role in ((OWNER, "owner"), (BOT, "bot")):
+        person = make_person(seed, serial, japanese=False)
+        rows.append((scene.video_id, person.author_id, role, "0", 0, *blank))
+    for person, paid in guests:
+        rows.append((scene.video_id, person.author_id, "guest", str(int(paid)), int(paid), *blank))
     return rows
 
 
