@@ -127,9 +127,7 @@ def _report_known(db: Store, path: Path, content: str) -> FileReport | None:
         "WHERE content = ?",
         (content,),
     ).fetchone()
-    return FileReport(
-        path, "known", known.format, name, stream_id, known.n_rows, 0, known.skipped
-    )  # fmt: skip
+    return FileReport(path, "known", known.format, name, stream_id, known.n_rows, 0, known.skipped)
 
 
 def _save_outcome(db: Store, path: Path, outcome: Outcome) -> FileReport:

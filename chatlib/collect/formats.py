@@ -70,7 +70,7 @@ def _read_content(parsed: Parsed, notes: Notes) -> Chat | None:
     page = video_pages.read_video_page(content)
     if page is not None:
         notes["page of a video, without its chat"] += 1
-        return Chat("video-page", page, [], notes)
+        return Chat("video-page", page._replace(state="partial"), [], notes)
     return None
 
 
