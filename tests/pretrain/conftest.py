@@ -65,4 +65,4 @@ def chat(db_path):
 @pytest.fixture
 def lm(chat):
     seed_torch(0)
-    return language_model.new_language_model(chat.train["text"].tolist(), vocabulary=400, layers=1, width=32)
+    return language_model.new_language_model(chat.train["text"].tolist(), vocabulary=400, layers=2, width=32)

@@ -20,12 +20,12 @@ def data(chat, lm):
 
 def test_it_learns_what_word_counts_cannot(lm, data):
     reference = score_reference(lm, data)
-    history = train(lm, data, TrainSettings(epochs=12, lr=1e-2, batch_blocks=4))
-    assert history["epoch"].tolist() == list(range(13))
+    history = train(lm, data, TrainSettings(epochs=6, lr=6e-3, batch_blocks=4))
+    assert history["epoch"].tolist() == list(range(7))
     before, after = history.iloc[0], history.iloc[-1]
     for kind in ("blocks", "single"):
         assert before[f"{kind}_perplexity"] == pytest.approx(len(lm.tokenizer), rel=0.2)
-        assert after[f"{kind}_perplexity"] < 0.75 * reference[kind].perplexity
+        assert after[f"{kind}_perplexity"] < 0.4 * reference[kind].perplexity
         assert after[f"{kind}_bits_per_char"] < 0.9 * reference[kind].bits_per_char
     assert math.isnan(before["train_loss"])
     assert after["train_loss"] < history["train_loss"].iloc[1]
