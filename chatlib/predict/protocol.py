@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,13 @@ import pandas as pd
 from chatlib.errors import DataError
 from chatlib.predict.evaluation import (
     Calibrator,
+    average_precision,
     choose_threshold,
     compare_models,
     fit_calibrator,
     measure_within_streams,
     roc_auc,
+    to_logit,
 )
 from chatlib.predict.viewers import Viewers
 from chatlib.splits import DateSplit, split_by_date
@@ -25,13 +27,11 @@ from chatlib.store import Store
 __all__ = [
     "BEST_POSSIBLE",
     "Judgement",
-    "describe_result",
+    "combine_scores",
     "evaluation_rows",
     "judge_models",
-    "list_top",
     "load_truth",
     "split_streams",
-    "summarize_models",
 ]
 
 BEST_POSSIBLE = "best possible (simulated)"
@@ -41,7 +41,8 @@ BEST_POSSIBLE = "best possible (simulated)"
 class Judgement:
     """What test said, once. `probabilities` are of the viewers `rows`, which are those of test.
 
-    `table` has a row per model (see `compare_models`), `groups` one per model and group of
+    `table` has a row per model (see `compare_models`, and the PR-AUC on validation, by which one
+    may choose), `groups` one per model and group of
     viewers: all, never seen in training, seen in training, within streams.
     """
 
@@ -57,6 +58,21 @@ class Judgement:
 def evaluation_rows(viewers: Viewers, split: DateSplit) -> tuple[np.ndarray, np.ndarray]:
     """Return the viewers of validation and of test; `judge_models` wants scores of both, in this order."""
     return viewers.find_rows(split.validation), viewers.find_rows(split.test)
+
+
+def combine_scores(labels: np.ndarray, scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Return log odds of several models together: the sum of what each says beyond the prevalence.
+
+    `labels` are of validation, which comes first in each of `scores`. There each model is calibrated
+    first, so that one that knows nothing adds next to nothing. No weight is fitted.
+    """
+    n = len(labels)
+    base = float(to_logit(labels.mean()))
+    total = np.full(len(scores[0]), base)
+    for values in scores:
+        calibrator = fit_calibrator(labels, values[:n])
+        total += to_logit(calibrator.apply(values)) - base
+    return total
 
 
 def judge_models(
@@ -86,15 +102,12 @@ def judge_models(
         probabilities[BEST_POSSIBLE] = truth[test]
         thresholds[BEST_POSSIBLE] = choose_threshold(labels[validation], truth[validation])
     streams = viewers.table["stream_id"].to_numpy()[test]
+    rng = np.random.default_rng(seed)
     table = compare_models(
-        labels[test],
-        probabilities,
-        thresholds,
-        streams,
-        reference=reference,
-        n_draws=n_draws,
-        rng=np.random.default_rng(seed),
+        labels[test], probabilities, thresholds, streams, reference=reference, n_draws=n_draws, rng=rng
     )
+    chosen_by = {name: average_precision(labels[validation], values[:n]) for name, values in logits.items()}
+    table.insert(0, "validation_pr_auc", pd.Series(chosen_by))
     known = set(viewers.table["author"].to_numpy()[viewers.find_rows(split.train)])
     seen = viewers.table["author"].isin(known).to_numpy()[test]
     groups = _judge_groups(labels[test], probabilities, seen, streams)
@@ -114,91 +127,6 @@ def _judge_groups(
         rows.append((model, "within streams", len(labels), int(labels.sum()), within["roc_auc"]))
     columns = ["model", "group", "viewers", "donors", "roc_auc"]
     return pd.DataFrame(rows, columns=columns).set_index(["model", "group"])
-
-
-def list_top(viewers: Viewers, judgement: Judgement, model: str, *, n: int = 10) -> pd.DataFrame:
-    """Return the n viewers of test that a model names first, under pseudonyms, by rank.
-
-    What they did is in plain words; whether they paid is the last column.
-    """
-    probabilities = judgement.probabilities[model]
-    top = np.argsort(-probabilities, kind="stable")[:n]
-    table = viewers.table.iloc[judgement.rows[top]]
-    streams = viewers.table["stream_id"].iloc[judgement.rows].unique().tolist()
-    first, last = (viewers.offsets_s[viewers.starts[judgement.rows[top] + i] - i] for i in (0, 1))
-    return pd.DataFrame(
-        {
-            "rank": np.arange(1, len(top) + 1),
-            "probability": probabilities[top],
-            "stream": [f"test stream {streams.index(s) + 1}" for s in table["stream_id"]],
-            "messages": table["n_messages"].to_numpy(),
-            "first message (min)": first / 60.0,
-            "last message (min)": last / 60.0,
-            "earlier streams": table["past_streams"].to_numpy(int),
-            "paid in earlier streams": table["past_paid_streams"].to_numpy(int),
-            "paid": np.where(judgement.labels[top], "yes", "no"),
-        }
-    ).set_index("rank")
-
-
-def summarize_models(judgement: Judgement) -> pd.DataFrame:
-    """Return what a reader needs of `judgement.table`, rounded, intervals as text."""
-    table = judgement.table
-    return pd.DataFrame(
-        {
-            "PR-AUC": table["pr_auc"].round(3),
-            "PR-AUC, 95 %": _say_intervals(table, "pr_auc"),
-            "times chance": table["lift"].round(1),
-            "ROC-AUC": table["roc_auc"].round(3),
-            "ROC-AUC, 95 %": _say_intervals(table, "roc_auc"),
-            "gain, 95 %": _say_intervals(table, "gain"),
-            "found in top 5 %": (table["recall_top_5"] * 100).round(0).astype(int).astype(str) + " %",
-            "F1": table["f1"].round(3),
-            "Brier": table["brier"].round(4),
-        }
-    )
-
-
-def _say_intervals(table: pd.DataFrame, metric: str) -> list[str]:
-    ends = zip(table[f"{metric}_low"], table[f"{metric}_high"], strict=True)
-    return [f"{low:.3f} to {high:.3f}" if np.isfinite(low) else "too few donors" for low, high in ends]
-
-
-def describe_result(judgement: Judgement, model: str, *, count: str = "message count") -> list[str]:
-    """Return what came out as sentences for a reader who knows no statistics."""
-    labels, n = judgement.labels, len(judgement.labels)
-    size = max(1, round(n * 0.05))
-    table = judgement.table
-    found = {name: table.loc[name, "recall_top_5"] * labels.sum() for name in (model, count)}
-    chance = labels.mean() * size
-    row = table.loc[model]
-    pairs = row["roc_auc"] * 100
-    sentences = [
-        f"{int(labels.sum())} of {n} viewers of the test streams paid: {labels.mean():.1%}.",
-        f"Of the {size} viewers it names first (5 %), {found[model]:.0f} paid; names drawn by lot would find "
-        f"{chance:.1f}, and the {size} who wrote most {found[count]:.0f}.",
-        f"Shown one who paid and one who did not, it points at the right one {pairs:.0f} times in 100; "
-        "chance does so 50 times.",
-        f"Its PR-AUC is {row['pr_auc']:.3f}, {row['lift']:.1f} times what chance reaches; counting messages "
-        f"reaches {table.loc[count, 'pr_auc']:.3f}.",
-    ]
-    if np.isfinite(row["gain_low"]):
-        sure = row["gain_low"] > 0 or row["gain_high"] < 0
-        verdict = (
-            "more than the draw of streams explains" if sure else "no more than the draw of streams explains"
-        )
-        sentences.append(
-            f"Against counting messages that is {row['gain']:+.3f} "
-            f"(95 % interval {row['gain_low']:+.3f} to {row['gain_high']:+.3f}): {verdict}."
-        )
-    if BEST_POSSIBLE in table.index:
-        best = table.loc[BEST_POSSIBLE, "roc_auc"]
-        share = (row["roc_auc"] - 0.5) / (best - 0.5) if best > 0.5 else float("nan")
-        sentences.append(
-            f"The chat is simulated, so the best score that is possible is known: ROC-AUC {best:.3f}; the "
-            f"model has {share:.0%} of the way from chance to there."
-        )
-    return sentences
 
 
 def load_truth(path: str | Path, db: Store, viewers: Viewers) -> np.ndarray | None:

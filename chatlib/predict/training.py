@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from chatlib.errors import ParameterError
+from chatlib.errors import ModelError, ParameterError
 from chatlib.predict.donor_model import DonorConfig, DonorTransformer
 from chatlib.predict.evaluation import average_precision, roc_auc
 from chatlib.predict.inputs import DonorInputs, fit_scaling, iter_batches
@@ -56,9 +56,12 @@ def fit_donor_model(
 ) -> tuple[DonorTransformer, pd.DataFrame]:
     """Train on the rows `train`; return the model of the best epoch, and all epochs.
 
-    The best epoch has the highest PR-AUC on `validation`, the lower loss where two are equal.
+    The best epoch has the highest PR-AUC on `validation`, the lower loss where two are equal
+    or there is no donor to rank.
     The table has one row per epoch: train_loss, validation_loss, pr_auc and roc_auc of
     validation, and `chosen`. Deterministic for a seed on one device.
+
+    Raises: ModelError if training makes the model say what is no number.
     """
     rng = np.random.default_rng(training.seed)
     device = _pick_device()
@@ -90,7 +93,7 @@ def _run_epochs(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, training.learning_rate, total_steps=n_steps + 1, pct_start=0.1
     )
-    rows, best, best_state = [], (-1.0, 0.0), copy.deepcopy(model.state_dict())
+    rows, best, best_state = [], (-np.inf, -np.inf), copy.deepcopy(model.state_dict())
     with tqdm(total=n_steps, desc="donor model", unit="batch", disable=None) as bar:
         for epoch, batches in enumerate(plan, 1):
             model.train()
@@ -101,16 +104,17 @@ def _run_epochs(
                 total, seen = total + loss * len(batch), seen + len(batch)
                 bar.update()
             logits = score_donor_model(model, inputs, validation, vectors=vectors)
+            _check_finite(logits, epoch)
             row = _judge_epoch(epoch, total / max(seen, 1), labels[validation], logits)
             rows.append(row)
             log.info("epoch %d: %s", epoch, row)
-            if (row["pr_auc"], -row["validation_loss"]) > best:
-                best = (row["pr_auc"], -row["validation_loss"])
-                best_state = copy.deepcopy(model.state_dict())
+            quality = (np.nan_to_num(row["pr_auc"], nan=0.0), -row["validation_loss"])
+            if quality > best:
+                best, best_epoch, best_state = quality, epoch, copy.deepcopy(model.state_dict())
     model.load_state_dict(best_state)
-    table = pd.DataFrame(rows)
-    table["chosen"] = (table["pr_auc"] == best[0]) & (table["validation_loss"] == -best[1])
-    return model.eval(), table.set_index("epoch")
+    table = pd.DataFrame(rows).set_index("epoch")
+    table["chosen"] = table.index == best_epoch
+    return model.eval(), table
 
 
 def score_donor_model(
@@ -180,6 +184,14 @@ def _draw_batches(
     n = min(len(others), len(donors) * training.others_per_donor)
     drawn = np.concatenate([donors, rng.choice(others, n, replace=False)])
     return list(iter_batches(inputs.lengths, drawn, max_tokens=training.batch_messages, rng=rng))
+
+
+def _check_finite(logits: np.ndarray, epoch: int) -> None:
+    if not np.isfinite(logits).all():
+        raise ModelError(
+            f"What the donor model says must be numbers, and after epoch {epoch} it is not. "
+            "Lower the learning rate."
+        )
 
 
 def _judge_epoch(epoch: int, train_loss: float, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:

@@ -8,7 +8,7 @@ landmark, who has paid by then is out, and the label is whether they paid after 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,6 +68,20 @@ class Viewers:
         """Return the rows of the viewers of these streams, ascending."""
         return np.flatnonzero(self.table["stream_id"].isin(list(stream_ids)).to_numpy())
 
+    def take(self, rows: np.ndarray) -> Viewers:
+        """Return these viewers alone, in this order, with their messages."""
+        n = np.diff(self.starts)[rows]
+        starts = np.concatenate([[0], np.cumsum(n)])
+        messages = np.repeat(self.starts[rows] - starts[:-1], n) + np.arange(starts[-1])
+        return replace(
+            self,
+            table=self.table.iloc[rows].reset_index(drop=True),
+            starts=starts,
+            positions=self.positions[messages],
+            offsets_s=self.offsets_s[messages],
+            text_codes=self.text_codes[messages],
+        )
+
     def with_labels(self, paid: np.ndarray) -> Viewers:
         """Return the same viewers with other labels, for audits."""
         return replace(self, table=self.table.assign(paid=np.asarray(paid, bool)))
@@ -79,13 +93,15 @@ def load_viewers(
     *,
     donation_kinds: Collection[str] = DONATION_KINDS,
     only: Collection[int] | None = None,
+    select: Callable[..., np.ndarray] = select_inputs,
 ) -> Viewers:
     """Build the viewers of all dated streams, oldest stream first, each by author.
 
     Left out and counted: streams without a date, the channel's owner, viewers without a message
     that may be an input, and in `forecast` those who have paid by the landmark, in the gap, or
     at a time that the source does not give. `only` builds the viewers of these streams alone,
-    with the same history, and reads no text of any other stream.
+    with the same history, and reads no text of any other stream. `select` says which rows are
+    inputs; another one than the leak guard's is for showing what a leak does.
 
     Raises: NotEnoughData if no viewer is left; DataError if `only` names a stream that is not
     there or has no date.
@@ -100,7 +116,7 @@ def load_viewers(
     keys = Keys(messages, dated)
     ends = find_ends(messages, keys, task)
     attendance = build_attendance(messages, keys, paid, ends, task)
-    inputs = select_inputs(messages, donation_kinds=kinds)
+    inputs = select(messages, donation_kinds=kinds)
     inputs = inputs & (messages["offset_s"].to_numpy(float) <= ends[keys.stream])
     attendance["n_messages"] = np.bincount(keys.viewer[inputs], minlength=len(attendance))
     if task.name == "forecast":

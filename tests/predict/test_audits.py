@@ -9,7 +9,6 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from chatlib.errors import DataError
-from chatlib.predict import viewers as viewers_module
 from chatlib.predict.audits import (
     audit,
     check_encoder_streams,
@@ -18,6 +17,7 @@ from chatlib.predict.audits import (
     find_leaking_features,
 )
 from chatlib.predict.baselines import fit_boosting
+from chatlib.predict.contrast import select_everything
 from chatlib.predict.features import build_features
 from chatlib.predict.history import HISTORY_COLUMNS
 from chatlib.predict.protocol import split_streams
@@ -64,11 +64,9 @@ def test_no_paid_row_is_in_any_input(channel):
         assert used["bits"].isna().all() and used["amount_text"].isna().all()
 
 
-def test_a_planted_payment_is_caught(small, monkeypatch):
-    everything = lambda messages, *, donation_kinds: messages["text"].notna().to_numpy()  # noqa: E731
-    monkeypatch.setattr(viewers_module, "select_inputs", everything)
-    with pytest.raises(DataError, match="3 rows pay"):
-        check_inputs(small, load_viewers(small))
+def test_a_planted_payment_is_caught(small):
+    with pytest.raises(DataError, match="5 rows pay"):
+        check_inputs(small, load_viewers(small, select=select_everything))
 
 
 def test_a_message_after_the_landmark_is_caught(small):

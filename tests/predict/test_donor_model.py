@@ -89,6 +89,29 @@ def test_the_model_returned_is_that_of_the_chosen_epoch():
     assert loss == pytest.approx(epochs.loc[epochs["chosen"], "validation_loss"].item(), abs=1e-6)
 
 
+def test_without_a_donor_in_validation_the_loss_decides():
+    inputs, labels = make_inputs(n=80)
+    validation = np.flatnonzero(~labels)[:20]
+    _, epochs = fit_donor_model(
+        inputs,
+        labels,
+        train=np.arange(40, 80),
+        validation=validation,
+        config=TINY,
+        training=Training(epochs=3),
+    )
+    assert epochs["chosen"].sum() == 1
+    assert epochs.loc[epochs["chosen"], "validation_loss"].item() == epochs["validation_loss"].min()
+
+
+def test_a_score_that_is_no_number_is_one_clear_error():
+    inputs, labels = make_inputs(n=60)
+    broken = dataclasses.replace(inputs, vectors=np.full_like(inputs.vectors, np.nan))
+    rows = np.arange(60)
+    with pytest.raises(ModelError, match="after epoch 1 it is not"):
+        fit_donor_model(broken, labels, train=rows, validation=rows, config=TINY, training=Training(epochs=1))
+
+
 def test_a_seed_gives_the_same_model_and_leaves_other_randomness_alone():
     inputs, labels = make_inputs(n=60)
     rows = np.arange(60)

@@ -7,14 +7,15 @@ import pytest
 
 from chatlib.errors import DataError
 from chatlib.predict.baselines import BASELINES, iter_baselines, join_texts
+from chatlib.predict.describe import describe_result, list_top, summarize_models
 from chatlib.predict.donor_model import DonorConfig
+from chatlib.predict.evaluation import average_precision
 from chatlib.predict.inputs import build_inputs
 from chatlib.predict.protocol import (
     BEST_POSSIBLE,
-    describe_result,
+    combine_scores,
     evaluation_rows,
     judge_models,
-    list_top,
     load_truth,
     split_streams,
 )
@@ -81,6 +82,27 @@ def test_labels_of_test_change_no_probability_and_no_threshold(judged):
     for model in scores:
         assert np.array_equal(again.probabilities[model], judgement.probabilities[model])
         assert again.thresholds[model] == judgement.thresholds[model]
+
+
+def test_the_table_for_readers_has_a_row_per_model(judged):
+    *_, judgement = judged
+    table = summarize_models(judgement)
+    assert table.index.equals(judgement.table.index)
+    low, high = judgement.table.loc[MODEL, ["pr_auc_low", "pr_auc_high"]]
+    assert table.loc[MODEL, "PR-AUC, 95 %"] == f"{low:.3f} to {high:.3f}"
+
+
+def test_models_together_know_what_each_knows():
+    rng = np.random.default_rng(0)
+    first, second, noise = rng.normal(size=(3, 6000))
+    labels = rng.random(6000) < 1 / (1 + np.exp(3 - first - second))
+    alone = [average_precision(labels, s) for s in (first, second)]
+    scores = [first - 3, 5 * second, noise]  # on scales of their own, and one that knows nothing
+    together = combine_scores(labels[:3000], scores)
+    assert average_precision(labels, together) > 1.3 * max(alone)
+    assert average_precision(labels, together) == pytest.approx(
+        average_precision(labels, first + second), rel=0.05
+    )
 
 
 def test_groups_are_told_apart(judged):

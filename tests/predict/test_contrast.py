@@ -1,0 +1,43 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from chatlib.predict.contrast import Claim, measure_temptation, select_everything
+from chatlib.predict.describe import describe_temptation
+from chatlib.predict.donor_model import DonorConfig
+from chatlib.predict.training import Training
+from chatlib.predict.viewers import load_viewers
+
+from .conftest import FixedEncoder
+
+CONFIG = DonorConfig(FixedEncoder.dim, width=32, n_layers=2, n_heads=2)
+
+
+def test_it_reads_the_payments(small):
+    viewers = load_viewers(small, select=select_everything)
+    assert {"take this", "cheer100 take it"} <= set(viewers.texts)
+
+
+def test_it_claims_far_more_than_is_true(channel):
+    training = Training(epochs=4, learning_rate=3e-3, others_per_donor=1)
+    claim = measure_temptation(channel, FixedEncoder(), config=CONFIG, training=training)
+    assert claim.roc_auc > 0.95 and claim.pr_auc > 0.95
+    assert claim.viewers == 2 * load_viewers(channel, select=select_everything).paid.sum()
+
+
+def test_viewers_taken_keep_their_messages(channel):
+    viewers = load_viewers(channel)
+    rows = np.array([5, 0, 9])
+    taken = viewers.take(rows)
+    assert taken.table["author"].tolist() == viewers.table["author"].iloc[rows].tolist()
+    for i, row in enumerate(rows):
+        there, here = (slice(v.starts[r], v.starts[r + 1]) for v, r in ((viewers, row), (taken, i)))
+        assert viewers.offsets_s[there].tolist() == taken.offsets_s[here].tolist()
+        assert viewers.text_codes[there].tolist() == taken.text_codes[here].tolist()
+
+
+def test_a_claim_of_too_few_is_said_to_be_none():
+    claim = Claim(viewers=6, pr_auc=float("nan"), roc_auc=float("nan"))
+    judgement = SimpleNamespace(table=pd.DataFrame({"roc_auc": [0.6]}, index=["any"]))
+    assert "too few donors" in describe_temptation(claim, judgement, "any")
