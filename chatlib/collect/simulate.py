@@ -132,10 +132,19 @@ def _prepare_folder(out: Path) -> None:
                 f"The output must be a new or empty folder, or one with a simulation in it, and {out} "
                 "is neither. Name another."
             )
-        for path in sorted(out.rglob("chat/sim*.jsonl.gz")):
-            path.unlink()
+        _remove_simulation(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / "README.md").write_text(f"{_MARK}; it did not finish.\n", encoding="utf-8")
+
+
+def _remove_simulation(out: Path) -> None:
+    for folder in (out, out / "first", out / "new"):
+        for path in (*folder.glob("chat/sim*.jsonl.gz"), folder / "streams.csv"):
+            path.unlink(missing_ok=True)
+    for folder in (out / "first", out / "new", out):
+        for emptied in (folder / "chat", folder):
+            if emptied != out and emptied.is_dir() and not any(emptied.iterdir()):
+                emptied.rmdir()
 
 
 def _write_channel(out: Path, size: _Size, *, seed: int, progress: bool) -> SimulationReport:

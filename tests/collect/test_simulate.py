@@ -142,7 +142,8 @@ def test_rows_are_in_order_complete_and_some_before_the_start(chats, streams):
 def test_all_kinds_of_rows_are_there(chats):
     kinds = Counter(row["message_type"] for rows in chats.values() for row in rows)
     assert set(kinds) == {
-        "text_message", "paid_message", "ticker_paid_message_item", "paid_sticker", "ticker_paid_sticker_item",
+        "text_message", "paid_message", "paid_sticker", "ticker_paid_message_item",
+        "ticker_paid_sticker_item",
         "sponsorships_gift_purchase_announcement", "sponsorships_gift_redemption_announcement",
         "membership_item", "ticker_sponsor_item", "mark_chat_item_as_deleted_action", "placeholder_item",
         "viewer_engagement_message",
@@ -385,11 +386,22 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 
-def test_an_earlier_simulation_is_replaced(tmp_path):
+@pytest.mark.parametrize("n_new", [0, 1])
+def test_an_earlier_simulation_is_replaced(tmp_path, n_new):
     simulate_channel(tmp_path / "a", seed=1, n_new=1, **SMALL)
-    simulate_channel(tmp_path / "a", seed=2, n_new=1, **SMALL)
-    simulate_channel(tmp_path / "b", seed=2, n_new=1, **SMALL)
+    simulate_channel(tmp_path / "a", seed=2, n_new=n_new, **SMALL)
+    simulate_channel(tmp_path / "b", seed=2, n_new=n_new, **SMALL)
     assert read_files(tmp_path / "a") == read_files(tmp_path / "b")
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {
+        path.name for path in (tmp_path / "b").iterdir()
+    }
+
+
+def test_what_else_lies_in_a_simulations_folder_stays(tmp_path):
+    simulate_channel(tmp_path, seed=1, n_new=1, **SMALL)
+    (tmp_path / "new" / "notes.txt").write_text("mine", encoding="utf-8")
+    simulate_channel(tmp_path, seed=2, **SMALL)
+    assert (tmp_path / "new" / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
