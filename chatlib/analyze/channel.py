@@ -78,7 +78,12 @@ def analyze_channel(
         if folder is not None:
             save(analytics, Path(folder) / f"{make_safe_name(stream.video_id)}.json")
         rows.append(
-            summarize_stream(analytics, video_id=stream.video_id, started_at=stream.started_at or None)
+            summarize_stream(
+                analytics,
+                video_id=stream.video_id,
+                started_at=stream.started_at or None,
+                linked=not stream.simulated,
+            )
         )
     columns = list(StreamSummary._fields)
     totals = list(dict.fromkeys(name for row in rows for name in row if name not in columns))
@@ -86,10 +91,10 @@ def analyze_channel(
 
 
 def summarize_stream(
-    analytics: ChatAnalytics, *, video_id: str, started_at: str | None = None
+    analytics: ChatAnalytics, *, video_id: str, started_at: str | None = None, linked: bool = True
 ) -> dict[str, object]:
     """Return a stream's summary, followed by the platform's own totals."""
-    best = find_moments(analytics, top=1)
+    best = find_moments(analytics, top=1, linked=linked)
     duration_s = analytics.duration
     summary = StreamSummary(
         started_at=started_at,

@@ -89,9 +89,9 @@ def _add_section_options(parser: argparse.ArgumentParser) -> None:
         "--spike-sensitivity",
         "-ss",
         type=_positive,
-        default=1.0,
+        default=1.5,
         metavar="X",
-        help="how easily a rise is a spike: it exceeds 1 + 2/X times the usual (default: 1)",
+        help="how easily a rise is a spike: it exceeds 1 + 2/X times the usual (default: 1.5)",
     )
     group.add_argument(
         "--spike-metric", "-sm", choices=_METRICS, default="usersPSec", help="default: usersPSec"

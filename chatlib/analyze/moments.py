@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from html import escape
+from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics import ChatAnalytics
 from chatlib.analyze.words import METRIC_FIELDS, format_time
 
-__all__ = ["Moment", "RenderedTable", "find_moments", "link_to_moment", "moments_as_table", "render_moments"]
+__all__ = ["Moment", "find_best_windows", "find_moments", "link_to_moment"]
 
 _HOSTS = {"www.youtube.com", "youtube.com", "m.youtube.com", "youtu.be", "www.twitch.tv", "twitch.tv"}
 
@@ -33,13 +33,20 @@ class Moment:
 
 
 def find_moments(
-    analytics: ChatAnalytics, *, top: int | None = None, gap_s: float = 0, lead_s: float = 15
+    analytics: ChatAnalytics,
+    *,
+    top: int | None = None,
+    gap_s: float = 0,
+    lead_s: float = 15,
+    linked: bool = True,
 ) -> list[Moment]:
     """Return the highlights, best first: by their peak, then by their mean, then by time.
 
     Highlights with at most `gap_s` between them are merged first, and the samples in between
-    count in the mean. Links start `lead_s` earlier, because a chat reacts with a delay.
+    count in the mean. Links start `lead_s` earlier, because a chat reacts with a delay; a
+    simulated stream is not to be `linked`.
     """
+    address = analytics.mediaSource if linked else ""
     metric_field = METRIC_FIELDS[analytics.highlight_metric]
     spans = _merge([(h.startTime, h.endTime) for h in analytics.highlights], gap_s=gap_s)
     found = []
@@ -55,10 +62,46 @@ def find_moments(
             end_s=end,
             peak=peak,
             avg=avg,
-            link=link_to_moment(analytics.mediaSource, -minus_start - lead_s),
+            link=link_to_moment(address, -minus_start - lead_s),
         )
         for rank, (peak, avg, minus_start, end) in enumerate(found[:top], 1)
     ]
+
+
+def find_best_windows(
+    analytics: ChatAnalytics,
+    *,
+    lengths_s: Iterable[int] = (60, 300, 600),
+    lead_s: float = 15,
+    linked: bool = True,
+) -> pd.DataFrame:
+    """Return the busiest stretch of each length: where it lies and how much was written there.
+
+    Stretches start where a sample does, and last a whole number of samples. A length that the
+    stream does not have is left out. The earliest wins where several are equal.
+    """
+    address = analytics.mediaSource if linked else ""
+    counts = np.array([sample.chatMessages for sample in analytics.samples], dtype=float)
+    sums = np.concatenate([[0.0], np.cumsum(counts)])
+    rows = []
+    for length_s in lengths_s:
+        n = max(round(length_s / analytics.interval), 1)
+        if n > len(counts):
+            continue
+        first = int((sums[n:] - sums[:-n]).argmax())
+        run = analytics.samples[first : first + n]
+        chats, seconds = sum(s.chatMessages for s in run), run[-1].endTime - run[0].startTime
+        rows.append(
+            {
+                "minutes": length_s / 60,
+                "from": format_time(run[0].startTime),
+                "to": format_time(run[-1].endTime),
+                "chats": chats,
+                "chats_per_min": chats / seconds * 60,
+                "link": link_to_moment(address, run[0].startTime - lead_s),
+            }
+        )
+    return pd.DataFrame(rows, columns=["minutes", "from", "to", "chats", "chats_per_min", "link"])
 
 
 def link_to_moment(address: str, offset_s: float) -> str | None:
@@ -76,44 +119,6 @@ def link_to_moment(address: str, offset_s: float) -> str | None:
         at = f"{seconds}s"
     query = [(key, value) for key, value in parse_qsl(parts.query) if key != "t"]
     return urlunsplit(("https", parts.netloc, parts.path, urlencode([*query, ("t", at)]), ""))
-
-
-def moments_as_table(moments: Sequence[Moment]) -> pd.DataFrame:
-    """Return moments as a table, times as text beside the seconds."""
-    rows = [
-        {"rank": m.rank, "from": format_time(m.start_s), "to": format_time(m.end_s)} | asdict(m)
-        for m in moments
-    ]
-    columns = ["rank", "from", "to", "start_s", "end_s", "peak", "avg", "link"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def render_moments(table: pd.DataFrame) -> RenderedTable:
-    """Return a table that a notebook shows with its `link` column clickable, all else escaped."""
-    return RenderedTable(table)
-
-
-@dataclass(frozen=True)
-class RenderedTable:
-    """A table that shows itself in a notebook."""
-
-    table: pd.DataFrame
-
-    def __repr__(self) -> str:
-        return self.table.to_string(index=False)
-
-    def _repr_html_(self) -> str:
-        shown = self.table.astype(object)
-        for column in shown.columns:
-            shown[column] = [_render_cell(value, as_link=column == "link") for value in shown[column]]
-        return shown.to_html(index=False, escape=False)
-
-
-def _render_cell(value: object, *, as_link: bool) -> str:
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    text = escape(f"{value:.3g}" if isinstance(value, float) else str(value))
-    return f'<a href="{text}">watch</a>' if as_link else text
 
 
 def _merge(spans: Iterable[tuple[float, float]], *, gap_s: float) -> list[tuple[float, float]]:

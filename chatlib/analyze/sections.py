@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from chatlib.analyze.samples import Sample
 from chatlib.analyze.words import format_time
 
-__all__ = ["Highlight", "Section", "Spike", "find_highlights", "find_spikes"]
+__all__ = ["Highlight", "Section", "Spike", "find_highlights", "find_spikes", "rank_spikes"]
 
 # A spike's local baseline: the mean of the minutes before, and half a message to a sample,
 # so that in a silent chat a single message is no spike.
@@ -18,6 +19,7 @@ _BASELINE_S = 300
 _LEAST_HISTORY_S = 60
 _LEAST_MESSAGES = 0.5
 _SUSTAINED_SAMPLES = 2
+_RANK = re.compile(r", rank (\d+) of \d+$")
 
 
 @dataclass
@@ -74,7 +76,9 @@ def find_spikes(samples: Sequence[Sample], metric_field: str, *, sensitivity: fl
 
     From one sample to the next the metric rises above 1 + 2 / sensitivity times its local
     baseline, and stays above that for at least two samples; the spike lasts as long as it
-    does. The baseline is the mean of the 5 minutes before (at least one is needed) and half
+    does. They are ranked by how many times the baseline they reach; the description says so.
+
+    The baseline is the mean of the 5 minutes before (at least one is needed) and half
     a message per sample. So sensitivity 1 asks for three times the usual, 2 for twice, 0.5
     for five times.
     """
@@ -84,7 +88,7 @@ def find_spikes(samples: Sequence[Sample], metric_field: str, *, sensitivity: fl
     baseline = _compute_baseline(values, samples[0].sampleDuration)
     threshold = (1 + 2 / sensitivity) * baseline
     rises = np.flatnonzero((values[1:] > threshold[1:]) & (values[:-1] <= threshold[1:])) + 1
-    spikes: list[Spike] = []
+    spikes: list[tuple[float, Spike]] = []
     end = 0
     for first in rises:
         if first < end:  # still inside the spike before
@@ -94,8 +98,15 @@ def find_spikes(samples: Sequence[Sample], metric_field: str, *, sensitivity: fl
         if end - first >= _SUSTAINED_SAMPLES:
             times = values[first:end].max() / baseline[first]
             about = f"{metric_field} rose to {times:.1f} times its local baseline [{baseline[first]:.3g}]"
-            spikes.append(_make_section(Spike, samples[first:end], metric_field, about))
-    return spikes
+            spikes.append((times, _make_section(Spike, samples[first:end], metric_field, about)))
+    for rank, (_, spike) in enumerate(sorted(spikes, key=lambda pair: -pair[0]), 1):
+        spike.description += f", rank {rank} of {len(spikes)}"
+    return [spike for _, spike in spikes]
+
+
+def rank_spikes(spikes: Iterable[Spike]) -> list[Spike]:
+    """Return spikes by their rank, as their descriptions tell it."""
+    return sorted(spikes, key=lambda spike: int(_RANK.search(spike.description)[1]))
 
 
 def _compute_baseline(values: np.ndarray, sample_s: float) -> np.ndarray:

@@ -28,7 +28,7 @@ class ProcessSettings:
     msg_break: int = -1
     highlight_percentile: float = 93.0
     highlight_metric: str = "usersPSec"
-    spike_sensitivity: float = 1.0
+    spike_sensitivity: float = 1.5
     spike_metric: str = "usersPSec"
 
     def __post_init__(self) -> None:

@@ -10,11 +10,13 @@ import pandas as pd
 from chatlib.analyze.analytics import ChatAnalytics
 from chatlib.analyze.columns import ChatColumns, Codes, analyze_columns, make_analytics, without_gc
 from chatlib.analyze.settings import ProcessSettings
+from chatlib.analyze.speech import hide_mentions
 from chatlib.analyze.words import find_words
 from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.records import CHAT_KINDS
 from chatlib.store import Store
 
-__all__ = ["analyze_stream", "pick_stream"]
+__all__ = ["analyze_stream", "load_columns", "load_spoken", "pick_stream"]
 
 
 def pick_stream(streams: pd.DataFrame, video_id: str = "") -> NamedTuple:
@@ -56,7 +58,7 @@ def analyze_stream(
     Raises: NotEnoughData if no message has an offset.
     """
     settings = settings or ProcessSettings()
-    chat = _load_columns(store, int(stream.stream_id), stream.platform, in_order=settings.msg_break >= 0)
+    chat = load_columns(store, stream, in_order=settings.msg_break >= 0)
     if not np.isfinite(chat.offset_s).any():
         raise NotEnoughData(
             f"Analytics need messages with a time in the stream; {stream.platform} {stream.video_id} "
@@ -72,14 +74,27 @@ def analyze_stream(
     return analyze_columns(chat, analytics, settings=settings)
 
 
-def _load_columns(store: Store, stream_id: int, platform: str, *, in_order: bool) -> ChatColumns:
-    words = find_words(platform)
+def load_spoken(store: Store, stream: NamedTuple, *, hide_names: bool = False) -> pd.DataFrame:
+    """Return the chat messages of a stream that have text, in time order.
+
+    Columns: offset_s, author, text, emotes. With `hide_names`, every @name in a text is `@…`.
+    """
+    columns = ("offset_s", "kind", "author", "text", "emotes")
+    messages = store.load_messages([stream.stream_id], columns=columns)
+    spoken = messages[messages["kind"].isin(CHAT_KINDS) & messages["text"].notna()]
+    spoken = spoken.drop(columns="kind").reset_index(drop=True)
+    return spoken.assign(text=hide_mentions(spoken["text"])) if hide_names else spoken
+
+
+def load_columns(store: Store, stream: NamedTuple, *, in_order: bool = False) -> ChatColumns:
+    """Return the chat of a stream (a row of `load_streams`) as columns, `in_order` of its source."""
+    words = find_words(stream.platform)
     needs_id = [kind for kind, counter in words.events.items() if counter in words.once_per_id]
     once = f"CASE WHEN kind IN ({', '.join('?' * len(needs_id))}) THEN message_id END" if needs_id else "NULL"
     rows = store.connection.execute(
         f"SELECT offset_s, kind, coalesce(author, -1), {once} FROM messages WHERE stream_id = ?"
         f"{' ORDER BY position' * in_order}",
-        (*needs_id, stream_id),
+        (*needs_id, int(stream.stream_id)),
     ).fetchall()
     offset, kind, author, message_id = zip(*rows, strict=True) if rows else ((), (), (), ())
     kinds = Codes()

@@ -14,7 +14,14 @@ from chatlib.analyze import ChatAnalytics
 from chatlib.analyze.moments import Moment
 from chatlib.plots.style import COLORS, house_style, label, new_figure
 
-__all__ = ["plot_activity", "plot_channel"]
+__all__ = [
+    "plot_activity",
+    "plot_channel",
+    "plot_detection",
+    "plot_income",
+    "plot_retention",
+    "plot_speech",
+]
 
 _N_POINTS = 300  # what an eye can tell apart over the width of a page
 _MINUTE_S = 60
@@ -68,6 +75,104 @@ def plot_channel(streams: pd.DataFrame, *, note: str = "") -> Figure:
     return figure
 
 
+@house_style
+def plot_retention(retention: pd.DataFrame, *, note: str = "") -> Figure:
+    """Draw how many people of each stream are new and how many come again, and the members' share.
+
+    `retention` is a table of `chatlib.analyze.audience.summarize_retention`.
+    """
+    figure, (upper, lower) = new_figure(
+        2, 1, height_in=4.8, sharex=True, gridspec_kw={"height_ratios": [3, 2]}
+    )
+    x = np.arange(len(retention))
+    upper.bar(x, retention["returning"], color=COLORS["blue"], label="wrote in an earlier stream")
+    upper.bar(x, retention["new"], bottom=retention["returning"], color=COLORS["orange"], label="new")
+    upper.set_ylabel("people who wrote")
+    upper.set_title(_title("Who comes back", note), pad=24)
+    upper.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=2, borderaxespad=0)
+    lower.plot(x, 100 * retention["returning_share"], "o-", ms=3, color=COLORS["blue"], label="returning")
+    lower.plot(x, 100 * retention["members_share"], "s-", ms=3, color=COLORS["green"], label="members")
+    lower.set_ylabel("% of people")
+    lower.set_ylim(0, 100)
+    lower.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    _label_streams(lower, retention)
+    return figure
+
+
+@house_style
+def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figure:
+    """Draw what each stream brought: donations in one currency, memberships and gifts by number.
+
+    `income` is a table of `chatlib.analyze.income.summarize_income`. Without any donation only
+    the second part is drawn.
+    """
+    has_money = bool(income["value"].sum() > 0)
+    figure, axes = new_figure(1 + has_money, 1, height_in=2.8 + 1.8 * has_money, sharex=True, squeeze=False)
+    x = np.arange(len(income))
+    if has_money:
+        axes[0, 0].bar(x, income["value"], color=COLORS["green"])
+        axes[0, 0].set_ylabel(f"donations in {currency}")
+    counts = axes[-1, 0]
+    counts.bar(x, income["memberships"], color=COLORS["purple"], label="memberships and subscriptions")
+    counts.bar(
+        x, income["gifts"], bottom=income["memberships"], color=COLORS["yellow"], label="gifts of them"
+    )
+    counts.set_ylabel("events")
+    axes[0, 0].set_title(_title("What was paid in each stream", note), pad=24 if not has_money else 6)
+    counts.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=2, borderaxespad=0)
+    _label_streams(counts, income)
+    return figure
+
+
+@house_style
+def plot_speech(languages: pd.DataFrame, habits: pd.DataFrame, *, note: str = "") -> Figure:
+    """Draw the languages and the habits of a chat as shares of its messages.
+
+    Tables of `chatlib.analyze.speech`: `count_languages` (the first eight) and `summarize_habits`.
+    """
+    figure, (left, right) = new_figure(1, 2, height_in=3.2)
+    for axes, table, title in (
+        (left, languages.head(8), _title("Languages", note)),
+        (right, habits, "A message is or has"),
+    ):
+        names = [label(name) for name in table.iloc[:, 0]]
+        axes.barh(np.arange(len(table)), 100 * table["share"], color=COLORS["blue"])
+        axes.set_yticks(np.arange(len(table)), names)
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel("% of the messages")
+        axes.set_title(title)
+    return figure
+
+
+@house_style
+def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
+    """Draw how many planted bursts each detector finds, against its false alarms.
+
+    `scores` is a table of `chatlib.analyze.detection.compare_detectors`.
+    """
+    figure, axes = new_figure(height_in=3.4)
+    looks = {"spikes": ("o-", "purple", "sensitivity"), "highlights": ("s-", "orange", "percentile")}
+    for detector, table in scores.groupby("detector", sort=False):
+        line, color, dial = looks[detector]
+        x, y = table["false_alarms_per_h"], 100 * table["recall"]
+        axes.plot(x, y, line, ms=5, color=COLORS[color], label=f"{detector}, by {dial}")
+        for setting, at_x, at_y in zip(table["setting"], x, y, strict=True):
+            axes.annotate(f"{setting:g}", (at_x, at_y), (4, -11), textcoords="offset points", fontsize=8)
+    if scores.empty:
+        axes.text(0.5, 0.5, "a stream too short to plant bursts in", ha="center", transform=axes.transAxes)
+    axes.set_xscale("symlog", linthresh=1)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlim(left=-0.1)
+    axes.set_ylim(-8, 108)
+    axes.set_xlabel("false alarms per hour")
+    axes.set_ylabel("% of planted bursts found")
+    axes.set_title(_title("Bursts planted into the calmed chat", note))
+    if not scores.empty:
+        axes.legend(loc="lower right")
+    return figure
+
+
 def _title(text: str, note: str) -> str:
     return f"{text} ({note})" if note else text
 
@@ -91,11 +196,12 @@ def _number_moments(axes: Axes, moments: Sequence[Moment], times: np.ndarray, he
     if not moments or not len(times):
         return
     for moment in moments:
-        middle = (moment.start_s + moment.end_s) / 2
-        height = heights[np.abs(times - middle).argmin()]
+        first = np.searchsorted(times, moment.start_s, side="right") - 1
+        inside = slice(max(first, 0), max(np.searchsorted(times, moment.end_s), first + 1, 1))
+        top = inside.start + int(heights[inside].argmax())
         axes.annotate(
             str(moment.rank),
-            (middle, height),
+            (times[top], heights[top]),
             xytext=(0, 9),
             textcoords="offset points",
             ha="center",

@@ -1,16 +1,10 @@
 """Moments: highlights merged, ranked and linked."""
 
-import pandas as pd
 import pytest
 
 from chatlib.analyze import ProcessSettings
 from chatlib.analyze.columns import make_analytics
-from chatlib.analyze.moments import (
-    find_moments,
-    link_to_moment,
-    moments_as_table,
-    render_moments,
-)
+from chatlib.analyze.moments import find_best_windows, find_moments, link_to_moment
 from chatlib.records import Message
 
 
@@ -51,7 +45,6 @@ def test_highlights_over_a_short_gap_are_one_moment():
 
 def test_a_stream_without_highlights_has_no_moments():
     assert find_moments(analyze_users([0, 0])) == []
-    assert list(moments_as_table([]).columns)[:3] == ["rank", "from", "to"]
 
 
 @pytest.mark.parametrize(
@@ -75,10 +68,18 @@ def test_a_link_never_starts_before_the_stream():
     assert link_to_moment("https://youtu.be/abc", -4) == "https://youtu.be/abc?t=0s"
 
 
-def test_a_rendered_table_escapes_all_and_links_only_links():
-    table = pd.DataFrame({"title": ["<b>x</b>"], "peak": [1.23456], "link": ["https://a.b/?x=1&y='"]})
-    html = render_moments(table)._repr_html_()
-    assert "<b>" not in html
-    assert '<a href="https://a.b/?x=1&amp;y=&#x27;">watch</a>' in html
-    assert "1.23<" in html
-    assert "watch" not in repr(render_moments(table))
+def test_the_best_minutes_are_the_busiest_and_earliest():
+    # Ten samples of 30 s; a minute is two of them.
+    analytics = analyze_users([1, 1, 4, 3, 1, 4, 3, 1, 1, 1], interval=30)
+    table = find_best_windows(analytics, lengths_s=(60, 150, 600), lead_s=10)
+    assert table.drop(columns="link").values.tolist() == [
+        [1.0, "1:00", "2:00", 7, 7.0],
+        [2.5, "1:00", "3:30", 15, 6.0],
+    ]
+    assert table["link"].tolist() == ["https://www.twitch.tv/videos/12?t=0h0m50s"] * 2
+
+
+def test_a_simulated_stream_has_no_links():
+    analytics = analyze_users([0, 5, 0, 0])
+    assert find_moments(analytics, linked=False)[0].link is None
+    assert find_best_windows(analytics, lengths_s=(5,), linked=False)["link"].isna().all()

@@ -58,7 +58,7 @@ def test_a_burst_over_a_steady_chat_is_a_spike():
     (spike,) = find_spikes(make_samples([2] * 30 + [20, 18, 15] + [2] * 30), USERS, sensitivity=1)
     # Baseline: 2 people in 5 s, and half a one more: 0.5 a second; the burst has 4.
     assert spike == Spike(
-        150, 165, f"{USERS} rose to 8.0 times its local baseline [0.5]", USERS, 4.0, 53 / 15
+        150, 165, f"{USERS} rose to 8.0 times its local baseline [0.5], rank 1 of 1", USERS, 4.0, 53 / 15
     )
 
 
@@ -87,3 +87,10 @@ def test_a_higher_sensitivity_finds_smaller_rises(sensitivity, found):
     # 10 people over a baseline of 2.5: four times; 0.5 asks for five times, 1 for three.
     samples = make_samples([2] * 30 + [10, 10] + [2] * 30)
     assert spans(find_spikes(samples, USERS, sensitivity=sensitivity)) == found
+
+
+def test_spikes_stand_in_time_order_and_say_their_rank():
+    samples = make_samples([2] * 30 + [10, 10] + [2] * 60 + [20, 20] + [2] * 30)
+    spikes = find_spikes(samples, USERS, sensitivity=1)
+    assert spans(spikes) == [(150, 160), (460, 470)]
+    assert [spike.description.split(", ")[1] for spike in spikes] == ["rank 2 of 2", "rank 1 of 2"]

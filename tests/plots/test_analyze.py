@@ -8,7 +8,14 @@ from chatlib.analyze import ProcessSettings
 from chatlib.analyze.channel import summarize_stream
 from chatlib.analyze.columns import make_analytics
 from chatlib.analyze.moments import find_moments
-from chatlib.plots.analyze import plot_activity, plot_channel
+from chatlib.plots.analyze import (
+    plot_activity,
+    plot_channel,
+    plot_detection,
+    plot_income,
+    plot_retention,
+    plot_speech,
+)
 from chatlib.records import Message
 
 
@@ -59,4 +66,48 @@ def test_a_channel_of_any_size_can_be_drawn(n_streams):
     figure = plot_channel(pd.DataFrame(rows, columns=columns), note="simulated")
     assert len(figure.axes[1].patches) == n_streams
     assert "simulated" in figure.alt_text()
+    figure.canvas.draw()
+
+
+RETENTION = pd.DataFrame(
+    {"started_at": ["2026-01-01", None], "new": [5, 1], "returning": [0, 4]}
+    | {"returning_share": [0.0, 0.8], "members_share": [0.1, 0.2]}
+)
+INCOME = pd.DataFrame(
+    {"started_at": ["2026-01-01", None], "value": [12.5, 0], "memberships": [1, 2], "gifts": [0, 3]}
+)
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_retention_stacks_new_people_on_returning_ones(n):
+    figure = plot_retention(RETENTION.head(n), note="simulated")
+    heights = [patch.get_height() for patch in figure.axes[0].patches]
+    assert heights == [0, 4, 5, 1][: 2 * n]
+    figure.canvas.draw()
+
+
+def test_income_has_money_only_where_there_is_some():
+    assert len(plot_income(INCOME, currency="EUR").axes) == 2
+    assert "EUR" in plot_income(INCOME, currency="EUR").axes[0].get_ylabel()
+    without = plot_income(INCOME.assign(value=0.0), currency="EUR")
+    assert [axes.get_ylabel() for axes in without.axes] == ["events"]
+    plot_income(INCOME.head(0), currency="EUR").canvas.draw()
+
+
+def test_speech_draws_shares_and_takes_hostile_names_literally():
+    table = pd.DataFrame({"language": ["$x$", "日本語"], "messages": [3, 1], "share": [0.75, 0.25]})
+    figure = plot_speech(table, table.head(0))
+    assert [patch.get_width() for patch in figure.axes[0].patches] == [75, 25]
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_detection_draws_each_setting_or_says_why_not(n):
+    scores = pd.DataFrame(
+        {"detector": ["spikes", "spikes", "highlights"], "setting": [1, 2, 93]}
+        | {"recall": [0.5, 1.0, 1.0], "false_alarms_per_h": [0.0, 2.0, 40.0]}
+    ).head(n)
+    figure = plot_detection(scores, note="simulated")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == (["1", "2", "93"] if n else ["a stream too short to plant bursts in"])
     figure.canvas.draw()

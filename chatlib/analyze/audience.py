@@ -1,0 +1,149 @@
+"""Who writes: viewers of each stream, who comes back, who talks most, who is a member."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import numpy as np
+import pandas as pd
+
+from chatlib.records import CHAT_KINDS, is_member
+from chatlib.store import Store
+
+__all__ = [
+    "KNOWN_BOTS",
+    "find_talkers",
+    "label_people",
+    "load_viewers",
+    "measure_concentration",
+    "say_concentration",
+    "summarize_loyalty",
+    "summarize_retention",
+    "warn_if_small",
+]
+
+# Names of programs that write in many chats.
+KNOWN_BOTS = (
+    "botisimo", "deepbot", "fossabot", "kofistreambot", "moobot", "mtgbot", "nightbot",
+    "pokemoncommunitygame", "sery_bot", "soundalerts", "streamelements", "streamlabs",
+    "streamstickers", "tangiabot", "wizebot",
+)  # fmt: skip
+_SMALL_MESSAGES, _SMALL_PEOPLE = 500, 30
+_LOYALTY_STEPS = (1, 2, 5, 10, 20, 50)
+_LOYALTY_NAMES = ("1", "2-4", "5-9", "10-19", "20-49", "50 or more")
+_LOYALTY_NAMES = ("1", "2-4", "5-9", "10-19", "20-49", "50 or more")
+
+
+def load_viewers(
+    store: Store, stream_ids: Iterable[int] | None = None, *, leave_out: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return one row per person and stream with at least one chat message, streams oldest first.
+
+    Columns: stream_id, author, name, chats, first_s (the first message's offset), member
+    (whether any message had a member's badge). People are left out by name, capitals aside.
+    """
+    streams = store.load_streams()["stream_id"].tolist() if stream_ids is None else list(stream_ids)
+    store.connection.create_function("is_member", 1, is_member, deterministic=True)
+    kinds = sorted(CHAT_KINDS)
+    sql = (
+        "SELECT stream_id, m.author, a.name, count(*), min(offset_s), max(is_member(badges)) "
+        "FROM messages m JOIN authors a ON a.author = m.author "
+        f"WHERE stream_id = ? AND kind IN ({', '.join('?' * len(kinds))}) GROUP BY m.author ORDER BY 5, 2"
+    )
+    rows = [row for key in streams for row in store.connection.execute(sql, (int(key), *kinds))]
+    columns = ["stream_id", "author", "name", "chats", "first_s", "member"]
+    viewers = pd.DataFrame(rows, columns=columns).astype({"member": bool})
+    unwanted = {name.strip().removeprefix("@").casefold() for name in leave_out}
+    names = viewers["name"].fillna("").str.removeprefix("@").str.casefold()
+    return viewers[~names.isin(unwanted)].reset_index(drop=True)
+
+
+def summarize_retention(viewers: pd.DataFrame, streams: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per stream that somebody wrote in, in the order of `streams`.
+
+    Columns: stream_id, started_at, video_id, people, new (never seen before in these streams),
+    returning, returning_share, members_share, chats. In the first stream everybody is new.
+    """
+    order = {key: place for place, key in enumerate(streams["stream_id"].tolist())}
+    seen = viewers.assign(place=viewers["stream_id"].map(order)).dropna(subset=["place"])
+    first = seen.groupby("author")["place"].transform("min")
+    seen = seen.assign(new=seen["place"] == first)
+    table = seen.groupby("place").agg(
+        stream_id=("stream_id", "first"),
+        people=("author", "size"),
+        new=("new", "sum"),
+        members_share=("member", "mean"),
+        chats=("chats", "sum"),
+    )
+    table["returning"] = table["people"] - table["new"]
+    table["returning_share"] = table["returning"] / table["people"]
+    known = streams[["stream_id", "started_at", "video_id"]]
+    columns = ["stream_id", "started_at", "video_id", "people", "new", "returning", "returning_share"]
+    return table.merge(known, on="stream_id")[[*columns, "members_share", "chats"]]
+
+
+def summarize_loyalty(viewers: pd.DataFrame) -> pd.DataFrame:
+    """Return how many people came to how many streams, and how much of the chat is theirs.
+
+    Columns: streams (as '2-4'), people, people_share, chats_share.
+    """
+    person = viewers.groupby("author").agg(streams=("stream_id", "nunique"), chats=("chats", "sum"))
+    step = np.searchsorted(_LOYALTY_STEPS, person["streams"], side="right") - 1
+    table = person.groupby(step).agg(people=("streams", "size"), chats=("chats", "sum"))
+    table.insert(0, "streams", [_LOYALTY_NAMES[i] for i in table.index])
+    table["people_share"] = table["people"] / max(len(person), 1)
+    table["chats_share"] = table["chats"] / max(person["chats"].sum(), 1)
+    return table[["streams", "people", "people_share", "chats_share"]].reset_index(drop=True)
+
+
+def find_talkers(viewers: pd.DataFrame, labels: dict[int, str], *, top: int = 10) -> pd.DataFrame:
+    """Return the people with most chat messages. Columns: who, chats, chats_share, streams, member."""
+    person = viewers.groupby("author").agg(
+        chats=("chats", "sum"), streams=("stream_id", "nunique"), member=("member", "max")
+    )
+    person["chats_share"] = person["chats"] / max(person["chats"].sum(), 1)
+    ranked = person.sort_values("chats", ascending=False, kind="stable").head(top).reset_index()
+    ranked["who"] = ranked["author"].map(labels)
+    return ranked[["who", "chats", "chats_share", "streams", "member"]]
+
+
+def label_people(viewers: pd.DataFrame, *, anonymize: bool) -> dict[int, str]:
+    """Return what to call each author: the name, or `viewer N` by how much was written."""
+    chats = viewers.groupby("author")["chats"].sum().sort_values(ascending=False, kind="stable")
+    if anonymize:
+        return {author: f"viewer {rank}" for rank, author in enumerate(chats.index, 1)}
+    names = viewers.drop_duplicates("author", keep="last").set_index("author")["name"]
+    return {author: name if isinstance(name, str) else "(no name)" for author, name in names.items()}
+
+
+def measure_concentration(amounts: Iterable[float], *, top_share: float = 0.1) -> float:
+    """Return the share of a sum that the largest amounts hold, `top_share` of their number, at least one.
+
+    NaN if there is nothing.
+    """
+    ordered = np.sort(np.array([amount for amount in amounts if amount > 0], dtype=float))[::-1]
+    if not len(ordered):
+        return float("nan")
+    return float(ordered[: max(round(len(ordered) * top_share), 1)].sum() / ordered.sum())
+
+
+def say_concentration(viewers: pd.DataFrame, values: pd.Series) -> str:
+    """Return in words how much of messages and money comes from few; `values` are of payments, by author."""
+    by_writer = measure_concentration(viewers.groupby("author")["chats"].sum())
+    by_donor = measure_concentration(values.groupby(level=0).sum())
+    sentences = []
+    if not np.isnan(by_writer):
+        sentences.append(f"The tenth of the people who write most wrote {by_writer:.0%} of the messages.")
+    if not np.isnan(by_donor):
+        sentences.append(f"The tenth of the donors who gave most gave {by_donor:.0%} of the money.")
+    return "\n".join(sentences) or "Nobody wrote, and nobody paid."
+
+
+def warn_if_small(*, n_messages: int, n_people: int) -> str:
+    """Return a sentence where a chat is so small that shares mean little, else an empty text."""
+    if n_messages >= _SMALL_MESSAGES and n_people >= _SMALL_PEOPLE:
+        return ""
+    return (
+        f"This is a small chat ({n_messages:,} messages by {n_people:,} people): "
+        "shares and ranks below may be chance."
+    )

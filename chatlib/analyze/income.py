@@ -1,0 +1,179 @@
+"""What was paid: donations by currency, day and donor, converted; subscriptions, gifts, raids."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+
+import pandas as pd
+
+from chatlib.errors import ParameterError
+from chatlib.money import convert_money
+from chatlib.records import AMOUNT_KINDS, DONATION_KINDS, GIFT_RECEIVED_KINDS, MEMBERSHIP_KINDS
+from chatlib.store import Store
+
+__all__ = [
+    "convert_events",
+    "load_events",
+    "summarize_currencies",
+    "summarize_donors",
+    "summarize_events",
+    "summarize_income",
+]
+
+_BIT_USD = Decimal("0.01")  # what Twitch pays a streamer for a bit
+_EVENT_KINDS = DONATION_KINDS | MEMBERSHIP_KINDS | GIFT_RECEIVED_KINDS | {"raid"}
+_NAMES = {
+    "paid_message": "Super Chats",
+    "paid_sticker": "Super Stickers",
+    "sponsorships_gift_purchase_announcement": "membership gifts bought",
+    "sponsorships_gift_redemption_announcement": "memberships received as a gift",
+    "membership_item": "memberships",
+    "subscription": "subscriptions",
+    "resubscription": "resubscriptions",
+    "subscription_gift": "gifted subscriptions",
+    "mystery_subscription_gift": "gifts to the community",
+    "anonymous_subscription_gift": "gifted subscriptions, unnamed giver",
+    "anonymous_mystery_subscription_gift": "gifts to the community, unnamed giver",
+    "raid": "raids",
+}
+
+
+def load_events(store: Store, stream_ids: Iterable[int] | None = None) -> pd.DataFrame:
+    """Return payments, memberships, gifts and raids, in time order within each stream.
+
+    Columns: stream_id, offset_s, kind, author, amount (Decimal or None), currency, bits, day
+    (a date, from the message or its stream; None if unknown). Tickers are left out: they repeat
+    what has a row of its own.
+    """
+    kinds = sorted(_EVENT_KINDS)
+    sql = (
+        "SELECT stream_id, offset_s, kind, m.author, amount, currency, bits, timestamp_us, started_at "
+        "FROM messages m JOIN streams USING (stream_id) "
+        f"WHERE kind IN ({', '.join('?' * len(kinds))}) OR bits > 0 "
+        "ORDER BY started_at IS NULL, started_at, video_id, offset_s, position"
+    )
+    rows = store.connection.execute(sql, kinds).fetchall()
+    wanted = None if stream_ids is None else set(map(int, stream_ids))
+    rows = [row for row in rows if wanted is None or row[0] in wanted]
+    events = pd.DataFrame(
+        [(*row[:4], _read_amount(row[4]), row[5], row[6] or 0, _find_day(row[7], row[8])) for row in rows],
+        columns=["stream_id", "offset_s", "kind", "author", "amount", "currency", "bits", "day"],
+    )
+    return events.astype({"amount": object, "currency": object, "day": object})
+
+
+def convert_events(events: pd.DataFrame, *, to: str) -> pd.DataFrame:
+    """Return events with a column `value`: money and bits in one currency, at the day's rate.
+
+    NaN where there is no money, or no rate or day to convert it. A bit is one US cent.
+    Raises: ParameterError for a currency that has no rate.
+    """
+    if convert_money(Decimal(1), "EUR", to=to, date=dt.date(2024, 1, 2)) is None:
+        raise ParameterError(f"The currency to convert to must have a rate at the ECB, got {to!r}.")
+    values = [
+        _convert(amount, currency, bits, day, to)
+        for amount, currency, bits, day in zip(
+            events["amount"], events["currency"], events["bits"], events["day"], strict=True
+        )
+    ]
+    return events.assign(value=pd.Series(values, index=events.index, dtype=float))
+
+
+def summarize_events(events: pd.DataFrame) -> pd.DataFrame:
+    """Return how many events of each kind there are, most first. Columns: what, events, people."""
+    of_kind = events[events["kind"].isin(_EVENT_KINDS)]
+    table = of_kind.groupby("kind").agg(events=("kind", "size"), people=("author", "nunique"))
+    table = table.sort_values("events", ascending=False, kind="stable").reset_index()
+    table.insert(0, "what", [_NAMES.get(kind, kind.replace("_", " ")) for kind in table["kind"]])
+    n_bits, n_cheers = int(events["bits"].sum()), int((events["bits"] > 0).sum())
+    if n_bits:
+        cheers = {"what": f"messages with bits ({n_bits:,} bits)", "events": n_cheers}
+        cheers["people"] = events.loc[events["bits"] > 0, "author"].nunique()
+        table = pd.concat([table, pd.DataFrame([cheers])], ignore_index=True)
+    return table[["what", "events", "people"]]
+
+
+def summarize_currencies(converted: pd.DataFrame) -> pd.DataFrame:
+    """Return the donations with an amount by currency, largest value first.
+
+    Columns: currency, donations, amount (exact, in that currency), value (converted), rate_missing
+    (donations that could not be converted). An unknown currency is shown as '?'.
+    """
+    paid = converted[converted["kind"].isin(AMOUNT_KINDS) & converted["amount"].notna()]
+    rows = [
+        (
+            currency,
+            len(group),
+            sum(group["amount"], Decimal(0)),
+            group["value"].sum(),
+            int(group["value"].isna().sum()),
+        )
+        for currency, group in paid.groupby(paid["currency"].fillna("?"))
+    ]
+    columns = ["currency", "donations", "amount", "value", "rate_missing"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values(["value", "donations"], ascending=False, ignore_index=True)
+
+
+def summarize_donors(converted: pd.DataFrame, labels: dict[int, str], *, top: int = 10) -> pd.DataFrame:
+    """Return who gave most. Columns: who, donations, value, value_share, streams."""
+    paid = converted[converted["value"].notna() & converted["author"].notna()]
+    donor = paid.groupby("author").agg(
+        donations=("value", "size"), value=("value", "sum"), streams=("stream_id", "nunique")
+    )
+    donor["value_share"] = donor["value"] / donor["value"].sum()
+    ranked = donor.sort_values("value", ascending=False, kind="stable").head(top).reset_index()
+    ranked["who"] = [labels.get(author, "somebody who wrote nothing else") for author in ranked["author"]]
+    return ranked[["who", "donations", "value", "value_share", "streams"]]
+
+
+def summarize_income(converted: pd.DataFrame, streams: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per stream in the order of `streams`, streams without any event included.
+
+    Columns: stream_id, started_at, video_id, value, donations, donors, memberships, gifts.
+    """
+    kind = converted["kind"]
+    flagged = converted.assign(
+        donation=converted["value"].notna(),
+        donor=converted["author"].where(converted["value"].notna()),
+        membership=kind.isin(MEMBERSHIP_KINDS | {"subscription", "resubscription"}),
+        gift=kind.isin({k for k in DONATION_KINDS if "gift" in k}),
+    )
+    table = flagged.groupby("stream_id").agg(
+        value=("value", "sum"),
+        donations=("donation", "sum"),
+        donors=("donor", "nunique"),
+        memberships=("membership", "sum"),
+        gifts=("gift", "sum"),
+    )
+    known = streams[["stream_id", "started_at", "video_id"]]
+    return known.merge(table, on="stream_id", how="left").fillna(dict.fromkeys(table.columns, 0))
+
+
+def _read_amount(text: str | None) -> Decimal | None:
+    try:
+        return None if text is None else Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+def _find_day(timestamp_us: int | None, started_at: str | None) -> dt.date | None:
+    try:
+        if timestamp_us is not None:
+            return dt.datetime.fromtimestamp(timestamp_us / 1e6, dt.UTC).date()
+        return None if not started_at else dt.date.fromisoformat(started_at[:10])
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _convert(
+    amount: Decimal | None, currency: str | None, bits: int, day: dt.date | None, to: str
+) -> float | None:
+    money = [(amount, currency)] if amount is not None else []
+    money += [(bits * _BIT_USD, "USD")] if bits else []
+    if not money or day is None:
+        return None
+    values = [convert_money(part, code, to=to, date=day) for part, code in money]
+    return None if None in values else float(sum(values))

@@ -1,0 +1,218 @@
+"""What people write: words, emotes, emoji, scripts, languages, and what is special about a moment.
+
+Everything here is a function of texts; nothing is looked up elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+__all__ = [
+    "EMOJI",
+    "compare_words",
+    "find_typical_messages",
+    "guess_language",
+    "guess_script",
+    "is_emote",
+    "normalize_text",
+    "read_emotes",
+    "split_words",
+]
+
+_LINK = re.compile(r"https?://\S+|www\.\S+")
+_EMOJI = (
+    "[\U0001f1e6-\U0001f1ff]{2}"
+    "|[\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u231a\u231b\u23e9-\u23fa]"
+    "[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]*(?:\u200d[\U0001f300-\U0001faff\u2600-\u27bf][\ufe0f\U0001f3fb-\U0001f3ff]*)*"
+)
+EMOJI = re.compile(_EMOJI)
+# An emoji, an emote as YouTube writes it, a word; of Chinese and Japanese, which leave no
+# spaces, a run of one script.
+_TOKEN = re.compile(
+    rf"{_EMOJI}|:[\w-]+:|@[\w-]+|[\u4e00-\u9fff\u3005]+|[\u3041-\u309f]+|[\u30a1-\u30ff\u31f0-\u31ff]+"
+    r"|(?:(?![\u3005\u3041-\u30ff\u31f0-\u31ff\u4e00-\u9fff])[\w'’])+"
+)
+# Twitch emotes of a channel: the channel's lower-case prefix, then a capital.
+_TWITCH_EMOTE = re.compile(r"[a-z][a-z0-9]{2,}[A-Z][A-Za-z0-9]+")
+_YOUTUBE_EMOTE = re.compile(r":[\w-]+:")
+_STRETCHED = re.compile(r"(.)\1{2,}")
+
+# Frequent words that belong to one language of these only.
+_FUNCTION_WORDS = {
+    "English": "the you is it that this what was are and have just with your they not do so my but can i i'm "
+    "to in of for on be me no all we he she at up out get go how if who why when from has had will don't",
+    "Spanish": "que el los las una por con pero está eso esto muy más como qué jaja jajaja gracias porque",
+    "Portuguese": "não você isso uma muito tá pra mais com ele ela kkk kkkk obrigado também vai foi meu",
+    "French": "le les est pas je c'est une des et dans pour avec sur vous nous mdr ça quoi merci",
+    "German": "der das und ich nicht ist ein du mit auf wie auch aber noch für ja wir danke",
+    "Italian": "che il di non è per una sono ma mi si della cosa anche grazie questo perché ciao gli",
+    "Indonesian": "yang ini itu dan aku kamu tidak gak ada bang kak nya apa lagi bisa udah banget iya",
+    "Polish": "nie się jest że czy już tylko było siema jestem dzięki wiem może",
+    "Turkish": "bir bu ve çok için var yok sen abi evet değil gibi daha",
+    "Dutch": "het een niet ik je van dat zijn met voor maar ook wel naar heb",
+}
+_LANGUAGE_OF_SCRIPT = {
+    "Hiragana": "Japanese",
+    "Katakana": "Japanese",
+    "Hangul": "Korean",
+    "Cyrillic": "Russian and other Cyrillic",
+    "Thai": "Thai",
+    "Arabic": "Arabic script",
+    "Greek": "Greek",
+    "Hebrew": "Hebrew",
+    "Devanagari": "Hindi and other Devanagari",
+}
+# How Unicode names of letters begin -> script.
+_SCRIPTS = {
+    "ARABIC": "Arabic",
+    "CJK": "Han",
+    "CYRILLIC": "Cyrillic",
+    "DEVANAGARI": "Devanagari",
+    "FULLWIDTH": "Latin",
+    "GREEK": "Greek",
+    "HALFWIDTH": "Katakana",
+    "HANGUL": "Hangul",
+    "HEBREW": "Hebrew",
+    "HIRAGANA": "Hiragana",
+    "IDEOGRAPHIC": "Han",
+    "KATAKANA": "Katakana",
+    "KATAKANA-HIRAGANA": "Katakana",
+    "LATIN": "Latin",
+    "THAI": "Thai",
+}
+
+
+def split_words(text: str) -> list[str]:
+    """Return words, emotes and emoji of a text, words in lower case; links and @names are left out."""
+    tokens = _TOKEN.findall(_LINK.sub(" ", text))
+    return [token if is_emote(token) else token.casefold() for token in tokens if token[0] != "@"]
+
+
+def normalize_text(text: str) -> str:
+    """Return a text in which spaces, capitals and stretched letters make no difference."""
+    return _STRETCHED.sub(r"\1\1", " ".join(text.casefold().split()))
+
+
+@lru_cache(maxsize=65536)
+def is_emote(token: str) -> bool:
+    """Return whether a token looks like an emote: `:name:`, or a Twitch channel's `prefixName`."""
+    return bool(_YOUTUBE_EMOTE.fullmatch(token) or _TWITCH_EMOTE.fullmatch(token))
+
+
+def read_emotes(emotes: object, text: object) -> list[str]:
+    """Return a message's emotes: those that the source lists, else those that look like one.
+
+    `emotes` is a JSON array, `text` the message; whatever is no text counts as absent.
+    """
+    if isinstance(emotes, str):
+        return [str(name) for name in json.loads(emotes)]
+    return [token for token in _TOKEN.findall(text) if is_emote(token)] if isinstance(text, str) else []
+
+
+@lru_cache(maxsize=65536)
+def _script_of(letter: str) -> str | None:
+    if not letter.isalpha():
+        return None
+    first = unicodedata.name(letter, "OTHER").split()[0]
+    return _SCRIPTS.get(first, "another script")
+
+
+def guess_script(text: str) -> str | None:
+    """Return the script that most letters of a text have, or None for a text without letters.
+
+    Kana win over Han, since Japanese mixes them.
+    """
+    scripts = Counter(filter(None, map(_script_of, text)))
+    if not scripts:
+        return None
+    kana = [script for script in ("Hiragana", "Katakana") if script in scripts]
+    top = scripts.most_common(1)[0][0]
+    return kana[0] if kana and top in ("Han", "Hiragana", "Katakana") else top
+
+
+def guess_language(text: str) -> str | None:
+    """Return the language of a text, or None where a short text does not tell.
+
+    By the script, where one language mostly has it; in Latin script by function words: the
+    language with most of them, if no other has as many.
+    """
+    script = guess_script(text)
+    if script in _LANGUAGE_OF_SCRIPT:
+        return _LANGUAGE_OF_SCRIPT[script]
+    if script == "Han":
+        return "Chinese or Japanese"
+    votes = Counter(
+        language for word in set(split_words(text)) for language in _languages_of_word().get(word, ())
+    )
+    (first, second) = [*votes.most_common(2), (None, 0), (None, 0)][:2]
+    return first[0] if first[1] > second[1] else None
+
+
+@lru_cache(maxsize=1)
+def _languages_of_word() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for language, words in _FUNCTION_WORDS.items():
+        for word in words.split():
+            found.setdefault(word, []).append(language)
+    return found
+
+
+def compare_words(inside: Iterable[str], everywhere: Iterable[str]) -> pd.DataFrame:
+    """Return the words of some texts that are overrepresented in them, the most so first.
+
+    A word counts once a text. `everywhere` includes the texts inside. Columns: word, texts
+    (inside that have it), z (standard scores of the log-odds ratio against the rest, with the
+    whole as prior). Source: Monroe, Colaresi, Quinn, Fightin' Words, Political Analysis 2008.
+    """
+    within = Counter(word for text in inside for word in set(split_words(text)))
+    whole = Counter(word for text in everywhere for word in set(split_words(text)))
+    words = sorted(within)
+    a = np.array([within[word] for word in words], dtype=float)
+    prior = np.array([max(whole[word], within[word]) for word in words], dtype=float)
+    b = prior - a
+    n_prior = max(sum(whole.values()), 1)
+    n_a, n_b = a.sum(), max(n_prior - a.sum(), 0)
+    scale = 500 / n_prior  # the prior weighs as much as 500 words
+    alpha, alpha_0 = prior * scale, 500.0
+    with np.errstate(divide="ignore"):
+        ratio = np.log((a + alpha) / (n_a + alpha_0 - a - alpha)) - np.log(
+            (b + alpha) / (n_b + alpha_0 - b - alpha)
+        )
+    z = ratio / np.sqrt(1 / (a + alpha) + 1 / (b + alpha))
+    table = pd.DataFrame({"word": words, "texts": a.astype(int), "z": z})
+    return table.sort_values(["z", "word"], ascending=[False, True], ignore_index=True)
+
+
+def find_typical_messages(
+    texts: Sequence[str], authors: Sequence[object], *, words: pd.DataFrame, top: int = 3
+) -> list[str]:
+    """Return the messages that stand best for a moment.
+
+    A message weighs by how many people wrote the same, and by how much its words (a table of
+    `compare_words`) are those of the moment. Of messages that say the same, the first is shown.
+    """
+    scores = dict(zip(words["word"], words["z"].clip(lower=0), strict=True))
+    first: dict[str, str] = {}
+    people: dict[str, set[object]] = {}
+    for text, author in zip(texts, authors, strict=True):
+        key = normalize_text(text)
+        first.setdefault(key, text)
+        people.setdefault(key, set()).add(author)
+    weights = {
+        key: np.log2(1 + len(people[key])) * (0.1 + _mean_score(text, scores)) for key, text in first.items()
+    }
+    ranked = sorted(first, key=lambda key: (-weights[key], key))
+    return [first[key] for key in ranked[:top]]
+
+
+def _mean_score(text: str, scores: dict[str, float]) -> float:
+    tokens = split_words(text)
+    return sum(scores.get(token, 0.0) for token in tokens) / len(tokens) if tokens else 0.0
