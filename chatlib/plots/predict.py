@@ -73,10 +73,8 @@ def plot_models(table: pd.DataFrame, *, highlight: str, note: str = "") -> Figur
         ax.axvline(chance, color="black", linestyle="--", linewidth=1, label=f"chance: {chance:.3g}")
         ax.set(xlabel=f"{name} on test (line: 95 % interval)")
         ax.grid(axis="y", visible=False)
-    axes[0].set_title("Donors ranked first")
+    axes[0].set_title(_titled("Donors ranked first", note))
     axes[1].set_title("Donor found in a pair")
-    if note:
-        figure.suptitle(label(note))
     axes[1].set_xlim(0.35, 1.0)
     for ax in axes:
         ax.legend(loc="lower left", bbox_to_anchor=(0.0, -0.24 if len(table) > 5 else -0.34), borderaxespad=0)

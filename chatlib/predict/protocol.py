@@ -133,30 +133,31 @@ def load_truth(path: str | Path, db: Store, viewers: Viewers) -> np.ndarray | No
     """Return the true probability of paying of each viewer of simulated chat, or None.
 
     None if there is no such file, or if a stream of the viewers is not simulated. The file is a
-    CSV with video_id, author_id and probability; an author it does not name, a bot, never pays.
+    CSV with video_id, author_id, probability and paid.
 
-    Raises: DataError if the file does not know a stream of the database.
+    Raises: DataError if the file was made for other chat.
     """
     path = Path(path)
     streams = db.load_streams()
     used = streams[streams["stream_id"].isin(viewers.table["stream_id"])]
     if not path.is_file() or not used["simulated"].all():
         return None
-    truth = pd.read_csv(path, dtype={"video_id": str, "author_id": str})
+    columns = {"video_id": str, "author_id": str, "probability": float, "paid": int}
+    truth = pd.read_csv(path, usecols=list(columns), dtype=columns)
     authors = db.query("SELECT author, author_id FROM authors")
     table = viewers.table[["stream_id", "author"]].merge(
         used[["stream_id", "video_id"]], on="stream_id", how="left"
     )
     table = table.merge(authors, on="author", how="left")
     table = table.merge(truth, on=["video_id", "author_id"], how="left")
-    unknown = ~table["video_id"].isin(truth["video_id"])
-    if len(table) != len(viewers) or unknown.any():
+    wrong = table["probability"].isna() | (table["paid"].fillna(0).astype(bool) != viewers.paid)
+    if len(table) != len(viewers) or wrong.any():
         raise DataError(
-            f"The true probabilities in {path} must name each viewer once and cover every simulated stream; "
-            f"{int(unknown.sum())} of {len(viewers)} viewers are in streams that they miss. Use the file "
-            "made together with the chat."
+            f"The true probabilities in {path} must be of this chat; {int(wrong.sum())} of {len(viewers)} "
+            "viewers are not in it, or paid where it says that they did not. Use the file made together "
+            "with the chat, or name none."
         )
-    return table["probability"].fillna(0.0).to_numpy(float)
+    return table["probability"].to_numpy(float)
 
 
 def split_streams(db: Store, *, train: float = 0.60, validation: float = 0.15) -> DateSplit:

@@ -178,29 +178,31 @@ def test_empty_streams_are_in_no_period(channel):
 
 def write_truth(path, rows):
     with gzip.open(path, "wt") as file:
-        file.write("video_id,author_id,role,probability\n" + "".join(f"{row}\n" for row in rows))
+        file.write("video_id,author_id,role,probability,paid\n" + "".join(f"{row}\n" for row in rows))
     return path
 
 
+TRUTH = ["a,bob,viewer,0.1,0", "a,ann,viewer,0.5,1", "b,bob,viewer,0.2,0", "c,ann,viewer,0.6,1",
+         "c,bob,viewer,0.3,0", "c,dan,viewer,0.4,1", "c,eve,viewer,0.1,0"]  # fmt: skip
+
+
 def test_truth_is_matched_by_stream_and_author(small, tmp_path):
-    rows = [
-        "a,ann,viewer,0.5",
-        "a,bob,viewer,0.1",
-        "b,bob,viewer,0.2",
-        "c,ann,viewer,0.6",
-        "c,bob,viewer,0.3",
-    ]
-    path = write_truth(tmp_path / "truth.csv.gz", rows)
-    truth = load_truth(path, small, load_viewers(small))
-    assert truth.tolist() == [0.5, 0.1, 0.2, 0.6, 0.3, 0.0], "who is not named, never pays"
+    truth = load_truth(write_truth(tmp_path / "truth.csv.gz", TRUTH), small, load_viewers(small))
+    assert truth.tolist() == [0.5, 0.1, 0.2, 0.6, 0.3, 0.4]
+
+
+def test_truth_of_other_chat_is_refused(small, tmp_path):
+    viewers = load_viewers(small)
+    for rows in (TRUTH[1:], [TRUTH[0].replace(",0", ",1"), *TRUTH[1:]]):  # not in it; said to have paid
+        path = write_truth(tmp_path / "truth.csv.gz", rows)
+        with pytest.raises(DataError, match="1 of 6 viewers"):
+            load_truth(path, small, viewers)
 
 
 def test_truth_is_only_for_simulated_chat(small, tmp_path):
     viewers = load_viewers(small)
     assert load_truth(tmp_path / "none.csv.gz", small, viewers) is None
-    path = write_truth(tmp_path / "truth.csv.gz", ["a,ann,viewer,0.5"])
-    with pytest.raises(DataError, match="4 of 6 viewers are in streams that they miss"):
-        load_truth(path, small, viewers)
+    path = write_truth(tmp_path / "truth.csv.gz", TRUTH)
     small.connection.execute("UPDATE streams SET simulated = 0 WHERE video_id = 'b'")
     assert load_truth(path, small, viewers) is None
 
