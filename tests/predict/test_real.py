@@ -1,0 +1,58 @@
+"""Real chat: what the protocol promises, on forty streams of one channel."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chatlib.collect.chat_files import import_chats
+from chatlib.predict.audits import check_inputs, check_periods, find_leaking_features
+from chatlib.predict.features import build_features
+from chatlib.predict.protocol import split_streams
+from chatlib.predict.task import Task
+from chatlib.predict.viewers import load_viewers
+from chatlib.records import DONATION_KINDS
+from chatlib.store import open_store
+
+CHANNEL = Path(__file__).resolve().parents[3] / "shared" / "data" / "twitch" / "channel_2023"
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not CHANNEL.is_dir(), reason="../shared/data/twitch/channel_2023 is not here"),
+]
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory):
+    with open_store(tmp_path_factory.mktemp("real") / "real.dbs", create=True) as db:
+        import_chats(db, [CHANNEL], limit=40, progress=False)
+        yield db
+
+
+@pytest.mark.parametrize("task", [Task(), Task("forecast")])
+def test_inputs_are_clean_and_periods_in_order(db, task):
+    viewers, split = load_viewers(db, task), split_streams(db)
+    assert check_inputs(db, viewers) == viewers.table["n_messages"].sum() > 10_000
+    check_periods(db.load_streams(), split)
+    features = build_features(viewers, known_before=True)
+    assert find_leaking_features(features, viewers.paid) == []
+    assert np.isfinite(features[["n_messages", "first_share", "past_streams"]]).all(axis=None)
+
+
+def test_every_payer_is_a_donor_or_a_counted_exclusion(db):
+    marks = ", ".join("?" * len(DONATION_KINDS))
+    payers = db.query(
+        "SELECT DISTINCT stream_id, author FROM messages WHERE author IS NOT NULL "
+        f"AND (kind IN ({marks}) OR bits > 0)",
+        sorted(DONATION_KINDS),
+    )
+    viewers = load_viewers(db)
+    assert len(payers) == viewers.paid.sum() + viewers.exclusions["paid, but no other message"] > 20
+
+
+def test_one_stream_alone_is_as_among_all(db):
+    stream_id = split_streams(db).test[0]
+    everyone, alone = load_viewers(db), load_viewers(db, only=[stream_id])
+    there = everyone.table.iloc[everyone.find_rows([stream_id])].reset_index(drop=True)
+    columns = ["author", "n_messages", "paid", "past_streams", "past_payments", "days_since_seen", "badges"]
+    assert alone.table[columns].astype(str).equals(there[columns].astype(str))
