@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chatlib.analyze.analytics import ChatAnalytics
 from chatlib.analyze.files import load, save
 from chatlib.analyze.settings import ProcessSettings
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["run_analyze"]
 
@@ -84,7 +88,7 @@ def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
     from chatlib.analyze.channel import analyze_channel
-    from chatlib.analyze.streams import analyze_stream, pick_stream
+    from chatlib.analyze.streams import analyze_stream, load_spoken, pick_stream
     from chatlib.store import open_store
 
     with open_store(args.source) as store:
@@ -93,7 +97,9 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
             analytics = analyze_stream(
                 store, stream, interval_s=args.interval, settings=settings, description=args.description
             )
-            return _write(analytics, args)
+            return _write(analytics, args, spoken=load_spoken(store, stream))
+        if args.highlights_csv or args.chapters:
+            raise ParameterError("Highlights and chapters are written of one stream: name it with --stream.")
         folder = Path(args.output or "chat_analytics")
         channel = analyze_channel(
             store, folder, interval_s=args.interval, settings=settings, description=args.description
@@ -106,11 +112,14 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
     return 0
 
 
-def _write(analytics: ChatAnalytics, args: argparse.Namespace) -> int:
+def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.DataFrame | None = None) -> int:
+    """Write the JSON and what else was asked for; with the messages, in their words."""
     path = args.output or name_after_title(analytics.mediaTitle)
     if not path.endswith(".json") and not (args.output and args.nojson):
         path += ".json"
     save(analytics, path)
+    if args.highlights_csv or args.chapters:
+        _write_moments(analytics, args, spoken)
     log.info(
         "%s: %d messages, %d highlights, %d spikes -> %s",
         analytics.duration_text,
@@ -120,6 +129,19 @@ def _write(analytics: ChatAnalytics, args: argparse.Namespace) -> int:
         path,
     )
     return 0
+
+
+def _write_moments(analytics: ChatAnalytics, args: argparse.Namespace, spoken: pd.DataFrame | None) -> None:
+    from chatlib.analyze.chapters import describe_moments, format_chapters, moments_as_table, save_chapters
+    from chatlib.analyze.moments import find_moments
+    from chatlib.analyze.tables import save_table
+
+    moments = find_moments(analytics, gap_s=args.merge_gap)
+    told = None if spoken is None else describe_moments(spoken, moments)
+    if args.highlights_csv:
+        save_table(moments_as_table(moments, told), Path(args.highlights_csv))
+    if args.chapters:
+        save_chapters(format_chapters(moments, told), args.chapters)
 
 
 def name_after_title(title: str) -> str:

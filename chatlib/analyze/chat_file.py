@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from chatlib.analyze.analytics import ChatAnalytics
 from chatlib.analyze.columns import NOBODY, ChatColumns, Codes, analyze_columns, make_analytics, without_gc
 from chatlib.analyze.quick_rows import QuickChat, read_quickly
 from chatlib.analyze.settings import ProcessSettings
-from chatlib.errors import MissingSource, NotEnoughData
+from chatlib.analyze.words import TWITCH_WORDS, YOUTUBE_WORDS, find_words
+from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 from chatlib.records import Message, Stream
 
 __all__ = ["FileChat", "analyze_file", "read_columns"]
@@ -40,7 +42,8 @@ def analyze_file(
 
     The duration is the largest offset. Without `platform` it is told from the content. The
     title is the stream's if it is known, else the file's name.
-    Raises: MissingSource, UnknownFormat, SourceError; NotEnoughData if no row has a time.
+    Raises: MissingSource, UnknownFormat, SourceError; NotEnoughData if no row has a time;
+    ParameterError for a platform that the file cannot come from.
     """
     path = Path(path)
     stream, columns = read_columns(path, platform=platform)
@@ -49,6 +52,7 @@ def analyze_file(
             f"Analytics need messages with a time in the stream; {path} has {len(columns.kind)} rows, none "
             "with a time. Download the chat's replay, which has times."
         )
+    _check_platform(platform or stream.platform, columns.kinds, path)
     analytics = make_analytics(
         platform or stream.platform,
         duration_s=max(float(np.nanmax(columns.offset_s)), 0.0),
@@ -71,6 +75,16 @@ def read_columns(path: Path, *, platform: str | None = None) -> FileChat:
     nothing_to_tell = platform is not None and not any(path.parent.glob("streams.*"))
     stream = Stream(platform, path.stem) if nothing_to_tell else _tell_stream(quick, path)
     return FileChat(stream, quick.columns)
+
+
+def _check_platform(platform: str, kinds: Iterable[str], path: Path) -> None:
+    own = find_words(platform)
+    other = TWITCH_WORDS if own is YOUTUBE_WORDS else YOUTUBE_WORDS
+    if foreign := sorted(other.events.keys() & set(kinds)):
+        raise ParameterError(
+            f"The platform must be the one that a chat comes from; {path} cannot be from {platform}, since "
+            f"it holds {', '.join(foreign[:3])}. Leave --platform out: it is told from the content."
+        )
 
 
 # Readers of `collect` are imported where they are needed: they take longer than most files.

@@ -54,7 +54,7 @@ def _add_stream_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=100,
         metavar="N",
-        help="messages between two updates of the progress; none if 0 or less (default: 100)",
+        help="accepted as chat-analyzer's; a file is read at once, so there is no progress to print",
     )
     group.add_argument(
         "--break",
@@ -108,6 +108,15 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         help="file to write, .json is added if missing (default: the title as a file name); in mode db "
         "without --stream, a folder (default: chat_analytics)",
     )
+    group.add_argument("--highlights-csv", metavar="FILE", help="write the ranked highlights as a table, too")
+    group.add_argument("--chapters", metavar="FILE", help="write the highlights as a list of chapters, too")
+    group.add_argument(
+        "--merge-gap",
+        type=_not_negative,
+        default=0.0,
+        metavar="S",
+        help="in table and chapters, highlights with so few seconds between them are one (default: 0)",
+    )
     group.add_argument("--nojson", action="store_true", help="do not add .json to the name of the output")
     group.add_argument(
         "--save-chatfile-output", "-sc", metavar="FILE", help="in mode url: keep the raw chat in this file"
@@ -131,6 +140,10 @@ def _percentile(text: str) -> float:
 
 def _positive(text: str) -> float:
     return _check(text, float, lambda value: 0 < value < float("inf"), "a number above 0")
+
+
+def _not_negative(text: str) -> float:
+    return _check(text, float, lambda value: 0 <= value < float("inf"), "a number, 0 or more")
 
 
 def _check(text: str, kind: type, rule: object, words: str) -> float:

@@ -115,7 +115,7 @@ def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figur
     counts = axes[-1, 0]
     counts.bar(x, income["memberships"], color=COLORS["purple"], label="memberships and subscriptions")
     counts.bar(
-        x, income["gifts"], bottom=income["memberships"], color=COLORS["yellow"], label="gifts of them"
+        x, income["gifts"], bottom=income["memberships"], color=COLORS["orange"], label="given to others"
     )
     counts.set_ylabel("events")
     axes[0, 0].set_title(_title("What was paid in each stream", note), pad=24 if not has_money else 6)

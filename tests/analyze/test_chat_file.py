@@ -10,7 +10,7 @@ import pytest
 from chatlib.analyze import quick_rows
 from chatlib.analyze.chat_file import analyze_file
 from chatlib.analyze.quick_rows import read_quickly
-from chatlib.errors import ChatlibError
+from chatlib.errors import ChatlibError, ParameterError
 
 ROWS = [
     {
@@ -139,10 +139,14 @@ def test_both_readers_agree_on_damaged_files(seed, tmp_path, monkeypatch):
     assert analyze_file(path).to_dict() == expected
 
 
-def test_the_platform_given_wins_over_the_one_that_is_told(tmp_path):
+def test_the_platform_is_told_or_given_and_cannot_be_a_wrong_one(tmp_path):
     path = tmp_path / "chat.json"
     path.write_text(json.dumps(ROWS))
     assert analyze_file(path).platform == "www.youtube.com"
+    assert analyze_file(path, platform="youtube").platform == "www.youtube.com"
+    with pytest.raises(ParameterError, match="cannot be from twitch, since it holds membership_item"):
+        analyze_file(path, platform="twitch")
+    path.write_text(json.dumps([row for row in ROWS if row["message_type"] == "text_message"]))
     assert analyze_file(path, platform="twitch").platform == "www.twitch.tv"
 
 

@@ -85,6 +85,23 @@ def test_a_database_is_analyzed_whole_or_one_stream_of_it(run, tmp_path):
     assert read(tmp_path / "just-two.json")["totalActivity"] == 1
 
 
+def test_highlights_are_exported_as_a_table_and_as_chapters(run, tmp_path):
+    rows = [Message(str(i), "text_message", i * 3.0, f"u{i % 5}", text="quiet words") for i in range(201)]
+    rows += [Message(f"x{i}", "text_message", 300 + i / 9, f"v{i}", text="GOAL") for i in range(80)]
+    with open_store(tmp_path / "chat.db", create=True) as db:
+        db.save_chat(Stream("twitch", "one", "https://www.twitch.tv/videos/1"), rows)
+    options = ["--highlights-csv", "h.csv", "--chapters", "c.txt", "--merge-gap", "60", "-ep", "98.5"]
+    assert run("chat.db", "--stream", "one", *options, "-o", "a")[0] == 0
+    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n5:00 goal (rank 1)\n"
+    table = (tmp_path / "h.csv").read_text().splitlines()
+    assert table[0].startswith("rank,from,to")
+    assert table[1].startswith("1,5:00,5:10")
+    assert table[1].endswith("https://www.twitch.tv/videos/1?t=0h4m45s")
+    assert run("a.json", *options, "-o", "b")[0] == 0  # without the messages, without words
+    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n5:00 Highlight (rank 1)\n"
+    assert run("chat.db", *options)[0] == 2
+
+
 def test_spike_options_reach_the_analysis(run, chat_file, tmp_path):
     assert run(chat_file, "-ss", "50", "-sm", "activityPSec", "-o", "a")[0] == 0
     assert run(chat_file, "-o", "b", "--spike-sensitivity", "0.1")[0] == 0
@@ -102,6 +119,7 @@ def test_spike_options_reach_the_analysis(run, chat_file, tmp_path):
         (["-ep", "nan"], "below 100"),
         (["-em", "messages"], "invalid choice"),
         (["-ss", "-1"], "above 0"),
+        (["--merge-gap", "-1"], "0 or more"),
         (["--platform", "kick"], "invalid choice"),
         (["-m", "live"], "invalid choice"),
         (["-sc", "raw.json"], "--mode url"),
