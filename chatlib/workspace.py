@@ -62,15 +62,14 @@ class Workspace:
         """The folder of the notebooks' results, one JSON each, and of their tables."""
         return self.root / "results"
 
-    def save_results(self, name: str, results: Mapping[str, object]) -> Path:
-        """Write a notebook's named results as `results/NAME.json`; return the path.
+    def save_results(self, name: str, results: Mapping[str, object]) -> None:
+        """Write a notebook's named results as `results/NAME.json`.
 
         NaN and infinity become null; numpy numbers become numbers.
         """
         self.results.mkdir(parents=True, exist_ok=True)
         path = self.results / f"{name}.json"
         path.write_text(json.dumps(_plain(results), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        return path
 
     def load_results(self, name: str) -> dict[str, object]:
         """Read back what a notebook wrote. Raises: MissingSource if it has not run here."""

@@ -73,6 +73,9 @@ def plot_money(money: pd.DataFrame) -> Figure:
         axes.annotate(f" {value:,.0f} from {payments:,} payments", (value, row), va="center", fontsize=8)
     axes.set_yticks(range(len(shown)), shown["currency"])
     axes.margins(x=0.25)
+    if shown.empty:
+        axes.text(0.5, 0.5, "no amounts in this chat", ha="center", transform=axes.transAxes)
+        axes.set_xlim(0, 1)
     unit = column.removeprefix("value_").upper()
     axes.set_xlabel(f"Value at the day's rate ({unit})")
     axes.set_title("Super Chats and stickers by currency")
