@@ -17,7 +17,8 @@ import platform
 import re
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,13 +198,11 @@ def _count_done(run: _Run, steps: Mapping[str, dict]) -> int:
 
 def _run_notebooks(run: _Run, todo: Sequence[str], steps: dict[str, dict]) -> None:
     papermill_engines.register("chatlib", _ChainEngine)
-    os.environ[HEADLESS] = "1"
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's
     if done := [notebook for notebook in NOTEBOOKS if notebook in steps]:
         log.info("done before: %s", ", ".join(done))
     # papermill adds a cell with what was given
     n_cells = sum(len(nbformat.read(run.source(n), as_version=4).cells) + 1 for n in todo)
-    with tqdm(total=n_cells, unit="cell", disable=None) as bar:
+    with _environment_of_kernels(), tqdm(total=n_cells, unit="cell", disable=None) as bar:
         for notebook in todo:
             bar.set_description(notebook)
             started = time.monotonic()
@@ -219,6 +218,18 @@ def _run_notebooks(run: _Run, todo: Sequence[str], steps: dict[str, dict]) -> No
             _write_json(run.run_dir / _STEPS, steps)
             if bar.disable:
                 log.info("%s: %.0f s", notebook, steps[notebook]["seconds"])
+
+
+@contextmanager
+def _environment_of_kernels() -> Iterator[None]:
+    """Kernels started inside show no progress bars, and are of this environment, not one of the user's."""
+    before = os.environ.copy()
+    os.environ.update({HEADLESS: "1", "JUPYTER_PREFER_ENV_PATH": "1"})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _run_notebook(run: _Run, notebook: str, bar: tqdm) -> None:
