@@ -133,8 +133,13 @@ def progress_bar(iterable: Iterable | None = None, **kwargs: object) -> tqdm:
     Seen in a terminal and in a notebook run by hand; silent in logs and in the headless chain,
     which has a bar of its own. `kwargs` are tqdm's.
     """
-    by_hand = "ipykernel" in sys.modules and not os.environ.get(HEADLESS)
+    by_hand = _in_kernel() and not os.environ.get(HEADLESS)
     return tqdm(iterable, **{"disable": False if by_hand else None, "leave": not by_hand, **kwargs})
+
+
+def _in_kernel() -> bool:
+    ipython = sys.modules.get("IPython")
+    return hasattr(ipython and ipython.get_ipython(), "kernel")
 
 
 def _is_installed(requirement: str) -> bool:

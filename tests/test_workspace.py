@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,7 +43,8 @@ def test_a_seed_gives_the_same_numbers():
 
 def test_progress_is_seen_by_hand_and_silent_in_the_chain(monkeypatch):
     assert progress_bar([1]).disable  # no terminal here
-    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     assert not progress_bar([1], file=sys.stderr).disable
     monkeypatch.setenv(workspace.HEADLESS, "1")
     assert progress_bar([1]).disable
