@@ -16,12 +16,12 @@ import gzip
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -63,6 +63,14 @@ class SimulationReport:
     def donor_share(self) -> float:
         """The share of viewers who paid in that stream."""
         return self.n_donors / self.n_viewers if self.n_viewers else float("nan")
+
+
+class _Table(Protocol):
+    """What csv.writer returns; its type has no public name."""
+
+    def writerow(self, row: Iterable[object], /) -> object: ...
+
+    def writerows(self, rows: Iterable[Iterable[object]], /) -> object: ...
 
 
 class _Size(NamedTuple):
@@ -228,7 +236,7 @@ def _stream_row(index: int, scene: Scene, n_rows: int, seed: int) -> tuple[objec
     )
 
 
-def _open_table(stack: ExitStack, path: Path, columns: Sequence[str]):
+def _open_table(stack: ExitStack, path: Path, columns: Sequence[str]) -> _Table:
     if path.suffix == ".gz":
         file = stack.enter_context(_open_text(path))
     else:

@@ -125,12 +125,16 @@ class Crowd:
         return np.sort(np.argsort(-wish, kind="stable")[:n])
 
     @staticmethod
-    def _draw_membership(rng: np.random.Generator, traits: np.ndarray, *, earliest: int, latest: int):
+    def _draw_membership(
+        rng: np.random.Generator, traits: np.ndarray, *, earliest: int, latest: int
+    ) -> np.ndarray:
         wants = rng.random(len(traits)) < _sigmoid(-2.0 + 1.1 * traits[:, 1] + 0.6 * traits[:, 2])
         since = (earliest + (latest - earliest) * rng.random(len(traits))).astype(int)
         return np.where(wants, since, _NEVER)
 
-    def _read_membership(self, rng: np.random.Generator, present: np.ndarray, day: int):
+    def _read_membership(
+        self, rng: np.random.Generator, present: np.ndarray, day: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         since = self._since[present]
         own = since <= day
         months = np.where(own, (day - since) // 30, -1)

@@ -57,6 +57,9 @@ _WAITING_ROOM_S = 600.0
 _RANK_SHIFT = 3.5  # of 300 viewers; keeps the share of one-message viewers alike at any size
 
 
+_Pair = tuple[np.ndarray, np.ndarray]
+
+
 class Event(NamedTuple):
     """Something that happens on screen; the chat answers it for a while."""
 
@@ -172,7 +175,7 @@ def draw_writing(
     return writing
 
 
-def _draw_presence(rng: np.random.Generator, duration_s: float, audience: Audience):
+def _draw_presence(rng: np.random.Generator, duration_s: float, audience: Audience) -> _Pair:
     n = len(audience.serial)
     fond = audience.traits[:, TRAITS.index("affinity")]
     early = rng.random(n) < 1 / (1 + np.exp(0.9 - 0.5 * fond))
@@ -195,7 +198,9 @@ def _draw_senders(rng: np.random.Generator, engagement: np.ndarray, n_messages: 
     return np.concatenate([np.arange(n), np.minimum(extra, n - 1)])
 
 
-def _draw_offsets(rng: np.random.Generator, timeline: Timeline, arrives_s: np.ndarray, leaves_s: np.ndarray):
+def _draw_offsets(
+    rng: np.random.Generator, timeline: Timeline, arrives_s: np.ndarray, leaves_s: np.ndarray
+) -> _Pair:
     n = len(arrives_s)
     edges = np.concatenate([[-_WAITING_ROOM_S], timeline.starts_s, [timeline.duration_s]])
     pace = np.concatenate([[0.5], timeline.pace])
@@ -214,7 +219,9 @@ def _draw_offsets(rng: np.random.Generator, timeline: Timeline, arrives_s: np.nd
     return np.where(answers, at + delay_s, offset_s), np.where(answers, chosen, event)
 
 
-def _draw_subjects(rng: np.random.Generator, timeline: Timeline, offset_s: np.ndarray, event: np.ndarray):
+def _draw_subjects(
+    rng: np.random.Generator, timeline: Timeline, offset_s: np.ndarray, event: np.ndarray
+) -> np.ndarray:
     n = len(offset_s)
     lagged_s = offset_s - 15 * rng.standard_exponential(n)
     segment = (np.searchsorted(timeline.starts_s, lagged_s, side="right") - 1).clip(min=0)

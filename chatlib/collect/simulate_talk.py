@@ -7,7 +7,7 @@ similar meaning it uses, so that every message says a little about its writer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from chatlib.collect.simulate_lexicon import N_COLUMNS, PAIRED, TILTS, TOPIC_NAMES, Template, load_grammar
 
@@ -15,6 +15,7 @@ __all__ = ["Subject", "Talker", "Voice"]
 
 _TAIL_SHARE = 0.4  # of messages that end in a little word of feeling
 _SPREAD = 0.25  # how far a tilted choice strays from the writer's own place in the list
+T = TypeVar("T")
 _WARMTH = TILTS.index("warmth")
 
 
@@ -75,7 +76,7 @@ class Talker:
         """Return one of the channel bot's fixed lines."""
         return self._pick(self._grammars[0].bot)
 
-    def _pick(self, items: tuple):
+    def _pick(self, items: tuple[T, ...]) -> T:
         place = self._draw()
         return items[int(len(items) * place * (0.4 + 0.6 * place))]  # earlier ones are more frequent
 
