@@ -12,33 +12,36 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import os
 import platform
 import re
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-import papermill
-from papermill.engines import NBClientEngine, papermill_engines
-from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 import chatlib
 from chatlib.errors import ParameterError, PipelineError, StoreFull
+from chatlib.execution import environment_of_kernels, execute_notebook
 from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, find_notebook, parse_override, read_parameters
 from chatlib.report import render_index, render_page
-from chatlib.workspace import HEADLESS, PROJECT_DIR, open_workspace
+from chatlib.workspace import PROJECT_DIR, open_workspace
 
 __all__ = ["RUNS_DIR", "run_chain"]
 
 log = logging.getLogger(__name__)
 
 RUNS_DIR = PROJECT_DIR / "data" / "runs"
+# Which notebooks a notebook stands on.
+_NEEDS = {
+    "01_collect": (),
+    "02_update": ("01_collect",),
+    "03_pretrain": ("01_collect",),
+    "04_predict": ("01_collect", "03_pretrain"),
+    "05_analyze": ("01_collect",),
+}
 _STEPS = "steps.json"  # which notebooks are done, with what parameters; the trail of an unfinished run
 
 
@@ -170,10 +173,9 @@ def _choose_notebooks(run: _Run, steps: dict[str, dict], *, start: str | None, o
         todo = list(NOTEBOOKS[NOTEBOOKS.index(find_notebook(start)) :])
     else:
         todo = list(NOTEBOOKS[_count_done(run, steps) :])
-    before = NOTEBOOKS[: NOTEBOOKS.index(todo[0])]
-    if missing := [notebook for notebook in before if notebook not in steps]:
+    if missing := [need for notebook in todo for need in _NEEDS[notebook] if need not in {*steps, *todo}]:
         raise ParameterError(
-            f"{todo[0]} stands on the notebooks before it, and {missing[0]} has not run in {run.run_dir}. "
+            f"{todo[0]} stands on {missing[0]}, which has not run in {run.run_dir}. "
             f"Start with --from {missing[0][:2]}."
         )
     for notebook in todo:
@@ -197,12 +199,11 @@ def _count_done(run: _Run, steps: Mapping[str, dict]) -> int:
 
 
 def _run_notebooks(run: _Run, todo: Sequence[str], steps: dict[str, dict]) -> None:
-    papermill_engines.register("chatlib", _ChainEngine)
     if done := [notebook for notebook in NOTEBOOKS if notebook in steps]:
         log.info("done before: %s", ", ".join(done))
     # papermill adds a cell with what was given
     n_cells = sum(len(nbformat.read(run.source(n), as_version=4).cells) + 1 for n in todo)
-    with _environment_of_kernels(), tqdm(total=n_cells, unit="cell", disable=None) as bar:
+    with environment_of_kernels(), tqdm(total=n_cells, unit="cell", disable=None) as bar:
         for notebook in todo:
             bar.set_description(notebook)
             started = time.monotonic()
@@ -220,86 +221,25 @@ def _run_notebooks(run: _Run, todo: Sequence[str], steps: dict[str, dict]) -> No
                 log.info("%s: %.0f s", notebook, steps[notebook]["seconds"])
 
 
-@contextmanager
-def _environment_of_kernels() -> Iterator[None]:
-    """Kernels started inside show no progress bars, and are of this environment, not one of the user's."""
-    before = os.environ.copy()
-    os.environ.update({HEADLESS: "1", "JUPYTER_PREFER_ENV_PATH": "1"})
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
 def _run_notebook(run: _Run, notebook: str, bar: tqdm) -> None:
-    output = run.output(notebook)
-    go_on = f"The same command goes on from here once that is mended (or: --from {notebook[:2]})."
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of papermill's and nbclient's own making
-            papermill.execute_notebook(
-                str(run.source(notebook)),
-                str(output),
-                parameters=dict(run.given[notebook]),
-                engine_name="chatlib",
-                chain_bar=bar,
-                progress_bar=False,
-                cwd=str(run.notebooks_dir),
-                execution_timeout=run.cell_timeout_s,
-                extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
-            )
-    except PapermillExecutionError as error:
-        if error.ename == "KeyboardInterrupt":
-            raise KeyboardInterrupt from error
-        said = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
-        raise PipelineError(
-            f"{notebook}, {_name_cell(output)}: {said}\nThe notebook as far as it got: {output}\n{go_on}"
-        ) from error
-    except (RuntimeError, TimeoutError) as error:  # a dead kernel, a cell over its time
-        said = str(error).strip().splitlines()[0]
-        raise PipelineError(
-            f"{notebook} did not end: {said}\nThe notebook as far as it got: {output}\n{go_on}"
-        ) from error
+        execute_notebook(
+            run.source(notebook), run.output(notebook),
+            parameters=run.given[notebook], bar=bar, cell_timeout_s=run.cell_timeout_s,
+        )  # fmt: skip
+    except PipelineError as error:
+        go_on = f"The same command goes on from here once that is mended. {_say_way_round(notebook)}"
+        raise PipelineError(f"{error}\n{go_on.strip()}") from error
 
 
-class _ChainEngine(NBClientEngine):
-    """papermill's engine, its progress shown on the bar of the whole chain."""
-
-    @classmethod
-    def execute_managed_notebook(cls, nb_man: object, kernel_name: str, **kwargs: object) -> object:
-        """Run the notebook as papermill does; cells done count on `chain_bar`."""
-        nb_man.pbar = _SharedBar(kwargs.pop("chain_bar"))
-        return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
-
-
-class _SharedBar:
-    """What papermill calls of a progress bar, without the closing."""
-
-    def __init__(self, bar: tqdm) -> None:
-        self._bar = bar
-        self.n = 0
-
-    def update(self, n: int) -> None:
-        self._bar.update(n)
-
-    def set_description(self, text: str) -> None:
-        """The chain's bar says which notebook runs; cells do not rename it."""
-
-    def refresh(self) -> None:
-        self._bar.refresh()
-
-    def close(self) -> None:
-        """The bar is the chain's."""
-
-
-def _name_cell(path: Path) -> str:
-    """Return the failing cell of an executed notebook by its number and its first line of code."""
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.metadata.get("papermill", {}).get("exception"):
-            code = (line for line in cell.source.splitlines() if line.strip() and not line.startswith("#"))
-            return f"cell [{cell.execution_count}] `{next(code, '')}`"
-    return "a cell"
+def _say_way_round(notebook: str) -> str:
+    """Return how to go on without a notebook that failed, if others can do without it."""
+    without = {notebook}
+    for later in NOTEBOOKS[NOTEBOOKS.index(notebook) + 1 :]:
+        if without.isdisjoint(_NEEDS[later]):
+            return f"{later} does not need it: --from {later[:2]}."
+        without.add(later)
+    return ""
 
 
 def _forget_sample(db: Path) -> None:

@@ -58,7 +58,7 @@ def render_index(run_dir: Path, steps: Mapping[str, Mapping[str, object]]) -> Pa
         title=f"Chat report: {html.escape(run_dir.name)}",
         banner=_SIMULATED if _is_simulated(run_dir) else "",
         chapters=chapters,
-        total=_say_seconds(sum(float(step["seconds"]) for step in steps.values())),
+        total=_say_total(steps),
     )
     path = run_dir / "index.html"
     path.write_text(page, encoding="utf-8")
@@ -182,6 +182,13 @@ def _say_value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _say_total(steps: Mapping[str, Mapping[str, object]]) -> str:
+    total = _say_seconds(sum(float(step["seconds"]) for step in steps.values()))
+    if missing := [notebook for notebook in NOTEBOOKS if notebook not in steps]:
+        return f"{total} so far. Not run: {', '.join(missing)}."
+    return f'{total} in all. Parameters, versions and times: <a href="run.json">run.json</a>.'
 
 
 def _say_seconds(seconds: float) -> str:

@@ -95,8 +95,19 @@ def test_other_parameters_start_again_where_they_matter(chain):
     assert set(steps) == {"01_collect", "02_update", "03_pretrain"}
 
 
+def test_what_does_not_need_the_failed_notebook_can_go_on(chain):
+    write_notebook(chain["notebooks_dir"] / "03_pretrain.ipynb", code="1 / 0")
+    with pytest.raises(PipelineError, match=r"05_analyze does not need it: --from 05\."):
+        run_chain("r", **chain)
+    with pytest.raises(ParameterError, match="04_predict stands on 03_pretrain"):
+        run_chain("r", start="04", **chain)
+    index = run_chain("r", start="05", **chain)
+    assert "05_analyze.html" in index.read_text() and "03_pretrain.html" not in index.read_text()
+    assert not (index.parent / "run.json").exists()
+
+
 def test_one_notebook_alone_needs_those_before_it(chain):
-    with pytest.raises(ParameterError, match="01_collect has not run"):
+    with pytest.raises(ParameterError, match="01_collect, which has not run"):
         run_chain("r", only="05", **chain)
     run_chain("r", **chain)
     before = (chain["runs_dir"] / "r" / "04_predict.ipynb").stat().st_mtime_ns

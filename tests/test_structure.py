@@ -27,7 +27,7 @@ LAYERS = [
     {"collect", "pretrain"},
     {"predict", "analyze"},
     {"plots"},
-    {"notebooks"},
+    {"notebooks", "execution"},
     {"report"},
     {"pipeline"},
     {"__main__"},
