@@ -103,8 +103,8 @@ ODD = {
     "empty kind": {"message_type": ""},
     "number as id": {"message_id": 7},
     "no id": {"message_id": None},
-    "somebody else's id": {"message_id": "id1", "message_type": "paid_message"},
-    "the same row again": ROWS[1],
+    "somebody else's id": {"message_id": "id5", "message_type": "paid_message"},
+    "the same row again": ROWS[5],
     "nul": {"author": {"id": "a\x00b", "name": "n"}},
     "lone surrogate": {"author": {"id": "a\ud800b", "name": "n"}},
 }
