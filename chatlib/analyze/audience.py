@@ -13,6 +13,7 @@ from chatlib.store import Store
 __all__ = [
     "KNOWN_BOTS",
     "find_talkers",
+    "is_named",
     "label_people",
     "load_viewers",
     "measure_concentration",
@@ -53,9 +54,14 @@ def load_viewers(
     rows = [row for key in streams for row in store.connection.execute(sql, (int(key), *kinds))]
     columns = ["stream_id", "author", "name", "chats", "first_s", "member"]
     viewers = pd.DataFrame(rows, columns=columns).astype({"member": bool})
-    unwanted = {name.strip().removeprefix("@").casefold() for name in leave_out}
-    names = viewers["name"].fillna("").str.removeprefix("@").str.casefold()
-    return viewers[~names.isin(unwanted)].reset_index(drop=True)
+    return viewers[~is_named(viewers["name"], leave_out)].reset_index(drop=True)
+
+
+def is_named(names: pd.Series, wanted: Iterable[str]) -> pd.Series:
+    """Return where a name is one of the wanted ones; capitals and a leading @ make no difference."""
+    known = {name.strip().removeprefix("@").casefold() for name in wanted}
+    plain = names.astype(object).fillna("").map(lambda name: str(name).removeprefix("@").casefold())
+    return plain.isin(known - {""})
 
 
 def summarize_retention(viewers: pd.DataFrame, streams: pd.DataFrame) -> pd.DataFrame:

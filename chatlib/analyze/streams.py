@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics import ChatAnalytics
+from chatlib.analyze.audience import is_named
 from chatlib.analyze.columns import ChatColumns, Codes, analyze_columns, make_analytics, without_gc
 from chatlib.analyze.settings import ProcessSettings
 from chatlib.analyze.speech import hide_mentions
@@ -74,15 +76,19 @@ def analyze_stream(
     return analyze_columns(chat, analytics, settings=settings)
 
 
-def load_spoken(store: Store, stream: NamedTuple, *, hide_names: bool = False) -> pd.DataFrame:
+def load_spoken(
+    store: Store, stream: NamedTuple, *, hide_names: bool = False, leave_out: Iterable[str] = ()
+) -> pd.DataFrame:
     """Return the chat messages of a stream that have text, in time order.
 
     Columns: offset_s, author, text, emotes. With `hide_names`, every @name in a text is `@…`.
+    People are left out by name, capitals aside.
     """
-    columns = ("offset_s", "kind", "author", "text", "emotes")
+    columns = ("offset_s", "kind", "author", "name", "text", "emotes")
     messages = store.load_messages([stream.stream_id], columns=columns)
-    spoken = messages[messages["kind"].isin(CHAT_KINDS) & messages["text"].notna()]
-    spoken = spoken.drop(columns="kind").reset_index(drop=True)
+    kept = messages["kind"].isin(CHAT_KINDS) & messages["text"].notna()
+    spoken = messages[kept & ~is_named(messages["name"], leave_out)]
+    spoken = spoken.drop(columns=["kind", "name"]).reset_index(drop=True)
     return spoken.assign(text=hide_mentions(spoken["text"])) if hide_names else spoken
 
 

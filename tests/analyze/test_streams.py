@@ -7,7 +7,7 @@ import pytest
 
 from chatlib.analyze import ProcessSettings, load
 from chatlib.analyze.channel import analyze_channel, summarize_stream
-from chatlib.analyze.streams import analyze_stream, pick_stream
+from chatlib.analyze.streams import analyze_stream, load_spoken, pick_stream
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
@@ -83,6 +83,22 @@ def test_a_channel_is_written_stream_by_stream_and_says_what_it_left_out(db, tmp
     assert len(written) == 2
     assert written[1] == "one.json"
     assert load(tmp_path / "out" / "one.json").totalActivity == 22
+
+
+def test_what_was_said_leaves_out_bots_and_hides_names(db):
+    rows = [
+        Message("1", "text_message", 2.0, "a", "Ann", text="hi @bob"),
+        Message("2", "text_message", 1.0, "n", "@Nightbot", text="follow us"),
+        Message("3", "text_message", 3.0, "a", "Ann"),
+        Message("4", "paid_message", 4.0, "a", "Ann", text="take this"),
+        Message("5", "text_message", None, None, None, text="no time"),
+    ]
+    db.save_chat(Stream("youtube", "x"), rows)
+    stream = next(db.load_streams().itertuples())
+    said = load_spoken(db, stream, hide_names=True, leave_out=["nightbot", ""])
+    assert list(said.columns) == ["offset_s", "author", "text", "emotes"]
+    assert said["text"].tolist() == ["no time", "hi @…"]
+    assert load_spoken(db, stream)["text"].tolist() == ["no time", "follow us", "hi @bob"]
 
 
 def test_an_empty_channel_is_an_empty_table(db):
