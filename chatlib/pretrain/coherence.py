@@ -17,7 +17,7 @@ import pandas as pd
 
 from chatlib.errors import NotEnoughData, ParameterError
 
-__all__ = ["Coherence", "measure_coherence", "reduce_to_plane", "sample_messages"]
+__all__ = ["Coherence", "find_neighbours", "measure_coherence", "reduce_to_plane", "sample_messages"]
 
 # Edges of the distance bins in seconds, each about double the one before.
 EDGES_S = (0, 2, 5, 10, 20, 45, 90, 180, 360, 720, 1440, 2880, 5760, 11520)
@@ -129,6 +129,25 @@ def measure_coherence(
         n_messages=len(chat),
         n_streams=len(sums),
     )
+
+
+def find_neighbours(
+    texts: Sequence[str], vectors: np.ndarray, *, n_messages: int = 6, n_neighbours: int = 4, seed: int = 0
+) -> pd.DataFrame:
+    """Return the most alike texts of a few drawn ones: by cosine of centred vectors, other texts only.
+
+    Columns: `message`, then `nearest`, `2nd`, `3rd`, …
+    """
+    distinct = pd.DataFrame({"text": texts, "key": [t.casefold() for t in texts]}).drop_duplicates("key")
+    unit = _centre(np.asarray(vectors)[distinct.index])
+    drawn = np.random.default_rng(seed).permutation(len(unit))[:n_messages]
+    cosines = unit[drawn] @ unit.T
+    cosines[np.arange(len(drawn)), drawn] = -np.inf
+    nearest = np.argsort(-cosines, axis=1)[:, : min(n_neighbours, len(unit) - 1)]
+    words = distinct["text"].to_numpy()
+    columns = ["message", *("nearest", "2nd", "3rd", *(f"{i}th" for i in range(4, n_neighbours + 1)))]
+    rows = [[words[i], *words[near]] for i, near in zip(drawn, nearest, strict=True)]
+    return pd.DataFrame(rows, columns=columns[: 1 + nearest.shape[1]])
 
 
 def reduce_to_plane(vectors: np.ndarray) -> np.ndarray:

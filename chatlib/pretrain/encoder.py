@@ -9,6 +9,7 @@ tokenized while the model works.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,8 @@ from chatlib.pretrain.vector_cache import VectorCache, text_digest
 from chatlib.workspace import progress_bar
 
 __all__ = ["Encoder", "encoder_of", "load_encoder"]
+
+log = logging.getLogger(__name__)
 
 _PORTION = 16_384  # distinct texts; sorting more of them together would save no padding worth it
 
@@ -64,7 +67,8 @@ class Encoder:
         """Return one vector per text: float32, shape (len(texts), dim).
 
         The mean over all tokens that the tokenizer gives, special ones included, cut at
-        `max_len`. Equal to encoding one text at a time within 1e-4 (float32).
+        `max_len`. Equal to encoding one text at a time within 1e-4 (float32). Where memory runs
+        out, batches are halved from then on.
         """
         place: dict[str, int] = {}
         inverse = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int64)
@@ -124,8 +128,21 @@ class Encoder:
             yield order[start:end]
             start = end
 
-    @torch.inference_mode()
     def _encode_batch(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
+        try:
+            return self._run_model(rows)
+        except torch.OutOfMemoryError:
+            if len(rows) == 1:
+                raise
+        self.tokens_per_batch = max(1, self.tokens_per_batch // 2)
+        log.warning("out of memory: going on with %d tokens a batch", self.tokens_per_batch)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        half = len(rows) // 2
+        return np.concatenate([self._encode_batch(rows[:half]), self._encode_batch(rows[half:])])
+
+    @torch.inference_mode()
+    def _run_model(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         ids = np.full((len(rows), lengths.max()), self.tokenizer.pad_token_id or 0, np.int64)
         is_token = np.arange(ids.shape[1]) < lengths[:, None]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.pretrain.coherence import measure_coherence, reduce_to_plane, sample_messages
+from chatlib.pretrain.coherence import find_neighbours, measure_coherence, reduce_to_plane, sample_messages
 
 EDGES = (0, 10, 100, 1000, 10000)
 
@@ -117,3 +117,15 @@ def test_too_little_is_told():
         sample_messages(few.iloc[:0])
     with pytest.raises(ParameterError, match="got 4 for 5"):
         measure_coherence(few, vectors_of(np.arange(4)))
+
+
+def test_the_nearest_texts_are_of_the_same_topic_and_never_the_same_text():
+    topics = np.arange(200) % 20
+    texts = [f"topic {t} {'again' if i < 100 else i}" for i, t in enumerate(topics)]
+    table = find_neighbours(texts, vectors_of(topics, noise=0.1), n_messages=8, n_neighbours=3)
+    assert table.shape == (8, 4)
+    assert list(table.columns) == ["message", "nearest", "2nd", "3rd"]
+    for row in table.to_numpy():
+        assert len(set(row)) == 4
+        assert len({text.split()[1] for text in row}) == 1
+    assert find_neighbours(["a", "A", "b"], np.eye(3)).shape == (2, 2)

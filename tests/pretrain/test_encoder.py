@@ -114,6 +114,29 @@ def test_each_model_and_length_has_a_cache_of_its_own(folder, lm, tmp_path):
     assert len(list(cache.iterdir())) == 3
 
 
+def test_where_memory_runs_out_batches_are_halved(folder, monkeypatch, caplog):
+    whole = load_encoder(folder).encode(TEXTS)
+    encoder = load_encoder(folder)
+    real, sizes = encoder._run_model, []
+
+    def run_only_two(rows):
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("no room")
+        sizes.append(len(rows))
+        return real(rows)
+
+    monkeypatch.setattr(encoder, "_run_model", run_only_two)
+    np.testing.assert_allclose(encoder.encode(TEXTS), whole, atol=1e-5)
+    assert sum(sizes) == 7
+    assert encoder.tokens_per_batch < 4096
+    assert "going on with 2048 tokens a batch" in caplog.text
+    monkeypatch.setattr(
+        encoder, "_run_model", lambda rows: (_ for _ in ()).throw(torch.OutOfMemoryError("none"))
+    )
+    with pytest.raises(torch.OutOfMemoryError):
+        encoder.encode(["x"])
+
+
 def test_the_name_of_a_special_token_in_chat_is_text(folder):
     encoder = load_encoder(folder)
     spelled, plain = encoder.encode(["[MASK]", "MASK"])
