@@ -83,6 +83,12 @@ def test_it_ends_with_its_results(path, notebook):
     assert '"headline"' in last.source
 
 
+def test_one_cell_is_its_key_figure(notebook):
+    assert [cell.cell_type for cell in notebook.cells if "key-figure" in cell.metadata.get("tags", [])] == [
+        "code"
+    ]
+
+
 def test_it_holds_no_widget_and_no_user(notebook):
     assert set(notebook.metadata) <= {"kernelspec", "language_info", "colab"}
     for cell in notebook.cells:

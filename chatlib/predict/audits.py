@@ -36,7 +36,7 @@ def audit(db: Store, viewers: Viewers, split: DateSplit, *, encoder_folder: str 
     n_streams = check_encoder_streams(encoder_folder, streams, split)
     rows = [
         ("no input is a payment or its echo, none is late", f"{check_inputs(db, viewers):,} messages"),
-        ("training is before validation, and that before test", f"{sum(map(len, split))} streams"),
+        ("training before validation before test", f"{sum(map(len, split))} streams"),
         ("the language model saw training streams only", f"{n_streams} streams"),
         ("no feature tells donors by itself", f"{features.shape[1]} features"),
     ]

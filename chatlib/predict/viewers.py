@@ -169,8 +169,8 @@ def count_periods(viewers: Viewers, split: DateSplit) -> pd.DataFrame:
             {
                 "period": name,
                 "streams": len(ids),
-                "from": part["started_at"].min() if len(part) else None,
-                "to": part["started_at"].max() if len(part) else None,
+                "from": part["started_at"].min()[:10] if len(part) else None,
+                "to": part["started_at"].max()[:10] if len(part) else None,
                 "viewers": len(part),
                 "donors": int(part["paid"].sum()),
                 "prevalence": part["paid"].mean() if len(part) else 0.0,
