@@ -42,7 +42,7 @@ def measure_temptation(
     config: DonorConfig,
     training: Training,
     max_messages: int = 64,
-    max_donors: int = 400,
+    max_donors: int = 200,
 ) -> Claim:
     """Return what the donor transformer would claim under the tempting protocol, on all dated streams.
 

@@ -11,6 +11,8 @@ from chatlib.predict.viewers import Viewers
 
 __all__ = ["describe_result", "describe_temptation", "list_top", "summarize_models"]
 
+_FEW_DONORS = 10
+
 
 def list_top(viewers: Viewers, judgement: Judgement, model: str, *, n: int = 10) -> pd.DataFrame:
     """Return the n viewers of test that a model names first, under pseudonyms, by rank.
@@ -86,6 +88,11 @@ def describe_result(judgement: Judgement, model: str, *, count: str = "message c
         sentences.append(
             f"Against counting messages that is {row['gain']:+.3f} "
             f"(95 % interval {row['gain_low']:+.3f} to {row['gain_high']:+.3f}): {verdict}."
+        )
+    if judgement.n_validation_donors < _FEW_DONORS:
+        sentences.append(
+            f"Validation has {judgement.n_validation_donors} donor(s), so epochs, settings and thresholds "
+            "were chosen on next to nothing: another draw of streams could turn the order of the models."
         )
     if BEST_POSSIBLE in table.index:
         best = table.loc[BEST_POSSIBLE, "roc_auc"]

@@ -48,6 +48,7 @@ class Judgement:
 
     rows: np.ndarray
     labels: np.ndarray
+    n_validation_donors: int
     probabilities: dict[str, np.ndarray]
     thresholds: dict[str, float]
     calibrators: dict[str, Calibrator]
@@ -93,14 +94,12 @@ def judge_models(
     validation, test = evaluation_rows(viewers, split)
     labels, n = viewers.paid, len(validation)
     calibrators = {name: fit_calibrator(labels[validation], values[:n]) for name, values in logits.items()}
-    thresholds = {
-        name: choose_threshold(labels[validation], calibrators[name].apply(values[:n]))
-        for name, values in logits.items()
-    }
+    known = {name: calibrators[name].apply(values[:n]) for name, values in logits.items()}
     probabilities = {name: calibrators[name].apply(values[n:]) for name, values in logits.items()}
     if truth is not None:
         probabilities[BEST_POSSIBLE] = truth[test]
-        thresholds[BEST_POSSIBLE] = choose_threshold(labels[validation], truth[validation])
+        known[BEST_POSSIBLE] = truth[validation]
+    thresholds = {name: choose_threshold(labels[validation], p) for name, p in known.items()}
     streams = viewers.table["stream_id"].to_numpy()[test]
     rng = np.random.default_rng(seed)
     table = compare_models(
@@ -108,10 +107,19 @@ def judge_models(
     )
     chosen_by = {name: average_precision(labels[validation], values[:n]) for name, values in logits.items()}
     table.insert(0, "validation_pr_auc", pd.Series(chosen_by))
-    known = set(viewers.table["author"].to_numpy()[viewers.find_rows(split.train)])
-    seen = viewers.table["author"].isin(known).to_numpy()[test]
+    author = viewers.table["author"].to_numpy()
+    seen = np.isin(author[test], author[viewers.find_rows(split.train)])
     groups = _judge_groups(labels[test], probabilities, seen, streams)
-    return Judgement(test, labels[test], probabilities, thresholds, calibrators, table, groups)
+    return Judgement(
+        rows=test,
+        labels=labels[test],
+        n_validation_donors=int(labels[validation].sum()),
+        probabilities=probabilities,
+        thresholds=thresholds,
+        calibrators=calibrators,
+        table=table,
+        groups=groups,
+    )
 
 
 def _judge_groups(

@@ -141,6 +141,7 @@ def test_sentences_carry_the_numbers(judged):
     assert f"{donors} of {n} viewers of the test streams paid" in text
     assert f"{judgement.table.loc[MODEL, 'pr_auc']:.3f}" in text
     assert "ROC-AUC 1.000" in text
+    assert "Validation has" not in text
 
 
 def test_texts_are_joined_as_chosen(judged):
@@ -168,7 +169,7 @@ def test_one_donor_in_validation_and_test_is_enough_to_run(tmp_path):
     scores = dict(iter_baselines(viewers, inputs, train=train, validation=validation, rows=rows))
     judgement = judge_models(viewers, split, scores, reference="prior", n_draws=20)
     assert np.isfinite(judgement.table["roc_auc"]).all()
-    assert describe_result(judgement, BASELINES[2])
+    assert "Validation has 1 donor(s)" in " ".join(describe_result(judgement, BASELINES[2]))
 
 
 def test_empty_streams_are_in_no_period(channel):
