@@ -41,7 +41,7 @@ def execute_notebook(
                 progress_bar=False,
                 cwd=str(source.parent),
                 execution_timeout=cell_timeout_s,
-                extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+                extra_arguments=["--IPKernelApp.log_level=50"],  # its own shutdown is no error
             )
     except PapermillExecutionError as error:
         if error.ename == "KeyboardInterrupt":

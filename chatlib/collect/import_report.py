@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from chatlib.errors import UnknownFormat
 from chatlib.records import DONATION_KINDS
 from chatlib.store import Store
 
@@ -66,6 +67,14 @@ class ImportReport:
     def is_usable(self) -> bool:
         """Whether anything of what was named is in the database now."""
         return any(file.state != "failed" for file in self.files)
+
+    def require_usable(self) -> None:
+        """Raise UnknownFormat if nothing of what was named is in the database now."""
+        if not self.is_usable:
+            first = next((f"{path.name}: {error}" for path, error in self.errors.items()), "no chat file")
+            raise UnknownFormat(
+                f"At least one chat must be readable, and of {len(self.files)} files none was. {first}"
+            )
 
     def to_table(self) -> pd.DataFrame:
         """Return one row per file: what it is, its stream, rows, rows that were new, what was left out."""

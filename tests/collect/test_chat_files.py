@@ -369,3 +369,11 @@ def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_been(tmp_path):
             import_chats(db, [channel])
             assert db.digest() == digest
     assert len(set(seen)) > 2 and min(seen) < 12, f"the moments were all alike: {seen}"
+
+
+def test_an_import_that_brought_nothing_can_be_refused(tmp_path):
+    (tmp_path / "note.txt").write_text("no chat")
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        report = import_chats(store, [tmp_path / "note.txt"])
+    with pytest.raises(UnknownFormat, match=r"of 1 files none was\. note\.txt: "):
+        report.require_usable()
