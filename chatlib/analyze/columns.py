@@ -122,7 +122,7 @@ def _count(chat: ChatColumns, words: PlatformWords, *, duration_s: float, interv
     sample = np.minimum(offset // interval_s, max(n_samples - 1, 0)).astype(np.int64)
     chats = inside & _is_of(chat, words.chat_kinds)
     by_user = chats & (chat.author != NOBODY)
-    users = _pair_users(chat.author[by_user], sample[by_user])
+    users = _pair_users(chat.author[by_user], sample[by_user], n_samples)
 
     def per_sample(samples: np.ndarray) -> np.ndarray:
         return np.bincount(samples, minlength=n_samples)[:n_samples]
@@ -149,16 +149,19 @@ class _UserSamples(NamedTuple):
     is_first: np.ndarray
 
 
-def _pair_users(author: np.ndarray, sample: np.ndarray) -> _UserSamples:
-    """Return each user once in each sample, and whether it is the user's first."""
-    order = np.argsort(sample, kind="stable")  # next to nothing where rows are in time order
-    order = order[np.argsort(author[order], kind="stable")]
-    author, sample = author[order], sample[order]
-    is_first = np.ones(len(author), dtype=bool)
-    is_first[1:] = author[1:] != author[:-1]
-    is_new = is_first.copy()
-    is_new[1:] |= sample[1:] != sample[:-1]
-    return _UserSamples(sample[is_new], is_first[is_new])
+def _pair_users(author: np.ndarray, sample: np.ndarray, n_samples: int) -> _UserSamples:
+    """Return each user once in each sample, and whether it is the user's first.
+
+    Authors may be any numbers; they are counted off first, so that a user and a sample make one
+    number to sort by. (Sorting by two keys would take five times as long.)
+    """
+    order = np.argsort(author)
+    counted = np.empty(len(author), dtype=np.int64)
+    counted[order] = np.cumsum(np.diff(author[order], prepend=author[order[:1]]) != 0)
+    pairs = np.sort(counted * max(n_samples, 1) + sample)
+    pairs = pairs[np.diff(pairs, prepend=-1) != 0]
+    user, user_sample = np.divmod(pairs, max(n_samples, 1))
+    return _UserSamples(user_sample, np.diff(user, prepend=-1) != 0)
 
 
 class Codes(dict):

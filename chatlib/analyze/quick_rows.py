@@ -134,9 +134,13 @@ def _hash_authors(authors: list[_Author | None]) -> np.ndarray:
     A table of all authors would take most of the time; two of a million share a hash once in
     ten million files.
     """
-    if _has_nul("".join([author.id for author in authors if author is not None])):
+    try:
+        ids = [author.id for author in authors]
+    except AttributeError:  # somewhere there is none
+        ids = [None if author is None else author.id for author in authors]
+    if _has_nul("".join(filter(None, ids))):
         raise _CannotReadError
-    return np.array([NOBODY if author is None else hash(author.id) for author in authors])
+    return np.array([NOBODY if author_id is None else hash(author_id) for author_id in ids])
 
 
 def _has_nul(text: str) -> bool:

@@ -1,9 +1,13 @@
 """Bursts of known place: planted, found, and scored."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from chatlib.analyze import Spike
+from chatlib.analyze.chat_file import read_columns
 from chatlib.analyze.columns import ChatColumns
 from chatlib.analyze.detection import Burst, calm_chat, compare_detectors, plant_bursts, score_sections
 from chatlib.errors import NotEnoughData
@@ -82,3 +86,16 @@ def test_in_a_short_or_nameless_stream_nothing_is_compared():
         assert list(table.columns) == ["detector", "setting", "recall", "false_alarms_per_h"]
     with pytest.raises(NotEnoughData, match="15 minutes"):
         plant_bursts(make_chat(400), np.random.default_rng(0), n_bursts=1, factor=5)
+
+
+@pytest.mark.real
+def test_on_real_chat_spikes_find_most_planted_bursts_and_little_else(tmp_path):
+    folder = Path(__file__).parents[3] / "shared" / "data" / "twitch" / "channel_2023" / "chat"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data")
+    files = sorted(folder.glob("*.json.gz"))[5:160:13]
+    tables = [compare_detectors(read_columns(path).columns, "twitch", seed=1) for path in files]
+    scores = pd.concat(tables).groupby(["detector", "setting"]).mean()
+    assert scores.loc[("spikes", 1.5), "recall"] >= 0.85
+    assert scores.loc[("spikes", 1.5), "false_alarms_per_h"] <= 0.5
+    assert scores.loc[("highlights", 93), "false_alarms_per_h"] >= 10

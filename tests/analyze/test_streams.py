@@ -49,7 +49,8 @@ def test_messages_after_the_end_are_left_out(db):
 def test_break_takes_the_first_rows_in_source_order(db):
     fill(db)
     analytics = analyze_stream(db, pick_stream(db.load_streams()), settings=ProcessSettings(msg_break=5))
-    assert (analytics.totalActivity, analytics.duration) == (5, 57.0)
+    assert (analytics.totalActivity, analytics.totalChatMessages, analytics.duration) == (5, 5, 57.0)
+    assert analytics.samples[4].activity == 0  # from 20 s on: nothing of the first five
 
 
 def test_the_largest_stream_is_picked_or_the_one_that_is_named(db):
