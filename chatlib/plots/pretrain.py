@@ -26,8 +26,8 @@ _TIME_TICKS_S = {
     10800: "3 h",
 }
 _KINDS = (
-    ("blocks", "held-out blocks", "blue", "o"),
-    ("single", "held-out single messages", "vermillion", "s"),
+    ("blocks", "held-out blocks", "blue", "o", "--"),
+    ("single", "held-out single messages", "vermillion", "s", ":"),
 )
 
 
@@ -38,11 +38,11 @@ def plot_perplexity(history: pd.DataFrame, reference: Mapping[str, float], *, no
     `reference` has the unigram perplexities of `blocks` and `single`. `note` stands behind the title.
     """
     figure, axes = new_figure(height_in=3.8)
-    for key, name, color, marker in _KINDS:
+    for key, name, color, marker, line in _KINDS:
         axes.plot(
             history["epoch"], history[f"{key}_perplexity"], marker + "-", color=COLORS[color], label=name
         )
-        axes.axhline(reference[key], color=COLORS[color], ls="--", lw=1.2, label=f"unigram model, {name[9:]}")
+        axes.axhline(reference[key], color=COLORS[color], ls=line, lw=1.5, label=f"unigram model, {name[9:]}")
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
