@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from torch.nn import functional
+from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from chatlib.errors import ModelError, ParameterError
+from chatlib.pretrain.checkpoint import load_checkpoint, save_checkpoint
 from chatlib.pretrain.corpus import Corpus, pack_blocks
 from chatlib.pretrain.device import autocast, pick_device, seed_torch
 from chatlib.pretrain.language_model import LanguageModel, MaskedHead
@@ -96,45 +101,47 @@ def make_data(
     )
 
 
-def train(lm: LanguageModel, data: LmData, settings: TrainSettings) -> pd.DataFrame:
+def train(
+    lm: LanguageModel, data: LmData, settings: TrainSettings, *, checkpoint: str | Path | None = None
+) -> pd.DataFrame:
     """Train a language model in place; return one row per evaluation, before training and after each epoch.
 
     Columns: `epoch` (0: before), `train_loss` (mean over the epoch's steps, nats per masked token),
     `blocks_perplexity`, `blocks_bits_per_char`, `single_perplexity`, `single_bits_per_char`,
     `seconds` (of training alone) and `tokens_per_s`. The model ends on the CPU, in evaluation mode.
     From scratch, the first step starts from token frequencies (the output layer's bias), which
-    saves it the time to learn those. The same data, settings and machine give the same weights.
+    saves it the time to learn those. The same data, settings and machine give the same weights,
+    also when a run was killed and the same run goes on from the folder `checkpoint`, which is
+    removed at the end.
 
     Raises: ModelError if the loss is no number any more.
     """
     _check(settings)
-    seed_torch(settings.seed)
     device = pick_device()
     head = MaskedHead(lm.model.to(device))
-    history = [_evaluate(head, data, device, epoch=0)]
-    if lm.from_scratch:
+    optimizer = _make_optimizer(lm, settings)
+    history, mark = [], _fingerprint(lm, data, settings)
+    if checkpoint is not None:
+        history = load_checkpoint(checkpoint, lm.model, optimizer=optimizer, fingerprint=mark)
+    if not history:
+        history = [_evaluate(head, data, device, epoch=0)]
         _start_from_frequencies(lm, data.blocks)
-    n_steps = -(-len(data.blocks) // settings.batch_blocks) * settings.epochs
-    optimizer, schedule = _optimizer(lm, settings, n_steps=n_steps)
-    with progress_bar(total=n_steps, desc="training", unit="step") as progress:
-        for epoch in range(1, settings.epochs + 1):
-            head.train()
-            start, losses = time.perf_counter(), []
-            for ids, positions, labels in _iter_batches(data.blocks, lm.tokenizer, settings, epoch=epoch):
-                with autocast(device):
-                    logits = head(ids.to(device), positions.to(device))
-                loss = functional.cross_entropy(logits.float(), labels.to(device))
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(lm.model.parameters(), settings.clip_norm)
-                optimizer.step()
-                schedule.step()
-                losses.append(loss.detach())
-                progress.update()
+    n_steps = _steps_per_epoch(data, settings) * settings.epochs
+    n_done = _steps_per_epoch(data, settings) * (len(history) - 1)
+    with progress_bar(total=n_steps, initial=n_done, desc="training", unit="step") as progress:
+        for epoch in range(len(history), settings.epochs + 1):
+            start = time.perf_counter()
+            losses = _train_epoch(
+                head, lm, data, settings, optimizer=optimizer, epoch=epoch, progress=progress
+            )
             seconds = time.perf_counter() - start
             history.append(_evaluate(head, data, device, epoch=epoch, losses=losses, seconds=seconds))
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, lm.model, optimizer=optimizer, history=history, fingerprint=mark)
     head.close()
     lm.model.to("cpu").eval()
+    if checkpoint is not None:
+        shutil.rmtree(checkpoint, ignore_errors=True)
     return pd.DataFrame(history)
 
 
@@ -180,31 +187,75 @@ def _check(settings: TrainSettings) -> None:
         )
 
 
+def _steps_per_epoch(data: LmData, settings: TrainSettings) -> int:
+    return -(-len(data.blocks) // settings.batch_blocks)
+
+
+def _train_epoch(
+    head: MaskedHead,
+    lm: LanguageModel,
+    data: LmData,
+    settings: TrainSettings,
+    *,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    progress: tqdm,
+) -> list[torch.Tensor]:
+    """Train for one epoch; return the loss of each step. All that is random comes from the epoch."""
+    seed_torch(settings.seed + epoch)
+    head.train()
+    device = lm.model.device
+    steps_per_epoch = _steps_per_epoch(data, settings)
+    losses = []
+    batches = _iter_batches(data.blocks, lm.tokenizer, settings, epoch=epoch)
+    for step, (ids, positions, labels) in enumerate(batches, steps_per_epoch * (epoch - 1)):
+        _set_rate(optimizer, settings, step=step, n_steps=steps_per_epoch * settings.epochs)
+        with autocast(device):
+            logits = head(ids.to(device), positions.to(device))
+        loss = functional.cross_entropy(logits.float(), labels.to(device))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(lm.model.parameters(), settings.clip_norm)
+        optimizer.step()
+        losses.append(loss.detach())
+        progress.update()
+    return losses
+
+
 @torch.no_grad()
 def _start_from_frequencies(lm: LanguageModel, blocks: np.ndarray) -> None:
+    """Give a model from scratch the token frequencies as its output bias; leave others alone."""
+    if not lm.from_scratch:
+        return
     bias = lm.model.get_output_embeddings().bias
     counts = np.bincount(blocks.ravel(), minlength=len(bias)) + 0.1
     counts[lm.tokenizer.all_special_ids] = 0.1
     bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
 
 
-def _optimizer(
-    lm: LanguageModel, settings: TrainSettings, *, n_steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+def _make_optimizer(lm: LanguageModel, settings: TrainSettings) -> torch.optim.Optimizer:
     lr = settings.lr or (SCRATCH_LR if lm.from_scratch else PRETRAINED_LR)
     parameters = list(lm.model.parameters())
     groups = [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
+    return torch.optim.AdamW([{**group, "peak_lr": lr} for group in groups], lr=lr, betas=(0.9, 0.98))
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, settings: TrainSettings, *, step: int, n_steps: int) -> None:
+    """Set the learning rate of a step: up to the peak over the warm-up, then down to zero."""
     n_warmup = max(1, round(settings.warmup * n_steps))
+    rise, fall = (step + 1) / n_warmup, (n_steps - step) / max(1, n_steps - n_warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * min(rise, fall, 1.0)
 
-    def scale(step: int) -> float:
-        rise, fall = (step + 1) / n_warmup, (n_steps - step) / max(1, n_steps - n_warmup)
-        return min(rise, fall, 1.0)
 
-    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, scale)
+def _fingerprint(lm: LanguageModel, data: LmData, settings: TrainSettings) -> str:
+    """Return what tells one training from another: model, data and settings."""
+    digest = hashlib.blake2b(data.blocks.tobytes(), digest_size=16)
+    digest.update(repr((lm.base, lm.n_parameters, len(lm.tokenizer), asdict(settings))).encode())
+    return digest.hexdigest()
 
 
 def _iter_batches(

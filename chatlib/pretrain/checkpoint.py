@@ -1,0 +1,71 @@
+"""A training that was killed goes on from its last whole epoch.
+
+One folder per epoch: weights and the optimizer's state as safetensors, and last a JSON with
+the history, so that its existence means that the epoch is whole. Only the last epoch is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, load_model, save_file, save_model
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+log = logging.getLogger(__name__)
+
+_STATE = "checkpoint.json"
+
+
+def save_checkpoint(
+    folder: str | Path,
+    model: torch.nn.Module,
+    *,
+    optimizer: torch.optim.Optimizer,
+    history: list[dict[str, float]],
+    fingerprint: str,
+) -> None:
+    """Keep the state after an epoch, and drop the one before. The history's last row names it."""
+    target = Path(folder) / f"epoch_{history[-1]['epoch']}"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    save_model(model, str(target / "model.safetensors"))
+    state = optimizer.state_dict()["state"]
+    tensors = {
+        f"{i}.{name}": value.contiguous() for i, entry in state.items() for name, value in entry.items()
+    }
+    save_file(tensors, target / "optimizer.safetensors")
+    text = json.dumps({"fingerprint": fingerprint, "history": history})
+    (target / f"{_STATE}.part").write_text(text, encoding="utf-8")
+    (target / f"{_STATE}.part").replace(target / _STATE)
+    for other in Path(folder).glob("epoch_*"):
+        if other != target:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def load_checkpoint(
+    folder: str | Path, model: torch.nn.Module, *, optimizer: torch.optim.Optimizer, fingerprint: str
+) -> list[dict[str, float]]:
+    """Bring model and optimizer to the last whole epoch; return its history, empty if there is none.
+
+    A checkpoint of other data or settings has another fingerprint and is left alone.
+    """
+    for state_path in Path(folder).glob(f"epoch_*/{_STATE}"):
+        state = json.loads(state_path.read_text(encoding="utf-8"))
+        if state["fingerprint"] != fingerprint:
+            log.warning("%s is of another training; starting anew", state_path.parent)
+            continue
+        load_model(model, str(state_path.parent / "model.safetensors"))
+        entries: dict[int, dict[str, torch.Tensor]] = {}
+        for key, tensor in load_file(state_path.parent / "optimizer.safetensors").items():
+            index, name = key.split(".", 1)
+            entries.setdefault(int(index), {})[name] = tensor
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": entries, "param_groups": groups})
+        log.info("going on after epoch %d", state["history"][-1]["epoch"])
+        return state["history"]
+    return []
