@@ -108,20 +108,13 @@ def measure_coherence(
             f"Coherence needs {MIN_PAIRS} pairs of messages by different authors at some distance; "
             f"{len(chat)} messages give fewer. Add chat."
         )
-    n_pairs = n_pairs[:, used]
-    excess = cosines[:, used] - n_pairs * (totals / np.maximum(counts, 1))[:, None]
-    low, high = _bootstrap(excess, n_pairs, n=n_bootstrap, seed=seed)
-    table = pd.DataFrame(
-        {
-            "distance": _middles(edges)[used],
-            "low_edge": edges[:-1][used],
-            "high_edge": edges[1:][used],
-            "n_pairs": n_pairs.sum(0),
-            "similarity": excess.sum(0) / n_pairs.sum(0),
-            "low": low,
-            "high": high,
-        }
-    )
+    baseline = totals / np.maximum(counts, 1)
+    excess = (cosines - n_pairs * baseline[:, None])[:, used]
+    low, high = _bootstrap(excess, n_pairs[:, used], n=n_bootstrap, seed=seed)
+    table = _bins_as_table(edges).loc[used].reset_index(drop=True)
+    table["n_pairs"] = n_pairs.sum(0)[used]
+    table["similarity"] = excess.sum(0) / table["n_pairs"].to_numpy()
+    table["low"], table["high"] = low, high
     return Coherence(
         table=table,
         baseline=float(totals.sum() / max(counts.sum(), 1)),
@@ -201,10 +194,11 @@ def _bootstrap(
     return low, high
 
 
-def _middles(edges: np.ndarray) -> np.ndarray:
-    """Return geometric middles; of a bin that starts at 0, half of its end."""
+def _bins_as_table(edges: np.ndarray) -> pd.DataFrame:
+    """Return `distance` (geometric middle; of a bin that starts at 0, half of its end) and edges."""
     low, high = edges[:-1], edges[1:]
-    return np.where(low > 0, np.sqrt(low * high), high / 2)
+    middle = np.where(low > 0, np.sqrt(low * high), high / 2)
+    return pd.DataFrame({"distance": middle, "low_edge": low, "high_edge": high})
 
 
 def _say_s(seconds: float) -> str:
