@@ -90,9 +90,7 @@ def _run_epochs(
         model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
     )
     n_steps = sum(len(batches) for batches in plan)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, training.learning_rate, total_steps=n_steps + 1, pct_start=0.1
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _schedule(step, n_steps))
     rows, best, best_state = [], (-np.inf, -np.inf), copy.deepcopy(model.state_dict())
     with tqdm(total=n_steps, desc="donor model", unit="batch", disable=None) as bar:
         for epoch, batches in enumerate(plan, 1):
@@ -135,6 +133,12 @@ def score_donor_model(
         for batch in iter_batches(inputs.lengths, rows, max_tokens=batch_messages):
             result[place[batch]] = model(*_gather(vectors, inputs, batch)).double().cpu().numpy()
     return result
+
+
+def _schedule(step: int, n_steps: int) -> float:
+    """Return the share of the learning rate: up over the first tenth of all steps, down to zero."""
+    n_warm = max(1.0, n_steps / 10)
+    return min((step + 1) / n_warm, max(0.0, (n_steps - step) / max(n_steps - n_warm, 1.0)), 1.0)
 
 
 def _step(

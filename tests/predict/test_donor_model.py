@@ -7,7 +7,7 @@ import torch
 from chatlib.errors import ModelError, ParameterError
 from chatlib.predict.donor_model import DonorConfig, DonorTransformer, load_donor_model, save_donor_model
 from chatlib.predict.inputs import DonorInputs
-from chatlib.predict.training import Training, fit_donor_model, score_donor_model
+from chatlib.predict.training import Training, _schedule, fit_donor_model, score_donor_model
 
 TINY = DonorConfig(dim=4, width=16, n_layers=2, n_heads=2)
 
@@ -110,6 +110,22 @@ def test_a_score_that_is_no_number_is_one_clear_error():
     rows = np.arange(60)
     with pytest.raises(ModelError, match="after epoch 1 it is not"):
         fit_donor_model(broken, labels, train=rows, validation=rows, config=TINY, training=Training(epochs=1))
+
+
+@pytest.mark.parametrize("n_batches", [1, 2, 5, 10, 30])
+def test_any_number_of_steps_can_be_trained(n_batches):
+    inputs, labels = make_inputs(n=60)
+    training = Training(epochs=1, batch_messages=-(-6 * 60 // n_batches), others_per_donor=4)
+    rows = np.arange(60)
+    fit_donor_model(inputs, labels, train=rows, validation=rows, config=TINY, training=training)
+
+
+def test_the_learning_rate_rises_and_falls_to_nearly_nothing():
+    for n in (1, 2, 7, 10, 100):
+        rates = [_schedule(step, n) for step in range(n + 1)]
+        assert all(0 < rate <= 1 for rate in rates[:-1]), rates
+        assert rates[-1] == 0 and (n < 7 or max(rates) > 0.85)
+        assert rates[n // 2 :] == sorted(rates[n // 2 :], reverse=True)
 
 
 def test_a_seed_gives_the_same_model_and_leaves_other_randomness_alone():
