@@ -271,9 +271,16 @@ def _describe_run(run: _Run, steps: Mapping[str, dict]) -> dict[str, object]:
         "versions": {
             "chatlib": chatlib.__version__,
             "python": platform.python_version(),
-            **{package: importlib.metadata.version(package) for package in packages},
+            **{package: _find_version(package) for package in packages},
         },
     }
+
+
+def _find_version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # torch, where somebody only analyzes
+        return None
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -10,7 +10,7 @@ import ast
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from urllib.parse import quote
@@ -48,8 +48,9 @@ class OldDatabase:
         Raises: UnknownFormat for an SQLite file without such a table; SourceError for a damaged one.
         """
         self._name = path.name
-        with self._told():
+        with self._told(), ExitStack() as on_failure:
             self._db = _open(path)
+            on_failure.callback(self._db.close)
             self._db.text_factory = lambda data: data.decode("utf-8", "replace")
             self._table = _quote(_find_table(self._db, path))
             _check(self._db, path)
@@ -58,6 +59,7 @@ class OldDatabase:
             self._db.execute("CREATE INDEX places_of ON places (URL, place)")
             urls = self._db.execute("SELECT URL FROM places GROUP BY URL ORDER BY min(place)")
             self.urls: list[object] = [url for (url,) in urls]
+            on_failure.pop_all()
 
     def __enter__(self) -> OldDatabase:
         return self
@@ -94,6 +96,9 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         db.close()
         db = sqlite3.connect(f"{address}?immutable=1", uri=True)
+    except sqlite3.Error:
+        db.close()
+        raise
     return db
 
 
