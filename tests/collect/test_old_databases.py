@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -81,7 +82,8 @@ def test_the_table_may_have_another_name(tmp_path, make_old_database):
 
 
 def test_a_database_of_something_else_is_an_unknown_format(tmp_path):
-    sqlite3.connect(tmp_path / "x.db").executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+    with closing(sqlite3.connect(tmp_path / "x.db")) as other:
+        other.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
     with pytest.raises(UnknownFormat, match="ListofMessages"):
         OldDatabase(tmp_path / "x.db")
 
