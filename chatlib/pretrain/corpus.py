@@ -172,6 +172,9 @@ def _choose_streams(streams: pd.DataFrame) -> tuple[list[int], list[int]]:
     split = split_by_date(streams[streams["n_messages"] > 0])  # the donor model's split, too
     n_more = min(max(0, MIN_HELD_OUT_STREAMS - len(split.validation)), len(split.train) // 4)
     first = len(split.train) - n_more
+    dates = streams.set_index("stream_id")["started_at"]
+    while 0 < first < len(split.train) and dates[split.train[first]] == dates[split.train[first - 1]]:
+        first -= 1  # streams of one date stay on one side
     return split.train[:first], split.train[first:] + split.validation
 
 

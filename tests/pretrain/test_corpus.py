@@ -85,6 +85,18 @@ def test_a_short_validation_period_is_filled_up_from_the_end_of_training(chat):
     assert video_ids(chat.held_out_streams) == ["v5", "v6", "v7"]
 
 
+def test_streams_of_one_date_are_held_out_together(tmp_path, make_chat, make_stream):
+    with open_store(tmp_path / "db", create=True) as db:
+        for number in range(10):
+            stream = make_stream(number)
+            if number in (3, 4, 5):  # the last three of the training period
+                stream = stream._replace(started_at="2026-01-05")
+            db.save_chat(stream, make_chat(number))
+        corpus = build_corpus(db)
+    assert video_ids(corpus.streams) == ["v0", "v1", "v2"]
+    assert video_ids(corpus.held_out_streams) == ["v3", "v4", "v5", "v6", "v7"]
+
+
 def test_a_held_out_single_message_is_new_in_any_spelling(tmp_path, make_chat, make_stream):
     with open_store(tmp_path / "db", create=True) as db:
         for number in range(10):
