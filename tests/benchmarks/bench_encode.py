@@ -180,7 +180,7 @@ def measure_peer(
     from sentence_transformers import SentenceTransformer, models
 
     word = models.Transformer(folder, max_seq_length=MAX_LEN)
-    peer = SentenceTransformer(modules=[word, models.Pooling(word.get_word_embedding_dimension(), "mean")])
+    peer = SentenceTransformer(modules=[word, models.Pooling(vectors.shape[1], "mean")])
     trial = list(texts[:3000])
     times = {size: clock(lambda size=size: peer.encode(trial, batch_size=size))[1] for size in sizes}
     best = min(times, key=times.get)
