@@ -267,7 +267,7 @@ def _describe_run(run: _Run, steps: Mapping[str, dict]) -> dict[str, object]:
         "chats": run.chats and str(run.chats),
         "parameters": {notebook: steps[notebook]["parameters"] for notebook in NOTEBOOKS},
         "seconds": {notebook: steps[notebook]["seconds"] for notebook in NOTEBOOKS},
-        "finished_at": steps[NOTEBOOKS[-1]]["finished_at"],
+        "finished_at": max(step["finished_at"] for step in steps.values()),
         "versions": {
             "chatlib": chatlib.__version__,
             "python": platform.python_version(),
