@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from chatlib.analyze.analytics import ChatAnalytics
-from chatlib.analyze.columns import NOBODY, ChatColumns, Codes, analyze_columns, make_analytics, without_gc
+from chatlib.analyze.columns import NOBODY, ChatColumns, Codes, analyze_columns, make_analytics
 from chatlib.analyze.quick_rows import QuickChat, read_quickly
 from chatlib.analyze.settings import ProcessSettings
 from chatlib.analyze.words import TWITCH_WORDS, YOUTUBE_WORDS, find_words
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 from chatlib.records import Message, Stream
+from chatlib.workspace import without_gc
 
 __all__ = ["FileChat", "analyze_file", "read_columns"]
 

@@ -6,9 +6,7 @@ nanoseconds a message.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Hashable, Mapping, Sequence
 from itertools import repeat
 from typing import NamedTuple
 
@@ -25,8 +23,9 @@ from chatlib.analyze.samples import Sample
 from chatlib.analyze.settings import ProcessSettings
 from chatlib.analyze.words import PLATFORM_VALUES, PlatformWords, find_words, format_time
 from chatlib.errors import DataError
+from chatlib.workspace import without_gc
 
-__all__ = ["NOBODY", "ChatColumns", "Codes", "analyze_columns", "make_analytics", "without_gc"]
+__all__ = ["NOBODY", "ChatColumns", "Codes", "analyze_columns", "make_analytics"]
 
 NOBODY = -1
 _MOST_SAMPLES = 5_000_000  # one a second for eight weeks
@@ -76,18 +75,6 @@ def make_analytics(
         program_version=chatlib.__version__,
         platform=PLATFORM_VALUES.get(platform, platform),
     )
-
-
-@contextmanager
-def without_gc() -> Iterator[None]:
-    """Spare the collector thousands of samples, none of them in a cycle: a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @without_gc()

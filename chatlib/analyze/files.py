@@ -15,11 +15,11 @@ from pathlib import Path
 import orjson
 
 from chatlib.analyze.analytics import ChatAnalytics, TwitchChatAnalytics, YoutubeChatAnalytics
-from chatlib.analyze.columns import without_gc
 from chatlib.analyze.samples import Sample
 from chatlib.analyze.sections import Highlight, Section, Spike
 from chatlib.analyze.words import find_words
 from chatlib.errors import MissingSource, ParameterError, SourceError, UnknownFormat
+from chatlib.workspace import without_gc
 
 __all__ = ["SCHEMA_PATH", "load", "make_safe_name", "save"]
 

@@ -10,13 +10,14 @@ import pandas as pd
 
 from chatlib.analyze.analytics import ChatAnalytics
 from chatlib.analyze.audience import is_named
-from chatlib.analyze.columns import ChatColumns, Codes, analyze_columns, make_analytics, without_gc
+from chatlib.analyze.columns import ChatColumns, Codes, analyze_columns, make_analytics
 from chatlib.analyze.settings import ProcessSettings
 from chatlib.analyze.speech import hide_mentions
 from chatlib.analyze.words import find_words
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.records import CHAT_KINDS
 from chatlib.store import Store
+from chatlib.workspace import without_gc
 
 __all__ = ["analyze_stream", "load_columns", "load_spoken", "pick_stream"]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from chatlib.collect.sheets import Found, age_of_row, find_chat_files, id_in_url
 from chatlib.errors import ParameterError, SourceError
 from chatlib.records import Message, Stream
 from chatlib.store import Import, Store
-from chatlib.workspace import progress_bar
+from chatlib.workspace import progress_bar, without_gc
 
 __all__ = ["ChatFile", "import_chats", "read_chat_file"]
 
@@ -182,15 +181,3 @@ def _row_of_address(url: object, found: Found) -> dict[str, str]:
     address = (url if isinstance(url, str) else "").replace("NULL", "")
     video_id = id_in_url(address) or address[:200] or clean_text(found.path.stem)
     return {"url": address, "video_id": video_id} | dict(found.sheet.rows.get(video_id, {}))
-
-
-@contextmanager
-def without_gc() -> Iterator[None]:
-    """Spare the collector a million rows that it would look through again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

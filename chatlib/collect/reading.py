@@ -137,6 +137,7 @@ class _Reader:
         return frame
 
     def iter_outcomes(self) -> Iterator[Outcome]:
+        """Yield what became of each file, in the order they were given."""
         for _ in self._tasks:
             frame = self._frames.get()
             if not frame:
@@ -149,6 +150,7 @@ class _Reader:
             yield Outcome(content, chat, *error)
 
     def close(self) -> None:
+        """End the reader, whatever it is doing."""
         self._stopped.set()
         self._process.kill()
         self._thread.join()

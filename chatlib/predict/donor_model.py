@@ -104,6 +104,7 @@ class _Block(nn.Module):
         self.back = nn.Linear(2 * config.width, config.width)
 
     def forward(self, x: torch.Tensor, attend: torch.Tensor, *, only_first: bool) -> torch.Tensor:
+        """Return `x` after attention and feed-forward; with `only_first`, the CLS position alone."""
         y = self.norm_1(x)
         if only_first:
             x = x[:, :1]
