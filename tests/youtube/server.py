@@ -1,0 +1,170 @@
+"""FakeYoutube: a server on loopback that plays YouTube for the real clients, by way of a proxy.
+
+    with FakeYoutube() as youtube:
+        subprocess.run([...], env={**os.environ, **youtube.environment()})
+
+Nothing leaves loopback: hosts that are not played get 502 when a client asks for a tunnel.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import trustme
+
+from tests.youtube.messages import Entry, Reply, Request
+from tests.youtube.proxy import HOSTS, Proxy
+
+__all__ = ["FakeYoutube", "apply_environment"]
+
+SITE = Path(__file__).with_name("site")
+Answer = Callable[[Request], Reply | None]
+
+
+class Route(NamedTuple):
+    """Who answers a path; a path that ends in `*` stands for all that begin so."""
+
+    method: str
+    path: str
+    answer: Answer
+    hosts: frozenset[str]
+
+    def fits(self, request: Request) -> bool:
+        """Return whether this route answers that request."""
+        if request.host not in self.hosts or self.method not in (request.method, "*"):
+            return False
+        return request.path == self.path or (
+            self.path.endswith("*") and request.path.startswith(self.path[:-1])
+        )
+
+
+@functools.cache
+def _make_authority() -> tuple[trustme.CA, ssl.SSLContext]:
+    """Return a certificate authority of this process, and a server's context with its certificate."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*sorted(HOSTS)).configure_cert(context)
+    return authority, context
+
+
+class FakeYoutube:
+    """YouTube on one port of loopback. `requests` is the log, oldest first."""
+
+    def __init__(self) -> None:
+        self.latency_s = 0.0
+        self.requests: list[Entry] = []
+        self._lock = threading.Lock()
+        self._routes: list[Route] = []
+        self._folder: tempfile.TemporaryDirectory | None = None
+        self._proxy: Proxy | None = None
+
+    def __enter__(self) -> FakeYoutube:
+        authority, context = _make_authority()
+        self._folder = tempfile.TemporaryDirectory(prefix="fake-youtube-")
+        self.ca_file = Path(self._folder.name) / "ca.pem"
+        authority.cert_pem.write_to_path(self.ca_file)
+        self._proxy = Proxy(self._answer, self._note, context)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop; connections that are open break. Closing twice does nothing."""
+        if self._proxy is not None:
+            self._proxy.close()
+            self._proxy = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    @property
+    def proxy_url(self) -> str:
+        """The address of the proxy, `http://127.0.0.1:PORT`."""
+        if self._proxy is None:
+            raise RuntimeError("FakeYoutube runs inside `with FakeYoutube() as youtube:` only.")
+        return f"http://127.0.0.1:{self._proxy.server_address[1]}"
+
+    @property
+    def chromium_switches(self) -> tuple[str, ...]:
+        """What Chromium needs to come here and nowhere else."""
+        return (
+            f"--proxy-server={self.proxy_url}",
+            "--proxy-bypass-list=<-loopback>",
+            "--ignore-certificate-errors",
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that bring the clients of a child process here."""
+        ca = str(self.ca_file)
+        proxies = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), self.proxy_url)
+        loopback = "localhost,127.0.0.1"  # Selenium speaks to its driver there
+        trusted = (
+            "REQUESTS_CA_BUNDLE",
+            "SSL_CERT_FILE",
+            "CURL_CA_BUNDLE",
+            "HTTPLIB2_CA_CERTS",
+            "FAKE_YOUTUBE_CA",
+        )
+        paths = [str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {
+            **proxies,
+            "NO_PROXY": loopback,
+            "no_proxy": loopback,
+            **dict.fromkeys(trusted, ca),
+            "PYTHONPATH": os.pathsep.join(paths),
+        }
+
+    def add_route(
+        self, path: str, answer: Answer, *, method: str = "*", hosts: frozenset[str] = HOSTS
+    ) -> None:
+        """Let a function answer a path; what was added last is asked first, None passes on."""
+        self._routes.insert(0, Route(method, path, answer, hosts))
+
+    def add_page(self, path: str, html: str | bytes, *, status: int = 200) -> None:
+        """Serve a page as it is, whatever the query."""
+        reply = Reply(html.encode() if isinstance(html, str) else html, status)
+        self.add_route(path, lambda request: reply)
+
+    def _note(self, entry: Entry) -> None:
+        with self._lock:
+            self.requests.append(entry)
+
+    def _answer(self, request: Request) -> Reply:
+        if self.latency_s:
+            time.sleep(self.latency_s)
+        reply = self._find_reply(request)
+        status = 0 if reply.drop in ("reset", "stall") else reply.status
+        entry = Entry(time.time(), request.method, request.host, request.path, None, status)
+        self._note(entry)
+        return reply
+
+    def _find_reply(self, request: Request) -> Reply:
+        for route in list(self._routes):
+            if route.fits(request):
+                reply = route.answer(request)
+                if reply is not None:
+                    return reply
+        return Reply(b"<html><head><title>404 Not Found</title></head><body></body></html>", 404)
+
+
+def apply_environment(youtube: FakeYoutube, monkeypatch) -> None:
+    """Bring this process's own clients to a fake; pytest's `monkeypatch` takes it back."""
+    import certifi
+    import httplib2
+
+    for name, value in youtube.environment().items():
+        if name != "PYTHONPATH":
+            monkeypatch.setenv(name, value)
+    for name in ("ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(certifi, "where", lambda: str(youtube.ca_file))
+    monkeypatch.setattr(httplib2, "CA_CERTS", str(youtube.ca_file))
