@@ -3,7 +3,9 @@
     ChatlibError
     ├── SourceError            a source of chat (file, folder, site) cannot be used
     │   ├── MissingSource      it is not there, or there is nothing in it
-    │   └── UnknownFormat      it is there, but no format that we know
+    │   ├── UnknownFormat      it is there, but no format that we know
+    │   ├── SourceRefused      the site gives no chat of a stream, and says so
+    │   └── SourceUnreachable  the site did not answer, or not wholly
     ├── StoreError             the chat database cannot be used
     │   ├── NotADatabase       the file is no chat database
     │   ├── NewerSchema        a newer chatlib made it
@@ -28,6 +30,8 @@ __all__ = [
     "ParameterError",
     "PipelineError",
     "SourceError",
+    "SourceRefused",
+    "SourceUnreachable",
     "StoreError",
     "StoreFull",
     "UnknownFormat",
@@ -48,6 +52,18 @@ class MissingSource(SourceError):
 
 class UnknownFormat(SourceError):
     """The source is there, but in no format that chatlib knows."""
+
+
+class SourceRefused(SourceError):
+    """The site gives no chat of a stream, and says so. `state` is one of `chatlib.records.STATES`."""
+
+    def __init__(self, message: str, *, state: str = "failed") -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class SourceUnreachable(SourceError):
+    """The site did not answer, or not wholly, however often it was asked."""
 
 
 class StoreError(ChatlibError):

@@ -151,6 +151,8 @@ class Stream(NamedTuple):
     state: str = "complete"
     view: str = "file"
     simulated: bool = False
+    views: int | None = None  # of the recording, when it was last asked for
+    reason: str | None = None  # why the state is not `complete`, or what to know of one that is
 
 
 _MEMBER_BADGE = re.compile(

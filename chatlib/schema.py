@@ -79,4 +79,18 @@ SELECT row_number() OVER (ORDER BY s.started_at, s.stream_id, m.offset_s, m.posi
 FROM messages m JOIN streams s USING (stream_id) LEFT JOIN authors a ON a.author = m.author;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_SECOND = """
+ALTER TABLE streams ADD COLUMN views INTEGER;
+ALTER TABLE streams ADD COLUMN reason TEXT;  -- why the state is what it is, belongs to it
+-- Channels that are collected, so that an update knows them.
+CREATE TABLE channels (
+    url TEXT PRIMARY KEY,
+    channel_id TEXT,
+    name TEXT,
+    spreadsheet TEXT,           -- the list of its streams, an ODS file
+    n_listed INTEGER,
+    listed_at TEXT              -- UTC, ISO 8601
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)

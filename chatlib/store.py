@@ -38,6 +38,12 @@ _INSERT_MESSAGE = (
     f"INSERT OR IGNORE INTO messages ({', '.join(MESSAGE_COLUMNS)}) "
     f"VALUES ({', '.join('?' * len(MESSAGE_COLUMNS))})"
 )
+# A worse state never takes the place of a better one: what is stored is still there.
+_STATE_COLUMNS = ("state", "view", "reason")
+_WORSE = (
+    "(state = 'complete' AND excluded.state <> 'complete') OR "
+    "(state = 'partial' AND excluded.state NOT IN ('complete', 'partial'))"
+)
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
@@ -112,7 +118,8 @@ class Store:
         """Store a stream and its messages, in source order; what is there already stays.
 
         A message is there if its stream has one with the same id and kind. What is None in
-        the stream leaves what is known alone. Rows are `Message`s or tuples like them.
+        the stream leaves what is known alone, and a state never takes the place of a better
+        one. Rows are `Message`s or tuples like them.
 
         Raises: ParameterError for a state or view that `chatlib.records` does not name.
         """
@@ -192,9 +199,11 @@ class Store:
 
     def _save_stream(self, stream: Stream) -> int:
         columns = [*Stream._fields, "updated_at"]
-        kept = ", ".join(f"{c} = coalesce(excluded.{c}, {c})" for c in Stream._fields[2:])
+        values = {c: f"coalesce(excluded.{c}, {c})" for c in Stream._fields[2:]}
+        values |= {c: f"CASE WHEN {_WORSE} THEN {c} ELSE excluded.{c} END" for c in _STATE_COLUMNS}
+        kept = ", ".join(f"{column} = {value}" for column, value in values.items())
         # An unchanged stream keeps its date: loading the same chat twice changes nothing.
-        differs = " OR ".join(f"coalesce(excluded.{c}, {c}) IS NOT {c}" for c in Stream._fields[2:])
+        differs = " OR ".join(f"({value}) IS NOT {column}" for column, value in values.items())
         self.connection.execute(
             f"INSERT INTO streams ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
             f"ON CONFLICT (platform, video_id) DO UPDATE SET {kept}, updated_at = excluded.updated_at "
@@ -272,7 +281,8 @@ class Store:
         hasher = hashlib.blake2b(digest_size=16)
         stream_columns = [*Stream._fields, "n_messages", "last_offset_s"]
         streams = f"SELECT {', '.join(stream_columns)} FROM streams ORDER BY platform, video_id"
-        columns = ", ".join(f"m.{c}" for c in MESSAGE_COLUMNS if c not in ("stream_id", "author"))
+        unhashed = ("stream_id", "author", "position")  # positions may have gaps; their order counts
+        columns = ", ".join(f"m.{c}" for c in MESSAGE_COLUMNS if c not in unhashed)
         messages = (
             f"SELECT s.platform, s.video_id, a.author_id, {columns} FROM messages m "
             "JOIN streams s USING (stream_id) LEFT JOIN authors a ON a.author = m.author "

@@ -6,6 +6,7 @@ import pytest
 
 from chatlib.errors import MissingSource, NewerSchema, NotADatabase, ParameterError, StoreFull
 from chatlib.records import Message, Stream
+from chatlib.schema import APPLICATION_ID, MIGRATIONS
 from chatlib.store import Import, open_store
 
 STREAM = Stream(
@@ -179,3 +180,57 @@ def test_a_newer_schema_is_refused_untouched(tmp_path):
 def test_unknown_columns_are_told(db):
     with pytest.raises(ParameterError, match="colour"):
         db.load_messages(columns=["colour"])
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "kept"),
+    [
+        ("complete", "partial", "complete"),
+        ("complete", "blocked", "complete"),
+        ("partial", "failed", "partial"),
+        ("partial", "complete", "complete"),
+        ("failed", "blocked", "blocked"),
+        ("no_replay", "partial", "partial"),
+    ],
+)
+def test_a_state_never_takes_the_place_of_a_better_one(db, known, told, kept):
+    db.save_chat(STREAM._replace(state=known, view="live", reason=f"was {known}"))
+    db.save_chat(STREAM._replace(state=told, view="top", reason=f"is {told}"))
+    stream = db.load_streams().iloc[0]
+    taken = kept == told
+    assert (stream["state"], stream["view"]) == (kept, "top" if taken else "live")
+    assert stream["reason"] == (f"is {told}" if taken else f"was {known}")
+
+
+def test_a_reason_goes_with_its_state(db):
+    db.save_chat(STREAM._replace(state="blocked", reason="a bot check"))
+    db.save_chat(STREAM)
+    assert db.load_streams().iloc[0]["reason"] is None
+
+
+def test_the_digest_is_the_same_whether_a_chat_came_at_once_or_in_pieces(tmp_path):
+    with open_store(tmp_path / "once.dbs", create=True) as once:
+        once.save_chat(STREAM, MESSAGES)
+        digest = once.digest()
+    with open_store(tmp_path / "pieces.dbs", create=True) as pieces:
+        pieces.save_chat(STREAM, MESSAGES[:3])
+        pieces.save_chat(STREAM, MESSAGES[1:])  # offers two again, which leaves a gap in the positions
+        assert pieces.digest() == digest
+        pieces.save_chat(STREAM, [Message("m4", "text_message", 6.0)])
+        assert pieces.digest() != digest
+
+
+def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "old.dbs"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(MIGRATIONS[0])
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute(
+        "INSERT INTO streams (platform, video_id, state, view, updated_at) "
+        "VALUES ('youtube', 'a', 'complete', 'file', '')"
+    )
+    connection.close()
+    with open_store(path) as store:
+        assert store.load_streams()[["video_id", "views", "reason"]].values.tolist() == [["a", None, None]]
+        assert store.query("SELECT count(*) AS n FROM channels")["n"][0] == 0

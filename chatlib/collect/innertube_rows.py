@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from chatlib.collect.renderers import Shown, read_renderer, read_text, walk
+from chatlib.collect.renderers import Shown, find_kind, read_renderer, read_text, walk
 from chatlib.collect.rows import (
     IdMaker,
     Notes,
@@ -26,7 +26,7 @@ from chatlib.collect.rows import (
 )
 from chatlib.records import Message
 
-__all__ = ["find_actions", "find_stream_ids", "read_actions"]
+__all__ = ["find_actions", "find_stream_ids", "is_known_action", "iter_actions", "read_actions"]
 
 _ACTIONS = frozenset(
     {
@@ -48,6 +48,12 @@ _REMOVALS = {
     "removeBannerForLiveChatCommand": "remove_banner",
     "removeChatItemAction": "deleted_message",
     "removeChatItemByAuthorAction": "ban_user",
+}
+# Where an action has what it shows.
+_SHOWN_IN = {
+    "addChatItemAction": "item",
+    "addLiveChatTickerItemAction": "item",
+    "replaceChatItemAction": "replacementItem",
 }
 _ACTION_NAME = re.compile(r"[a-z][A-Za-z]{2,60}(?:Action|Command|Endpoint)")
 _WRAPPERS = (
@@ -73,7 +79,7 @@ def find_actions(content: object) -> list[Action] | None:
     """Return the actions in parsed JSON, in their order, or None if it is no chat of YouTube's."""
     if type(content) is dict:
         if _ACTIONS & content.keys():
-            return list(_iter_replayed(content))
+            return list(iter_actions(content))
         for key in _WRAPPERS:
             if type(content.get(key)) is dict:
                 return find_actions(content[key])
@@ -95,7 +101,7 @@ def _are_actions(items: list) -> bool:
     return any(type(item) is dict and _ACTIONS & item.keys() for item in items)
 
 
-def _iter_replayed(item: dict) -> Iterator[Action]:
+def iter_actions(item: dict) -> Iterator[Action]:
     """Yield the actions of one item; live captures have the offset one level higher than replays."""
     replay = item.get("replayChatItemAction")
     if type(replay) is not dict:
@@ -115,11 +121,29 @@ def read_actions(actions: list[Action], notes: Notes) -> list[tuple]:
         if type(action.content) is not dict:
             notes["row is no object"] += 1
             continue
-        name = next((key for key in action.content if _ACTION_NAME.fullmatch(key)), None)
-        shown = _read_action(name, action.content, notes)
+        shown = _read_action(_name_action(action.content), action.content, notes)
         if shown is not None:
             rows.append(_build_row(shown, action.offset_ms, notes, ids))
     return rows
+
+
+def is_known_action(content: object, notes: Notes) -> bool:
+    """Return whether an action becomes a message; one that does not is counted by its name."""
+    name = _name_action(content) if type(content) is dict else None
+    body = content.get(name) if name else None
+    if type(body) is not dict:
+        notes["row is no chat action"] += 1
+        return False
+    if name not in _ACTIONS:
+        notes.unread("no message", name)
+        return False
+    if name in _SHOWN_IN:
+        return find_kind(body.get(_SHOWN_IN[name]), notes) is not None
+    return True
+
+
+def _name_action(content: dict) -> str | None:
+    return next((key for key in content if type(key) is str and _ACTION_NAME.fullmatch(key)), None)
 
 
 def find_stream_ids(actions: list[Action]) -> tuple[str | None, str | None]:

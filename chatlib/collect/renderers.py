@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from chatlib.collect.rows import Notes, clean_text, read_name
 
-__all__ = ["Runs", "Shown", "read_renderer", "read_text", "walk"]
+__all__ = ["Runs", "Shown", "find_kind", "read_renderer", "read_text", "walk"]
 
 _RENDERER = re.compile(r"liveChat([A-Z][A-Za-z]{1,60})Renderer")
 _KINDS = frozenset(
@@ -94,6 +94,12 @@ def _emoji_name(emoji: dict) -> str:
 
 def read_renderer(item: object, notes: Notes) -> Shown | None:
     """Return what an item shows, or None, counted by the renderer's name, if it is no message."""
+    found = find_kind(item, notes)
+    return found and _read_body(found[0], item[found[1]], notes)
+
+
+def find_kind(item: object, notes: Notes) -> tuple[str, str] | None:
+    """Return the kind of message that an item is and its renderer's name, or None, counted, if it is none."""
     if type(item) is not dict:
         notes["row is no chat action"] += 1
         return None
@@ -101,7 +107,7 @@ def read_renderer(item: object, notes: Notes) -> Shown | None:
         match = _RENDERER.fullmatch(name)
         kind = match and _snake_case(match[1])
         if kind in _KINDS and type(body) is dict:
-            return _read_body(kind, body, notes)
+            return kind, name
     notes.unread("unknown renderer", next(iter(item), ""))
     return None
 

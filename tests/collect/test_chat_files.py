@@ -137,7 +137,7 @@ def test_what_the_list_says_is_in_the_database(tmp_path, db, files):
     stream = db.load_streams().iloc[0]
     assert stream[list(Stream._fields)].to_list() == [
         "youtube", "abcdefghijk", "https://www.youtube.com/watch?v=abcdefghijk", "T", None, "Ann",
-        "2026-03-20T00:21:00+00:00", None, 60.0, "complete", "file", 1,
+        "2026-03-20T00:21:00+00:00", None, 60.0, "complete", "file", 1, None, None,
     ]  # fmt: skip
     (tmp_path / "c" / "streams.csv").write_text("video_id,title\nabcdefghijk,A better title\n")
     report = import_chats(db, [tmp_path / "c"])
