@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.youtube.messages import Entry, Reply, Request, split_target
+from tests.youtube.wire import Entry, Reply, Request, split_target
 
 __all__ = ["HOSTS", "Proxy"]
 

@@ -15,17 +15,24 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import trustme
 
-from tests.youtube.messages import Entry, Reply, Request
+from tests.youtube.chat import answer_batch, answer_chat_page, answer_live
+from tests.youtube.faults import FaultPlan, Faults, apply_fault
 from tests.youtube.proxy import HOSTS, Proxy
+from tests.youtube.tokens import read_token
+from tests.youtube.videos import Video
+from tests.youtube.watch import answer_next, answer_player, answer_watch
+from tests.youtube.wire import Entry, Reply, Request
 
 __all__ = ["FakeYoutube", "apply_environment"]
 
 SITE = Path(__file__).with_name("site")
+SITES = frozenset({"www.youtube.com", "m.youtube.com", "music.youtube.com"})
 Answer = Callable[[Request], Reply | None]
 
 
@@ -61,10 +68,14 @@ class FakeYoutube:
     def __init__(self) -> None:
         self.latency_s = 0.0
         self.requests: list[Entry] = []
+        self.faulted: list[tuple[str, Entry]] = []  # what was done wrong, and to which request
+        self.videos: dict[str, Video] = {}
+        self._plan = FaultPlan()
         self._lock = threading.Lock()
         self._routes: list[Route] = []
         self._folder: tempfile.TemporaryDirectory | None = None
         self._proxy: Proxy | None = None
+        self._add_routes()
 
     def __enter__(self) -> FakeYoutube:
         authority, context = _make_authority()
@@ -134,6 +145,38 @@ class FakeYoutube:
         reply = Reply(html.encode() if isinstance(html, str) else html, status)
         self.add_route(path, lambda request: reply)
 
+    def add_videos(self, *videos: Video) -> None:
+        """Hold videos, each under its id."""
+        self.videos.update((video.id, video) for video in videos)
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong at random; settable at any time."""
+        return self._plan.random
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._plan.random = faults
+
+    def fail_next(
+        self, kind: str, path_part: str = "", *, video_id: str | None = None, times: int = 1
+    ) -> None:
+        """Let the next requests whose path holds `path_part` fail."""
+        self._plan.add_once(kind, path_part, video_id, times)
+
+    def _add_routes(self) -> None:
+        chat = "/youtubei/v1/live_chat/get_live_chat"
+        for path, answer in {
+            "/watch": answer_watch,
+            "/youtubei/v1/player": answer_player,
+            "/youtubei/v1/next": answer_next,
+            "/live_chat": answer_chat_page,
+            "/live_chat_replay": answer_chat_page,
+            chat: answer_live,
+            f"{chat}_replay": answer_batch,
+        }.items():
+            self.add_route(path, functools.partial(answer, self.videos), hosts=SITES)
+
     def _note(self, entry: Entry) -> None:
         with self._lock:
             self.requests.append(entry)
@@ -141,11 +184,18 @@ class FakeYoutube:
     def _answer(self, request: Request) -> Reply:
         if self.latency_s:
             time.sleep(self.latency_s)
+        video_id = _find_video_id(request)
+        kind = self._plan.pick(request, video_id)
+        request = replace(request, fault=kind) if kind else request
         reply = self._find_reply(request)
+        if kind:
+            reply = apply_fault(kind, request, reply, stall_s=self.faults.stall_s)
         status = 0 if reply.drop in ("reset", "stall") else reply.status
-        entry = Entry(time.time(), request.method, request.host, request.path, None, status)
+        entry = Entry(time.time(), request.method, request.host, request.path, video_id, status)
         self._note(entry)
-        return reply
+        if kind:
+            self.faulted.append((kind, entry))
+        return reply.encode(takes_gzip=request.takes_gzip)
 
     def _find_reply(self, request: Request) -> Reply:
         for route in list(self._routes):
@@ -154,6 +204,17 @@ class FakeYoutube:
                 if reply is not None:
                     return reply
         return Reply(b"<html><head><title>404 Not Found</title></head><body></body></html>", 404)
+
+
+def _find_video_id(request: Request) -> str | None:
+    """Return the video that a request is about, if it tells."""
+    if request.path == "/watch":
+        return request.query.get("v")
+    content = request.json if request.method == "POST" else {}
+    token = read_token(request.query.get("continuation") or content.get("continuation"))
+    if token is not None and token.use != "list":
+        return token.subject
+    return content.get("videoId")
 
 
 def apply_environment(youtube: FakeYoutube, monkeypatch) -> None:

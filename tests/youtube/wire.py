@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["Entry", "Reply", "Request", "json_reply"]
+__all__ = ["HTML", "JSON", "Entry", "Reply", "Request", "json_reply", "split_target"]
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json; charset=UTF-8"
+_SIGNED_IN = frozenset({"LOGIN_INFO", "SAPISID", "__Secure-1PAPISID", "__Secure-3PAPISID"})
+_WORTH_PACKING = 1400  # bytes; less fits one packet
 
 
-class Request(NamedTuple):
-    """One HTTP request inside a tunnel."""
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request inside a tunnel. `fault` is what the fake was told to do wrong with it."""
 
     method: str
     host: str
@@ -21,18 +27,19 @@ class Request(NamedTuple):
     query: dict[str, str]
     headers: dict[str, str]  # names in small letters
     body: bytes = b""
+    fault: str = ""
 
-    @property
+    @cached_property
     def cookies(self) -> dict[str, str]:
         """The cookies sent, by name."""
         pairs = (part.strip().partition("=") for part in self.headers.get("cookie", "").split(";"))
         return {name: value for name, _, value in pairs if name}
 
-    @property
+    @cached_property
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; an empty one if it is none."""
         try:
-            content = json.loads(self.body)
+            content = json.loads(self.body) if self.body else None
         except ValueError:
             return {}
         return content if isinstance(content, dict) else {}
@@ -40,18 +47,41 @@ class Request(NamedTuple):
     @property
     def signed_in(self) -> bool:
         """Whether cookies of a signed-in viewer came along."""
-        return bool({"LOGIN_INFO", "SAPISID", "__Secure-3PAPISID"} & self.cookies.keys())
+        return not _SIGNED_IN.isdisjoint(self.cookies)
+
+    @property
+    def takes_gzip(self) -> bool:
+        """Whether the client reads compressed answers."""
+        return "gzip" in self.headers.get("accept-encoding", "")
 
 
 class Reply(NamedTuple):
-    """One HTTP answer. `drop` names what happens to the connection instead of a whole answer."""
+    """One HTTP answer; `packed` is the body compressed, and may stand alone.
+
+    `drop` names what happens to the connection instead of a whole answer.
+    """
 
     body: bytes = b""
     status: int = 200
     content_type: str = HTML
     headers: tuple[tuple[str, str], ...] = ()
+    packed: bytes = b""
     drop: str = ""  # "", "reset", "stall", "cut"
     stall_s: float = 0.0
+
+    @property
+    def plain(self) -> bytes:
+        """The body as it is before compression."""
+        return self.body or (gzip.decompress(self.packed) if self.packed else b"")
+
+    def encode(self, *, takes_gzip: bool) -> Reply:
+        """Return the reply with the bytes that are sent as its body."""
+        if not takes_gzip:
+            return self._replace(body=self.plain)
+        if not self.packed and len(self.body) < _WORTH_PACKING:
+            return self
+        packed = self.packed or gzip.compress(self.body, 1, mtime=0)
+        return self._replace(body=packed, headers=(*self.headers, ("Content-Encoding", "gzip")))
 
 
 class Entry(NamedTuple):
