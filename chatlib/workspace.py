@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gc
-import importlib.metadata
+import importlib
 import importlib.util
 import json
 import logging
 import os
-import random
 import re
 import subprocess
 import sys
@@ -16,11 +15,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from chatlib.errors import MissingSource, ParameterError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+# What only some functions need is imported in them: a command must be fast to start.
 
 __all__ = [
     "HEADLESS",
@@ -103,6 +107,8 @@ def resolve_path(path: str | Path) -> Path:
 
 def set_seed(seed: int) -> np.random.Generator:
     """Seed `random` and numpy's old global generator; return a new generator to hand around."""
+    import random
+
     random.seed(seed)
     np.random.seed(seed % 2**32)
     return np.random.default_rng(seed)
@@ -136,6 +142,8 @@ def progress_bar(iterable: Iterable | None = None, **kwargs: object) -> tqdm:
     Seen in a terminal and in a notebook run by hand; silent in logs and in the headless chain,
     which has a bar of its own. `kwargs` are tqdm's.
     """
+    from tqdm import tqdm
+
     by_hand = _in_kernel() and not os.environ.get(HEADLESS)
     return tqdm(iterable, **{"disable": False if by_hand else None, "leave": not by_hand, **kwargs})
 
@@ -158,6 +166,8 @@ def _in_kernel() -> bool:
 
 
 def _is_installed(requirement: str) -> bool:
+    import importlib.metadata
+
     name = re.split(r"[<>=!~\[ ]", requirement)[0]
     try:
         importlib.metadata.version(name)

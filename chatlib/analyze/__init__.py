@@ -1,10 +1,16 @@
 """Analyze: the ChatAnalytics of a stream, its highlights, spikes and audience."""
 
-from chatlib.analyze.analytics import ChatAnalytics, TwitchChatAnalytics, YoutubeChatAnalytics
-from chatlib.analyze.files import load, save
-from chatlib.analyze.samples import Sample, TwitchSample, YoutubeSample
-from chatlib.analyze.sections import Highlight, Spike
-from chatlib.analyze.settings import ProcessSettings
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chatlib.analyze.analytics import ChatAnalytics, TwitchChatAnalytics, YoutubeChatAnalytics
+    from chatlib.analyze.files import load, save
+    from chatlib.analyze.samples import Sample, TwitchSample, YoutubeSample
+    from chatlib.analyze.sections import Highlight, Spike
+    from chatlib.analyze.settings import ProcessSettings
 
 __all__ = [
     "ChatAnalytics",
@@ -19,3 +25,19 @@ __all__ = [
     "load",
     "save",
 ]
+
+# Where the names live. They are loaded when asked for: the command must be fast to start.
+_MODULES = {
+    "analytics": ("ChatAnalytics", "TwitchChatAnalytics", "YoutubeChatAnalytics"),
+    "files": ("load", "save"),
+    "samples": ("Sample", "TwitchSample", "YoutubeSample"),
+    "sections": ("Highlight", "Spike"),
+    "settings": ("ProcessSettings",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"chatlib.analyze.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,13 +7,13 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatlib.analyze.analytics import ChatAnalytics
-from chatlib.analyze.files import load, save
 from chatlib.analyze.settings import ProcessSettings
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from chatlib.analyze.analytics import ChatAnalytics
 
 __all__ = ["run_analyze"]
 
@@ -68,19 +68,25 @@ def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 
 def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
-    from chatlib.analyze.chat_file import analyze_file
+    from chatlib.analyze.two_readers import start_reading
 
-    analytics = analyze_file(
-        args.source,
-        platform=args.platform,
-        interval_s=args.interval,
-        settings=settings,
-        description=args.description,
-    )
+    with start_reading(args.source) as reading:  # while this process loads numpy
+        from chatlib.analyze.chat_file import analyze_file
+
+        analytics = analyze_file(
+            args.source,
+            platform=args.platform,
+            interval_s=args.interval,
+            settings=settings,
+            description=args.description,
+            reading=reading,
+        )
     return _write(analytics, args)
 
 
 def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    from chatlib.analyze.files import load
+
     analytics = load(args.source)
     analytics.chatlog_post_process(settings)
     return _write(analytics, args)
@@ -114,6 +120,8 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.DataFrame | None = None) -> int:
     """Write the JSON and what else was asked for; with the messages, in their words."""
+    from chatlib.analyze.files import save
+
     path = args.output or name_after_title(analytics.mediaTitle)
     if not path.endswith(".json") and not (args.output and args.nojson):
         path += ".json"

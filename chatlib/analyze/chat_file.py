@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from chatlib.analyze.analytics import ChatAnalytics
-from chatlib.analyze.columns import NOBODY, ChatColumns, Codes, analyze_columns, make_analytics
-from chatlib.analyze.quick_rows import QuickChat, read_quickly
+from chatlib.analyze.columns import ChatColumns, Codes, analyze_columns, make_analytics
+from chatlib.analyze.quick_rows import Piece
 from chatlib.analyze.settings import ProcessSettings
-from chatlib.analyze.words import TWITCH_WORDS, YOUTUBE_WORDS, find_words
+from chatlib.analyze.two_readers import Reading, read_quickly
+from chatlib.analyze.words import NOBODY, TWITCH_WORDS, YOUTUBE_WORDS, find_words
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 from chatlib.records import Message, Stream
 from chatlib.workspace import without_gc
 
-__all__ = ["FileChat", "analyze_file", "read_columns"]
+__all__ = ["FileChat", "analyze_file", "join_pieces", "read_columns"]
 
 log = logging.getLogger(__name__)
+
+_MAX_OFFSET_S = 1e8  # beyond, the careful reader sees no offset
 
 
 class FileChat(NamedTuple):
@@ -38,16 +41,18 @@ def analyze_file(
     interval_s: int = 5,
     settings: ProcessSettings | None = None,
     description: str = "",
+    reading: Reading | None = None,
 ) -> ChatAnalytics:
     """Return the analytics of a chat file of any format that can be imported.
 
     The duration is the largest offset. Without `platform` it is told from the content. The
-    title is the stream's if it is known, else the file's name.
+    title is the stream's if it is known, else the file's name. `reading` is of this file: one
+    that was begun before numpy was loaded saves time.
     Raises: MissingSource, UnknownFormat, SourceError; NotEnoughData if no row has a time;
     ParameterError for a platform that the file cannot come from.
     """
     path = Path(path)
-    stream, columns = read_columns(path, platform=platform)
+    stream, columns = read_columns(path, platform=platform, reading=reading)
     if not np.isfinite(columns.offset_s).any():
         raise NotEnoughData(
             f"Analytics need messages with a time in the stream; {path} has {len(columns.kind)} rows, none "
@@ -65,17 +70,39 @@ def analyze_file(
     return analyze_columns(columns, analytics, settings=settings)
 
 
-def read_columns(path: Path, *, platform: str | None = None) -> FileChat:
+def read_columns(path: Path, *, platform: str | None = None, reading: Reading | None = None) -> FileChat:
     """Return a chat file's stream and columns: the quick way if that can read it, else the careful one."""
     if not path.is_file():
         raise MissingSource(f"A chat to analyze must be a file, and there is none at {path}.")
-    quick = read_quickly(path)
-    if quick is None:
+    pieces = reading.finish() if reading else read_quickly(path)
+    columns = pieces and join_pieces(pieces)
+    if not columns:
         return _read_carefully(path)
     # With the platform given and no list of streams beside the file, there is nothing to look up.
     nothing_to_tell = platform is not None and not any(path.parent.glob("streams.*"))
-    stream = Stream(platform, path.stem) if nothing_to_tell else _tell_stream(quick, path)
-    return FileChat(stream, quick.columns)
+    stream = Stream(platform, path.stem) if nothing_to_tell else _tell_stream(pieces[0].first_rows, path)
+    return FileChat(stream, columns)
+
+
+def join_pieces(pieces: Sequence[Piece]) -> ChatColumns | None:
+    """Return the pieces of a file as columns; None where only the careful reader can judge."""
+    offset_s = np.frombuffer(b"".join(piece.offset_s for piece in pieces))
+    if not len(offset_s) or np.abs(offset_s).max() > _MAX_OFFSET_S:
+        return None
+    kinds = Codes()
+    kind = np.concatenate(
+        [kinds.encode(piece.kinds)[np.frombuffer(piece.kind, np.uint8)] for piece in pieces if piece.kinds]
+    )
+    names = list(kinds)
+    message_ids: dict[int, str] = {}
+    n_rows = 0
+    for piece in pieces:
+        message_ids |= {n_rows + row: message_id for row, message_id in piece.once}
+        n_rows += piece.n_rows
+    if len({(message_id, names[kind[row]]) for row, message_id in message_ids.items()}) < len(message_ids):
+        return None
+    author = np.frombuffer(b"".join(piece.author for piece in pieces), dtype=np.int64)
+    return ChatColumns(offset_s, kind, names, author, message_ids)
 
 
 def _check_platform(platform: str, kinds: Iterable[str], path: Path) -> None:
@@ -91,12 +118,12 @@ def _check_platform(platform: str, kinds: Iterable[str], path: Path) -> None:
 # Readers of `collect` are imported where they are needed: they take longer than most files.
 
 
-def _tell_stream(quick: QuickChat, path: Path) -> Stream:
+def _tell_stream(first_rows: bytes, path: Path) -> Stream:
     from chatlib.collect.formats import read_chat
     from chatlib.collect.sheets import find_chat_files
 
     (found,), _ = find_chat_files([path])
-    return read_chat(quick.first_rows, file_name=path.name, row=found.row).stream
+    return read_chat(first_rows, file_name=path.name, row=found.row).stream
 
 
 def _read_carefully(path: Path) -> FileChat:

@@ -21,13 +21,12 @@ from chatlib.analyze.analytics import (
 )
 from chatlib.analyze.samples import Sample
 from chatlib.analyze.settings import ProcessSettings
-from chatlib.analyze.words import PLATFORM_VALUES, PlatformWords, find_words, format_time
+from chatlib.analyze.words import NOBODY, PLATFORM_VALUES, PlatformWords, find_words, format_time
 from chatlib.errors import DataError
 from chatlib.workspace import without_gc
 
-__all__ = ["NOBODY", "ChatColumns", "Codes", "analyze_columns", "make_analytics"]
+__all__ = ["ChatColumns", "Codes", "analyze_columns", "make_analytics"]
 
-NOBODY = -1
 _MOST_SAMPLES = 5_000_000  # one a second for eight weeks
 
 
@@ -144,11 +143,18 @@ def _pair_users(author: np.ndarray, sample: np.ndarray, n_samples: int) -> _User
     """
     order = np.argsort(author)
     counted = np.empty(len(author), dtype=np.int64)
-    counted[order] = np.cumsum(np.diff(author[order], prepend=author[order[:1]]) != 0)
+    counted[order] = np.cumsum(_is_new(author[order]))
     pairs = np.sort(counted * max(n_samples, 1) + sample)
-    pairs = pairs[np.diff(pairs, prepend=-1) != 0]
+    pairs = pairs[_is_new(pairs)]
     user, user_sample = np.divmod(pairs, max(n_samples, 1))
-    return _UserSamples(user_sample, np.diff(user, prepend=-1) != 0)
+    return _UserSamples(user_sample, _is_new(user))
+
+
+def _is_new(ordered: np.ndarray) -> np.ndarray:
+    """Return where a value differs from the one before it; the first one does."""
+    new = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return new
 
 
 class Codes(dict):

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from chatlib.analyze.columns import NOBODY, ChatColumns, analyze_columns, make_analytics
+from chatlib.analyze.columns import ChatColumns, analyze_columns, make_analytics
 from chatlib.analyze.sections import Section, find_highlights, find_spikes
-from chatlib.analyze.words import METRIC_FIELDS
+from chatlib.analyze.words import METRIC_FIELDS, NOBODY
 from chatlib.errors import NotEnoughData
 
 __all__ = ["Burst", "Score", "calm_chat", "compare_detectors", "plant_bursts", "score_sections"]

@@ -5,7 +5,6 @@ The format is in `chat_analytics.schema.json` beside this file.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -86,6 +85,8 @@ def make_safe_name(text: str) -> str:
 
     What had to be replaced or cut is told apart by a hash of the text.
     """
+    import hashlib  # loads a whole cryptographic library
+
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", text)[:_SAFE_LENGTH]
     if safe == text and safe:
         return safe

@@ -64,7 +64,7 @@ def find_highlights(samples: Sequence[Sample], metric_field: str, *, percentile:
         return []
     values = np.array([getattr(sample, metric_field) for sample in samples], dtype=float)
     cutoff = np.percentile(values, [percentile])
-    description = f"{metric_field} sustained at or above {cutoff}"
+    description = f"{metric_field} sustained at or above {_print_array(cutoff)}"
     return [
         _make_section(Highlight, samples[first:end], metric_field, description)
         for first, end in _iter_runs((values >= cutoff[0]) & (values > 0))
@@ -107,6 +107,14 @@ def find_spikes(samples: Sequence[Sample], metric_field: str, *, sensitivity: fl
 def rank_spikes(spikes: Iterable[Spike]) -> list[Spike]:
     """Return spikes by their rank, as their descriptions tell it."""
     return sorted(spikes, key=lambda spike: int(_RANK.search(spike.description)[1]))
+
+
+def _print_array(one: np.ndarray) -> str:
+    """Return an array of one number as numpy prints it, mostly without its slow start."""
+    (value,) = one
+    if value != 0 and not 1e-4 <= value < 1e8:
+        return str(one)
+    return f"[{np.format_float_positional(value, precision=8, trim='.')}]"
 
 
 def _compute_baseline(values: np.ndarray, sample_s: float) -> np.ndarray:

@@ -2,14 +2,17 @@
 
 import gzip
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from chatlib.analyze import quick_rows
 from chatlib.analyze.chat_file import analyze_file
-from chatlib.analyze.quick_rows import read_quickly
+from chatlib.analyze.two_readers import read_quickly
 from chatlib.errors import ChatlibError, ParameterError
 
 ROWS = [
@@ -54,13 +57,12 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("block", [64, 300, 5000, 1 << 22])
-def test_both_readers_agree_however_the_file_is_laid_out(layout, block, tmp_path, monkeypatch):
+@pytest.mark.parametrize("piece", [64, 300, 5000, 1 << 18])
+def test_both_readers_agree_however_the_file_is_laid_out(layout, piece, tmp_path, monkeypatch):
     path = tmp_path / "chat.json"
     path.write_text(LAYOUTS[layout](ROWS), encoding="utf-8")
-    monkeypatch.setattr(quick_rows, "_BLOCK", block)
-    if block >= 5000:  # with less, what separates rows may not show in the first block
-        assert read_quickly(path) is not None
+    monkeypatch.setattr(quick_rows, "_PIECE_BYTES", piece)
+    assert read_quickly(path) is not None
     quick, careful = analyze_both_ways(path, monkeypatch)
     assert quick == careful
     assert quick["totalActivity"] >= 1
@@ -74,18 +76,74 @@ def test_a_gzipped_file_is_read_quickly_too(tmp_path, monkeypatch):
     assert quick == careful
 
 
-def test_a_large_file_is_read_in_pieces(tmp_path, monkeypatch):
+@pytest.mark.parametrize("layout", ["indented", "lines"])
+def test_a_large_file_is_read_in_pieces_that_hold_each_row_once(layout, tmp_path, monkeypatch):
     path = tmp_path / "chat.json"
-    path.write_text(json.dumps(ROWS, indent=4), encoding="utf-8")
-    monkeypatch.setattr(quick_rows, "_BLOCK", 5000)
-    sizes = []
-    add = quick_rows._Builder.add
-    monkeypatch.setattr(
-        quick_rows._Builder, "add", lambda self, rows: sizes.append(len(rows)) or add(self, rows)
-    )
-    read_quickly(path)
+    path.write_text(LAYOUTS[layout](ROWS), encoding="utf-8")
+    monkeypatch.setattr(quick_rows, "_PIECE_BYTES", 1000)
+    sizes = [piece.n_rows for piece in read_quickly(path)]
     assert sum(sizes) == len(ROWS)
-    assert len(sizes) > 5
+    assert len(sizes) > 20
+    assert max(sizes) < 10
+
+
+@pytest.mark.parametrize("overlap", [1, 700])
+def test_a_row_longer_than_a_piece_is_read_unless_its_end_is_too_far(overlap, tmp_path, monkeypatch):
+    long = {**ROWS[4], "message": "x" * 3000}
+    path = tmp_path / "chat.json"
+    path.write_text(json.dumps([*ROWS[:60], long, *ROWS[60:]]))
+    monkeypatch.setattr(quick_rows, "_PIECE_BYTES", 1000)
+    monkeypatch.setattr(quick_rows, "_OVERLAP_BYTES", overlap)
+    assert sum(piece.n_rows for piece in read_quickly(path)) == len(ROWS) + 1
+    monkeypatch.setattr(quick_rows, "_LONGEST_BYTES", 1000)
+    assert read_quickly(path) is None
+    quick, careful = analyze_both_ways(path, monkeypatch)
+    assert quick == careful
+
+
+TWO_PROCESSES = """
+import os, sys
+from chatlib.analyze import two_readers
+forks, take = [], two_readers.Reading._take_pieces
+fork = os.fork
+os.fork = lambda: forks.append("numpy" in sys.modules) or fork()
+two_readers._can_fork = lambda: True  # even where there is one processor only
+def take_as_told(reading):
+    if not reading._child:
+        CHILD
+    return take(reading)
+two_readers.Reading._take_pieces = take_as_told
+from chatlib.__main__ import main
+code = main(["analyze", sys.argv[1], "--mode", "chatfile", "-o", "two.json"])
+print(code, forks)
+try:
+    os.waitpid(-1, 0)
+except ChildProcessError:
+    print("no process is left")
+"""
+
+
+@pytest.fixture(scope="module")
+def large_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("large") / "chat.json"
+    rows = [{**ROWS[i % 120], "message_id": f"id{i}", "time_in_seconds": i / 9} for i in range(29_000)]
+    path.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    assert path.stat().st_size > 8 << 20
+    return path
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can fork")
+@pytest.mark.parametrize("child", ["pass", "os._exit(1)", "os.kill(os.getpid(), 9)", "1 / 0"])
+def test_two_processes_read_what_one_reads_whatever_becomes_of_the_second(child, large_file, tmp_path):
+    code = TWO_PROCESSES.replace("CHILD", child)
+    done = subprocess.run(
+        [sys.executable, "-c", code, large_file], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout.splitlines() == ["0 [False]", "no process is left"]
+    assert "Traceback" not in done.stderr
+    found = json.loads((tmp_path / "two.json").read_text(encoding="utf-8"))
+    assert found == analyze_file(large_file).to_dict()
+    assert found["totalActivity"] == 29_000
 
 
 ODD = {
@@ -129,7 +187,7 @@ def test_both_readers_agree_on_damaged_files(seed, tmp_path, monkeypatch):
         del data[rng.randrange(len(data)) :]
     path = tmp_path / "chat.json"
     path.write_bytes(data)
-    monkeypatch.setattr(quick_rows, "_BLOCK", rng.choice([700, 1 << 22]))
+    monkeypatch.setattr(quick_rows, "_PIECE_BYTES", rng.choice([700, 1 << 18]))
     try:
         expected = analyze_both_ways(path, monkeypatch)[1]
     except ChatlibError as error:
