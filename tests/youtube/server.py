@@ -8,8 +8,10 @@ Nothing leaves loopback: hosts that are not played get 502 when a client asks fo
 
 from __future__ import annotations
 
+import base64
 import functools
 import os
+import shlex
 import ssl
 import tempfile
 import threading
@@ -17,10 +19,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import trustme
 
+from tests.youtube.channels import (
+    Channel,
+    answer_browse,
+    answer_channel,
+    answer_consent,
+    answer_resolve,
+    make_channel,
+)
 from tests.youtube.chat import answer_batch, answer_chat_page, answer_live
 from tests.youtube.faults import FaultPlan, Faults, apply_fault
 from tests.youtube.proxy import HOSTS, Proxy
@@ -32,7 +42,9 @@ from tests.youtube.wire import Entry, Reply, Request
 __all__ = ["FakeYoutube", "apply_environment"]
 
 SITE = Path(__file__).with_name("site")
+PICTURES = frozenset({"i.ytimg.com", "yt3.ggpht.com", "yt3.googleusercontent.com"})
 SITES = frozenset({"www.youtube.com", "m.youtube.com", "music.youtube.com"})
+_PIXEL = base64.b64decode("R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=")
 Answer = Callable[[Request], Reply | None]
 
 
@@ -70,6 +82,8 @@ class FakeYoutube:
         self.requests: list[Entry] = []
         self.faulted: list[tuple[str, Entry]] = []  # what was done wrong, and to which request
         self.videos: dict[str, Video] = {}
+        self.channels: list[Channel] = []
+        self.consent = False  # whether channel pages ask for consent first
         self._plan = FaultPlan()
         self._lock = threading.Lock()
         self._routes: list[Route] = []
@@ -131,6 +145,7 @@ class FakeYoutube:
             "NO_PROXY": loopback,
             "no_proxy": loopback,
             **dict.fromkeys(trusted, ca),
+            "CHATLIB_CHROMIUM_SWITCHES": shlex.join(self.chromium_switches),
             "PYTHONPATH": os.pathsep.join(paths),
         }
 
@@ -149,6 +164,13 @@ class FakeYoutube:
         """Hold videos, each under its id."""
         self.videos.update((video.id, video) for video in videos)
 
+    def add_channel(self, handle: str, videos: list[Video], **facts: Any) -> Channel:
+        """Hold a channel and its videos, newest first; facts are those of `Channel`."""
+        channel = make_channel(handle, videos, **facts)
+        self.channels.append(channel)
+        self.add_videos(*videos)
+        return channel
+
     @property
     def faults(self) -> Faults:
         """What goes wrong at random; settable at any time."""
@@ -166,16 +188,22 @@ class FakeYoutube:
 
     def _add_routes(self) -> None:
         chat = "/youtubei/v1/live_chat/get_live_chat"
-        for path, answer in {
-            "/watch": answer_watch,
-            "/youtubei/v1/player": answer_player,
-            "/youtubei/v1/next": answer_next,
-            "/live_chat": answer_chat_page,
-            "/live_chat_replay": answer_chat_page,
-            chat: answer_live,
-            f"{chat}_replay": answer_batch,
-        }.items():
-            self.add_route(path, functools.partial(answer, self.videos), hosts=SITES)
+        self.add_route("*", lambda request: Reply(_PIXEL, content_type="image/gif"), hosts=PICTURES)
+        self.add_route("*", answer_consent, hosts=frozenset({"consent.youtube.com"}))
+        self.add_route("*", _redirect_home, hosts=frozenset({"youtube.com", "youtu.be"}))
+        for path, answer, held in (
+            ("/*", answer_channel, self),
+            ("/youtubei/v1/browse", answer_browse, self),
+            ("/youtubei/v1/navigation/resolve_url", answer_resolve, self),
+            ("/watch", answer_watch, self.videos),
+            ("/youtubei/v1/player", answer_player, self.videos),
+            ("/youtubei/v1/next", answer_next, self.videos),
+            ("/live_chat", answer_chat_page, self.videos),
+            ("/live_chat_replay", answer_chat_page, self.videos),
+            (chat, answer_live, self.videos),
+            (f"{chat}_replay", answer_batch, self.videos),
+        ):
+            self.add_route(path, functools.partial(answer, held), hosts=SITES)
 
     def _note(self, entry: Entry) -> None:
         with self._lock:
@@ -204,6 +232,12 @@ class FakeYoutube:
                 if reply is not None:
                     return reply
         return Reply(b"<html><head><title>404 Not Found</title></head><body></body></html>", 404)
+
+
+def _redirect_home(request: Request) -> Reply:
+    """Return the way to the main host, as the short names give it."""
+    path = f"/watch?v={request.path[1:]}" if request.host == "youtu.be" else request.path
+    return Reply(status=301, headers=(("Location", f"https://www.youtube.com{path}"),))
 
 
 def _find_video_id(request: Request) -> str | None:
