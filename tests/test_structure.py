@@ -23,7 +23,7 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(chatlib.__path__, "chatli
 LAYERS = [
     {"errors", "records", "schema"},
     {"workspace", "money"},
-    {"store", "splits"},
+    {"store", "store_reader", "splits"},
     {"collect", "pretrain"},
     {"predict", "analyze"},
     {"plots"},

@@ -109,7 +109,9 @@ def _try_source(name: str, video_id: str, way: Way, tell: Callable[[float], None
             raise
         log.debug("%s failed on %s", name, video_id, exc_info=True)
         state, reason = "failed", f"{name} could not read the page ({type(error).__name__}: {error})"
-    return Found(Chat(name, Stream(YOUTUBE, video_id, state=state, reason=reason), [], Counter()))
+    return Found(
+        Chat(name, Stream(YOUTUBE, video_id, state=state, view="live", reason=reason), [], Counter())
+    )
 
 
 def _judge(found: Found, video_id: str, known: Mapping[str, str]) -> Replay:

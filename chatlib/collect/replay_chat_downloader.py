@@ -56,6 +56,8 @@ class ReplayDownloader(YouTubeChatDownloader):
     called with such a token whenever all rows before it have been handed out.
     """
 
+    _KNOWN_IGNORE_MESSAGE_TYPES = ()  # placeholders are rows too: messages held back for review
+
     def __init__(
         self,
         politeness: Politeness,

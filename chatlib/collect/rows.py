@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
@@ -27,6 +28,7 @@ __all__ = [
     "money_fields",
     "money_of_number",
     "name_json",
+    "one_line",
     "read_count",
     "read_name",
     "read_offset",
@@ -77,6 +79,13 @@ def clean_text(value: object) -> str | None:
         value = value.replace("\x00", "")
         value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value
+
+
+def one_line(text: str | None, width: int) -> str:
+    """Return text as one line for a terminal: no control or direction characters, at most `width` long."""
+    plain = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text or "")
+    plain = " ".join(plain.split())
+    return plain if len(plain) <= width else plain[: width - 1] + "…"
 
 
 def read_name(value: object) -> str | None:

@@ -1,0 +1,76 @@
+"""A channel on YouTube, from its address to its streams' chats in the database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from chatlib.collect.channel_collection import ChannelCollection, Settings
+from chatlib.collect.channel_sheets import Channel
+from chatlib.collect.chat_files import import_chats
+from chatlib.collect.collect_report import CollectReport
+from chatlib.collect.import_report import count_totals
+from chatlib.collect.replay import Way
+from chatlib.collect.transport import Politeness
+from chatlib.errors import ParameterError
+from chatlib.records import YOUTUBE
+from chatlib.store import Store
+
+__all__ = ["Settings", "collect_channels", "known_channels"]
+
+log = logging.getLogger(__name__)
+
+PARTS = "unfinished"  # the folder beside the database for chats on their way
+
+
+def known_channels(db: Store) -> list[Channel]:
+    """Return the channels that were collected into this database.
+
+    Raises: ParameterError if there are none.
+    """
+    channels = [Channel(url, Path(spreadsheet), None) for url, spreadsheet in db.load_channels()]
+    if not channels:
+        raise ParameterError(
+            "An update without a list of channels goes on with those that were collected into the database, "
+            f"and {db.path} knows none. Name a list, or a channel's address."
+        )
+    return channels
+
+
+def collect_channels(
+    db: Store, channels: Sequence[Channel], settings: Settings | None = None, *, progress: bool = True
+) -> CollectReport:
+    """List each channel's streams, and fetch the chats that are new or did not come whole before.
+
+    What is complete is left alone, so the same call collects, goes on after an interruption, and
+    updates. Each stream's chat is stored whole or not at all; the channel's sheet is written
+    before the first chat is fetched and when the last one is in, also at Ctrl-C.
+
+    Raises: StoreError; ParameterError for a sheet that cannot be used. A channel that cannot be
+    listed, and a stream that gives no chat, are in the report.
+    """
+    settings = settings or Settings()
+    politeness = Politeness(per_s=settings.per_s, timeout_s=settings.timeout_s)
+    way = Way(politeness, db.path.parent / PARTS, settings.sources, settings.cookies)
+    reports = []
+    for channel in channels:
+        _import_earlier(db, channel, progress=progress)
+        collection = ChannelCollection(db, channel, settings, way, progress=progress)
+        reports.append(collection.run())
+    ids = [video_id for report in reports for video_id in report.titles]
+    return CollectReport(reports, count_totals(db, db.find_streams(YOUTUBE, ids)["stream_id"]))
+
+
+def _import_earlier(db: Store, channel: Channel, *, progress: bool) -> None:
+    """Bring in the database that a list of the first version names, once."""
+    earlier = channel.database
+    if earlier is None or earlier.resolve() == db.path.resolve():
+        return
+    if not earlier.is_file():
+        log.warning("%s names the database %s, which is not there", channel.url, earlier)
+        return
+    report = import_chats(db, [earlier], progress=progress)
+    log.info("%s: %d messages that were not in %s yet", earlier, report.n_added, db.path)
+    for error in report.errors.values():
+        log.warning("%s: %s", earlier, error)
