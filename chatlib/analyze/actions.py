@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatlib.analyze.settings import ProcessSettings
+from chatlib.analyze.settings import PROGRESS_LOGGER, ProcessSettings
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ log = logging.getLogger(__name__)
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _HEAD = 1 << 16  # bytes in which a ChatAnalytics JSON shows what it is
 _TITLE_LENGTH = 80
+_PRINT_INTERVAL = 100
 
 
 def run_analyze(args: argparse.Namespace) -> int:
@@ -33,16 +37,46 @@ def run_analyze(args: argparse.Namespace) -> int:
     if args.save_chatfile_output and mode != "url":
         raise ParameterError("--save-chatfile-output keeps what was downloaded, so it needs --mode url.")
     settings = ProcessSettings(
-        print_interval=args.print_interval,
+        print_interval=_choose_print_interval(args.print_interval, one_stream=mode != "db" or args.stream),
         msg_break=args.msg_break,
         highlight_percentile=args.highlight_percentile,
         highlight_metric=args.highlight_metric,
         spike_sensitivity=args.spike_sensitivity,
         spike_metric=args.spike_metric,
     )
-    return {"url": _run_url, "chatfile": _run_chatfile, "reanalyze": _run_reanalyze, "db": _run_db}[mode](
-        args, settings
-    )
+    run = {"url": _run_url, "chatfile": _run_chatfile, "reanalyze": _run_reanalyze, "db": _run_db}[mode]
+    with _progress_on_stderr():
+        return run(args, settings)
+
+
+def _choose_print_interval(wanted: int | None, *, one_stream: object) -> int:
+    """Return what is wanted, else what helps: many streams have a bar, and a log needs no progress."""
+    if wanted is not None:
+        return wanted
+    return _PRINT_INTERVAL if one_stream and sys.stderr.isatty() else 0
+
+
+class _ProgressLines(logging.StreamHandler):
+    """Writes lines of progress one over the other in a terminal, one below the other elsewhere."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.terminator = "   \r" if self.stream.isatty() and not record.finished else "\n"
+        super().emit(record)
+
+
+@contextmanager
+def _progress_on_stderr() -> Iterator[None]:
+    lines = _ProgressLines(sys.stderr)
+    progress = logging.getLogger(PROGRESS_LOGGER)
+    progress.addHandler(lines)
+    progress.setLevel(logging.INFO)
+    progress.propagate = False
+    try:
+        yield
+    finally:
+        progress.removeHandler(lines)
+        progress.setLevel(logging.NOTSET)
+        progress.propagate = True
 
 
 def guess_mode(source: str) -> str:

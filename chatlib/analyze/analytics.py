@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from chatlib.analyze.samples import Sample, TwitchSample, YoutubeSample, samples_as_dicts
 from chatlib.analyze.sections import Highlight, Spike, find_highlights, find_spikes
-from chatlib.analyze.settings import ProcessSettings, check_interval
+from chatlib.analyze.settings import PROGRESS_LOGGER, ProcessSettings, check_interval
 from chatlib.analyze.words import METRIC_FIELDS, TWITCH_WORDS, YOUTUBE_WORDS, PlatformWords, format_time
 from chatlib.errors import DataError, ParameterError
 from chatlib.records import NAME_PREFIX, Message
@@ -23,6 +23,7 @@ from chatlib.records import NAME_PREFIX, Message
 __all__ = ["ChatAnalytics", "TwitchChatAnalytics", "YoutubeChatAnalytics", "count_samples"]
 
 log = logging.getLogger(__name__)
+progress = logging.getLogger(PROGRESS_LOGGER)
 
 
 @dataclass
@@ -165,15 +166,20 @@ class ChatAnalytics(ABC):
     def print_process_progress(
         self, msg: Mapping | Message | None, idx: int | None, finished: bool = False
     ) -> None:
-        """Log how far the chat has been processed, as share, stream time and messages."""
+        """Log how far the chat has been processed, as share, stream time and messages.
+
+        `msg` is the message with number `idx`, counted from 0; with `finished` neither is needed.
+        """
         offset = self.duration if finished else (_read_row(msg).offset_s or 0.0)
+        offset = offset if math.isfinite(offset) else 0.0
         share = 100 * offset / self.duration if self.duration else 100.0
-        log.info(
+        progress.info(
             "%5.1f %% | %s / %s | %s messages",
             min(max(share, 0.0), 100.0),
             format_time(offset),
             self.duration_text,
             self.totalActivity if finished else idx,
+            extra={"finished": finished},
         )
 
     def _find_sample(self, offset_s: float) -> Sample | None:

@@ -92,10 +92,15 @@ def analyze_columns(
         )
     if settings.msg_break >= 0:
         chat = chat.take_first(settings.msg_break)
+    if settings.shows_progress:
+        for row in range(settings.print_interval, len(chat.offset_s), settings.print_interval):
+            analytics.print_process_progress({"time_in_seconds": chat.offset_s[row]}, row)
     counts = _count(chat, analytics.words, duration_s=analytics.duration, interval_s=analytics.interval)
     for name, total in counts.totals.items():
         setattr(analytics, name, total)
     analytics.samples = _make_samples(analytics, counts.per_sample)
+    if settings.shows_progress:
+        analytics.print_process_progress(None, None, finished=True)
     analytics.settle(n_users=counts.n_users, n_outside=counts.n_outside)
     analytics.chatlog_post_process(settings)
     return analytics

@@ -52,9 +52,9 @@ def _add_stream_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--print-interval",
         type=int,
-        default=100,
         metavar="N",
-        help="accepted as chat-analyzer's; a file is read at once, so there is no progress to print",
+        help="messages between two lines of progress; none are written if 0 or less (default: 100 in a "
+        "terminal, where a line replaces the one before, and none elsewhere)",
     )
     group.add_argument(
         "--break",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 
 from chatlib.analyze.words import INTERVAL_BOUNDS_S, METRIC_FIELDS
 from chatlib.errors import ParameterError
 
-__all__ = ["ProcessSettings", "check_interval"]
+__all__ = ["PROGRESS_LOGGER", "ProcessSettings", "check_interval"]
+
+PROGRESS_LOGGER = "chatlib.analyze.progress"
 
 
 @dataclass(frozen=True)
 class ProcessSettings:
     """Settings of one analysis.
 
-    print_interval: messages between two lines of progress; none are written if <= 0.
+    print_interval: messages between two lines of progress; none are written if <= 0. They are
+        information to the logger `PROGRESS_LOGGER`.
     msg_break: stop after so many messages; no effect if < 0.
     highlight_percentile: the share of samples, in percent, that lies below a highlight.
     highlight_metric, spike_metric: a key of `METRIC_FIELDS`.
@@ -41,6 +45,11 @@ class ProcessSettings:
         for metric in (self.highlight_metric, self.spike_metric):
             if metric not in METRIC_FIELDS:
                 raise ParameterError(f"A metric is one of {[*METRIC_FIELDS]}, got {metric!r}.")
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether lines of progress are wanted, and anybody sees them."""
+        return self.print_interval > 0 and logging.getLogger(PROGRESS_LOGGER).isEnabledFor(logging.INFO)
 
 
 def check_interval(interval_s: int) -> int:

@@ -61,7 +61,7 @@ def analyze_stream(
     Raises: NotEnoughData if no message has an offset.
     """
     settings = settings or ProcessSettings()
-    chat = load_columns(store, stream, in_order=settings.msg_break >= 0)
+    chat = load_columns(store, stream, in_order=settings.msg_break >= 0 or settings.shows_progress)
     if not np.isfinite(chat.offset_s).any():
         raise NotEnoughData(
             f"Analytics need messages with a time in the stream; {stream.platform} {stream.video_id} "

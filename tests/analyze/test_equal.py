@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatlib.analyze import ProcessSettings
 from chatlib.analyze.columns import ChatColumns, Codes, analyze_columns, make_analytics
+from chatlib.analyze.settings import PROGRESS_LOGGER
 from chatlib.analyze.words import TWITCH_WORDS, YOUTUBE_WORDS
 from chatlib.records import Message
 
@@ -58,16 +59,16 @@ def make_empty(chat):
     return make_analytics(chat["platform"], duration_s=chat["duration"], interval_s=chat["interval"])
 
 
-def make_settings(chat):
+def make_settings(chat, print_interval=0):
     return ProcessSettings(
-        print_interval=0,
+        print_interval=print_interval,
         highlight_percentile=chat["percentile"],
         highlight_metric=chat["metric"],
         spike_metric=chat["metric"],
     )
 
 
-def by_columns(chat):
+def by_columns(chat, print_interval=0):
     offset, kind, author, ids = zip(*chat["rows"], strict=True) if chat["rows"] else ((), (), (), ())
     codes, kinds = {None: -1, "a": 40, "b": 7, "c": 8, "d": 9}, Codes()
     columns = ChatColumns(
@@ -77,13 +78,13 @@ def by_columns(chat):
         author=np.array([codes[a] for a in author], dtype=int),
         message_ids=dict(enumerate(ids)),
     )
-    return analyze_columns(columns, make_empty(chat), settings=make_settings(chat)).to_dict()
+    return analyze_columns(columns, make_empty(chat), settings=make_settings(chat, print_interval)).to_dict()
 
 
-def by_messages(chat):
+def by_messages(chat, print_interval=0):
     analytics = make_empty(chat)
     messages = [Message(row[3], row[1], row[0], row[2]) for row in chat["rows"]]
-    analytics.process_chatlog(messages, "No Media Source", make_settings(chat))
+    analytics.process_chatlog(messages, "No Media Source", make_settings(chat, print_interval))
     return analytics.to_dict()
 
 
@@ -108,6 +109,19 @@ def test_columns_agree_with_a_literal_reading_of_the_specification(chat):
     assert list(found) == list(expected)
     assert found == expected
     assert [list(sample) for sample in found["samples"]] == [list(s) for s in expected["samples"]]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chats(), st.integers(1, 5))
+def test_both_ways_show_the_same_progress(caplog, chat, print_interval):
+    caplog.set_level("INFO", logger=PROGRESS_LOGGER)
+    shown = []
+    for analyze in (by_columns, by_messages):
+        caplog.clear()
+        analyze(chat, print_interval=print_interval)
+        shown.append([record.message for record in caplog.records if record.name == PROGRESS_LOGGER])
+    assert shown[0] == shown[1]
+    assert len(shown[0]) == 1 + max(len(chat["rows"]) - 1, 0) // print_interval
 
 
 @settings(max_examples=80, deadline=None)
