@@ -45,6 +45,7 @@ KINDS: dict[str, Callable[[Request], bool]] = {
     "empty_batch": _on_batches,
     "repeat_batch": _on_batches,
     "quota": _on_data_api,
+    "not_enabled": _on_data_api,
     "bot_check": _on_player,
 }
 _MESSAGES = {
@@ -62,6 +63,12 @@ _MESSAGES = {
         '#quota">quota</a>.',
         "quotaExceeded",
         "",
+    ),
+    "not_enabled": (
+        403,
+        "YouTube Data API v3 has not been used in project 123 before or it is disabled.",
+        "accessNotConfigured",
+        "PERMISSION_DENIED",
     ),
 }
 
@@ -161,7 +168,7 @@ def apply_fault(kind: str, request: Request, reply: Reply, *, stall_s: float) ->
     if kind in _MESSAGES:
         if _on_data_api(request) or request.path.startswith("/youtubei/"):
             code, message, reason, status = _MESSAGES[kind]
-            domain = "youtube.quota" if kind == "quota" else "global"
+            domain = {"quota": "youtube.quota", "not_enabled": "usageLimits"}.get(kind, "global")
             return google_error(code, message, reason, status, domain=domain)
         code = _MESSAGES[kind][0]
         page = (

@@ -32,6 +32,7 @@ from tests.youtube.channels import (
     make_channel,
 )
 from tests.youtube.chat import answer_batch, answer_chat_page, answer_live
+from tests.youtube.data_api import DATA_KEY, answer_videos
 from tests.youtube.faults import FaultPlan, Faults, apply_fault
 from tests.youtube.proxy import HOSTS, Proxy
 from tests.youtube.tokens import read_token
@@ -42,6 +43,7 @@ from tests.youtube.wire import Entry, Reply, Request
 __all__ = ["FakeYoutube", "apply_environment"]
 
 SITE = Path(__file__).with_name("site")
+API_HOSTS = frozenset({"youtube.googleapis.com", "www.googleapis.com"})
 PICTURES = frozenset({"i.ytimg.com", "yt3.ggpht.com", "yt3.googleusercontent.com"})
 SITES = frozenset({"www.youtube.com", "m.youtube.com", "music.youtube.com"})
 _PIXEL = base64.b64decode("R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=")
@@ -84,6 +86,8 @@ class FakeYoutube:
         self.videos: dict[str, Video] = {}
         self.channels: list[Channel] = []
         self.consent = False  # whether channel pages ask for consent first
+        self.api_key = DATA_KEY  # the only one that the Data API takes
+        self.quota_left: int | None = None  # calls that the Data API still answers; None: any number
         self._plan = FaultPlan()
         self._lock = threading.Lock()
         self._routes: list[Route] = []
@@ -186,6 +190,13 @@ class FakeYoutube:
         """Let the next requests whose path holds `path_part` fail."""
         self._plan.add_once(kind, path_part, video_id, times)
 
+    def spend_quota(self) -> bool:
+        """Take a unit of the Data API's quota, and return whether there was one."""
+        with self._lock:
+            if self.quota_left is not None:
+                self.quota_left -= 1
+            return self.quota_left is None or self.quota_left >= 0
+
     def _add_routes(self) -> None:
         chat = "/youtubei/v1/live_chat/get_live_chat"
         self.add_route("*", lambda request: Reply(_PIXEL, content_type="image/gif"), hosts=PICTURES)
@@ -204,6 +215,7 @@ class FakeYoutube:
             (f"{chat}_replay", answer_batch, self.videos),
         ):
             self.add_route(path, functools.partial(answer, held), hosts=SITES)
+        self.add_route("/youtube/v3/videos", functools.partial(answer_videos, self), hosts=API_HOSTS)
 
     def _note(self, entry: Entry) -> None:
         with self._lock:

@@ -101,6 +101,9 @@ def json_reply(content: object, status: int = 200) -> Reply:
 
 
 def split_target(target: str) -> tuple[str, dict[str, str]]:
-    """Return the path and the query of a request's target."""
+    """Return the path and the query of a request's target; what comes twice is joined by a comma."""
     parts = urlsplit(target)
-    return parts.path, dict(parse_qsl(parts.query, keep_blank_values=True))
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        query[name] = f"{query[name]},{value}" if name in query else value
+    return parts.path, query
