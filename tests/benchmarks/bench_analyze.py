@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -51,23 +52,43 @@ def write_chat_file(path: Path, n_messages: int) -> None:
         file.write("\n]\n")
 
 
-def time_process(*command: str | Path) -> tuple[float, float, float]:
-    """Return seconds on the clock, seconds of processor, and peak memory in MB of a command."""
+def time_process(*command: str | Path) -> tuple[float, float]:
+    """Return seconds on the clock and seconds of processor of a command and what it starts."""
     start = time.perf_counter()
     child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     wall = time.perf_counter() - start
     if status:
         raise SystemExit(f"{command} failed")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return wall, usage.ru_utime + usage.ru_stime
 
 
-def bench_file(folder: Path, n_messages: int, peer: str | None, repeats: int = 3) -> None:
+def measure_memory(*command: str | Path) -> float:
+    """Return MB: the sum of the peaks of a command and the processes it starts, read every 2 ms."""
+    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peaks: dict[str, int] = {}
+    while child.poll() is None:
+        for pid in [str(child.pid), *_read(f"/proc/{child.pid}/task/{child.pid}/children").split()]:
+            if found := re.search(r"VmHWM:\s*(\d+) kB", _read(f"/proc/{pid}/status")):
+                peaks[pid] = int(found[1])
+        time.sleep(0.002)
+    return sum(peaks.values()) / 1024
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:  # the process has ended
+        return ""
+
+
+def bench_file(folder: Path, n_messages: int, peer: str | None, repeats: int = 7) -> None:
     """Print the cost of a whole process from file to JSON, ours and the peer's, alternating."""
     chat = folder / "chat.json"
     write_chat_file(chat, n_messages)
-    print(f"\nfile of {n_messages:,} messages, {chat.stat().st_size / 1e6:.0f} MB; median of {repeats}")
-    options = [chat, "--mode", "chatfile", "--platform", "youtube", "-o"]
+    size = chat.stat().st_size / 1e6
+    print(f"\nfile of {n_messages:,} messages, {size:.0f} MB; best of {repeats} (and median)")
+    options = [chat, "--mode", "chatfile", "--platform", "youtube", "--print-interval", "0", "-o"]
     commands = {"chatlib": [sys.executable, "-m", "chatlib", "analyze", *options, folder / "ours.json"]}
     if peer:
         commands["chat-analyzer"] = [peer, *options, folder / "theirs.json"]
@@ -75,15 +96,16 @@ def bench_file(folder: Path, n_messages: int, peer: str | None, repeats: int = 3
     for _ in range(repeats):
         for name, command in commands.items():
             runs[name].append(time_process(*command))
-    medians = {
-        name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in runs.items()
-    }
-    for name, (wall, cpu, memory) in medians.items():
-        print(f"{name:>15}: {wall:6.2f} s wall, {cpu:6.2f} s processor, {memory:6.0f} MB")
+    best = {}
+    for name, rows in runs.items():
+        walls, cpus = zip(*rows, strict=True)
+        best[name] = min(walls), min(cpus), measure_memory(*commands[name])
+        wall, cpu, memory = best[name]
+        middle = statistics.median(walls)
+        print(f"{name:>15}: {wall:6.2f} s wall ({middle:.2f}), {cpu:6.2f} s processor, {memory:6.0f} MB")
     if peer:
-        ours, theirs = medians["chatlib"], medians["chat-analyzer"]
-        wall, cpu, memory = (b / a for a, b in zip(ours, theirs, strict=True))
-        print(f"{'ratio':>15}: {wall:6.1f} wall,   {cpu:6.1f} processor,   {memory:6.1f} memory")
+        wall, cpu, memory = (b / a for a, b in zip(best["chatlib"], best["chat-analyzer"], strict=True))
+        print(f"{'ratio':>15}: {wall:6.1f} wall,          {cpu:6.1f} processor,   {memory:6.1f} memory")
 
 
 def bench_database(folder: Path, n_messages: int, n_streams: int) -> None:
