@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.ma
 
 from chatlib.analyze.samples import Sample
 from chatlib.analyze.words import format_time
@@ -64,7 +65,7 @@ def find_highlights(samples: Sequence[Sample], metric_field: str, *, percentile:
         return []
     values = np.array([getattr(sample, metric_field) for sample in samples], dtype=float)
     cutoff = np.percentile(values, [percentile])
-    description = f"{metric_field} sustained at or above {_print_array(cutoff)}"
+    description = f"{metric_field} sustained at or above {cutoff}"
     return [
         _make_section(Highlight, samples[first:end], metric_field, description)
         for first, end in _iter_runs((values >= cutoff[0]) & (values > 0))
@@ -107,14 +108,6 @@ def find_spikes(samples: Sequence[Sample], metric_field: str, *, sensitivity: fl
 def rank_spikes(spikes: Iterable[Spike]) -> list[Spike]:
     """Return spikes by their rank, as their descriptions tell it."""
     return sorted(spikes, key=lambda spike: int(_RANK.search(spike.description)[1]))
-
-
-def _print_array(one: np.ndarray) -> str:
-    """Return an array of one number as numpy prints it, mostly without its slow start."""
-    (value,) = one
-    if value != 0 and not 1e-4 <= value < 1e8:
-        return str(one)
-    return f"[{np.format_float_positional(value, precision=8, trim='.')}]"
 
 
 def _compute_baseline(values: np.ndarray, sample_s: float) -> np.ndarray:
