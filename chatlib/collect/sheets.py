@@ -19,6 +19,7 @@ from chatlib.records import TWITCH, YOUTUBE, Stream
 __all__ = [
     "Found",
     "Sheet",
+    "Table",
     "age_of_row",
     "date_of_timestamp",
     "find_chat_files",
@@ -26,6 +27,8 @@ __all__ = [
     "id_in_url",
     "ids_in_name",
     "load_sheet",
+    "load_tables",
+    "name_columns",
     "read_date",
     "stream_of_row",
 ]
@@ -37,7 +40,10 @@ _ALIASES = {
     "id": "video_id",
     "videoid": "video_id",
     "link": "url",
+    "urls": "url",
     "name": "title",
+    "titles": "title",
+    "dates": "date",
     "published_at": "date",
     "start": "started_at",
     "duration": "duration_s",
@@ -62,6 +68,13 @@ class Sheet(NamedTuple):
                 return self.rows[candidate]
         tokens = set(re.split(r"[^\w-]+|_(?=\d)", file_name))
         return next((row for video_id, row in self.rows.items() if video_id in tokens), {})
+
+
+class Table(NamedTuple):
+    """One sheet of a file: its name, and its cells row by row, the header as any other."""
+
+    name: str
+    cells: list[list[object]]
 
 
 class Found(NamedTuple):
@@ -104,15 +117,12 @@ def load_sheet(path: Path) -> Sheet:
 
     Raises: SourceError if it cannot be read or has neither a video id nor an address.
     """
-    try:
-        table = _load_ods(path) if path.suffix.lower() == ".ods" else _load_csv(path)
-    except Exception as error:  # odfpy, zipfile, csv and pandas all raise their own
-        raise SourceError(
-            f"A list of streams must be a CSV or ODS sheet; {path} is not ({error})."
-        ) from error
+    header, *table = load_tables(path)[0].cells or [[]]
+    names = name_columns(header)
     rows: dict[str, Mapping[str, str]] = {}
-    for row in table:
-        named = {_column(key): value for key, value in row.items() if key and value}
+    for cells in table:
+        texts = zip(names, (str(cell).strip() for cell in cells), strict=False)
+        named = {name: text for name, text in texts if name and text}
         if video_id := named.get("video_id") or id_in_url(named.get("url")):
             rows.setdefault(video_id, named | {"video_id": video_id})
     if table and not rows:
@@ -120,24 +130,45 @@ def load_sheet(path: Path) -> Sheet:
     return Sheet(rows)
 
 
-def _column(name: str) -> str:
-    name = name.strip().lower().replace(" ", "_")
-    return _ALIASES.get(name, name)
+def name_columns(header: Iterable[object]) -> list[str]:
+    """Return our names of columns: small letters, `url` for what is headed Link, and so on.
+
+    A column keeps its own name where another one bears ours already.
+    """
+    names = [str(cell).strip().lower().replace(" ", "_") for cell in header]
+    ours = [_ALIASES.get(name, name) for name in names]
+    return [name if our in names else our for name, our in zip(names, ours, strict=True)]
 
 
-def _load_csv(path: Path) -> list[dict[str, str]]:
+def load_tables(path: Path) -> list[Table]:
+    """Return the sheets of an ODS file, at least one; a CSV file is one.
+
+    An empty cell is "". Text is as it stands; in an ODS file, numbers and dates are such.
+    Raises: SourceError if it cannot be read.
+    """
+    try:
+        return _load_ods(path) if path.suffix.lower() == ".ods" else [Table("", _load_csv(path))]
+    except Exception as error:  # odfpy, zipfile, csv and pandas all raise their own
+        raise SourceError(
+            f"A list of streams or channels must be a CSV or ODS sheet; {path} is not ({error})."
+        ) from error
+
+
+def _load_csv(path: Path) -> list[list[object]]:
     text = path.read_bytes().decode("utf-8-sig", "replace").replace("\x00", "")
     header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, restkey=None)
-    return [{k: str(v).strip() for k, v in row.items() if k and v} for row in reader]
+    return list(csv.reader(io.StringIO(text), delimiter=max(",;\t", key=header.count)))
 
 
-def _load_ods(path: Path) -> list[dict[str, str]]:
+def _load_ods(path: Path) -> list[Table]:
     import pandas as pd
 
-    table = pd.read_excel(path, engine="odf", dtype=str, na_filter=False)
-    return [{str(k): str(v).strip() for k, v in row.items()} for row in table.to_dict("records")]
+    frames = pd.read_excel(path, sheet_name=None, header=None, engine="odf", dtype=object, na_filter=False)
+    tables = []
+    for name, frame in frames.items():  # a cell unlike itself is NaN, as pandas reads an error's text
+        rows = [["" if cell != cell else cell for cell in row] for row in frame.to_numpy().tolist()]
+        tables.append(Table(str(name), rows))
+    return tables or [Table("", [])]
 
 
 def stream_of_row(row: Mapping[str, str]) -> Stream:
