@@ -39,7 +39,9 @@ KINDS: dict[str, Callable[[Request], bool]] = {
     "500": _anywhere,
     "503": _anywhere,
     "reset": _anywhere,
-    "stall": _anywhere,
+    "stall": _anywhere,  # headers, then nothing
+    "hang": _anywhere,  # nothing at all
+    "trickle": _anywhere,  # the body a few bytes at a time, so that no single read is slow
     "cut_json": _anywhere,  # half a body, all of its length promised, then the connection ends
     "short_json": _anywhere,  # half a body that claims to be whole
     "empty_batch": _on_batches,
@@ -175,7 +177,7 @@ def apply_fault(kind: str, request: Request, reply: Reply, *, stall_s: float) ->
             f"<html><head><title>Error {code}</title></head><body>Sorry, something went wrong.</body></html>"
         )
         return Reply(page.encode(), code)
-    if kind in ("reset", "stall"):
+    if kind in ("reset", "stall", "hang", "trickle"):
         return reply._replace(drop=kind, stall_s=stall_s)
     if kind == "cut_json":
         return reply._replace(drop="cut")

@@ -134,17 +134,18 @@ class _Tunnel(BaseHTTPRequestHandler):
         path, query = split_target(self.path)
         length = int(self.headers.get("content-length") or 0)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        body = self.rfile.read(length) if length else b""
+        body = self._read_body(length) if length else b""
         self._send(self.server.answer(Request(self.command, self.host, path, query, headers, body)))
+
+    def _read_body(self, length: int) -> bytes:
+        """Read what follows the head. Through a proxy, urllib3 lets the body wait until we acknowledge."""
+        if hasattr(socket, "TCP_QUICKACK"):
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return self.rfile.read(length)
 
     do_GET = do_POST = do_HEAD = do_OPTIONS = _serve
 
     def _send(self, reply: Reply) -> None:
-        if reply.drop == "reset":
-            linger = struct.pack("ii", 1, 0)  # closing then sends RST
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            self.close_connection = True
-            return
         lines = [
             f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Status')}",
             f"Content-Type: {reply.content_type}",
@@ -153,15 +154,28 @@ class _Tunnel(BaseHTTPRequestHandler):
         ]
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
         body = b"" if self.command == "HEAD" else reply.body
-        if reply.drop == "stall":
+        if reply.drop:
+            self.close_connection = True
+            self._drop(reply, head, body)
+        else:
+            self.connection.sendall(head + body)
+
+    def _drop(self, reply: Reply, head: bytes, body: bytes) -> None:
+        """Send less than a whole answer, or send it too slowly."""
+        if reply.drop == "reset":
+            linger = struct.pack("ii", 1, 0)  # closing then sends RST
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        elif reply.drop == "cut":
+            self.connection.sendall(head + body[: len(body) // 2])
+        elif reply.drop == "trickle":
+            ends = time.monotonic() + reply.stall_s
             self.connection.sendall(head)
+            while body and time.monotonic() < ends and not self.server.closing.wait(0.05):
+                self.connection.sendall(body[:8])
+                body = body[8:]
+        else:
+            self.connection.sendall(b"" if reply.drop == "hang" else head)
             self.server.closing.wait(reply.stall_s)
-            self.close_connection = True
-            return
-        if reply.drop == "cut":
-            body = body[: len(body) // 2]
-            self.close_connection = True
-        self.connection.sendall(head + body)
 
     def log_message(self, format: str, *args: object) -> None:
         """The log is kept by the server."""

@@ -1,9 +1,12 @@
 """FakeYoutube: a server on loopback that plays YouTube for the real clients, by way of a proxy.
 
     with FakeYoutube() as youtube:
+        channel = youtube.add_channel("@sample", videos_of_simulation(3, 500, seed=1))
+        youtube.faults = Faults(rate=0.1, kinds=("429", "reset", "empty_batch"))
         subprocess.run([...], env={**os.environ, **youtube.environment()})
 
-Nothing leaves loopback: hosts that are not played get 502 when a client asks for a tunnel.
+In a test, the fixture `youtube` also brings the clients of its own process here. Nothing leaves
+loopback: hosts that are not played get 502 when a client asks for a tunnel.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from tests.youtube.faults import FaultPlan, Faults, apply_fault
 from tests.youtube.proxy import HOSTS, Proxy
 from tests.youtube.tokens import read_token
 from tests.youtube.videos import Video
-from tests.youtube.watch import answer_next, answer_player, answer_watch
+from tests.youtube.watch import answer_next, answer_player, answer_shell, answer_watch
 from tests.youtube.wire import Entry, Reply, Request
 
 __all__ = ["FakeYoutube", "apply_environment"]
@@ -206,6 +209,9 @@ class FakeYoutube:
             ("/*", answer_channel, self),
             ("/youtubei/v1/browse", answer_browse, self),
             ("/youtubei/v1/navigation/resolve_url", answer_resolve, self),
+            ("/", answer_shell, None),
+            ("/tv", answer_shell, None),
+            ("/embed/*", answer_shell, None),
             ("/watch", answer_watch, self.videos),
             ("/youtubei/v1/player", answer_player, self.videos),
             ("/youtubei/v1/next", answer_next, self.videos),
@@ -230,7 +236,7 @@ class FakeYoutube:
         reply = self._find_reply(request)
         if kind:
             reply = apply_fault(kind, request, reply, stall_s=self.faults.stall_s)
-        status = 0 if reply.drop in ("reset", "stall") else reply.status
+        status = 0 if reply.drop else reply.status
         entry = Entry(time.time(), request.method, request.host, request.path, video_id, status)
         self._note(entry)
         if kind:

@@ -1,12 +1,15 @@
 """Replays as the fake plays them, read by the real clients."""
 
+import json
+from pathlib import Path
+
 import pytest
 from chat_downloader import errors
 from chat_downloader.sites.youtube import YouTubeChatDownloader
 from yt_dlp.utils import DownloadError
 
 from tests.youtube.clients import download_with_yt_dlp, read_with_chat_downloader
-from tests.youtube.videos import make_video, text_action, videos_of_simulation
+from tests.youtube.videos import make_video, text_action, video_of_batches, videos_of_simulation
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +77,22 @@ def test_a_replay_without_a_message(youtube, tmp_path):
     assert read_with_chat_downloader("smallchat00") == []
     with pytest.raises(DownloadError, match="The downloaded file is empty"):
         download_with_yt_dlp("smallchat00", tmp_path)
+
+
+def test_real_batches_are_played_as_they_are(youtube, tmp_path):
+    folder = Path(__file__).resolve().parents[3] / "shared" / "data" / "youtube" / "innertube"
+    if not folder.is_dir():
+        pytest.skip(f"no real chat here: {folder} is missing")
+    names = ("chatreplay.json", "chat-xhr.json", "chat-xhr2.json")
+    responses = [json.loads((folder / name).read_text(encoding="utf-8")) for name in names]
+    video = video_of_batches(responses, duration_s=14_100)
+    youtube.add_videos(video)
+    expected = [
+        item
+        for response in responses
+        for item in response["continuationContents"]["liveChatContinuation"]["actions"]
+    ]
+    assert len(expected) == 251
+    assert download_with_yt_dlp(video.id, tmp_path)[1] == expected
+    rows = read_with_chat_downloader(video.id)
+    assert len(rows) == 250  # all but a placeholder

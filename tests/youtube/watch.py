@@ -11,7 +11,7 @@ from tests.youtube.tokens import make_token
 from tests.youtube.videos import CONTEXT, Video, make_video
 from tests.youtube.wire import Reply, Request, json_reply
 
-__all__ = ["answer_next", "answer_player", "answer_watch", "view_selector"]
+__all__ = ["answer_next", "answer_player", "answer_shell", "answer_watch", "view_selector"]
 
 Json = dict[str, Any]
 _META = "var meta = document.createElement('meta'); meta.name = 'referrer';"
@@ -28,6 +28,11 @@ def answer_watch(videos: dict[str, Video], request: Request) -> Reply:
         f"var ytInitialData = {script_json(watch_data(video, status))};",
     ]
     return page(title, request, scripts=scripts)
+
+
+def answer_shell(_: object, request: Request) -> Reply:
+    """Return a page with nothing on it but what every page tells its scripts."""
+    return page("YouTube", request, scripts=["var ytInitialData = {};"])
 
 
 def answer_player(videos: dict[str, Video], request: Request) -> Reply:
@@ -123,7 +128,10 @@ def watch_data(video: Video, status: str) -> Json:
         return {"responseContext": CONTEXT, "contents": {"twoColumnWatchNextResults": empty}}
     count = {"viewCount": {"simpleText": f"{video.views:,} views"}}
     title = {"runs": [{"text": video.title}]}
-    primary = {"title": title, "viewCount": {"videoViewCountRenderer": count}}
+    primary: Json = {"title": title, "viewCount": {"videoViewCountRenderer": count}}
+    if video.status == "members_only":
+        badge = {"style": "BADGE_STYLE_TYPE_MEMBERS_ONLY", "label": "Members only"}
+        primary["badges"] = [{"metadataBadgeRenderer": badge}]
     owner = {
         "title": {
             "runs": [

@@ -66,7 +66,7 @@ class Reply(NamedTuple):
     content_type: str = HTML
     headers: tuple[tuple[str, str], ...] = ()
     packed: bytes = b""
-    drop: str = ""  # "", "reset", "stall", "cut"
+    drop: str = ""  # "", "reset", "stall", "hang", "trickle", "cut"
     stall_s: float = 0.0
 
     @property
