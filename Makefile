@@ -1,4 +1,5 @@
-# make report [CHATS=folder NAME=name LIMIT=n ARGS="-p 03.EPOCHS=1"]   the whole chain, and the report
+# make report [CHATS=folder | CHANNELS=address-or-list] [NAME=name LIMIT=n ARGS="-p 03.EPOCHS=1"]
+#                  the whole chain, and the report
 # make test        all checks            make lab     JupyterLab on the notebooks
 # make test-real   checks on real chat   make bench   benchmarks against the peers
 # make images      the README's pictures, from the sample's run
@@ -22,7 +23,7 @@ $(VENV)/ready: requirements.txt constraints.txt pyproject.toml
 	@touch $@
 
 report: setup
-	@$(RUN) chatlib run $(if $(NAME),--name "$(NAME)") $(if $(CHATS),--chats "$(CHATS)") $(if $(LIMIT),--limit "$(LIMIT)") $(ARGS)
+	@$(RUN) chatlib run $(if $(NAME),--name "$(NAME)") $(if $(CHATS),--chats "$(CHATS)") $(if $(CHANNELS),--channels "$(CHANNELS)") $(if $(LIMIT),--limit "$(LIMIT)") $(ARGS)
 
 test: setup
 	$(RUN) ruff check .

@@ -66,7 +66,10 @@ def _add_run(subparsers: argparse._SubParsersAction) -> None:
         "--name", default=None, help="folder of the run in data/runs (default: sample, or chats)"
     )
     run.add_argument("--chats", metavar="PATH", help="a chat file, or a folder of them")
-    run.add_argument("--limit", type=int, default=0, metavar="N", help="only the N oldest streams; 0 is all")
+    run.add_argument(
+        "--channels", metavar="CHANNELS", help="a channel's address on YouTube, or an ODS list of channels"
+    )
+    run.add_argument("--limit", type=int, default=0, metavar="N", help="only N streams; 0 is all")
     run.add_argument(
         "-p",
         dest="overrides",
@@ -87,8 +90,9 @@ def _run(args: argparse.Namespace) -> int:
     from chatlib.pipeline import run_chain
 
     index = run_chain(
-        args.name or ("chats" if args.chats else "sample"),
+        args.name or ("chats" if args.chats else "channels" if args.channels else "sample"),
         chats=args.chats,
+        channels=args.channels,
         limit=args.limit,
         overrides=args.overrides,
         start=args.start,

@@ -23,6 +23,7 @@ import nbformat
 from tqdm import tqdm
 
 import chatlib
+from chatlib.collect.channel_address import clean_channel_url
 from chatlib.errors import ParameterError, PipelineError, StoreFull
 from chatlib.execution import environment_of_kernels, execute_notebook
 from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, find_notebook, parse_override, read_parameters
@@ -53,6 +54,7 @@ class _Run:
     run_dir: Path
     notebooks_dir: Path
     chats: Path | None
+    channels: str | None
     defaults: Mapping[str, Mapping[str, object]]
     given: Mapping[str, Mapping[str, object]]  # parameters that differ from the defaults, by notebook
     cell_timeout_s: int
@@ -70,6 +72,7 @@ def run_chain(
     name: str = "sample",
     *,
     chats: str | Path | None = None,
+    channels: str | None = None,
     limit: int = 0,
     overrides: Sequence[str] = (),
     start: str | None = None,
@@ -80,20 +83,21 @@ def run_chain(
 ) -> Path:
     """Run the notebooks in order, render them, and return the path of the report's index.
 
-    `chats` is a chat file or a folder of them; without it the simulated sample channel is used.
+    `chats` is a chat file or a folder of them, `channels` an address or a list of channels on
+    YouTube; without either the simulated sample channel is used.
     `overrides` are `NOTEBOOK.KEY=VALUE`. A run that was interrupted goes on with the first
     notebook that is not done, unless `start` or `only` name another.
 
     Raises: ParameterError before anything runs; PipelineError, naming the cell, when one fails;
     StoreFull when the disk is full.
     """
-    run = _plan_run(name, chats, limit, overrides, cell_timeout_s, runs_dir, notebooks_dir)
+    run = _plan_run(name, chats, channels, limit, overrides, cell_timeout_s, runs_dir, notebooks_dir)
     steps = _read_steps(run)
     todo = _choose_notebooks(run, steps, start=start, only=only)
     ws = open_workspace(run.run_dir)
     try:
         (run.run_dir / "run.json").unlink(missing_ok=True)
-        if todo[0] == NOTEBOOKS[0] and not run.chats:
+        if todo[0] == NOTEBOOKS[0] and not run.chats and not run.channels:
             _forget_sample(ws.db)
         _run_notebooks(run, todo, steps)
         index = render_index(run.run_dir, steps)
@@ -112,6 +116,7 @@ def run_chain(
 def _plan_run(
     name: str,
     chats: str | Path | None,
+    channels: str | None,
     limit: int,
     overrides: Sequence[str],
     cell_timeout_s: int,
@@ -127,8 +132,25 @@ def _plan_run(
             raise ParameterError(
                 f"CHATS must name a chat file or a folder of them; there is nothing at {path}."
             )
-    given = _build_parameters(run_dir, defaults, chats=path, limit=limit, overrides=overrides)
-    return _Run(name, run_dir, notebooks_dir, path, defaults, given, cell_timeout_s)
+    general: dict[str, object] = {"RUN_DIR": str(run_dir), "LIMIT": limit}
+    if path and channels:
+        raise ParameterError("A run takes files (--chats) or channels (--channels), not both.")
+    if path:
+        general |= {"SOURCE": "chats", "CHATS": str(path)}
+    elif channels:
+        general |= {"SOURCE": "youtube", "CHANNELS": _locate_channels(channels)}
+    given = _build_parameters(defaults, general, limit=limit, overrides=overrides)
+    return _Run(name, run_dir, notebooks_dir, path, channels, defaults, given, cell_timeout_s)
+
+
+def _locate_channels(channels: str) -> str:
+    """Return an address as it is, and the absolute path of a list. Raises: ParameterError."""
+    if not channels.lower().endswith((".ods", ".csv")):
+        return clean_channel_url(channels)
+    path = (Path.cwd() / Path(channels).expanduser()).resolve()
+    if not path.is_file():
+        raise ParameterError(f"A list of channels must be a file; there is none at {path}.")
+    return str(path)
 
 
 def _check_name(name: str, runs_dir: Path) -> Path:
@@ -141,18 +163,14 @@ def _check_name(name: str, runs_dir: Path) -> Path:
 
 
 def _build_parameters(
-    run_dir: Path,
     defaults: Mapping[str, Mapping[str, object]],
+    general: Mapping[str, object],
     *,
-    chats: Path | None,
     limit: int,
     overrides: Sequence[str],
 ) -> dict[str, dict[str, object]]:
     if limit < 0:
         raise ParameterError(f"LIMIT is a number of streams, 0 for all, got {limit}.")
-    general: dict[str, object] = {"RUN_DIR": str(run_dir), "LIMIT": limit}
-    if chats:
-        general |= {"SOURCE": "chats", "CHATS": str(chats)}
     given = {
         notebook: {key: value for key, value in general.items() if key in names}
         for notebook, names in defaults.items()
@@ -265,6 +283,7 @@ def _describe_run(run: _Run, steps: Mapping[str, dict]) -> dict[str, object]:
     return {
         "name": run.name,
         "chats": run.chats and str(run.chats),
+        "channels": run.channels,
         "parameters": {notebook: steps[notebook]["parameters"] for notebook in NOTEBOOKS},
         "seconds": {notebook: steps[notebook]["seconds"] for notebook in NOTEBOOKS},
         "finished_at": max(step["finished_at"] for step in steps.values()),

@@ -43,6 +43,8 @@ __all__ = [
 PROJECT_DIR = Path(__file__).resolve().parents[1]
 SAMPLE_DIR = PROJECT_DIR / "data" / "sample"
 
+COLAB_BROWSER = "google-colab-selenium>=1.0.18"  # the browser that lists a channel there
+
 HEADLESS = "CHATLIB_HEADLESS"  # set in the environment of kernels that the chain starts
 
 log = logging.getLogger(__name__)
@@ -128,6 +130,7 @@ def install_missing() -> list[str]:
         return []
     lines = (PROJECT_DIR / "requirements.txt").read_text(encoding="utf-8").splitlines()
     wanted = [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
+    wanted.append(COLAB_BROWSER)
     missing = [requirement for requirement in wanted if not _is_installed(requirement)]
     if missing:
         log.warning("installing %s", ", ".join(missing))

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from chatlib.collect.import_report import say_totals, shorten
 from chatlib.collect.rows import one_line
 from chatlib.errors import SourceError
 from chatlib.records import STATES
 
 __all__ = ["ChannelReport", "CollectReport", "StreamReport"]
-
-_MAX_LINES = 20  # of each list in the summary
 
 
 @dataclass(frozen=True)
@@ -110,12 +109,7 @@ class CollectReport:
     def say(self, db: Path) -> str:
         """Return the summary: what changed, what was left out, and what to do about it."""
         lines = [line for channel in self.channels for line in [*_say_channel(channel), ""]]
-        lines += [f"{self.n_added:,} new messages in {db}", ""]
-        lines += ["".join(f"{name:>12}" for name in self.totals)]
-        lines += ["".join(f"{count:>12,}" for count in self.totals.values())]
-        if self.skipped:
-            lines += ["", "Left out or incomplete:"]
-            lines += _shorten([f"{count:>12,} × {reason}" for reason, count in self.skipped.items()])
+        lines += [f"{self.n_added:,} new messages in {db}", "", *say_totals(self.totals, self.skipped)]
         return "\n".join(lines) + "\n"
 
 
@@ -139,11 +133,6 @@ def _say_channel(channel: ChannelReport) -> list[str]:
     ):
         if video_ids:
             lines += [f"  {what}:"]
-            lines += _shorten([f"    {v} {one_line(channel.titles.get(v, ''), 60)}" for v in video_ids])
+            lines += shorten([f"    {v} {one_line(channel.titles.get(v, ''), 60)}" for v in video_ids])
     told = [f"    {s.video_id} {s.state}: {one_line(s.reason, 160)}" for s in channel.streams if s.reason]
-    return lines + (["  with a reason:", *_shorten(told)] if told else [])
-
-
-def _shorten(lines: list[str]) -> list[str]:
-    more = len(lines) - _MAX_LINES
-    return lines if more <= 0 else [*lines[:_MAX_LINES], f"    … and {more:,} more"]
+    return lines + (["  with a reason:", *shorten(told)] if told else [])

@@ -1,22 +1,16 @@
-"""The commands of this part: `import` and `simulate`."""
+"""The commands of this part: `import`, `collect`, `update` and `simulate`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from chatlib.collect.import_report import ImportReport
-
-__all__ = ["add_parsers", "say_report"]
-
-_MAX_LINES = 20  # of each list in the summary
+__all__ = ["add_parsers"]
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
-    """Register `import` and `simulate`."""
+    """Register `import`, `collect`, `update` and `simulate`."""
     importing = subparsers.add_parser(
         "import",
         help="bring chat files into the chat database",
@@ -30,6 +24,62 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         "--limit", type=int, default=0, metavar="N", help="only the N oldest streams; 0 is all"
     )
     importing.set_defaults(run=_run_import)
+    collecting = subparsers.add_parser(
+        "collect",
+        help="fetch the chats of YouTube channels",
+        description="List the streams of YouTube channels and fetch their chats into the chat database. What "
+        "is in already is left alone, so the same command goes on after an interruption. A key for the "
+        "YouTube Data API is read from YOUTUBE_API_KEY.",
+    )
+    collecting.add_argument(
+        "channels",
+        metavar="CHANNELS",
+        help="a channel's address, or an ODS list of channels: address, spreadsheet for its streams",
+    )
+    _add_youtube_options(collecting)
+    updating = subparsers.add_parser(
+        "update",
+        help="fetch what is new since, and what did not come whole",
+        description="Add the new streams of the channels that were collected, and try again those whose chat "
+        "is partial, blocked or failed.",
+    )
+    updating.add_argument(
+        "channels",
+        nargs="?",
+        default="",
+        metavar="CHANNELS",
+        help="a channel's address or a list, also one of the first version, with a database in its third "
+        "column (default: the channels that the database knows)",
+    )
+    _add_youtube_options(updating)
+    _add_simulate(subparsers)
+
+
+def _add_youtube_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
+    parser.add_argument(
+        "--listing", default="selenium", metavar="HOW", help="selenium (Chromium, the default) or yt-dlp"
+    )
+    parser.add_argument(
+        "--chat-sources",
+        default="chat-downloader, yt-dlp",
+        metavar="NAMES",
+        help="which to try, in order (default: chat-downloader, yt-dlp)",
+    )
+    parser.add_argument("--cookies", default="", metavar="FILE", help="a cookies.txt in Netscape's format")
+    parser.add_argument(
+        "--at-once", type=int, default=3, metavar="N", help="streams fetched at once (default: 3)"
+    )
+    parser.add_argument(
+        "--requests-per-s", type=float, default=5.0, metavar="N", help="per host, at most (default: 5)"
+    )
+    parser.add_argument(
+        "--limit", type=int, default=0, metavar="N", help="only a channel's N newest streams; 0 is all"
+    )
+    parser.set_defaults(run=_run_collect)
+
+
+def _add_simulate(subparsers: argparse._SubParsersAction) -> None:
     simulating = subparsers.add_parser(
         "simulate",
         help="make a simulated channel of any size, as chat files",
@@ -59,7 +109,28 @@ def _run_import(args: argparse.Namespace) -> int:
 
     with open_store(args.db or PROJECT_DIR / "data" / "Db_file.dbs", create=True) as db:
         report = import_chats(db, args.paths, limit=args.limit)
-        sys.stdout.write(say_report(report, db.path))
+        sys.stdout.write(report.say(db.path))
+    return 0 if report.is_usable else 1
+
+
+def _run_collect(args: argparse.Namespace) -> int:
+    from chatlib.collect.source import fill_from_youtube
+    from chatlib.store import open_store
+    from chatlib.workspace import PROJECT_DIR
+
+    with open_store(args.db or PROJECT_DIR / "data" / "Db_file.dbs", create=True) as db:
+        report = fill_from_youtube(
+            db,
+            args.channels,
+            base=Path.cwd(),
+            listing=args.listing,
+            chat_sources=args.chat_sources,
+            cookies=args.cookies,
+            at_once=args.at_once,
+            requests_per_s=args.requests_per_s,
+            limit=args.limit,
+        )
+        sys.stdout.write(report.say(db.path))
     return 0 if report.is_usable else 1
 
 
@@ -79,32 +150,3 @@ def _run_simulate(args: argparse.Namespace) -> int:
         f"{report.donor_share:.1%} of them donors, in {report.out_dir}\n"
     )
     return 0
-
-
-def say_report(report: ImportReport, db: Path) -> str:
-    """Return the summary of an import: what is in the database, what was left out, and why."""
-    from chatlib.collect.rows import clean_text
-
-    states = [file.state for file in report.files]
-    lines = [
-        f"{states.count('imported'):,} read, {states.count('known'):,} known already, "
-        f"{states.count('failed'):,} failed; {report.n_added:,} new messages in {db}",
-        "",
-        "".join(f"{name:>12}" for name in report.totals),
-        "".join(f"{count:>12,}" for count in report.totals.values()),
-    ]
-    if report.skipped:
-        lines += ["", "Left out or incomplete:"]
-        lines += _shorten([f"{count:>12,} × {reason}" for reason, count in report.skipped.items()])
-    if report.errors:
-        lines += ["", "Could not be read:"]
-        lines += _shorten([f"  {path}: {error}" for path, error in report.errors.items()])
-    if report.ignored:
-        lines += ["", "No chat, left alone:"]
-        lines += _shorten([f"  {path}" for path in report.ignored])
-    return clean_text("\n".join(lines) + "\n")
-
-
-def _shorten(lines: list[str]) -> list[str]:
-    more = len(lines) - _MAX_LINES
-    return lines if more <= 0 else [*lines[:_MAX_LINES], f"  … and {more:,} more"]

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from chatlib.collect.rows import clean_text
 from chatlib.errors import UnknownFormat
 from chatlib.records import DONATION_KINDS
 from chatlib.store import Store
 
-__all__ = ["FILE_STATES", "FileReport", "ImportReport", "count_totals"]
+__all__ = ["FILE_STATES", "FileReport", "ImportReport", "count_totals", "say_totals", "shorten"]
+
+_MAX_LINES = 20  # of each list in a summary
 
 # imported: read now; known: was in already; failed: could not be read, see `error`.
 FILE_STATES = ("imported", "known", "failed")
@@ -76,6 +79,23 @@ class ImportReport:
                 f"At least one chat must be readable, and of {len(self.files)} files none was. {first}"
             )
 
+    def say(self, db: Path) -> str:
+        """Return the summary: what is in the database, what was left out, and why."""
+        states = [file.state for file in self.files]
+        lines = [
+            f"{states.count('imported'):,} read, {states.count('known'):,} known already, "
+            f"{states.count('failed'):,} failed; {self.n_added:,} new messages in {db}",
+            "",
+            *say_totals(self.totals, self.skipped),
+        ]
+        if self.errors:
+            lines += ["", "Could not be read:"]
+            lines += shorten([f"  {path}: {error}" for path, error in self.errors.items()])
+        if self.ignored:
+            lines += ["", "No chat, left alone:"]
+            lines += shorten([f"  {path}" for path in self.ignored])
+        return clean_text("\n".join(lines) + "\n")
+
     def to_table(self) -> pd.DataFrame:
         """Return one row per file: what it is, its stream, rows, rows that were new, what was left out."""
         columns = ("file", "state", "format", "stream", "rows", "added", "left out", "error")
@@ -84,6 +104,21 @@ class ImportReport:
             for f in self.files
         ]
         return pd.DataFrame(rows, columns=list(columns))
+
+
+def say_totals(totals: Mapping[str, int], skipped: Mapping[str, int]) -> list[str]:
+    """Return the lines of a summary that tell what a database holds, and what was left out by reason."""
+    lines = ["".join(f"{name:>12}" for name in totals), "".join(f"{n:>12,}" for n in totals.values())]
+    if skipped:
+        lines += ["", "Left out or incomplete:"]
+        lines += shorten([f"{count:>12,} × {reason}" for reason, count in skipped.items()])
+    return lines
+
+
+def shorten(lines: list[str]) -> list[str]:
+    """Return the first lines of a long list, and how many more there are."""
+    more = len(lines) - _MAX_LINES
+    return lines if more <= 0 else [*lines[:_MAX_LINES], f"  … and {more:,} more"]
 
 
 def say_counts(counts: Mapping[str, int]) -> str:

@@ -1,13 +1,98 @@
-"""Where notebooks 01 and 02 take chat from: the sample channel, or chat files of the user's."""
+"""Where notebooks 01 and 02 and the commands take chat from: the sample, files, or channels on YouTube."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from chatlib.collect.channel_address import clean_channel_url
+from chatlib.collect.channel_sheets import Channel, load_channels
+from chatlib.collect.chat_files import import_chats
+from chatlib.collect.collect_report import CollectReport
+from chatlib.collect.import_report import ImportReport
 from chatlib.errors import MissingSource, ParameterError
-from chatlib.workspace import SAMPLE_DIR, resolve_path
+from chatlib.store import Store
+from chatlib.workspace import PROJECT_DIR, SAMPLE_DIR, resolve_path
 
-__all__ = ["find_chats"]
+__all__ = ["SOURCES", "fill_database", "fill_from_youtube", "find_channels", "find_chats", "say_repetition"]
+
+SOURCES = ("sample", "chats", "youtube")
+
+
+def fill_database(
+    db: Store,
+    source: str,
+    *,
+    chats: str = "",
+    channels: str = "",
+    limit: int = 0,
+    update: bool = False,
+    **youtube: object,
+) -> ImportReport | CollectReport:
+    """Bring chat into the database from a notebook's SOURCE; what is in already is left alone.
+
+    `limit` is a number of streams: of files the oldest, of a channel the newest. `update` adds
+    what was streamed since, and without `channels` goes on with those that the database knows.
+    `youtube` are the options of `fill_from_youtube`.
+
+    Raises: ParameterError for another source or a missing parameter; MissingSource; StoreError.
+    """
+    if source != "youtube":
+        return import_chats(db, find_chats(source, chats, update=update), limit=limit)
+    if not channels and not update:
+        raise ParameterError(
+            'With SOURCE = "youtube", CHANNELS is a channel\'s address or a list of channels; it is empty.'
+        )
+    return fill_from_youtube(db, channels, limit=limit, **youtube)
+
+
+def fill_from_youtube(
+    db: Store,
+    channels: str,
+    *,
+    base: Path = PROJECT_DIR,
+    listing: str = "selenium",
+    chat_sources: str = "chat-downloader, yt-dlp",
+    cookies: str = "",
+    at_once: int = 3,
+    requests_per_s: float = 5.0,
+    limit: int = 0,
+) -> CollectReport:
+    """Collect or update channels: one address, a list, or with "" those that the database knows.
+
+    `listing` is "selenium" or "yt-dlp"; `chat_sources` are tried in their order; `cookies` is a
+    Netscape cookies.txt, for members-only streams and bot checks; `limit` counts a channel's
+    newest streams. Relative paths start at `base`.
+
+    Raises: ParameterError, MissingSource, SourceError for a list that cannot be used; StoreError.
+    """
+    from chatlib.collect.replay import check_sources
+    from chatlib.collect.youtube import Settings, collect_channels, known_channels
+
+    settings = Settings(
+        listing,
+        check_sources(chat_sources),
+        base / Path(cookies).expanduser() if cookies else None,
+        at_once,
+        requests_per_s,
+        limit=limit,
+    )
+    found = find_channels(channels, base=base, folder=db.path.parent) if channels else known_channels(db)
+    return collect_channels(db, found, settings)
+
+
+def find_channels(channels: str, *, base: Path, folder: Path) -> list[Channel]:
+    """Return the channels of a list, or the one at an address, whose sheet then lies in `folder`.
+
+    Raises: ParameterError for what is neither; MissingSource, SourceError for a list.
+    """
+    path = base / Path(channels).expanduser()
+    if path.suffix.lower() in (".ods", ".csv"):
+        return load_channels(path)
+    url = clean_channel_url(channels)
+    name = re.sub(r"[^\w.-]+", "_", unquote(urlsplit(url).path)).strip("_.")
+    return [Channel(url, folder.resolve() / f"{name}.ods", None)]
 
 
 def find_chats(source: str, chats: str = "", *, update: bool = False) -> list[Path]:
@@ -22,7 +107,7 @@ def find_chats(source: str, chats: str = "", *, update: bool = False) -> list[Pa
     if source == "sample":
         return [SAMPLE_DIR / "first", SAMPLE_DIR / "new"] if update else [SAMPLE_DIR / "first"]
     if source != "chats":
-        raise ParameterError(f'SOURCE is "sample" or "chats", got {source!r}.')
+        raise ParameterError(f"SOURCE is one of {', '.join(SOURCES)}, got {source!r}.")
     if not chats:
         raise ParameterError(
             'With SOURCE = "chats", CHATS names a chat file or a folder of them; it is empty.'
@@ -31,3 +116,11 @@ def find_chats(source: str, chats: str = "", *, update: bool = False) -> list[Pa
     if not path.exists():
         raise MissingSource(f"CHATS must name a chat file or a folder of them; there is nothing at {path}.")
     return [path]
+
+
+def say_repetition(again: ImportReport | CollectReport | None, *, same: bool) -> str:
+    """Return what a second update did; None is one that was not made."""
+    if again is None:
+        return "Not repeated: a second update would ask the site once more."
+    content = "the content is the same" if same else "THE CONTENT HAS CHANGED"
+    return f"a second update: {again.n_added:,} new messages, {content}"
