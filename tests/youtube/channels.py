@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -33,7 +34,8 @@ _HIDDEN = ("private", "deleted", "plain")
 class Channel:
     """A channel of the fake; all of it may be changed while the server runs.
 
-    `delay_s` is how long each further part of the list takes; `consent` sends visitors without a
+    `delay_s` is how long each further part of the list takes, or a function from how many streams were
+    listed before it; `consent` sends visitors without a
     SOCS cookie to the consent page first.
     """
 
@@ -44,7 +46,7 @@ class Channel:
     layout: str = "lockup"
     consent: bool = False
     page_size: int = 30
-    delay_s: float = 0.0
+    delay_s: float | Callable[[int], float] = 0.0
     terminated: bool = False
 
     @property
@@ -186,7 +188,7 @@ def answer_browse(youtube: FakeYoutube, request: Request) -> Reply:
     if token is None:
         tab = next((name for name, params in _PARAMS.items() if params == content.get("params")), "featured")
         return json_reply(channel_data(channel, tab))
-    time.sleep(channel.delay_s)
+    time.sleep(channel.delay_s(token.number) if callable(channel.delay_s) else channel.delay_s)
     action = {"continuationItems": grid_items(channel, token.number), "targetId": "grid-of-streams"}
     return json_reply(
         {

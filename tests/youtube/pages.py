@@ -13,6 +13,11 @@ __all__ = ["API_KEY", "CLIENT_VERSION", "VISITOR_DATA", "page", "script_json", "
 Json = dict[str, Any]
 API_KEY = "AIzaFakeInnertubeKeyOfTheTests000000000"
 CLIENT_VERSION = "2.20261118.01.00"
+_COOKIES = (
+    ("Set-Cookie", "YSC=fakesession; Domain=.youtube.com; Path=/; Secure; HttpOnly; SameSite=none"),
+    ("Set-Cookie", "VISITOR_INFO1_LIVE=fakevisitor; Domain=.youtube.com; Max-Age=15552000; Path=/; Secure; "
+                   "HttpOnly; SameSite=none"),
+)  # fmt: skip
 VISITOR_DATA = "CgtGYWtlVmlzaXRvcijMgYTJBjIKCgJVUxIEGgAgSQ%3D%3D"
 
 
@@ -74,4 +79,4 @@ def page(title: str, request: Request, *, scripts: list[str], body: str = "", he
         f'<script nonce="fake">ytcfg.set({script_json(ytcfg(request))}); '
         f"window.ytcfg.obfuscatedData_ = [];</script></head><body>{data}{body}</body></html>"
     )
-    return Reply(html.encode())
+    return Reply(html.encode(), headers=_COOKIES)

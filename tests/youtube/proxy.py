@@ -79,10 +79,6 @@ class Proxy(ThreadingHTTPServer):
             thread.join(5)
         self.server_close()
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is no error; anything else is one, and is printed by the base class."""
-        super().handle_error(request, client_address)
-
 
 class _Tunnel(BaseHTTPRequestHandler):
     """One connection: first to the proxy, then, after CONNECT, to the host that is played."""

@@ -85,6 +85,11 @@ class FakeYoutube:
     def __init__(self) -> None:
         self.latency_s = 0.0
         self.requests: list[Entry] = []
+        self.errors: list[
+            BaseException
+        ] = []  # mistakes of the fake itself; leaving the block raises the first
+        self.most_at_once = 0  # requests answered at the same time
+        self._n_now = 0
         self.faulted: list[tuple[str, Entry]] = []  # what was done wrong, and to which request
         self.videos: dict[str, Video] = {}
         self.channels: list[Channel] = []
@@ -106,8 +111,10 @@ class FakeYoutube:
         self._proxy = Proxy(self._answer, self._note, context)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close()
+        if self.errors and kind is None:
+            raise RuntimeError("The fake YouTube made a mistake.") from self.errors[0]
 
     def close(self) -> None:
         """Stop; connections that are open break. Closing twice does nothing."""
@@ -228,6 +235,19 @@ class FakeYoutube:
             self.requests.append(entry)
 
     def _answer(self, request: Request) -> Reply:
+        with self._lock:
+            self._n_now += 1
+            self.most_at_once = max(self.most_at_once, self._n_now)
+        try:
+            return self._play(request)
+        except Exception as error:
+            self.errors.append(error)
+            return Reply(status=500)
+        finally:
+            with self._lock:
+                self._n_now -= 1
+
+    def _play(self, request: Request) -> Reply:
         if self.latency_s:
             time.sleep(self.latency_s)
         video_id = _find_video_id(request)
@@ -275,8 +295,7 @@ def apply_environment(youtube: FakeYoutube, monkeypatch) -> None:
     import httplib2
 
     for name, value in youtube.environment().items():
-        if name != "PYTHONPATH":
-            monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, value)
     for name in ("ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(certifi, "where", lambda: str(youtube.ca_file))

@@ -70,3 +70,29 @@ def test_it_stops_with_connections_open(tmp_path):
         with pytest.raises(requests.exceptions.ConnectionError):
             session.get("https://www.youtube.com/", timeout=5)
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("fake-youtube")]
+
+
+def test_a_mistake_of_the_fake_fails_the_test():
+    def broken(request):
+        raise KeyError("oops")
+
+    with pytest.raises(RuntimeError, match="made a mistake"), FakeYoutube() as fake:
+        fake.add_route("/", broken)
+        proxies = {"https": fake.proxy_url}
+        assert (
+            requests.get("https://www.youtube.com/", proxies=proxies, verify=fake.ca_file).status_code == 500
+        )
+
+
+def test_requests_at_once_are_counted(youtube):
+    youtube.latency_s = 0.2
+
+    def ask():
+        requests.get("https://www.youtube.com/tv", timeout=5)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert youtube.most_at_once == 3

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,7 +152,6 @@ class Video:
     duration_s: int = 3600
     views: int = 1234
     status: str = "finished"
-    tags: list[str] = field(default_factory=list)
 
     @property
     def actions(self) -> list[Json]:
