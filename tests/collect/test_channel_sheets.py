@@ -162,6 +162,44 @@ def test_a_damaged_sheet(tmp_path, data):
         load_channels(tmp_path / "c.ods")
 
 
+AS_LIBREOFFICE_WRITES = """<?xml version="1.0" encoding="UTF-8"?>
+<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
+ xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0" xmlns:xlink="http://www.w3.org/1999/xlink"
+ xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" xmlns:dc="http://purl.org/dc/elements/1.1/"
+ office:version="1.3"><office:body><office:spreadsheet><table:table table:name="Sheet1">
+<table:table-column table:number-columns-repeated="16384"/>
+<table:table-row><table:table-cell office:value-type="string"><text:p><text:a
+ xlink:href="https://www.youtube.com/@ann" xlink:type="simple">https://www.youtube.com/@ann</text:a></text:p>
+</table:table-cell><table:table-cell office:value-type="string"><office:annotation><dc:date>2026</dc:date>
+<text:p>my favourite</text:p></office:annotation><text:p>ann</text:p></table:table-cell>
+<table:table-cell table:number-columns-repeated="16382"/></table:table-row>
+<table:table-row table:number-rows-repeated="3"><table:table-cell table:number-columns-repeated="16384"/>
+</table:table-row>
+<table:table-row><table:table-cell table:formula="of:=&quot;@&quot;&amp;&quot;bob&quot;"
+ office:value-type="string" office:string-value="@bob"><text:p>@bob</text:p></table:table-cell>
+<table:table-cell office:value-type="float" office:value="2"><text:p>2</text:p></table:table-cell>
+<table:table-cell table:number-columns-repeated="16382"/></table:table-row>
+<table:table-row table:number-rows-repeated="1048571"><table:table-cell
+ table:number-columns-repeated="16384"/></table:table-row>
+</table:table></office:spreadsheet></office:body></office:document-content>"""
+
+
+def test_a_sheet_as_libreoffice_writes_it(tmp_path):
+    """Links inside cells, a comment, a formula, and blank rows and columns to the sheet's end."""
+    save_stream_list(tmp_path / "any.ods", [])
+    with (
+        zipfile.ZipFile(tmp_path / "any.ods") as source,
+        zipfile.ZipFile(tmp_path / "c.ods", "w") as target,
+    ):
+        for name in ("mimetype", "META-INF/manifest.xml"):
+            target.writestr(name, source.read(name))
+        target.writestr("content.xml", AS_LIBREOFFICE_WRITES)
+    assert load_channels(tmp_path / "c.ods") == [
+        Channel(ANN, tmp_path / "ann.ods", None),
+        Channel(BOB, tmp_path / "2.ods", None),
+    ]
+
+
 # Lists of streams
 
 FULL = {

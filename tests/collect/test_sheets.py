@@ -55,6 +55,22 @@ def test_an_address_tells_the_id(tmp_path):
     assert list(load_sheet(tmp_path / "streams.csv").rows) == ["abcdefghijk"]
 
 
+def test_a_column_of_our_name_goes_before_one_that_means_the_same(tmp_path):
+    (tmp_path / "streams.csv").write_text("Title,Name,Link\nours,theirs,https://youtu.be/abcdefghijk\n")
+    row = load_sheet(tmp_path / "streams.csv").rows["abcdefghijk"]
+    assert row == {"video_id": "abcdefghijk", "url": "https://youtu.be/abcdefghijk"} | {
+        "title": "ours",
+        "name": "theirs",
+    }
+
+
+def test_an_error_in_a_cell_is_absence(tmp_path):
+    pd.DataFrame([["abcdefghijk", "#N/A"]], columns=["id", "title"]).to_excel(
+        tmp_path / "streams.ods", engine="odf", index=False
+    )
+    assert load_sheet(tmp_path / "streams.ods").rows == {"abcdefghijk": {"video_id": "abcdefghijk"}}
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [("streams.csv", b"title,views\na,1\n"), ("streams.ods", b"no zip"), ("streams.ods", b"")],
