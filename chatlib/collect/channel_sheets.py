@@ -149,7 +149,8 @@ def load_stream_list(path: str | Path) -> list[dict[str, object]]:
     Raises: MissingSource if there is none; SourceError if it is no such list.
     """
     path = Path(path)
-    return _read_streams(path, _load_first(path))[1]
+    cells = [] if path.is_file() and not path.stat().st_size else _load_first(path)
+    return _read_streams(path, cells)[1]
 
 
 def _read_streams(path: Path, cells: Sequence[Sequence[object]]) -> tuple[list[str], list[dict[str, object]]]:
@@ -204,10 +205,17 @@ def merge_stream_list(
     """
     merged: dict[object, dict[str, object]] = {}
     for number, row in enumerate((*old, *new)):
-        facts = {name: value for name, value in row.items() if clean_cell(value) is not None}
+        facts = {name: value for name, value in row.items() if not _is_absent(value)}
         key = _find_id(facts) or number
         merged[key] = dict.fromkeys(row) | merged.get(key, {}) | facts
     return list(merged.values())
+
+
+def _is_absent(value: object) -> bool:
+    """Return whether a cell would be empty; quick, since a collection merges after each stream."""
+    if type(value) is str and value.isprintable():
+        return not value.strip()
+    return value is None or clean_cell(value) is None
 
 
 def save_stream_list(path: str | Path, rows: Iterable[Mapping[str, object]]) -> None:

@@ -339,6 +339,7 @@ def test_a_file_that_is_no_list_is_not_overwritten(tmp_path):
 
 def test_an_empty_file_is_a_list_of_nothing_to_write_to(tmp_path):
     (tmp_path / "a.ods").touch()
+    assert load_stream_list(tmp_path / "a.ods") == []
     save_stream_list(tmp_path / "a.ods", [FULL])
     assert load_stream_list(tmp_path / "a.ods") == [FULL]
 
@@ -411,6 +412,19 @@ def test_new_facts_win_and_absence_erases_nothing():
         make_row("ccccccccccc", title="Third"),
     ]
     assert old[0]["duration_s"] is None  # what was given is as it was
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  ", "\x00", "\u3000\n", float("nan"), pd.NaT, pd.NA])
+def test_whatever_absence_looks_like_it_erases_nothing(nothing):
+    old = make_row("aaaaaaaaaaa", title="One", views=5)
+    assert merge_stream_list([old], [make_row("aaaaaaaaaaa", title=nothing, views=nothing)]) == [old]
+
+
+@pytest.mark.parametrize("fact", [0, 0.0, "0", "None", False])
+def test_what_is_no_absence_is_a_fact(fact):
+    old = make_row("aaaaaaaaaaa", title="One")
+    (row,) = merge_stream_list([old], [{"video_id": "aaaaaaaaaaa", "title": fact}])
+    assert row["title"] is fact
 
 
 def test_the_id_may_be_in_the_address_only():
