@@ -64,10 +64,12 @@ def load_channels(path: str | Path) -> list[Channel]:
 
 
 def _load_first(path: Path) -> list[list[object]]:
-    """Return the cells of a file's first sheet. Raises: MissingSource; SourceError."""
+    """Return the cells of a file's first sheet, none of an empty file. Raises: MissingSource; SourceError."""
     with tell_disk_errors(path):
         if not path.is_file():
             raise MissingSource(f"A sheet must be there to be read, and there is no file {path}.")
+        if not path.stat().st_size:
+            return []
     if path.suffix.lower() not in (".ods", ".csv"):
         raise SourceError(f"A sheet must be an ODS or CSV file, got {path.name}. Save it as ODS.")
     return load_tables(path)[0].cells
@@ -149,8 +151,7 @@ def load_stream_list(path: str | Path) -> list[dict[str, object]]:
     Raises: MissingSource if there is none; SourceError if it is no such list.
     """
     path = Path(path)
-    cells = [] if path.is_file() and not path.stat().st_size else _load_first(path)
-    return _read_streams(path, cells)[1]
+    return _read_streams(path, _load_first(path))[1]
 
 
 def _read_streams(path: Path, cells: Sequence[Sequence[object]]) -> tuple[list[str], list[dict[str, object]]]:

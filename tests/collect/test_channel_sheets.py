@@ -151,11 +151,15 @@ def test_no_sheet(tmp_path):
     (tmp_path / "c.xlsx").touch()
     with pytest.raises(SourceError, match="Save it as ODS"):
         load_channels(tmp_path / "c.xlsx")
-    with pytest.raises(SourceError, match="name another"):
-        load_channels(tmp_path / f"{'x' * 300}.ods")
+    for load in (load_channels, load_stream_list):
+        with pytest.raises(SourceError, match="name another"):
+            load(tmp_path / f"{'x' * 300}.ods")
+    (tmp_path / "c.ods").touch()
+    with pytest.raises(MissingSource, match="row per channel"):
+        load_channels(tmp_path / "c.ods")
 
 
-@pytest.mark.parametrize("data", [b"", b"no sheet", b"PK\x03\x04 half a"])
+@pytest.mark.parametrize("data", [b"\n", b"no sheet", b"PK\x03\x04 half a"])
 def test_a_damaged_sheet(tmp_path, data):
     (tmp_path / "c.ods").write_bytes(data)
     with pytest.raises(SourceError, match="must be a CSV or ODS sheet"):
