@@ -148,7 +148,7 @@ def test_no_sheet(tmp_path):
         load_channels(tmp_path / "c.ods")
     with pytest.raises(MissingSource, match="no file"):
         load_stream_list(tmp_path)
-    (tmp_path / "c.xlsx").touch()
+    (tmp_path / "c.xlsx").write_bytes(b"PK")
     with pytest.raises(SourceError, match="Save it as ODS"):
         load_channels(tmp_path / "c.xlsx")
     for load in (load_channels, load_stream_list):
