@@ -81,7 +81,7 @@ def api(youtube):
 @pytest.fixture
 def polite(request):
     """Two attempts, hardly a wait, and a timeout that a test can wait for."""
-    timeout_s = 0.4 if "stall" in request.node.name else 10
+    timeout_s = 0.25 if "stall" in request.node.name else 10
     return Politeness(per_s=1000, timeout_s=timeout_s, attempts=2, backoff_s=0.001)
 
 
