@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from chatlib.analyze.wording import EMOJI, guess_language, guess_script, normalize_text, read_emotes
+from chatlib.analyze.languages import find_expected, guess_language, guess_script
+from chatlib.analyze.wording import EMOJI, normalize_text, read_emotes
 
 __all__ = [
     "count_emoji",
@@ -36,9 +37,13 @@ _HABITS: dict[str, Callable[[str], object]] = {
 def count_languages(messages: pd.DataFrame) -> pd.DataFrame:
     """Return how many messages are in each language. Columns: language, messages, share.
 
-    Short messages often do not tell; they are counted as such.
+    Short messages often do not tell; they are counted as such. A single word tells only a
+    language that more of the chat is in.
     """
-    return _count_texts(messages, "language", lambda text: guess_language(text) or _UNKNOWN)
+    expected = find_expected(messages["text"].dropna())
+    return _count_texts(
+        messages, "language", lambda text: guess_language(text, expected=expected) or _UNKNOWN
+    )
 
 
 def count_scripts(messages: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -19,8 +18,6 @@ __all__ = [
     "EMOJI",
     "compare_words",
     "find_typical_messages",
-    "guess_language",
-    "guess_script",
     "is_emote",
     "normalize_text",
     "read_emotes",
@@ -44,50 +41,6 @@ _TOKEN = re.compile(
 _TWITCH_EMOTE = re.compile(r"[a-z][a-z0-9]{2,}[A-Z][A-Za-z0-9]+")
 _YOUTUBE_EMOTE = re.compile(r":[\w-]+:")
 _STRETCHED = re.compile(r"(.)\1{2,}")
-
-# Frequent words that belong to one language of these only.
-_FUNCTION_WORDS = {
-    "English": "the you is it that this what was are and have just with your they not do so my but can i i'm "
-    "to in of for on be me no all we he she at up out get go how if who why when from has had will don't",
-    "Spanish": "que el los las una por con pero está eso esto muy más como qué jaja jajaja gracias porque",
-    "Portuguese": "não você isso uma muito tá pra mais com ele ela kkk kkkk obrigado também vai foi meu",
-    "French": "le les est pas je c'est une des et dans pour avec sur vous nous mdr ça quoi merci",
-    "German": "der das und ich nicht ist ein du mit auf wie auch aber noch für ja wir danke",
-    "Italian": "che il di non è per una sono ma mi si della cosa anche grazie questo perché ciao gli",
-    "Indonesian": "yang ini itu dan aku kamu tidak gak ada bang kak nya apa lagi bisa udah banget iya",
-    "Polish": "nie się jest że czy już tylko było siema jestem dzięki wiem może",
-    "Turkish": "bir bu ve çok için var yok sen abi evet değil gibi daha",
-    "Dutch": "het een niet ik je van dat zijn met voor maar ook wel naar heb",
-}
-_LANGUAGE_OF_SCRIPT = {
-    "Hiragana": "Japanese",
-    "Katakana": "Japanese",
-    "Hangul": "Korean",
-    "Cyrillic": "Russian and other Cyrillic",
-    "Thai": "Thai",
-    "Arabic": "Arabic script",
-    "Greek": "Greek",
-    "Hebrew": "Hebrew",
-    "Devanagari": "Hindi and other Devanagari",
-}
-# How Unicode names of letters begin -> script.
-_SCRIPTS = {
-    "ARABIC": "Arabic",
-    "CJK": "Han",
-    "CYRILLIC": "Cyrillic",
-    "DEVANAGARI": "Devanagari",
-    "FULLWIDTH": "Latin",
-    "GREEK": "Greek",
-    "HALFWIDTH": "Katakana",
-    "HANGUL": "Hangul",
-    "HEBREW": "Hebrew",
-    "HIRAGANA": "Hiragana",
-    "IDEOGRAPHIC": "Han",
-    "KATAKANA": "Katakana",
-    "KATAKANA-HIRAGANA": "Katakana",
-    "LATIN": "Latin",
-    "THAI": "Thai",
-}
 
 
 def split_words(text: str) -> list[str]:
@@ -115,54 +68,6 @@ def read_emotes(emotes: object, text: object) -> list[str]:
     if isinstance(emotes, str):
         return [str(name) for name in json.loads(emotes)]
     return [token for token in _TOKEN.findall(text) if is_emote(token)] if isinstance(text, str) else []
-
-
-@lru_cache(maxsize=65536)
-def _script_of(letter: str) -> str | None:
-    if not letter.isalpha():
-        return None
-    first = unicodedata.name(letter, "OTHER").split()[0]
-    return _SCRIPTS.get(first, "another script")
-
-
-def guess_script(text: str) -> str | None:
-    """Return the script that most letters of a text have, or None for a text without letters.
-
-    Kana win over Han, since Japanese mixes them.
-    """
-    scripts = Counter(filter(None, map(_script_of, text)))
-    if not scripts:
-        return None
-    kana = [script for script in ("Hiragana", "Katakana") if script in scripts]
-    top = scripts.most_common(1)[0][0]
-    return kana[0] if kana and top in ("Han", "Hiragana", "Katakana") else top
-
-
-def guess_language(text: str) -> str | None:
-    """Return the language of a text, or None where a short text does not tell.
-
-    By the script, where one language mostly has it; in Latin script by function words: the
-    language with most of them, if no other has as many.
-    """
-    script = guess_script(text)
-    if script in _LANGUAGE_OF_SCRIPT:
-        return _LANGUAGE_OF_SCRIPT[script]
-    if script == "Han":
-        return "Chinese or Japanese"
-    votes = Counter(
-        language for word in set(split_words(text)) for language in _languages_of_word().get(word, ())
-    )
-    (first, second) = [*votes.most_common(2), (None, 0), (None, 0)][:2]
-    return first[0] if first[1] > second[1] else None
-
-
-@lru_cache(maxsize=1)
-def _languages_of_word() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for language, words in _FUNCTION_WORDS.items():
-        for word in words.split():
-            found.setdefault(word, []).append(language)
-    return found
 
 
 def compare_words(inside: Iterable[str], everywhere: Iterable[str]) -> pd.DataFrame:

@@ -9,8 +9,6 @@ from chatlib.analyze.moments import Moment
 from chatlib.analyze.wording import (
     compare_words,
     find_typical_messages,
-    guess_language,
-    guess_script,
     is_emote,
     normalize_text,
     split_words,
@@ -33,28 +31,6 @@ def test_texts_that_differ_in_capitals_spaces_and_stretching_are_the_same():
 )
 def test_an_emote_is_told_by_its_look(token, answer):
     assert is_emote(token) is answer
-
-
-@pytest.mark.parametrize(
-    ("text", "script", "language"),
-    [
-        ("what is this", "Latin", "English"),
-        ("hola que tal", "Latin", "Spanish"),
-        ("das ist nicht gut", "Latin", "German"),
-        ("ok", "Latin", None),
-        ("wwww", "Latin", None),
-        ("これは何", "Hiragana", "Japanese"),
-        ("ヤバい", "Hiragana", "Japanese"),
-        ("草", "Han", "Chinese or Japanese"),
-        ("ㅋㅋㅋ 안녕", "Hangul", "Korean"),
-        ("я не знаю", "Cyrillic", "Russian and other Cyrillic"),
-        ("!!! 123 😂", None, None),
-        ("", None, None),
-    ],
-)
-def test_scripts_and_languages_are_told_where_a_text_tells(text, script, language):
-    assert guess_script(text) == script
-    assert guess_language(text) == language
 
 
 def test_the_words_of_a_moment_are_those_the_rest_does_not_have():
