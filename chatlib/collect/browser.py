@@ -129,11 +129,13 @@ def _set_cookie(driver: Chrome, cookie: dict) -> None:
 
 def _make_options(profile: str, extra: Sequence[str]) -> ChromeOptions:
     from selenium.webdriver import ChromeOptions
+    from selenium.webdriver.common.options import BaseOptions
 
     options = ChromeOptions()
     options.page_load_strategy = "eager"
     options.add_experimental_option("prefs", _START)
-    options.ignore_local_proxy_environment_variables()  # the driver is on this machine
+    # The driver is on this machine; Chrome's own method warns of a replacement that Chrome does not take.
+    BaseOptions.ignore_local_proxy_environment_variables(options)
     as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     for switch in (*_SWITCHES, *as_root, f"--user-data-dir={profile}", *extra):
         options.add_argument(switch)

@@ -128,17 +128,17 @@ class _Patience:
 
     def __init__(self, pace: Pace) -> None:
         self.pace = pace
-        self.failed = 0
+        self.failed = self.tries = 0
         self.renew()
 
     def renew(self) -> None:
-        """Begin anew: something came."""
-        self.tries = 0
-        self._wait()
+        """Begin anew: something came. What came by asking is followed by asking, without a long wait."""
+        asked, self.tries = self.tries > 0, 0
+        self._wait(self.pace.again_s if asked else self.pace.still_s)
 
-    def _wait(self) -> None:
+    def _wait(self, still_s: float) -> None:
         self.since = time.monotonic()
-        self.due = self.since + self.pace.still_s
+        self.due = self.since + still_s
 
     def is_over(self, look: dict) -> bool:
         """Return whether it is time to ask again: nothing loads, or it loads for too long."""
@@ -155,7 +155,7 @@ class _Patience:
     def spend(self) -> bool:
         """Use up one try; return False if none was left."""
         self.tries += 1
-        self._wait()
+        self._wait(self.pace.still_s)
         return self.tries <= self.pace.tries
 
 
@@ -169,7 +169,7 @@ def _read_tab(
     try:
         driver.set_page_load_timeout(pace.load_s)
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": KEEP_ANSWERS})
-        if not _open_tab(driver, url, ledger, pace):
+        if not _open_tab(driver, url, ledger, pace, until):
             return True, "the channel has no tab of streams"
         complete, reason = _scroll(driver, ledger, pace, until, bar)
         if not ledger.ended:  # what the page shows beyond the data that could be seen
@@ -184,17 +184,16 @@ def _read_tab(
     return complete, reason
 
 
-def _open_tab(driver: Chrome, url: str, ledger: _Ledger, pace: Pace) -> bool:
+def _open_tab(driver: Chrome, url: str, ledger: _Ledger, pace: Pace, until: float) -> bool:
     """Load the page and enter its first rows; return whether it has the tab of streams."""
-    problem = ""
-    for attempt in range(pace.tries):
-        if attempt:
-            time.sleep(pace.again_s * 2 ** (attempt - 1))
+    problem, text, n = "", None, 0
+    while text is None and n < pace.tries and not (n and time.monotonic() > until):
+        if n:
+            time.sleep(pace.again_s * 2 ** (n - 1))
+        n += 1
         problem, text = _visit(driver, url, pace)
-        if text is not None:
-            break
-    else:
-        raise SourceError(f"YouTube must show {url}, and did not in {pace.tries} tries: {problem}. {_ADVICE}")
+    if text is None:
+        raise SourceError(f"YouTube must show {url}, and did not in {n} tries: {problem}. {_ADVICE}")
     page = read_stream_page(json.loads(text))
     if page.alert and not page.streams and not page.has_tab:
         raise MissingSource(

@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,15 @@ from chatlib.errors import MissingSource, SourceError
 from chatlib.workspace import progress_bar
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+    from yt_dlp import YoutubeDL
     from yt_dlp.utils import YoutubeDLError
 
 __all__ = ["list_with_yt_dlp"]
 
 _STATUSES = {"is_live": "live", "is_upcoming": "upcoming", "was_live": "finished", "post_live": "finished"}
+_TRIES = 2  # yt-dlp itself asks again where the network fails, not where an answer is cut short
+
 log = logging.getLogger(__name__)
 
 
@@ -62,29 +67,53 @@ def list_with_yt_dlp(
             'LISTING = "yt-dlp" needs yt-dlp, which is not installed. Run `pip install "yt-dlp>=2026.7.4"`.'
         ) from error
     began = time.monotonic()
-    info, rows = {}, []
-    complete, reason = True, "the page's end"
+    best = _Attempt()
     bar = progress_bar(desc="streams", unit="", **({} if progress else {"disable": True}))
     with bar, YoutubeDL(_OPTIONS | _cookie_option(cookies)) as client:
-        try:
-            info = client.extract_info(f"{channel_url}/streams", download=False, process=False) or {}
-            for entry in info.get("entries") or ():
-                rows.append(_read_entry(entry))
-                bar.update()
-                if time.monotonic() > began + cap_s:
-                    complete, reason = False, f"time cap of {cap_s:g} s"
-                    break
-        except YoutubeDLError as error:
-            complete, reason = _judge(channel_url, error, anything=bool(rows))
+        for left in reversed(range(_TRIES)):
+            attempt = _Attempt()
+            try:
+                attempt.read(client, f"{channel_url}/streams", bar, until=began + cap_s)
+            except YoutubeDLError as error:
+                fault = _judge(channel_url, error, attempt)
+                if fault and not best.rows and (not left or isinstance(fault, MissingSource)):
+                    raise fault from error
+            best = max(attempt, best, key=lambda one: (one.complete, len(one.rows)))
+            if best.complete or attempt.is_late or time.monotonic() > began + cap_s:
+                break
     return Listing(
         channel_url=channel_url,
-        channel_id=read_name(info.get("channel_id")),
-        channel_name=read_line(read_name(info.get("channel"))),
-        streams=distinct_streams(row for row in rows if row),
-        complete=complete,
-        reason=reason,
+        channel_id=read_name(best.info.get("channel_id")),
+        channel_name=read_line(read_name(best.info.get("channel"))),
+        streams=distinct_streams(best.rows),
+        complete=best.complete,
+        reason=f"time cap of {cap_s:g} s" if best.is_late else best.reason,
         seconds=time.monotonic() - began,
     )
+
+
+@dataclass
+class _Attempt:
+    """What one pass over the list gave."""
+
+    info: dict = field(default_factory=dict)
+    rows: list[ListedStream] = field(default_factory=list)
+    complete: bool = False
+    is_late: bool = False
+    reason: str = ""
+
+    def read(self, client: YoutubeDL, url: str, bar: tqdm, *, until: float) -> None:
+        """Read the list to its end, or until the time is up."""
+        self.info = client.extract_info(url, download=False, process=False) or {}
+        for entry in self.info.get("entries") or ():
+            if row := _read_entry(entry):
+                self.rows.append(row)
+            bar.update(max(len(self.rows) - bar.n, 0))
+            if time.monotonic() > until:
+                self.is_late = True
+                return
+        self.complete = bool(self.rows)  # YouTube shows no tab without rows
+        self.reason = "the page's end" if self.rows else "yt-dlp sees no rows in the tab, a newer one may"
 
 
 def _cookie_option(cookies: Path | None) -> dict[str, object]:
@@ -112,20 +141,19 @@ def _read_entry(entry: dict) -> ListedStream | None:
     )
 
 
-def _judge(channel_url: str, error: YoutubeDLError, *, anything: bool) -> tuple[bool, str]:
-    """Return whether the listing is complete all the same, and the reason; raise if there is none."""
+def _judge(channel_url: str, error: YoutubeDLError, attempt: _Attempt) -> SourceError | None:
+    """Note in the attempt why it ended; return what to raise if it gave nothing."""
     said = re.split(r"\n|; please report| \(caused by", str(error).removeprefix("ERROR: "))[0][:200]
     if "does not have a streams tab" in said:
-        return True, "the channel has no tab of streams"
-    if anything:
-        return False, f"yt-dlp failed ({said})"
-    if "YouTube said" in said or "does not exist" in said or _status_of(error) == 404:
-        raise MissingSource(
-            f"{channel_url} must be a channel's page, got: {said}. Check the address."
-        ) from error
-    raise SourceError(
-        f"yt-dlp must read {channel_url}/streams, and failed: {said}. Try again later."
-    ) from error
+        attempt.complete, attempt.reason = True, "the channel has no tab of streams"
+        return None
+    attempt.reason = f"yt-dlp failed ({said})"
+    if attempt.rows:
+        return None
+    status = _status_of(error)
+    if status == 404 or "does not exist" in said or (status is None and "YouTube said" in said):
+        return MissingSource(f"{channel_url} must be a channel's page, got: {said}. Check the address.")
+    return SourceError(f"yt-dlp must read {channel_url}/streams, and failed: {said}. Try again later.")
 
 
 def _status_of(error: BaseException | None) -> int | None:

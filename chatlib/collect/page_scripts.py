@@ -78,7 +78,7 @@ const grid = document.querySelector('ytd-rich-grid-renderer') || document;
 return [...grid.querySelectorAll('{_ITEMS}')].map((item) => {{
   const link = item.querySelector('a[href*="/watch?v="]');
   const title = item.querySelector('#video-title, h3');
-  const texts = [...item.querySelectorAll('span, div')].map((node) => node.textContent.trim());
+  const texts = [...item.querySelectorAll('*')].map((node) => node.textContent.trim());
   return [link && new URL(link.href).searchParams.get('v'),
           title && (title.getAttribute('title') || title.textContent),
           texts.find((text) => /^(\\d+[:.])?\\d+[:.]\\d\\d$/.test(text)) || null];

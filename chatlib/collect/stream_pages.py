@@ -34,6 +34,7 @@ _UNITS = {"K": 10**3, "M": 10**6, "B": 10**9}
 _ROWS = {"videoRenderer", "gridVideoRenderer", "lockupViewModel"}
 _MORE = {"continuationItemRenderer", "continuationItemViewModel"}
 _TIME_STATUS = "thumbnailOverlayTimeStatusRenderer"
+_TRACES = {"videoId", "contentId", "watchEndpoint"}  # of videos in any layout
 _ANSWERS = ("onResponseReceivedActions", "onResponseReceivedEndpoints", "continuationContents")
 
 
@@ -70,7 +71,8 @@ class StreamPage(NamedTuple):
     """What one page, or one answer that continues it, says.
 
     `continuation` is the token that asks for more, None at the end. `has_tab` tells whether the tab of
-    streams is the one that is shown; None in an answer, which has no tabs. `alert` is YouTube's error.
+    streams is the one that is shown; None in an answer, which has no tabs, and where that tab holds
+    videos in a layout that is not known. `alert` is YouTube's error.
     """
 
     streams: list[ListedStream]
@@ -100,15 +102,18 @@ def read_stream_page(data: object) -> StreamPage:
     Rows without a proper video id are left out; other tabs, menus and playlists are not looked at.
     """
     tabs = walk(data, "contents", "twoColumnBrowseResultsRenderer", "tabs")
-    has_tab, content = _selected_tab(tabs) if type(tabs) is list else (None, None)
-    if has_tab is None:
-        content = [walk(data, key) for key in _ANSWERS]
-    found = list(_find(content, _ROWS | _MORE)) if has_tab is not False else []
-    rows = (_read_row(key, node) for key, node in found if key in _ROWS)
+    if type(tabs) is list:
+        has_tab, content = _selected_tab(tabs)
+    else:
+        has_tab, content = None, [walk(data, key) for key in _ANSWERS]
+    found = list(_find(content, _ROWS | _MORE))
+    rows = distinct_streams(row for key, node in found if key in _ROWS and (row := _read_row(key, node)))
     tokens = [_token(node) for key, node in found if key in _MORE]
+    if has_tab and not rows and any(_find(content, _TRACES)):
+        has_tab = None
     channel = walk(data, "metadata", "channelMetadataRenderer")
     return StreamPage(
-        streams=distinct_streams(row for row in rows if row),
+        streams=rows,
         continuation=next((token for token in reversed(tokens) if token), None),
         channel_id=read_name(walk(channel, "externalId")),
         channel_name=read_line(clean_text(walk(channel, "title"))),
@@ -151,15 +156,16 @@ def _fill(known: ListedStream, later: ListedStream) -> ListedStream:
     return ListedStream(*(old if old is not None else new for old, new in zip(known, later, strict=True)))
 
 
-def _selected_tab(tabs: list) -> tuple[bool, object]:
-    """Return whether the tab of streams is the selected one, and that tab's content."""
+def _selected_tab(tabs: list) -> tuple[bool | None, object]:
+    """Return whether the tab of streams is the selected one, and its content; None if none is selected."""
     for tab in tabs:
         tab = walk(tab, "tabRenderer")
         if walk(tab, "selected") is True:
-            command = walk(tab, "endpoint", "commandMetadata", "webCommandMetadata", "url")
-            url = command if isinstance(command, str) else ""
-            return url.split("?")[0].rstrip("/").endswith("/streams"), walk(tab, "content")
-    return False, None
+            url = walk(tab, "endpoint", "commandMetadata", "webCommandMetadata", "url")
+            if isinstance(url, str) and not url.split("?")[0].rstrip("/").endswith("/streams"):
+                return False, None
+            return True, walk(tab, "content")
+    return None, None
 
 
 def _find(node: object, keys: set[str]) -> Iterator[tuple[str, object]]:

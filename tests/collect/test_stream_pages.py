@@ -167,8 +167,18 @@ def test_another_tab_shown_means_no_tab_of_streams():
     assert page.channel_name == "Fake Harbor"
 
 
-def test_an_empty_tab_and_an_alert():
+def test_a_layout_that_is_not_known_is_not_taken_for_an_empty_tab():
     assert read_stream_page(page_of()).has_tab is True
+    assert read_stream_page(page_of({"newRowRenderer": {"videoId": "aaaaaaaaaaa"}})).has_tab is None
+    assert read_stream_page(page_of({"newRow": {"onTap": {"watchEndpoint": {}}}})).has_tab is None
+    unnamed = json.loads(json.dumps(page_of(renderer("aaaaaaaaaaa"))).replace("/@sample/streams", ""))
+    unnamed["contents"]["twoColumnBrowseResultsRenderer"]["tabs"][1]["tabRenderer"].pop("endpoint")
+    assert [row.video_id for row in read_stream_page(unnamed).streams] == ["aaaaaaaaaaa"]
+    unselected = json.loads(json.dumps(page_of()).replace("true", "false"))
+    assert read_stream_page(unselected).has_tab is None
+
+
+def test_an_alert_is_told():
     text = {"simpleText": "This channel does not exist."}
     page = read_stream_page({"alerts": [{"alertRenderer": {"type": "ERROR", "text": text}}]})
     assert page == ([], None, None, None, None, "This channel does not exist.")
