@@ -9,6 +9,7 @@ read from it, and its element for more tells whether there is more.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -270,6 +271,6 @@ def _rows_shown(driver: Chrome) -> list[ListedStream]:
 
 
 def _said(error: Exception) -> str:
-    """Return the first line of what Selenium says."""
-    text = str(getattr(error, "msg", None) or error).strip() or type(error).__name__
-    return text.splitlines()[0][:200]
+    """Return the first line of what Selenium says; its driver's silence says nothing more."""
+    text = str(getattr(error, "msg", None) or "its driver does not answer").strip()
+    return re.split(r"\n|; ", text)[0][:200]
