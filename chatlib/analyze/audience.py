@@ -18,6 +18,7 @@ __all__ = [
     "load_viewers",
     "measure_concentration",
     "say_concentration",
+    "summarize_crowd",
     "summarize_loyalty",
     "summarize_retention",
     "warn_if_small",
@@ -31,7 +32,6 @@ KNOWN_BOTS = (
 )  # fmt: skip
 _SMALL_MESSAGES, _SMALL_PEOPLE = 500, 30
 _LOYALTY_STEPS = (1, 2, 5, 10, 20, 50)
-_LOYALTY_NAMES = ("1", "2-4", "5-9", "10-19", "20-49", "50 or more")
 _LOYALTY_NAMES = ("1", "2-4", "5-9", "10-19", "20-49", "50 or more")
 
 
@@ -100,6 +100,31 @@ def summarize_loyalty(viewers: pd.DataFrame) -> pd.DataFrame:
     table["people_share"] = table["people"] / max(len(person), 1)
     table["chats_share"] = table["chats"] / max(person["chats"].sum(), 1)
     return table[["streams", "people", "people_share", "chats_share"]].reset_index(drop=True)
+
+
+def summarize_crowd(viewers: pd.DataFrame, streams: pd.DataFrame, stream_id: int) -> pd.DataFrame:
+    """Return who wrote in one stream, in groups that overlap.
+
+    Columns: who (new here, been here before, members, everybody), people, people_share, chats,
+    chats_share. New is who wrote in none of the streams before, in the order of `streams`.
+    """
+    order = {key: place for place, key in enumerate(streams["stream_id"].tolist())}
+    first = viewers["stream_id"].map(order).groupby(viewers["author"]).min()
+    here = viewers[viewers["stream_id"] == stream_id]
+    new = here["author"].map(first) == order.get(stream_id)
+    groups = {
+        "new here": new,
+        "been here before": ~new,
+        "members": here["member"],
+        "everybody": here["chats"] > 0,
+    }
+    table = pd.DataFrame(
+        [(who, int(mask.sum()), here.loc[mask, "chats"].sum()) for who, mask in groups.items()],
+        columns=["who", "people", "chats"],
+    )
+    table["people_share"] = table["people"] / max(len(here), 1)
+    table["chats_share"] = table["chats"] / max(here["chats"].sum(), 1)
+    return table[["who", "people", "people_share", "chats", "chats_share"]]
 
 
 def find_talkers(viewers: pd.DataFrame, labels: dict[int, str], *, top: int = 10) -> pd.DataFrame:

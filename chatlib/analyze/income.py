@@ -15,11 +15,14 @@ from chatlib.store import Store
 
 __all__ = [
     "convert_events",
+    "list_payments",
     "load_events",
     "summarize_currencies",
     "summarize_donors",
     "summarize_events",
     "summarize_income",
+    "summarize_months",
+    "trace_income",
 ]
 
 _BIT_USD = Decimal("0.01")  # what Twitch pays a streamer for a bit
@@ -95,26 +98,78 @@ def summarize_events(events: pd.DataFrame) -> pd.DataFrame:
     return table[["what", "events", "people"]]
 
 
+def list_payments(converted: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per payment with an amount. Columns: day, stream_id, currency, amount, value.
+
+    Twitch's bits are a currency of that name, and an unknown one is '?'.
+    """
+    has_money = converted["kind"].isin(AMOUNT_KINDS) & converted["amount"].notna()
+    money = converted[has_money]
+    bits = converted[(converted["bits"] > 0) & ~has_money]
+    money = money.assign(currency=[code if isinstance(code, str) else "?" for code in money["currency"]])
+    bits = bits.assign(currency="bits", amount=[Decimal(n) for n in bits["bits"]])
+    payments = pd.concat([part.astype(object) for part in (money, bits)]).sort_index()
+    payments = payments[["day", "stream_id", "currency", "amount", "value"]].reset_index(drop=True)
+    return payments.astype({"value": float})
+
+
 def summarize_currencies(converted: pd.DataFrame) -> pd.DataFrame:
     """Return the donations with an amount by currency, largest value first.
 
     Columns: currency, donations, amount (exact, in that currency), value (converted), rate_missing
-    (donations that could not be converted). An unknown currency is shown as '?'.
+    (donations that could not be converted). Bits and unknown currencies: see `list_payments`.
     """
-    paid = converted[converted["kind"].isin(AMOUNT_KINDS) & converted["amount"].notna()]
+    table = _sum_payments(list_payments(converted), ["currency"])
+    return table.sort_values(["value", "donations"], ascending=False, ignore_index=True)
+
+
+def summarize_months(converted: pd.DataFrame) -> pd.DataFrame:
+    """Return the donations by calendar month and currency, in time order.
+
+    Columns: month ('2026-01', or 'no date'), then those of `summarize_currencies`.
+    """
+    payments = list_payments(converted)
+    months = [f"{day:%Y-%m}" if isinstance(day, dt.date) else "no date" for day in payments["day"]]
+    table = _sum_payments(payments.assign(month=months), ["month", "currency"])
+    return table.sort_values(["month", "value"], ascending=[True, False], kind="stable", ignore_index=True)
+
+
+def _sum_payments(payments: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     rows = [
         (
-            currency,
+            *key,
             len(group),
             sum(group["amount"], Decimal(0)),
             group["value"].sum(),
             int(group["value"].isna().sum()),
         )
-        for currency, group in paid.groupby(paid["currency"].fillna("?"))
+        for key, group in payments.groupby(keys)
     ]
-    columns = ["currency", "donations", "amount", "value", "rate_missing"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.sort_values(["value", "donations"], ascending=False, ignore_index=True)
+    return pd.DataFrame(rows, columns=[*keys, "donations", "amount", "value", "rate_missing"])
+
+
+def trace_income(converted: pd.DataFrame, stream_id: int) -> pd.DataFrame:
+    """Return one stream's payments and events in time order.
+
+    Columns: offset_s, what (donations, memberships, gifts, raids), value (of a donation, else 0),
+    total (of the values so far). Events without a time are left out.
+    """
+    found = converted[(converted["stream_id"] == stream_id) & converted["offset_s"].notna()]
+    found = found.assign(what=[_tell_what(*pair) for pair in zip(found["kind"], found["value"], strict=True)])
+    found = found.dropna(subset=["what"]).sort_values("offset_s", kind="stable", ignore_index=True)
+    found["value"] = found["value"].fillna(0.0)
+    found["total"] = found["value"].cumsum()
+    return found[["offset_s", "what", "value", "total"]]
+
+
+def _tell_what(kind: str, value: float) -> str | None:
+    if kind in AMOUNT_KINDS or value == value:
+        return "donations"
+    if kind in GIFT_RECEIVED_KINDS:
+        return None
+    if kind == "raid":
+        return "raids"
+    return "gifts" if "gift" in kind else "memberships"
 
 
 def summarize_donors(converted: pd.DataFrame, labels: dict[int, str], *, top: int = 10) -> pd.DataFrame:

@@ -12,20 +12,24 @@ from chatlib.analyze.languages import find_expected, guess_language, guess_scrip
 from chatlib.analyze.wording import EMOJI, normalize_text, read_emotes
 
 __all__ = [
+    "count_commands",
     "count_emoji",
     "count_emotes",
     "count_languages",
     "count_repeats",
     "count_scripts",
+    "find_questions",
     "hide_mentions",
     "summarize_habits",
 ]
 
 _UNKNOWN = "too short to tell"
 _MENTION = re.compile(r"@(?:[\w.-]+|…)")
+_QUESTION = re.compile(r"[?？](?:\s|$|[!?？])")
+_COMMAND = re.compile(r"!\w+")
 _HABITS: dict[str, Callable[[str], object]] = {
-    "a question": re.compile(r"[?？](?:\s|$|[!?？])").search,
-    "a command": re.compile(r"!\w").match,
+    "a question": _QUESTION.search,
+    "a command": _COMMAND.match,
     "a mention of somebody": _MENTION.search,
     "a link": re.compile(r"https?://|www\.").search,
     "an emoji": EMOJI.search,
@@ -80,6 +84,37 @@ def count_repeats(messages: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
         .agg(text=("text", "first"), times=("text", "size"), people=("author", "nunique"))
     )
     table = table[table["times"] > 1].sort_values(["times", "people"], ascending=False, kind="stable")
+    return table.head(top).reset_index(drop=True)
+
+
+def count_commands(messages: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
+    """Return the commands that are called most. Columns: command, uses, people."""
+    spoken = messages[messages["text"].notna()]
+    found = [
+        (command[0].casefold(), author)
+        for text, author in zip(spoken["text"], spoken["author"], strict=True)
+        if (command := _COMMAND.match(text))
+    ]
+    return _count_uses(found, "command", top)
+
+
+def find_questions(messages: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
+    """Return the questions that most people ask, of three words or more, or without spaces at all.
+
+    Columns: question, people, first_s (when it was first asked). Capitals, stretched letters and
+    who is addressed make no difference.
+    """
+    asked = messages[messages["text"].notna()]
+    asked = asked[asked["text"].map(lambda text: bool(_QUESTION.search(text))).astype(bool)]
+    plain = asked["text"].map(lambda text: " ".join(_MENTION.sub(" ", text).split()))
+    keys = plain.map(lambda text: normalize_text(text).rstrip("?？! "))
+    enough = keys.map(lambda key: len(key.split()) >= 3 or (not key.isascii() and len(key) >= 4)).astype(bool)
+    table = (
+        asked.assign(question=plain, key=keys)[enough]
+        .groupby("key")
+        .agg(question=("question", "first"), people=("author", "nunique"), first_s=("offset_s", "min"))
+    )
+    table = table.sort_values(["people", "first_s"], ascending=[False, True], kind="stable")
     return table.head(top).reset_index(drop=True)
 
 

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from html import escape
+from numbers import Real
 from pathlib import Path
 
 import pandas as pd
 
 from chatlib.analyze.sections import Section
+from chatlib.analyze.words import format_time
 from chatlib.errors import ParameterError
 
-__all__ = ["RenderedTable", "save_table", "save_tables", "sections_as_table"]
+__all__ = ["RenderedTable", "RenderedTables", "save_table", "save_tables", "sections_as_table"]
 
+_SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 0 2.5em; align-items: flex-start"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class RenderedTable:
-    """A table that shows itself in a notebook: its `link` column clickable, all else escaped."""
+    """A table that shows itself in a notebook: its `link` column clickable, all else escaped.
+
+    Numbers have three digits, whole ones all of theirs; a share, by its column's name, is in
+    percent. Underscores in names of columns are shown as spaces.
+    """
 
     table: pd.DataFrame
 
@@ -27,10 +35,31 @@ class RenderedTable:
         return self.table.to_string(index=False)
 
     def _repr_html_(self) -> str:
-        shown = self.table.astype(object)
+        empty = [name for name in self.table.columns if name == "link" and self.table[name].isna().all()]
+        shown = self.table.drop(columns=empty).astype(object)
         for column in shown.columns:
-            shown[column] = [_render_cell(value, as_link=column == "link") for value in shown[column]]
+            shown[column] = [_render_cell(value, str(column)) for value in shown[column]]
+        shown.columns = [escape(str(column).removesuffix("_s").replace("_", " ")) for column in shown.columns]
         return shown.to_html(index=False, escape=False)
+
+
+@dataclass(frozen=True)
+class RenderedTables:
+    """Tables by their titles, that show themselves in a notebook side by side; all text escaped."""
+
+    tables: Mapping[str, pd.DataFrame]
+
+    def __repr__(self) -> str:
+        return "\n\n".join(f"{title}\n{table.to_string(index=False)}" for title, table in self.tables.items())
+
+    def _repr_html_(self) -> str:
+        parts = "".join(
+            f"<div><p><b>{escape(title)}</b></p>{RenderedTable(table)._repr_html_()}</div>"
+            if len(table)
+            else f"<div><p><b>{escape(title)}</b></p><p>none</p></div>"
+            for title, table in self.tables.items()
+        )
+        return f'<div style="{_SIDE_BY_SIDE}">{parts}</div>'
 
 
 def sections_as_table(sections: Sequence[Section]) -> pd.DataFrame:
@@ -66,10 +95,22 @@ def _disarm(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
-def _render_cell(value: object, *, as_link: bool) -> str:
+def _render_cell(value: object, column: str) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, list):
         return "<br>".join(escape(str(item)) for item in value)
-    text = escape(f"{value:.3g}" if isinstance(value, float) else str(value))
-    return f'<a href="{text}">watch</a>' if as_link else text
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if column.endswith("share"):
+        return f"{value:.1%}"
+    if column.endswith("_s"):
+        return format_time(value)
+    if isinstance(value, Real | Decimal):
+        return f"{value:,.0f}" if value % 1 == 0 else _round(float(value))
+    text = escape(str(value))
+    return f'<a href="{text}">watch</a>' if column == "link" else text
+
+
+def _round(value: float) -> str:
+    return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.3g}"

@@ -19,10 +19,14 @@ __all__ = [
     "plot_channel",
     "plot_detection",
     "plot_income",
+    "plot_months",
     "plot_retention",
     "plot_speech",
+    "plot_stream_income",
 ]
 
+_MONEY_COLORS = ("green", "blue", "orange", "purple", "sky", "vermillion")
+_EVENT_COLORS = {"raids": "vermillion", "gifts": "orange", "memberships": "purple"}
 _N_POINTS = 300  # what an eye can tell apart over the width of a page
 _MINUTE_S = 60
 
@@ -57,7 +61,7 @@ def plot_activity(analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, n
 def plot_channel(streams: pd.DataFrame, *, note: str = "") -> Figure:
     """Draw a channel's streams in their order: chat per minute with the busiest minute, and people.
 
-    `streams` is a table of `chatlib.analyze.channel.summarize_channel`.
+    `streams` is a table of `chatlib.analyze.channel.analyze_channel`.
     """
     figure, (upper, lower) = new_figure(2, 1, height_in=5.2, sharex=True)
     x = np.arange(len(streams))
@@ -125,14 +129,82 @@ def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figur
 
 
 @house_style
-def plot_speech(languages: pd.DataFrame, habits: pd.DataFrame, *, note: str = "") -> Figure:
-    """Draw the languages and the habits of a chat as shares of its messages.
+def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figure:
+    """Draw the donations of each month, converted, by the currency they were given in.
 
-    Tables of `chatlib.analyze.speech`: `count_languages` (the first eight) and `summarize_habits`.
+    `months` is a table of `chatlib.analyze.income.summarize_months`. Months without donations
+    have their place, too. The largest currencies have a colour, the others share grey.
     """
-    figure, (left, right) = new_figure(1, 2, height_in=3.2)
+    figure, axes = new_figure(height_in=3.4)
+    dated = months[months["month"] != "no date"]
+    names = _list_months(dated["month"])
+    ranked = dated.groupby("currency")["value"].sum().sort_values(ascending=False, kind="stable")
+    shown = [name for name in ranked.index[: len(_MONEY_COLORS)] if ranked[name] > 0]
+    bottom = np.zeros(len(names))
+    for name in [*shown, "others"] if len(ranked[ranked > 0]) > len(shown) else shown:
+        of_it = dated["currency"] == name if name != "others" else ~dated["currency"].isin(shown)
+        values = dated[of_it].groupby("month")["value"].sum().reindex(names, fill_value=0.0).to_numpy()
+        color = dict(zip(shown, _MONEY_COLORS, strict=False)).get(name, "grey")
+        axes.bar(np.arange(len(names)), values, bottom=bottom, color=COLORS[color], label=label(name))
+        bottom += values
+    if not shown:
+        axes.text(0.5, 0.5, "no donation with an amount and a date", ha="center", transform=axes.transAxes)
+    else:
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), title="given in")
+    step = max(len(names) // 12, 1)
+    axes.set_xticks(np.arange(0, len(names), step), names[::step], rotation=30, ha="right")
+    axes.set_xlabel("month")
+    axes.set_ylabel(f"donations in {currency}")
+    axes.set_title(_title("Donations by month", note))
+    return figure
+
+
+@house_style
+def plot_stream_income(trace: pd.DataFrame, *, duration_s: float, currency: str, note: str = "") -> Figure:
+    """Draw what was given in one stream as it added up, with memberships, gifts and raids below.
+
+    `trace` is a table of `chatlib.analyze.income.trace_income`.
+    """
+    figure, (upper, lower) = new_figure(
+        2, 1, height_in=4.0, sharex=True, gridspec_kw={"height_ratios": [3, 2]}
+    )
+    given = trace[trace["what"] == "donations"]
+    start, end = min([0.0, *trace["offset_s"]]), max([1.0, duration_s, *trace["offset_s"]])
+    upper.step([0, *given["offset_s"], end], [0, *given["total"], given["value"].sum()], where="post",
+               color=COLORS["green"], lw=1.8)  # fmt: skip
+    upper.plot(given["offset_s"], given["total"], "o", ms=4, color=COLORS["green"])
+    upper.set_ylabel(f"donations so far\nin {currency}")
+    upper.set_ylim(bottom=0)
+    upper.set_title(_title("What was paid in this stream", note))
+    for row, (what, color) in enumerate(_EVENT_COLORS.items()):
+        at = trace.loc[trace["what"] == what, "offset_s"]
+        lower.plot(at, np.full(len(at), row), "|", ms=14, mew=1.8, color=COLORS[color])
+    counts = trace["what"].value_counts()
+    lower.set_yticks(range(len(_EVENT_COLORS)), [f"{what} ({counts.get(what, 0)})" for what in _EVENT_COLORS])
+    lower.set_ylim(-0.6, len(_EVENT_COLORS) - 0.4)
+    lower.set_xlabel("time in the stream (h:mm)")
+    lower.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _as_hours(seconds)))
+    lower.xaxis.set_major_locator(_pick_ticks(end))
+    lower.set_xlim(start, end)
+    return figure
+
+
+@house_style
+def plot_speech(
+    languages: pd.DataFrame, scripts: pd.DataFrame, habits: pd.DataFrame, *, note: str = ""
+) -> Figure:
+    """Draw the languages, scripts and habits of a chat as shares of its messages.
+
+    Tables of `chatlib.analyze.speech`: `count_languages`, `count_scripts` (the first five of each)
+    and `summarize_habits`.
+    """
+    figure, grid = new_figure(2, 2, height_in=4.2, gridspec_kw={"width_ratios": [1, 1.1]})
+    grid[1, 1].remove()
+    right = figure.add_subplot(grid[0, 1].get_gridspec()[:, 1])
+    grid[0, 1].remove()
     for axes, table, title in (
-        (left, languages.head(8), _title("Languages", note)),
+        (grid[0, 0], languages.head(5), _title("Languages", note)),
+        (grid[1, 0], scripts.head(5), "Scripts"),
         (right, habits, "A message is or has"),
     ):
         names = [label(name) for name in table.iloc[:, 0]]
@@ -171,6 +243,13 @@ def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
     if not scores.empty:
         axes.legend(loc="lower right")
     return figure
+
+
+def _list_months(months: pd.Series) -> list[str]:
+    """Return all months from the first to the last one."""
+    if months.empty:
+        return []
+    return [str(month) for month in pd.period_range(months.min(), months.max(), freq="M")]
 
 
 def _title(text: str, note: str) -> str:

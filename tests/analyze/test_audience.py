@@ -139,6 +139,61 @@ def test_income_has_a_row_for_every_stream(db):
     assert table.loc["silent", ["value", "donations"]].tolist() == [0, 0]
 
 
+def test_months_have_a_row_for_every_currency(db):
+    db.save_chat(Stream("twitch", "t", started_at="2023-12-01"), [say(1, "dan", bits=150)])
+    db.save_chat(Stream("youtube", "undated"), [pay(1, "ann", "3", "EUR")])
+    events = income.convert_events(income.load_events(db), to="USD")
+    table = income.summarize_months(events)
+    rows = table[["month", "currency", "donations", "amount", "rate_missing"]].values.tolist()
+    assert rows == [
+        ["2023-11", "USD", 2, Decimal(15), 0],
+        ["2023-11", "JPY", 1, Decimal(1000), 0],
+        ["2023-11", "XYZ", 1, Decimal(9), 1],
+        ["2023-12", "bits", 1, Decimal(150), 0],
+        ["no date", "EUR", 1, Decimal(3), 1],
+    ]
+    assert table["value"].sum() == pytest.approx(events["value"].sum())
+    assert income.summarize_currencies(events)["currency"].tolist() == ["USD", "JPY", "bits", "EUR", "XYZ"]
+
+
+def test_the_payments_of_one_stream_add_up_in_time_order(db):
+    db.save_chat(
+        Stream("twitch", "t", started_at="2023-12-01"),
+        [
+            say(1, "dan", 9.0, bits=150),
+            say(2, "dan", 3.0, bits=50),
+            Message("3", "mystery_subscription_gift", 4.0, "id-dan"),
+            Message("4", "resubscription", 5.0, "id-dan"),
+            Message("5", "raid", 1.0, "id-dan"),
+            Message("6", "raid", None, "id-dan"),
+        ],
+    )
+    events = income.convert_events(income.load_events(db), to="USD")
+    assert income.trace_income(events, 4).values.tolist() == [
+        [1.0, "raids", 0.0, 0.0],
+        [3.0, "donations", 0.5, 0.5],
+        [4.0, "gifts", 0.0, 0.5],
+        [5.0, "memberships", 0.0, 0.5],
+        [9.0, "donations", 1.5, 2.0],
+    ]
+    first = income.trace_income(events, 1)
+    assert first["what"].tolist() == ["donations"] * 3 + ["memberships"]
+    assert first["value"].iloc[2] == 0  # XYZ has no rate
+    assert income.trace_income(events, 3).empty
+
+
+def test_the_crowd_of_a_stream_is_new_or_was_here_before(db):
+    viewers = audience.load_viewers(db)
+    table = audience.summarize_crowd(viewers, db.load_streams(), 2)
+    assert table.values.tolist() == [
+        ["new here", 1, 0.5, 1, 0.5],
+        ["been here before", 1, 0.5, 1, 0.5],
+        ["members", 0, 0.0, 0, 0.0],
+        ["everybody", 2, 1.0, 2, 1.0],
+    ]
+    assert audience.summarize_crowd(viewers, db.load_streams(), 3)["people"].tolist() == [0, 0, 0, 0]
+
+
 def test_donors_are_ranked_by_what_they_gave(db):
     events = income.convert_events(income.load_events(db), to="USD")
     labels = audience.label_people(audience.load_viewers(db), anonymize=False)
@@ -165,6 +220,7 @@ def test_no_payment_at_all_is_empty_tables(db):
     events = income.convert_events(income.load_events(db, [3]), to="EUR")
     assert events.empty
     assert income.summarize_currencies(events).empty
+    assert income.summarize_months(events).empty
     assert income.summarize_events(events).empty
     assert income.summarize_donors(events, {}).empty
     assert income.summarize_income(events, db.load_streams())["value"].tolist() == [0, 0, 0]

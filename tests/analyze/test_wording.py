@@ -111,6 +111,30 @@ def test_repeats_are_what_is_said_more_than_once():
     assert speech.count_repeats(MESSAGES).values.tolist() == [["hello", 2, 2]]
 
 
+def test_commands_are_counted_without_their_arguments():
+    messages = pd.DataFrame({"author": [1, 1, 2, 3], "text": ["!drop", "!Drop now", "!drop", "wow !no"]})
+    assert speech.count_commands(messages).values.tolist() == [["!drop", 3, 2]]
+
+
+def test_questions_are_those_that_most_people_ask():
+    texts = [
+        "what game is this?",
+        "@bob What game is this??",
+        "why?",
+        "is it over? no",
+        "何のゲームですか？",
+        "no question",
+        None,
+    ]
+    messages = pd.DataFrame({"offset_s": range(7), "author": range(7), "text": texts})
+    assert speech.find_questions(messages).values.tolist() == [
+        ["what game is this?", 2, 0],
+        ["is it over? no", 1, 3],
+        ["何のゲームですか？", 1, 4],
+    ]
+    assert speech.find_questions(messages.head(0)).empty
+
+
 def test_habits_are_shares_of_the_messages():
     texts = [
         "what?",

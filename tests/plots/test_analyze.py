@@ -13,8 +13,10 @@ from chatlib.plots.analyze import (
     plot_channel,
     plot_detection,
     plot_income,
+    plot_months,
     plot_retention,
     plot_speech,
+    plot_stream_income,
 )
 from chatlib.records import Message
 
@@ -96,9 +98,39 @@ def test_income_has_money_only_where_there_is_some():
 
 def test_speech_draws_shares_and_takes_hostile_names_literally():
     table = pd.DataFrame({"language": ["$x$", "日本語"], "messages": [3, 1], "share": [0.75, 0.25]})
-    figure = plot_speech(table, table.head(0))
+    figure = plot_speech(table, table.head(1), table.head(0))
     assert [patch.get_width() for patch in figure.axes[0].patches] == [75, 25]
+    assert [len(axes.patches) for axes in figure.axes] == [2, 1, 0]
     figure.canvas.draw()
+
+
+def test_months_are_stacked_by_currency_and_a_month_without_donations_has_its_place():
+    months = pd.DataFrame(
+        [("2026-01", "USD", 10.0), ("2026-01", "$x$", 5.0), ("2026-03", "USD", 1.0), ("no date", "USD", 9.0)],
+        columns=["month", "currency", "value"],
+    )
+    (axes,) = plot_months(months, currency="EUR", note="simulated").axes
+    assert [bar.get_height() for bar in axes.patches] == [10, 0, 1, 5, 0, 0]
+    assert [bar.get_y() for bar in axes.patches][3] == 10
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["USD", "$x$"]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2026-01", "2026-02", "2026-03"]
+    many = pd.DataFrame({"month": "2026-01", "currency": list("ABCDEFGH"), "value": range(8, 0, -1)})
+    (axes,) = plot_months(many, currency="EUR").axes
+    assert axes.get_legend().get_texts()[-1].get_text() == "others"
+    assert axes.patches[-1].get_height() == 2 + 1
+    plot_months(months.head(0), currency="EUR").canvas.draw()
+
+
+def test_what_was_paid_in_a_stream_adds_up():
+    trace = pd.DataFrame(
+        [(-5.0, "donations", 2.0, 2.0), (30.0, "raids", 0.0, 2.0), (50.0, "donations", 3.0, 5.0)],
+        columns=["offset_s", "what", "value", "total"],
+    )
+    upper, lower = plot_stream_income(trace, duration_s=100.0, currency="USD").axes
+    assert upper.lines[0].get_ydata().tolist() == [0, 2, 5, 5]
+    assert lower.get_xlim() == (-5, 100)
+    assert "raids (1)" in [tick.get_text() for tick in lower.get_yticklabels()]
+    plot_stream_income(trace.head(0), duration_s=0.0, currency="USD").canvas.draw()
 
 
 @pytest.mark.parametrize("n", [0, 3])
