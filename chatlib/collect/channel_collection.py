@@ -40,7 +40,8 @@ class Settings:
 
     `listing` is one of `LISTINGS`, `sources` are tried in their order, `cookies` is a Netscape
     cookies file, `at_once` streams are fetched together, at most `per_s` requests a second go to
-    one host and no read waits longer than `timeout_s`. `limit` is the number of newest streams of
+    one host, no read waits longer than `timeout_s`, and the first wait after a failure is shorter
+    than `backoff_s`. `limit` is the number of newest streams of
     a channel, 0 for all.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     at_once: int = 3
     per_s: float = 5.0
     timeout_s: float = 20.0
+    backoff_s: float = 1.0
     limit: int = 0
 
     def __post_init__(self) -> None:
@@ -85,7 +87,7 @@ class ChannelCollection:
             load_stream_list(self._channel.spreadsheet) if self._channel.spreadsheet.is_file() else []
         )
         listing = self._list()
-        before = self._load_states(row["video_id"] for row in self._rows)
+        before = self._load_states()
         metadata = self._look_up(before)
         plan = self._plan(listing, metadata, before)
         self._save_sheet()
@@ -135,13 +137,17 @@ class ChannelCollection:
         self._rows = merge_stream_list(self._rows, facts)
         return listing
 
-    def _load_states(self, video_ids: Iterable[str]) -> dict[str, str]:
-        streams = self._db.find_streams(YOUTUBE, list(video_ids))
+    def _load_states(self) -> dict[str, str]:
+        streams = self._db.find_streams(YOUTUBE, self._ids())
         return dict(zip(streams["video_id"], streams["state"], strict=True))
+
+    def _ids(self) -> list[str]:
+        """Return the ids in the sheet, in its order; rows of other things have none."""
+        return [row["video_id"] for row in self._rows if row.get("video_id")]
 
     def _look_up(self, states: Mapping[str, str]) -> Metadata:
         """Ask the Data API about all streams whose chat is not complete yet."""
-        ids = [row["video_id"] for row in self._rows if states.get(row["video_id"]) != "complete"]
+        ids = [video_id for video_id in self._ids() if states.get(video_id) != "complete"]
         metadata = fetch_videos(ids, key=find_key(), progress=self._progress, politeness=self._way.politeness)
         if metadata.problem:
             self._report.problems.append(metadata.problem)
@@ -152,8 +158,8 @@ class ChannelCollection:
         """Decide what to fetch, and note in rows and report what is left out."""
         told = {stream.video_id: stream.status for stream in listing.streams} if listing else {}
         told |= {v.video_id: v.status for v in metadata.videos.values()}
-        listed = list(dict.fromkeys([*(s.video_id for s in (listing.streams if listing else ())),
-                                     *(row["video_id"] for row in reversed(self._rows))]))  # fmt: skip
+        newest_first = [stream.video_id for stream in listing.streams] if listing else []
+        listed = list(dict.fromkeys([*newest_first, *reversed(self._ids())]))
         plan = plan_streams(
             listed,
             states,
@@ -164,14 +170,16 @@ class ChannelCollection:
         )
         left_out = {v: told[v] for v in plan.running} | dict.fromkeys(plan.gone, "gone")
         self._note({"video_id": v, "state": states.get(v) or status} for v, status in left_out.items())
-        self._report.titles = {row["video_id"]: row.get("title") or "" for row in self._rows}
+        self._report.titles = {
+            row["video_id"]: row.get("title") or "" for row in self._rows if row["video_id"]
+        }
         self._report.running, self._report.gone, self._report.left = plan.running, plan.gone, plan.left
         return plan
 
     # ------------------------------------------------------------- what is fetched
 
     def _fetch(self, plan: Plan, before: Mapping[str, str]) -> None:
-        known = {row["video_id"]: _as_text(row) for row in self._rows}
+        known = {row["video_id"]: _as_text(row) for row in self._rows if row["video_id"]}
         wanted = [Wanted(video_id, known[video_id]) for video_id in plan.wanted]
         durations = {v: float(known[v].get("duration_s") or 0) for v in plan.wanted}
         with Board(self._report.titles, durations, shown=self._progress) as board:

@@ -89,8 +89,8 @@ class CollectReport:
     def require_usable(self) -> None:
         """Raise SourceError if the database has no chat of these channels now."""
         if not self.is_usable:
-            problems = [f"{c.url}: {problem}" for c in self.channels for problem in c.problems]
-            problems += [f"{s.video_id}: {s.reason}" for s in self.streams if s.reason]
+            problems = [f"{s.video_id}: {s.reason}" for s in self.streams if s.reason]
+            problems += [f"{c.url}: {problem}" for c in self.channels for problem in c.problems]
             raise SourceError(
                 "At least one stream must give its chat, and none did. "
                 + (problems[0] if problems else "No finished stream was listed.")

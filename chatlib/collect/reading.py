@@ -27,7 +27,7 @@ from chatlib.records import Stream
 
 __all__ = ["Outcome", "Task", "digest_content", "iter_outcomes", "read_task", "serve"]
 
-READER_VERSION = 1  # add one when a reader reads the same bytes differently
+READER_VERSION = 2  # add one when a reader reads the same bytes differently
 MIN_BYTES = 2_000_000  # below this, reading is over before a process has started
 READ_AHEAD = 2  # files that wait, read, for being written
 COMMAND = (sys.executable, "-P", "-c", "from chatlib.collect.reading import serve; serve()")

@@ -17,9 +17,18 @@ from chatlib.collect.renderers import walk
 from chatlib.collect.rows import Notes, read_offset
 from chatlib.errors import SourceRefused
 
-__all__ = ["Batches", "Views", "find_chat_token", "find_refusal", "find_views", "iter_plain_actions"]
+__all__ = [
+    "Batches",
+    "Views",
+    "find_chat_token",
+    "find_refusal",
+    "find_views",
+    "has_actions",
+    "iter_plain_actions",
+]
 
 MAX_EMPTY = 30  # batches without a message that are followed before the chat counts as ended
+MAX_ASKS = 4  # times that a batch without a message is asked for before it is believed
 MAX_REPEATS = 3  # times that one token may be asked for
 _BATCH = ("continuationContents", "liveChatContinuation")
 _VIEWS = ("header", "liveChatHeaderRenderer", "viewSelector", "sortFilterSubMenuRenderer", "subMenuItems")
@@ -90,7 +99,6 @@ class Batches:
         self._asked: Counter[str] = Counter()
         self.next_token: str | None = None
         self.ended = False
-        self.n_batches = 0
 
     def fetch(self, body: dict) -> dict:
         """Return the next answer that holds a message, or the last one."""
@@ -101,12 +109,19 @@ class Batches:
             self._asked[token] += 1
             if self._asked[token] > MAX_REPEATS:  # the site leads in a circle
                 return {}
-            answer = self._post(body)
-            self.n_batches += 1
-            self.look_at(answer)
-            if walk(answer, *_BATCH, "actions") or self.next_token is None:
+            answer = self.insist(lambda body=body: self._post(body))
+            if has_actions(answer) or self.next_token is None:
                 break
             body = body | {"continuation": self.next_token}
+        return answer
+
+    def insist(self, ask: Callable[[], dict]) -> dict:
+        """Return an answer with messages, or the last of several without: an empty one may be a mishap."""
+        for _ in range(MAX_ASKS):
+            answer = ask()
+            self.look_at(answer)
+            if has_actions(answer):
+                break
         return answer
 
     def look_at(self, answer: object) -> None:
@@ -116,6 +131,11 @@ class Batches:
         self.ended = type(batch) is dict and self.next_token is None
         if self._tell and (offset_s := _last_offset(batch)) is not None:
             self._tell(offset_s)
+
+
+def has_actions(answer: object) -> bool:
+    """Return whether an answer holds at least one message or other action."""
+    return bool(walk(answer, *_BATCH, "actions"))
 
 
 def find_next_token(batch: object) -> str | None:

@@ -22,6 +22,7 @@ from chatlib.collect.replay_batches import (
     find_chat_token,
     find_refusal,
     find_views,
+    has_actions,
     iter_plain_actions,
 )
 from chatlib.collect.rows import Notes
@@ -123,11 +124,10 @@ class ReplayDownloader(YouTubeChatDownloader):
             return super()._get_initial_info(url, params)
         if self._token:
             return self._ask(self._token), None, None
-        answer = super()._get_initial_info(url, params)[0]
-        self.batches.look_at(answer)
-        if not walk(answer, "continuationContents", "liveChatContinuation", "actions"):
-            token = self.batches.next_token
-            return self._ask(token) if token else answer, None, None
+        ask = super()._get_initial_info
+        answer = self.batches.insist(lambda: ask(url, params)[0])
+        if not has_actions(answer) and self.batches.next_token:
+            return self._ask(self.batches.next_token), None, None
         return self._plain(answer), None, None
 
     def _get_continuation_info(self, continuation_url: str, program_params: dict, **post: dict) -> dict:

@@ -22,7 +22,15 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.utils import YoutubeDLError
 
 from chatlib.collect.replay_batches import Batches, find_refusal
-from chatlib.collect.transport import Politeness, Stopped, Transient, check_answer, say_failure
+from chatlib.collect.transport import (
+    SLOWEST,
+    Politeness,
+    Stopped,
+    Transient,
+    check_answer,
+    read_whole,
+    say_failure,
+)
 from chatlib.errors import ChatlibError, SourceRefused
 
 __all__ = ["VideoInfo", "YtDlp"]
@@ -178,13 +186,13 @@ class YtDlp(YoutubeDL):
     def _ask_once(self, request: Request, path: str) -> Response:
         try:
             answer = super().urlopen(request.copy())
-            body, status, headers = answer.read(), answer.status, dict(answer.headers)
-            answer.close()
         except HTTPError as error:
             check_answer(path, error.status, b"", retry_after=error.response.headers.get("Retry-After"))
             raise
         except RequestError as error:
             raise Transient(say_failure(error)) from None
+        status, headers = answer.status, dict(answer.headers)
+        body = read_whole(answer.fp, limit_s=SLOWEST * self._politeness.timeout_s)
         check_answer(path, status, body)
         if path == _CHAT_PAGE and b'"subMenuItems"' not in body:
             self.view = "top"  # the page offers no choice: this is YouTube's own

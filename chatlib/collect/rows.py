@@ -47,6 +47,7 @@ _REPEATED = {
     "ticker_paid_sticker_item": "paid_sticker",
     "ticker_sponsor_item": "membership_item",
 }
+_REMOVALS = ("ban_user", "deleted_message", "remove_banner")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _BELOW_MICRO = re.compile(r"(\.\d{6})\d+")  # Twitch writes nanoseconds
 _NUMBER = re.compile(r"\s*[-+]?\d{1,18}(\.\d*)?\s*")
@@ -211,7 +212,8 @@ def repeated_kind(kind: str) -> str:
 class IdMaker:
     """Makes ids for rows that have none: the same row gets the same id, wherever it stands.
 
-    Equal rows are told apart by counting them. A ticker shares the id of what it repeats.
+    Equal rows are told apart by counting them, but for removals: what is removed twice at one
+    moment was told twice. A ticker shares the id of what it repeats.
     """
 
     def __init__(self) -> None:
@@ -223,6 +225,7 @@ class IdMaker:
             row.offset_s, row.author_id, kind, row.text, row.notice, row.amount_text, row.target_id,
             row.timestamp_us if row.offset_s is None else None,
         )  # fmt: skip
-        self._seen[content, row.kind] += 1
+        if (row.target_id is None and row.kind not in _REMOVALS) or not self._seen[content, row.kind]:
+            self._seen[content, row.kind] += 1
         text = repr((content, self._seen[content, row.kind]))
         return "made:" + hashlib.blake2b(text.encode("utf-8"), digest_size=12).hexdigest()

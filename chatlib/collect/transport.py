@@ -7,6 +7,7 @@ streams are fetched at once.
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,13 +17,16 @@ from urllib.parse import urlsplit
 import orjson
 import requests
 import tenacity
+import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.response import HTTPResponse
 
 from chatlib.errors import SourceRefused, SourceUnreachable
 
 __all__ = ["PoliteAdapter", "Politeness", "Stopped", "Transient", "check_answer"]
 
 MAX_RETRY_AFTER_S = 120.0  # a site that wants a longer pause is left alone
+SLOWEST = 6.0  # times its timeout that an answer may take in all
 _PAGES = ("/watch", "/live_chat_replay", "/live_chat")
 _API = "/youtubei/"
 
@@ -134,18 +138,36 @@ class PoliteAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
         """Send a request as often as it takes. Raises what `Politeness.call` does."""
-        kwargs |= {"timeout": self._politeness.timeout_s, "stream": False}
+        kwargs |= {"timeout": self._politeness.timeout_s, "stream": True}
         url = urlsplit(request.url)
         return self._politeness.call(url.hostname, lambda: self._send_once(request, url.path, kwargs))
 
     def _send_once(self, request: requests.PreparedRequest, path: str, kwargs: dict) -> requests.Response:
         try:
             response = super().send(request, **kwargs)
-            body = response.content
         except requests.RequestException as error:
             raise Transient(say_failure(error)) from None
+        body = read_whole(response.raw, limit_s=SLOWEST * self._politeness.timeout_s)
+        response._content = body  # where `requests` keeps what it read itself
+        response._content_consumed = True
         check_answer(path, response.status_code, body, retry_after=response.headers.get("Retry-After"))
         return response
+
+
+def read_whole(raw: HTTPResponse, *, limit_s: float) -> bytes:
+    """Return a body, decoded. Raises: Transient if it breaks off, or takes longer than `limit_s` in all."""
+    latest = time.monotonic() + limit_s
+    chunks = []
+    try:
+        while chunk := raw.read1(1 << 16, decode_content=True):
+            chunks.append(chunk)
+            if time.monotonic() > latest:
+                raise Transient("an answer that came too slowly")
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise Transient(say_failure(error)) from None
+    finally:
+        raw.close() if sys.exc_info()[0] else raw.release_conn()
+    return b"".join(chunks)
 
 
 def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None = None) -> None:

@@ -51,7 +51,7 @@ def collect_channels(
     listed, and a stream that gives no chat, are in the report.
     """
     settings = settings or Settings()
-    politeness = Politeness(per_s=settings.per_s, timeout_s=settings.timeout_s)
+    politeness = Politeness(per_s=settings.per_s, timeout_s=settings.timeout_s, backoff_s=settings.backoff_s)
     way = Way(politeness, db.path.parent / PARTS, settings.sources, settings.cookies)
     reports = []
     for channel in channels:
