@@ -18,9 +18,10 @@ from chatlib.errors import DataError
 from chatlib.store import Store
 from chatlib.workspace import progress_bar
 
-__all__ = ["ChannelAnalytics", "StreamSummary", "analyze_channel", "summarize_stream"]
+__all__ = ["ChannelAnalytics", "StreamSummary", "analyze_channel", "rank_streams", "summarize_stream"]
 
 _MINUTE_S = 60
+_TITLE_LENGTH = 60
 
 
 class StreamSummary(NamedTuple):
@@ -88,6 +89,21 @@ def analyze_channel(
     columns = list(StreamSummary._fields)
     totals = list(dict.fromkeys(name for row in rows for name in row if name not in columns))
     return ChannelAnalytics(pd.DataFrame(rows, columns=columns + totals), totals, skipped)
+
+
+def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
+    """Return the streams with most chat messages a minute, as few columns as a page can show.
+
+    `streams` is the table of `analyze_channel`. Columns: date, title, duration, chats, people,
+    chats_per_min, best_minute, spikes, best_moment, link.
+    """
+    ranked = streams.sort_values("chats_per_min", ascending=False, kind="stable").head(top)
+    table = ranked.rename(columns={"users": "people"}).assign(
+        date=[day[:10] if isinstance(day, str) else None for day in ranked["started_at"]],
+        title=[" ".join(title.split())[:_TITLE_LENGTH] for title in ranked["title"]],
+    )
+    columns = ["date", "title", "duration", "chats", "people", "chats_per_min", "best_minute", "spikes"]
+    return table[[*columns, "best_moment", "link"]].reset_index(drop=True)
 
 
 def summarize_stream(

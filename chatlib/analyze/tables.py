@@ -37,9 +37,15 @@ class RenderedTable:
     def _repr_html_(self) -> str:
         empty = [name for name in self.table.columns if name == "link" and self.table[name].isna().all()]
         shown = self.table.drop(columns=empty).astype(object)
+        names = []
         for column in shown.columns:
-            shown[column] = [_render_cell(value, str(column)) for value in shown[column]]
-        shown.columns = [escape(str(column).removesuffix("_s").replace("_", " ")) for column in shown.columns]
+            name = escape(str(column).removesuffix("_s").replace("_", " "))
+            cells = [_render_cell(value, str(column)) for value in shown[column]]
+            if any(map(_is_in_words, shown[column])) and column != "link":
+                name, *cells = [f'<div style="text-align: left">{cell}</div>' for cell in (name, *cells)]
+            names.append(name)
+            shown[column] = cells
+        shown.columns = names
         return shown.to_html(index=False, escape=False)
 
 
@@ -93,6 +99,10 @@ def _disarm(value: object) -> object:
     if isinstance(value, list):
         value = " | ".join(map(str, value))
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+
+
+def _is_in_words(value: object) -> bool:
+    return isinstance(value, list) or (isinstance(value, str) and any(map(str.isalpha, value)))
 
 
 def _render_cell(value: object, column: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatlib.analyze import ProcessSettings, load
-from chatlib.analyze.channel import analyze_channel, summarize_stream
+from chatlib.analyze.channel import analyze_channel, rank_streams, summarize_stream
 from chatlib.analyze.streams import analyze_stream, load_spoken, pick_stream
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.records import Message, Stream
@@ -80,6 +80,8 @@ def test_a_channel_is_written_stream_by_stream_and_says_what_it_left_out(db, tmp
     assert channel.totals == ["totalSuperchats", "totalMemberships"]
     assert len(channel.skipped) == 3
     assert "empty" in "".join(channel.skipped)
+    ranked = rank_streams(channel.streams, top=1)
+    assert ranked[["date", "title", "people"]].values.tolist() == [["2026-01-01", "A title", 4]]
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert len(written) == 2
     assert written[1] == "one.json"
@@ -105,6 +107,7 @@ def test_what_was_said_leaves_out_bots_and_hides_names(db):
 def test_an_empty_channel_is_an_empty_table(db):
     channel = analyze_channel(db)
     assert channel.streams.empty
+    assert rank_streams(channel.streams).empty
     assert "chats_per_min" in channel.streams.columns
 
 

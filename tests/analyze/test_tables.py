@@ -45,6 +45,7 @@ def test_a_rendered_table_escapes_all_and_links_only_links():
     assert '<a href="https://a.b/?x=1&amp;y=&#x27;">watch</a>' in html
     assert "1.23<" in html
     assert "watch" not in repr(RenderedTable(table))
+    assert html.count("text-align: left") == 4  # title and said, and their names
 
 
 def test_a_missing_link_is_an_empty_cell_and_without_any_there_is_no_column():
