@@ -98,6 +98,18 @@ def test_the_package_counts_a_superchat_again_with_its_ticker_and_a_sponsor_as_o
     assert differing_samples(ours, theirs) == {14: {"superchats"}}
 
 
+@pytest.mark.parametrize("missing", ["time_in_seconds", "author"])
+def test_the_package_stops_at_a_message_without_time_or_author(missing, tmp_path, compare):
+    """The package ends with a KeyError, so there is nothing of its to compare with."""
+    whole, _ = compare("right_youtube")
+    chat = json.loads((FOLDER / "right_youtube.json").read_text(encoding="utf-8"))["chat"]
+    row = next(i for i, row in enumerate(chat) if i > 5 and row["message_type"] == "text_message")
+    del chat[row][missing]
+    (tmp_path / "cut.json").write_text(json.dumps(chat))
+    ours = analyze_file(tmp_path / "cut.json", settings=SETTINGS).to_dict()
+    assert whole["totalActivity"] - ours["totalActivity"] == (missing == "time_in_seconds")
+
+
 def test_the_package_forgets_users_and_adds_highlights_when_it_reanalyzes(tmp_path):
     case = json.loads((FOLDER / "right_youtube.json").read_text(encoding="utf-8"))
     first, again = case["chat_analyzer"], case["chat_analyzer_reanalyzed"]

@@ -1,4 +1,4 @@
-"""What analyzing costs: from a file beside chat-analyzer, from the database, and as chats grow.
+"""What analyzing costs, beside chat-analyzer and as chats grow; and how well bursts are found.
 
     python tests/benchmarks/bench_analyze.py [--peer PATH_OF_chat_analyzer] [--quick]
 
@@ -21,13 +21,18 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from chatlib.analyze.channel import analyze_channel
+from chatlib.analyze.chat_file import read_columns
 from chatlib.analyze.columns import ChatColumns, analyze_columns, make_analytics
+from chatlib.analyze.detection import compare_detectors
 from chatlib.analyze.streams import analyze_stream
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
+from chatlib.workspace import SAMPLE_DIR
 
+REAL = Path(__file__).parents[3] / "shared" / "data" / "twitch" / "channel_2023" / "chat"
 WORDS = ["lol", "wow", "nice", "stream", "hello", "what", "how", "great", "yes", "no", "clip", "again"]
 
 
@@ -133,6 +138,20 @@ def bench_database(folder: Path, n_messages: int, n_streams: int) -> None:
         print(f"{'and written':>15}: {_since(start)}")
 
 
+def measure_detection(name: str, files: list[Path], platform: str) -> None:
+    """Print how many planted bursts are found, and how often an hour nothing is, over streams."""
+    tables = [compare_detectors(read_columns(path).columns, platform, seed=1) for path in files]
+    tables = [table for table in tables if len(table)]  # of 15 minutes and more
+    if not tables:
+        print(f"\nplanted bursts, {name}: no stream is there")
+        return
+    means = pd.concat(tables).groupby(["detector", "setting"], sort=False).mean()
+    print(f"\nplanted bursts of five times the rate, {name}: mean of {len(tables)} streams")
+    print(f"{'detector':>15} {'setting':>8} {'recall':>7} {'false alarms an hour':>21}")
+    for (detector, setting), row in means.iterrows():
+        print(f"{detector:>15} {setting:>8g} {row['recall']:>7.0%} {row['false_alarms_per_h']:>21.2f}")
+
+
 def bench_growth(sizes: list[int]) -> None:
     """Print the cost of columns to analytics, for one chat of 5 hours."""
     print("\none chat of 5 hours in memory")
@@ -155,7 +174,7 @@ def _since(start: tuple[float, float]) -> str:
 
 
 def main() -> None:
-    """Run all three."""
+    """Run all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--peer", help="path of the command chat_analyzer, to be run beside")
     parser.add_argument("--quick", action="store_true", help="a hundredth of the messages")
@@ -166,6 +185,9 @@ def main() -> None:
         bench_file(Path(folder), 400_000 // scale, args.peer)
         bench_database(Path(folder), 1_000_000 // scale, 100)
     bench_growth([n // scale for n in (10_000, 100_000, 1_000_000, 10_000_000)])
+    step = 20 if args.quick else 1
+    measure_detection("simulated", sorted(SAMPLE_DIR.glob("*/chat/*.jsonl.gz"))[::step], "youtube")
+    measure_detection("real", sorted(REAL.glob("*.json.gz"))[::step], "twitch")
 
 
 if __name__ == "__main__":
