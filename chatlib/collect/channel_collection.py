@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -29,7 +28,7 @@ log = logging.getLogger(__name__)
 MAX_BLOCKED = 3  # refusals in a row after which a channel's other streams are not asked for
 _STORED = (
     "video_id", "title", "url", "duration_s", "started_at", "ended_at", "state", "view", "reason",
-    "channel_name",
+    "channel_name", "n_messages", "updated_at",
 )  # fmt: skip
 _WATCH = "https://www.youtube.com/watch?v="
 
@@ -212,9 +211,8 @@ class ChannelCollection:
         saved = self._db.save_chat(stream, chat.rows, source=source)
         Part(self._way.parts_dir / f"{video_id}.jsonl").drop()
         self._n_blocked = self._n_blocked + 1 if stream.state == "blocked" else 0
-        row = self._db.find_streams(YOUTUBE, [video_id]).iloc[0]
-        self._note_stored({column: row[column] for column in _STORED}, n_messages=row["n_messages"])
-        return self._tell(video_id, replay, before, row["state"], saved.added)
+        (state,) = self._db.find_streams(YOUTUBE, [video_id])["state"]  # a better one may have been known
+        return self._tell(video_id, replay, before, state, saved.added)
 
     def _tell(
         self, video_id: str, replay: Replay, before: Mapping[str, str], state: str, n_added: int
@@ -231,15 +229,15 @@ class ChannelCollection:
     def _note(self, facts: Iterable[dict]) -> None:
         self._rows = merge_stream_list(self._rows, list(facts))
 
-    def _note_stored(self, facts: dict, *, n_messages: int) -> None:
-        """Note what the database says now; a reason goes with its state."""
-        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        date = (facts["started_at"] or "")[:10] or None
-        self._note([facts | {"date": date, "messages": n_messages, "fetched_at": now}])
-        row = next(row for row in self._rows if row["video_id"] == facts["video_id"])
-        row["reason"] = facts["reason"]
-
     def _save_sheet(self) -> None:
+        """Write the sheet; of what is in the database, the database tells it."""
+        stored = self._db.find_streams(YOUTUBE, self._ids()).set_index("video_id", drop=False)
+        facts = stored[list(_STORED)].rename(columns={"n_messages": "messages", "updated_at": "fetched_at"})
+        facts["date"] = [None if start is None else start[:10] for start in facts["started_at"]]
+        self._note(facts.to_dict("records"))
+        for row in self._rows:
+            if row.get("video_id") in facts.index:  # a reason goes with its state
+                row["reason"] = facts.at[row["video_id"], "reason"]
         save_stream_list(self._channel.spreadsheet, self._rows)
 
 

@@ -46,7 +46,7 @@ _OPTIONS = {
     "extract_flat": True,
     "socket_timeout": 20,
     "extractor_retries": 3,
-    "retry_sleep_functions": {"extractor": lambda n: 2.0 ** min(n, 4)},
+    "retry_sleep_functions": {"extractor": lambda n: 0.5 * 2.0 ** min(n, 5)},
     # Without the second, a page that did not come in full would pass for the last one.
     "extractor_args": {"youtube": {"lang": ["en"], "raise_incomplete_data": ["true"]}},
 }
