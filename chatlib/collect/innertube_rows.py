@@ -26,7 +26,7 @@ from chatlib.collect.rows import (
 )
 from chatlib.records import Message
 
-__all__ = ["find_actions", "find_stream_ids", "is_known_action", "iter_actions", "read_actions"]
+__all__ = ["find_action_name", "find_actions", "find_stream_ids", "iter_actions", "read_actions"]
 
 _ACTIONS = frozenset(
     {
@@ -127,19 +127,22 @@ def read_actions(actions: list[Action], notes: Notes) -> list[tuple]:
     return rows
 
 
-def is_known_action(content: object, notes: Notes) -> bool:
-    """Return whether an action becomes a message; one that does not is counted by its name."""
-    name = _name_action(content) if type(content) is dict else None
+def find_action_name(content: object, notes: Notes) -> str | None:
+    """Return the name of an action that becomes a message; one that does not is counted by its name."""
+    if type(content) is not dict:
+        notes["row is no object"] += 1
+        return None
+    name = _name_action(content)
     body = content.get(name) if name else None
     if type(body) is not dict:
         notes["row is no chat action"] += 1
-        return False
-    if name not in _ACTIONS:
+        return None
+    if name not in _ACTIONS or name == "replayChatItemAction":
         notes.unread("no message", name)
-        return False
-    if name in _SHOWN_IN:
-        return find_kind(body.get(_SHOWN_IN[name]), notes) is not None
-    return True
+        return None
+    if name in _SHOWN_IN and find_kind(body.get(_SHOWN_IN[name]), notes) is None:
+        return None
+    return name
 
 
 def _name_action(content: dict) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 from chatlib.collect.rows import Notes, clean_text, read_name
 
-__all__ = ["Runs", "Shown", "find_kind", "read_renderer", "read_text", "walk"]
+__all__ = ["Runs", "Shown", "find_kind", "read_link", "read_renderer", "read_text", "walk"]
 
 _RENDERER = re.compile(r"liveChat([A-Z][A-Za-z]{1,60})Renderer")
 _KINDS = frozenset(
@@ -35,6 +36,8 @@ _KINDS = frozenset(
 _SPOKEN = frozenset(
     {"legacy_paid_message", "membership_item", "paid_message", "paid_sticker", "text_message"}
 )
+_ADDRESS = re.compile(r"(https?://|www\.)", re.I)
+_HOME = "https://www.youtube.com"
 _NOTICES = ("headerPrimaryText", "headerSubtext", "text", "subtext", "detailText", "primaryText")
 
 
@@ -82,8 +85,22 @@ def read_text(node: object) -> Runs:
             parts.append(name)
             emotes.append(name)
         else:
-            parts.append(clean_text(run.get("text")) or "")
+            parts.append(read_link(run) or "")
     return Runs("".join(parts), tuple(emotes))
+
+
+def read_link(run: dict) -> str | None:
+    """Return a run's text; where it shows an address, the whole one, which the text may shorten."""
+    shown = clean_text(run.get("text"))
+    url = walk(run, "navigationEndpoint", "commandMetadata", "webCommandMetadata", "url")
+    if not shown or type(url) is not str or not _ADDRESS.match(shown):  # words that link, such as hashtags
+        return shown
+    path = url.removeprefix(_HOME)
+    if path.startswith("/redirect?"):
+        url = dict(parse_qsl(path.partition("?")[2])).get("q", "")
+    elif path.startswith("/"):
+        url = ("https:" if path.startswith("//") else _HOME) + path
+    return clean_text(url) or shown
 
 
 def _emoji_name(emoji: dict) -> str:

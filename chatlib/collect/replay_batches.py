@@ -6,13 +6,12 @@ a new one. What is here stands between them and the site, and neither notices.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from chatlib.collect.innertube_rows import is_known_action, iter_actions
+from chatlib.collect.innertube_rows import find_action_name, iter_actions
 from chatlib.collect.renderers import walk
 from chatlib.collect.rows import Notes, read_offset
 from chatlib.errors import SourceRefused
@@ -89,12 +88,16 @@ def find_views(chat_page: object) -> Views:
 class Batches:
     """One stream's replay, batch by batch; `post` sends a request's body and returns the answer.
 
+    An answer's items are made plain: see `iter_plain_actions`; `notes` counts what is left out.
     `ended` says whether the last batch named no further one, as it does at the true end. `tell` is
     called with the offset in seconds that each batch reached.
     """
 
-    def __init__(self, post: Callable[[dict], dict], *, tell: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self, post: Callable[[dict], dict], notes: Notes, *, tell: Callable[[float], None] | None = None
+    ) -> None:
         self._post = post
+        self._notes = notes
         self._tell = tell
         self._asked: Counter[str] = Counter()
         self.next_token: str | None = None
@@ -108,6 +111,7 @@ class Batches:
             token = body.get("continuation")
             self._asked[token] += 1
             if self._asked[token] > MAX_REPEATS:  # the site leads in a circle
+                self.next_token = None
                 return {}
             answer = self.insist(lambda body=body: self._post(body))
             if has_actions(answer) or self.next_token is None:
@@ -122,6 +126,9 @@ class Batches:
             self.look_at(answer)
             if has_actions(answer):
                 break
+        batch = walk(answer, *_BATCH)
+        if type(batch) is dict:
+            batch["actions"] = list(iter_plain_actions(batch.get("actions"), self._notes))
         return answer
 
     def look_at(self, answer: object) -> None:
@@ -156,18 +163,25 @@ def _last_offset(batch: object) -> float | None:
 
 
 def iter_plain_actions(actions: object, notes: Notes) -> Iterator[dict]:
-    """Yield the items of a batch with one known action each; others are counted by their name."""
+    """Yield the items of a batch with one known action each; others are counted by their name.
+
+    An item without an offset that can be used is the bare action, as in live captures.
+    """
     for item in actions if type(actions) is list else ():
         if type(item) is not dict:
             notes["row is no object"] += 1
             continue
         for action in iter_actions(item):
-            if is_known_action(action.content, notes):
-                yield _wrap(action.content, action.offset_ms)
+            name = find_action_name(action.content, notes)
+            if name:
+                yield _wrap({name: action.content[name]}, action.offset_ms, notes)
 
 
-def _wrap(action: object, offset_ms: object) -> dict:
-    replay: dict[str, object] = {"actions": [action]}
-    with contextlib.suppress(TypeError, ValueError):
-        replay["videoOffsetTimeMsec"] = str(int(offset_ms))
-    return {"replayChatItemAction": replay}
+def _wrap(action: dict, offset_ms: object, notes: Notes) -> dict:
+    offset_s = read_offset(offset_ms, scale=1000.0)
+    if offset_s is None:
+        if offset_ms is not None:
+            notes.field("offset")
+        return action
+    whole_ms = str(round(offset_s * 1000))
+    return {"replayChatItemAction": {"actions": [action], "videoOffsetTimeMsec": whole_ms}}

@@ -17,14 +17,8 @@ from chat_downloader.errors import ChatDownloaderError, CookieError
 from chat_downloader.sites.youtube import YouTubeChatDownloader
 
 from chatlib.collect.renderers import find_kind, read_renderer, walk
-from chatlib.collect.replay_batches import (
-    Batches,
-    find_chat_token,
-    find_refusal,
-    find_views,
-    has_actions,
-    iter_plain_actions,
-)
+from chatlib.collect.replay_batches import Batches, find_chat_token, find_refusal, find_views, has_actions
+from chatlib.collect.replay_dialect import spell_out
 from chatlib.collect.rows import Notes
 from chatlib.collect.transport import PoliteAdapter, Politeness
 from chatlib.errors import SourceRefused
@@ -74,7 +68,7 @@ class ReplayDownloader(YouTubeChatDownloader):
             raise SourceRefused(f"The cookies file must be a Netscape cookies.txt ({error}).") from None
         self.session.mount("https://", PoliteAdapter(politeness))
         self.notes = Notes()
-        self.batches = Batches(self._post, tell=tell)
+        self.batches = Batches(self._post, self.notes, tell=tell)
         self._token = token
         self._on_batch = on_batch
         self._url = ""
@@ -128,13 +122,13 @@ class ReplayDownloader(YouTubeChatDownloader):
         answer = self.batches.insist(lambda: ask(url, params)[0])
         if not has_actions(answer) and self.batches.next_token:
             return self._ask(self.batches.next_token), None, None
-        return self._plain(answer), None, None
+        return self._spell_out(answer), None, None
 
     def _get_continuation_info(self, continuation_url: str, program_params: dict, **post: dict) -> dict:
         self._url = continuation_url
         if self._on_batch:
             self._on_batch(post["json"]["continuation"])
-        return self._plain(self.batches.fetch(post["json"]))
+        return self._spell_out(self.batches.fetch(post["json"]))
 
     def _ask(self, token: str) -> dict:
         """Return the batch of a token before chat-downloader has asked for one itself."""
@@ -143,15 +137,15 @@ class ReplayDownloader(YouTubeChatDownloader):
             "live_chat_replay", config.get("INNERTUBE_API_KEY")
         )
         body = {"context": config.get("INNERTUBE_CONTEXT") or {}, "continuation": token}
-        return self._plain(self.batches.fetch(body))
+        return self._spell_out(self.batches.fetch(body))
 
     def _post(self, body: dict) -> dict:
         return super()._get_continuation_info(self._url, {"max_attempts": 1}, json=body) or {}
 
-    def _plain(self, answer: dict) -> dict:
-        batch = walk(answer, "continuationContents", "liveChatContinuation")
-        if type(batch) is dict:
-            batch["actions"] = list(iter_plain_actions(batch.get("actions"), self.notes))
+    def _spell_out(self, answer: dict) -> dict:
+        for item in walk(answer, "continuationContents", "liveChatContinuation", "actions") or ():
+            replay = item.get("replayChatItemAction")
+            spell_out(replay["actions"][0] if replay else item)
         return answer
 
     def _extract_account_syncid(self, ytcfg: dict) -> str | None:

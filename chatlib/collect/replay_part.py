@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import orjson
 
-from chatlib.collect.rows import clean_text
+from chatlib.collect.rows import clean_json
 from chatlib.errors import SourceError, StoreFull
 
 __all__ = ["Part", "Saved", "tidy_rows"]
@@ -87,7 +87,7 @@ def tidy_rows(rows: list[dict]) -> list[dict]:
     except TypeError:  # a lone surrogate, or a number past 64 bits
         plain = False
     rows = [_without_pictures(row) for row in rows]
-    return rows if plain else _clean(json.loads(json.dumps(rows, default=str)))
+    return rows if plain else clean_json(json.loads(json.dumps(rows, default=str)))
 
 
 def _without_pictures(row: dict) -> dict:
@@ -104,15 +104,3 @@ def _without_pictures(row: dict) -> dict:
 
 def _drop_pictures(item: object) -> object:
     return {key: item[key] for key in item if key not in _UNREAD} if type(item) is dict else item
-
-
-def _clean(value: object) -> object:
-    if type(value) is str:
-        return clean_text(value)
-    if type(value) is list:
-        return [_clean(item) for item in value]
-    if type(value) is dict:
-        return {clean_text(key): _clean(item) for key, item in value.items()}
-    if type(value) is int and abs(value) >= 2**63:
-        return float(value)
-    return value

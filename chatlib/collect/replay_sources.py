@@ -124,13 +124,14 @@ def read_by_yt_dlp(
         data = client.download_chat(info.chat)
         stream = stream._replace(reason=client.trouble, view=client.view)
     if not data:
-        return Found(Chat("yt-dlp", stream, [], Counter()), client.batches.ended)
+        return Found(Chat("yt-dlp", stream, [], client.notes), client.batches.ended)
     chat = read_chat(data, file_name=video_id, row={})
     stream = Stream(
         *(mine if mine is not None else other for mine, other in zip(stream, chat.stream, strict=True))
     )
+    client.notes.update(chat.skipped)
     return Found(
-        Chat("yt-dlp", stream._replace(video_id=video_id), chat.rows, chat.skipped), client.batches.ended
+        Chat("yt-dlp", stream._replace(video_id=video_id), chat.rows, client.notes), client.batches.ended
     )
 
 

@@ -21,13 +21,16 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.utils import YoutubeDLError
 
+from chatlib.collect.renderers import walk
 from chatlib.collect.replay_batches import Batches, find_refusal
+from chatlib.collect.rows import Notes
 from chatlib.collect.transport import (
     SLOWEST,
     Politeness,
     Stopped,
     Transient,
     check_answer,
+    parse_answer,
     read_whole,
     say_failure,
 )
@@ -107,7 +110,8 @@ class YtDlp(YoutubeDL):
         self._failure: ChatlibError | Stopped | None = None
         self.trouble: str | None = None
         self.view = "live"
-        self.batches = Batches(self._post, tell=tell)
+        self.notes = Notes()
+        self.batches = Batches(self._post, self.notes, tell=tell)
         options = _OPTIONS | {"logger": self._listener, "socket_timeout": politeness.timeout_s}
         if cookies:
             options |= {"cookiefile": io.StringIO(_read_cookies(cookies))}  # a file would be rewritten
@@ -168,12 +172,15 @@ class YtDlp(YoutubeDL):
         if not urlsplit(request.url).path.endswith(_REPLAY_API) or not request.data:
             return self._ask(request)
         self._posted = request
-        return _respond(request.url, orjson.dumps(self.batches.fetch(orjson.loads(request.data))))
+        answer = self.batches.fetch(orjson.loads(request.data))
+        if self.batches.next_token is not None:
+            _keep_going(answer)
+        return _respond(request.url, orjson.dumps(answer))
 
     def _post(self, body: dict) -> dict:
         request = self._posted.copy()
         request.update(data=orjson.dumps(body), headers={"Content-Type": "application/json"})
-        return orjson.loads(self._ask(request).read())
+        return parse_answer(self._ask(request).read())
 
     def _ask(self, request: Request) -> Response:
         url = urlsplit(request.url)
@@ -187,6 +194,7 @@ class YtDlp(YoutubeDL):
         try:
             answer = super().urlopen(request.copy())
         except HTTPError as error:
+            error.response.close()
             check_answer(path, error.status, b"", retry_after=error.response.headers.get("Retry-After"))
             raise
         except RequestError as error:
@@ -201,6 +209,13 @@ class YtDlp(YoutubeDL):
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def _keep_going(answer: dict) -> None:
+    """Give yt-dlp an offset in a batch whose items have none: it would take such a batch for the last."""
+    actions = walk(answer, "continuationContents", "liveChatContinuation", "actions")
+    if type(actions) is list and not any("replayChatItemAction" in item for item in actions):
+        actions.append({"replayChatItemAction": {"actions": [], "videoOffsetTimeMsec": "0"}})
 
 
 def _respond(url: str, body: bytes, headers: dict | None = None, status: int = 200) -> Response:

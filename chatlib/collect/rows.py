@@ -24,6 +24,7 @@ __all__ = [
     "Notes",
     "author_key",
     "badge_json",
+    "clean_json",
     "clean_text",
     "money_fields",
     "money_of_number",
@@ -79,6 +80,19 @@ def clean_text(value: object) -> str | None:
     if _UNSTORABLE.search(value):
         value = value.replace("\x00", "")
         value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def clean_json(value: object) -> object:
+    """Return parsed JSON whose texts and numbers SQLite and orjson can hold (see `clean_text`)."""
+    if type(value) is str:
+        return clean_text(value)
+    if type(value) is list:
+        return [clean_json(item) for item in value]
+    if type(value) is dict:
+        return {clean_text(key): clean_json(item) for key, item in value.items()}
+    if type(value) is int and abs(value) >= 2**63:
+        return float(value) if abs(value) < 10**300 else None
     return value
 
 

@@ -6,6 +6,7 @@ streams are fetched at once.
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 import threading
@@ -21,9 +22,19 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.response import HTTPResponse
 
+from chatlib.collect.rows import clean_json
 from chatlib.errors import SourceRefused, SourceUnreachable
 
-__all__ = ["PoliteAdapter", "Politeness", "Stopped", "Transient", "check_answer"]
+__all__ = [
+    "PoliteAdapter",
+    "Politeness",
+    "Stopped",
+    "Transient",
+    "check_answer",
+    "parse_answer",
+    "read_whole",
+    "say_failure",
+]
 
 MAX_RETRY_AFTER_S = 120.0  # a site that wants a longer pause is left alone
 SLOWEST = 6.0  # times its timeout that an answer may take in all
@@ -185,13 +196,24 @@ def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None
         return
     if path.startswith(_API):
         try:
-            orjson.loads(body)
-        except ValueError:
+            parse_answer(body)
+        except (ValueError, RecursionError):
             raise Transient("an answer that was cut short") from None
     elif path in _PAGES and b"</html>" not in body[-2000:]:
         _, found, rest = body.rpartition(b"ytInitialData")
         if not found or b"</script>" not in rest:
             raise Transient("a page that was cut short")
+
+
+def parse_answer(body: bytes) -> object:
+    """Return parsed JSON; lone halves of surrogate pairs, which UTF-8 cannot hold, become U+FFFD.
+
+    Raises: ValueError, RecursionError.
+    """
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        return clean_json(json.loads(body))
 
 
 def say_failure(error: BaseException) -> str:
