@@ -95,6 +95,9 @@ def guess_mode(source: str) -> str:
 
 
 def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    # The place for a download: its messages, as they come, into `process_chatlog` of
+    # `make_analytics(platform, duration_s=..., interval_s=args.interval)`, then `_write`; the raw
+    # rows into `args.save_chatfile_output`, where that is given.
     raise ParameterError(
         f"A chat must be a file or in the database to be analyzed, got the address {args.source}. "
         "Collecting from the net is notebook 01's work for now: run it, then `chatlib analyze DATABASE`."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -74,12 +75,14 @@ def read_columns(path: Path, *, platform: str | None = None, reading: Reading | 
     """Return a chat file's stream and columns: the quick way if that can read it, else the careful one."""
     if not path.is_file():
         raise MissingSource(f"A chat to analyze must be a file, and there is none at {path}.")
+    # With the platform given and no list of streams beside the file, there is nothing to look up.
+    nothing_to_tell = platform is not None and not any(path.parent.glob("streams.*"))
+    if reading and not nothing_to_tell:
+        importlib.import_module("chatlib.collect.formats")  # better now, while the second process reads
     pieces = reading.finish() if reading else read_quickly(path)
     columns = pieces and join_pieces(pieces)
     if not columns:
         return _read_carefully(path)
-    # With the platform given and no list of streams beside the file, there is nothing to look up.
-    nothing_to_tell = platform is not None and not any(path.parent.glob("streams.*"))
     stream = Stream(platform, path.stem) if nothing_to_tell else _tell_stream(pieces[0].first_rows, path)
     return FileChat(stream, columns)
 
