@@ -140,6 +140,8 @@ def find_action_name(content: object, notes: Notes) -> str | None:
     if name not in _ACTIONS or name == "replayChatItemAction":
         notes.unread("no message", name)
         return None
+    if name == "addBannerToLiveChatCommand" and _find_banner(body, notes) is None:
+        return None
     if name in _SHOWN_IN and find_kind(body.get(_SHOWN_IN[name]), notes) is None:
         return None
     return name
@@ -193,10 +195,17 @@ def _read_action(name: str | None, content: dict, notes: Notes) -> Shown | None:
     return None
 
 
-def _read_banner(body: dict, notes: Notes) -> Shown | None:
+def _find_banner(body: dict, notes: Notes) -> dict | None:
     banner = walk(body, "bannerRenderer", "liveChatBannerRenderer")
-    if type(banner) is not dict:
-        notes["row is no chat action"] += 1
+    if type(banner) is dict:
+        return banner
+    notes["row is no chat action"] += 1
+    return None
+
+
+def _read_banner(body: dict, notes: Notes) -> Shown | None:
+    banner = _find_banner(body, notes)
+    if banner is None:
         return None
     notice = read_text(walk(banner, "header", "liveChatBannerHeaderRenderer", "text")).text
     shown = read_renderer(banner.get("contents"), Notes()) or Shown(

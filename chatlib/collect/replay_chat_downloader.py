@@ -175,7 +175,8 @@ def _read_item(item: dict, info: dict) -> dict:
         "message_id": shown.message_id,
         "message": shown.text,
         "header_message": shown.notice,
-        "author": {"id": shown.author_id, "name": shown.author_name},
+        "author": {"id": shown.author_id, "name": shown.author_name, "badges": list(shown.badges)},
+        "emotes": list(shown.emotes),
         "timestamp": shown.timestamp,
         "time_text": shown.clock,
     }

@@ -7,7 +7,7 @@ only one of the forms that a text can have, and puts the address behind a hashta
 
 from __future__ import annotations
 
-from chatlib.collect.renderers import find_kind, read_link, read_text, walk
+from chatlib.collect.renderers import find_kind, read_text, walk
 from chatlib.collect.rows import Notes
 
 __all__ = ["spell_out"]
@@ -17,34 +17,41 @@ _ITEMS = {
     "addLiveChatTickerItemAction": "item",
     "replaceChatItemAction": "replacementItem",
 }
-_RUNS = ("detailText", "headerPrimaryText", "headerSubtext", "message", "primaryText", "subtext", "text")
-_SIMPLE = ("amount", "authorName", "purchaseAmountText", "timestampText")
+_SIMPLE = frozenset({"amount", "authorName", "purchaseAmountText", "timestampText"})
+_RUNS = frozenset(
+    {
+        "deletedStateMessage", "detailText", "headerPrimaryText", "headerSubtext", "message", "primaryText",
+        "subtext", "text",
+    }
+)  # fmt: skip
+_TEXTS = _SIMPLE | _RUNS
 _REPEATED = ("showItemEndpoint", "showLiveChatItemEndpoint", "renderer")
 
 
 def spell_out(action: dict) -> None:
     """Change an action of one known name, as `iter_plain_actions` yields it, in place."""
     ((name, body),) = action.items()
-    if name == "removeChatItemAction":
-        action["markChatItemAsDeletedAction"] = action.pop(name)
-    elif name == "addBannerToLiveChatCommand":
+    if name == "addBannerToLiveChatCommand":
         _spell_banner(body)
     elif name in _ITEMS:
         renderer = _spell_item(body[_ITEMS[name]])
         if name == "replaceChatItemAction":
             renderer["targetItemId"] = body.get("targetItemId")
+    else:
+        _spell_texts(body)
+        if name == "removeChatItemAction":
+            action["markChatItemAsDeletedAction"] = action.pop(name)
 
 
 def _spell_item(item: dict) -> dict:
     """Leave an item the one renderer that is known, spelled out, and return that."""
     _, name = find_kind(item, Notes())
     renderer = item[name]
-    if len(item) > 1:
-        item.clear()
-        item[name] = renderer
+    item.clear()
+    item[name] = renderer
     _spell_texts(renderer)
-    if type(renderer.get("header")) is dict:
-        for header in renderer["header"].values():
+    for header in renderer["header"].values() if type(renderer.get("header")) is dict else ():
+        if type(header) is dict:
             _spell_texts(header)
     repeated = walk(renderer, *_REPEATED)
     if type(repeated) is dict and find_kind(repeated, Notes()):
@@ -52,38 +59,34 @@ def _spell_item(item: dict) -> dict:
     return renderer
 
 
-def _spell_texts(renderer: object) -> None:
-    if type(renderer) is not dict:
-        return
-    for key in _RUNS:
-        if key in renderer:
-            renderer[key] = _spell_runs(renderer[key])
-    for key in _SIMPLE:
-        if key in renderer and type(walk(renderer[key], "simpleText")) is not str:
-            renderer[key] = {"simpleText": read_text(renderer[key]).text}
+def _spell_texts(renderer: dict) -> None:
+    for key in _TEXTS & renderer.keys():
+        text = renderer.pop(key)
+        plain = read_text(text).text
+        if plain is None:
+            continue
+        if key in _SIMPLE:
+            renderer[key] = {"simpleText": plain}
+        else:
+            runs = walk(text, "runs")
+            simple = type(runs) is not list or not all(map(_is_plain_run, runs))
+            renderer[key] = {"runs": [{"text": plain}] if simple else runs}
     if "text" in renderer and "subtext" in renderer:
         renderer["headerPrimaryText"] = renderer.pop("text")
 
 
-def _spell_runs(text: object) -> dict:
-    runs = walk(text, "runs")
-    if type(runs) is not list:
-        return {"runs": [{"text": read_text(text).text or ""}]}
-    for run in runs:
-        if type(run) is dict and "navigationEndpoint" in run:
-            run["text"] = read_link(run) or ""
-            del run["navigationEndpoint"]
-    return text
+def _is_plain_run(run: object) -> bool:
+    """Return whether chat-downloader reads a run as it is shown: words that link nowhere, or an emoji."""
+    if type(run) is not dict or "navigationEndpoint" in run:
+        return False
+    return type(run.get("text")) is str or (type(run.get("emoji")) is dict and "text" not in run)
 
 
 def _spell_banner(body: dict) -> None:
-    banner = walk(body, "bannerRenderer", "liveChatBannerRenderer")
-    if type(banner) is not dict:
-        return
-    contents = banner.get("contents")
-    if find_kind(contents, Notes()) is None:
-        contents = banner["contents"] = {"liveChatTextMessageRenderer": {"id": banner.get("actionId")}}
-    renderer = _spell_item(contents)
+    banner = body["bannerRenderer"]["liveChatBannerRenderer"]
+    if find_kind(banner.get("contents"), Notes()) is None:
+        banner["contents"] = {"liveChatTextMessageRenderer": {"id": banner.get("actionId")}}
+    renderer = _spell_item(banner["contents"])
     header = read_text(walk(banner, "header", "liveChatBannerHeaderRenderer", "text")).text
     if header:
         renderer.pop("headerSubtext", None)
