@@ -108,7 +108,7 @@ def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
     from chatlib.analyze.two_readers import start_reading
 
     with start_reading(args.source) as reading:  # while this process loads numpy
-        from chatlib.analyze.chat_file import analyze_file
+        from chatlib.analyze.chat_file import analyze_file, read_spoken
 
         analytics = analyze_file(
             args.source,
@@ -118,7 +118,8 @@ def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
             description=args.description,
             reading=reading,
         )
-    return _write(analytics, args)
+    spoken = read_spoken(args.source) if args.highlights_csv or args.chapters else None
+    return _write(analytics, args, spoken=spoken)
 
 
 def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:

@@ -6,7 +6,7 @@ import importlib
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from chatlib.analyze.settings import ProcessSettings
 from chatlib.analyze.two_readers import Reading, read_quickly
 from chatlib.analyze.words import NOBODY, TWITCH_WORDS, YOUTUBE_WORDS, find_words
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
-from chatlib.records import Message, Stream
+from chatlib.records import CHAT_KINDS, Message, Stream
 from chatlib.workspace import without_gc
 
-__all__ = ["FileChat", "analyze_file", "join_pieces", "read_columns"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FileChat", "analyze_file", "join_pieces", "read_columns", "read_spoken"]
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +88,18 @@ def read_columns(path: Path, *, platform: str | None = None, reading: Reading | 
         return _read_carefully(path)
     stream = Stream(platform, path.stem) if nothing_to_tell else _tell_stream(pieces[0].first_rows, path)
     return FileChat(stream, columns)
+
+
+def read_spoken(path: str | Path) -> pd.DataFrame:
+    """Return the chat messages of a file that have text, as `chatlib.analyze.streams.load_spoken` does."""
+    import pandas as pd
+
+    from chatlib.collect.chat_files import read_chat_file
+
+    messages = read_chat_file(Path(path)).messages
+    spoken = [m for m in messages if m.kind in CHAT_KINDS and m.text is not None]
+    rows = [(m.offset_s, m.author_id, m.text, m.emotes) for m in spoken]
+    return pd.DataFrame(rows, columns=["offset_s", "author", "text", "emotes"])
 
 
 def join_pieces(pieces: Sequence[Piece]) -> ChatColumns | None:

@@ -103,6 +103,17 @@ def test_highlights_are_exported_as_a_table_and_as_chapters(run, tmp_path):
     assert run("chat.db", *options)[0] == 2
 
 
+def test_highlights_of_a_chat_file_are_told_in_its_words(run, chat_file, tmp_path):
+    rows = json.loads(chat_file.read_text())
+    rows += [{**rows[0], "message_id": f"x{i}", "time_in_seconds": 150 + i / 9, "message": "GOAL",
+              "author": {"id": f"v{i}"}} for i in range(80)]  # fmt: skip
+    chat_file.write_text(json.dumps(rows))
+    options = ["--highlights-csv", "h.csv", "--chapters", "c.txt", "-ep", "97", "-o", "a"]
+    assert run(chat_file, *options)[0] == 0
+    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n2:30 goal (rank 1)\n"
+    assert "GOAL" in (tmp_path / "h.csv").read_text()
+
+
 def test_progress_is_printed_every_so_many_messages(run, chat_file, tmp_path):
     expected = [
         " 30.2 % | 1:30 / 4:58 | 60 messages",
