@@ -82,7 +82,7 @@ def test_killed_again_and_again_it_ends_with_the_same_content(
     youtube, tmp_path, n_streams, n_messages, n_kills
 ):
     youtube.add_channel("@sample", videos_of_simulation(n_streams, n_messages, seed=9))
-    youtube.latency_s = 0.01
+    youtube.latency_s = 0.03
     began = time.monotonic()
     succeed(tmp_path / "whole")
     took_s = time.monotonic() - began
@@ -90,13 +90,13 @@ def test_killed_again_and_again_it_ends_with_the_same_content(
     for _ in range(n_kills):
         process = start(tmp_path / "killed")
         try:
-            process.wait(moments.uniform(0.3, 0.95 * took_s))
+            process.wait(moments.uniform(0.5, 1.5 + 1.5 * took_s / n_kills))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             n_killed += 1
         process.communicate()
     succeed(tmp_path / "killed")
-    assert n_killed >= 0.7 * n_kills
+    assert n_killed >= 0.8 * n_kills
     assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
     assert list_without_times(tmp_path / "killed") == list_without_times(tmp_path / "whole")
     assert not list((tmp_path / "killed" / "unfinished").glob("*"))
