@@ -20,6 +20,7 @@ from chatlib.collect.video_api import Metadata, VideoFacts, fetch_videos, find_k
 from chatlib.errors import ParameterError, SourceError
 from chatlib.records import YOUTUBE
 from chatlib.store import Import, Store
+from chatlib.workspace import without_gc
 
 __all__ = ["ChannelCollection", "Settings"]
 
@@ -208,7 +209,8 @@ class ChannelCollection:
             source = Import(content, stream.url or content, chat.format, len(chat.rows), dict(chat.skipped))
         views = next((row.get("views") for row in self._rows if row["video_id"] == video_id), None)
         stream = stream._replace(views=None if views is None else int(views))
-        saved = self._db.save_chat(stream, chat.rows, source=source)
+        with without_gc():
+            saved = self._db.save_chat(stream, chat.rows, source=source)
         Part(self._way.parts_dir / f"{video_id}.jsonl").drop()
         self._n_blocked = self._n_blocked + 1 if stream.state == "blocked" else 0
         (state,) = self._db.find_streams(YOUTUBE, [video_id])["state"]  # a better one may have been known

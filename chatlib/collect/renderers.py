@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -121,27 +122,28 @@ def find_kind(item: object, notes: Notes) -> tuple[str, str] | None:
         notes["row is no chat action"] += 1
         return None
     for name, body in item.items():
-        match = _RENDERER.fullmatch(name)
-        kind = match and _snake_case(match[1])
+        kind = _kind_of(name)
         if kind in _KINDS and type(body) is dict:
             return kind, name
     notes.unread("unknown renderer", next(iter(item), ""))
     return None
 
 
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+@lru_cache(maxsize=1024)
+def _kind_of(name: str) -> str | None:
+    """Return the kind that a renderer's name stands for: its name in snake case."""
+    match = _RENDERER.fullmatch(name)
+    return match and re.sub(r"(?<!^)([A-Z])", r"_\1", match[1]).lower()
 
 
 def _read_body(kind: str, body: dict, notes: Notes) -> Shown:
-    header = _inner(body.get("header"))  # gifts carry their author in a header
-    both = header | body
+    both = _inner(body["header"]) | body if "header" in body else body  # gifts have their author there
     message = read_text(body.get("message"))
-    notices = [text for key in _NOTICES if (text := read_text(both.get(key)).text)]
+    notices = [text for key in _NOTICES if key in both and (text := read_text(both[key]).text)]
     spoken = kind in _SPOKEN
     if not spoken and message.text:
         notices.append(message.text)
-    amount = read_text(body.get("purchaseAmountText")).text or read_text(body.get("amount")).text
+    amounts = (read_text(body[key]).text for key in ("purchaseAmountText", "amount") if key in body)
     shown = Shown(
         kind=kind,
         message_id=read_name(body.get("id")),
@@ -149,7 +151,7 @@ def _read_body(kind: str, body: dict, notes: Notes) -> Shown:
         author_name=read_text(both.get("authorName")).text or None,
         text=message.text if spoken else None,
         notice=" · ".join(dict.fromkeys(notices)) or None,
-        amount_text=amount,
+        amount_text=next(filter(None, amounts), None),
         timestamp=body.get("timestampUsec"),
         clock=read_text(body.get("timestampText")).text,
         badges=_read_badges(both.get("authorBadges")),

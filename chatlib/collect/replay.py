@@ -14,6 +14,7 @@ from chatlib.collect.replay_part import Part
 from chatlib.collect.transport import Politeness, Stopped
 from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.records import YOUTUBE, Stream
+from chatlib.workspace import without_gc
 
 __all__ = ["CHAT_SOURCES", "Found", "Replay", "Way", "check_sources", "fetch_replay"]
 
@@ -81,7 +82,8 @@ def fetch_replay(
         if len(way.sources) == 1 and best and not ends:
             break  # a second reading of the same source proves an early end, nothing else
         found = _try_source(name, video_id, way, tell)
-        replay = _judge(found, video_id, known)
+        with without_gc():
+            replay = _judge(found, video_id, known)
         if found.ended:
             ends.append(_last_offset(replay.chat))
         best = replay if best is None else _put_together(best, replay)

@@ -18,6 +18,7 @@ from chatlib.collect.sheets import date_of_timestamp
 from chatlib.collect.transport import Politeness
 from chatlib.errors import SourceError
 from chatlib.records import YOUTUBE, Stream
+from chatlib.workspace import without_gc
 
 __all__ = ["read_by_chat_downloader", "read_by_yt_dlp"]
 
@@ -125,7 +126,8 @@ def read_by_yt_dlp(
         stream = stream._replace(reason=client.trouble, view=client.view)
     if not data:
         return Found(Chat("yt-dlp", stream, [], client.notes), client.batches.ended)
-    chat = read_chat(data, file_name=video_id, row={})
+    with without_gc():
+        chat = read_chat(data, file_name=video_id, row={})
     stream = Stream(
         *(mine if mine is not None else other for mine, other in zip(stream, chat.stream, strict=True))
     )
