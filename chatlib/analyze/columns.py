@@ -107,11 +107,13 @@ def analyze_columns(
 
 
 def _count(chat: ChatColumns, words: PlatformWords, *, duration_s: float, interval_s: int) -> _Counts:
-    inside = (chat.offset_s >= 0) & (chat.offset_s <= duration_s)  # False for NaN
+    n_outside = len(chat.offset_s)
+    chat = _keep_inside(chat, duration_s)
+    n_outside -= len(chat.offset_s)
     n_samples = count_samples(duration_s, interval_s)
-    offset = np.where(inside, chat.offset_s, 0)
-    sample = np.minimum(offset // interval_s, max(n_samples - 1, 0)).astype(np.int64)
-    chats = inside & _is_of(chat, words.chat_kinds)
+    sample = (chat.offset_s // interval_s).astype(np.int64)
+    np.minimum(sample, max(n_samples - 1, 0), out=sample)
+    chats = _is_of(chat, words.chat_kinds)
     by_user = chats & (chat.author != NOBODY)
     users = _pair_users(chat.author[by_user], sample[by_user], n_samples)
 
@@ -119,20 +121,30 @@ def _count(chat: ChatColumns, words: PlatformWords, *, duration_s: float, interv
         return np.bincount(samples, minlength=n_samples)[:n_samples]
 
     found = {
-        "activity": per_sample(sample[inside]),
+        "activity": per_sample(sample),
         "chatMessages": per_sample(sample[chats]),
         "firstTimeChatters": per_sample(users.sample[users.is_first]),
         "uniqueUsers": per_sample(users.sample),
     }
-    totals = {"totalActivity": int(inside.sum()), "totalChatMessages": int(chats.sum())}
+    totals = {"totalActivity": len(sample), "totalChatMessages": int(chats.sum())}
     for counter, total in words.totals.items():
         kinds = {kind for kind, counted_as in words.events.items() if counted_as == counter}
-        rows = np.flatnonzero(inside & _is_of(chat, kinds))
+        rows = np.flatnonzero(_is_of(chat, kinds))
         if counter in words.once_per_id:
-            rows = _keep_first_of_id(rows, offset, chat.message_ids)
+            rows = _keep_first_of_id(rows, chat.offset_s, chat.message_ids)
         found[counter] = per_sample(sample[rows])
         totals[total] = len(rows)
-    return _Counts(found, totals, int(users.is_first.sum()), len(offset) - totals["totalActivity"])
+    return _Counts(found, totals, int(users.is_first.sum()), n_outside)
+
+
+def _keep_inside(chat: ChatColumns, duration_s: float) -> ChatColumns:
+    """Return the chat within [0, duration]; the same one, not copied, where that is all of it."""
+    inside = (chat.offset_s >= 0) & (chat.offset_s <= duration_s)  # False for NaN
+    if inside.all():
+        return chat
+    place = (np.cumsum(inside) - 1).tolist()
+    ids = {place[row]: key for row, key in chat.message_ids.items() if row < len(inside) and inside[row]}
+    return ChatColumns(chat.offset_s[inside], chat.kind[inside], chat.kinds, chat.author[inside], ids)
 
 
 class _UserSamples(NamedTuple):
@@ -147,9 +159,10 @@ def _pair_users(author: np.ndarray, sample: np.ndarray, n_samples: int) -> _User
     number to sort by. (Sorting by two keys would take five times as long.)
     """
     order = np.argsort(author)
-    counted = np.empty(len(author), dtype=np.int64)
-    counted[order] = np.cumsum(_is_new(author[order]))
-    pairs = np.sort(counted * max(n_samples, 1) + sample)
+    pairs = np.cumsum(_is_new(author[order]))  # changed in place: new memory costs more than the sums
+    pairs *= max(n_samples, 1)
+    pairs += sample[order]
+    pairs.sort()
     pairs = pairs[_is_new(pairs)]
     user, user_sample = np.divmod(pairs, max(n_samples, 1))
     return _UserSamples(user_sample, _is_new(user))
