@@ -169,7 +169,7 @@ def _is_simulated(run_dir: Path) -> bool:
     path = run_dir / "Db_file.dbs"
     if not path.is_file():
         return False
-    connection = sqlite3.connect(path.as_uri() + "?mode=ro", uri=True)
+    connection = sqlite3.connect(path.as_uri() + "?mode=rw", uri=True)
     try:
         return bool(connection.execute("SELECT max(simulated) FROM streams").fetchone()[0])
     except sqlite3.Error:

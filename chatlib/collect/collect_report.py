@@ -108,12 +108,18 @@ class CollectReport:
 
     def say(self, db: Path) -> str:
         """Return the summary: what changed, what was left out, and what to do about it."""
-        lines = [line for channel in self.channels for line in [*_say_channel(channel), ""]]
+        shown = [(channel, _say_path(channel.spreadsheet, db)) for channel in self.channels]
+        lines = [line for channel, path in shown for line in [*_say_channel(channel, path), ""]]
         lines += [f"{self.n_added:,} new messages in {db}", "", *say_totals(self.totals, self.skipped)]
         return "\n".join(lines) + "\n"
 
 
-def _say_channel(channel: ChannelReport) -> list[str]:
+def _say_path(path: Path, db: Path) -> str:
+    """Return a path, or the name alone where the database is told by its name alone."""
+    return path.name if db.parent == Path() else str(path)
+
+
+def _say_channel(channel: ChannelReport, sheet: str) -> list[str]:
     states = Counter(stream.state for stream in channel.streams)
     new = sum(stream.before is None for stream in channel.streams)
     asked = ", ".join(f"{states[state]:,} {state}" for state in STATES if states[state]) or "nothing to fetch"
@@ -123,7 +129,7 @@ def _say_channel(channel: ChannelReport) -> list[str]:
         ),
         f"  {new:,} new, {len(channel.streams) - new:,} tried again: {asked}",
         f"  {len(channel.left):,} left as they were",
-        f"  their list: {channel.spreadsheet}",
+        f"  their list: {sheet}",
     ]
     lines += [f"  {problem}" for problem in channel.problems]
     for what, video_ids in (

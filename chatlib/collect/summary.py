@@ -137,4 +137,4 @@ def say_origin(db: Store) -> str:
         which = "All" if simulated == len(streams) else f"{simulated:,} of the"
         return f"{which} {len(streams):,} streams are SIMULATED: people, messages and money are made up."
     platforms = " and ".join(sorted(streams["platform"].unique())) or "nowhere yet"
-    return f"{len(streams):,} streams from {platforms}, real chat as the files hold it."
+    return f"{len(streams):,} streams from {platforms}, real chat: what files and replays hold of it."
