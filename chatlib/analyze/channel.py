@@ -12,7 +12,7 @@ from chatlib.analyze.analytics import ChatAnalytics
 from chatlib.analyze.files import make_safe_name, save
 from chatlib.analyze.moments import find_moments
 from chatlib.analyze.settings import ProcessSettings
-from chatlib.analyze.streams import analyze_stream
+from chatlib.analyze.streams import analyze_stream, text_or_nothing
 from chatlib.analyze.words import format_time
 from chatlib.errors import DataError
 from chatlib.store import Store
@@ -22,6 +22,7 @@ __all__ = ["ChannelAnalytics", "StreamSummary", "analyze_channel", "rank_streams
 
 _MINUTE_S = 60
 _TITLE_LENGTH = 60
+_NO_TITLE = ChatAnalytics.mediaTitle  # the format's own text where a title is unknown
 
 
 class StreamSummary(NamedTuple):
@@ -82,7 +83,7 @@ def analyze_channel(
             summarize_stream(
                 analytics,
                 video_id=stream.video_id,
-                started_at=stream.started_at or None,
+                started_at=text_or_nothing(stream.started_at) or None,
                 linked=not stream.simulated,
             )
         )
@@ -94,13 +95,16 @@ def analyze_channel(
 def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
     """Return the streams with most chat messages a minute, as few columns as a page can show.
 
-    `streams` is the table of `analyze_channel`. Columns: date, title, duration, chats, people,
+    `streams` is the table of `analyze_channel`; where no title is known, the video id stands. Columns: date, title, duration, chats, people,
     chats_per_min, best_minute, spikes, best_moment, link.
     """
     ranked = streams.sort_values("chats_per_min", ascending=False, kind="stable").head(top)
     table = ranked.rename(columns={"users": "people"}).assign(
         date=[day[:10] if isinstance(day, str) else None for day in ranked["started_at"]],
-        title=[" ".join(title.split())[:_TITLE_LENGTH] for title in ranked["title"]],
+        title=[
+            video_id if title == _NO_TITLE else " ".join(title.split())[:_TITLE_LENGTH]
+            for title, video_id in zip(ranked["title"], ranked["video_id"], strict=True)
+        ],
     )
     columns = ["date", "title", "duration", "chats", "people", "chats_per_min", "best_minute", "spikes"]
     return table[[*columns, "best_moment", "link"]].reset_index(drop=True)

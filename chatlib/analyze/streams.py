@@ -19,7 +19,7 @@ from chatlib.records import CHAT_KINDS
 from chatlib.store import Store
 from chatlib.workspace import without_gc
 
-__all__ = ["analyze_stream", "load_columns", "load_spoken", "pick_stream"]
+__all__ = ["analyze_stream", "load_columns", "load_spoken", "pick_stream", "text_or_nothing"]
 
 
 def pick_stream(streams: pd.DataFrame, video_id: str = "") -> NamedTuple:
@@ -72,9 +72,14 @@ def analyze_stream(
     analytics = make_analytics(
         stream.platform, duration_s=duration_s, interval_s=interval_s, description=description
     )
-    analytics.mediaTitle = stream.title or analytics.mediaTitle
-    analytics.mediaSource = stream.url or f"{stream.platform}:{stream.video_id}"
+    analytics.mediaTitle = text_or_nothing(stream.title) or analytics.mediaTitle
+    analytics.mediaSource = text_or_nothing(stream.url) or f"{stream.platform}:{stream.video_id}"
     return analyze_columns(chat, analytics, settings=settings)
+
+
+def text_or_nothing(value: object) -> str:
+    """Return a text of a table, or an empty one where there is none: None and NaN both mean that."""
+    return value if isinstance(value, str) else ""
 
 
 def load_spoken(

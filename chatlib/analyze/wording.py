@@ -40,6 +40,7 @@ _TOKEN = re.compile(
 # Twitch emotes of a channel: the channel's lower-case prefix, then a capital.
 _TWITCH_EMOTE = re.compile(r"[a-z][a-z0-9]{2,}[A-Z][A-Za-z0-9]+")
 _YOUTUBE_EMOTE = re.compile(r":[\w-]+:")
+_NO_WIDTH = re.compile("[\u200b\u2060\ufeff\U000e0000]")
 _STRETCHED = re.compile(r"(.)\1{2,}")
 
 
@@ -50,8 +51,8 @@ def split_words(text: str) -> list[str]:
 
 
 def normalize_text(text: str) -> str:
-    """Return a text in which spaces, capitals and stretched letters make no difference."""
-    return _STRETCHED.sub(r"\1\1", " ".join(text.casefold().split()))
+    """Return a text in which spaces, also those without width, capitals and stretched letters are alike."""
+    return _STRETCHED.sub(r"\1\1", " ".join(_NO_WIDTH.sub("", text).casefold().split()))
 
 
 @lru_cache(maxsize=65536)

@@ -313,7 +313,7 @@ def _as_hours(seconds: float) -> str:
 
 
 def _label_streams(axes: Axes, streams: pd.DataFrame) -> None:
-    dates = [str(date)[:10] if date else "no date" for date in streams["started_at"]]
+    dates = [date[:10] if isinstance(date, str) else "no date" for date in streams["started_at"]]
     step = max(len(dates) // 12, 1)
     axes.set_xticks(np.arange(0, len(dates), step), dates[::step], rotation=30, ha="right")
     axes.set_xlabel("start of the stream")

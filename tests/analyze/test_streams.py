@@ -46,6 +46,20 @@ def test_messages_after_the_end_are_left_out(db):
     assert (analytics.totalChatMessages, analytics.samples[-1].endTime) == (11, 30)
 
 
+def test_streams_without_address_title_or_date_stand_beside_others(db):
+    fill(db, "known", started_at="2026-01-01")
+    messages = [Message(str(i), "text_message", i * 3.0, f"u{i % 4}", text="hi") for i in range(20)]
+    db.save_chat(Stream("youtube", "unknown"), messages)
+    table = analyze_channel(db).streams.set_index("video_id")
+    assert table["title"].to_dict() == {"known": "A title", "unknown": "No Media Title"}
+    assert table["link"].notna().to_dict() == {"known": True, "unknown": False}
+    ranked = rank_streams(table.reset_index())
+    assert ranked["date"].fillna("").tolist() == ["2026-01-01", ""]
+    assert ranked["title"].tolist() == ["A title", "unknown"]
+    unknown = pick_stream(db.load_streams(), "unknown")
+    assert analyze_stream(db, unknown).mediaSource == "youtube:unknown"
+
+
 def test_break_takes_the_first_rows_in_source_order(db):
     fill(db)
     analytics = analyze_stream(db, pick_stream(db.load_streams()), settings=ProcessSettings(msg_break=5))
