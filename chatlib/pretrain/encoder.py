@@ -3,16 +3,19 @@
 Each distinct text is computed once, and never again if there is a cache. Texts go through the
 model in portions that fit into memory; of a portion, sorted by their number of tokens, in
 batches of about the same number of tokens, so almost nothing is padding. The next portion is
-tokenized while the model works.
+tokenized while the model works. On a CPU each core computes batches of its own: cores that
+share the work of every layer wait for each other all the time, above all on a busy machine.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,7 +31,11 @@ __all__ = ["Encoder", "encoder_of", "load_encoder"]
 
 log = logging.getLogger(__name__)
 
+T, R = TypeVar("T"), TypeVar("R")
+
 _PORTION = 16_384  # distinct texts; sorting more of them together would save no padding worth it
+_GPU_BATCH = 32_768  # tokens
+_CPU_BATCH = 1024  # tokens per core: more does not stay in its cache, with less Python is the limit
 
 
 class Encoder:
@@ -40,12 +47,13 @@ class Encoder:
         tokenizer: PreTrainedTokenizerBase,
         *,
         max_len: int = 128,
-        tokens_per_batch: int = 4096,
+        tokens_per_batch: int = 0,
         cache: str | Path | None = None,
     ) -> None:
-        if max_len < 3 or tokens_per_batch < 1:
+        if max_len < 3 or tokens_per_batch < 0:
             raise ParameterError(
-                f"A message has at least 3 tokens, a batch at least 1: got {max_len} and {tokens_per_batch}."
+                "A message has at least 3 tokens, a batch at least 1 (0: as many as are fast here): "
+                f"got {max_len} and {tokens_per_batch}."
             )
         self.device = pick_device()
         self.model = model.to(self.device).eval()
@@ -53,7 +61,7 @@ class Encoder:
             model.pooler = None  # not used here, and random in a model that was trained on masks
         self.tokenizer = tokenizer
         self.max_len = min(max_len, tokenizer.model_max_length)
-        self.tokens_per_batch = tokens_per_batch
+        self.tokens_per_batch = tokens_per_batch or (_CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH)
         self.cache = None
         if cache is not None:
             self.cache = VectorCache(cache, model_key=self._identify(), dim=self.dim)
@@ -78,8 +86,8 @@ class Encoder:
             missing = self._fill_from_cache(distinct, vectors)
             progress.update(len(distinct) - len(missing))
             for portion, tokens in self._iter_portions(distinct, missing):
-                for chosen in self._iter_batches(tokens):
-                    vectors[portion[chosen]] = self._encode_batch([tokens[i] for i in chosen])
+                for chosen, computed in self._iter_vectors(tokens):
+                    vectors[portion[chosen]] = computed
                     progress.update(len(chosen))
                 if self.cache is not None:
                     self.cache.append([text_digest(distinct[i]) for i in portion], vectors[portion])
@@ -105,6 +113,20 @@ class Encoder:
                 for following in portions[number + 1 : number + 2]:
                     ahead.append(pool.submit(self._tokenize, [texts[i] for i in following]))
                 yield portion, tokens
+
+    def _iter_vectors(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield indices of texts and their vectors, a batch at a time, the longest texts first."""
+        batches = list(self._iter_batches(tokens))[::-1]
+        rows = ([tokens[i] for i in chosen] for chosen in batches)
+        n_workers = torch.get_num_threads() if self.device.type == "cpu" else 1
+        if n_workers == 1 or len(batches) == 1:
+            yield from zip(batches, map(self._encode_batch, rows), strict=True)
+            return
+        with (
+            _one_thread_each(),
+            contextlib.closing(_map_in_threads(self._encode_batch, rows, n_workers)) as done,
+        ):
+            yield from zip(batches, done, strict=True)
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(
@@ -181,18 +203,39 @@ def load_encoder(
     folder: str | Path,
     *,
     max_len: int = 128,
-    tokens_per_batch: int = 4096,
+    tokens_per_batch: int = 0,
     cache: str | Path | None = None,
 ) -> Encoder:
     """Return the encoder of a saved language model: a folder, or a hub id.
 
-    `cache` is a folder where vectors are kept, for all models; None keeps none.
+    `tokens_per_batch` 0 chooses what is fast on this machine. `cache` is a folder
+    where vectors are kept, for all models; None keeps none.
     Raises: ModelError.
     """
     model, tokenizer = load_pretrained(folder, AutoModel)
     return Encoder(model, tokenizer, max_len=max_len, tokens_per_batch=tokens_per_batch, cache=cache)
 
 
-def encoder_of(lm: LanguageModel, *, max_len: int = 128, tokens_per_batch: int = 4096) -> Encoder:
+def encoder_of(lm: LanguageModel, *, max_len: int = 128, tokens_per_batch: int = 0) -> Encoder:
     """Return the encoder of a language model in memory; they share their weights."""
     return Encoder(lm.model.base_model, lm.tokenizer, max_len=max_len, tokens_per_batch=tokens_per_batch)
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let torch use one thread per caller inside the context."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _map_in_threads(call: Callable[[T], R], items: Iterable[T], n_threads: int) -> Iterator[R]:
+    """Yield what `call` returns for each item, in order; closed early, it drops what has not begun."""
+    pool = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield from pool.map(call, items)
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -28,6 +28,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from chatlib.errors import ModelError, ParameterError
+from chatlib.pretrain.fast_linear import speed_up
 from chatlib.pretrain.tokenizer import check_special_tokens, train_tokenizer
 from chatlib.workspace import resolve_path
 
@@ -149,7 +150,7 @@ def new_language_model(
         cls_token_id=tokenizer.cls_token_id,
         sep_token_id=tokenizer.sep_token_id,
     )
-    return LanguageModel(ModernBertForMaskedLM(config), tokenizer, SCRATCH)
+    return LanguageModel(speed_up(ModernBertForMaskedLM(config)), tokenizer, SCRATCH)
 
 
 def load_language_model(base: str | Path) -> LanguageModel:
@@ -188,7 +189,7 @@ def load_pretrained(base: str | Path, auto_model: type) -> tuple[PreTrainedModel
             f"read ({_first_line(error)}). {_ALTERNATIVE}"
         ) from error
     _check_fit(model, tokenizer, source)
-    return model, tokenizer
+    return speed_up(model), tokenizer
 
 
 def save_language_model(lm: LanguageModel, folder: str | Path, *, manifest: Mapping[str, object]) -> Path:

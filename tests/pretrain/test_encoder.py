@@ -1,5 +1,8 @@
 """Messages as vectors: what one at a time gives, in less time."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -116,7 +119,7 @@ def test_each_model_and_length_has_a_cache_of_its_own(folder, lm, tmp_path):
 
 def test_where_memory_runs_out_batches_are_halved(folder, monkeypatch, caplog):
     whole = load_encoder(folder).encode(TEXTS)
-    encoder = load_encoder(folder)
+    encoder = load_encoder(folder, tokens_per_batch=4096)
     real, sizes = encoder._run_model, []
 
     def run_only_two(rows):
@@ -158,7 +161,47 @@ def test_a_folder_that_is_no_model_is_told(tmp_path):
         load_encoder(tmp_path)
 
 
-@pytest.mark.parametrize("wrong", [{"max_len": 2}, {"tokens_per_batch": 0}])
+@pytest.mark.parametrize("wrong", [{"max_len": 2}, {"tokens_per_batch": -1}])
 def test_impossible_sizes_are_told(lm, wrong):
     with pytest.raises(ParameterError, match="at least 3 tokens"):
         Encoder(lm.model.base_model, lm.tokenizer, **wrong)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_cores_share_the_batches_and_threads_are_given_back(folder, two_threads):
+    encoder = load_encoder(folder, tokens_per_batch=16)
+    texts = [f"{text} {i}" for i, text in enumerate(TEXTS * 4)]
+    threads = set()
+    encoder.model.register_forward_pre_hook(
+        lambda *_: threads.add((threading.get_ident(), torch.get_num_threads()))
+    )
+    vectors = encoder.encode(texts)
+    np.testing.assert_allclose(vectors, encode_one_at_a_time(folder, texts), atol=1e-4)
+    assert threading.get_ident() not in {thread for thread, _ in threads}
+    assert {n for _, n in threads} == {1}
+    assert torch.get_num_threads() == 2
+
+
+def test_a_core_that_fails_stops_the_others(folder, two_threads, monkeypatch):
+    encoder = load_encoder(folder, tokens_per_batch=1)
+    calls = []
+
+    def stop_at_the_third(rows):
+        calls.append(rows)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        time.sleep(0.01)
+        return np.zeros((len(rows), 32), np.float32)
+
+    monkeypatch.setattr(encoder, "_encode_batch", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        encoder.encode([str(i) for i in range(100)])
+    assert len(calls) < 10
+    assert torch.get_num_threads() == 2

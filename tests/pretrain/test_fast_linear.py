@@ -1,0 +1,72 @@
+"""Linear layers through oneDNN: the same numbers, forward and backward, and the same files."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from chatlib.pretrain import fast_linear
+from chatlib.pretrain.fast_linear import FastLinear, has_fast_linear, speed_up
+
+
+@pytest.fixture(autouse=True)
+def here():
+    if not has_fast_linear():
+        pytest.skip("torch has no oneDNN on this machine")
+
+
+def grads_of(layer, x):
+    x = x.clone().requires_grad_()
+    y = layer(x)
+    (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()
+    return [y.detach(), x.grad, *(p.grad for p in layer.parameters())]
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (5, 8), (3, 7, 8), (2, 3, 4, 8)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_outputs_and_gradients_are_those_of_a_linear_layer(shape, bias):
+    torch.manual_seed(0)
+    plain, x = nn.Linear(8, 6, bias=bias), torch.randn(shape)
+    fast = speed_up(copy.deepcopy(plain))
+    assert type(fast) is FastLinear
+    for ours, theirs in zip(grads_of(fast, x), grads_of(plain, x), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_inputs_that_are_not_contiguous_or_empty_are_as_good():
+    torch.manual_seed(0)
+    plain = nn.Linear(8, 6)
+    fast = speed_up(copy.deepcopy(plain))
+    for x in (
+        torch.randn(8, 5).t(),
+        torch.randn(5, 16)[:, ::2],
+        torch.randn(0, 8),
+        torch.randn(1, 8).expand(4, 8),
+    ):
+        torch.testing.assert_close(fast(x), plain(x))
+
+
+def test_other_precisions_stay_torchs_own():
+    fast = speed_up(nn.Linear(8, 6).double())
+    assert fast(torch.randn(2, 8).double()).dtype == torch.float64
+
+
+def test_shared_weights_stay_shared_and_names_stay_what_they_were():
+    model = nn.Sequential(nn.Embedding(6, 8), nn.Linear(8, 6, bias=False))
+    model[1].weight = model[0].weight
+    names = list(model.state_dict())
+    speed_up(model)
+    assert model[1].weight is model[0].weight
+    assert list(model.state_dict()) == names
+    model[1](model[0](torch.tensor([1, 2]))).sum().backward()
+    assert model[0].weight.grad.abs().sum() > 0
+
+
+def test_where_it_multiplies_wrong_nothing_changes(monkeypatch):
+    monkeypatch.setattr(fast_linear, "_multiply", lambda a, b, c: a @ b.T + 1)
+    has_fast_linear.cache_clear()
+    try:
+        assert type(speed_up(nn.Linear(2, 2))) is nn.Linear
+    finally:
+        has_fast_linear.cache_clear()
