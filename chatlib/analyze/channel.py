@@ -95,8 +95,9 @@ def analyze_channel(
 def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
     """Return the streams with most chat messages a minute, as few columns as a page can show.
 
-    `streams` is the table of `analyze_channel`; where no title is known, the video id stands. Columns: date, title, duration, chats, people,
-    chats_per_min, best_minute, spikes, best_moment, link.
+    `streams` is the table of `analyze_channel`. Where no title is known, the video id stands.
+    Columns: date, title, duration, chats, people, chats_per_min, best_minute, spikes, best_moment,
+    link.
     """
     ranked = streams.sort_values("chats_per_min", ascending=False, kind="stable").head(top)
     table = ranked.rename(columns={"users": "people"}).assign(
