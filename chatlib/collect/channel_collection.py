@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -96,8 +95,6 @@ class ChannelCollection:
             self._fetch(plan, before)
         finally:
             self._save_sheet()
-            with contextlib.suppress(OSError):  # not empty, or never made
-                self._way.parts_dir.rmdir()
         self._db.save_channel(
             self._channel.url,
             spreadsheet=str(self._channel.spreadsheet),

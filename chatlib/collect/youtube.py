@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from chatlib.collect.channel_collection import ChannelCollection, Settings
 from chatlib.collect.channel_sheets import Channel
@@ -13,7 +16,7 @@ from chatlib.collect.collect_report import CollectReport
 from chatlib.collect.import_report import count_totals
 from chatlib.collect.replay import Way
 from chatlib.collect.transport import Politeness
-from chatlib.errors import ParameterError
+from chatlib.errors import ParameterError, SourceError
 from chatlib.records import YOUTUBE
 from chatlib.store import Store
 
@@ -54,12 +57,39 @@ def collect_channels(
     politeness = Politeness(per_s=settings.per_s, timeout_s=settings.timeout_s, backoff_s=settings.backoff_s)
     way = Way(politeness, db.path.parent / PARTS, settings.sources, settings.cookies)
     reports = []
-    for channel in channels:
-        _import_earlier(db, channel, progress=progress)
-        collection = ChannelCollection(db, channel, settings, way, progress=progress)
-        reports.append(collection.run())
+    with _alone(way.parts_dir):
+        for channel in channels:
+            _import_earlier(db, channel, progress=progress)
+            collection = ChannelCollection(db, channel, settings, way, progress=progress)
+            reports.append(collection.run())
     ids = [video_id for report in reports for video_id in report.titles]
     return CollectReport(reports, count_totals(db, db.find_streams(YOUTUBE, ids)["stream_id"]))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder of chats on their way for this process; it is gone afterwards if it is empty.
+
+    Raises: SourceError if another process holds it, or it cannot be made.
+    """
+    lock = FileLock(folder / "lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SourceError(
+            f"One collection at a time may write into {folder.parent}, and another one is at it. Wait for "
+            "its end, or name another database."
+        ) from None
+    except OSError as error:
+        raise SourceError(f"Chats on their way are kept in {folder}, which failed ({error}).") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # not empty: somebody goes on another time
+            Path(lock.lock_file).unlink(missing_ok=True)
+            folder.rmdir()
+        lock.release()
 
 
 def _import_earlier(db: Store, channel: Channel, *, progress: bool) -> None:

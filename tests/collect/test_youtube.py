@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 
 import pytest
+from filelock import FileLock
 
 from chatlib.collect.channel_sheets import Channel, load_stream_list
 from chatlib.collect.youtube import Settings, collect_channels, known_channels
@@ -235,6 +236,16 @@ def test_hostile_titles_reach_neither_the_terminal_nor_a_path(youtube, db, colle
     assert {path.name for path in tmp_path.iterdir()} <= {
         "chat.dbs", "chat.dbs-wal", "chat.dbs-shm", "streams.ods", "unfinished",
     }  # fmt: skip
+
+
+def test_two_collections_at_once_into_one_folder_are_refused(youtube, db, collect, tmp_path):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
+    (tmp_path / "unfinished").mkdir()
+    with FileLock(tmp_path / "unfinished" / "lock"), pytest.raises(SourceError, match="another one is at it"):
+        collect()
+    assert youtube.requests == []
+    assert collect().n_added == 5
+    assert not (tmp_path / "unfinished").exists()
 
 
 @pytest.mark.parametrize(
