@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -184,7 +186,7 @@ def read_whole(raw: HTTPResponse, *, limit_s: float) -> bytes:
 def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None = None) -> None:
     """Raise Transient for an answer that is none: the site is busy or ill, or the body was cut."""
     if status == 429 or status >= 500:
-        wait_s = float(retry_after) if (retry_after or "").isdigit() else 0.0
+        wait_s = _read_pause(retry_after or "")
         if wait_s > MAX_RETRY_AFTER_S:
             raise SourceRefused(
                 f"The site asks for a pause of {wait_s:,.0f} s (HTTP {status}). Go on later with the same "
@@ -205,6 +207,16 @@ def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None
             raise Transient("a page that was cut short")
 
 
+def _read_pause(retry_after: str) -> float:
+    """Return the seconds that a Retry-After header asks for, as a number or as a date; 0 if it is neither."""
+    if re.fullmatch(r"[0-9]{1,9}", retry_after):
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
+
+
 def parse_answer(body: bytes) -> object:
     """Return parsed JSON; lone halves of surrogate pairs, which UTF-8 cannot hold, become U+FFFD.
 
@@ -220,7 +232,9 @@ def say_failure(error: BaseException) -> str:
     """Return a network error in a few words, without the address, which may hold secrets."""
     names = {type(error).__name__}
     cause: BaseException | None = error
-    while cause is not None and len(names) < 10:
+    for _ in range(10):
+        if cause is None:
+            break
         names.add(type(cause).__name__)
         arguments = [a for a in getattr(cause, "args", ()) if isinstance(a, BaseException)]
         cause = cause.__cause__ or cause.__context__ or (arguments[0] if arguments else None)

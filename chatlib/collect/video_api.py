@@ -11,8 +11,10 @@ import json
 import logging
 import os
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -20,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from chatlib.collect.rows import clean_text
 from chatlib.collect.sheets import read_date
-from chatlib.collect.transport import Politeness, Transient, check_answer, say_failure
+from chatlib.collect.transport import SLOWEST, Politeness, Transient, check_answer, say_failure
 from chatlib.errors import SourceError
 from chatlib.workspace import in_colab, progress_bar
 
@@ -168,6 +170,7 @@ class _KeyedTransport:
         import httplib2
 
         self._key = quote(key, safe="")
+        self._limit_s = SLOWEST * timeout_s
         self._http = httplib2.Http(timeout=timeout_s)
         self._http.follow_redirects = False  # another host has no business with the key
 
@@ -182,7 +185,8 @@ class _KeyedTransport:
         import httplib2
 
         try:
-            response, content = self._http.request(f"{uri}&key={self._key}", method, body, headers)
+            with self._at_most(self._limit_s):
+                response, content = self._http.request(f"{uri}&key={self._key}", method, body, headers)
         except (OSError, HTTPException, httplib2.HttpLib2Error) as error:
             self.close()  # an answer that comes late must not be taken for the next one's
             raise Transient(say_failure(error)) from None
@@ -190,6 +194,22 @@ class _KeyedTransport:
         if response.status != 200:
             raise _Answer(response.status, content, response.get("retry-after"))
         return response, content
+
+    @contextmanager
+    def _at_most(self, seconds: float) -> Iterator[None]:
+        """Break the connection off when an answer takes too long in all; httplib2 times single reads only."""
+        timer = threading.Timer(seconds, self._break_off)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _break_off(self) -> None:
+        for connection in list(self._http.connections.values()):
+            with suppress(OSError, AttributeError, TypeError):  # one without a socket, or just closed
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
 class _Answer(Exception):
