@@ -118,7 +118,7 @@ def _run_collect(args: argparse.Namespace) -> int:
     from chatlib.store import open_store
     from chatlib.workspace import PROJECT_DIR
 
-    with open_store(args.db or PROJECT_DIR / "data" / "Db_file.dbs", create=True) as db:
+    with open_store(args.db or PROJECT_DIR / "data" / "Db_file.dbs", create=bool(args.channels)) as db:
         report = fill_from_youtube(
             db,
             args.channels,

@@ -6,21 +6,24 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 
 from chatlib.collect.channel_collection import ChannelCollection, Settings
 from chatlib.collect.channel_sheets import Channel
-from chatlib.collect.chat_files import import_chats
+from chatlib.collect.chat_files import ChatFile, import_chats
 from chatlib.collect.collect_report import CollectReport
 from chatlib.collect.import_report import count_totals
-from chatlib.collect.replay import Way
+from chatlib.collect.progress import Board
+from chatlib.collect.replay import Way, fetch_replay
+from chatlib.collect.sheets import guess_platform, id_in_url
 from chatlib.collect.transport import Politeness
-from chatlib.errors import ParameterError, SourceError
-from chatlib.records import YOUTUBE
+from chatlib.errors import ParameterError, SourceError, SourceRefused
+from chatlib.records import YOUTUBE, Message
 from chatlib.store import Store
 
-__all__ = ["Settings", "collect_channels", "known_channels"]
+__all__ = ["Settings", "collect_channels", "fetch_chat", "known_channels"]
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,36 @@ def collect_channels(
             reports.append(collection.run())
     ids = [video_id for report in reports for video_id in report.titles]
     return CollectReport(reports, count_totals(db, db.find_streams(YOUTUBE, ids)["stream_id"]))
+
+
+def fetch_chat(url: str, *, settings: Settings | None = None, progress: bool = True) -> ChatFile:
+    """Fetch the chat of one finished stream on YouTube by its address; no database is needed.
+
+    Raises: ParameterError for an address of something else; SourceRefused, with the reason, if
+    there is no chat to be had, or the stream is not over.
+    """
+    settings = settings or Settings()
+    video_id = id_in_url(url)
+    if video_id is None or guess_platform(url=url) != YOUTUBE:
+        raise ParameterError(
+            f"A stream's address on YouTube looks like https://www.youtube.com/watch?v=…, got {url[:200]!r}. "
+            "Chat of Twitch comes from files, such as TwitchDownloader's."
+        )
+    politeness = Politeness(per_s=settings.per_s, timeout_s=settings.timeout_s, backoff_s=settings.backoff_s)
+    with (
+        TemporaryDirectory(prefix="chatlib-") as folder,
+        Board({}, {video_id: 0.0}, shown=progress) as board,
+    ):
+        way = Way(politeness, Path(folder), settings.sources, settings.cookies)
+        replay = fetch_replay(
+            video_id, {"url": url}, way=way, tell=lambda offset_s: board.tell(video_id, offset_s)
+        )
+    stream = replay.chat.stream
+    if replay.running:
+        raise SourceRefused(f"{url} is not over ({replay.running}); its replay can be fetched afterwards.")
+    if stream.state not in ("complete", "partial"):
+        raise SourceRefused(f"{url} gives no chat: {stream.reason}", state=stream.state)
+    return ChatFile(stream, [Message._make(row) for row in replay.chat.rows], dict(replay.chat.skipped))
 
 
 @contextmanager

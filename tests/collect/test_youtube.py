@@ -7,8 +7,8 @@ import pytest
 from filelock import FileLock
 
 from chatlib.collect.channel_sheets import Channel, load_stream_list
-from chatlib.collect.youtube import Settings, collect_channels, known_channels
-from chatlib.errors import ParameterError, SourceError
+from chatlib.collect.youtube import Settings, collect_channels, fetch_chat, known_channels
+from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.store import open_store
 from tests.youtube.faults import Faults
 from tests.youtube.videos import make_video, text_action, videos_of_simulation
@@ -236,6 +236,31 @@ def test_hostile_titles_reach_neither_the_terminal_nor_a_path(youtube, db, colle
     assert {path.name for path in tmp_path.iterdir()} <= {
         "chat.dbs", "chat.dbs-wal", "chat.dbs-shm", "streams.ods", "unfinished",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_one_streams_chat_without_a_database(youtube, source):
+    youtube.add_videos(small_chat("aaaaaaaaaaa", title="Alone"))
+    settings = Settings(**QUICK, sources=(source,))
+    chat = fetch_chat("https://youtu.be/aaaaaaaaaaa?t=3", settings=settings, progress=False)
+    assert [message.text for message in chat.messages] == [f"hello {i}" for i in range(5)]
+    assert (chat.stream.title, chat.stream.duration_s, chat.stream.state) == ("Alone", 300, "complete")
+
+
+@pytest.mark.parametrize("status", ["live", "upcoming", *STATES])
+def test_one_stream_that_gives_no_chat_is_an_error_with_its_reason(youtube, status):
+    youtube.add_videos(small_chat("aaaaaaaaaaa", status=status))
+    with pytest.raises(SourceRefused, match="aaaaaaaaaaa") as caught:
+        fetch_chat("https://youtu.be/aaaaaaaaaaa", settings=Settings(**QUICK), progress=False)
+    assert caught.value.state == STATES.get(status, "failed")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://www.twitch.tv/videos/123456789", "https://youtube.com/@sample", "x"]
+)
+def test_an_address_of_something_else_is_refused(url):
+    with pytest.raises(ParameterError, match="watch"):
+        fetch_chat(url)
 
 
 def test_two_collections_at_once_into_one_folder_are_refused(youtube, db, collect, tmp_path):
