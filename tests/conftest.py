@@ -1,6 +1,11 @@
 """Fixtures that several parts share."""
 
+import signal
+
 import pytest
+
+# A shell starts what runs in the background deaf to Ctrl-C, and its children inherit that; some tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
