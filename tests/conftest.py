@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-# A shell starts what runs in the background deaf to Ctrl-C, and its children inherit that; some tests press it.
+# A shell starts what runs in the background deaf to Ctrl-C, and children inherit that; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
