@@ -124,17 +124,16 @@ def read_by_yt_dlp(
             return Found(Chat("yt-dlp", stream, [], Counter()), running=_RUNNING[info.live_status])
         data = client.download_chat(info.chat)
         stream = stream._replace(reason=client.trouble, view=client.view)
+    ended = client.batches.ended and not client.trouble
     if not data:
-        return Found(Chat("yt-dlp", stream, [], client.notes), client.batches.ended)
+        return Found(Chat("yt-dlp", stream, [], client.notes), ended)
     with without_gc():
         chat = read_chat(data, file_name=video_id, row={})
     stream = Stream(
         *(mine if mine is not None else other for mine, other in zip(stream, chat.stream, strict=True))
     )
     client.notes.update(chat.skipped)
-    return Found(
-        Chat("yt-dlp", stream._replace(video_id=video_id), chat.rows, client.notes), client.batches.ended
-    )
+    return Found(Chat("yt-dlp", stream._replace(video_id=video_id), chat.rows, client.notes), ended)
 
 
 def _stream_of_info(video_id: str, info: VideoInfo) -> Stream:

@@ -173,8 +173,7 @@ class YtDlp(YoutubeDL):
             return self._ask(request)
         self._posted = request
         answer = self.batches.fetch(orjson.loads(request.data))
-        if self.batches.next_token is not None:
-            _keep_going(answer)
+        _keep_going(answer)
         return _respond(request.url, orjson.dumps(answer))
 
     def _post(self, body: dict) -> dict:
@@ -212,7 +211,10 @@ class YtDlp(YoutubeDL):
 
 
 def _keep_going(answer: dict) -> None:
-    """Give yt-dlp an offset in a batch whose items have none: it would take such a batch for the last."""
+    """Give yt-dlp an offset in a batch whose items have none.
+
+    It would take such a batch for the last, and a chat without a line for a failure.
+    """
     actions = walk(answer, "continuationContents", "liveChatContinuation", "actions")
     if type(actions) is list and not any("replayChatItemAction" in item for item in actions):
         actions.append({"replayChatItemAction": {"actions": [], "videoOffsetTimeMsec": "0"}})
