@@ -33,7 +33,7 @@ class _Quiet:
     """Takes what yt-dlp says; what matters comes back as an error."""
 
     debug = info = staticmethod(log.debug)
-    warning = error = staticmethod(log.info)
+    warning = error = staticmethod(log.debug)
 
 
 _OPTIONS = {
