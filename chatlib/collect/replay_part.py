@@ -50,10 +50,11 @@ class Part:
         while (stop := data.find(b"\n", end)) >= 0:
             try:
                 batch = orjson.loads(data[end:stop])
-                rows += batch["rows"]
-                skipped, token = Counter(batch["skipped"]), str(batch["next"])
+                new, *told = list(batch["rows"]), Counter(batch["skipped"]), str(batch["next"])
             except (ValueError, KeyError, TypeError):
                 break
+            rows += new
+            skipped, token = told
             end = stop + 1
         if end < len(data):
             with self.path.open("r+b") as file:
@@ -68,7 +69,7 @@ class Part:
             with self.path.open("ab") as file:
                 file.write(line)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise StoreFull(
                     f"The disk must have room for a chat on its way, and {self.path} could not grow. Free "
                     "some space and run the same command again: it goes on where it stopped."
