@@ -132,7 +132,7 @@ class Store(StoreReader):
         return SaveCount(stream_id, offered, added)
 
     def save_channel(
-        self, url: str, *, spreadsheet: str, channel_id: str | None, name: str | None, n_listed: int | None
+        self, url: str, *, spreadsheet: str, channel_id: str | None, name: str | None, n_listed: int
     ) -> None:
         """Remember a collected channel; None leaves what is known alone."""
         with self.transaction() as db:
@@ -140,8 +140,7 @@ class Store(StoreReader):
                 "INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET "
                 "channel_id = coalesce(excluded.channel_id, channel_id), "
                 "name = coalesce(excluded.name, name), spreadsheet = excluded.spreadsheet, "
-                "n_listed = coalesce(excluded.n_listed, n_listed), "
-                "listed_at = excluded.listed_at",
+                "n_listed = excluded.n_listed, listed_at = excluded.listed_at",
                 (url, channel_id, name, spreadsheet, n_listed, _now()),
             )
 

@@ -15,6 +15,7 @@ from chatlib.collect.progress import Board
 from chatlib.collect.replay import CHAT_SOURCES, Replay, Way, check_sources
 from chatlib.collect.replay_part import Part
 from chatlib.collect.replay_queue import Wanted, iter_replays
+from chatlib.collect.rows import read_count, read_offset
 from chatlib.collect.stream_plan import Plan, plan_streams
 from chatlib.collect.video_api import Metadata, VideoFacts, fetch_videos, find_key
 from chatlib.errors import ParameterError, SourceError
@@ -91,17 +92,18 @@ class ChannelCollection:
         metadata = self._look_up(before)
         plan = self._plan(listing, metadata, before)
         self._save_sheet()
+        if listing:
+            self._db.save_channel(
+                self._channel.url,
+                spreadsheet=str(self._channel.spreadsheet),
+                channel_id=listing.channel_id,
+                name=listing.channel_name,
+                n_listed=len(listing.streams),
+            )
         try:
             self._fetch(plan, before)
         finally:
             self._save_sheet()
-        self._db.save_channel(
-            self._channel.url,
-            spreadsheet=str(self._channel.spreadsheet),
-            channel_id=listing.channel_id if listing else None,
-            name=self._report.name,
-            n_listed=len(listing.streams) if listing else None,
-        )
         return self._report
 
     # ------------------------------------------------------------- what there is
@@ -181,7 +183,7 @@ class ChannelCollection:
     def _fetch(self, plan: Plan, before: Mapping[str, str]) -> None:
         known = {row["video_id"]: _as_text(row) for row in self._rows if row["video_id"]}
         wanted = [Wanted(video_id, known[video_id]) for video_id in plan.wanted]
-        durations = {v: float(known[v].get("duration_s") or 0) for v in plan.wanted}
+        durations = {v: read_offset(known[v].get("duration_s")) or 0.0 for v in plan.wanted}
         with Board(self._report.titles, durations, shown=self._progress) as board:
             replays = iter_replays(wanted, self._way, at_once=self._settings.at_once, tell=board.tell)
             with closing(replays):
@@ -208,10 +210,11 @@ class ChannelCollection:
             content = f"replay of {YOUTUBE}/{video_id}"
             source = Import(content, stream.url or content, chat.format, len(chat.rows), dict(chat.skipped))
         views = next((row.get("views") for row in self._rows if row["video_id"] == video_id), None)
-        stream = stream._replace(views=None if views is None else int(views))
+        stream = stream._replace(views=read_count(views))
         with without_gc():
             saved = self._db.save_chat(stream, chat.rows, source=source)
-        Part(self._way.parts_dir / f"{video_id}.jsonl").drop()
+        if stream.state in ("complete", "no_replay"):
+            Part(self._way.parts_dir / f"{video_id}.jsonl").drop()
         self._n_blocked = self._n_blocked + 1 if stream.state == "blocked" else 0
         (state,) = self._db.find_streams(YOUTUBE, [video_id])["state"]  # a better one may have been known
         return self._tell(video_id, replay, before, state, saved.added)

@@ -10,6 +10,7 @@ import io
 import logging
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 from yt_dlp import YoutubeDL
 from yt_dlp.cookies import CookieLoadError
+from yt_dlp.downloader.youtube_live_chat import YoutubeLiveChatFD
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.utils import YoutubeDLError
@@ -94,6 +96,21 @@ class _Listener:
     error = warning
 
 
+class _ChatDownloader(YoutubeLiveChatFD):
+    """yt-dlp's downloader of chats, which leaves its file open when it breaks off; close it afterwards."""
+
+    _file: io.IOBase | None = None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _prepare_frag_download(self, ctx: dict) -> None:
+        super()._prepare_frag_download(ctx)
+        self._file = ctx["dest_stream"]
+
+
 class YtDlp(YoutubeDL):
     """yt-dlp as a source of one stream's replay. Not for use by several threads; use it in a `with`."""
 
@@ -155,8 +172,11 @@ class YtDlp(YoutubeDL):
         with tempfile.TemporaryDirectory(prefix="chatlib-") as folder:
             path = Path(folder) / "chat.live_chat.json"
             try:
-                self.dl(str(path), dict(chat), subtitle=True)
-            except (YoutubeDLError, ValueError, LookupError, TypeError) as error:
+                with closing(_ChatDownloader(self, self.params)) as downloader:
+                    downloader.download(str(path), {"http_headers": {}, **chat}, subtitle=True)
+            except (ChatlibError, MemoryError, Stopped):
+                raise
+            except Exception as error:  # of another's program; what it gave is kept
                 self.trouble = f"yt-dlp stumbled ({type(error).__name__}: {_plain(str(error))[:200]})"
             if isinstance(self._failure, Stopped):
                 raise self._failure

@@ -176,6 +176,37 @@ def test_an_update_adds_new_streams_tries_failed_ones_again_and_leaves_the_rest(
     assert "1 new, 1 tried again: 2 complete" in said and "10 new messages" in said
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_chat_that_broke_off_is_kept_and_completed_later(youtube, db, collect, source):
+    (video,) = videos_of_simulation(1, 900, seed=4)
+    youtube.add_channel("@sample", [video])
+    youtube.faults = Faults(
+        rate=1.0, kinds=("500",), where=lambda request: "get_live" in request.path and count() > 3
+    )
+
+    def count():
+        return sum("get_live" in entry.path for entry in youtube.requests)
+
+    (first,) = collect(sources=(source,)).streams
+    assert (first.state, first.n_added > 200) == ("partial", True)
+    assert "broke off" in first.reason and "500" in first.reason
+    youtube.faults = Faults(rate=0.0)
+    n = count()
+    (then,) = collect(sources=(source,)).streams
+    assert (then.before, then.state, then.reason) == ("partial", "complete", None)
+    assert stored_ids(db, video.id) == held_ids(video)
+    if source == "chat-downloader":  # which goes on where it stopped
+        assert count() - n < len(video.chat)
+
+
+def test_a_channel_is_known_for_the_update_as_soon_as_it_is_listed(youtube, db, collect):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
+    youtube.fail_next("500", "/watch", times=1000)
+    collect()
+    assert states(db) == {"aaaaaaaaaaa": "failed"}
+    assert [channel.url for channel in known_channels(db)] == [ADDRESS]
+
+
 def test_without_known_channels_an_update_says_what_to_name(db):
     with pytest.raises(ParameterError, match="Name a list, or a channel's address"):
         known_channels(db)
