@@ -12,7 +12,7 @@ from chatlib.collect.formats import Chat, complete_chat
 from chatlib.collect.replay_end import judge_end, say_clock
 from chatlib.collect.replay_part import Part
 from chatlib.collect.transport import Politeness, Stopped
-from chatlib.errors import ParameterError, SourceError, SourceRefused
+from chatlib.errors import ChatlibError, ParameterError, SourceError, SourceRefused
 from chatlib.records import YOUTUBE, Stream
 from chatlib.workspace import without_gc
 
@@ -104,11 +104,9 @@ def _try_source(name: str, video_id: str, way: Way, tell: Callable[[float], None
     except SourceError as error:
         state = error.state if isinstance(error, SourceRefused) else "failed"
         reason = f"{name}: {error}"
-    except Exception as error:
-        if isinstance(error, Stopped) or not isinstance(
-            error, (LookupError, TypeError, ValueError, AttributeError)
-        ):
-            raise
+    except (ChatlibError, MemoryError, Stopped):
+        raise
+    except Exception as error:  # of another's program: one stream must not end all
         log.debug("%s failed on %s", name, video_id, exc_info=True)
         state, reason = "failed", f"{name} could not read the page ({type(error).__name__}: {error})"
     return Found(

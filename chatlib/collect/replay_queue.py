@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from chatlib.collect.replay import Replay, Way, fetch_replay
+from chatlib.collect.transport import Stopped
 
 __all__ = ["Wanted", "iter_replays"]
 
@@ -57,12 +58,12 @@ class _Crew:
             threading.Thread(target=self._work, daemon=True).start()
 
     def wait_for(self, number: int) -> Replay:
-        """Return a replay as soon as it is there; an error in any thread ends the waiting."""
+        """Return a replay as soon as it is there; an error in any thread ends the waiting, a stop too."""
         with self._changed:
-            while number not in self._done and self._error is None:
+            while number not in self._done and not self._is_over():
                 self._changed.wait(0.2)  # so that Ctrl-C comes through
             if number not in self._done:
-                raise self._error
+                raise self._error or Stopped
             self._handed = number + 1
             self._changed.notify_all()
             return self._done.pop(number)

@@ -15,8 +15,8 @@ from chatlib.collect.replay_part import Part, tidy_rows
 from chatlib.collect.replay_yt_dlp import VideoInfo, YtDlp
 from chatlib.collect.rows import Notes
 from chatlib.collect.sheets import date_of_timestamp
-from chatlib.collect.transport import Politeness
-from chatlib.errors import SourceError
+from chatlib.collect.transport import Politeness, Stopped
+from chatlib.errors import ChatlibError, SourceError
 from chatlib.records import YOUTUBE, Stream
 from chatlib.workspace import without_gc
 
@@ -93,7 +93,9 @@ class _Reading:
                     yield self._ready.popleft()
         except SourceError as error:
             self.trouble = str(error)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (ChatlibError, MemoryError, Stopped):
+            raise
+        except Exception as error:  # of another's program; what it gave is kept
             self.trouble = f"chat-downloader stumbled ({type(error).__name__}: {error})"
         yield from self._ready
         yield from tidy_rows(self._pending)
