@@ -95,13 +95,28 @@ def guess_mode(source: str) -> str:
 
 
 def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
-    # The place for a download: its messages, as they come, into `process_chatlog` of
-    # `make_analytics(platform, duration_s=..., interval_s=args.interval)`, then `_write`; the raw
-    # rows into `args.save_chatfile_output`, where that is given.
-    raise ParameterError(
-        f"A chat must be a file or in the database to be analyzed, got the address {args.source}. "
-        "Collecting from the net is notebook 01's work for now: run it, then `chatlib analyze DATABASE`."
-    )
+    from tempfile import TemporaryDirectory
+
+    from chatlib.analyze.streams import analyze_stream, load_spoken, pick_stream
+    from chatlib.collect.chat_writer import save_chat_file
+    from chatlib.collect.youtube import fetch_chat
+    from chatlib.store import open_store
+
+    chat = fetch_chat(args.source)
+    if chat.stream.reason:
+        log.warning("%s: %s", chat.stream.state, chat.stream.reason)
+    if args.save_chatfile_output:
+        save_chat_file(args.save_chatfile_output, chat.messages)
+    with (
+        TemporaryDirectory(prefix="chatlib-") as folder,
+        open_store(Path(folder) / "chat.dbs", create=True) as store,
+    ):
+        store.save_chat(chat.stream, chat.messages)
+        stream = pick_stream(store.load_streams(), chat.stream.video_id)
+        analytics = analyze_stream(
+            store, stream, interval_s=args.interval, settings=settings, description=args.description
+        )
+        return _write(analytics, args, spoken=load_spoken(store, stream))
 
 
 def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:

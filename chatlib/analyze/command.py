@@ -19,7 +19,10 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         "an earlier ChatAnalytics JSON with other highlights and spikes.",
     )
     parser.add_argument(
-        "source", metavar="SOURCE", help="a chat file, a ChatAnalytics JSON, or a chat database"
+        "source",
+        metavar="SOURCE",
+        help="a chat file, the address of a finished stream on YouTube, a ChatAnalytics JSON, or a chat "
+        "database",
     )
     parser.add_argument(
         "--platform",

@@ -204,9 +204,6 @@ def test_reanalyzing_a_raw_chat_says_what_to_do(run, chat_file):
 def test_sources_that_are_not_there(run, tmp_path):
     assert run("nothing.json")[0] == 1
     assert run(tmp_path, "-m", "chatfile")[0] == 1
-    code, said = run("https://www.youtube.com/watch?v=dQw4w9WgXcQ")
-    assert code == 2
-    assert "notebook 01" in said
 
 
 def test_an_output_that_cannot_be_written(run, chat_file):
