@@ -43,6 +43,7 @@ __all__ = ["VideoInfo", "YtDlp"]
 log = logging.getLogger(__name__)
 
 _CHAT_PAGE = "/live_chat_replay"
+_NEXT = b'"liveChatReplayContinuationData"'
 _REPLAY_API = "/live_chat/get_live_chat_replay"
 _OPTIONS = {
     "skip_download": True,
@@ -223,6 +224,7 @@ class YtDlp(YoutubeDL):
         check_answer(path, status, body)
         if path == _CHAT_PAGE and b'"subMenuItems"' not in body:
             self.view = "top"  # the page offers no choice: this is YouTube's own
+            self.batches.ended = b'"liveChatContinuation"' in body and _NEXT not in body
         return _respond(request.url, body, headers, status)
 
     def _raise_failure(self) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from chatlib.collect.replay_chat_downloader import ReplayDownloader
 from tests.collect.replays import SOURCES, fetch, messages_of, respond, show
+from tests.youtube.chat import answer_chat_page
 from tests.youtube.videos import text_action
 from tests.youtube.wire import JSON, Reply
 
@@ -205,3 +206,29 @@ def test_a_parser_that_breaks_on_every_item_loses_no_message(youtube, tmp_path, 
     assert ReplayDownloader._parse_item({"liveChatTextMessageRenderer": {"id": "x"}})["message_id"] == "x"
     texts, counted, state = read(youtube, tmp_path, source, respond(say(1), say(2)), respond(say(3)))
     assert (texts, counted, state) == (["hello 1", "hello 2", "hello 3"], {}, "complete")
+
+
+@pytest.mark.parametrize("n", [5, 25])
+def test_a_page_without_a_choice_of_views_gives_its_own(youtube, tmp_path, source, n):
+    items = [say(number) for number in range(n)]
+    batches = [items[i : i + 10] for i in range(0, n, 10)]
+    video = show(youtube, *(respond(*batch) for batch in batches), duration_s=n)
+    video.chat._views["top"] = video.chat._respond("top", batches)
+
+    def without_choice(request):
+        reply = answer_chat_page(youtube.videos, request)
+        return reply._replace(body=reply.plain.replace(b"subMenuItems", b"menuItems"), packed=b"")
+
+    youtube.add_route("/live_chat_replay", without_choice)
+    replay = fetch("realreplay0", source, tmp_path)
+    assert [m.text for m in messages_of(replay)] == [f"hello {number}" for number in range(n)]
+    stream = replay.chat.stream
+    assert (stream.state, stream.view, stream.reason) == ("complete", "top", None)
+
+
+def test_a_page_without_a_chat_is_no_empty_chat(youtube, tmp_path, source):
+    show(youtube, respond(say(1)))
+    youtube.add_page("/live_chat_replay", "<html><body>Something went wrong</body></html>")
+    replay = fetch("realreplay0", source, tmp_path)
+    assert replay.chat.stream.state in ("failed", "partial") and replay.chat.rows == []
+    assert replay.chat.stream.reason
