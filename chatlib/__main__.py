@@ -52,6 +52,8 @@ def _build_parser() -> argparse.ArgumentParser:
     images = subparsers.add_parser("images", help="take the README's pictures from a run")
     images.add_argument("--name", default="sample", help="the run in data/runs (default: sample)")
     images.set_defaults(run=_save_images)
+    notebooks = subparsers.add_parser("notebooks", help="give the notebooks the outputs of the sample's run")
+    notebooks.set_defaults(run=_save_outputs)
     return parser
 
 
@@ -118,6 +120,15 @@ def _save_images(args: argparse.Namespace) -> int:
 
     for path in save_key_figures(RUNS_DIR / args.name, PROJECT_DIR / "Images"):
         print(f"Images/{path.name}")
+    return 0
+
+
+def _save_outputs(_args: argparse.Namespace) -> int:
+    from chatlib.committed import save_outputs
+    from chatlib.pipeline import RUNS_DIR
+
+    for path in save_outputs(RUNS_DIR / "sample"):
+        print(f"notebooks/{path.name}: {path.stat().st_size / 1000:,.0f} kB")
     return 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -13,10 +15,31 @@ import nbformat
 from chatlib.errors import ParameterError
 from chatlib.workspace import PROJECT_DIR
 
-__all__ = ["NOTEBOOKS", "NOTEBOOKS_DIR", "find_notebook", "parse_override", "read_parameters", "set_home"]
+__all__ = [
+    "NOTEBOOKS",
+    "NOTEBOOKS_DIR",
+    "digest_cells",
+    "find_notebook",
+    "parse_override",
+    "read_parameters",
+    "set_home",
+]
 
 NOTEBOOKS = ("01_collect", "02_update", "03_pretrain", "04_predict", "05_analyze")
 NOTEBOOKS_DIR = PROJECT_DIR / "notebooks"
+
+
+def digest_cells(notebook: Mapping, *, code_only: bool = False) -> str:
+    """Return a digest of what a notebook's cells say, whatever their outputs are.
+
+    Two notebooks of the same digest run and read alike. `code_only` leaves out what is only read.
+    """
+    said = [
+        (cell["cell_type"], "".join(cell["source"]), sorted(cell["metadata"].get("tags", [])))
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" or not code_only
+    ]
+    return hashlib.blake2b(json.dumps(said).encode(), digest_size=8).hexdigest()
 
 
 def find_notebook(name: str) -> str:

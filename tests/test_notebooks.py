@@ -90,7 +90,7 @@ def test_one_cell_is_its_key_figure(notebook):
 
 
 def test_it_holds_no_widget_and_no_user(notebook):
-    assert set(notebook.metadata) <= {"kernelspec", "language_info", "colab"}
+    assert set(notebook.metadata) <= {"kernelspec", "language_info", "colab", "chatlib"}
     for cell in notebook.cells:
         assert set(cell.metadata) <= {"tags"}
 

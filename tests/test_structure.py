@@ -28,7 +28,7 @@ LAYERS = [
     {"predict", "analyze"},
     {"plots"},
     {"notebooks", "execution"},
-    {"report"},
+    {"report", "committed"},
     {"pipeline"},
     {"__main__"},
 ]
