@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
-import hashlib
-import importlib.metadata
 import json
 import logging
-import platform
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -22,12 +19,18 @@ from pathlib import Path
 import nbformat
 from tqdm import tqdm
 
-import chatlib
 from chatlib.collect.channel_address import clean_channel_url
 from chatlib.errors import ParameterError, PipelineError, StoreFull
 from chatlib.execution import environment_of_kernels, execute_notebook
-from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, find_notebook, parse_override, read_parameters
-from chatlib.report import render_index, render_page
+from chatlib.notebooks import (
+    NOTEBOOKS,
+    NOTEBOOKS_DIR,
+    digest_cells,
+    find_notebook,
+    parse_override,
+    read_parameters,
+)
+from chatlib.report import describe_run, render_index, render_page
 from chatlib.workspace import PROJECT_DIR, open_workspace
 
 __all__ = ["RUNS_DIR", "run_chain"]
@@ -56,6 +59,7 @@ class _Run:
     chats: Path | None
     channels: str | None
     defaults: Mapping[str, Mapping[str, object]]
+    general: Mapping[str, object]  # parameters that all notebooks are given, where they have them
     given: Mapping[str, Mapping[str, object]]  # parameters that differ from the defaults, by notebook
     cell_timeout_s: int
 
@@ -100,9 +104,10 @@ def run_chain(
         if todo[0] == NOTEBOOKS[0] and not run.chats and not run.channels:
             _forget_sample(ws.db)
         _run_notebooks(run, todo, steps)
-        index = render_index(run.run_dir, steps)
+        record = describe_run(run.run_dir, steps, chats=run.chats, channels=run.channels, general=run.general)
+        index = render_index(run.run_dir, record)
         if set(steps) == set(NOTEBOOKS):
-            _write_json(run.run_dir / "run.json", _describe_run(run, steps))
+            _write_json(run.run_dir / "run.json", record)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StoreFull(
@@ -140,7 +145,7 @@ def _plan_run(
     elif channels:
         general |= {"SOURCE": "youtube", "CHANNELS": _locate_channels(channels)}
     given = _build_parameters(defaults, general, limit=limit, overrides=overrides)
-    return _Run(name, run_dir, notebooks_dir, path, channels, defaults, given, cell_timeout_s)
+    return _Run(name, run_dir, notebooks_dir, path, channels, defaults, general, given, cell_timeout_s)
 
 
 def _locate_channels(channels: str) -> str:
@@ -267,7 +272,7 @@ def _forget_sample(db: Path) -> None:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    return digest_cells(nbformat.read(path, as_version=4))  # its outputs may be refreshed at any time
 
 
 def _read_steps(run: _Run) -> dict[str, dict]:
@@ -275,31 +280,6 @@ def _read_steps(run: _Run) -> dict[str, dict]:
         return json.loads((run.run_dir / _STEPS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-
-
-def _describe_run(run: _Run, steps: Mapping[str, dict]) -> dict[str, object]:
-    lines = (PROJECT_DIR / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    packages = [re.split(r"[<>=#\s]", line)[0] for line in lines if line and not line.startswith("#")]
-    return {
-        "name": run.name,
-        "chats": run.chats and str(run.chats),
-        "channels": run.channels,
-        "parameters": {notebook: steps[notebook]["parameters"] for notebook in NOTEBOOKS},
-        "seconds": {notebook: steps[notebook]["seconds"] for notebook in NOTEBOOKS},
-        "finished_at": max(step["finished_at"] for step in steps.values()),
-        "versions": {
-            "chatlib": chatlib.__version__,
-            "python": platform.python_version(),
-            **{package: _find_version(package) for package in packages},
-        },
-    }
-
-
-def _find_version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # torch, where somebody only analyzes
-        return None
 
 
 def _write_json(path: Path, content: object) -> None:

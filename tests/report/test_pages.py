@@ -1,0 +1,30 @@
+"""A chapter's page: what is wide scrolls, and nothing names this machine."""
+
+from chatlib.notebooks import NOTEBOOKS
+from chatlib.report import render_page
+from chatlib.workspace import PROJECT_DIR
+from tests.report.conftest import write_executed
+from tests.report.reading import Page
+
+
+def test_tables_and_figures_scroll_inside_themselves(hand_run):
+    run, _ = hand_run
+    html = render_page(run, "03_pretrain").read_text()
+    assert '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table>' in html
+    assert '<div class="scroll" role="group" aria-label="Figure" tabindex="0"><img alt="Figure: a"' in html
+
+
+def test_a_page_leads_to_the_chapters_beside_it(hand_run):
+    run, _ = hand_run
+    assert [Page(render_page(run, name).read_text()).links()[-2:] for name in NOTEBOOKS[1:4]] == [
+        ["01_collect.html", "03_pretrain.html"],
+        ["02_update.html", "04_predict.html"],
+        ["03_pretrain.html", "05_analyze.html"],
+    ]
+
+
+def test_it_does_not_say_where_the_project_lies(hand_run):
+    run, _ = hand_run
+    write_executed(run / "01_collect.ipynb", output=f"<p>{PROJECT_DIR}/data/runs/x</p>")
+    html = render_page(run, "01_collect").read_text()
+    assert "<p>data/runs/x</p>" in html and str(PROJECT_DIR) not in html
