@@ -60,19 +60,22 @@ def _spell_item(item: dict) -> dict:
 
 
 def _spell_texts(renderer: dict) -> None:
-    for key in _TEXTS & renderer.keys():
-        text = renderer.pop(key)
+    for key in [key for key in renderer if key in _TEXTS]:
+        text = renderer[key]
         plain = read_text(text).text
         if plain is None:
-            continue
-        if key in _SIMPLE:
+            del renderer[key]
+        elif key in _SIMPLE:
             renderer[key] = {"simpleText": plain}
         else:
             runs = walk(text, "runs")
-            simple = type(runs) is not list or not all(map(_is_plain_run, runs))
-            renderer[key] = {"runs": [{"text": plain}] if simple else runs}
+            renderer[key] = {"runs": [{"text": plain}] if type(runs) is not list else _spell_runs(runs)}
     if "text" in renderer and "subtext" in renderer:
         renderer["headerPrimaryText"] = renderer.pop("text")
+
+
+def _spell_runs(runs: list) -> list:
+    return [run if _is_plain_run(run) else {"text": read_text({"runs": [run]}).text} for run in runs]
 
 
 def _is_plain_run(run: object) -> bool:

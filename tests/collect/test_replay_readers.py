@@ -109,8 +109,9 @@ def ann(letter):
 BY_HAND = [
     Message("early", "text_message", -12.0, ann("a"), "Ann", "first :wave:", badges='["Member (2 months)"]',
             timestamp_us=WHEN, emotes='[":wave:"]'),
-    Message("paid", "paid_message", 1.5, ann("b"), "Bob", f"see {ADDRESS} and #harbor",
-            amount_text="10,00 €", amount="10.00", currency="EUR", timestamp_us=WHEN + 13_500_000),
+    Message("paid", "paid_message", 1.5, ann("b"), "Bob", f"see {ADDRESS} and #harbor :wave:",
+            amount_text="10,00 €", amount="10.00", currency="EUR", timestamp_us=WHEN + 13_500_000,
+            emotes='[":wave:"]'),
     Message("paid", "ticker_paid_message_item", 1.5, ann("b"), amount_text="10,00 €", amount="10.00",
             currency="EUR"),
     Message("sticker", "paid_sticker", 2.0, ann("c"), "Cid", amount_text="￥200", amount="200",
@@ -164,7 +165,7 @@ def test_what_chat_downloader_would_have_lost(youtube, chats, tmp_path, monkeypa
         if field != "message_id" and value != getattr(known, field)
     ]
     assert changed == [
-        ("paid_message", "text", f"see {ADDRESS} and https://www.youtube.com/hashtag/harbor"),
+        ("paid_message", "text", f"see {ADDRESS} and https://www.youtube.com/hashtag/harbor :wave:"),
         ("mode_change_message", "notice", "Once every 60 seconds"),
         ("banner", "notice", None),
         ("text_message", "target_id", None),
