@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from chat_downloader.errors import ChatDownloaderError, CookieError
 from chat_downloader.sites.youtube import YouTubeChatDownloader
+from yt_dlp.utils.networking import random_user_agent
 
 from chatlib.collect.renderers import find_kind, read_renderer, walk
 from chatlib.collect.replay_batches import Batches, find_chat_token, find_refusal, find_views, has_actions
@@ -67,6 +68,10 @@ class ReplayDownloader(YouTubeChatDownloader):
         except (CookieError, OSError) as error:
             raise SourceRefused(f"The cookies file must be a Netscape cookies.txt ({error}).") from None
         self.session.mount("https://", PoliteAdapter(politeness))
+        # Its own name is a browser of 2020, which YouTube may refuse; the cookie spares the consent page.
+        self.update_session_headers({"User-Agent": random_user_agent(), "Accept-Language": "en-US,en;q=0.9"})
+        if self.get_cookie_value("SOCS") is None:
+            self.set_cookie_value(".youtube.com", "SOCS", "CAI", secure=True)
         self.notes = Notes()
         self.batches = Batches(self._post, self.notes, tell=tell)
         self._token = token
@@ -154,11 +159,12 @@ class ReplayDownloader(YouTubeChatDownloader):
     @staticmethod
     def _parse_item(item: dict, info: dict | None = None, offset: float = 0) -> dict:
         """Parse one item; what the parser stumbles over is read by our own."""
-        exact_s = (info or {}).get("time_in_seconds")
+        given = info or {}
+        exact_s = given.get("time_in_seconds")
         try:
-            row = YouTubeChatDownloader._parse_item(item, info, offset)
+            row = YouTubeChatDownloader._parse_item(item, dict(given), offset)
         except Exception:
-            row = _read_item(item, info or {})
+            row = _read_item(item, given)
         if exact_s:  # a ticker takes the whole seconds of what it repeats
             row["time_in_seconds"] = exact_s
         return row

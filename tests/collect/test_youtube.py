@@ -1,6 +1,7 @@
 """Channels on a local YouTube, through the real clients, into the database."""
 
 import logging
+import re
 from collections import Counter
 
 import pytest
@@ -70,6 +71,22 @@ def test_every_message_is_in_the_database_once(youtube, db, collect, source):
     assert streams["started_at"].str[:19].tolist() == [video.started_at[:19] for video in videos[::-1]]
     assert streams["title"].tolist() == [video.title for video in videos[::-1]]
     assert streams["views"].tolist() == [video.views for video in videos[::-1]]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_request_comes_as_from_a_browser_of_today_that_has_answered_the_consent_page(
+    youtube, collect, source
+):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
+    seen = []
+    youtube.add_route("*", lambda request: seen.append(request))
+    collect(sources=(source,))
+    asked = [request for request in seen if "list" not in request.path and request.path != "/@sample/streams"]
+    assert {"/watch", "/live_chat_replay"} <= {request.path for request in asked}
+    for request in asked:
+        assert request.cookies["SOCS"] == "CAI"
+        assert int(re.search(r"Chrome/(\d+)", request.headers["user-agent"])[1]) >= 120
+        assert request.headers["accept-language"].startswith("en-")
 
 
 def test_both_sources_give_the_same_content(youtube, collect, db, tmp_path):
