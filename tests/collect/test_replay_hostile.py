@@ -132,6 +132,13 @@ def test_an_odd_message_is_kept_as_far_as_it_goes(youtube, tmp_path, source):
     assert dict(replay.chat.skipped) == counted
 
 
+def test_an_odd_membership_says_what_it_is_once(youtube, tmp_path, source):
+    body = {"id": "x", "headerSubtext": {"simpleText": "Welcome"}, "authorPhoto": {"thumbnails": [None]}}
+    show(youtube, respond(added("liveChatMembershipItemRenderer", body)), duration_s=2)
+    (member,) = messages_of(fetch("realreplay0", source, tmp_path))
+    assert (member.kind, member.notice, member.offset_s) == ("membership_item", "Welcome", 1.5)
+
+
 def test_an_odd_amount_stays_as_it_is_written(youtube, tmp_path, source):
     amounts = ["a lot", "", "€", "10,00 €", None, 7]
     paid = [
