@@ -1,7 +1,8 @@
 """A training that was killed goes on from its last whole epoch.
 
 One folder per epoch: weights and the optimizer's state as safetensors, and last a JSON with
-the history, so that its existence means that the epoch is whole. Only the last epoch is kept.
+the history, so that its existence means that the epoch is whole. Only the last epoch is kept,
+and the one to be kept in the end.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "load_epoch", "save_checkpoint"]
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +29,10 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     history: list[dict[str, float]],
     fingerprint: str,
+    keep: int,
 ) -> None:
-    """Keep the state after an epoch, and drop the one before. The history's last row names it."""
-    target = Path(folder) / f"epoch_{history[-1]['epoch']}"
+    """Save the state after an epoch, which the history's last row names; drop others but epoch `keep`."""
+    target = _epoch_folder(folder, history[-1]["epoch"])
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     save_model(model, str(target / "model.safetensors"))
@@ -43,7 +45,7 @@ def save_checkpoint(
     (target / f"{_STATE}.part").write_text(text, encoding="utf-8")
     (target / f"{_STATE}.part").replace(target / _STATE)
     for other in Path(folder).glob("epoch_*"):
-        if other != target:
+        if other not in (target, _epoch_folder(folder, keep)):
             shutil.rmtree(other, ignore_errors=True)
 
 
@@ -54,7 +56,8 @@ def load_checkpoint(
 
     A checkpoint of other data or settings has another fingerprint and is left alone.
     """
-    for state_path in Path(folder).glob(f"epoch_*/{_STATE}"):
+    paths = Path(folder).glob(f"epoch_*/{_STATE}")
+    for state_path in sorted(paths, key=lambda path: -int(path.parent.name.removeprefix("epoch_"))):
         state = json.loads(state_path.read_text(encoding="utf-8"))
         if state["fingerprint"] != fingerprint:
             log.warning("%s is of another training; starting anew", state_path.parent)
@@ -69,3 +72,12 @@ def load_checkpoint(
         log.info("going on after epoch %d", state["history"][-1]["epoch"])
         return state["history"]
     return []
+
+
+def load_epoch(folder: str | Path, model: torch.nn.Module, *, epoch: int) -> None:
+    """Give a model the weights of a saved epoch."""
+    load_model(model, str(_epoch_folder(folder, epoch) / "model.safetensors"))
+
+
+def _epoch_folder(folder: str | Path, epoch: int) -> Path:
+    return Path(folder) / f"epoch_{epoch}"

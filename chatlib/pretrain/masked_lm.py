@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,25 +15,28 @@ import pandas as pd
 import torch
 from torch.nn import functional
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerBase
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain.checkpoint import load_checkpoint, save_checkpoint
-from chatlib.pretrain.corpus import Corpus, pack_blocks
+from chatlib.pretrain.corpus import Corpus
 from chatlib.pretrain.device import autocast, pick_device, seed_torch
+from chatlib.pretrain.early_stop import BestWeights, find_kept, is_over
 from chatlib.pretrain.language_model import LanguageModel, MaskedHead
-from chatlib.pretrain.perplexity import (
-    MaskedSet,
-    Score,
-    mask_blocks,
-    mask_messages,
-    score_model,
-    score_unigram,
-)
-from chatlib.pretrain.tokenizer import tokenize
+from chatlib.pretrain.lm_data import Batch, LmData, iter_batches, make_data
+from chatlib.pretrain.optimization import SCHEDULES, make_optimizer, set_rate
+from chatlib.pretrain.perplexity import IGNORED, Score, score_model, score_unigram
+from chatlib.pretrain.processes import Processes, join_processes
 from chatlib.workspace import progress_bar
 
-__all__ = ["LmData", "TrainSettings", "describe_training", "make_data", "score_reference", "train"]
+__all__ = [
+    "LmData",
+    "TrainSettings",
+    "describe_training",
+    "find_kept",
+    "make_data",
+    "score_reference",
+    "train",
+]
 
 log = logging.getLogger(__name__)
 
@@ -45,60 +48,25 @@ PRETRAINED_LR = 5e-5
 class TrainSettings:
     """How to train. `lr` 0 means 2e-3 from scratch and 5e-5 from pretrained weights.
 
-    The learning rate rises over the first `warmup` of all steps, then falls to zero linearly.
+    The learning rate rises over the first `warmup` of all steps, then follows the `schedule`:
+    "linear" or "cosine" to zero, or "constant". A step takes `accumulate` batches of
+    `batch_blocks` blocks, with the result of one batch of all of them. With `patience`, training
+    ends after so many epochs without a better perplexity on held-out blocks, and the best
+    epoch's weights are kept; 0 goes through all epochs and keeps the last.
     `mask_rate` is for training only; evaluation always masks 15 %.
     """
 
     epochs: int = 3
     lr: float = 0.0
     batch_blocks: int = 8
+    accumulate: int = 1
     mask_rate: float = 0.30
+    schedule: str = "linear"
     warmup: float = 0.1
     weight_decay: float = 0.01
     clip_norm: float = 1.0
+    patience: int = 0
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class LmData:
-    """Packed training blocks, and the two held-out sets with their masks drawn."""
-
-    blocks: np.ndarray
-    held_out_blocks: MaskedSet
-    single_messages: MaskedSet
-
-
-def make_data(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, *, block_len: int = 128, seed: int = 0
-) -> LmData:
-    """Return a corpus as a language model reads it. A message is cut at `block_len` - 2 tokens.
-
-    Raises: ParameterError for blocks that the tokenizer's model cannot read; NotEnoughData.
-    """
-    if not 8 <= block_len <= tokenizer.model_max_length:
-        raise ParameterError(
-            f"BLOCK_LEN is between 8 and the model's {tokenizer.model_max_length}, got {block_len}."
-        )
-    rules = {"block_len": block_len, "cls_id": tokenizer.cls_token_id, "sep_id": tokenizer.sep_token_id}
-
-    def tokens_of(texts: Sequence[str]) -> list[np.ndarray]:
-        return tokenize(tokenizer, texts, max_len=block_len - 2)
-
-    train = _by_stream(corpus.train, tokens_of(corpus.train["text"]))
-    held_out_tokens = tokens_of(corpus.held_out["text"])
-    singles = tokens_of(corpus.single_messages)
-    return LmData(
-        blocks=pack_blocks(train, **rules),
-        held_out_blocks=mask_blocks(
-            pack_blocks(_by_stream(corpus.held_out, held_out_tokens), **rules),
-            tokenizer,
-            chars_per_token=_chars_per_token(corpus.held_out["text"], held_out_tokens),
-            seed=seed,
-        ),
-        single_messages=mask_messages(
-            singles, tokenizer, chars_per_token=_chars_per_token(corpus.single_messages, singles), seed=seed
-        ),
-    )
 
 
 def train(
@@ -108,39 +76,59 @@ def train(
 
     Columns: `epoch` (0: before), `train_loss` (mean over the epoch's steps, nats per masked token),
     `blocks_perplexity`, `blocks_bits_per_char`, `single_perplexity`, `single_bits_per_char`,
-    `seconds` (of training alone) and `tokens_per_s`. The model ends on the CPU, in evaluation mode.
+    `seconds` (of training alone) and `tokens_per_s`. The model ends on the CPU, in evaluation mode,
+    with the weights of the epoch that is kept (`early_stop`).
     From scratch, the first step starts from token frequencies (the output layer's bias), which
     saves it the time to learn those. The same data, settings and machine give the same weights,
     also when a run was killed and the same run goes on from the folder `checkpoint`, which is
-    removed at the end.
+    removed at the end. Started by `accelerate launch` or `torchrun`, processes share each batch.
 
     Raises: ModelError if the loss is no number any more.
     """
     _check(settings)
+    processes = join_processes()
     device = pick_device()
     head = MaskedHead(lm.model.to(device))
-    optimizer = _make_optimizer(lm, settings)
+    processes.share_weights(lm.model)
+    lr = settings.lr or (SCRATCH_LR if lm.from_scratch else PRETRAINED_LR)
+    optimizer = make_optimizer(lm.model, lr=lr, weight_decay=settings.weight_decay)
     history, mark = [], _fingerprint(lm, data, settings)
     if checkpoint is not None:
         history = load_checkpoint(checkpoint, lm.model, optimizer=optimizer, fingerprint=mark)
     if not history:
         history = [_evaluate(head, data, device, epoch=0)]
         _start_from_frequencies(lm, data.blocks)
+    best = BestWeights(lm.model, history, patience=settings.patience, checkpoint=checkpoint)
     n_steps = _steps_per_epoch(data, settings) * settings.epochs
     n_done = _steps_per_epoch(data, settings) * (len(history) - 1)
     with progress_bar(total=n_steps, initial=n_done, desc="training", unit="step") as progress:
         for epoch in range(len(history), settings.epochs + 1):
+            if is_over(history, patience=settings.patience):
+                break
             start = time.perf_counter()
-            losses = _train_epoch(
-                head, lm, data, settings, optimizer=optimizer, epoch=epoch, progress=progress
+            loss = _train_epoch(
+                head,
+                lm,
+                data,
+                settings,
+                optimizer=optimizer,
+                epoch=epoch,
+                progress=progress,
+                processes=processes,
             )
             seconds = time.perf_counter() - start
-            history.append(_evaluate(head, data, device, epoch=epoch, losses=losses, seconds=seconds))
-            if checkpoint is not None:
-                save_checkpoint(checkpoint, lm.model, optimizer=optimizer, history=history, fingerprint=mark)
+            history.append(_evaluate(head, data, device, epoch=epoch, loss=loss, seconds=seconds))
+            best.look_at(history)
+            if checkpoint is not None and processes.is_first:
+                kept = find_kept(history, patience=settings.patience)
+                save_checkpoint(
+                    checkpoint, lm.model, optimizer=optimizer, history=history, fingerprint=mark, keep=kept
+                )
+            processes.wait()
     head.close()
+    best.restore()
     lm.model.to("cpu").eval()
-    if checkpoint is not None:
+    if checkpoint is not None and processes.is_first:
         shutil.rmtree(checkpoint, ignore_errors=True)
     return pd.DataFrame(history)
 
@@ -165,11 +153,13 @@ def describe_training(
         "last_date": corpus.streams["started_at"].max(),
         "n_messages": len(corpus.train),
         "n_messages_available": corpus.n_available,
-        "n_tokens": int(data.blocks.size),
+        "n_tokens": int(data.n_tokens),
         "block_len": int(data.blocks.shape[1]),
+        "across_messages": data.messages is None,
         "n_parameters": lm.n_parameters,
         "vocabulary": len(lm.tokenizer),
         "settings": asdict(settings),
+        "kept_epoch": find_kept(history.to_dict("records"), patience=settings.patience),
         "seed": settings.seed,
         "device": str(pick_device()),
         "epochs": [
@@ -180,15 +170,23 @@ def describe_training(
 
 
 def _check(settings: TrainSettings) -> None:
-    if not (settings.epochs >= 1 and settings.batch_blocks >= 1 and 0 < settings.mask_rate < 1):
+    sizes = (settings.epochs, settings.batch_blocks, settings.accumulate)
+    if min(sizes) < 1 or not 0 < settings.mask_rate < 1:
         raise ParameterError(
-            "Training takes at least one epoch and one block a batch, and a mask rate between 0 and 1: "
-            f"got {settings.epochs}, {settings.batch_blocks} and {settings.mask_rate}."
+            "Training takes at least one epoch, one block a batch and one batch a step, and a mask rate "
+            f"between 0 and 1: got {settings.epochs}, {settings.batch_blocks}, {settings.accumulate} and "
+            f"{settings.mask_rate}."
+        )
+    if settings.schedule not in SCHEDULES or settings.patience < 0:
+        raise ParameterError(
+            f"The schedule is one of {', '.join(SCHEDULES)}, and patience a number of epochs, or 0 for "
+            f"never: got {settings.schedule!r} and {settings.patience}."
         )
 
 
 def _steps_per_epoch(data: LmData, settings: TrainSettings) -> int:
-    return -(-len(data.blocks) // settings.batch_blocks)
+    n_batches = len(data.plan_batches(settings.batch_blocks, np.random.default_rng(0)))
+    return -(-n_batches // settings.accumulate)
 
 
 def _train_epoch(
@@ -200,26 +198,59 @@ def _train_epoch(
     optimizer: torch.optim.Optimizer,
     epoch: int,
     progress: tqdm,
-) -> list[torch.Tensor]:
-    """Train for one epoch; return the loss of each step. All that is random comes from the epoch."""
+    processes: Processes,
+) -> float:
+    """Train for one epoch; return the mean loss of its steps. All that is random comes from the epoch."""
     seed_torch(settings.seed + epoch)
     head.train()
-    device = lm.model.device
+    device, parameters = lm.model.device, list(lm.model.parameters())
     steps_per_epoch = _steps_per_epoch(data, settings)
+    batches = iter_batches(
+        data,
+        lm.tokenizer,
+        batch_blocks=settings.batch_blocks,
+        mask_rate=settings.mask_rate,
+        seed=settings.seed,
+        epoch=epoch,
+        share=processes,
+    )
     losses = []
-    batches = _iter_batches(data.blocks, lm.tokenizer, settings, epoch=epoch)
-    for step, (ids, positions, labels) in enumerate(batches, steps_per_epoch * (epoch - 1)):
-        _set_rate(optimizer, settings, step=step, n_steps=steps_per_epoch * settings.epochs)
-        with autocast(device):
-            logits = head(ids.to(device), positions.to(device))
-        loss = functional.cross_entropy(logits.float(), labels.to(device))
+    for step in itertools.count(steps_per_epoch * (epoch - 1)):
+        together = list(itertools.islice(batches, settings.accumulate))
+        if not together:
+            break
+        set_rate(
+            optimizer,
+            step=step,
+            n_steps=steps_per_epoch * settings.epochs,
+            warmup=settings.warmup,
+            schedule=settings.schedule,
+        )
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(lm.model.parameters(), settings.clip_norm)
+        n_masked = sum(batch.n_masked for batch in together)
+        losses.append(
+            sum(_add_gradients(head, batch, n_masked=n_masked, device=device) for batch in together)
+        )
+        processes.sum_gradients(parameters)
+        torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
         optimizer.step()
-        losses.append(loss.detach())
         progress.update()
-    return losses
+    return processes.sum(torch.stack(losses).mean()).item() if losses else float("nan")
+
+
+def _add_gradients(head: MaskedHead, batch: Batch, *, n_masked: int, device: torch.device) -> torch.Tensor:
+    """Go forward and backward; return the batch's part of the mean loss over `n_masked` tokens."""
+    if not len(batch.labels):
+        return torch.zeros((), device=device)
+    attention = None if batch.attention is None else batch.attention.to(device)
+    with autocast(device):
+        logits = head(batch.ids.to(device), batch.positions.to(device), attention_mask=attention)
+    loss = functional.cross_entropy(
+        logits.float(), batch.labels.to(device), ignore_index=IGNORED, reduction="sum"
+    )
+    loss = loss / n_masked
+    loss.backward()
+    return loss.detach()
 
 
 @torch.no_grad()
@@ -233,52 +264,13 @@ def _start_from_frequencies(lm: LanguageModel, blocks: np.ndarray) -> None:
     bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
 
 
-def _make_optimizer(lm: LanguageModel, settings: TrainSettings) -> torch.optim.Optimizer:
-    lr = settings.lr or (SCRATCH_LR if lm.from_scratch else PRETRAINED_LR)
-    parameters = list(lm.model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([{**group, "peak_lr": lr} for group in groups], lr=lr, betas=(0.9, 0.98))
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, settings: TrainSettings, *, step: int, n_steps: int) -> None:
-    """Set the learning rate of a step: up to the peak over the warm-up, then down to zero."""
-    n_warmup = max(1, round(settings.warmup * n_steps))
-    rise, fall = (step + 1) / n_warmup, (n_steps - step) / max(1, n_steps - n_warmup)
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak_lr"] * min(rise, fall, 1.0)
-
-
 def _fingerprint(lm: LanguageModel, data: LmData, settings: TrainSettings) -> str:
     """Return what tells one training from another: model, data and settings."""
     digest = hashlib.blake2b(data.blocks.tobytes(), digest_size=16)
-    digest.update(repr((lm.base, lm.n_parameters, len(lm.tokenizer), asdict(settings))).encode())
+    digest.update(
+        repr((lm.base, lm.n_parameters, len(lm.tokenizer), data.n_tokens, asdict(settings))).encode()
+    )
     return digest.hexdigest()
-
-
-def _iter_batches(
-    blocks: np.ndarray, tokenizer: PreTrainedTokenizerBase, settings: TrainSettings, *, epoch: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Yield (token ids with masks, flat positions of the masks, hidden tokens), shuffled by epoch.
-
-    Every batch has at least one mask. Of the chosen tokens 80 % become `[MASK]`, 10 % a random
-    token, 10 % stay. Source: Devlin et al., BERT, arXiv 1810.04805.
-    """
-    rng = np.random.default_rng([settings.seed, epoch])
-    special = np.zeros(len(tokenizer), dtype=bool)
-    special[tokenizer.all_special_ids] = True
-    order = rng.permutation(len(blocks))
-    for start in range(0, len(order), settings.batch_blocks):
-        ids = blocks[order[start : start + settings.batch_blocks]].copy()
-        chosen = ~special[ids] & (rng.random(ids.shape) < settings.mask_rate)
-        if not chosen.any():
-            continue
-        labels, fate = ids[chosen], rng.random(chosen.sum())
-        random = rng.choice(np.flatnonzero(~special), len(labels))
-        ids[chosen] = np.where(fate < 0.8, tokenizer.mask_token_id, np.where(fate < 0.9, random, labels))
-        yield torch.from_numpy(ids), torch.from_numpy(np.flatnonzero(chosen)), torch.from_numpy(labels)
 
 
 def _evaluate(
@@ -287,37 +279,26 @@ def _evaluate(
     device: torch.device,
     *,
     epoch: int,
-    losses: Sequence[torch.Tensor] = (),
+    loss: float = float("nan"),
     seconds: float = 0.0,
 ) -> dict[str, float]:
-    train_loss = torch.stack(list(losses)).mean().item() if losses else float("nan")
     blocks = score_model(head, data.held_out_blocks, device=device)
     single = score_model(head, data.single_messages, device=device)
-    if not np.isfinite(blocks.loss) or (losses and not np.isfinite(train_loss)):
+    if not np.isfinite(blocks.loss) or (seconds and not np.isfinite(loss)):
         raise ModelError(
-            f"The loss must stay a number, and in epoch {epoch} it is {train_loss}. Lower the learning rate."
+            f"The loss must stay a number, and in epoch {epoch} it is {loss}. Lower the learning rate."
         )
     log.info("epoch %d: blocks %.1f, single messages %.1f", epoch, blocks.perplexity, single.perplexity)
     return {
         "epoch": epoch,
-        "train_loss": train_loss,
+        "train_loss": loss,
         "blocks_perplexity": blocks.perplexity,
         "blocks_bits_per_char": blocks.bits_per_char,
         "single_perplexity": single.perplexity,
         "single_bits_per_char": single.bits_per_char,
         "seconds": seconds,
-        "tokens_per_s": data.blocks.size / seconds if seconds else float("nan"),
+        "tokens_per_s": data.n_tokens / seconds if seconds else float("nan"),
     }
-
-
-def _by_stream(chat: pd.DataFrame, tokens: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    streams = chat["stream_id"].to_numpy()
-    for stream in dict.fromkeys(streams):
-        yield [tokens[i] for i in np.flatnonzero(streams == stream)]
-
-
-def _chars_per_token(texts: Sequence[str], tokens: Sequence[np.ndarray]) -> float:
-    return sum(map(len, texts)) / max(1, sum(map(len, tokens)))
 
 
 def _stream_keys(streams: pd.DataFrame) -> list[dict[str, str]]:

@@ -27,15 +27,15 @@ def weights_of(lm):
 
 
 def stop_in_epoch(monkeypatch, number):
-    real = masked_lm._iter_batches
+    real = masked_lm.iter_batches
 
-    def iterate(*args, epoch):
-        for i, batch in enumerate(real(*args, epoch=epoch)):
+    def iterate(*args, epoch, **options):
+        for i, batch in enumerate(real(*args, epoch=epoch, **options)):
             if (epoch, i) == (number, 2):
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(masked_lm, "_iter_batches", iterate)
+    monkeypatch.setattr(masked_lm, "iter_batches", iterate)
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 4])
@@ -62,10 +62,13 @@ def test_only_epochs_that_are_missing_are_trained(fresh, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             train(lm, data, SETTINGS, checkpoint=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["epoch_2"]
-    epochs, real = [], masked_lm._iter_batches
-    monkeypatch.setattr(
-        masked_lm, "_iter_batches", lambda *args, epoch: epochs.append(epoch) or real(*args, epoch=epoch)
-    )
+    epochs, real = [], masked_lm.iter_batches
+
+    def iterate(*args, epoch, **options):
+        epochs.append(epoch)
+        return real(*args, epoch=epoch, **options)
+
+    monkeypatch.setattr(masked_lm, "iter_batches", iterate)
     lm, data = fresh()
     train(lm, data, SETTINGS, checkpoint=tmp_path)
     assert epochs == [3, 4]

@@ -2,15 +2,19 @@
 
 import json
 import math
+from dataclasses import replace
 
-import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain import masked_lm
+from chatlib.pretrain.device import seed_torch
 from chatlib.pretrain.language_model import new_language_model
+from chatlib.pretrain.lm_data import iter_batches
 from chatlib.pretrain.masked_lm import TrainSettings, describe_training, make_data, score_reference, train
+from chatlib.pretrain.perplexity import IGNORED
 
 
 @pytest.fixture
@@ -44,33 +48,37 @@ def test_the_seed_decides_everything(chat):
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_batches_hide_own_words_at_the_rate_and_each_block_once(lm, data):
-    special = lm.tokenizer.all_special_ids
-    settings = TrainSettings(mask_rate=0.4, batch_blocks=8)
-    batches = list(masked_lm._iter_batches(data.blocks, lm.tokenizer, settings, epoch=1))
-    restored, n_hidden, n_masks, n_kept = [], 0, 0, 0
-    for ids, positions, labels in batches:
-        flat = ids.flatten()
-        n_hidden += len(labels)
-        n_masks += int((flat[positions] == lm.tokenizer.mask_token_id).sum())
-        n_kept += int((flat[positions] == labels).sum())
-        assert not np.isin(labels, special).any()
-        flat[positions] = labels
-        restored.append(flat.view_as(ids).numpy())
-    assert sorted(map(tuple, np.concatenate(restored))) == sorted(map(tuple, data.blocks))
-    n_words = (~np.isin(data.blocks, special)).sum()
-    assert n_hidden / n_words == pytest.approx(0.4, abs=0.03)
-    assert n_masks / n_hidden == pytest.approx(0.8, abs=0.05)
-    assert n_kept / n_hidden == pytest.approx(0.1, abs=0.04)
+def split_batches(data, tokenizer, *, batch_blocks, **options):
+    """Yield the batches of eight blocks in four parts each, with the same masks."""
+    parts = [iter_batches(data, tokenizer, batch_blocks=8, **(options | {"share": (i, 4)})) for i in range(4)]
+    for together in zip(*parts, strict=True):
+        for batch in together:
+            yield batch._replace(n_masked=int((batch.labels != IGNORED).sum()))
 
 
-def test_each_epoch_has_masks_and_an_order_of_its_own(lm, data):
-    first, again, second = (
-        next(masked_lm._iter_batches(data.blocks, lm.tokenizer, TrainSettings(), epoch=epoch))
-        for epoch in (1, 1, 2)
-    )
-    assert torch.equal(first[0], again[0])
-    assert not torch.equal(first[0], second[0])
+def test_accumulated_batches_train_as_one_large_batch_does(chat, monkeypatch):
+    histories = []
+    for settings in (
+        TrainSettings(epochs=1, batch_blocks=8),
+        TrainSettings(epochs=1, batch_blocks=2, accumulate=4),
+    ):
+        seed_torch(5)
+        lm = new_language_model(chat.train["text"].tolist(), vocabulary=400, layers=1, width=32)
+        data = make_data(chat, lm.tokenizer, block_len=32)
+        data = replace(data, blocks=data.blocks[: len(data.blocks) // 8 * 8])
+        histories.append(train(lm, data, settings).drop(columns=["seconds", "tokens_per_s"]))
+        monkeypatch.setattr(masked_lm, "iter_batches", split_batches)
+    pd.testing.assert_frame_equal(*histories, rtol=1e-4)
+
+
+def test_trained_on_messages_alone_it_learns_messages(chat, lm):
+    data = make_data(chat, lm.tokenizer, block_len=32, across_messages=False)
+    history = train(lm, data, TrainSettings(epochs=4, lr=6e-3, batch_blocks=4))
+    assert history["single_perplexity"].iloc[-1] < 0.5 * score_reference(lm, data)["single"].perplexity
+    settings = TrainSettings()
+    manifest = describe_training(lm, chat, data, settings=settings, history=history)
+    assert manifest["across_messages"] is False
+    assert manifest["n_tokens"] == sum(map(len, data.messages))
 
 
 def test_the_manifest_names_the_streams_and_can_be_written(chat, lm, data):
@@ -93,10 +101,16 @@ def test_a_learning_rate_that_breaks_it_is_told(lm, data):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"batch_blocks": 0}, {"mask_rate": 1.0}, {"mask_rate": 0.0}]
+    "wrong", [{"epochs": 0}, {"batch_blocks": 0}, {"accumulate": 0}, {"mask_rate": 1.0}, {"mask_rate": 0.0}]
 )
 def test_impossible_settings_are_told(lm, data, wrong):
     with pytest.raises(ParameterError, match="Training takes at least one epoch"):
+        train(lm, data, TrainSettings(**wrong))
+
+
+@pytest.mark.parametrize("wrong", [{"schedule": "steep"}, {"patience": -1}])
+def test_an_unknown_schedule_is_told(lm, data, wrong):
+    with pytest.raises(ParameterError, match="The schedule is one of constant, cosine, linear"):
         train(lm, data, TrainSettings(**wrong))
 
 
