@@ -1,5 +1,6 @@
 """Channels on a local YouTube, through the real clients, into the database."""
 
+import gc
 import logging
 import re
 from collections import Counter
@@ -263,6 +264,8 @@ def test_only_the_newest_streams_with_a_limit(youtube, db, collect):
     assert set(states(db)) == {"a" * 11, "b" * 11}
 
 
+@pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")  # yt-dlp's
+@pytest.mark.filterwarnings("ignore:unclosed.*SSLSocket:ResourceWarning")
 def test_a_channel_that_cannot_be_listed_is_told_and_the_next_one_goes_on(youtube, db, tmp_path):
     youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
     channels = [
@@ -272,6 +275,7 @@ def test_a_channel_that_cannot_be_listed_is_told_and_the_next_one_goes_on(youtub
     report = collect_channels(db, channels, Settings(**QUICK), progress=False)
     assert "could not be listed" in report.channels[0].problems[0]
     assert states(db) == {"aaaaaaaaaaa": "complete"}
+    gc.collect()  # what yt-dlp left open, it warns of here
 
 
 def test_hostile_titles_reach_neither_the_terminal_nor_a_path(youtube, db, collect, caplog, tmp_path):
