@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gc
 import importlib
-import importlib.util
 import json
 import logging
 import os
-import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chatlib.errors import MissingSource, ParameterError
+from chatlib.errors import ChatlibError, MissingSource, ParameterError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -45,6 +44,20 @@ SAMPLE_DIR = PROJECT_DIR / "data" / "sample"
 
 COLAB_BROWSER = "google-colab-selenium>=1.0.18"  # the browser that lists a channel there
 
+# What a kernel of Colab has loaded, or was built for its GPU: taken as it is.
+_HELD = (
+    "ipykernel",
+    "ipython",
+    "jupyter-client",
+    "jupyter-core",
+    "numpy",
+    "pandas",
+    "pyzmq",
+    "torch",
+    "tornado",
+    "traitlets",
+)
+
 HEADLESS = "CHATLIB_HEADLESS"  # set in the environment of kernels that the chain starts
 
 log = logging.getLogger(__name__)
@@ -55,6 +68,7 @@ class Workspace:
     """The folder of one run, or `data` when working by hand, and what lies where in it."""
 
     root: Path
+    drive: Path | None = None  # on Colab, where the run is kept besides
 
     @property
     def db(self) -> Path:
@@ -74,11 +88,21 @@ class Workspace:
     def save_results(self, name: str, results: Mapping[str, object]) -> None:
         """Write a notebook's named results as `results/NAME.json`.
 
-        NaN and infinity become null; numpy numbers become numbers.
+        NaN and infinity become null; numpy numbers become numbers. It is what a notebook does last,
+        so with a Drive the run is kept there now.
         """
         self.results.mkdir(parents=True, exist_ok=True)
         path = self.results / f"{name}.json"
         path.write_text(json.dumps(_plain(results), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if self.drive:
+            self.copy_to_drive()
+
+    def copy_to_drive(self) -> None:
+        """Copy the run to its folder on Drive, the database with SQLite's backup. Nothing without a Drive."""
+        from chatlib.drive import keep_run
+
+        if self.drive:
+            keep_run(self.root, self.drive)
 
     def load_results(self, name: str) -> dict[str, object]:
         """Read back what a notebook wrote. Raises: MissingSource if it has not run here."""
@@ -90,8 +114,12 @@ class Workspace:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def open_workspace(run_dir: str | Path) -> Workspace:
-    """Return the workspace at `run_dir`, made if needed; a relative path starts at the project."""
+def open_workspace(run_dir: str | Path, *, drive: str = "") -> Workspace:
+    """Return the workspace at `run_dir`, made if needed; a relative path starts at the project.
+
+    `drive`, on Colab, is a folder of the user's Drive: what it keeps of the run, and is not at
+    `run_dir`, is brought from there. Raises: ParameterError for a folder that cannot be had.
+    """
     root = resolve_path(run_dir)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -99,7 +127,14 @@ def open_workspace(run_dir: str | Path) -> Workspace:
         raise ParameterError(
             f"RUN_DIR must be a folder that can be written, got {root} ({error})."
         ) from error
-    return Workspace(root)
+    if not drive:
+        return Workspace(root)
+    from chatlib.drive import bring_run, open_drive
+
+    folder = open_drive(drive)
+    brought = bring_run(folder, root)
+    log.warning("Drive folder %s: brought %s", drive, ", ".join(brought) or "nothing")
+    return Workspace(root, folder)
 
 
 def resolve_path(path: str | Path) -> Path:
@@ -118,23 +153,33 @@ def set_seed(seed: int) -> np.random.Generator:
 
 def in_colab() -> bool:
     """Return whether this is a Google Colab runtime."""
-    return importlib.util.find_spec("google.colab") is not None if "google" in sys.modules else False
+    return "google.colab" in sys.modules  # its kernel has loaded it
 
 
 def install_missing() -> list[str]:
     """On Colab, install the requirements that are not there yet, and only those; return them.
 
+    What the running kernel stands on is neither upgraded nor replaced, whatever a package wishes.
     Elsewhere `make` has set up the environment, and nothing is done.
+
+    Raises: ChatlibError with what pip said, if it could not.
     """
     if not in_colab():
         return []
     lines = (PROJECT_DIR / "requirements.txt").read_text(encoding="utf-8").splitlines()
     wanted = [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
-    wanted.append(COLAB_BROWSER)
-    missing = [requirement for requirement in wanted if not _is_installed(requirement)]
+    missing = [requirement for requirement in [*wanted, COLAB_BROWSER] if not _is_installed(requirement)]
     if missing:
-        log.warning("installing %s", ", ".join(missing))
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", *missing], check=True)
+        with tempfile.TemporaryDirectory() as folder:
+            held = Path(folder) / "held.txt"
+            held.write_text("".join(f"{name}=={version}\n" for name, version in _find_held().items()))
+            command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(held), *missing]
+            done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise ChatlibError(
+                f"pip must install {', '.join(missing)}, and could not. Choose the latest runtime version "
+                f"(menu Runtime), or install them by hand. It said:\n{done.stderr.strip()}"
+            )
         importlib.invalidate_caches()
     return missing
 
@@ -169,14 +214,25 @@ def _in_kernel() -> bool:
 
 
 def _is_installed(requirement: str) -> bool:
+    """Return whether a package is there, new enough unless the running kernel stands on it."""
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(requirement)
+    version = _find_version(wanted.name)
+    return bool(version) and (wanted.name in _HELD or wanted.specifier.contains(version, prereleases=True))
+
+
+def _find_held() -> dict[str, str]:
+    return {name: version for name in _HELD if (version := _find_version(name))}
+
+
+def _find_version(name: str) -> str | None:
     import importlib.metadata
 
-    name = re.split(r"[<>=!~\[ ]", requirement)[0]
     try:
-        importlib.metadata.version(name)
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _plain(value: object) -> object:

@@ -52,13 +52,3 @@ def test_progress_is_seen_by_hand_and_silent_in_the_chain(monkeypatch):
 
 def test_outside_colab_nothing_is_installed():
     assert workspace.install_missing() == []
-
-
-def test_on_colab_only_what_is_missing_is_installed(monkeypatch):
-    calls = []
-    monkeypatch.setattr(workspace, "in_colab", lambda: True)
-    monkeypatch.setattr(workspace, "_is_installed", lambda name: not name.startswith("papermill"))
-    monkeypatch.setattr(workspace.subprocess, "run", lambda command, check: calls.append(command))
-    missing = workspace.install_missing()
-    assert len(missing) == 1 and missing[0].startswith("papermill>=")
-    assert calls[0][-1] == missing[0]

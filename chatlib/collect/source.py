@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,12 +13,41 @@ from chatlib.collect.chat_files import import_chats
 from chatlib.collect.collect_report import CollectReport
 from chatlib.collect.import_report import ImportReport
 from chatlib.errors import MissingSource, ParameterError
-from chatlib.store import Store
-from chatlib.workspace import PROJECT_DIR, SAMPLE_DIR, resolve_path
+from chatlib.store import Store, open_store
+from chatlib.workspace import PROJECT_DIR, SAMPLE_DIR, in_colab, resolve_path
 
-__all__ = ["SOURCES", "fill_database", "fill_from_youtube", "find_channels", "find_chats", "say_repetition"]
+__all__ = [
+    "SOURCES",
+    "fill_database",
+    "fill_from_youtube",
+    "find_channels",
+    "find_chats",
+    "open_chat",
+    "say_repetition",
+]
 
 SOURCES = ("sample", "chats", "youtube")
+
+log = logging.getLogger(__name__)
+
+
+def open_chat(path: Path) -> Store:
+    """Return the chat database that notebook 01 left at `path`, open.
+
+    On Colab every notebook starts in a runtime of its own, with nothing in it: there the simulated
+    sample stands in for a missing database, and that is told.
+
+    Raises: MissingSource if there is none, elsewhere than on Colab; StoreError if it cannot be used.
+    """
+    if path.exists() or not in_colab():
+        return open_store(path)
+    log.warning(
+        "This runtime holds no chat yet: here is the simulated sample. For your own, run notebook 01 in this "
+        "runtime, or give both the same DRIVE."
+    )
+    db = open_store(path, create=True)
+    fill_database(db, "sample")
+    return db
 
 
 def fill_database(
