@@ -4,8 +4,28 @@ import signal
 
 import pytest
 
+from chatlib.pipeline import run_chain
+
+# The chain on the committed sample, at its smallest setting.
+SMALLEST = [
+    "03.MAX_MESSAGES=6000",
+    "03.EPOCHS=1",
+    "03.COHERENCE_MESSAGES=300",
+    "04.MAX_MESSAGES=16",
+    "04.EPOCHS=1",
+    "04.N_LAYERS=2",
+    "04.OTHERS_PER_DONOR=5",
+    "04.N_BOOTSTRAP=100",
+]
+
 # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory):
+    """Return the folder of one complete run of the sample; not to be changed by a test."""
+    return run_chain("sample", overrides=SMALLEST, runs_dir=tmp_path_factory.mktemp("runs")).parent
 
 
 @pytest.fixture

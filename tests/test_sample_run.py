@@ -7,27 +7,14 @@ import nbformat
 import pytest
 
 from chatlib.notebooks import NOTEBOOKS
-from chatlib.pipeline import run_chain
 from chatlib.store import open_store
-
-SMALLEST = [
-    "03.MAX_MESSAGES=6000",
-    "03.EPOCHS=1",
-    "03.COHERENCE_MESSAGES=300",
-    "04.MAX_MESSAGES=16",
-    "04.EPOCHS=1",
-    "04.N_LAYERS=2",
-    "04.OTHERS_PER_DONOR=5",
-    "04.N_BOOTSTRAP=100",
-]
-
 
 pytestmark = pytest.mark.timeout(900)  # five notebooks, on a machine that may be busy
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return run_chain("sample", overrides=SMALLEST, runs_dir=tmp_path_factory.mktemp("runs")).parent
+def run(sample_run):
+    return sample_run
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def _render_data(record: Mapping[str, object]) -> str:
         for label, key in shown.items()
         if data[key] is not None
     ]
-    names = [html.escape(name) for name in data["channels"][:_MAX_CHANNELS]]
+    names = [f"<bdi>{html.escape(name)}</bdi>" for name in data["channels"][:_MAX_CHANNELS]]
     if more := len(data["channels"]) - len(names):
         names.append(f"{more:,} more")
     channels = f", channel{'s' * (len(data['channels']) > 1)} {', '.join(names)}" if names else ""
@@ -93,9 +93,9 @@ def _render_data(record: Mapping[str, object]) -> str:
 
 def _say_source(record: Mapping[str, object]) -> str:
     if record["channels"]:
-        return f"Collected from {html.escape(Path(str(record['channels'])).name)}"
+        return f"Collected from <bdi>{html.escape(Path(str(record['channels'])).name)}</bdi>"
     if record["chats"]:
-        return f"Chat files of {html.escape(Path(str(record['chats'])).name)}"
+        return f"Chat files of <bdi>{html.escape(Path(str(record['chats'])).name)}</bdi>"
     return "The sample that comes with the project, <strong>simulated</strong>"
 
 

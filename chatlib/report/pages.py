@@ -57,11 +57,11 @@ def render_page(run_dir: Path, notebook: str) -> Path:
 def load_chapter(run_dir: Path, notebook: str) -> Chapter:
     """Return an executed notebook in HTML: no badge, no path of this machine, wide parts scroll."""
     executed = nbformat.read(run_dir / f"{notebook}.ipynb", as_version=4)
-    executed.cells[0].source = _without_badge(executed.cells[0].source)
+    title, *rest = _without_badge(executed.cells[0].source).splitlines()
+    executed.cells[0].source = "\n".join(rest)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(executed)
-    title = executed.cells[0].source.splitlines()[0].lstrip("# ").strip()
-    return Chapter(title, _render_contents(executed), _let_scroll(_without_project_path(body)))
+    return Chapter(title.lstrip("# ").strip(), _render_contents(executed), _let_scroll(_without_project_path(body)))
 
 
 def say_banner(run_dir: Path) -> str:

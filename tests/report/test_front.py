@@ -62,7 +62,7 @@ def test_simulated_chat_is_called_so_and_real_chat_is_not(hand_run, tmp_path):
     real = {**record, "chats": "/somewhere/my chats", "data": {**record["data"], "simulated_streams": 0}}
     html = render_index(run, real).read_text()
     assert "simulated" not in html
-    assert "Chat files of my chats" in html and "/somewhere" not in html
+    assert "Chat files of <bdi>my chats</bdi>" in html and "/somewhere" not in html
 
 
 def test_an_unfinished_run_says_what_has_not_run(hand_run):
