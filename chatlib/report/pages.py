@@ -25,7 +25,10 @@ _SIMULATED = (
     "are made up, so that the methods can be checked. They say nothing about anybody.</p>"
 )
 # What may be wider than a screen scrolls inside itself; the keyboard reaches it.
-_SCROLL = '<div class="scroll" role="group" aria-label="{what}" tabindex="0">{inside}</div>'
+_SCROLL = '<div class="{kind}" role="group" aria-label="{what}" tabindex="0">{inside}</div>'
+
+
+_LONG = 500  # characters in a table's cell that scroll
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,9 @@ def load_chapter(run_dir: Path, notebook: str) -> Chapter:
     executed.cells[0].source = "\n".join(rest)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(executed)
-    return Chapter(title.lstrip("# ").strip(), _render_contents(executed), _let_scroll(_without_project_path(body)))
+    return Chapter(
+        title.lstrip("# ").strip(), _render_contents(executed), _let_scroll(_without_project_path(body))
+    )
 
 
 def say_banner(run_dir: Path) -> str:
@@ -136,12 +141,19 @@ def _without_project_path(body: str) -> str:
 
 
 def _let_scroll(body: str) -> str:
-    """Wrap tables and figures. Chat text has no `<` of its own here: it is escaped."""
-    for pattern, what in (
-        (r"<table\b.*?</table>", "Table"),
-        (r'(?<=output_execute_result">\n)<img\b[^>]*>', "Figure"),
-    ):
-        body = re.sub(
-            pattern, lambda m, what=what: _SCROLL.format(what=what, inside=m.group()), body, flags=re.DOTALL
-        )
-    return body
+    """Wrap tables, long texts in them, and figures. Chat text has no `<` of its own here: it is escaped."""
+    body = re.sub(r"<table\b.*?</table>", _wrap_table, body, flags=re.DOTALL)
+    return re.sub(
+        r'(?<=output_execute_result">\n)<img\b[^>]*>',
+        lambda figure: _SCROLL.format(kind="scroll", what="Figure", inside=figure.group()),
+        body,
+    )
+
+
+def _wrap_table(table: re.Match) -> str:
+    inside = re.sub(
+        rf"(?<=>)[^<>]{{{_LONG},}}(?=<)",
+        lambda text: _SCROLL.format(kind="long", what="Long text", inside=text.group()),
+        table.group(),
+    )
+    return _SCROLL.format(kind="scroll", what="Table", inside=inside)

@@ -14,6 +14,18 @@ def test_tables_and_figures_scroll_inside_themselves(hand_run):
     assert '<div class="scroll" role="group" aria-label="Figure" tabindex="0"><img alt="Figure: a"' in html
 
 
+def test_a_long_text_in_a_table_scrolls_too(hand_run):
+    run, _ = hand_run
+    cells = f"<td>{'x' * 500}</td><td>{'y' * 499}</td>"
+    write_executed(run / "01_collect.ipynb", output=f"<table><tr>{cells}</tr></table>")
+    html = render_page(run, "01_collect").read_text()
+    assert (
+        f'<td><div class="long" role="group" aria-label="Long text" tabindex="0">{"x" * 500}</div></td>'
+        in html
+    )
+    assert f"<td>{'y' * 499}</td>" in html
+
+
 def test_a_page_leads_to_the_chapters_beside_it(hand_run):
     run, _ = hand_run
     assert [Page(render_page(run, name).read_text()).links()[-2:] for name in NOTEBOOKS[1:4]] == [
