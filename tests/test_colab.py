@@ -2,9 +2,7 @@
 
 import ast
 import json
-import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,8 +19,8 @@ from chatlib.errors import ChatlibError, MissingSource, ParameterError
 from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR
 from chatlib.store import open_store
 from chatlib.workspace import in_colab, install_missing, open_workspace
+from tests.colab.runtime import ROOT, redirect_home, write_home, write_package
 
-ROOT = Path(__file__).resolve().parents[1]
 HOME = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
 
 
@@ -184,6 +182,17 @@ def test_elsewhere_a_missing_database_stays_an_error(tmp_path):
         assert len(db.load_streams()) == 0
 
 
+def test_a_gpu_is_used_when_there(monkeypatch):
+    import torch
+
+    from chatlib.pretrain.device import pick_device
+
+    for there, device in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+        assert pick_device().type == device
+
+
 def read_forms(name):
     """Return {parameter: (default, form)} of the parameters cell; a form is as Colab reads it."""
     cell = next(c for c in nbformat.read(NOTEBOOKS_DIR / f"{name}.ipynb", 4).cells if c.id == "parameters")
@@ -221,34 +230,10 @@ def test_what_a_person_would_change_has_a_form():
     assert {"STREAM", "INTERVAL_S", "HIGHLIGHT_METRIC", "ANONYMIZE"} <= forms["05"]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A git repository of the working tree, and the environment in which it stands in for the home URL."""
-    tree = tmp_path_factory.mktemp("home")
-    shutil.copytree(ROOT / "chatlib", tree / "chatlib", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "data" / "sample", tree / "data" / "sample")
-    wanted = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    (tree / "requirements.txt").write_text(f"{wanted}a-package-of-nobody>=1.0  # missing everywhere\n")
-    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", str(tree)]
-    for step in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
-        subprocess.run([*git, *step], check=True)
-    place = {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.file://{tree}.insteadOf",
-        "GIT_CONFIG_VALUE_0": HOME,
-    }
-    return os.environ | place
-
-
-def write_colab(folder):
-    """Write a `google.colab` for a process of its own, which joins the `google` that others share."""
-    package = folder / "google" / "colab"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-
-
-def test_the_bootstrap_gets_the_project_into_an_empty_folder_once(home, tmp_path):
-    write_colab(tmp_path / "site")
+def test_the_bootstrap_gets_the_project_into_an_empty_folder_once(tmp_path):
+    (tmp_path / "home").mkdir()
+    write_home(tmp_path / "home", more_requirements="a-package-of-nobody>=1.0  # missing everywhere\n")
+    write_package(tmp_path / "site")
     (tmp_path / "site" / "pip").mkdir()
     (tmp_path / "site" / "pip" / "__init__.py").write_text("")
     (tmp_path / "site" / "pip" / "__main__.py").write_text(
@@ -257,7 +242,8 @@ def test_the_bootstrap_gets_the_project_into_an_empty_folder_once(home, tmp_path
     (tmp_path / "content").mkdir()
     cells = nbformat.read(NOTEBOOKS_DIR / "05_analyze.ipynb", 4).cells
     code = "import google.colab\n" + next(cell.source for cell in cells if cell.id == "bootstrap")
-    environment = home | {"PYTHONPATH": str(tmp_path / "site"), "SAID": str(tmp_path / "said")}
+    environment = redirect_home(HOME, tmp_path / "home")
+    environment |= {"PYTHONPATH": str(tmp_path / "site"), "SAID": str(tmp_path / "said")}
     said = []
     for _ in range(2):
         done = subprocess.run(
