@@ -24,6 +24,7 @@ __all__ = [
     "find_views",
     "has_actions",
     "iter_plain_actions",
+    "make_plain",
 ]
 
 MAX_EMPTY = 30  # batches without a message that are followed before the chat counts as ended
@@ -128,7 +129,7 @@ class Batches:
                 break
         batch = walk(answer, *_BATCH)
         if type(batch) is dict:
-            batch["actions"] = list(iter_plain_actions(batch.get("actions"), self._notes))
+            batch["actions"] = make_plain(batch.get("actions"), self._notes)
         return answer
 
     def look_at(self, answer: object) -> None:
@@ -160,6 +161,11 @@ def _last_offset(batch: object) -> float | None:
     if type(actions) is not list or not actions:
         return None
     return read_offset(walk(actions[-1], "replayChatItemAction", "videoOffsetTimeMsec"), scale=1000.0)
+
+
+def make_plain(actions: object, notes: Notes) -> list[dict]:
+    """Return the items of `iter_plain_actions`."""
+    return list(iter_plain_actions(actions, notes))
 
 
 def iter_plain_actions(actions: object, notes: Notes) -> Iterator[dict]:

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 OWN = (
+    ("chatlib.collect.replay_batches", "make_plain"),
+    ("chatlib.collect.replay_chat_downloader.ReplayDownloader", "_spell_out"),
     ("chatlib.collect.replay_sources", "tidy_rows"),
     ("chatlib.collect.replay_sources", "read_chat"),
     ("chatlib.collect.replay_part.Part", "add"),
