@@ -12,16 +12,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from chatlib.errors import ParameterError
+from chatlib.pretrain.cores import map_in_threads, one_thread_each
 from chatlib.pretrain.device import autocast, pick_device
 from chatlib.pretrain.language_model import LanguageModel, load_pretrained
 from chatlib.pretrain.vector_cache import VectorCache, text_digest
@@ -30,8 +30,6 @@ from chatlib.workspace import progress_bar
 __all__ = ["Encoder", "encoder_of", "load_encoder"]
 
 log = logging.getLogger(__name__)
-
-T, R = TypeVar("T"), TypeVar("R")
 
 _PORTION = 16_384  # distinct texts; sorting more of them together would save no padding worth it
 _GPU_BATCH = 32_768  # tokens
@@ -123,8 +121,8 @@ class Encoder:
             yield from zip(batches, map(self._encode_batch, rows), strict=True)
             return
         with (
-            _one_thread_each(),
-            contextlib.closing(_map_in_threads(self._encode_batch, rows, n_workers)) as done,
+            one_thread_each(),
+            contextlib.closing(map_in_threads(self._encode_batch, rows, n_workers)) as done,
         ):
             yield from zip(batches, done, strict=True)
 
@@ -219,23 +217,3 @@ def load_encoder(
 def encoder_of(lm: LanguageModel, *, max_len: int = 128, tokens_per_batch: int = 0) -> Encoder:
     """Return the encoder of a language model in memory; they share their weights."""
     return Encoder(lm.model.base_model, lm.tokenizer, max_len=max_len, tokens_per_batch=tokens_per_batch)
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let torch use one thread per caller inside the context."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-
-
-def _map_in_threads(call: Callable[[T], R], items: Iterable[T], n_threads: int) -> Iterator[R]:
-    """Yield what `call` returns for each item, in order; closed early, it drops what has not begun."""
-    pool = ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield from pool.map(call, items)
-    finally:
-        pool.shutdown(cancel_futures=True)

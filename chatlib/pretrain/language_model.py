@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -79,7 +80,7 @@ class MaskedHead(nn.Module):
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
-        self._positions: torch.Tensor | None = None
+        self._asked = threading.local()  # several threads may ask at once
         self._hook = model.base_model.register_forward_hook(self._keep_asked)
 
     def forward(
@@ -89,20 +90,21 @@ class MaskedHead(nn.Module):
 
         `positions` index the flattened (batch, length) grid of `input_ids`.
         """
-        self._positions = positions
+        self._asked.positions = positions
         try:
             return self.model(input_ids=input_ids, attention_mask=attention_mask).logits[0]
         finally:
-            self._positions = None
+            self._asked.positions = None
 
     def close(self) -> None:
         """Give the model back as it was."""
         self._hook.remove()
 
     def _keep_asked(self, module: nn.Module, inputs: object, output: Mapping) -> Mapping:
-        if self._positions is not None:
+        positions = getattr(self._asked, "positions", None)
+        if positions is not None:
             hidden = output["last_hidden_state"]
-            output["last_hidden_state"] = hidden.flatten(0, 1)[self._positions].unsqueeze(0)
+            output["last_hidden_state"] = hidden.flatten(0, 1)[positions].unsqueeze(0)
         return output
 
 

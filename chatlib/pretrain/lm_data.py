@@ -2,7 +2,7 @@
 
 Batches are either packed blocks, or whole messages of about the same length; in neither is
 there padding worth counting. All that is random in a batch comes from seed and epoch, so every
-process of several draws the same, and takes its own rows.
+process of several draws the same, and takes its own share of the rows.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Batch(NamedTuple):
     """Rows with masks: `ids` and `attention` (None: no padding) of shape (rows, length).
 
     `positions` are flat positions of the masks and `labels` the hidden tokens, both filled up
-    with `IGNORED` labels. `n_masked` counts the masks of all processes.
+    with `IGNORED` labels. `n_masked` counts the masks of all shares.
     """
 
     ids: torch.Tensor
@@ -123,9 +123,10 @@ def iter_batches(
     mask_rate: float,
     seed: int,
     epoch: int,
-    share: tuple[int, int] = (0, 1),
-) -> Iterator[Batch]:
-    """Yield an epoch's batches; of each, the rows of one process (its number, of how many).
+    shares: Sequence[int] = (0,),
+    of: int = 1,
+) -> Iterator[list[Batch]]:
+    """Yield an epoch's batches, each as the asked shares of its rows, `of` how many.
 
     Every batch has at least one mask. Of the chosen tokens 80 % become `[MASK]`, 10 % a random
     token, 10 % stay. Source: Devlin et al., BERT, arXiv 1810.04805.
@@ -134,9 +135,9 @@ def iter_batches(
     special = np.zeros(len(tokenizer), dtype=bool)
     special[tokenizer.all_special_ids] = True
     words = np.flatnonzero(~special)
-    rows = data.blocks if data.messages is None else data.messages
+    source = data.blocks if data.messages is None else data.messages
     for chosen_rows in data.plan_batches(batch_blocks, rng):
-        ids = _pad_rows([rows[i] for i in chosen_rows], tokenizer.pad_token_id)
+        ids = _pad_rows([source[i] for i in chosen_rows], tokenizer.pad_token_id)
         chosen = ~special[ids] & (rng.random(ids.shape) < mask_rate)
         if not chosen.any():
             continue
@@ -145,11 +146,10 @@ def iter_batches(
         hidden = np.where(
             fate < 0.8, tokenizer.mask_token_id, np.where(fate < 0.9, rng.choice(words, ids.shape), ids)
         )
-        seen, (number, count) = np.where(chosen, hidden, ids), share
-        padding = ids == tokenizer.pad_token_id
-        yield _as_batch(
-            seen[number::count], labels[number::count], padding[number::count], n_masked=int(chosen.sum())
-        )
+        seen = np.where(chosen, hidden, ids)
+        padding, n_masked = ids == tokenizer.pad_token_id, int(chosen.sum())
+        parts = [slice(share, None, of) for share in shares]
+        yield [_as_batch(seen[rows], labels[rows], padding[rows], n_masked=n_masked) for rows in parts]
 
 
 def _as_batch(ids: np.ndarray, labels: np.ndarray, padding: np.ndarray, *, n_masked: int) -> Batch:

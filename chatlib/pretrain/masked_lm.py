@@ -13,18 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn import functional
 from tqdm import tqdm
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain.checkpoint import load_checkpoint, save_checkpoint
 from chatlib.pretrain.corpus import Corpus
-from chatlib.pretrain.device import autocast, pick_device, seed_torch
+from chatlib.pretrain.device import pick_device, seed_torch
 from chatlib.pretrain.early_stop import BestWeights, find_kept, is_over
+from chatlib.pretrain.gradients import count_shares, open_gradients
 from chatlib.pretrain.language_model import LanguageModel, MaskedHead
-from chatlib.pretrain.lm_data import Batch, LmData, iter_batches, make_data
+from chatlib.pretrain.lm_data import LmData, iter_batches, make_data
 from chatlib.pretrain.optimization import SCHEDULES, make_optimizer, set_rate
-from chatlib.pretrain.perplexity import IGNORED, Score, score_model, score_unigram
+from chatlib.pretrain.perplexity import Score, score_model, score_unigram
 from chatlib.pretrain.processes import Processes, join_processes
 from chatlib.workspace import progress_bar
 
@@ -203,8 +203,9 @@ def _train_epoch(
     """Train for one epoch; return the mean loss of its steps. All that is random comes from the epoch."""
     seed_torch(settings.seed + epoch)
     head.train()
-    device, parameters = lm.model.device, list(lm.model.parameters())
+    parameters = list(lm.model.parameters())
     steps_per_epoch = _steps_per_epoch(data, settings)
+    n_shares = count_shares(lm.model, most=settings.batch_blocks)
     batches = iter_batches(
         data,
         lm.tokenizer,
@@ -212,45 +213,25 @@ def _train_epoch(
         mask_rate=settings.mask_rate,
         seed=settings.seed,
         epoch=epoch,
-        share=processes,
+        shares=range(processes.number * n_shares, (processes.number + 1) * n_shares),
+        of=processes.count * n_shares,
     )
     losses = []
-    for step in itertools.count(steps_per_epoch * (epoch - 1)):
-        together = list(itertools.islice(batches, settings.accumulate))
-        if not together:
-            break
-        set_rate(
-            optimizer,
-            step=step,
-            n_steps=steps_per_epoch * settings.epochs,
-            warmup=settings.warmup,
-            schedule=settings.schedule,
-        )
-        optimizer.zero_grad(set_to_none=True)
-        n_masked = sum(batch.n_masked for batch in together)
-        losses.append(
-            sum(_add_gradients(head, batch, n_masked=n_masked, device=device) for batch in together)
-        )
-        processes.sum_gradients(parameters)
-        torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-        optimizer.step()
-        progress.update()
+    with open_gradients(head, n_shares=n_shares) as add_gradients:
+        for step in itertools.count(steps_per_epoch * (epoch - 1)):
+            together = list(itertools.islice(batches, settings.accumulate))
+            if not together:
+                break
+            rule = {"warmup": settings.warmup, "schedule": settings.schedule}
+            set_rate(optimizer, step=step, n_steps=steps_per_epoch * settings.epochs, **rule)
+            optimizer.zero_grad(set_to_none=True)
+            n_masked = sum(shares[0].n_masked for shares in together)
+            losses.append(sum(add_gradients(shares, n_masked) for shares in together))
+            processes.sum_gradients(parameters)
+            torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+            optimizer.step()
+            progress.update()
     return processes.sum(torch.stack(losses).mean()).item() if losses else float("nan")
-
-
-def _add_gradients(head: MaskedHead, batch: Batch, *, n_masked: int, device: torch.device) -> torch.Tensor:
-    """Go forward and backward; return the batch's part of the mean loss over `n_masked` tokens."""
-    if not len(batch.labels):
-        return torch.zeros((), device=device)
-    attention = None if batch.attention is None else batch.attention.to(device)
-    with autocast(device):
-        logits = head(batch.ids.to(device), batch.positions.to(device), attention_mask=attention)
-    loss = functional.cross_entropy(
-        logits.float(), batch.labels.to(device), ignore_index=IGNORED, reduction="sum"
-    )
-    loss = loss / n_masked
-    loss.backward()
-    return loss.detach()
 
 
 @torch.no_grad()

@@ -14,8 +14,9 @@ def data(request, chat, lm):
 
 
 def batches_of(data, lm, *, batch_blocks=8, mask_rate=0.4, seed=0, epoch=1, **options):
-    return list(
-        iter_batches(
+    return [
+        batch
+        for (batch,) in iter_batches(
             data,
             lm.tokenizer,
             batch_blocks=batch_blocks,
@@ -24,7 +25,7 @@ def batches_of(data, lm, *, batch_blocks=8, mask_rate=0.4, seed=0, epoch=1, **op
             epoch=epoch,
             **options,
         )
-    )
+    ]
 
 
 def rows_of(batches, pad_id):
@@ -95,7 +96,7 @@ def test_each_epoch_has_masks_and_an_order_of_its_own(lm, data):
 def test_processes_share_each_batch(lm, data, count):
     pad_id = lm.tokenizer.pad_token_id
     whole = batches_of(data, lm)
-    shares = [batches_of(data, lm, share=(number, count)) for number in range(count)]
+    shares = [batches_of(data, lm, shares=[number], of=count) for number in range(count)]
     for batch, *parts in zip(whole, *shares, strict=True):
         assert {part.n_masked for part in parts} == {batch.n_masked}
         assert sum(int((part.labels != IGNORED).sum()) for part in parts) == batch.n_masked

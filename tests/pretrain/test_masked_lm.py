@@ -10,6 +10,7 @@ import torch
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain import masked_lm
+from chatlib.pretrain.cores import one_thread_each
 from chatlib.pretrain.device import seed_torch
 from chatlib.pretrain.language_model import new_language_model
 from chatlib.pretrain.lm_data import iter_batches
@@ -48,15 +49,21 @@ def test_the_seed_decides_everything(chat):
     assert not torch.equal(weights[0], weights[2])
 
 
-def split_batches(data, tokenizer, *, batch_blocks, **options):
+def split_batches(data, tokenizer, *, batch_blocks, shares, of, **options):
     """Yield the batches of eight blocks in four parts each, with the same masks."""
-    parts = [iter_batches(data, tokenizer, batch_blocks=8, **(options | {"share": (i, 4)})) for i in range(4)]
-    for together in zip(*parts, strict=True):
-        for batch in together:
-            yield batch._replace(n_masked=int((batch.labels != IGNORED).sum()))
+    assert (list(shares), of) == ([0], 1)
+    for parts in iter_batches(data, tokenizer, batch_blocks=8, shares=range(4), of=4, **options):
+        for part in parts:
+            yield [part._replace(n_masked=int((part.labels != IGNORED).sum()))]
 
 
-def test_accumulated_batches_train_as_one_large_batch_does(chat, monkeypatch):
+@pytest.fixture
+def one_thread():
+    with one_thread_each():
+        yield
+
+
+def test_accumulated_batches_train_as_one_large_batch_does(chat, monkeypatch, one_thread):
     histories = []
     for settings in (
         TrainSettings(epochs=1, batch_blocks=8),
