@@ -3,6 +3,7 @@
 # make test        all checks            make lab     JupyterLab on the notebooks
 # make test-real   checks on real chat   make bench   benchmarks against the peers
 # make images      the README's pictures, from the sample's run
+# make bundle [NAME=name]   a run's report as a single file to mail
 # make notebooks   the outputs that notebooks/ are committed with, from the sample's run
 # make home URL=https://github.com/OWNER/REPOSITORY   a new address for badges and clones
 # make clean       away with the environment, caches and the sample's run; your runs stay
@@ -12,7 +13,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: report test test-real bench lab images notebooks home clean setup
+.PHONY: report test test-real bench lab images bundle notebooks home clean setup
 .DEFAULT_GOAL := report
 
 setup: $(VENV)/ready
@@ -39,6 +40,9 @@ bench: setup
 
 lab: setup
 	$(RUN) jupyterlab --notebook-dir=notebooks $(ARGS)
+
+bundle: setup
+	@$(RUN) chatlib bundle $(if $(NAME),--name "$(NAME)")
 
 images: setup
 	@$(RUN) chatlib images

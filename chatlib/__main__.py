@@ -49,6 +49,9 @@ def _build_parser() -> argparse.ArgumentParser:
     home = subparsers.add_parser("home", help="give the project a new address on GitHub")
     home.add_argument("url", metavar="URL", help="https://github.com/OWNER/REPOSITORY")
     home.set_defaults(run=_set_home)
+    bundle = subparsers.add_parser("bundle", help="write a run's report as a single file to mail")
+    bundle.add_argument("--name", default="sample", help="the run in data/runs (default: sample)")
+    bundle.set_defaults(run=_bundle)
     images = subparsers.add_parser("images", help="take the README's pictures from a run")
     images.add_argument("--name", default="sample", help="the run in data/runs (default: sample)")
     images.set_defaults(run=_save_images)
@@ -113,12 +116,21 @@ def _set_home(args: argparse.Namespace) -> int:
     return 0
 
 
+def _bundle(args: argparse.Namespace) -> int:
+    from chatlib.pipeline import find_run
+    from chatlib.report import render_bundle
+
+    path = render_bundle(find_run(args.name))
+    print(f"The report as one file, {path.stat().st_size / 1e6:.1f} MB: {Path(os.path.relpath(path))}")
+    return 0
+
+
 def _save_images(args: argparse.Namespace) -> int:
-    from chatlib.pipeline import RUNS_DIR
+    from chatlib.pipeline import find_run
     from chatlib.report import save_key_figures
     from chatlib.workspace import PROJECT_DIR
 
-    for path in save_key_figures(RUNS_DIR / args.name, PROJECT_DIR / "Images"):
+    for path in save_key_figures(find_run(args.name), PROJECT_DIR / "Images"):
         print(f"Images/{path.name}")
     return 0
 

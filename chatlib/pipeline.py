@@ -33,7 +33,7 @@ from chatlib.notebooks import (
 from chatlib.report import describe_run, render_index, render_page
 from chatlib.workspace import PROJECT_DIR, open_workspace
 
-__all__ = ["RUNS_DIR", "run_chain"]
+__all__ = ["RUNS_DIR", "find_run", "run_chain"]
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +116,11 @@ def run_chain(
             ) from error
         raise
     return index
+
+
+def find_run(name: str, *, runs_dir: Path = RUNS_DIR) -> Path:
+    """Return the folder of a run by its name. Raises: ParameterError for a name that is none."""
+    return _check_name(name, runs_dir)
 
 
 def _plan_run(

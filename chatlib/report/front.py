@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -135,7 +136,9 @@ def _load_results(run_dir: Path, notebook: str) -> dict:
 def _render_intro(executed: nbformat.NotebookNode) -> str:
     """Return what the notebook says of itself first: the text between its title and its parameters."""
     cell = executed.cells[1] if len(executed.cells) > 1 else None
-    return markdown2html(cell.source) if cell and cell.cell_type == "markdown" else ""
+    if not cell or cell.cell_type != "markdown":
+        return ""
+    return markdown2html(re.split(r"^#", cell.source, maxsplit=1, flags=re.MULTILINE)[0])
 
 
 def _render_key_figure(executed: nbformat.NotebookNode, notebook: str, title: str) -> str:
