@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,9 +16,11 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from chatlib.errors import PipelineError
-from chatlib.workspace import HEADLESS
+from chatlib.workspace import HEADLESS, PROJECT_DIR, in_colab, progress_bar
 
-__all__ = ["environment_of_kernels", "execute_notebook"]
+__all__ = ["environment_of_kernels", "execute_notebook", "run_before"]
+
+log = logging.getLogger(__name__)
 
 
 def execute_notebook(
@@ -52,6 +55,27 @@ def execute_notebook(
     except (RuntimeError, TimeoutError) as error:  # a dead kernel, a cell over its time
         message = f"{source.stem} did not end: {str(error).strip().splitlines()[0]}"
         raise PipelineError(f"{message}\nThe notebook as far as it got: {output}") from error
+
+
+def run_before(notebook: str, run_dir: Path, *, makes: Path) -> None:
+    """On Colab, run a notebook on its defaults if what it `makes` is not in this runtime, and say so.
+
+    There every notebook starts in a runtime of its own. Elsewhere nothing is done: the order of the
+    notebooks is the user's. Raises: PipelineError if it fails.
+    """
+    if makes.exists() or not in_colab():
+        return
+    log.warning(
+        "%s has not run in this runtime, so it runs now, on its defaults. To use a run of your own, give it "
+        "and this notebook the same DRIVE.",
+        notebook,
+    )
+    source = PROJECT_DIR / "notebooks" / f"{notebook}.ipynb"
+    n_cells = len(nbformat.read(source, as_version=4).cells) + 1
+    with progress_bar(total=n_cells, unit="cell", desc=notebook) as bar, environment_of_kernels():
+        execute_notebook(
+            source, run_dir / source.name, parameters={"RUN_DIR": str(run_dir)}, bar=bar, cell_timeout_s=3600
+        )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from chatlib import drive, workspace
+from chatlib import drive, execution, workspace
 from chatlib.collect.source import open_chat
 from chatlib.errors import ChatlibError, MissingSource, ParameterError
 from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR
@@ -172,6 +172,39 @@ def test_a_notebook_opened_first_shows_the_sample_and_says_so(colab, tmp_path, c
     assert "simulated sample" in caplog.text
     with open_chat(tmp_path / "Db_file.dbs") as db:
         assert len(db.load_streams()) == 20
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """The notebooks that were run, with their parameters; nothing runs."""
+    ran = []
+    monkeypatch.setattr(
+        execution,
+        "execute_notebook",
+        lambda source, output, **given: ran.append((source, output, given["parameters"])),
+    )
+    return ran
+
+
+def test_what_a_notebook_stands_on_runs_first_and_that_is_told(colab, executed, tmp_path, caplog):
+    execution.run_before("03_pretrain", tmp_path, makes=tmp_path / "models" / "chat_lm")
+    (ran,) = executed
+    assert ran == (
+        NOTEBOOKS_DIR / "03_pretrain.ipynb",
+        tmp_path / "03_pretrain.ipynb",
+        {"RUN_DIR": str(tmp_path)},
+    )
+    assert "03_pretrain has not run in this runtime" in caplog.text
+
+
+def test_what_was_run_is_not_run_again(colab, executed, tmp_path):
+    execution.run_before("03_pretrain", tmp_path, makes=tmp_path)
+    assert executed == []
+
+
+def test_elsewhere_the_order_of_notebooks_is_the_users(executed, tmp_path):
+    execution.run_before("03_pretrain", tmp_path, makes=tmp_path / "models" / "chat_lm")
+    assert executed == []
 
 
 def test_elsewhere_a_missing_database_stays_an_error(tmp_path):

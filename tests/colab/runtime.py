@@ -64,7 +64,10 @@ class Runtime:
         done = subprocess.run(
             [self.python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, text=True
         )
-        return {package["name"].lower(): package["version"] for package in json.loads(done.stdout)}
+        return {
+            package["name"].lower().replace("_", "-"): package["version"]
+            for package in json.loads(done.stdout)
+        }
 
     def run(self, notebook):
         """Run a notebook from its first cell, as it was opened; return it with its outputs."""
@@ -84,7 +87,9 @@ def make_runtime(folder, python, packages, environment):
     runtime = Runtime(folder, environment)
     runtime.content.mkdir()
     subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
-    subprocess.run([runtime.python, "-m", "pip", "install", "-q", "-r", packages], check=True)
+    install = [runtime.python, "-m", "pip", "install", "-q", "-r", packages]
+    done = subprocess.run(install, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     site = next((folder / "venv" / "lib").glob("python3*/site-packages"))
     write_package(site)
     (site / "colab_kernel.pth").write_text("import google.colab\n")  # Colab's kernel has loaded it
