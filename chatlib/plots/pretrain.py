@@ -56,12 +56,13 @@ def plot_perplexity(history: pd.DataFrame, reference: Mapping[str, float], *, no
 
 
 @house_style
-def plot_coherence(curves: Mapping[str, pd.DataFrame], *, note: str = "") -> Figure:
-    """Draw similarity against distance in time, one line with its band per named table.
+def plot_coherence(curves: Mapping[str, pd.DataFrame], *, unit: str = "seconds", note: str = "") -> Figure:
+    """Draw similarity against distance, one line with its band per named table.
 
-    The tables are those of `Coherence`; distances in seconds, on a log axis.
+    The tables are those of `Coherence`; distances in `unit`, on a log axis.
     """
     figure, axes = new_figure(height_in=3.8)
+    in_time = unit == "seconds"
     styles = (("grey", "s", "--"), ("blue", "o", "-"), ("orange", "^", "-."))
     for (name, table), (color, marker, line) in zip(curves.items(), styles, strict=False):
         axes.plot(
@@ -72,12 +73,16 @@ def plot_coherence(curves: Mapping[str, pd.DataFrame], *, note: str = "") -> Fig
         )
     axes.axhline(0, color="black", lw=0.8)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(list(_TIME_TICKS_S)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _TIME_TICKS_S.get(round(value), "")))
+    ticks = _TIME_TICKS_S if in_time else {n: f"{n:,}" for n in (1, 3, 10, 30, 100, 300, 1000, 3000)}
+    axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: ticks.get(round(value), "")))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("Time between two messages of a stream (log axis)")
+    kind = "Time between" if in_time else "Messages from one to the other, of"
+    axes.set_xlabel(f"{kind} two messages of a stream (log axis)")
     axes.set_ylabel("Cosine above shuffled pairs")
-    axes.set_title(_title("How alike messages are, against the time between them", note))
+    axes.set_title(
+        _title(f"How alike messages are, against the {'time' if in_time else 'messages'} between them", note)
+    )
     axes.legend(title="shaded: 95 % of resampled streams", loc="upper right")
     return figure
 

@@ -21,7 +21,10 @@ __all__ = ["Coherence", "find_neighbours", "measure_coherence", "reduce_to_plane
 
 # Edges of the distance bins in seconds, each about double the one before.
 EDGES_S = (0, 2, 5, 10, 20, 45, 90, 180, 360, 720, 1440, 2880, 5760, 11520)
+# The same in messages of the stream: 1 is the next one.
+EDGES_MESSAGES = (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097)
 MIN_PAIRS = 30
+_UNITS = {"seconds": ("offset_s", EDGES_S), "messages": ("position", EDGES_MESSAGES)}
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Coherence:
     of the bin), `low_edge`, `high_edge`, `n_pairs`, `similarity` (baseline subtracted), `low`,
     `high` (95 % band; NaN with fewer than three streams). `baseline` is the mean cosine of
     shuffled pairs. `gone_after` is where the first bin begins, from the most similar on, whose
-    band reaches down to 0 (None if there is no such bin or no band).
+    band reaches down to 0 (None if there is no such bin or no band). Distances are in `unit`; a
+    bin begins at `low_edge` and ends before `high_edge`.
     """
 
     table: pd.DataFrame
@@ -40,26 +44,35 @@ class Coherence:
     gone_after: float | None
     n_messages: int
     n_streams: int
+    unit: str = "seconds"
 
     def describe(self, name: str) -> str:
         """Return one sentence about what was found; `name` begins it."""
         nearest, farthest = self.table.iloc[0], self.table.iloc[-1]
+        last = 1 if self.unit == "messages" else 0  # of whole numbers, the last one before the edge
+        near, far = self._say(nearest["high_edge"] - last), self._say(farthest["low_edge"] - last)
         text = (
-            f"{name}, messages at most {_say_s(nearest['high_edge'])} apart are {nearest['similarity']:+.3f} "
-            f"more alike than shuffled pairs, those over {_say_s(farthest['low_edge'])} apart "
-            f"{farthest['similarity']:+.3f}"
+            f"{name}, messages at most {near} apart are {nearest['similarity']:+.3f} more alike than "
+            f"shuffled pairs, those over {far} apart {farthest['similarity']:+.3f}"
         )
         if self.table["low"].isna().all():
             return f"{text}; {self.n_streams} streams are too few for a band."
         if self.gone_after is None:
             return f"{text}; the likeness stays above 0 at every distance measured."
-        return f"{text}; the band first reaches 0 after {_say_s(self.gone_after)}."
+        return f"{text}; the band first reaches 0 after {self._say(self.gone_after)}."
+
+    def _say(self, distance: float) -> str:
+        return (
+            _say_s(distance)
+            if self.unit == "seconds"
+            else f"{distance:,.0f} message" + "s" * bool(distance != 1)
+        )
 
     def to_results(self) -> dict[str, object]:
         """Return the named numbers of this measurement."""
         return {
             "baseline": self.baseline,
-            "gone_after_s": self.gone_after,
+            "gone_after_s" if self.unit == "seconds" else "gone_after_messages": self.gone_after,
             "messages": self.n_messages,
             "streams": self.n_streams,
             "curve": self.table[["distance", "similarity", "low", "high"]].to_dict("list"),
@@ -67,8 +80,12 @@ class Coherence:
 
 
 def sample_messages(chat: pd.DataFrame, *, per_stream: int = 1500, seed: int = 0) -> pd.DataFrame:
-    """Return up to `per_stream` messages of each stream, drawn without replacement, in time order."""
+    """Return up to `per_stream` messages of each stream, drawn without replacement, in time order.
+
+    The column `position` is a message's number in its stream, before drawing.
+    """
     rng = np.random.default_rng(seed)
+    chat = chat.assign(position=chat.groupby("stream_id").cumcount())
     parts = [np.sort(rng.permutation(rows)[:per_stream]) for rows in _rows_by_stream(chat)]
     if not parts:
         raise NotEnoughData("Coherence needs messages, and there are none. Add chat.")
@@ -79,13 +96,16 @@ def measure_coherence(
     chat: pd.DataFrame,
     vectors: np.ndarray,
     *,
-    edges: Sequence[float] = EDGES_S,
+    unit: str = "seconds",
+    edges: Sequence[float] | None = None,
     n_bootstrap: int = 1000,
     seed: int = 0,
 ) -> Coherence:
-    """Return the similarity of messages of the same stream against their distance in seconds.
+    """Return the similarity of messages of the same stream against their distance.
 
-    `chat` has `stream_id, offset_s, author, text`, with a row for each row of `vectors`.
+    `unit` is "seconds" or "messages" (how many lie between two, plus one). `chat` has
+    `stream_id, offset_s, author, text` and for messages `position`, as from `sample_messages`,
+    with a row for each row of `vectors`.
     A pair of unknown authors (-1) counts as the same author. Memory grows with the square of
     the messages of one stream.
 
@@ -93,12 +113,15 @@ def measure_coherence(
     """
     if len(chat) != len(vectors):
         raise ParameterError(f"There is one vector per message: got {len(vectors)} for {len(chat)} messages.")
-    unit = _centre(vectors)
+    if unit not in _UNITS:
+        raise ParameterError(f"Distance is in {' or '.join(_UNITS)}, got {unit!r}.")
+    column, usual_edges = _UNITS[unit]
+    directions = _centre(vectors)
     text_codes = pd.factorize(chat["text"].str.casefold())[0]
-    offsets, authors = chat["offset_s"].to_numpy(), chat["author"].to_numpy()
-    edges = np.asarray(edges, float)
+    places, authors = chat[column].to_numpy(), chat["author"].to_numpy()
+    edges = np.asarray(usual_edges if edges is None else edges, float)
     sums = [
-        _sum_pairs(unit[rows], offsets[rows], authors[rows], text_codes[rows], edges=edges)
+        _sum_pairs(directions[rows], places[rows], authors[rows], text_codes[rows], edges=edges)
         for rows in _rows_by_stream(chat)
     ]
     n_pairs, cosines, totals, counts = (np.array(part) for part in zip(*sums, strict=True))
@@ -111,7 +134,7 @@ def measure_coherence(
     baseline = totals / np.maximum(counts, 1)
     excess = (cosines - n_pairs * baseline[:, None])[:, used]
     low, high = _bootstrap(excess, n_pairs[:, used], n=n_bootstrap, seed=seed)
-    table = _bins_as_table(edges).loc[used].reset_index(drop=True)
+    table = _bins_as_table(edges, unit=unit).loc[used].reset_index(drop=True)
     table["n_pairs"] = n_pairs.sum(0)[used]
     table["similarity"] = excess.sum(0) / table["n_pairs"].to_numpy()
     table["low"], table["high"] = low, high
@@ -121,6 +144,7 @@ def measure_coherence(
         gone_after=_gone_after(table),
         n_messages=len(chat),
         n_streams=len(sums),
+        unit=unit,
     )
 
 
@@ -165,14 +189,14 @@ def _rows_by_stream(chat: pd.DataFrame) -> list[np.ndarray]:
 
 
 def _sum_pairs(
-    unit: np.ndarray, offsets: np.ndarray, authors: np.ndarray, texts: np.ndarray, *, edges: np.ndarray
+    unit: np.ndarray, places: np.ndarray, authors: np.ndarray, texts: np.ndarray, *, edges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Return of one stream: pairs per bin, their summed cosines, the sum and number over all pairs."""
     first, second = np.triu_indices(len(unit), 1)
     allowed = (authors[first] != authors[second]) & (texts[first] != texts[second])
     first, second = first[allowed], second[allowed]
     cosines = (unit @ unit.T)[first, second].astype(np.float64)
-    bins = np.searchsorted(edges, np.abs(offsets[first] - offsets[second]), side="right") - 1
+    bins = np.searchsorted(edges, np.abs(places[first] - places[second]), side="right") - 1
     n_bins = len(edges) - 1
     inside = (bins >= 0) & (bins < n_bins)
     n_pairs = np.bincount(bins[inside], minlength=n_bins)
@@ -194,10 +218,11 @@ def _bootstrap(
     return low, high
 
 
-def _bins_as_table(edges: np.ndarray) -> pd.DataFrame:
+def _bins_as_table(edges: np.ndarray, *, unit: str) -> pd.DataFrame:
     """Return `distance` (geometric middle; of a bin that starts at 0, half of its end) and edges."""
     low, high = edges[:-1], edges[1:]
-    middle = np.where(low > 0, np.sqrt(low * high), high / 2)
+    last = high - 1 if unit == "messages" else high
+    middle = np.where(low > 0, np.sqrt(low * last), last / 2)
     return pd.DataFrame({"distance": middle, "low_edge": low, "high_edge": high})
 
 

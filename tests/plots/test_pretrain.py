@@ -36,6 +36,13 @@ def test_coherence_has_a_line_and_a_band_per_table_also_without_a_band():
     assert {"1 s", "1 min"} <= {tick.get_text() for tick in axes.get_xticklabels()}
 
 
+def test_coherence_in_messages_says_so():
+    table = pd.DataFrame({"distance": [1.0, 10, 100], "similarity": [0.2, 0.1, 0], "low": 0.0, "high": 0.3})
+    (axes,) = plot_coherence({"after": table}, unit="messages").axes
+    assert axes.get_xlabel().startswith("Messages from one to the other")
+    assert "messages between them" in axes.get_title(loc="left")
+
+
 def test_the_plane_has_a_panel_per_name_and_minutes_as_colour():
     rng = np.random.default_rng(0)
     planes = {"before": rng.normal(size=(20, 2)), "after": rng.normal(size=(20, 2))}

@@ -83,6 +83,27 @@ def test_a_distance_belongs_to_the_bin_that_begins_there():
     assert table["low_edge"].tolist() == [0, 10]
 
 
+def test_distance_in_messages_is_in_messages_whatever_the_time_between():
+    chat = sample_messages(make_chat(n=300).assign(offset_s=7.0), per_stream=300)
+    topics = (chat["stream_id"] * 100 + chat["position"] // 20).to_numpy()  # twenty messages each
+    result = measure_coherence(chat, vectors_of(topics), unit="messages")
+    table = result.table.set_index("low_edge")
+    assert table.loc[1, "n_pairs"] <= 6 * 299
+    assert table.loc[1, "similarity"] > 0.3 > table.loc[9, "similarity"] > 0.05
+    assert table.loc[33:, "similarity"].abs().max() < 0.06
+    assert result.gone_after in (17, 33)
+    assert table["distance"].iloc[:3].tolist() == pytest.approx([1, 2, 12**0.5])
+    assert "at most 1 message apart" in result.describe("It")
+    assert f"after {result.gone_after:.0f} messages." in result.describe("It")
+    assert result.to_results()["gone_after_messages"] == result.gone_after
+
+
+def test_an_unknown_unit_is_told():
+    chat = make_chat()
+    with pytest.raises(ParameterError, match="seconds or messages, got 'hours'"):
+        measure_coherence(chat, vectors_of(np.arange(len(chat))), unit="hours")
+
+
 def test_two_streams_have_no_band():
     chat = make_chat(n_streams=2)
     result = measure_coherence(chat, vectors_of(np.arange(len(chat))), edges=EDGES)
@@ -97,7 +118,11 @@ def test_the_sample_is_the_same_for_a_seed_and_in_order():
     assert sample.groupby("stream_id").size().tolist() == [30, 30]
     assert sample.groupby("stream_id")["offset_s"].is_monotonic_increasing.all()
     pd.testing.assert_frame_equal(sample, sample_messages(chat, per_stream=30, seed=1))
-    pd.testing.assert_frame_equal(sample_messages(chat, per_stream=1000), chat)
+    everything = sample_messages(chat, per_stream=1000)
+    pd.testing.assert_frame_equal(everything.drop(columns="position"), chat)
+    assert everything["position"].tolist() == [*range(100)] * 2
+    drawn = sample.merge(everything, on=["stream_id", "offset_s"])
+    assert drawn["position_x"].equals(drawn["position_y"])  # its number among all, not among those drawn
 
 
 def test_the_plane_keeps_the_two_widest_directions():
