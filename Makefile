@@ -39,7 +39,7 @@ bench: setup
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
 
 lab: setup
-	$(RUN) jupyterlab --notebook-dir=notebooks $(ARGS)
+	$(RUN) jupyterlab --ServerApp.root_dir=notebooks $(ARGS)
 
 bundle: setup
 	@$(RUN) chatlib bundle $(if $(NAME),--name "$(NAME)")
