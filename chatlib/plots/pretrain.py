@@ -80,9 +80,8 @@ def plot_coherence(curves: Mapping[str, pd.DataFrame], *, unit: str = "seconds",
     kind = "Time between" if in_time else "Messages from one to the other, of"
     axes.set_xlabel(f"{kind} two messages of a stream (log axis)")
     axes.set_ylabel("Cosine above shuffled pairs")
-    axes.set_title(
-        _title(f"How alike messages are, against the {'time' if in_time else 'messages'} between them", note)
-    )
+    against = "the time between them" if in_time else "their distance in messages"
+    axes.set_title(_title(f"How alike messages are, against {against}", note))
     axes.legend(title="shaded: 95 % of resampled streams", loc="upper right")
     return figure
 

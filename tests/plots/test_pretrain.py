@@ -40,7 +40,7 @@ def test_coherence_in_messages_says_so():
     table = pd.DataFrame({"distance": [1.0, 10, 100], "similarity": [0.2, 0.1, 0], "low": 0.0, "high": 0.3})
     (axes,) = plot_coherence({"after": table}, unit="messages").axes
     assert axes.get_xlabel().startswith("Messages from one to the other")
-    assert "messages between them" in axes.get_title(loc="left")
+    assert "their distance in messages" in axes.get_title(loc="left")
 
 
 def test_the_plane_has_a_panel_per_name_and_minutes_as_colour():
