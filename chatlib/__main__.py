@@ -127,10 +127,11 @@ def _bundle(args: argparse.Namespace) -> int:
 
 def _save_images(args: argparse.Namespace) -> int:
     from chatlib.pipeline import find_run
-    from chatlib.report import save_key_figures
+    from chatlib.report import save_key_figures, save_outline
     from chatlib.workspace import PROJECT_DIR
 
-    for path in save_key_figures(find_run(args.name), PROJECT_DIR / "Images"):
+    run_dir, images_dir = find_run(args.name), PROJECT_DIR / "Images"
+    for path in [save_outline(run_dir, images_dir), *save_key_figures(run_dir, images_dir)]:
         print(f"Images/{path.name}")
     return 0
 
