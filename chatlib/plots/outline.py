@@ -117,15 +117,15 @@ def _draw_prediction(sheet: Axes, record: Mapping, told: Mapping) -> None:
         "prior": "by chance",
         "message count": "counting messages",
         "donor transformer": "this transformer",
-        "best possible (simulated)": "best possible",
     }
     shown.setdefault(told["best_on_validation"], "best on validation")
+    shown["best possible (simulated)"] = "best possible"
     models = {text: told["models"][name]["pr_auc"] for name, text in shown.items() if name in told["models"]}
     title = f"Test: {test['donors']:,} of {test['viewers']:,} viewers paid"
     axes = _add_plot(sheet, 2, 1.45, 2.25, title, left=1.4)
     colors = [COLORS["vermillion"] if name == "this transformer" else COLORS["sky"] for name in models]
     axes.barh(list(models), list(models.values()), color=colors)
-    _say_at_bars(axes, list(models.values()), [f"{value:.2g}" for value in models.values()])
+    _say_at_bars(axes, list(models.values()), [f"{value:#.2g}" for value in models.values()])
     axes.set_xlabel("PR-AUC on later streams")
 
 

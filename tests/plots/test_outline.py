@@ -65,7 +65,7 @@ def test_three_columns_hold_the_runs_numbers():
         "185",
         "0.042",
         "0.079",
-        "0.2",
+        "0.20",
         "0.22",
     ]
 
