@@ -101,13 +101,11 @@ def run_chain(
     ws = open_workspace(run.run_dir)
     try:
         (run.run_dir / "run.json").unlink(missing_ok=True)
+        _write_index(run, steps)  # what stands, should this not get far
         if todo[0] == NOTEBOOKS[0] and not run.chats and not run.channels:
             _forget_sample(ws.db)
         _run_notebooks(run, todo, steps)
-        record = describe_run(run.run_dir, steps, chats=run.chats, channels=run.channels, general=run.general)
-        index = render_index(run.run_dir, record)
-        if set(steps) == set(NOTEBOOKS):
-            _write_json(run.run_dir / "run.json", record)
+        index = _write_index(run, steps)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StoreFull(
@@ -268,6 +266,19 @@ def _say_way_round(notebook: str) -> str:
             return f"{later} does not need it: --from {later[:2]}."
         without.add(later)
     return ""
+
+
+def _write_index(run: _Run, steps: Mapping[str, dict]) -> Path:
+    """Write the first page of what has run, and `run.json` if that is all; return the page's path."""
+    index = run.run_dir / "index.html"
+    if not steps:
+        index.unlink(missing_ok=True)
+        return index
+    record = describe_run(run.run_dir, steps, chats=run.chats, channels=run.channels, general=run.general)
+    render_index(run.run_dir, record)
+    if set(steps) == set(NOTEBOOKS):
+        _write_json(run.run_dir / "run.json", record)
+    return index
 
 
 def _forget_sample(db: Path) -> None:

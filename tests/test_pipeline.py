@@ -119,6 +119,18 @@ def test_one_notebook_alone_needs_those_before_it(chain):
     assert (chain["runs_dir"] / "r" / "04_predict.ipynb").stat().st_mtime_ns == before
 
 
+def test_the_index_never_shows_a_chapter_of_an_earlier_run(chain):
+    index = run_chain("r", **chain)
+    write_notebook(chain["notebooks_dir"] / "05_analyze.ipynb", code="1 / 0")
+    with pytest.raises(PipelineError):
+        run_chain("r", only="05", **chain)
+    assert "Not run: 05 analyze" in index.read_text() and "04_predict.html" in index.read_text()
+    write_notebook(chain["notebooks_dir"] / "01_collect.ipynb", code="1 / 0")
+    with pytest.raises(PipelineError):
+        run_chain("r", start="01", **chain)
+    assert not index.exists()
+
+
 def test_a_kernel_that_dies_is_told(chain):
     write_notebook(chain["notebooks_dir"] / "01_collect.ipynb", code="import os\nos._exit(1)")
     with pytest.raises(PipelineError, match="01_collect did not end"):
