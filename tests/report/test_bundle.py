@@ -12,7 +12,7 @@ from chatlib.errors import MissingSource
 from chatlib.notebooks import NOTEBOOKS
 from chatlib.report import render_bundle
 from chatlib.workspace import PROJECT_DIR
-from tests.report.chromium import load_axe, open_chromium
+from tests.report.chromium import open_chromium
 from tests.report.conftest import write_executed
 from tests.report.reading import Page, find_broken_links
 
@@ -72,7 +72,7 @@ def test_it_comes_from_a_complete_run_only(hand_run, capsys):
 
 
 @pytest.mark.timeout(900)
-def test_in_the_browser_one_chapter_shows_at_a_time(sample_run, tmp_path, pytestconfig):
+def test_in_the_browser_one_chapter_shows_at_a_time(sample_run, tmp_path):
     run = tmp_path / "sample"
     shutil.copytree(sample_run, run, ignore=shutil.ignore_patterns("models", "*.dbs-*"))
     alone = tmp_path / "mailed.html"
@@ -95,4 +95,3 @@ def test_in_the_browser_one_chapter_shows_at_a_time(sample_run, tmp_path, pytest
         find("css selector", "article h2 a").click()
         assert run_script(SHOWN) == ["01_collect"]
         assert chromium.complaints() == [] and chromium.requests_elsewhere() == []
-        assert chromium.check_accessibility(load_axe(pytestconfig.cache.mkdir("axe"))) == []
