@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _PORTION = 16_384  # distinct texts; sorting more of them together would save no padding worth it
 _GPU_BATCH = 32_768  # tokens
-_CPU_BATCH = 1024  # tokens per core: more does not stay in its cache, with less Python is the limit
+_CPU_BATCH = 512  # tokens per core: more is more padding and leaves the cache, with less Python is the limit
 
 
 class Encoder:
