@@ -14,7 +14,7 @@ from chatlib.errors import ChatlibError, ParameterError
 
 __all__ = ["main"]
 
-_COMMANDS = ("chatlib.collect.command", "chatlib.analyze.command")
+_COMMANDS = ("chatlib.collect.command", "chatlib.pretrain.command", "chatlib.analyze.command")
 
 
 def main(argv: list[str] | None = None) -> int:
