@@ -34,6 +34,7 @@ __all__ = [
     "install_missing",
     "open_workspace",
     "progress_bar",
+    "rare_gc",
     "resolve_path",
     "set_seed",
     "without_gc",
@@ -206,6 +207,17 @@ def without_gc() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def rare_gc() -> Iterator[None]:
+    """Let the garbage collector look rarely, where millions of short-lived objects are in no cycle."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(100_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def _in_kernel() -> bool:

@@ -62,6 +62,8 @@ def _spell_item(item: dict) -> dict:
 def _spell_texts(renderer: dict) -> None:
     for key in [key for key in renderer if key in _TEXTS]:
         text = renderer[key]
+        if _is_spelled_out(key, text):
+            continue
         plain = read_text(text).text
         if plain is None:
             del renderer[key]
@@ -72,6 +74,16 @@ def _spell_texts(renderer: dict) -> None:
             renderer[key] = {"runs": [{"text": plain}] if type(runs) is not list else _spell_runs(runs)}
     if "text" in renderer and "subtext" in renderer:
         renderer["headerPrimaryText"] = renderer.pop("text")
+
+
+def _is_spelled_out(key: str, text: object) -> bool:
+    """Return whether a text, as most are, has the form already that chat-downloader reads."""
+    if type(text) is not dict:
+        return False
+    if key in _SIMPLE:
+        return len(text) == 1 and type(text.get("simpleText")) is str
+    runs = text.get("runs")
+    return type(runs) is list and all(map(_is_plain_run, runs))
 
 
 def _spell_runs(runs: list) -> list:

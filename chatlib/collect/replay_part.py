@@ -83,11 +83,11 @@ class Part:
 
 def tidy_rows(rows: list[dict]) -> list[dict]:
     """Return rows of chat-downloader without pictures, and with no text that UTF-8 or SQLite cannot hold."""
+    rows = [_without_pictures(row) for row in rows]
     try:
         plain = b"\\u0000" not in orjson.dumps(rows, default=str)
     except TypeError:  # a lone surrogate, or a number past 64 bits
         plain = False
-    rows = [_without_pictures(row) for row in rows]
     return rows if plain else clean_json(json.loads(json.dumps(rows, default=str)))
 
 

@@ -22,6 +22,7 @@ from chatlib.collect.transport import Politeness
 from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.records import YOUTUBE, Message
 from chatlib.store import Store
+from chatlib.workspace import rare_gc
 
 __all__ = ["Settings", "collect_channels", "fetch_chat", "known_channels"]
 
@@ -60,7 +61,7 @@ def collect_channels(
     politeness = Politeness(per_s=settings.per_s, timeout_s=settings.timeout_s, backoff_s=settings.backoff_s)
     way = Way(politeness, db.path.parent / PARTS, settings.sources, settings.cookies)
     reports = []
-    with _alone(way.parts_dir):
+    with _alone(way.parts_dir), rare_gc():
         for channel in channels:
             _import_earlier(db, channel, progress=progress)
             collection = ChannelCollection(db, channel, settings, way, progress=progress)
