@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from chatlib.collect.innertube_rows import find_action_name, iter_actions
@@ -23,7 +23,6 @@ __all__ = [
     "find_refusal",
     "find_views",
     "has_actions",
-    "iter_plain_actions",
     "make_plain",
 ]
 
@@ -89,7 +88,7 @@ def find_views(chat_page: object) -> Views:
 class Batches:
     """One stream's replay, batch by batch; `post` sends a request's body and returns the answer.
 
-    An answer's items are made plain: see `iter_plain_actions`; `notes` counts what is left out.
+    An answer's items are made plain: see `make_plain`; `notes` counts what is left out.
     `ended` says whether the last batch named no further one, as it does at the true end. `tell` is
     called with the offset in seconds that each batch reached.
     """
@@ -164,15 +163,11 @@ def _last_offset(batch: object) -> float | None:
 
 
 def make_plain(actions: object, notes: Notes) -> list[dict]:
-    """Return the items of `iter_plain_actions`."""
-    return list(iter_plain_actions(actions, notes))
-
-
-def iter_plain_actions(actions: object, notes: Notes) -> Iterator[dict]:
-    """Yield the items of a batch with one known action each; others are counted by their name.
+    """Return the items of a batch with one known action each; others are counted by their name.
 
     An item without an offset that can be used is the bare action, as in live captures.
     """
+    plain: list[dict] = []
     for item in actions if type(actions) is list else ():
         if type(item) is not dict:
             notes["row is no object"] += 1
@@ -180,7 +175,8 @@ def iter_plain_actions(actions: object, notes: Notes) -> Iterator[dict]:
         for action in iter_actions(item):
             name = find_action_name(action.content, notes)
             if name:
-                yield _wrap({name: action.content[name]}, action.offset_ms, notes)
+                plain.append(_wrap({name: action.content[name]}, action.offset_ms, notes))
+    return plain
 
 
 def _wrap(action: dict, offset_ms: object, notes: Notes) -> dict:

@@ -29,7 +29,7 @@ _REPEATED = ("showItemEndpoint", "showLiveChatItemEndpoint", "renderer")
 
 
 def spell_out(action: dict) -> None:
-    """Change an action of one known name, as `iter_plain_actions` yields it, in place."""
+    """Change an action of one known name, as `make_plain` returns it, in place."""
     ((name, body),) = action.items()
     if name == "addBannerToLiveChatCommand":
         _spell_banner(body)
