@@ -108,10 +108,12 @@ class ImportReport:
 
 def say_totals(totals: Mapping[str, int], skipped: Mapping[str, int]) -> list[str]:
     """Return the lines of a summary that tell what a database holds, and what was left out by reason."""
-    lines = ["".join(f"{name:>12}" for name in totals), "".join(f"{n:>12,}" for n in totals.values())]
+    columns = [(name, f"{count:,}") for name, count in totals.items()]
+    widths = [2 + max(map(len, column)) for column in columns]
+    lines = ["".join(map(str.rjust, row, widths)) for row in zip(*columns, strict=True)]
     if skipped:
         lines += ["", "Left out or incomplete:"]
-        lines += shorten([f"{count:>12,} × {reason}" for reason, count in skipped.items()])
+        lines += shorten([f"{count:>9,} × {reason}" for reason, count in skipped.items()])
     return lines
 
 

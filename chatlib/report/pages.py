@@ -26,9 +26,10 @@ _SIMULATED = (
 )
 # What may be wider than a screen scrolls inside itself; the keyboard reaches it.
 _SCROLL = '<div class="{kind}" role="group" aria-label="{what}" tabindex="0">{inside}</div>'
-
-
+_SCROLL_ROWS = '<span class="scroll" role="group" aria-label="Table" tabindex="0">{inside}</span>'
 _LONG = 500  # characters in a table's cell that scroll
+_PRINTED = re.compile(r"(?<=<pre>).*?(?=</pre>)", re.DOTALL)
+_ROWS = re.compile(r"(?:^.*\S {2,}\S.*(?:\n|\Z)){2,}", re.MULTILINE)  # neighbouring lines that have columns
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,17 @@ def say_chapter(notebook: str) -> str:
 
 
 def fill_template(template: str, **values: str) -> str:
-    """Return a page of `templates/` with its style and these values, which are HTML already."""
-    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8") + _pygments_style()
-    return Template((_TEMPLATES / template).read_text(encoding="utf-8")).substitute(values, style=style)
+    """Return a page of `templates/` with the head that all share and these values, which are HTML already.
+
+    Values must hold `title` and `navigation`.
+    """
+    style = _read_template("style.css") + _pygments_style()
+    head = Template(_read_template("head.html")).substitute(values, style=style)
+    return Template(_read_template(template)).substitute(values, head=head)
+
+
+def _read_template(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _pygments_style() -> str:
@@ -143,6 +152,7 @@ def _without_project_path(body: str) -> str:
 def _let_scroll(body: str) -> str:
     """Wrap tables, long texts in them, and figures. Chat text has no `<` of its own here: it is escaped."""
     body = re.sub(r"<table\b.*?</table>", _wrap_table, body, flags=re.DOTALL)
+    body = _PRINTED.sub(_wrap_rows, body)
     return re.sub(
         r'(?<=output_execute_result">\n)<img\b[^>]*>',
         lambda figure: _SCROLL.format(kind="scroll", what="Figure", inside=figure.group()),
@@ -157,3 +167,10 @@ def _wrap_table(table: re.Match) -> str:
         table.group(),
     )
     return _SCROLL.format(kind="scroll", what="Table", inside=inside)
+
+
+def _wrap_rows(printed: re.Match) -> str:
+    """Return what was printed: its lines break where the screen ends, but for tables, which scroll."""
+    if "<" in printed.group():  # code, or colours
+        return printed.group()
+    return _ROWS.sub(lambda rows: _SCROLL_ROWS.format(inside=rows.group()), printed.group())

@@ -26,12 +26,12 @@ def test_the_summary_says_what_came_and_what_did_not(tmp_path, files, capsys):
     assert capsys.readouterr().out.replace(str(tmp_path), "TMP").splitlines() == [
         "2 read, 0 known already, 1 failed; 14 new messages in TMP/chat.dbs",
         "",
-        "     streams    messages     authors        paid",
-        "           2          14           5           4",
+        "  streams  messages  authors  paid",
+        "        2        14        5     4",
         "",
         "Left out or incomplete:",
-        "           1 × unknown renderer: liveChatHologramRenderer",
-        "           1 × no message: closeLiveChatActionPanelAction",
+        "        1 × unknown renderer: liveChatHologramRenderer",
+        "        1 × no message: closeLiveChatActionPanelAction",
         "",
         "Could not be read:",
         "  TMP/chats/bad.json: A chat file must be whole JSON, and this one is not: Expecting property name "

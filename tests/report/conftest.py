@@ -20,7 +20,7 @@ PNG = base64.b64encode(
 GENERAL = {"RUN_DIR": "here", "LIMIT": 0}
 
 
-def write_executed(path, *, output="<table><tr><td>1</td></tr></table>", alt="Figure: a"):
+def write_executed(path, *, output="<table><tr><td>1</td></tr></table>", alt="Figure: a", printed=""):
     cells = [
         nbformat.v4.new_markdown_cell(
             f"# {path.stem}: a title\n\n[![Open in Colab](https://x/y.svg)](https://x)"
@@ -38,6 +38,8 @@ def write_executed(path, *, output="<table><tr><td>1</td></tr></table>", alt="Fi
         "execute_result", {"text/html": output, "text/plain": "t"}, execution_count=1
     )
     cells[2].outputs = [figure, table]
+    if printed:
+        cells[2].outputs.append(nbformat.v4.new_output("stream", name="stdout", text=printed))
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
     nbformat.write(notebook, path)
 

@@ -26,6 +26,18 @@ def test_a_long_text_in_a_table_scrolls_too(hand_run):
     assert f"<td>{'y' * 499}</td>" in html
 
 
+def test_a_printed_table_scrolls_and_printed_sentences_break(hand_run):
+    run, _ = hand_run
+    said = "4 read,  0 failed\n\n  streams    paid\n       20     327\n\nLeft out:\n   3 × a  b\n  <i>x\n"
+    write_executed(run / "01_collect.ipynb", printed=said)
+    html = render_page(run, "01_collect").read_text()
+    rows = (
+        '<span class="scroll" role="group" aria-label="Table" tabindex="0">'
+        "  streams    paid\n       20     327\n</span>"
+    )
+    assert f"<pre>4 read,  0 failed\n\n{rows}\nLeft out:\n   3 × a  b\n  &lt;i&gt;x\n</pre>" in html
+
+
 def test_a_page_leads_to_the_chapters_beside_it(hand_run):
     run, _ = hand_run
     assert [Page(render_page(run, name).read_text()).links()[-2:] for name in NOTEBOOKS[1:4]] == [
