@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import fcntl
 import json
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +48,7 @@ _NEEDS = {
     "04_predict": ("01_collect", "03_pretrain"),
     "05_analyze": ("01_collect",),
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STEPS = "steps.json"  # which notebooks are done, with what parameters; the trail of an unfinished run
 
 
@@ -92,28 +95,22 @@ def run_chain(
     `overrides` are `NOTEBOOK.KEY=VALUE`. A run that was interrupted goes on with the first
     notebook that is not done, unless `start` or `only` name another.
 
-    Raises: ParameterError before anything runs; PipelineError, naming the cell, when one fails;
-    StoreFull when the disk is full.
+    Raises: ParameterError before anything runs, also for a run of that name that is going on;
+    PipelineError, naming the cell, when one fails; StoreFull when the disk is full.
     """
     run = _plan_run(name, chats, channels, limit, overrides, cell_timeout_s, runs_dir, notebooks_dir)
-    steps = _read_steps(run)
-    todo = _choose_notebooks(run, steps, start=start, only=only)
-    ws = open_workspace(run.run_dir)
-    try:
-        (run.run_dir / "run.json").unlink(missing_ok=True)
-        _write_index(run, steps)  # what stands, should this not get far
-        if todo[0] == NOTEBOOKS[0] and not run.chats and not run.channels:
-            _forget_sample(ws.db)
-        _run_notebooks(run, todo, steps)
-        index = _write_index(run, steps)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise StoreFull(
-                f"The disk must have room for the run, and {run.run_dir} could not grow. Free some space "
-                "and run the same command again: it goes on where it stopped."
-            ) from error
-        raise
-    return index
+    _choose_notebooks(run, _read_steps(run), start=start, only=only)  # refused before anything is made
+    with _say_full(run.run_dir):
+        ws = open_workspace(run.run_dir)
+        with _hold(run):
+            steps = _read_steps(run)
+            todo = _choose_notebooks(run, steps, start=start, only=only)
+            (run.run_dir / "run.json").unlink(missing_ok=True)
+            _write_index(run, steps)  # without what is to run now
+            if todo[0] == NOTEBOOKS[0] and not run.chats and not run.channels:
+                _forget_sample(ws.db)
+            _run_notebooks(run, todo, steps)
+    return run.run_dir / "index.html"
 
 
 def find_run(name: str, *, runs_dir: Path = RUNS_DIR) -> Path:
@@ -224,6 +221,33 @@ def _count_done(run: _Run, steps: Mapping[str, dict]) -> int:
     return len(NOTEBOOKS) - 1  # only the rendering was interrupted: the last one again
 
 
+@contextmanager
+def _hold(run: _Run) -> Iterator[None]:
+    """Keep others out of the run's folder. A process that dies lets go of it."""
+    with (run.run_dir / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ParameterError(
+                f"A run goes on once at a time, and {run.name!r} is going on already. Wait for it, or give "
+                "this one another name (NAME=…, or --name)."
+            ) from None
+        yield
+
+
+@contextmanager
+def _say_full(run_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StoreFull(
+            f"The disk must have room for the run, and {run_dir} could not grow. Free some space "
+            "and run the same command again: it goes on where it stopped."
+        ) from error
+
+
 def _run_notebooks(run: _Run, todo: Sequence[str], steps: dict[str, dict]) -> None:
     if done := [notebook for notebook in NOTEBOOKS if notebook in steps]:
         log.info("done before: %s", ", ".join(done))
@@ -243,6 +267,7 @@ def _run_notebooks(run: _Run, todo: Sequence[str], steps: dict[str, dict]) -> No
             }
             render_page(run.run_dir, notebook)
             _write_json(run.run_dir / _STEPS, steps)
+            _write_index(run, steps)
             if bar.disable:
                 log.info("%s: %.0f s", notebook, steps[notebook]["seconds"])
 
@@ -268,17 +293,15 @@ def _say_way_round(notebook: str) -> str:
     return ""
 
 
-def _write_index(run: _Run, steps: Mapping[str, dict]) -> Path:
-    """Write the first page of what has run, and `run.json` if that is all; return the page's path."""
-    index = run.run_dir / "index.html"
+def _write_index(run: _Run, steps: Mapping[str, dict]) -> None:
+    """Write the first page of what has run, and `run.json` if that is all."""
     if not steps:
-        index.unlink(missing_ok=True)
-        return index
+        (run.run_dir / "index.html").unlink(missing_ok=True)
+        return
     record = describe_run(run.run_dir, steps, chats=run.chats, channels=run.channels, general=run.general)
     render_index(run.run_dir, record)
     if set(steps) == set(NOTEBOOKS):
         _write_json(run.run_dir / "run.json", record)
-    return index
 
 
 def _forget_sample(db: Path) -> None:
