@@ -1,0 +1,284 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.predict import explain
+from chatlib.predict.donor_model import DonorConfig, DonorTransformer
+from chatlib.predict.evaluation import Calibrator, measure
+from chatlib.predict.explain import (
+    attribute_messages,
+    chosen_texts,
+    find_log_odds,
+    lift_table,
+    permutation_importance,
+    picture_viewers,
+    project_viewers,
+    represent_viewers,
+)
+from chatlib.predict.inputs import DonorInputs, build_inputs, fit_scaling
+from chatlib.predict.training import Training, fit_donor_model, score_donor_model
+from chatlib.predict.viewers import load_viewers
+
+WORD = 3  # the text that decides
+
+
+def make_inputs(n=200, *, seed=0):
+    """Viewers of 1 to 6 messages, of whom one in four says the word once, and pays."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 4 == 0
+    lengths = rng.integers(1, 7, n)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    codes = rng.integers(0, WORD, starts[-1])
+    codes[starts[:-1][labels] + rng.integers(0, lengths[labels])] = WORD
+    times = rng.uniform(0, 3600, (starts[-1], 2)).astype(np.float32)
+    return DonorInputs(np.eye(4, dtype=np.float32), starts, codes, times), labels
+
+
+def make_model(inputs, *, seed=0, **config):
+    torch.manual_seed(seed)
+    model = DonorTransformer(DonorConfig(dim=4, **{"width": 16, "n_layers": 3, "n_heads": 2, **config}))
+    model.set_scaling(fit_scaling(inputs, np.arange(len(inputs.lengths))))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model that has learned the word, its inputs and labels."""
+    inputs, labels = make_inputs()
+    rows = np.arange(200)
+    model, _ = fit_donor_model(
+        inputs,
+        labels,
+        train=rows[:150],
+        validation=rows[150:],
+        config=DonorConfig(dim=4, width=16, n_layers=2, n_heads=2),
+        training=Training(epochs=8, learning_rate=3e-3, batch_messages=200, others_per_donor=3),
+    )
+    return model, inputs, labels
+
+
+def test_the_word_that_decides_is_found_by_integrated_gradients(trained):
+    model, inputs, labels = trained
+    asked = np.flatnonzero(labels & (inputs.lengths > 2))[:12]
+    for row in asked:
+        codes = inputs.codes[inputs.starts[row] : inputs.starts[row + 1]]
+        table = attribute_messages(model, inputs, row, n_steps=16).table
+        assert codes[table["integrated_gradients"].argmax()] == WORD
+    assert len(asked) == 12
+
+
+@pytest.mark.parametrize("head", ["linear", "nonlinear"])
+def test_gradients_add_up_to_the_change_in_log_odds(head):
+    inputs, _ = make_inputs()
+    model = make_model(inputs, head=head)
+    for row in (0, 5, 9):
+        found = attribute_messages(model, inputs, row)
+        assert found.table["integrated_gradients"].sum() == pytest.approx(
+            found.log_odds - found.baseline, abs=1e-4
+        )
+        assert found.log_odds == pytest.approx(score_donor_model(model, inputs, np.array([row]))[0], abs=1e-5)
+
+
+def test_gradients_add_up_in_a_trained_model_too(trained):
+    model, inputs, _ = trained
+    for row in range(4):
+        found = attribute_messages(model, inputs, row, n_steps=128)
+        assert found.table["integrated_gradients"].sum() == pytest.approx(
+            found.log_odds - found.baseline, abs=1e-3
+        )
+
+
+def test_the_baseline_is_average_messages(trained):
+    model, inputs, _ = trained
+    average = dataclasses.replace(
+        inputs,
+        vectors=np.tile(model.mean[:-2].numpy(), (4, 1)),
+        times=np.tile(model.mean[-2:].numpy(), (len(inputs.times), 1)),
+    )
+    wanted = score_donor_model(model, average, np.array([8]))[0]
+    assert attribute_messages(model, inputs, 8).baseline == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_attention_comes_from_the_same_forward_pass_as_the_score(shared):
+    inputs, _ = make_inputs()
+    model = make_model(inputs, shared=shared)
+    for row in range(10):
+        vectors, times, _ = explain._load_batch(model, inputs, np.array([row]))
+        with torch.no_grad():
+            logit, weights = explain._forward_with_weights(model, torch.cat([vectors, times], dim=-1))
+        assert float(logit) == pytest.approx(score_donor_model(model, inputs, np.array([row]))[0], abs=1e-5)
+        assert len(weights) == 3
+        torch.testing.assert_close(weights[0].sum(dim=-1), torch.ones(inputs.lengths[row] + 1))
+
+
+def test_attention_rolled_out_by_hand():
+    # Layer 1: the second message takes all from the first. Layer 2: CLS takes all from the second.
+    one = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0]])
+    two = torch.tensor([[0.0, 0, 1], [0, 1, 0], [0, 0, 1]])
+    # Half of what reaches CLS is its own; of the rest half is the first message's, by the second.
+    assert explain._roll_out([one, two]).tolist() == [0.5, 0.5]
+    assert explain._roll_out([two, one]).tolist() == [0.0, 1.0]
+
+
+def test_attention_is_a_share_per_message(trained):
+    model, inputs, _ = trained
+    table = attribute_messages(model, inputs, 3).table
+    assert table["attention_rollout"].sum() == pytest.approx(1)
+    assert (table["attention_rollout"] > 0).all()
+    start, end = inputs.starts[3:5]
+    assert table["offset_s"].tolist() == inputs.times[start:end, 0].tolist()
+
+
+def test_no_step_is_refused(trained):
+    model, inputs, _ = trained
+    with pytest.raises(ParameterError, match="at least one step, got 0"):
+        attribute_messages(model, inputs, 0, n_steps=0)
+
+
+def test_the_texts_are_those_of_the_rows(channel):
+    viewers = load_viewers(channel)
+
+    class Lengths:
+        dim = 1
+
+        def encode(self, texts):
+            return np.array([[len(text)] for text in texts], np.float32)
+
+    inputs = build_inputs(viewers, Lengths(), max_messages=3)
+    for row in range(0, len(viewers), 17):
+        read = inputs.vectors[inputs.codes[inputs.starts[row] : inputs.starts[row + 1]], 0]
+        assert [len(text) for text in chosen_texts(viewers, row, max_messages=3)] == read.tolist()
+
+
+def test_only_the_group_that_decides_matters():
+    rng = np.random.default_rng(0)
+    features = pd.DataFrame(rng.normal(size=(400, 4)), columns=["a", "b", "copy of a", "noise"])
+    features["copy of a"] = features["a"]
+    labels = features["a"] + 0.3 * features["b"] > 1
+
+    def score(table):
+        return table["a"] + table["copy of a"] + 0.6 * table["b"]
+
+    groups = {"noise": ["noise"], "b": ["b"], "a and its copy": ["a", "copy of a"]}
+    found = permutation_importance(score, features, labels, groups, n_repeats=5, rng=rng)
+    assert found.index.tolist() == ["a and its copy", "b", "noise"]
+    assert found.loc["noise"].tolist() == [0, 0, 0, 0]
+    prevalence = labels.mean()
+    assert found["pr_auc_drop"].iloc[0] > 0.6 * (1 - prevalence), "nearly all that is above chance"
+    assert found["roc_auc_drop"].iloc[0] == pytest.approx(0.4, abs=0.12)
+    assert found["pr_auc_std"].iloc[0] > 0
+
+
+def test_columns_of_a_group_move_together_and_the_features_stay():
+    features = pd.DataFrame({"a": np.arange(50), "b": np.arange(50), "c": np.arange(50)})
+    kept, seen = features.copy(), []
+
+    def score(table):
+        seen.append(table)
+        return table["a"].to_numpy()
+
+    labels = np.arange(50) % 2 == 0
+    permutation_importance(
+        score, features, labels, {"both": ["a", "b"]}, n_repeats=1, rng=np.random.default_rng(0)
+    )
+    assert (seen[1]["a"] == seen[1]["b"]).all() and (seen[1]["a"] != kept["a"]).any()
+    assert sorted(seen[1]["a"]) == kept["a"].tolist() and seen[1]["c"].equals(kept["c"])
+    pd.testing.assert_frame_equal(features, kept)
+
+
+def test_importance_without_donors_or_of_unknown_columns_is_refused():
+    features, rng = pd.DataFrame({"a": [1.0, 2.0]}), np.random.default_rng(0)
+    with pytest.raises(NotEnoughData, match="0 donors among 2"):
+        permutation_importance(lambda t: t["a"], features, np.zeros(2), {"a": ["a"]}, rng=rng)
+    with pytest.raises(ParameterError, match=r"unknown columns \['b'\]"):
+        permutation_importance(lambda t: t["a"], features, np.array([0, 1]), {"b": ["b"]}, rng=rng)
+
+
+def test_viewers_right_of_the_line_are_exactly_those_whom_the_model_names(trained):
+    model, inputs, labels = trained
+    rows, log_odds = np.arange(150, 200), -0.7
+    plane = picture_viewers(model, inputs, labels, rows=rows, log_odds=log_odds, rng=np.random.default_rng(0))
+    named = score_donor_model(model, inputs, rows) >= log_odds
+    assert 0 < named.sum() < len(named)
+    assert ((plane.after[:, 0] >= plane.line) == named).all()
+    assert (plane.labels == labels[rows]).all()
+    weight = float(model.head[0].weight.detach().norm())
+    logits = log_odds + (plane.after[:, 0] - plane.line) * weight
+    np.testing.assert_allclose(logits, score_donor_model(model, inputs, rows), atol=1e-4)
+
+
+def test_the_second_axis_is_at_right_angles_to_the_line():
+    rng = np.random.default_rng(0)
+    after = rng.normal(size=(300, 3)) * [1, 5, 0.1]
+    head = torch.nn.Linear(3, 1)
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[2.0, 0.0, 0.0]]))
+        head.bias.fill_(1.0)
+    plane = project_viewers(after, after, np.zeros(300), head=head, log_odds=0.0)
+    np.testing.assert_allclose(plane.after[:, 0], after[:, 0])
+    assert abs(np.corrcoef(plane.after[:, 1], after[:, 1])[0, 1]) > 0.99
+    assert plane.line == pytest.approx(-0.5)
+    assert sum(plane.explained) == pytest.approx(1, abs=0.01)
+
+
+def test_a_head_that_is_not_linear_has_no_line():
+    inputs, labels = make_inputs()
+    model = make_model(inputs, head="nonlinear")
+    rng = np.random.default_rng(0)
+    plane = picture_viewers(model, inputs, labels, rows=np.arange(200), max_others=20, rng=rng)
+    assert plane.line is None
+    assert (plane.labels.sum(), len(plane.labels)) == (labels.sum(), labels.sum() + 20)
+    assert plane.before.shape == plane.after.shape == (labels.sum() + 20, 2)
+
+
+def test_viewers_all_alike_are_one_point_and_two_are_no_picture():
+    plane = project_viewers(np.ones((5, 4)), np.ones((5, 4)), np.zeros(5))
+    assert not plane.before.any() and plane.explained == (0.0, 0.0)
+    with pytest.raises(NotEnoughData, match="three viewers, got 2"):
+        project_viewers(np.ones((2, 4)), np.ones((2, 4)), np.zeros(2))
+
+
+def test_viewers_are_represented_alike_in_any_batch(trained):
+    model, inputs, _ = trained
+    rows = np.array([7, 3, 150])
+    many, few = (represent_viewers(model, inputs, rows, batch_messages=n) for n in (10_000, 4))
+    np.testing.assert_allclose(many, few, atol=1e-5)
+    logits = many @ model.head[0].weight.detach().numpy()[0] + float(model.head[0].bias.detach())
+    np.testing.assert_allclose(logits, score_donor_model(model, inputs, rows), atol=1e-5)
+
+
+def test_the_threshold_goes_back_through_the_calibration():
+    calibrator = Calibrator(slope=0.5, shift=-1.0)
+    log_odds = find_log_odds(calibrator, 0.1)
+    assert calibrator.apply(np.array([log_odds]))[0] == pytest.approx(0.1)
+
+
+def test_lift_is_counted_by_hand():
+    labels = np.array([1, 0, 1, 0, 0], bool)
+    table = lift_table(labels, np.array([0.9, 0.5, 0.5, 0.1, 0.2]))
+    assert table["share_named"].tolist() == [0, 0.2, 0.6, 0.8, 1]
+    assert table["share_found"].tolist() == [0, 0.5, 1, 1, 1]
+    assert table["lift"].tolist()[1:] == [2.5, pytest.approx(1 / 0.6), 1.25, 1]
+    assert np.isnan(table["lift"][0])
+    half_of_the_tie = lift_table(labels, np.array([0.9, 0.5, 0.5, 0.1, 0.2]), shares=[0.4])
+    assert half_of_the_tie.loc[0].tolist() == pytest.approx([0.4, 0.75, 1.875])
+
+
+def test_lift_agrees_with_recall_in_the_top():
+    rng = np.random.default_rng(0)
+    labels, p = rng.random(1000) < 0.1, rng.integers(0, 9, 1000) / 10
+    found = lift_table(labels, p, shares=[0.01, 0.05])["share_found"].tolist()
+    row = measure(labels, p, threshold=0.5)
+    assert found == pytest.approx([row["recall_top_1"], row["recall_top_5"]])
+
+
+def test_a_lift_without_donors_or_of_an_impossible_share_is_refused():
+    with pytest.raises(NotEnoughData, match="none among 3"):
+        lift_table(np.zeros(3), np.ones(3))
+    with pytest.raises(ParameterError, match="between 0 and 1"):
+        lift_table(np.ones(3), np.ones(3), shares=[5])
