@@ -116,15 +116,8 @@ def measure_coherence(
     if unit not in _UNITS:
         raise ParameterError(f"Distance is in {' or '.join(_UNITS)}, got {unit!r}.")
     column, usual_edges = _UNITS[unit]
-    directions = _centre(vectors)
-    text_codes = pd.factorize(chat["text"].str.casefold())[0]
-    places, authors = chat[column].to_numpy(), chat["author"].to_numpy()
     edges = np.asarray(usual_edges if edges is None else edges, float)
-    sums = [
-        _sum_pairs(directions[rows], places[rows], authors[rows], text_codes[rows], edges=edges)
-        for rows in _rows_by_stream(chat)
-    ]
-    n_pairs, cosines, totals, counts = (np.array(part) for part in zip(*sums, strict=True))
+    n_pairs, cosines, totals, counts = _sum_streams(chat, vectors, column=column, edges=edges)
     used = n_pairs.sum(0) >= MIN_PAIRS
     if not used.any():
         raise NotEnoughData(
@@ -132,18 +125,17 @@ def measure_coherence(
             f"{len(chat)} messages give fewer. Add chat."
         )
     baseline = totals / np.maximum(counts, 1)
-    excess = (cosines - n_pairs * baseline[:, None])[:, used]
-    low, high = _bootstrap(excess, n_pairs[:, used], n=n_bootstrap, seed=seed)
+    n_pairs, excess = n_pairs[:, used], (cosines - n_pairs * baseline[:, None])[:, used]
     table = _bins_as_table(edges, unit=unit).loc[used].reset_index(drop=True)
-    table["n_pairs"] = n_pairs.sum(0)[used]
-    table["similarity"] = excess.sum(0) / table["n_pairs"].to_numpy()
-    table["low"], table["high"] = low, high
+    table["n_pairs"] = n_pairs.sum(0)
+    table["similarity"] = excess.sum(0) / n_pairs.sum(0)
+    table["low"], table["high"] = _bootstrap(excess, n_pairs, n=n_bootstrap, seed=seed)
     return Coherence(
         table=table,
         baseline=float(totals.sum() / max(counts.sum(), 1)),
         gone_after=_gone_after(table),
         n_messages=len(chat),
-        n_streams=len(sums),
+        n_streams=len(n_pairs),
         unit=unit,
     )
 
@@ -186,6 +178,20 @@ def _centre(vectors: np.ndarray) -> np.ndarray:
 
 def _rows_by_stream(chat: pd.DataFrame) -> list[np.ndarray]:
     return list(chat.groupby("stream_id", sort=False).indices.values())
+
+
+def _sum_streams(
+    chat: pd.DataFrame, vectors: np.ndarray, *, column: str, edges: np.ndarray
+) -> list[np.ndarray]:
+    """Return what `_sum_pairs` does, each with a row per stream."""
+    directions = _centre(vectors)
+    text_codes = pd.factorize(chat["text"].str.casefold())[0]
+    places, authors = chat[column].to_numpy(), chat["author"].to_numpy()
+    sums = [
+        _sum_pairs(directions[rows], places[rows], authors[rows], text_codes[rows], edges=edges)
+        for rows in _rows_by_stream(chat)
+    ]
+    return [np.array(part) for part in zip(*sums, strict=True)]
 
 
 def _sum_pairs(

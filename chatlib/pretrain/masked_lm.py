@@ -87,43 +87,24 @@ def train(
     """
     _check(settings)
     processes = join_processes()
-    device = pick_device()
-    head = MaskedHead(lm.model.to(device))
+    head = MaskedHead(lm.model.to(pick_device()))
     processes.share_weights(lm.model)
     lr = settings.lr or (SCRATCH_LR if lm.from_scratch else PRETRAINED_LR)
     optimizer = make_optimizer(lm.model, lr=lr, weight_decay=settings.weight_decay)
-    history, mark = [], _fingerprint(lm, data, settings)
-    if checkpoint is not None:
-        history = load_checkpoint(checkpoint, lm.model, optimizer=optimizer, fingerprint=mark)
+    files = {"optimizer": optimizer, "fingerprint": _fingerprint(lm, data, settings)}
+    history = [] if checkpoint is None else load_checkpoint(checkpoint, lm.model, **files)
     if not history:
-        history = [_evaluate(head, data, device, epoch=0)]
+        history = [_evaluate(head, data, epoch=0)]
         _start_from_frequencies(lm, data.blocks)
     best = BestWeights(lm.model, history, patience=settings.patience, checkpoint=checkpoint)
-    n_steps = _steps_per_epoch(data, settings) * settings.epochs
-    n_done = _steps_per_epoch(data, settings) * (len(history) - 1)
-    with progress_bar(total=n_steps, initial=n_done, desc="training", unit="step") as progress:
-        for epoch in range(len(history), settings.epochs + 1):
-            if is_over(history, patience=settings.patience):
-                break
-            start = time.perf_counter()
-            loss = _train_epoch(
-                head,
-                lm,
-                data,
-                settings,
-                optimizer=optimizer,
-                epoch=epoch,
-                progress=progress,
-                processes=processes,
-            )
-            seconds = time.perf_counter() - start
-            history.append(_evaluate(head, data, device, epoch=epoch, loss=loss, seconds=seconds))
+    with _open_progress(data, settings, n_epochs_done=len(history) - 1) as progress:
+        tools = {"optimizer": optimizer, "progress": progress, "processes": processes}
+        while len(history) <= settings.epochs and not is_over(history, patience=settings.patience):
+            history.append(_train_and_evaluate(head, lm, data, settings, epoch=len(history), **tools))
             best.look_at(history)
             if checkpoint is not None and processes.is_first:
                 kept = find_kept(history, patience=settings.patience)
-                save_checkpoint(
-                    checkpoint, lm.model, optimizer=optimizer, history=history, fingerprint=mark, keep=kept
-                )
+                save_checkpoint(checkpoint, lm.model, history=history, keep=kept, **files)
             processes.wait()
     head.close()
     best.restore()
@@ -187,6 +168,22 @@ def _check(settings: TrainSettings) -> None:
 def _steps_per_epoch(data: LmData, settings: TrainSettings) -> int:
     n_batches = len(data.plan_batches(settings.batch_blocks, np.random.default_rng(0)))
     return -(-n_batches // settings.accumulate)
+
+
+def _open_progress(data: LmData, settings: TrainSettings, *, n_epochs_done: int) -> tqdm:
+    n_steps = _steps_per_epoch(data, settings)
+    return progress_bar(
+        total=n_steps * settings.epochs, initial=n_steps * n_epochs_done, desc="training", unit="step"
+    )
+
+
+def _train_and_evaluate(
+    head: MaskedHead, lm: LanguageModel, data: LmData, settings: TrainSettings, *, epoch: int, **tools: object
+) -> dict[str, float]:
+    """Train for an epoch with these tools; return its row of the history."""
+    start = time.perf_counter()
+    loss = _train_epoch(head, lm, data, settings, epoch=epoch, **tools)
+    return _evaluate(head, data, epoch=epoch, loss=loss, seconds=time.perf_counter() - start)
 
 
 def _train_epoch(
@@ -257,12 +254,12 @@ def _fingerprint(lm: LanguageModel, data: LmData, settings: TrainSettings) -> st
 def _evaluate(
     head: MaskedHead,
     data: LmData,
-    device: torch.device,
     *,
     epoch: int,
     loss: float = float("nan"),
     seconds: float = 0.0,
 ) -> dict[str, float]:
+    device = pick_device()
     blocks = score_model(head, data.held_out_blocks, device=device)
     single = score_model(head, data.single_messages, device=device)
     if not np.isfinite(blocks.loss) or (seconds and not np.isfinite(loss)):
