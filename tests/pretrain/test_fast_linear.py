@@ -1,6 +1,7 @@
 """Linear layers through oneDNN: the same numbers, forward and backward, and the same files."""
 
 import copy
+import weakref
 
 import pytest
 import torch
@@ -34,6 +35,69 @@ def test_outputs_and_gradients_are_those_of_a_linear_layer(shape, bias):
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.parametrize("n_rows", [1, 7, 512, 513])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("no_gradients", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_the_outputs_are_those_of_a_linear_layer(n_rows, bias, no_gradients):
+    torch.manual_seed(0)
+    plain, x = nn.Linear(40, 24, bias=bias), torch.randn(n_rows, 40)
+    fast = speed_up(copy.deepcopy(plain))
+    with no_gradients():
+        for _ in range(2):
+            torch.testing.assert_close(fast(x), plain(x))
+
+
+def step(layer):
+    layer(torch.ones(1, 8)).sum().backward()
+    torch.optim.SGD(layer.parameters(), lr=0.5).step()
+
+
+def replace(layer):
+    layer.weight = nn.Parameter(torch.randn(6, 8))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        step,
+        replace,
+        lambda layer: layer.load_state_dict(nn.Linear(8, 6).state_dict()),
+        lambda layer: nn.init.ones_(layer.weight),
+        lambda layer: setattr(layer.weight, "data", torch.randn(6, 8)),
+        lambda layer: layer.state_dict()["weight"].mul_(2),
+    ],
+)
+def test_a_weight_that_changes_is_seen_also_without_gradients(change):
+    torch.manual_seed(0)
+    fast, x = speed_up(nn.Linear(8, 6)), torch.randn(3, 8)
+    with torch.inference_mode():
+        before = fast(x)
+    change(fast)
+    with torch.inference_mode():
+        after = fast(x)
+        torch.testing.assert_close(after, nn.functional.linear(x, fast.weight, fast.bias))
+    assert not torch.allclose(before, after)
+
+
+def test_a_layer_that_has_worked_can_be_copied_and_is_not_kept_alive():
+    fast, x = speed_up(nn.Linear(8, 6)), torch.randn(3, 8)
+    with torch.inference_mode():
+        before = fast(x)
+        twin = copy.deepcopy(fast)
+        nn.init.zeros_(twin.weight)
+        torch.testing.assert_close(fast(x), before)
+        torch.testing.assert_close(twin(x), twin.bias.expand(3, 6))
+    gone = weakref.ref(twin)
+    del twin
+    assert gone() is None
+
+
+def test_a_model_made_without_gradients_multiplies_too():
+    with torch.inference_mode():
+        fast, x = speed_up(nn.Linear(8, 6)), torch.randn(3, 8)
+        torch.testing.assert_close(fast(x), nn.functional.linear(x, fast.weight, fast.bias))
+
+
 def test_inputs_that_are_not_contiguous_or_empty_are_as_good():
     torch.manual_seed(0)
     plain = nn.Linear(8, 6)
@@ -45,6 +109,8 @@ def test_inputs_that_are_not_contiguous_or_empty_are_as_good():
         torch.randn(1, 8).expand(4, 8),
     ):
         torch.testing.assert_close(fast(x), plain(x))
+        with torch.no_grad():
+            torch.testing.assert_close(fast(x), plain(x))
 
 
 def test_other_precisions_stay_torchs_own():
