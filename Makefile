@@ -12,6 +12,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# An option with what was given for it, for the shell: any character stands for itself.
+option = $(if $(value $(2)),$(1) '$(subst ','\'',$(value $(2)))')
 
 .PHONY: report test test-real bench lab images bundle notebooks home clean setup
 .DEFAULT_GOAL := report
@@ -25,7 +27,7 @@ $(VENV)/ready: requirements.txt constraints.txt pyproject.toml
 	@touch $@
 
 report: setup
-	@$(RUN) chatlib run $(if $(NAME),--name "$(NAME)") $(if $(CHATS),--chats "$(CHATS)") $(if $(CHANNELS),--channels "$(CHANNELS)") $(if $(LIMIT),--limit "$(LIMIT)") $(ARGS)
+	@$(RUN) chatlib run $(call option,--name,NAME) $(call option,--chats,CHATS) $(call option,--channels,CHANNELS) $(call option,--limit,LIMIT) $(ARGS)
 
 test: setup
 	$(RUN) ruff check .
@@ -42,7 +44,7 @@ lab: setup
 	$(RUN) jupyterlab --ServerApp.root_dir=notebooks $(ARGS)
 
 bundle: setup
-	@$(RUN) chatlib bundle $(if $(NAME),--name "$(NAME)")
+	@$(RUN) chatlib bundle $(call option,--name,NAME)
 
 images: setup
 	@$(RUN) chatlib images
