@@ -73,8 +73,8 @@ class Encoder:
         """Return one vector per text: float32, shape (len(texts), dim).
 
         The mean over all tokens that the tokenizer gives, special ones included, cut at
-        `max_len`. Equal to encoding one text at a time within 1e-4 (float32). Where memory runs
-        out, batches are halved from then on.
+        `max_len`; if it gives none, the unknown token's. Equal to encoding one text at a time
+        within 1e-4 (float32). Where memory runs out, batches are halved from then on.
         """
         place: dict[str, int] = {}
         inverse = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int64)
@@ -127,14 +127,15 @@ class Encoder:
             yield from zip(batches, done, strict=True)
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
-        return self.tokenizer(
-            texts,
+        tokens = self.tokenizer(
+            [text.encode("utf-8", "replace").decode() for text in texts],  # "?" for half a character
             truncation=True,
             max_length=self.max_len,
             split_special_tokens=True,  # who writes "[MASK]" in chat has written just that
             return_attention_mask=False,
             return_token_type_ids=False,
         )["input_ids"]
+        return [ids or [self.tokenizer.unk_token_id or 0] for ids in tokens]
 
     def _iter_batches(self, tokens: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
         """Yield indices of texts of about the same length, at most `tokens_per_batch` tokens in all."""

@@ -6,11 +6,13 @@ import time
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertForMaskedLM
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain.encoder import Encoder, encoder_of, load_encoder
 from chatlib.pretrain.language_model import LanguageModel, save_language_model
+from chatlib.pretrain.tokenizer import SPECIAL_TOKENS
 
 TEXTS = ["the cat", "", "a bird sees green trees", "草", "the cat", "the dog " * 100, ":_cat:", "x"] * 3
 
@@ -44,6 +46,61 @@ def test_batches_give_what_one_at_a_time_gives(folder, tokens_per_batch):
     assert vectors.dtype == np.float32
     assert vectors.shape == (len(TEXTS), encoder.dim) == (24, 32)
     np.testing.assert_allclose(vectors, encode_one_at_a_time(folder, TEXTS), atol=1e-4)
+
+
+ODD_TEXTS = [
+    "",
+    "   ",
+    "\u200b",
+    "a" * 10_000,
+    "草" * 10_000,
+    "words " * 2000,
+    "a\0b",
+    "𒀀𒀁",
+    "x" * 9999 + " y",
+]
+
+
+@pytest.fixture
+def folder_of_words(tmp_path):
+    """A BERT whose tokenizer knows three words, and of all else that it is unknown."""
+    vocabulary = {token: i for i, token in enumerate([*SPECIAL_TOKENS, "the", "cat", "a"])}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    pad, unk, cls, sep, mask = SPECIAL_TOKENS
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token=pad, unk_token=unk, cls_token=cls, sep_token=sep, mask_token=mask
+    )
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=64,
+    )  # fmt: skip
+    lm = LanguageModel(BertForMaskedLM(config), tokenizer, "test")
+    return save_language_model(lm, tmp_path / "words", manifest={})
+
+
+def test_odd_texts_have_vectors(folder):
+    vectors = load_encoder(folder).encode([*ODD_TEXTS, "the cat"])
+    np.testing.assert_allclose(vectors, encode_one_at_a_time(folder, [*ODD_TEXTS, "the cat"]), atol=1e-4)
+    assert np.isfinite(vectors).all()
+
+
+def test_texts_of_unknown_characters_only_are_alike_and_not_other_texts(folder_of_words):
+    known, *unknown = load_encoder(folder_of_words).encode(["cat", "草", "𒀀", "☃"])
+    np.testing.assert_allclose(unknown, [unknown[0]] * 3, atol=1e-5)
+    assert not np.allclose(known, unknown[0], atol=1e-3)
+
+
+def test_a_text_without_any_token_is_as_an_unknown_one(folder_of_words):
+    for texts in (["", "草"], ["", "草", "the cat a", "cat"]):
+        empty, unknown, *_ = load_encoder(folder_of_words).encode(texts)
+        np.testing.assert_allclose(empty, unknown, atol=1e-5)
+    assert np.isfinite(load_encoder(folder_of_words).encode([""])).all()
+
+
+def test_half_a_character_is_a_question_mark(folder):
+    half, mark = load_encoder(folder).encode(["cat \ud83d", "cat ?"])
+    np.testing.assert_allclose(half, mark, atol=1e-5)
 
 
 def test_each_text_is_computed_once_and_batches_keep_to_the_budget(folder):
