@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.predict.inputs import Scaling
+from chatlib.pretrain.fast_linear import speed_up
 
 __all__ = ["HEADS", "DonorConfig", "DonorTransformer", "load_donor_model", "save_donor_model"]
 
@@ -62,6 +63,7 @@ class DonorTransformer(nn.Module):
         self.blocks = nn.ModuleList(_Block(config) for _ in range(n_blocks))
         self.norm = nn.LayerNorm(config.width)
         self.head = _build_head(config)
+        speed_up(self)
 
     def set_scaling(self, scaling: Scaling) -> None:
         """Take over means and spreads of the training messages."""
