@@ -129,7 +129,7 @@ def plot_message_weights(
     axes[0].plot(minutes, places, "o", color=COLORS["blue"], label="message")
     axes[0].set(xlabel="time in stream (min)", ylabel="message, oldest on top")
     axes[0].set_yticks(places, [label(texts[i], max_chars=32) for i in shown])
-    figure.suptitle(_titled(f"Why {label(who)} is named", note), x=0.01, ha="left")
+    figure.suptitle(_titled(f"What the score of {label(who)} rests on", note), x=0.01, ha="left")
     axes[0].set_title("What they wrote, when")
     _draw_weights(axes[1], weights[shown], places)
     axes[1].set(xlabel=_WEIGHTS.get(column, column))
