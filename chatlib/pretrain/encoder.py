@@ -76,6 +76,7 @@ class Encoder:
         `max_len`; if it gives none, the unknown token's. Equal to encoding one text at a time
         within 1e-4 (float32). Where memory runs out, batches are halved from then on.
         """
+        self.model.to(self.device)  # training ends with the shared weights on the CPU
         place: dict[str, int] = {}
         inverse = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int64)
         distinct = list(place)

@@ -83,7 +83,7 @@ def train(
     also when a run was killed and the same run goes on from the folder `checkpoint`, which is
     removed at the end. Started by `accelerate launch` or `torchrun`, processes share each batch.
 
-    Raises: ModelError if the loss is no number any more.
+    Raises: ModelError if the loss is no number any more, or a batch does not fit into memory.
     """
     _check(settings)
     processes = join_processes()
@@ -182,7 +182,14 @@ def _train_and_evaluate(
 ) -> dict[str, float]:
     """Train for an epoch with these tools; return its row of the history."""
     start = time.perf_counter()
-    loss = _train_epoch(head, lm, data, settings, epoch=epoch, **tools)
+    try:
+        loss = _train_epoch(head, lm, data, settings, epoch=epoch, **tools)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"A batch must fit into the GPU's memory, and {settings.batch_blocks} blocks of "
+            f"{data.blocks.shape[1]} tokens do not. Halve the blocks of a batch and double the batches of "
+            f"a step, now {settings.accumulate}: the steps stay as large."
+        ) from error
     return _evaluate(head, data, epoch=epoch, loss=loss, seconds=time.perf_counter() - start)
 
 

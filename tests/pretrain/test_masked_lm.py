@@ -107,6 +107,16 @@ def test_a_learning_rate_that_breaks_it_is_told(lm, data):
         train(lm, data, TrainSettings(epochs=2, lr=1e12, clip_norm=1e12))
 
 
+def test_a_batch_that_does_not_fit_into_memory_is_told(lm, data):
+    def run_out(module, args):
+        if module.training:
+            raise torch.OutOfMemoryError("no room")
+
+    lm.model.register_forward_pre_hook(run_out)
+    with pytest.raises(ModelError, match=r"6 blocks of 32 tokens do not\. Halve the blocks .* now 2"):
+        train(lm, data, TrainSettings(batch_blocks=6, accumulate=2))
+
+
 @pytest.mark.parametrize(
     "wrong", [{"epochs": 0}, {"batch_blocks": 0}, {"accumulate": 0}, {"mask_rate": 1.0}, {"mask_rate": 0.0}]
 )
