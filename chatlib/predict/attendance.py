@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.predict.history import build_history, rank_dates
+from chatlib.predict.rhythm import build_rhythm
 from chatlib.predict.task import Task
 
 __all__ = ["Keys", "build_attendance", "find_ends", "find_owners", "last_badges"]
@@ -59,10 +60,10 @@ def build_attendance(
     table["paid"], table["is_out"] = label, out
     everything = np.ones(len(messages), bool)
     table["last_badges"] = last_badges(messages, keys, everything, n)
-    history = build_history(
-        table, dates=rank_dates(table["started_at"]), stream_dates=rank_dates(keys.streams["started_at"])
-    )
-    return pd.concat([table, history], axis=1)
+    dates = rank_dates(table["started_at"])
+    history = build_history(table, dates=dates, stream_dates=rank_dates(keys.streams["started_at"]))
+    rhythm = build_rhythm(table["author"].to_numpy(), dates, table["n_paid"].to_numpy() > 0)
+    return pd.concat([table, history, rhythm], axis=1)
 
 
 def _label(

@@ -21,10 +21,11 @@ from sklearn.preprocessing import StandardScaler
 
 from chatlib.predict.evaluation import average_precision, to_logit
 from chatlib.predict.features import build_features
-from chatlib.predict.inputs import DonorInputs, choose_messages, mean_vectors
+from chatlib.predict.inputs import DonorInputs, mean_vectors
 from chatlib.predict.viewers import Viewers
+from chatlib.predict.words import join_texts
 
-__all__ = ["BASELINES", "fit_boosting", "fit_logistic", "iter_baselines", "join_texts"]
+__all__ = ["BASELINES", "fit_boosting", "fit_logistic", "iter_baselines"]
 
 BASELINES = (
     "prior",
@@ -121,15 +122,6 @@ def fit_logistic(
         if quality > best:
             best, result = quality, model.decision_function(table[rows])
     return result
-
-
-def join_texts(viewers: Viewers, *, max_messages: int) -> list[str]:
-    """Return each viewer's chosen messages as one text, a line per message."""
-    chosen = choose_messages(viewers.starts, max_messages=max_messages)
-    kept = np.minimum(np.diff(viewers.starts), max_messages)
-    ends = np.cumsum(kept)
-    texts = np.array(viewers.texts, object)[viewers.text_codes[chosen]]
-    return ["\n".join(texts[end - n : end]) for n, end in zip(kept, ends, strict=True)]
 
 
 def _fit_characters(texts: list[str], *, train: np.ndarray, **fit: np.ndarray) -> np.ndarray:

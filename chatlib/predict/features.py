@@ -1,6 +1,6 @@
-"""Numbers about a viewer, for the baselines: behaviour, badges and history.
+"""Numbers about a viewer: behaviour, badges, history and habits.
 
-Behaviour comes from the input messages alone. Badges and history are what was known before the
+Behaviour comes from the input messages alone. Badges, history and habits are what was known before the
 stream began; in the task `forecast` the badges are those at the landmark.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.predict.history import HISTORY_COLUMNS
+from chatlib.predict.rhythm import RHYTHM_COLUMNS
 from chatlib.predict.viewers import Viewers
 from chatlib.records import is_member
 
@@ -52,14 +53,17 @@ _BADGES = {
 }
 
 
-def build_features(viewers: Viewers, *, known_before: bool = False) -> pd.DataFrame:
+def build_features(viewers: Viewers, *, known_before: bool = False, habits: bool = False) -> pd.DataFrame:
     """Return one row of numbers per viewer: BEHAVIOUR_FEATURES, and what was known before.
 
-    `known_before` adds BADGE_FEATURES and HISTORY_COLUMNS. What is not known is NaN.
+    `known_before` adds BADGE_FEATURES and HISTORY_COLUMNS, `habits` RHYTHM_COLUMNS. What is not
+    known is NaN.
     """
     parts = [build_behaviour(viewers)]
     if known_before:
         parts += [build_badges(viewers.table["badges"]), viewers.table[list(HISTORY_COLUMNS)]]
+    if habits:
+        parts.append(viewers.table[list(RHYTHM_COLUMNS)])
     return pd.concat(parts, axis=1).astype(np.float64)
 
 

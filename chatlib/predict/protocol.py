@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from chatlib.predict.evaluation import (
     fit_calibrator,
     measure_within_streams,
     roc_auc,
-    to_logit,
 )
 from chatlib.predict.viewers import Viewers
 from chatlib.splits import DateSplit, split_by_date
@@ -27,7 +26,6 @@ from chatlib.store import Store
 __all__ = [
     "BEST_POSSIBLE",
     "Judgement",
-    "combine_scores",
     "evaluation_rows",
     "judge_models",
     "load_truth",
@@ -59,21 +57,6 @@ class Judgement:
 def evaluation_rows(viewers: Viewers, split: DateSplit) -> tuple[np.ndarray, np.ndarray]:
     """Return the viewers of validation and of test; `judge_models` wants scores of both, in this order."""
     return viewers.find_rows(split.validation), viewers.find_rows(split.test)
-
-
-def combine_scores(labels: np.ndarray, scores: Sequence[np.ndarray]) -> np.ndarray:
-    """Return log odds of several models together: the sum of what each says beyond the prevalence.
-
-    `labels` are of validation, which comes first in each of `scores`. There each model is calibrated
-    first, so that one that knows nothing adds next to nothing. No weight is fitted.
-    """
-    n = len(labels)
-    base = float(to_logit(labels.mean()))
-    total = np.full(len(scores[0]), base)
-    for values in scores:
-        calibrator = fit_calibrator(labels, values[:n])
-        total += to_logit(calibrator.apply(values)) - base
-    return total
 
 
 def judge_models(

@@ -6,15 +6,14 @@ import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from chatlib.errors import ModelError
-from chatlib.predict.donor_model import DonorTransformer, load_donor_model, save_donor_model
+from chatlib.predict.blend import Blend
+from chatlib.predict.blend_files import load_blend, save_blend
 from chatlib.predict.evaluation import Calibrator
 from chatlib.predict.inputs import Encoder, build_inputs
 from chatlib.predict.task import Task
-from chatlib.predict.training import score_donor_model
 from chatlib.predict.viewers import load_viewers
 from chatlib.store import Store
 
@@ -27,11 +26,11 @@ _ENCODER_FILES = ("config.json", "*.safetensors", "tokenizer.json")
 class Scorer:
     """All that is needed to score a stream; from `load_scorer`, or made after training.
 
-    `prevalence` is the share of donors in the training period; `encoder_digest` tells the
-    language model that the donor model was trained with from any other.
+    `calibrator` is of the blend as a whole. `prevalence` is the share of donors in the training
+    period; `encoder_digest` tells the language model that it was trained with from any other.
     """
 
-    model: DonorTransformer
+    blend: Blend
     task: Task
     donation_kinds: frozenset[str]
     max_messages: int
@@ -47,16 +46,17 @@ class Scorer:
         threshold?), n_messages. Labels are not read.
 
         Raises: DataError for a stream that is not there or has no date; NotEnoughData if nobody
-        wrote in it.
+        wrote in it; ModelError for an encoder of another width.
         """
         viewers = load_viewers(db, self.task, donation_kinds=self.donation_kinds, only=[stream_id])
-        if encoder.dim != self.model.config.dim:
+        dim = self.blend.transformers[0].config.dim
+        if encoder.dim != dim:
             raise ModelError(
-                f"The donor model reads vectors of {self.model.config.dim} numbers, and this language model "
+                f"The donor model reads vectors of {dim} numbers, and this language model "
                 f"makes {encoder.dim}. Use the one it was trained with, or run notebook 04 again."
             )
         inputs = build_inputs(viewers, encoder, max_messages=self.max_messages)
-        logits = score_donor_model(self.model, inputs, np.arange(len(viewers)))
+        logits = self.blend.score(viewers, inputs)
         table = viewers.table[["author", "n_messages"]].assign(probability=self.calibrator.apply(logits))
         table["named"] = table["probability"] >= self.threshold
         table = table.sort_values("probability", ascending=False, kind="stable", ignore_index=True)
@@ -64,7 +64,7 @@ class Scorer:
 
 
 def save_scorer(scorer: Scorer, folder: str | Path) -> Path:
-    """Write the model's weights as safetensors and all else as JSON; return the folder."""
+    """Write the weights as safetensors and all else as JSON; return the folder."""
     card = {
         "task": asdict(scorer.task),
         "donation_kinds": sorted(scorer.donation_kinds),
@@ -74,16 +74,16 @@ def save_scorer(scorer: Scorer, folder: str | Path) -> Path:
         "prevalence": scorer.prevalence,
         "encoder_digest": scorer.encoder_digest,
     }
-    return save_donor_model(folder, scorer.model, card)
+    return save_blend(folder, scorer.blend, card)
 
 
 def load_scorer(folder: str | Path, *, encoder_folder: str | Path) -> Scorer:
     """Return a saved scorer. Raises: ModelError if it is not whole, or of another language model."""
-    model, card = load_donor_model(folder)
+    blend, card = load_blend(folder)
     found = digest_encoder(encoder_folder)
     try:
         scorer = Scorer(
-            model=model,
+            blend=blend,
             task=Task(**card["task"]),
             donation_kinds=frozenset(card["donation_kinds"]),
             max_messages=int(card["max_messages"]),

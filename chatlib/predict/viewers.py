@@ -7,6 +7,7 @@ landmark, who has paid by then is out, and the label is whether they paid after 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
@@ -16,17 +17,22 @@ import pandas as pd
 
 from chatlib.errors import DataError, NotEnoughData
 from chatlib.predict.attendance import Keys, build_attendance, find_ends, find_owners, last_badges
+from chatlib.predict.earlier import Earlier, find_earlier, slice_rows
 from chatlib.predict.history import HISTORY_COLUMNS
 from chatlib.predict.leak_guard import find_payments, select_inputs
+from chatlib.predict.rhythm import RHYTHM_COLUMNS
 from chatlib.predict.task import Task
 from chatlib.records import DONATION_KINDS
 from chatlib.splits import DateSplit
 from chatlib.store import Store
+from chatlib.workspace import without_gc
 
 __all__ = ["Viewers", "count_periods", "load_viewers", "require_donors"]
 
 _COLUMNS = ("stream_id", "position", "message_id", "kind", "offset_s", "author", "text", "notice",
             "badges", "amount_text", "bits")  # fmt: skip
+
+_TYPES = {"unread": bool, "kind": "category", "badges": "category"}  # few values, compared often
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +44,9 @@ class Viewers:
     `table` has one row per viewer, streams oldest first: stream_id, author, started_at,
     stream_end_s (the last offset, or the landmark), input_end_s, n_messages, n_viewers (of the
     stream), paid, first_paid_s, badges (known before the stream; in `forecast`: at the landmark)
-    and HISTORY_COLUMNS. Messages of row i are those from `starts[i]` to `starts[i + 1]`, by
-    offset; `texts[text_codes[j]]` is what message j says. `exclusions` counts what was left out.
+    and HISTORY_COLUMNS and RHYTHM_COLUMNS. Messages of row i are those from `starts[i]` to
+    `starts[i + 1]`, by offset; `texts[text_codes[j]]` is what message j says. `earlier` is what
+    they wrote in earlier streams. `exclusions` counts what was left out.
     """
 
     task: Task
@@ -50,6 +57,7 @@ class Viewers:
     offsets_s: np.ndarray
     text_codes: np.ndarray
     texts: list[str]
+    earlier: Earlier
     exclusions: dict[str, int]
 
     def __len__(self) -> int:
@@ -70,9 +78,7 @@ class Viewers:
 
     def take(self, rows: np.ndarray) -> Viewers:
         """Return these viewers alone, in this order, with their messages."""
-        n = np.diff(self.starts)[rows]
-        starts = np.concatenate([[0], np.cumsum(n)])
-        messages = np.repeat(self.starts[rows] - starts[:-1], n) + np.arange(starts[-1])
+        starts, messages = slice_rows(self.starts, rows)
         return replace(
             self,
             table=self.table.iloc[rows].reset_index(drop=True),
@@ -80,6 +86,7 @@ class Viewers:
             positions=self.positions[messages],
             offsets_s=self.offsets_s[messages],
             text_codes=self.text_codes[messages],
+            earlier=self.earlier.take(rows),
         )
 
     def with_labels(self, paid: np.ndarray) -> Viewers:
@@ -100,8 +107,8 @@ def load_viewers(
     Left out and counted: streams without a date, the channel's owner, viewers without a message
     that may be an input, and in `forecast` those who have paid by the landmark, in the gap, or
     at a time that the source does not give. `only` builds the viewers of these streams alone,
-    with the same history, and reads no text of any other stream. `select` says which rows are
-    inputs; another one than the leak guard's is for showing what a leak does.
+    with the same history. `select` says which rows are inputs; another one than the leak guard's
+    is for showing what a leak does.
 
     Raises: NotEnoughData if no viewer is left; DataError if `only` names a stream that is not
     there or has no date.
@@ -110,14 +117,15 @@ def load_viewers(
     kinds = frozenset(donation_kinds)
     streams = db.load_streams()
     dated = streams[streams["started_at"].notna() & (streams["n_messages"] > 0)].reset_index(drop=True)
-    messages = _load_rows(db, dated, only)
+    with without_gc():
+        messages = _load_rows(db, dated, only)
     exclusions = {"streams without a date": int(streams["started_at"].isna().sum())}
     paid = find_payments(messages, donation_kinds=kinds)
     keys = Keys(messages, dated)
     ends = find_ends(messages, keys, task)
     attendance = build_attendance(messages, keys, paid, ends, task)
-    inputs = select(messages, donation_kinds=kinds)
-    inputs = inputs & (messages["offset_s"].to_numpy(float) <= ends[keys.stream])
+    usable = select(messages, donation_kinds=kinds)
+    inputs = usable & (messages["offset_s"].to_numpy(float) <= ends[keys.stream])
     attendance["n_messages"] = np.bincount(keys.viewer[inputs], minlength=len(attendance))
     if task.name == "forecast":
         attendance["badges"] = last_badges(messages, keys, inputs, len(attendance))
@@ -128,36 +136,38 @@ def load_viewers(
             f"There must be a viewer with a message that is no payment; {len(only or dated)} dated streams "
             f"with {len(messages)} rows have none. Import chat first (notebook 01)."
         )
-    return _assemble(messages, keys, attendance, keep, inputs, task, kinds, exclusions)
+    viewers = _assemble(messages, keys, attendance, keep, usable, inputs, task, kinds, exclusions)
+    return _add_texts(viewers, db, messages)
 
 
 def _load_rows(db: Store, streams: pd.DataFrame, only: Collection[int] | None) -> pd.DataFrame:
-    """Return what somebody wrote, streams in order, each by offset; with `only`, what its viewers did."""
+    """Return what somebody wrote, streams in order, each by offset; with `only`, what its viewers did.
+
+    There the texts of other streams are left unread.
+    """
     if only is None:
         messages = db.load_messages(streams["stream_id"].tolist(), columns=_COLUMNS)
-        return messages[messages["author"].notna()].reset_index(drop=True)
+        messages = messages[messages["author"].notna()].reset_index(drop=True).assign(unread=False)
+        return messages.astype(_TYPES)
     ids = [int(stream_id) for stream_id in only]
     if missing := sorted(set(ids) - set(streams["stream_id"])):
         raise DataError(
             f"A stream must be in the database, with messages and a date; stream {missing[0]} is not. "
             "Import it, and give its date in streams.csv."
         )
-    here = db.load_messages(ids, columns=_COLUMNS)
     marks = ", ".join("?" * len(ids))
-    columns = ", ".join("NULL AS text" if c == "text" else c for c in _COLUMNS)
-    elsewhere = db.query(
-        f"SELECT {columns} FROM messages WHERE stream_id NOT IN ({marks}) AND author IN "
-        f"(SELECT author FROM messages WHERE stream_id IN ({marks}))",
-        [*ids, *ids],
+    here = f"stream_id IN ({marks})"
+    columns = ", ".join(f"CASE WHEN {here} THEN text END AS text" if c == "text" else c for c in _COLUMNS)
+    messages = db.query(
+        f"SELECT {columns}, NOT {here} AS unread FROM messages "
+        f"WHERE author IN (SELECT author FROM messages WHERE {here})",
+        [*ids, *ids, *ids],
     )
-    messages = pd.concat([elsewhere.astype(object), here.astype(object)], ignore_index=True)
-    messages = messages[messages["author"].notna() & messages["stream_id"].isin(streams["stream_id"])]
-    messages["offset_s"] = messages["offset_s"].astype(float)
-    order = pd.Series(np.arange(len(streams)), index=streams["stream_id"].to_numpy())
-    messages["order"] = order[messages["stream_id"]].to_numpy()
-    return messages.sort_values(
-        ["order", "offset_s", "position"], na_position="first", ignore_index=True
-    ).drop(columns="order")
+    place = pd.Series(np.arange(len(streams)), index=streams["stream_id"].to_numpy())
+    order = place.reindex(messages["stream_id"]).to_numpy()
+    keys = (messages["position"].to_numpy(), messages["offset_s"].fillna(-np.inf).to_numpy(float), order)
+    by_time = np.lexsort(keys)
+    return messages.iloc[by_time[~np.isnan(order[by_time])]].reset_index(drop=True).astype(_TYPES)
 
 
 def count_periods(viewers: Viewers, split: DateSplit) -> pd.DataFrame:
@@ -216,6 +226,7 @@ def _assemble(
     keys: Keys,
     attendance: pd.DataFrame,
     keep: np.ndarray,
+    usable: np.ndarray,
     inputs: np.ndarray,
     task: Task,
     kinds: frozenset[str],
@@ -228,8 +239,7 @@ def _assemble(
     table = attendance[keep].reset_index(drop=True)
     table["n_viewers"] = table.groupby("stream_id")["author"].transform("size")
     columns = ["stream_id", "author", "started_at", "stream_end_s", "input_end_s", "n_messages",
-               "n_viewers", "paid", "first_paid_s", "badges", *HISTORY_COLUMNS]  # fmt: skip
-    codes, texts = pd.factorize(messages["text"].fillna("").to_numpy(object)[rows])
+               "n_viewers", "paid", "first_paid_s", "badges", *HISTORY_COLUMNS, *RHYTHM_COLUMNS]  # fmt: skip
     return Viewers(
         task=task,
         donation_kinds=kinds,
@@ -237,7 +247,34 @@ def _assemble(
         starts=np.searchsorted(viewer, np.arange(len(table) + 1)),
         positions=messages["position"].to_numpy()[rows],
         offsets_s=messages["offset_s"].to_numpy(float)[rows],
-        text_codes=codes.astype(np.int64),
-        texts=texts.tolist(),
+        text_codes=rows,
+        texts=[],
+        earlier=find_earlier(messages, keys, usable, table),
         exclusions=exclusions,
     )
+
+
+def _add_texts(viewers: Viewers, db: Store, messages: pd.DataFrame) -> Viewers:
+    """Put codes of texts in the place of rows of `messages`; a text not yet read is read here."""
+    rows = np.concatenate([viewers.text_codes, viewers.earlier.text_codes])
+    used, place = np.unique(rows, return_inverse=True)
+    texts = messages["text"].to_numpy(object)[used]
+    if (unread := np.flatnonzero(messages["unread"].to_numpy()[used])).size:
+        keys = messages.iloc[used[unread]][["stream_id", "message_id", "kind"]]
+        texts[unread] = _read_texts(db, keys)
+    codes, texts = pd.factorize(pd.Series(texts, dtype=object).fillna("").to_numpy(object))
+    codes = codes.astype(np.int64)[place]
+    n = len(viewers.text_codes)
+    earlier = replace(viewers.earlier, text_codes=codes[n:])
+    return replace(viewers, text_codes=codes[:n], texts=texts.tolist(), earlier=earlier)
+
+
+def _read_texts(db: Store, keys: pd.DataFrame) -> np.ndarray:
+    """Return the texts of these rows, in their order."""
+    asked = json.dumps(keys.astype({"stream_id": int}).to_numpy(object).tolist())
+    texts = db.query(
+        "SELECT m.text FROM json_each(?) AS k JOIN messages AS m ON m.stream_id = k.value ->> 0 "
+        "AND m.message_id = k.value ->> 1 AND m.kind = k.value ->> 2 ORDER BY k.key",
+        [asked],
+    )
+    return texts["text"].to_numpy(object)

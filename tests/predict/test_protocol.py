@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 from chatlib.errors import DataError
-from chatlib.predict.baselines import BASELINES, iter_baselines, join_texts
+from chatlib.predict.baselines import BASELINES, iter_baselines
 from chatlib.predict.describe import describe_result, list_top, summarize_models
 from chatlib.predict.donor_model import DonorConfig
-from chatlib.predict.evaluation import average_precision
 from chatlib.predict.inputs import build_inputs
 from chatlib.predict.protocol import (
     BEST_POSSIBLE,
-    combine_scores,
     evaluation_rows,
     judge_models,
     load_truth,
@@ -92,19 +90,6 @@ def test_the_table_for_readers_has_a_row_per_model(judged):
     assert table.loc[MODEL, "PR-AUC, 95 %"] == f"{low:.3f} to {high:.3f}"
 
 
-def test_models_together_know_what_each_knows():
-    rng = np.random.default_rng(0)
-    first, second, noise = rng.normal(size=(3, 6000))
-    labels = rng.random(6000) < 1 / (1 + np.exp(3 - first - second))
-    alone = [average_precision(labels, s) for s in (first, second)]
-    scores = [first - 3, 5 * second, noise]  # on scales of their own, and one that knows nothing
-    together = combine_scores(labels[:3000], scores)
-    assert average_precision(labels, together) > 1.3 * max(alone)
-    assert average_precision(labels, together) == pytest.approx(
-        average_precision(labels, first + second), rel=0.05
-    )
-
-
 def test_groups_are_told_apart(judged):
     viewers, split, _, judgement = judged
     groups = judgement.groups.loc[MODEL]
@@ -142,14 +127,6 @@ def test_sentences_carry_the_numbers(judged):
     assert f"{judgement.table.loc[MODEL, 'pr_auc']:.3f}" in text
     assert "ROC-AUC 1.000" in text
     assert "Validation has" not in text
-
-
-def test_texts_are_joined_as_chosen(judged):
-    viewers = judged[0]
-    joined = join_texts(viewers, max_messages=2)
-    first = [viewers.texts[c] for c in viewers.text_codes[viewers.starts[0] : viewers.starts[1]]]
-    assert joined[0].split("\n") == ([first[0], first[-1]] if len(first) > 1 else first)
-    assert len(joined) == len(viewers)
 
 
 def test_one_donor_in_validation_and_test_is_enough_to_run(tmp_path):

@@ -4,16 +4,21 @@ import numpy as np
 import pytest
 
 from chatlib.errors import DataError, ModelError, NotEnoughData
+from chatlib.predict.blend import fit_blends, score_transformers
 from chatlib.predict.donor_model import DonorConfig, DonorTransformer
 from chatlib.predict.evaluation import Calibrator
 from chatlib.predict.inputs import build_inputs
+from chatlib.predict.protocol import evaluation_rows, split_streams
 from chatlib.predict.scorer import Scorer, digest_encoder, load_scorer, save_scorer
 from chatlib.predict.task import Task
-from chatlib.predict.training import score_donor_model
 from chatlib.predict.viewers import load_viewers
 from chatlib.records import DONATION_KINDS
+from chatlib.store import open_store
 
 from .conftest import FixedEncoder, day, save, say
+
+BEST = "blend: messages, badges, history"
+TASK = Task("forecast", landmark_share=0.6)
 
 
 @pytest.fixture
@@ -25,11 +30,23 @@ def encoder_folder(tmp_path):
     return folder
 
 
+@pytest.fixture(scope="module")
+def blend(channel_path):
+    with open_store(channel_path) as db:
+        viewers, split = load_viewers(db, TASK), split_streams(db)
+    train, (validation, test) = viewers.find_rows(split.train), evaluation_rows(viewers, split)
+    config = DonorConfig(FixedEncoder.dim, width=16, n_layers=2, n_heads=2)
+    models, rows = [DonorTransformer(config), DonorTransformer(config)], np.concatenate([validation, test])
+    logits = score_transformers(models, build_inputs(viewers, FixedEncoder(), max_messages=3), rows)
+    blends, tables = fit_blends(viewers, models, logits, train=train, validation=validation, rows=rows)
+    return blends[BEST], tables[BEST]
+
+
 @pytest.fixture
-def scorer(encoder_folder):
+def scorer(encoder_folder, blend):
     return Scorer(
-        model=DonorTransformer(DonorConfig(FixedEncoder.dim, width=16, n_layers=2, n_heads=2)),
-        task=Task("forecast", landmark_share=0.6),
+        blend=blend[0],
+        task=TASK,
         donation_kinds=DONATION_KINDS,
         max_messages=3,
         calibrator=Calibrator(0.8, -1.0),
@@ -39,21 +56,24 @@ def scorer(encoder_folder):
     )
 
 
-def test_a_stream_is_scored_as_in_the_evaluation(channel, scorer):
-    viewers = load_viewers(channel, scorer.task)
-    inputs, rows = build_inputs(viewers, FixedEncoder(), max_messages=3), viewers.find_rows([8])
-    p = scorer.calibrator.apply(score_donor_model(scorer.model, inputs, rows))
-    table = scorer.score(channel, 8, FixedEncoder())
+def test_a_stream_is_scored_as_in_the_evaluation(channel, scorer, blend):
+    viewers, split = load_viewers(channel, TASK), split_streams(channel)
+    stream_id = split.test[-1]
+    members = scorer.blend.score_members(blend[1])
+    rows = np.concatenate(evaluation_rows(viewers, split))
+    here = np.isin(rows, viewers.find_rows([stream_id]))
+    p = scorer.calibrator.apply(scorer.blend.combine(members))[here]
+    table = scorer.score(channel, stream_id, FixedEncoder())
     order = np.argsort(-p, kind="stable")
-    np.testing.assert_allclose(table["probability"], p[order], rtol=1e-5)
-    assert table["author"].tolist() == viewers.table["author"].to_numpy()[rows][order].tolist()
+    np.testing.assert_allclose(table["probability"], p[order], rtol=1e-4)
+    assert table["author"].tolist() == viewers.table["author"].to_numpy()[rows[here]][order].tolist()
     assert table["named"].tolist() == (table["probability"] >= 0.3).tolist()
 
 
 def test_saved_and_loaded_it_is_the_same(channel, scorer, encoder_folder, tmp_path):
     loaded = load_scorer(save_scorer(scorer, tmp_path / "donor"), encoder_folder=encoder_folder)
     for field in dataclasses.fields(Scorer):
-        if field.name != "model":
+        if field.name != "blend":
             assert getattr(loaded, field.name) == getattr(scorer, field.name)
     ours, theirs = (s.score(channel, 8, FixedEncoder()) for s in (scorer, loaded))
     assert ours.equals(theirs)
@@ -74,7 +94,7 @@ def test_a_folder_that_is_no_model_is_refused(scorer, encoder_folder, tmp_path):
     with pytest.raises(ModelError, match="has none"):
         digest_encoder(tmp_path)
     save_scorer(scorer, tmp_path / "donor")
-    card = tmp_path / "donor" / "model.json"
+    card = tmp_path / "donor" / "donor.json"
     card.write_text(card.read_text().replace('"threshold"', '"treshold"'))
     with pytest.raises(ModelError, match="threshold"):
         load_scorer(tmp_path / "donor", encoder_folder=encoder_folder)
