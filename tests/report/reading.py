@@ -4,6 +4,8 @@ import json
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
+from chatlib.report.front import say_value
+
 VOID = {"meta", "img", "br", "hr", "input", "link", "col"}
 
 
@@ -47,6 +49,17 @@ def look_up(run, source):
         key = key.replace("~1", "/").replace("~0", "~")
         value = value[int(key)] if isinstance(value, list) else value[key]
     return value
+
+
+def as_shown(source, value):
+    """Return a value of a run's file as the index must show it."""
+    if source == "run.json#/finished_at":
+        return value[:16].replace("T", " ")
+    if "#/seconds" in source:
+        return f"{value:.0f} s" if value < 100 else f"{value / 60:.1f} min"
+    if "#/versions/" in source:
+        return value or "not installed"
+    return say_value(value)
 
 
 def find_broken_links(run, page):

@@ -1,10 +1,12 @@
 """The sample's report in Chromium, from disk: nothing missing, nothing loaded, nothing too wide."""
 
+import json
+
 import pytest
 
 from chatlib.notebooks import NOTEBOOKS
 from tests.report.chromium import load_axe, open_chromium
-from tests.report.reading import Page, find_broken_links, look_up
+from tests.report.reading import Page, as_shown, find_broken_links, look_up
 
 PAGES = ("index", *NOTEBOOKS)
 
@@ -46,8 +48,13 @@ def test_the_index_loads_in_under_a_second(chromium, sample_run):
 
 def test_every_number_of_the_index_is_in_the_file_that_it_names(sample_run):
     page = Page((sample_run / "index.html").read_text(encoding="utf-8"))
-    for source, _ in page.parts:
-        assert look_up(sample_run, source) is not None or "/versions/" in source, source
+    for source, text in page.parts:
+        assert text == as_shown(source, look_up(sample_run, source)), source
+    shown = {source for source, _ in page.parts}
+    for name in NOTEBOOKS:  # none is left out
+        results = json.loads((sample_run / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        named = {key.replace("~", "~0").replace("/", "~1") for key in results["headline"]}
+        assert named and {f"results/{name}.json#/headline/{key}" for key in named} <= shown
     n_numbers = sum(tag == "dd" for tag, _ in page.tags)
     assert 15 < n_numbers == sum(1 for tag, about in page.tags if tag == "dd" and "data-from" in about)
 

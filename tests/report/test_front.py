@@ -8,15 +8,7 @@ from chatlib.notebooks import NOTEBOOKS
 from chatlib.report import describe_run, render_index, render_page
 from chatlib.report.front import say_value
 from tests.report.conftest import GENERAL
-from tests.report.reading import Page, find_broken_links, look_up
-
-
-def as_shown(source, value):
-    if source == "run.json#/finished_at":
-        return value[:16].replace("T", " ")
-    if "#/seconds" in source:
-        return f"{value:.0f} s"
-    return say_value(value)
+from tests.report.reading import Page, as_shown, find_broken_links, look_up
 
 
 def test_every_number_is_in_the_file_that_it_names(hand_run):
