@@ -53,12 +53,13 @@ def test_alone_a_process_is_the_first_of_one(monkeypatch):
     assert join_processes().is_first
 
 
-@pytest.mark.real
-@pytest.mark.parametrize("launcher", ["torchrun", "accelerate"])
-def test_two_processes_reach_the_losses_of_one(launcher, db_path, tmp_path):
-    if launcher == "accelerate":
-        pytest.importorskip("accelerate")
-    _, one = run("alone", db_path, tmp_path / "one")
+@pytest.fixture(scope="module")
+def one(db_path, tmp_path_factory):
+    return run("alone", db_path, tmp_path_factory.mktemp("processes") / "one")[1]
+
+
+@pytest.mark.parametrize("launcher", ["accelerate", pytest.param("torchrun", marks=pytest.mark.real)])
+def test_two_processes_reach_the_losses_of_one(launcher, one, db_path, tmp_path):
     said, two = run(launcher, db_path, tmp_path / "two")
     assert said.count("train_loss") == 1  # only one of them talks
     assert json.dumps(two["settings"]) == json.dumps(one["settings"])
