@@ -127,11 +127,12 @@ def _bundle(args: argparse.Namespace) -> int:
 
 def _save_images(args: argparse.Namespace) -> int:
     from chatlib.pipeline import find_run
-    from chatlib.report import save_key_figures, save_outline
+    from chatlib.report import save_key_figures, save_outline, save_screenshot
     from chatlib.workspace import PROJECT_DIR
 
     run_dir, images_dir = find_run(args.name), PROJECT_DIR / "Images"
-    for path in [save_outline(run_dir, images_dir), *save_key_figures(run_dir, images_dir)]:
+    pictures = [save_outline(run_dir, images_dir), *save_key_figures(run_dir, images_dir)]
+    for path in filter(None, [*pictures, save_screenshot(run_dir, images_dir)]):
         print(f"Images/{path.name}")
     return 0
 

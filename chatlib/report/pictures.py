@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
+import os
 import re
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -13,7 +18,11 @@ from chatlib.errors import MissingSource
 from chatlib.notebooks import NOTEBOOKS
 from chatlib.plots.outline import plot_outline
 
-__all__ = ["KeyFigure", "find_key_figure", "save_key_figures", "save_outline"]
+__all__ = ["KeyFigure", "find_key_figure", "save_key_figures", "save_outline", "save_screenshot"]
+
+log = logging.getLogger(__name__)
+
+_SCREEN = "1000,1150"  # what is seen of the first page
 
 KeyFigure = tuple[str, dict[str, object]]
 
@@ -45,6 +54,31 @@ def save_outline(run_dir: Path, images_dir: Path) -> Path:
     }
     path = images_dir / "outline.png"
     plot_outline(record, results).savefig(path, dpi=150)
+    return path
+
+
+def save_screenshot(run_dir: Path, images_dir: Path) -> Path | None:
+    """Write how the report's first page begins, as `report.png`; return the path, None without Chromium.
+
+    Raises: MissingSource if the run is not complete.
+    """
+    _load_record(run_dir)
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not browser:
+        log.warning("no Chromium here, so the picture of the report stays as it is")
+        return None
+    path = images_dir / "report.png"
+    as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        taken = Path(profile) / "report.png"
+        options = [f"--user-data-dir={profile}", f"--window-size={_SCREEN}", f"--screenshot={taken}"]
+        options += ["--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-first-run", *as_root]
+        page = (run_dir / "index.html").resolve().as_uri()
+        subprocess.run([browser, *options, page], capture_output=True, timeout=120, check=False)
+        if not taken.is_file():
+            log.warning("Chromium gave no picture of the report, so that one stays as it is")
+            return None
+        shutil.copyfile(taken, path)
     return path
 
 
