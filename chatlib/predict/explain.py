@@ -181,11 +181,9 @@ def permutation_importance(
     for group, columns in groups.items():
         drops = []
         for _ in range(n_repeats):
-            shuffled = features.copy()
             order = rng.permutation(len(features))
-            for name in columns:
-                shuffled[name] = features[name].to_numpy()[order]
-            drops.append(whole - _measure(labels, score(shuffled)))
+            moved = {name: features[name].to_numpy()[order] for name in columns}
+            drops.append(whole - _measure(labels, score(features.assign(**moved))))
         mean, spread = np.mean(drops, axis=0), np.std(drops, axis=0)
         rows[group] = (mean[0], spread[0], mean[1], spread[1])
     names = ["pr_auc_drop", "pr_auc_std", "roc_auc_drop", "roc_auc_std"]
