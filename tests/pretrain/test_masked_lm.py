@@ -30,7 +30,7 @@ def test_it_learns_what_word_counts_cannot(lm, data):
     before, after = history.iloc[0], history.iloc[-1]
     for kind in ("blocks", "single"):
         assert before[f"{kind}_perplexity"] == pytest.approx(len(lm.tokenizer), rel=0.2)
-        assert after[f"{kind}_perplexity"] < 0.4 * reference[kind].perplexity
+        assert after[f"{kind}_perplexity"] < 0.5 * reference[kind].perplexity
         assert after[f"{kind}_bits_per_char"] < 0.9 * reference[kind].bits_per_char
     assert math.isnan(before["train_loss"])
     assert after["train_loss"] < history["train_loss"].iloc[1]
