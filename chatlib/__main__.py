@@ -14,7 +14,7 @@ from chatlib.errors import ChatlibError, ParameterError
 
 __all__ = ["main"]
 
-_COMMANDS = ("chatlib.collect.command", "chatlib.pretrain.command", "chatlib.analyze.command")
+_COMMANDS = tuple(f"chatlib.{part}.command" for part in ("collect", "pretrain", "predict", "analyze"))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -22,7 +22,7 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(chatlib.__path__, "chatli
 # Who may import whom, lowest first; a part may import what stands in the layers below it.
 LAYERS = [
     {"errors", "records", "schema"},
-    {"workspace", "money", "drive"},
+    {"workspace", "money", "drive", "csv_files"},
     {"store", "store_reader", "splits"},
     {"collect", "pretrain"},
     {"predict", "analyze"},

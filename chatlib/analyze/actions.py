@@ -195,7 +195,7 @@ def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.Dat
 def _write_moments(analytics: ChatAnalytics, args: argparse.Namespace, spoken: pd.DataFrame | None) -> None:
     from chatlib.analyze.chapters import describe_moments, format_chapters, moments_as_table, save_chapters
     from chatlib.analyze.moments import find_moments
-    from chatlib.analyze.tables import save_table
+    from chatlib.csv_files import save_table
 
     moments = find_moments(analytics, gap_s=args.merge_gap)
     told = None if spoken is None else describe_moments(spoken, moments)

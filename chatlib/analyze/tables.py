@@ -1,4 +1,4 @@
-"""Tables that leave the program: as CSV without formulas, in a notebook with links and no HTML."""
+"""Tables that leave the program: several CSV files at once, in a notebook with links and no HTML."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ import pandas as pd
 
 from chatlib.analyze.sections import Section
 from chatlib.analyze.words import format_time
-from chatlib.errors import ParameterError
+from chatlib.csv_files import save_table
 
-__all__ = ["RenderedTable", "RenderedTables", "save_table", "save_tables", "sections_as_table"]
+__all__ = ["RenderedTable", "RenderedTables", "save_tables", "sections_as_table"]
 
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 0 2.5em; align-items: flex-start"
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -74,31 +73,10 @@ def sections_as_table(sections: Sequence[Section]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["from", "to", "seconds", "peak", "mean", "description"])
 
 
-def save_table(table: pd.DataFrame, path: Path) -> Path:
-    """Write a table as CSV, and return the path. Lists are joined by ` | `.
-
-    Text that a spreadsheet would take for a formula gets an apostrophe in front: chat text is
-    hostile input.
-    Raises: ParameterError if it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.map(_disarm).to_csv(path, index=False)
-    except OSError as error:
-        raise ParameterError(f"A table needs a file that can be written, got {path} ({error}).") from error
-    return path
-
-
 def save_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write each table as `NAME.csv` into a folder."""
     for name, table in tables.items():
         save_table(table, folder / f"{name}.csv")
-
-
-def _disarm(value: object) -> object:
-    if isinstance(value, list):
-        value = " | ".join(map(str, value))
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def _is_in_words(value: object) -> bool:

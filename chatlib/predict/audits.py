@@ -18,7 +18,14 @@ from chatlib.predict.viewers import Viewers
 from chatlib.splits import DateSplit
 from chatlib.store import Store
 
-__all__ = ["audit", "check_encoder_streams", "check_inputs", "check_periods", "find_leaking_features"]
+__all__ = [
+    "audit",
+    "check_earlier",
+    "check_encoder_streams",
+    "check_inputs",
+    "check_periods",
+    "find_leaking_features",
+]
 
 _SUSPICIOUS_AUC = 0.95
 
@@ -26,7 +33,7 @@ _SUSPICIOUS_AUC = 0.95
 def audit(db: Store, viewers: Viewers, split: DateSplit, *, encoder_folder: str | Path) -> pd.DataFrame:
     """Run every check; return one row per check with what was looked at. Raises: DataError."""
     streams = db.load_streams()
-    features = build_features(viewers, known_before=True)
+    features = build_features(viewers, known_before=True, habits=True)
     if leaking := find_leaking_features(features, viewers.paid):
         raise DataError(
             f"No feature may tell donors from the others by itself (ROC-AUC {_SUSPICIOUS_AUC} or beyond); "
@@ -36,6 +43,7 @@ def audit(db: Store, viewers: Viewers, split: DateSplit, *, encoder_folder: str 
     n_streams = check_encoder_streams(encoder_folder, streams, split)
     rows = [
         ("no input is a payment or its echo, none is late", f"{check_inputs(db, viewers):,} messages"),
+        ("nor is what they wrote in earlier streams", f"{check_earlier(db, viewers):,} messages"),
         ("training before validation before test", f"{sum(map(len, split))} streams"),
         ("the language model saw training streams only", f"{n_streams} streams"),
         ("no feature tells donors by itself", f"{features.shape[1]} features"),
@@ -50,22 +58,53 @@ def check_inputs(db: Store, viewers: Viewers) -> int:
 
     Raises: DataError if a row that pays, or one after the landmark, is among the inputs.
     """
-    paying = ", ".join("?" * len(viewers.donation_kinds))
-    paid = db.query(
-        f"SELECT stream_id, position FROM messages WHERE kind IN ({paying}) OR coalesce(bits, 0) > 0 "
-        "OR amount_text IS NOT NULL OR kind LIKE 'ticker%'",
-        sorted(viewers.donation_kinds),
-    )
     streams = viewers.table["stream_id"].to_numpy()[viewers.message_viewers()]
-    inputs = pd.MultiIndex.from_arrays([streams, viewers.positions])
-    bad = inputs.isin(pd.MultiIndex.from_frame(paid)) if len(paid) else np.zeros(len(inputs), bool)
+    bad = _find_payments_again(db, viewers, streams, viewers.positions)
     late = viewers.offsets_s > viewers.table["input_end_s"].to_numpy()[viewers.message_viewers()]
     if bad.any() or late.any():
         raise DataError(
             f"No input may be a payment or come after the landmark; {int(bad.sum())} rows pay and "
             f"{int(late.sum())} are late. Build the viewers with `load_viewers`."
         )
-    return len(inputs)
+    return len(streams)
+
+
+def check_earlier(db: Store, viewers: Viewers) -> int:
+    """Return how many messages of earlier streams were looked up again in the database and found clean.
+
+    Raises: DataError if one pays, is by somebody else, or is not of an earlier date.
+    """
+    past = viewers.earlier
+    row = np.repeat(np.arange(len(viewers)), np.diff(past.starts))
+    bad = _find_payments_again(db, viewers, past.stream_ids, past.positions)
+    dates = db.load_streams().set_index("stream_id")["started_at"]
+    then = dates.loc[past.stream_ids].to_numpy(object)
+    late = then >= viewers.table["started_at"].to_numpy(object)[row]
+    authors = db.query("SELECT stream_id, position, author FROM messages WHERE author IS NOT NULL")
+    by = authors.set_index(["stream_id", "position"])["author"]
+    by = by.reindex(pd.MultiIndex.from_arrays([past.stream_ids, past.positions])).to_numpy()
+    foreign = by != viewers.table["author"].to_numpy()[row]
+    if bad.any() or late.any() or foreign.any():
+        raise DataError(
+            "What a viewer wrote in earlier streams may hold no payment, nothing of the same day and nothing "
+            f"of another viewer; {int(bad.sum())} rows pay, {int(late.sum())} are not earlier and "
+            f"{int(foreign.sum())} are somebody else's. Build the viewers with `load_viewers`."
+        )
+    return len(row)
+
+
+def _find_payments_again(
+    db: Store, viewers: Viewers, streams: np.ndarray, positions: np.ndarray
+) -> np.ndarray:
+    """Return a mask of these rows that pay, or echo a payment, by asking the database directly."""
+    paying = ", ".join("?" * len(viewers.donation_kinds))
+    paid = db.query(
+        f"SELECT stream_id, position FROM messages WHERE kind IN ({paying}) OR coalesce(bits, 0) > 0 "
+        "OR amount_text IS NOT NULL OR kind LIKE 'ticker%'",
+        sorted(viewers.donation_kinds),
+    )
+    rows = pd.MultiIndex.from_arrays([streams, positions])
+    return rows.isin(pd.MultiIndex.from_frame(paid)) if len(paid) else np.zeros(len(rows), bool)
 
 
 def check_periods(streams: pd.DataFrame, split: DateSplit) -> None:

@@ -25,7 +25,7 @@ from chatlib.predict.inputs import DonorInputs, mean_vectors
 from chatlib.predict.viewers import Viewers
 from chatlib.predict.words import join_texts
 
-__all__ = ["BASELINES", "fit_boosting", "fit_logistic", "iter_baselines"]
+__all__ = ["BASELINES", "MESSAGE_BASELINES", "fit_boosting", "fit_logistic", "iter_baselines"]
 
 BASELINES = (
     "prior",
@@ -35,6 +35,7 @@ BASELINES = (
     "characters: TF-IDF, logistic",
     "mean embedding, logistic",
 )
+MESSAGE_BASELINES = (BASELINES[2], BASELINES[4], BASELINES[5])  # they read messages and times alone
 _BOOSTING = (
     {"max_leaf_nodes": 4, "min_samples_leaf": 40, "l2_regularization": 5.0},
     {"max_leaf_nodes": 12, "min_samples_leaf": 20, "l2_regularization": 1.0},

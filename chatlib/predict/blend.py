@@ -91,10 +91,14 @@ class Blend:
         evidence = [to_logit(self.calibrators[name].apply(x)) - self.base for name, x in members.items()]
         return self.base + np.sum(evidence, axis=0)
 
+    def score_table(self, table: pd.DataFrame) -> np.ndarray:
+        """Return log odds of the viewers of `tabulate`, float64; not yet calibrated as a whole."""
+        return self.combine(self.score_members(table))
+
     def score(self, viewers: Viewers, inputs: DonorInputs) -> np.ndarray:
-        """Return log odds of all viewers, float64; not yet calibrated as a whole."""
+        """Return log odds of all viewers, as `score_table`."""
         logits = score_transformers(self.transformers, inputs, np.arange(len(viewers)))
-        return self.combine(self.score_members(self.tabulate(viewers, logits)))
+        return self.score_table(self.tabulate(viewers, logits))
 
 
 def fit_blends(

@@ -5,11 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from chatlib.errors import NotEnoughData
+from chatlib.predict.blend import Blend
 from chatlib.predict.contrast import Claim
 from chatlib.predict.protocol import BEST_POSSIBLE, Judgement
 from chatlib.predict.viewers import Viewers
 
-__all__ = ["describe_result", "describe_temptation", "list_top", "summarize_models"]
+__all__ = [
+    "describe_members",
+    "describe_result",
+    "describe_temptation",
+    "list_top",
+    "pick_donor",
+    "summarize_models",
+]
 
 _FEW_DONORS = 10
 
@@ -37,6 +46,26 @@ def list_top(viewers: Viewers, judgement: Judgement, model: str, *, n: int = 10)
             "paid": np.where(judgement.labels[top], "yes", "no"),
         }
     ).set_index("rank")
+
+
+def pick_donor(judgement: Judgement, model: str) -> int:
+    """Return which of the viewers of test is the donor whom a model ranks first.
+
+    Raises: NotEnoughData if nobody paid.
+    """
+    donors = np.flatnonzero(judgement.labels)
+    if not len(donors):
+        raise NotEnoughData(f"A donor to look at must be among the {len(judgement.labels)} viewers of test.")
+    return int(donors[np.argmax(judgement.probabilities[model][donors])])
+
+
+def describe_members(blend: Blend) -> list[str]:
+    """Return, for each member of a blend, how far validation says that it can be believed."""
+    sentences = []
+    for name, calibrator in blend.calibrators.items():
+        belief = "in full" if calibrator.slope > 0.9 else "in part" if calibrator.slope > 0.2 else "hardly"
+        sentences.append(f"the {name}: believed {belief} ({calibrator.slope:.2f} of the log odds it gives)")
+    return sentences
 
 
 def summarize_models(judgement: Judgement) -> pd.DataFrame:
@@ -97,9 +126,10 @@ def describe_result(judgement: Judgement, model: str, *, count: str = "message c
     if BEST_POSSIBLE in table.index:
         best = table.loc[BEST_POSSIBLE, "roc_auc"]
         share = (row["roc_auc"] - 0.5) / (best - 0.5) if best > 0.5 else float("nan")
+        way = f"goes {share:.0%} of the way from chance to there" if share > 0 else "is no better than chance"
         sentences.append(
-            f"The chat is simulated, so the best score that is possible is known: ROC-AUC {best:.3f}; the "
-            f"model has {share:.0%} of the way from chance to there."
+            "The chat is simulated, so the best score that is possible is known: "
+            f"ROC-AUC {best:.3f}; the model {way}."
         )
     return sentences
 

@@ -112,9 +112,7 @@ class _Block(nn.Module):
             x = x[:, :1]
         key, value = self.key_value(y).chunk(2, dim=-1)
         heads = [self._split(t) for t in (self.query(y[:, : x.shape[1]]), key, value)]
-        y = F.scaled_dot_product_attention(
-            *heads, attn_mask=attend, dropout_p=self.dropout if self.training else 0.0
-        )
+        y = F.scaled_dot_product_attention(*heads, attn_mask=attend)
         x = x + self._drop(self.out(y.transpose(1, 2).flatten(2)))
         return x + self._drop(self.back(F.gelu(self.forth(self.norm_2(x)))))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from chatlib.errors import DataError
 from chatlib.predict.evaluation import (
     Calibrator,
     average_precision,
+    bootstrap_metrics,
     choose_threshold,
     compare_models,
     fit_calibrator,
@@ -26,6 +27,8 @@ from chatlib.store import Store
 __all__ = [
     "BEST_POSSIBLE",
     "Judgement",
+    "best_baseline",
+    "compare_pairs",
     "evaluation_rows",
     "judge_models",
     "load_truth",
@@ -103,6 +106,40 @@ def judge_models(
         table=table,
         groups=groups,
     )
+
+
+def compare_pairs(
+    viewers: Viewers, judgement: Judgement, pairs: Mapping[str, str], *, n_draws: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Return each model beside the one it has to beat: both PR-AUCs on test, their ratio and difference.
+
+    The 95 % interval of the difference is over draws of streams, the same for both.
+    """
+    streams = viewers.table["stream_id"].to_numpy()[judgement.rows]
+    named = {name: judgement.probabilities[name] for pair in pairs.items() for name in pair}
+    rng = np.random.default_rng(seed)
+    draws = bootstrap_metrics(judgement.labels, named, streams, n_draws=n_draws, rng=rng)
+    rows = {}
+    for model, other in pairs.items():
+        ours, theirs = (average_precision(judgement.labels, named[name]) for name in (model, other))
+        difference = draws[model][:, 0] - draws[other][:, 0]
+        known = difference[~np.isnan(difference)]
+        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+        rows[model] = {
+            "has to beat": other,
+            "PR-AUC": ours,
+            "the other's": theirs,
+            "ratio": ours / theirs,
+            "difference": ours - theirs,
+            "low": low,
+            "high": high,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def best_baseline(judgement: Judgement, names: Iterable[str]) -> str:
+    """Return which of these models was best on validation, by PR-AUC."""
+    return str(judgement.table.loc[list(names), "validation_pr_auc"].idxmax())
 
 
 def _judge_groups(

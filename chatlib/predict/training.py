@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from chatlib.predict.donor_model import DonorConfig, DonorTransformer
 from chatlib.predict.evaluation import average_precision, roc_auc
 from chatlib.predict.inputs import DonorInputs, fit_scaling, iter_batches
 
-__all__ = ["Training", "fit_donor_model", "score_donor_model"]
+__all__ = ["Training", "fit_donor_model", "fit_donor_models", "score_donor_model"]
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,37 @@ def fit_donor_model(
         model.set_prior(labels[train].mean())
         model.to(device)
         return _run_epochs(model, inputs, labels, train, validation, training, rng)
+
+
+def fit_donor_models(
+    inputs: DonorInputs,
+    labels: np.ndarray,
+    *,
+    train: np.ndarray,
+    validation: np.ndarray,
+    config: DonorConfig,
+    training: Training,
+    n_seeds: int = 1,
+) -> tuple[list[DonorTransformer], pd.DataFrame]:
+    """Train one model per seed, from `training.seed` on; return them, and all epochs with a column `seed`.
+
+    Raises: as `fit_donor_model`; ParameterError without a seed.
+    """
+    if n_seeds < 1:
+        raise ParameterError(f"N_SEEDS must be at least 1, got {n_seeds}.")
+    models, tables = [], []
+    for seed in range(training.seed, training.seed + n_seeds):
+        model, epochs = fit_donor_model(
+            inputs,
+            labels,
+            train=train,
+            validation=validation,
+            config=config,
+            training=replace(training, seed=seed),
+        )
+        models.append(model)
+        tables.append(epochs.assign(seed=seed))
+    return models, pd.concat(tables)
 
 
 def _run_epochs(

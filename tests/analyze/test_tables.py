@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from chatlib.analyze import Highlight
-from chatlib.analyze.tables import RenderedTable, RenderedTables, save_table, save_tables, sections_as_table
+from chatlib.analyze.tables import RenderedTable, RenderedTables, save_tables, sections_as_table
+from chatlib.csv_files import save_table
 from chatlib.errors import ParameterError
 
 

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from chatlib.errors import DataError
 from chatlib.predict.audits import (
     audit,
+    check_earlier,
     check_encoder_streams,
     check_inputs,
     check_periods,
@@ -46,8 +47,9 @@ def test_every_check_passes_on_honest_data(channel, tmp_path):
     folder = write_manifest(tmp_path / "lm", keys_of(channel, split.train))
     viewers = load_viewers(channel)
     table = audit(channel, viewers, split, encoder_folder=folder)
-    assert table["looked at"].tolist()[:3] == [
+    assert table["looked at"].tolist()[:4] == [
         f"{len(viewers.positions):,} messages",
+        f"{len(viewers.earlier.positions):,} messages",
         "12 streams",
         "7 streams",
     ]
@@ -67,6 +69,21 @@ def test_no_paid_row_is_in_any_input(channel):
 def test_a_planted_payment_is_caught(small):
     with pytest.raises(DataError, match="5 rows pay"):
         check_inputs(small, load_viewers(small, select=select_everything))
+
+
+def test_planted_earlier_words_are_caught(small):
+    honest = load_viewers(small)
+    assert check_earlier(small, honest) == len(honest.earlier.text_codes) == 8
+    with pytest.raises(DataError, match=r"[1-9] rows pay, 0 are not earlier"):
+        check_earlier(small, load_viewers(small, select=select_everything))
+    late = dataclasses.replace(honest, table=honest.table.assign(started_at=honest.table["started_at"].min()))
+    with pytest.raises(DataError, match="0 rows pay, 8 are not earlier"):
+        check_earlier(small, late)
+    foreign = dataclasses.replace(
+        honest, table=honest.table.assign(author=honest.table["author"][::-1].array)
+    )
+    with pytest.raises(DataError, match="and [1-9] are somebody else's"):
+        check_earlier(small, foreign)
 
 
 def test_a_message_after_the_landmark_is_caught(small):

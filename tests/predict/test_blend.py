@@ -36,7 +36,7 @@ def test_a_blend_finds_donors_that_words_and_habits_give_away(fitted):
     viewers, rows, n, _, blends, tables = fitted
     labels = viewers.paid[rows[n:]]
     for name, blend in blends.items():
-        score = blend.combine(blend.score_members(tables[name].iloc[n:]))
+        score = blend.score_table(tables[name].iloc[n:])
         assert average_precision(labels, score) > 2.5 * labels.mean(), name
     by_lot = np.random.default_rng(0).permutation(score)
     assert average_precision(labels, by_lot) < 2 * labels.mean()
@@ -55,7 +55,7 @@ def test_scored_anew_it_says_the_same(fitted):
     some = viewers.take(rows[n:])
     inputs = build_inputs(some, FixedEncoder())
     for name, blend in blends.items():
-        expected = blend.combine(blend.score_members(tables[name].iloc[n:]))
+        expected = blend.score_table(tables[name].iloc[n:])
         np.testing.assert_allclose(blend.score(some, inputs), expected, rtol=1e-4)
 
 

@@ -1,0 +1,83 @@
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chatlib.__main__ import main
+from chatlib.predict.blend import fit_blends, score_transformers
+from chatlib.predict.donor_model import DonorConfig, DonorTransformer
+from chatlib.predict.evaluation import Calibrator
+from chatlib.predict.inputs import build_inputs
+from chatlib.predict.protocol import evaluation_rows, split_streams
+from chatlib.predict.scorer import Scorer, digest_encoder, save_scorer
+from chatlib.predict.task import Task
+from chatlib.predict.viewers import load_viewers
+from chatlib.pretrain.encoder import load_encoder
+from chatlib.pretrain.language_model import open_language_model, save_language_model
+from chatlib.store import open_store
+
+
+@pytest.fixture(scope="module")
+def run_dir(channel_path, tmp_path_factory):
+    """A run with a database, a small language model and a blend; the first author has a hostile name."""
+    folder = tmp_path_factory.mktemp("run")
+    shutil.copy(channel_path, folder / "Db_file.dbs")
+    with open_store(folder / "Db_file.dbs") as db:
+        viewers, split = load_viewers(db), split_streams(db)
+        last = int(split.test[-1])
+        author = int(viewers.table["author"].to_numpy()[viewers.find_rows([last])][0])
+        db.connection.execute("UPDATE authors SET name = ? WHERE author = ?", ["=1+1\x1b[31m\nred", author])
+        db.connection.commit()
+    lm = open_language_model("scratch", viewers.texts, vocabulary=300, layers=1, width=32)
+    save_language_model(lm, folder / "models" / "chat_lm", manifest={"streams": []})
+    encoder = load_encoder(folder / "models" / "chat_lm")
+    train, (validation, test) = viewers.find_rows(split.train), evaluation_rows(viewers, split)
+    rows = np.concatenate([validation, test])
+    models = [DonorTransformer(DonorConfig(encoder.dim, width=16, n_layers=1, n_heads=2))]
+    logits = score_transformers(models, build_inputs(viewers, encoder), rows)
+    blends, _ = fit_blends(viewers, models, logits, train=train, validation=validation, rows=rows)
+    scorer = Scorer(
+        blend=list(blends.values())[1],
+        task=Task(),
+        donation_kinds=viewers.donation_kinds,
+        max_messages=64,
+        calibrator=Calibrator(1.0, 0.0),
+        threshold=0.1,
+        prevalence=0.05,
+        encoder_digest=digest_encoder(folder / "models" / "chat_lm"),
+    )
+    save_scorer(scorer, folder / "models" / "donor")
+    return folder
+
+
+def test_a_stream_is_ranked_and_names_do_no_harm(run_dir, tmp_path, capsys):
+    out = tmp_path / "scores.csv"
+    assert main(["score", str(run_dir), "stream-11", "--top", "40", "--out", str(out)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("40 viewers, ")
+    assert len(said) == 41 and all(line.isprintable() for line in said)
+    shares = [float(line.split("%")[0]) for line in said[1:]]
+    assert shares == sorted(shares, reverse=True)
+    table = pd.read_csv(out)
+    assert list(table) == ["name", "probability", "named", "n_messages"] and len(table) == 40
+    assert table["name"].str.startswith("'=1+1").sum() == 1 and not table["name"].str.startswith("=").any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["stream-11", "--top", "-1"], "--top a number of viewers"),
+        (["no-such-video"], "'no-such-video' is not"),
+        (["stream-11", "--language-model", "other"], "has none. Run notebook 03"),
+    ],
+)
+def test_what_cannot_be_scored_is_one_clear_error(run_dir, arguments, message, capsys):
+    assert main(["score", str(run_dir), *arguments]) in (1, 2)
+    said = capsys.readouterr()
+    assert message in said.err and said.out == ""
+
+
+def test_a_folder_without_a_model_is_one_clear_error(tmp_path, capsys):
+    assert main(["score", str(tmp_path / "typo"), "x"]) == 2
+    assert "in which notebook 04 left its model" in capsys.readouterr().err
