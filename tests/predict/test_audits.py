@@ -82,7 +82,7 @@ def test_planted_earlier_words_are_caught(small):
     foreign = dataclasses.replace(
         honest, table=honest.table.assign(author=honest.table["author"][::-1].array)
     )
-    with pytest.raises(DataError, match="and [1-9] are somebody else's"):
+    with pytest.raises(DataError, match=r"and [1-9] are somebody else's"):
         check_earlier(small, foreign)
 
 

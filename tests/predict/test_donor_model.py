@@ -7,7 +7,7 @@ import torch
 from chatlib.errors import ModelError, ParameterError
 from chatlib.predict.donor_model import DonorConfig, DonorTransformer, load_donor_model, save_donor_model
 from chatlib.predict.inputs import DonorInputs
-from chatlib.predict.training import Training, _schedule, fit_donor_model, score_donor_model
+from chatlib.predict.training import Training, _schedule, fit_donor_model, fit_donor_models, score_donor_model
 
 TINY = DonorConfig(dim=4, width=16, n_layers=2, n_heads=2)
 
@@ -145,6 +145,22 @@ def test_a_seed_gives_the_same_model_and_leaves_other_randomness_alone():
     assert torch.equal(torch.rand(1), before)
     assert np.array_equal(first, scores(1))
     assert not np.array_equal(first, scores(2))
+
+
+def test_seeds_give_models_of_their_own():
+    inputs, labels = make_inputs()
+    fit = {"train": np.arange(200), "validation": np.arange(200, 300), "config": TINY}
+    training = Training(epochs=2, seed=5)
+    models, epochs = fit_donor_models(inputs, labels, training=training, n_seeds=2, **fit)
+    assert epochs["seed"].tolist() == [5, 5, 6, 6] and epochs.groupby("seed")["chosen"].sum().tolist() == [
+        1,
+        1,
+    ]
+    alone, _ = fit_donor_model(inputs, labels, training=training, **fit)
+    scores = [score_donor_model(model, inputs, np.arange(50)) for model in (*models, alone)]
+    assert np.array_equal(scores[0], scores[2]) and not np.allclose(scores[0], scores[1])
+    with pytest.raises(ParameterError, match="N_SEEDS must be at least 1, got 0"):
+        fit_donor_models(inputs, labels, training=training, n_seeds=0, **fit)
 
 
 def test_saved_and_loaded_it_scores_the_same(tmp_path):

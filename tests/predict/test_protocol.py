@@ -1,17 +1,20 @@
 """The whole way from a database to the judgement, with a language model of fixed answers."""
 
+import dataclasses
 import gzip
 
 import numpy as np
 import pytest
 
-from chatlib.errors import DataError
-from chatlib.predict.baselines import BASELINES, iter_baselines
-from chatlib.predict.describe import describe_result, list_top, summarize_models
+from chatlib.errors import DataError, NotEnoughData
+from chatlib.predict.baselines import BASELINES, MESSAGE_BASELINES, iter_baselines
+from chatlib.predict.describe import describe_result, list_top, pick_donor, summarize_models
 from chatlib.predict.donor_model import DonorConfig
 from chatlib.predict.inputs import build_inputs
 from chatlib.predict.protocol import (
     BEST_POSSIBLE,
+    best_baseline,
+    compare_pairs,
     evaluation_rows,
     judge_models,
     load_truth,
@@ -88,6 +91,30 @@ def test_the_table_for_readers_has_a_row_per_model(judged):
     assert table.index.equals(judgement.table.index)
     low, high = judgement.table.loc[MODEL, ["pr_auc_low", "pr_auc_high"]]
     assert table.loc[MODEL, "PR-AUC, 95 %"] == f"{low:.3f} to {high:.3f}"
+
+
+def test_pairs_are_compared_on_the_same_draws(judged):
+    viewers, _, _, judgement = judged
+    pairs = {MODEL: BASELINES[1], "prior": "prior"}
+    table = compare_pairs(viewers, judgement, pairs, n_draws=200)
+    areas = judgement.table["pr_auc"]
+    row = table.loc[MODEL]
+    assert row["ratio"] == pytest.approx(areas[MODEL] / areas[BASELINES[1]])
+    assert row["difference"] == pytest.approx(areas[MODEL] - areas[BASELINES[1]])
+    assert row["low"] < row["difference"] < row["high"]
+    assert table.loc["prior", ["difference", "low", "high"]].tolist() == [0, 0, 0]
+    best = best_baseline(judgement, MESSAGE_BASELINES)
+    known = judgement.table.loc[list(MESSAGE_BASELINES), "validation_pr_auc"]
+    assert known[best] == known.max()
+
+
+def test_the_donor_ranked_first_is_a_donor(judged):
+    judgement = judged[3]
+    first, p = pick_donor(judgement, MODEL), judgement.probabilities[MODEL]
+    assert judgement.labels[first] and p[first] == p[judgement.labels].max()
+    nobody = dataclasses.replace(judgement, labels=np.zeros_like(judgement.labels))
+    with pytest.raises(NotEnoughData, match="must be among"):
+        pick_donor(nobody, MODEL)
 
 
 def test_groups_are_told_apart(judged):
