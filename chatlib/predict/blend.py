@@ -1,7 +1,7 @@
 """The best that this project can say of a viewer: transformers, words and trees, added up.
 
-Each member is calibrated on validation before its evidence counts, so that one that learned
-nothing adds next to nothing; no weight is fitted.
+Validation says how much each member counts; one that learned nothing, or only repeats the others,
+counts for little.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from chatlib.predict.donor_model import DonorTransformer
-from chatlib.predict.evaluation import Calibrator, fit_calibrator, to_logit
+from chatlib.predict.evaluation import fit_weights
 from chatlib.predict.features import BADGE_FEATURES, build_features
 from chatlib.predict.history import HISTORY_COLUMNS
 from chatlib.predict.inputs import DonorInputs
@@ -54,7 +54,7 @@ class Blend:
     """Members and how they are added up.
 
     `known_before` says whether badges and past payments are read, or messages and times alone.
-    `calibrators` has one for each member; `base` is the log odds of validation's prevalence.
+    `weights` has one for each member, and `shift` is added to their sum.
     """
 
     transformers: tuple[DonorTransformer, ...]
@@ -62,8 +62,8 @@ class Blend:
     words: WordModel
     trees: TreeModel
     known_before: bool
-    calibrators: dict[str, Calibrator]
-    base: float
+    weights: dict[str, float]
+    shift: float
 
     def tabulate(
         self, viewers: Viewers, logits: np.ndarray, *, terms: sparse.csr_matrix | None = None
@@ -87,9 +87,8 @@ class Blend:
         }
 
     def combine(self, members: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return log odds of the members together: the sum of what each says beyond the prevalence."""
-        evidence = [to_logit(self.calibrators[name].apply(x)) - self.base for name, x in members.items()]
-        return self.base + np.sum(evidence, axis=0)
+        """Return log odds of the members together: the weighted sum of what they say."""
+        return self.shift + np.sum([self.weights[name] * x for name, x in members.items()], axis=0)
 
     def score_table(self, table: pd.DataFrame) -> np.ndarray:
         """Return log odds of the viewers of `tabulate`, float64; not yet calibrated as a whole."""
@@ -111,7 +110,7 @@ def fit_blends(
     rows: np.ndarray,
     seed: int = 0,
 ) -> tuple[dict[str, Blend], dict[str, pd.DataFrame]]:
-    """Fit BLENDS: words and trees on the viewers `train`, all calibrated on `validation`.
+    """Fit BLENDS: words and trees on the viewers `train`, weights of all members on `validation`.
 
     `logits` are what the transformers say of the viewers `rows`, which begin with those of
     validation. Returned with the blends is what each rests on for `rows` (`Blend.tabulate`).
@@ -121,18 +120,17 @@ def fit_blends(
     vocabulary = learn_vocabulary(viewers, train=train)
     terms, asked = vocabulary.transform(viewers), viewers.take(rows)
     labels = viewers.paid[validation]
-    base = float(to_logit(labels.mean()))
     blends, tables = {}, {}
     for name, known_before in BLENDS.items():
         numbers = _build_numbers(viewers, known_before=known_before).iloc[train]
         plain = [column for column in numbers if not known_before or column not in RHYTHM_COLUMNS]
         words = fit_words(terms[train], numbers[plain], viewers.paid[train])
         trees = fit_trees(numbers, viewers.paid[train], seed=seed)
-        blend = Blend(tuple(transformers), vocabulary, words, trees, known_before, {}, base)
+        blend = Blend(tuple(transformers), vocabulary, words, trees, known_before, {}, 0.0)
         tables[name] = blend.tabulate(asked, logits, terms=terms[rows])
         members = blend.score_members(tables[name].iloc[: len(labels)])
-        calibrators = {member: fit_calibrator(labels, values) for member, values in members.items()}
-        blends[name] = replace(blend, calibrators=calibrators)
+        *weights, shift = fit_weights(labels, np.stack(list(members.values()), axis=1)).tolist()
+        blends[name] = replace(blend, weights=dict(zip(members, weights, strict=True)), shift=shift)
     return blends, tables
 
 

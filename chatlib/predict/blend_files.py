@@ -11,7 +11,6 @@ from safetensors.numpy import load_file, save_file
 from chatlib.errors import ModelError
 from chatlib.predict.blend import Blend
 from chatlib.predict.donor_model import load_donor_model, save_donor_model
-from chatlib.predict.evaluation import Calibrator
 from chatlib.predict.trees import TreeModel
 from chatlib.predict.words import Vocabulary, WordModel
 
@@ -46,8 +45,8 @@ def save_blend(folder: str | Path, blend: Blend, card: dict[str, object]) -> Pat
     members = {
         "n_transformers": len(blend.transformers),
         "known_before": blend.known_before,
-        "base": blend.base,
-        "calibrators": {name: c._asdict() for name, c in blend.calibrators.items()},
+        "weights": blend.weights,
+        "shift": blend.shift,
         "words": {"columns": words.columns, "intercept": words.intercept},
         "trees": {"columns": trees.columns, "base": trees.base, "n_seeds": trees.n_seeds},
     }
@@ -82,8 +81,8 @@ def load_blend(folder: str | Path) -> tuple[Blend, dict[str, object]]:
             ),
             trees=TreeModel(nodes=arrays["trees_nodes"], roots=arrays["trees_roots"], **members["trees"]),
             known_before=bool(members["known_before"]),
-            calibrators={name: Calibrator(**c) for name, c in members["calibrators"].items()},
-            base=float(members["base"]),
+            weights={name: float(weight) for name, weight in members["weights"].items()},
+            shift=float(members["shift"]),
         )
     except ModelError:
         raise

@@ -60,12 +60,9 @@ def pick_donor(judgement: Judgement, model: str) -> int:
 
 
 def describe_members(blend: Blend) -> list[str]:
-    """Return, for each member of a blend, how far validation says that it can be believed."""
-    sentences = []
-    for name, calibrator in blend.calibrators.items():
-        belief = "in full" if calibrator.slope > 0.9 else "in part" if calibrator.slope > 0.2 else "hardly"
-        sentences.append(f"the {name}: believed {belief} ({calibrator.slope:.2f} of the log odds it gives)")
-    return sentences
+    """Return, for each member of a blend, how much it counts."""
+    total = max(sum(blend.weights.values()), 1e-9)
+    return [f"the {name} counts {weight / total:.0%}" for name, weight in blend.weights.items()]
 
 
 def summarize_models(judgement: Judgement) -> pd.DataFrame:

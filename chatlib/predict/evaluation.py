@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from chatlib.errors import NotEnoughData
 
@@ -21,6 +23,7 @@ __all__ = [
     "choose_threshold",
     "compare_models",
     "fit_calibrator",
+    "fit_weights",
     "measure",
     "measure_within_streams",
     "roc_auc",
@@ -188,6 +191,34 @@ def fit_calibrator(labels: np.ndarray, logits: np.ndarray, *, strength: float = 
     if a <= 0:
         return Calibrator(1e-3, float(np.log(rate / (1 - rate)) - 1e-3 * np.median(x)))
     return Calibrator(float(a), float(b))
+
+
+def fit_weights(labels: np.ndarray, logits: np.ndarray, *, strength: float = 2.0) -> np.ndarray:
+    """Return weights of models and a shift, shape (n_models + 1,), for log odds of validation.
+
+    Logistic regression on what the models say, shape (n, n_models), with weights that are not
+    negative (stacking: Wolpert 1992, Breiman 1996): a model that repeats another one, or knows
+    nothing, counts for little. Weights are drawn towards equal ones as if by `strength` observations.
+
+    Raises: NotEnoughData without donors and others.
+    """
+    y, x = np.asarray(labels, float), np.asarray(logits, float)
+    if not 0 < y.sum() < len(y):
+        raise NotEnoughData(
+            f"Weights need donors and others; got {int(y.sum())} donors among {len(y)} viewers."
+        )
+    n = x.shape[1]
+    equal, sign = 1 / n, np.where(y > 0, -1.0, 1.0)
+
+    def loss(at: np.ndarray) -> tuple[float, np.ndarray]:
+        z, away = x @ at[:n] + at[n], at[:n] - equal
+        error = expit(z) - y
+        value = np.logaddexp(0.0, sign * z).sum() + strength / 2 * (away**2).sum()
+        return float(value), np.append(x.T @ error + strength * away, error.sum())
+
+    start = np.append(np.full(n, equal), 0.0)
+    bounds = [(0, None)] * n + [(None, None)]
+    return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
 
 
 def choose_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:

@@ -6,19 +6,21 @@ the regulars) is more than an averaged vector keeps of it.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
 
 from chatlib.predict.inputs import choose_messages
 from chatlib.predict.viewers import Viewers
 
-__all__ = ["Vocabulary", "WordModel", "fit_words", "join_earlier", "join_texts", "learn_vocabulary"]
+__all__ = ["Vocabulary", "WordModel", "fit_words", "join_texts", "learn_vocabulary"]
 
 _MAX_MESSAGES = 64  # of the stream itself; earlier ones: earlier.MAX_EARLIER
 _MAX_TERMS = 60_000
@@ -36,15 +38,20 @@ class Vocabulary:
     idf: tuple[np.ndarray, np.ndarray]
 
     def transform(self, viewers: Viewers) -> sparse.csr_matrix:
-        """Return TF-IDF rows, one per viewer: terms of this stream, then terms of earlier ones."""
+        """Return TF-IDF rows of length one, one per viewer: terms of this stream, then terms of earlier ones.
+
+        How often a term occurs counts as 1 + ln of it, as `sublinear_tf` of scikit-learn.
+        """
+        known = sorted(set().union(*self.terms))
+        place = {term: i for i, term in enumerate(known)}
         blocks = []
-        for texts, terms, idf in zip(_documents(viewers), self.terms, self.idf, strict=True):
-            if not terms:
-                blocks.append(sparse.csr_matrix((len(texts), 0), dtype=np.float32))
-                continue
-            vectorizer = _vectorizer(vocabulary={term: i for i, term in enumerate(terms)})
-            vectorizer.idf_ = idf
-            blocks.append(vectorizer.transform(texts))
+        counter = _counter(vocabulary=place) if known else None
+        for counts, terms, idf in zip(_count_terms(viewers, counter), self.terms, self.idf, strict=True):
+            rows = counts[:, [place[term] for term in terms]].astype(np.float32)
+            if terms:
+                rows.data = 1.0 + np.log(rows.data)
+                rows = normalize(rows.multiply(idf.astype(np.float32)).tocsr(), copy=False)
+            blocks.append(rows)
         return sparse.hstack(blocks, format="csr")
 
 
@@ -72,8 +79,17 @@ class WordModel:
 
 def learn_vocabulary(viewers: Viewers, *, train: np.ndarray) -> Vocabulary:
     """Learn the terms that several viewers of the rows `train` use. Of other viewers nothing is read."""
-    terms, idf = zip(*map(_learn_terms, _documents(viewers.take(train))), strict=True)
-    return Vocabulary(terms, idf)
+    learners, counter = viewers.take(train), _counter()
+    terms, idf = [], []
+    for counts in _count_terms(learners, counter):
+        n_viewers = np.bincount(counts.indices, minlength=counts.shape[1])
+        frequent = np.flatnonzero(n_viewers >= _MIN_VIEWERS)
+        totals = np.asarray(counts.sum(axis=0)).ravel()[frequent]
+        frequent = np.sort(frequent[np.argsort(-totals, kind="stable")[:_MAX_TERMS]])
+        names = counter.get_feature_names_out() if len(frequent) else np.empty(0, object)
+        terms.append(names[frequent].tolist())
+        idf.append(np.log((1 + len(train)) / (1 + n_viewers[frequent])) + 1.0)
+    return Vocabulary(tuple(terms), tuple(idf))
 
 
 def fit_words(
@@ -98,37 +114,36 @@ def join_texts(viewers: Viewers, *, max_messages: int) -> list[str]:
     """Return each viewer's chosen messages as one text, a line per message."""
     chosen = choose_messages(viewers.starts, max_messages=max_messages)
     kept = np.minimum(np.diff(viewers.starts), max_messages)
-    return _join(viewers.texts, viewers.text_codes[chosen], np.concatenate([[0], np.cumsum(kept)]))
+    said = np.array(viewers.texts, object)[viewers.text_codes[chosen]]
+    ends = np.cumsum(kept)
+    return ["\n".join(said[end - n : end]) for n, end in zip(kept, ends, strict=True)]
 
 
-def join_earlier(viewers: Viewers) -> list[str]:
-    """Return what each viewer wrote in earlier streams as one text, a line per message."""
-    return _join(viewers.texts, viewers.earlier.text_codes, viewers.earlier.starts)
+def _count_terms(viewers: Viewers, counter: CountVectorizer | None) -> Iterator[sparse.csr_matrix]:
+    """Yield how often each viewer uses each term, in this stream and in earlier ones.
+
+    Each distinct text is taken apart once. A counter without a vocabulary learns it here; None
+    knows no term.
+    """
+    chosen = choose_messages(viewers.starts, max_messages=_MAX_MESSAGES)
+    kept = np.minimum(np.diff(viewers.starts), _MAX_MESSAGES)
+    codes = (viewers.text_codes[chosen], viewers.earlier.text_codes)
+    starts = (np.concatenate([[0], np.cumsum(kept)]), viewers.earlier.starts)
+    used = np.unique(np.concatenate(codes))
+    texts = [viewers.texts[code] for code in used]
+    by_text = sparse.csr_matrix((len(texts), 0), dtype=np.int64)
+    if counter is not None:
+        # A text without a single token is no reason to stop, only to know nothing.
+        with contextlib.suppress(ValueError):
+            by_text = counter.transform(texts) if counter.vocabulary else counter.fit_transform(texts)
+    for said, start in zip(codes, starts, strict=True):
+        place = np.searchsorted(used, said)
+        shape = (len(viewers), len(used))
+        yield (sparse.csr_matrix((np.ones(len(said), np.int64), place, start), shape) @ by_text).tocsr()
 
 
-def _join(texts: list[str], codes: np.ndarray, starts: np.ndarray) -> list[str]:
-    said = np.array(texts, object)[codes]
-    return ["\n".join(said[start:end]) for start, end in pairwise(starts)]
-
-
-def _documents(viewers: Viewers) -> tuple[list[str], list[str]]:
-    return join_texts(viewers, max_messages=_MAX_MESSAGES), join_earlier(viewers)
-
-
-def _learn_terms(texts: list[str]) -> tuple[list[str], np.ndarray]:
-    """Return the terms of these texts and their inverse document frequencies; none where there is no text."""
-    vectorizer = _vectorizer(max_features=_MAX_TERMS, min_df=_MIN_VIEWERS)
-    try:
-        vectorizer.fit(texts)
-    except ValueError:  # hardly any text: nothing occurs so often
-        return [], np.zeros(0, np.float32)
-    return vectorizer.get_feature_names_out().tolist(), vectorizer.idf_
-
-
-def _vectorizer(**settings: object) -> TfidfVectorizer:
-    return TfidfVectorizer(
-        token_pattern=_TOKEN, ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32, **settings
-    )
+def _counter(**settings: object) -> CountVectorizer:
+    return CountVectorizer(token_pattern=_TOKEN, ngram_range=(1, 2), **settings)
 
 
 def _compress(numbers: pd.DataFrame) -> np.ndarray:

@@ -8,7 +8,7 @@ from chatlib.errors import ModelError
 from chatlib.predict.blend import BLENDS, EVIDENCE, Blend, fit_blends, group_columns, score_transformers
 from chatlib.predict.blend_files import load_blend, save_blend
 from chatlib.predict.donor_model import DonorConfig, DonorTransformer
-from chatlib.predict.evaluation import average_precision, fit_calibrator, to_logit
+from chatlib.predict.evaluation import average_precision, fit_weights
 from chatlib.predict.inputs import build_inputs
 from chatlib.predict.protocol import evaluation_rows, split_streams
 from chatlib.predict.viewers import load_viewers
@@ -64,9 +64,11 @@ def test_members_together_know_what_each_knows(fitted):
     first, second, noise = rng.normal(size=(3, 6000))
     labels = rng.random(6000) < 1 / (1 + np.exp(3 - first - second))
     members = {"a": first - 3, "b": 5 * second, "c": noise}  # on scales of their own, one knows nothing
-    calibrators = {name: fit_calibrator(labels[:3000], x[:3000]) for name, x in members.items()}
-    base = float(to_logit(labels[:3000].mean()))
-    blend = dataclasses.replace(fitted[4][MESSAGES], calibrators=calibrators, base=base)
+    *weights, shift = fit_weights(labels[:3000], np.stack(list(members.values()), axis=1)[:3000])
+    blend = dataclasses.replace(
+        fitted[4][MESSAGES], weights=dict(zip("abc", weights, strict=True)), shift=shift
+    )
+    assert weights[0] == pytest.approx(5 * weights[1], rel=0.4) and weights[2] < 0.1
     together = average_precision(labels, blend.combine(members))
     assert together > 1.3 * max(average_precision(labels, x) for x in members.values())
     assert together == pytest.approx(average_precision(labels, first + second), rel=0.05)

@@ -11,6 +11,7 @@ from chatlib.predict.evaluation import (
     choose_threshold,
     compare_models,
     fit_calibrator,
+    fit_weights,
     measure,
     measure_within_streams,
     roc_auc,
@@ -151,3 +152,15 @@ def test_one_donor_in_test_still_gives_numbers_and_says_what_it_cannot():
 
 def test_logits_of_certainty_are_finite():
     assert np.isfinite(to_logit(np.array([0.0, 1.0]))).all()
+
+
+def test_weights_are_those_of_independent_witnesses_and_never_negative():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(2, 20_000))
+    labels = rng.random(20_000) < 1 / (1 + np.exp(2 - first - 0.5 * second))
+    *weights, shift = fit_weights(labels, np.stack([first, second, first, -first], axis=1), strength=1.0)
+    assert weights[0] + weights[2] == pytest.approx(1.0, abs=0.1)  # a repetition shares the weight
+    assert weights[1] == pytest.approx(0.5, abs=0.1) and 0 <= weights[3] < 0.01
+    assert shift == pytest.approx(-2.0, abs=0.1)
+    with pytest.raises(NotEnoughData, match="0 donors among 5"):
+        fit_weights(np.zeros(5), np.ones((5, 2)))

@@ -2,17 +2,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from chatlib.predict.trees import fit_trees
 from chatlib.predict.viewers import load_viewers
-from chatlib.predict.words import fit_words, learn_vocabulary
+from chatlib.predict.words import fit_words, join_texts, learn_vocabulary
 
 
 def test_a_word_that_donors_say_is_found_here_and_in_earlier_streams(channel):
     viewers = load_viewers(channel)
     train = np.arange(len(viewers) // 2)
     vocabulary = learn_vocabulary(viewers, train=train)
-    assert all("love" in terms and "love love" in terms for terms in vocabulary.terms)
+    assert all("love" in terms for terms in vocabulary.terms)
     table = vocabulary.transform(viewers)
     numbers = pd.DataFrame({"n": viewers.table["n_messages"].astype(float), "never": np.nan})
     model = fit_words(table[train], numbers.iloc[train], viewers.paid[train])
@@ -21,10 +22,28 @@ def test_a_word_that_donors_say_is_found_here_and_in_earlier_streams(channel):
     assert weights["love"] == max(weights.values()) > 0 > weights["gg"]
 
 
-def test_signs_without_spaces_are_tokens_by_themselves():
-    from chatlib.predict.words import _vectorizer
+def test_rows_are_those_of_scikit_learn(channel):
+    viewers = load_viewers(channel)
+    train = np.arange(len(viewers))
+    vocabulary = learn_vocabulary(viewers, train=train)
+    ours = vocabulary.transform(viewers)[:, : len(vocabulary.terms[0])]
+    texts = join_texts(viewers, max_messages=64)
+    single = [i for i, term in enumerate(vocabulary.terms[0]) if " " not in term]
+    settings = {"vocabulary": [vocabulary.terms[0][i] for i in single], "sublinear_tf": True, "norm": None}
+    theirs = TfidfVectorizer(token_pattern=r"\S+", **settings).fit_transform(texts)
+    lengths = np.sqrt(np.asarray(ours.power(2).sum(axis=1)))
+    np.testing.assert_allclose(lengths, 1.0, rtol=1e-5)
+    shares = ours[:, single].toarray() / np.maximum(
+        ours[:, single].toarray().max(axis=1, keepdims=True), 1e-9
+    )
+    expected = theirs.toarray() / np.maximum(theirs.toarray().max(axis=1, keepdims=True), 1e-9)
+    np.testing.assert_allclose(shares, expected, rtol=1e-4, atol=1e-6)
 
-    terms = _vectorizer().fit(["草草草 GG greats8YoTrip", "ありがとう!"]).get_feature_names_out()
+
+def test_signs_without_spaces_are_tokens_by_themselves():
+    from chatlib.predict.words import _counter
+
+    terms = _counter().fit(["草草草 GG greats8YoTrip", "ありがとう!"]).get_feature_names_out()
     assert {"草", "草 草", "gg", "greats8yotrip", "あ り", "!"} <= set(terms)
 
 
