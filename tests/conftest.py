@@ -14,6 +14,7 @@ SMALLEST = [
     "04.MAX_MESSAGES=16",
     "04.EPOCHS=1",
     "04.N_LAYERS=2",
+    "04.N_SEEDS=1",
     "04.OTHERS_PER_DONOR=5",
     "04.N_BOOTSTRAP=100",
 ]

@@ -36,7 +36,7 @@ __all__ = [
 
 BLENDS = {"blend: messages": False, "blend: messages, badges, history": True}
 EVIDENCE = ("transformer", "words of this stream", "words of earlier streams")
-# What earlier messages alone tell: no badge, no payment.
+# What being there tells, no badge and no payment; a stream in which somebody only paid is one attended.
 MESSAGE_COLUMNS = (
     "past_streams",
     "past_messages",

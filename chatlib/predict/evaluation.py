@@ -193,7 +193,7 @@ def fit_calibrator(labels: np.ndarray, logits: np.ndarray, *, strength: float = 
     return Calibrator(float(a), float(b))
 
 
-def fit_weights(labels: np.ndarray, logits: np.ndarray, *, strength: float = 2.0) -> np.ndarray:
+def fit_weights(labels: np.ndarray, logits: np.ndarray, *, strength: float = 20.0) -> np.ndarray:
     """Return weights of models and a shift, shape (n_models + 1,), for log odds of validation.
 
     Logistic regression on what the models say, shape (n, n_models), with weights that are not

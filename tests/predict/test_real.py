@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chatlib.collect.chat_files import import_chats
-from chatlib.predict.audits import check_inputs, check_periods, find_leaking_features
+from chatlib.predict.audits import check_earlier, check_inputs, check_periods, find_leaking_features
 from chatlib.predict.features import build_features
 from chatlib.predict.protocol import split_streams
 from chatlib.predict.task import Task
@@ -33,8 +33,9 @@ def db(tmp_path_factory):
 def test_inputs_are_clean_and_periods_in_order(db, task):
     viewers, split = load_viewers(db, task), split_streams(db)
     assert check_inputs(db, viewers) == viewers.table["n_messages"].sum() > 10_000
+    assert check_earlier(db, viewers) > 10_000
     check_periods(db.load_streams(), split)
-    features = build_features(viewers, known_before=True)
+    features = build_features(viewers, known_before=True, habits=True)
     assert find_leaking_features(features, viewers.paid) == []
     assert np.isfinite(features[["n_messages", "first_share", "past_streams"]]).all(axis=None)
 
@@ -54,5 +55,5 @@ def test_one_stream_alone_is_as_among_all(db):
     stream_id = split_streams(db).test[0]
     everyone, alone = load_viewers(db), load_viewers(db, only=[stream_id])
     there = everyone.table.iloc[everyone.find_rows([stream_id])].reset_index(drop=True)
-    columns = ["author", "n_messages", "paid", "past_streams", "past_payments", "days_since_seen", "badges"]
+    columns = ["author", "n_messages", "paid", "past_streams", "past_payments", "streams_since_paid"]
     assert alone.table[columns].astype(str).equals(there[columns].astype(str))
