@@ -88,6 +88,7 @@ def stop_in(chain, chapter, number):
     return process.returncode, *said
 
 
+@pytest.mark.real  # forty seconds
 def test_stopped_at_each_chapter_it_goes_on_from_there(chain):
     run = chain["runs_dir"] / "r"
     for chapter in NOTEBOOKS:

@@ -30,6 +30,7 @@ COLORS = {
 }
 
 _SCREEN_DPI = 100
+_NO_SIGN = "\N{WHITE VERTICAL RECTANGLE}"
 _RC = {
     "font.size": 10,
     "axes.titlesize": 12,
@@ -87,10 +88,21 @@ def new_figure(
 
 
 def label(text: object, *, max_chars: int = 40) -> str:
-    """Return text from chat or a title, made safe to draw: one line, cut, printable."""
+    """Return text from chat or a title, made safe to draw: one line, cut, printable.
+
+    A sign that no font of ours has, such as a young emoji, is shown as an empty box.
+    """
+    known = _known_signs()
     line = " ".join(str(text).split())
-    line = "".join(c for c in line if c.isprintable())
+    line = "".join(c if ord(c) in known else _NO_SIGN for c in line if c.isprintable())
     return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
+
+
+@functools.lru_cache(maxsize=1)
+def _known_signs() -> frozenset[int]:
+    """Return the code points that our fonts can draw."""
+    paths = map(font_manager.findfont, _font_families())
+    return frozenset().union(*(font_manager.get_font(path).get_charmap() for path in paths))
 
 
 def _font_families() -> list[str]:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from chatlib.plots.donors import plot_importance, plot_lift, plot_message_weights, plot_viewers
+from chatlib.plots.style import label
 from chatlib.predict.explain import lift_table
 
 RNG = np.random.default_rng(0)
@@ -84,3 +85,7 @@ def test_the_heaviest_messages_are_shown_in_order_of_time_and_literally():
         (1, -0.5),
     ]
     assert "(2 of 4)" in weights.get_title("left")
+
+
+def test_a_sign_that_no_font_has_is_a_box_and_the_rest_stays():
+    assert label("配信 \N{HEART HANDS} ok é") == "配信 ▯ ok é"
