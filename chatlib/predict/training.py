@@ -151,7 +151,7 @@ def score_donor_model(
     inputs: DonorInputs,
     rows: np.ndarray,
     *,
-    batch_messages: int = 16384,
+    batch_messages: int = 2048,
     vectors: torch.Tensor | None = None,
 ) -> np.ndarray:
     """Return log odds of these viewers, float64, in the order of `rows`."""

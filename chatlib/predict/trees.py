@@ -21,6 +21,7 @@ _SETTINGS = {
     "max_features": 0.2,  # of the columns, drawn for each split: the trees of few donors are less alike
     "early_stopping": False,
 }
+_PORTION = 1024  # rows that go down all trees at once
 _FIELDS = ("feature_idx", "num_threshold", "missing_go_to_left", "left", "right", "is_leaf", "value")
 
 
@@ -40,17 +41,19 @@ class TreeModel:
     def score(self, numbers: pd.DataFrame) -> np.ndarray:
         """Return log odds of all rows, float64. `numbers` has a column for each of `columns`."""
         table = numbers[self.columns].to_numpy(float)
+        sums = [self._sum(table[start : start + _PORTION]) for start in range(0, len(table), _PORTION)]
+        return self.base + np.concatenate([*sums, np.zeros(0)]) / self.n_seeds
+
+    def _sum(self, table: np.ndarray) -> np.ndarray:
+        """Return the sum over trees of the leaves that rows end in; all go down all trees at once."""
         feature, threshold, missing_left, left, right, leaf, value = self.nodes.T
-        total, rows = np.zeros(len(table)), np.arange(len(table))
-        for root in self.roots:
-            at = np.full(len(table), root)
-            while not leaf[at].all():
-                x = table[rows, feature[at].astype(np.int64)]
-                goes_left = np.where(np.isnan(x), missing_left[at] > 0, x <= threshold[at])
-                step = np.where(goes_left, left[at], right[at]).astype(np.int64)
-                at = np.where(leaf[at] > 0, at, step)
-            total += value[at]
-        return self.base + total / self.n_seeds
+        feature, left, right = (column.astype(np.int64) for column in (feature, left, right))
+        rows, at = np.arange(len(table))[:, None], np.tile(self.roots, (len(table), 1))
+        while not (done := leaf[at] > 0).all():
+            x = table[rows, feature[at]]
+            goes_left = np.where(np.isnan(x), missing_left[at] > 0, x <= threshold[at])
+            at = np.where(done, at, np.where(goes_left, left[at], right[at]))
+        return value[at].sum(axis=1)
 
 
 def fit_trees(numbers: pd.DataFrame, labels: np.ndarray, *, seed: int = 0, n_seeds: int = 3) -> TreeModel:
