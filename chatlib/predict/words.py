@@ -57,7 +57,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class WordModel:
-    """Weights of the terms of a vocabulary, and of numbers with these means and spreads."""
+    """Weights of the terms of a vocabulary, and of numbers less `mean`, over `spread`."""
 
     columns: list[str]
     mean: np.ndarray
@@ -73,7 +73,7 @@ class WordModel:
 
     def score(self, weighed: np.ndarray, numbers: pd.DataFrame) -> np.ndarray:
         """Return log odds, float64, of viewers with these weights of terms and these numbers."""
-        scaled = (_compress(numbers[self.columns]) - self.mean) / self.spread * _SCALE
+        scaled = (_compress(numbers[self.columns]) - self.mean) / self.spread
         return weighed.sum(axis=1) + scaled @ self.weights[-len(self.columns) :] + self.intercept
 
 
@@ -103,8 +103,8 @@ def fit_words(
     columns = numbers.columns[numbers.notna().any()].tolist()
     values = _compress(numbers[columns])
     mean, spread = values.mean(axis=0), values.std(axis=0)
-    spread = np.where(spread > 1e-9, spread, 1.0)
-    scaled = sparse.csr_matrix(((values - mean) / spread * _SCALE).astype(np.float32))
+    spread = np.where(spread > 1e-9, spread, 1.0) / _SCALE
+    scaled = sparse.csr_matrix(((values - mean) / spread).astype(np.float32))
     table = sparse.hstack([terms, scaled], format="csr")
     fitted = LogisticRegression(C=strength, solver="liblinear", max_iter=200).fit(table, labels)
     return WordModel(columns, mean, spread, fitted.coef_[0], float(fitted.intercept_[0]))

@@ -1,10 +1,10 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
 from chatlib.errors import ModelError
+from chatlib.predict import blend_files
 from chatlib.predict.blend import BLENDS, EVIDENCE, Blend, fit_blends, group_columns, score_transformers
 from chatlib.predict.blend_files import load_blend, save_blend
 from chatlib.predict.donor_model import DonorConfig, DonorTransformer
@@ -105,7 +105,7 @@ def test_an_incomplete_blend_is_refused(fitted, tmp_path, name):
 
 def test_a_blend_cut_short_while_saving_is_none(fitted, tmp_path, monkeypatch):
     save_blend(tmp_path, fitted[4][MESSAGES], {})
-    monkeypatch.setattr(json, "dumps", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(blend_files, "save_file", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         save_blend(tmp_path, fitted[4][MESSAGES], {})
     monkeypatch.undo()

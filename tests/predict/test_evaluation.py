@@ -162,5 +162,7 @@ def test_weights_are_those_of_independent_witnesses_and_never_negative():
     assert weights[0] + weights[2] == pytest.approx(1.0, abs=0.1)  # a repetition shares the weight
     assert weights[1] == pytest.approx(0.5, abs=0.1) and 0 <= weights[3] < 0.01
     assert shift == pytest.approx(-2.0, abs=0.1)
+    *weights, _ = fit_weights(labels, np.stack([first, -second], axis=1))
+    assert weights[1] == 0.0  # who says the contrary is not believed backwards
     with pytest.raises(NotEnoughData, match="0 donors among 5"):
         fit_weights(np.zeros(5), np.ones((5, 2)))
