@@ -14,7 +14,9 @@ from chatlib.errors import ChatlibError, ParameterError
 
 __all__ = ["main"]
 
-_COMMANDS = tuple(f"chatlib.{part}.command" for part in ("collect", "pretrain", "predict", "analyze"))
+_COMMANDS = tuple(
+    f"chatlib.{part}.command" for part in ("collect", "simulate", "pretrain", "predict", "analyze")
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -92,7 +94,7 @@ def _add_run(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from chatlib.pipeline import run_chain
+    from chatlib.pipeline.chain import run_chain
 
     index = run_chain(
         args.name or ("chats" if args.chats else "channels" if args.channels else "sample"),
@@ -109,7 +111,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _set_home(args: argparse.Namespace) -> int:
-    from chatlib.notebooks import set_home
+    from chatlib.pipeline.notebooks import set_home
 
     changed = set_home(args.url)
     print("\n".join(f"changed {path.name}" for path in changed) or "this is the home already")
@@ -117,8 +119,8 @@ def _set_home(args: argparse.Namespace) -> int:
 
 
 def _bundle(args: argparse.Namespace) -> int:
-    from chatlib.pipeline import find_run
-    from chatlib.report import render_bundle
+    from chatlib.pipeline import render_bundle
+    from chatlib.pipeline.chain import find_run
 
     path = render_bundle(find_run(args.name))
     print(f"The report as one file, {path.stat().st_size / 1e6:.1f} MB: {Path(os.path.relpath(path))}")
@@ -126,8 +128,8 @@ def _bundle(args: argparse.Namespace) -> int:
 
 
 def _save_images(args: argparse.Namespace) -> int:
-    from chatlib.pipeline import find_run
-    from chatlib.report import save_key_figures, save_outline, save_screenshot
+    from chatlib.pipeline import save_key_figures, save_outline, save_screenshot
+    from chatlib.pipeline.chain import find_run
     from chatlib.workspace import PROJECT_DIR
 
     run_dir, images_dir = find_run(args.name), PROJECT_DIR / "Images"
@@ -138,8 +140,8 @@ def _save_images(args: argparse.Namespace) -> int:
 
 
 def _save_outputs(_args: argparse.Namespace) -> int:
-    from chatlib.committed import save_outputs
-    from chatlib.pipeline import RUNS_DIR
+    from chatlib.pipeline.chain import RUNS_DIR
+    from chatlib.pipeline.committed import save_outputs
 
     for path in save_outputs(RUNS_DIR / "sample"):
         print(f"notebooks/{path.name}: {path.stat().st_size / 1000:,.0f} kB")

@@ -22,9 +22,9 @@ from chatlib.errors import (
     StoreError,
     StoreFull,
 )
+from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader
 from chatlib.records import STATES, VIEWS, Stream
 from chatlib.schema import APPLICATION_ID, MIGRATIONS
-from chatlib.store_reader import MESSAGE_COLUMNS, Import, StoreReader
 
 __all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
 

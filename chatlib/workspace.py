@@ -100,7 +100,7 @@ class Workspace:
 
     def copy_to_drive(self) -> None:
         """Copy the run to its folder on Drive, the database with SQLite's backup. Nothing without a Drive."""
-        from chatlib.drive import keep_run
+        from chatlib.colab import keep_run
 
         if self.drive:
             keep_run(self.root, self.drive)
@@ -130,7 +130,7 @@ def open_workspace(run_dir: str | Path, *, drive: str = "") -> Workspace:
         ) from error
     if not drive:
         return Workspace(root)
-    from chatlib.drive import bring_run, open_drive
+    from chatlib.colab import bring_run, open_drive
 
     folder = open_drive(drive)
     brought = bring_run(folder, root)

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from chatlib.pipeline import run_chain
+from chatlib.pipeline.chain import run_chain
 
 # The chain on the committed sample, at its smallest setting.
 SMALLEST = [
@@ -32,7 +32,7 @@ def sample_run(tmp_path_factory):
 @pytest.fixture
 def youtube(monkeypatch):
     """A local YouTube that the clients of this process reach as if it were the real one."""
-    from tests.youtube.server import FakeYoutube, apply_environment
+    from tests.collect.youtube.site.server import FakeYoutube, apply_environment
 
     with FakeYoutube() as fake:
         apply_environment(fake, monkeypatch)

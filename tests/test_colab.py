@@ -13,10 +13,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from chatlib import drive, execution, workspace
-from chatlib.collect.source import open_chat
+from chatlib import colab as drive
+from chatlib import workspace
+from chatlib.collect.sources import open_chat
 from chatlib.errors import ChatlibError, MissingSource, ParameterError
-from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR
+from chatlib.pipeline import execution
+from chatlib.pipeline.notebooks import NOTEBOOKS, NOTEBOOKS_DIR
 from chatlib.store import open_store
 from chatlib.workspace import in_colab, install_missing, open_workspace
 from tests.colab.runtime import ROOT, redirect_home, write_home, write_package

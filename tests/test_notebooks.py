@@ -3,15 +3,14 @@
 import ast
 import re
 import tomllib
-from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
 
-from chatlib.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, read_parameters
+from chatlib.pipeline.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, read_parameters
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PATHS = [NOTEBOOKS_DIR / f"{name}.ipynb" for name in NOTEBOOKS]
 
 

@@ -6,11 +6,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chatlib.analyze.analytics import ChatAnalytics, TwitchChatAnalytics, YoutubeChatAnalytics
-    from chatlib.analyze.files import load, save
-    from chatlib.analyze.samples import Sample, TwitchSample, YoutubeSample
-    from chatlib.analyze.sections import Highlight, Spike
-    from chatlib.analyze.settings import ProcessSettings
+    from chatlib.analyze.analytics.chat_analytics import (
+        ChatAnalytics,
+        TwitchChatAnalytics,
+        YoutubeChatAnalytics,
+    )
+    from chatlib.analyze.analytics.json_files import load, save
+    from chatlib.analyze.analytics.samples import Sample, TwitchSample, YoutubeSample
+    from chatlib.analyze.analytics.sections import Highlight, Spike
+    from chatlib.analyze.analytics.settings import ProcessSettings
 
 __all__ = [
     "ChatAnalytics",
@@ -28,8 +32,8 @@ __all__ = [
 
 # Where the names live. They are loaded when asked for: the command must be fast to start.
 _MODULES = {
-    "analytics": ("ChatAnalytics", "TwitchChatAnalytics", "YoutubeChatAnalytics"),
-    "files": ("load", "save"),
+    "chat_analytics": ("ChatAnalytics", "TwitchChatAnalytics", "YoutubeChatAnalytics"),
+    "json_files": ("load", "save"),
     "samples": ("Sample", "TwitchSample", "YoutubeSample"),
     "sections": ("Highlight", "Spike"),
     "settings": ("ProcessSettings",),
@@ -39,5 +43,5 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     for module, names in _MODULES.items():
         if name in names:
-            return getattr(importlib.import_module(f"chatlib.analyze.{module}"), name)
+            return getattr(importlib.import_module(f"chatlib.analyze.analytics.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatlib.analyze.settings import PROGRESS_LOGGER, ProcessSettings
+from chatlib.analyze.analytics.settings import PROGRESS_LOGGER, ProcessSettings
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from chatlib.analyze.analytics import ChatAnalytics
+    from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 
 __all__ = ["run_analyze"]
 
@@ -97,9 +97,9 @@ def guess_mode(source: str) -> str:
 def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
     from tempfile import TemporaryDirectory
 
-    from chatlib.analyze.streams import analyze_stream, load_spoken, pick_stream
-    from chatlib.collect.chat_writer import save_chat_file
-    from chatlib.collect.youtube import fetch_chat
+    from chatlib.analyze.analytics.streams import analyze_stream, load_spoken, pick_stream
+    from chatlib.collect.files.writer import save_chat_file
+    from chatlib.collect.youtube.channels import fetch_chat
     from chatlib.store import open_store
 
     chat = fetch_chat(args.source)
@@ -120,10 +120,10 @@ def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 
 def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
-    from chatlib.analyze.two_readers import start_reading
+    from chatlib.analyze.analytics.two_readers import start_reading
 
     with start_reading(args.source) as reading:  # while this process loads numpy
-        from chatlib.analyze.chat_file import analyze_file, read_spoken
+        from chatlib.analyze.analytics.chat_file import analyze_file, read_spoken
 
         analytics = analyze_file(
             args.source,
@@ -138,7 +138,7 @@ def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 
 def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
-    from chatlib.analyze.files import load
+    from chatlib.analyze.analytics.json_files import load
 
     analytics = load(args.source)
     analytics.chatlog_post_process(settings)
@@ -146,8 +146,8 @@ def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 
 def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    from chatlib.analyze.analytics.streams import analyze_stream, load_spoken, pick_stream
     from chatlib.analyze.channel import analyze_channel
-    from chatlib.analyze.streams import analyze_stream, load_spoken, pick_stream
     from chatlib.store import open_store
 
     with open_store(args.source) as store:
@@ -173,7 +173,7 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.DataFrame | None = None) -> int:
     """Write the JSON and what else was asked for; with the messages, in their words."""
-    from chatlib.analyze.files import save
+    from chatlib.analyze.analytics.json_files import save
 
     path = args.output or name_after_title(analytics.mediaTitle)
     if not path.endswith(".json") and not (args.output and args.nojson):
@@ -195,7 +195,7 @@ def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.Dat
 def _write_moments(analytics: ChatAnalytics, args: argparse.Namespace, spoken: pd.DataFrame | None) -> None:
     from chatlib.analyze.chapters import describe_moments, format_chapters, moments_as_table, save_chapters
     from chatlib.analyze.moments import find_moments
-    from chatlib.csv_files import save_table
+    from chatlib.files import save_table
 
     moments = find_moments(analytics, gap_s=args.merge_gap)
     told = None if spoken is None else describe_moments(spoken, moments)

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from chatlib.analyze.analytics import ChatAnalytics
-from chatlib.analyze.files import make_safe_name, save
+from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
+from chatlib.analyze.analytics.json_files import make_safe_name, save
+from chatlib.analyze.analytics.settings import ProcessSettings
+from chatlib.analyze.analytics.streams import analyze_stream, text_or_nothing
+from chatlib.analyze.analytics.words import format_time
 from chatlib.analyze.moments import find_moments
-from chatlib.analyze.settings import ProcessSettings
-from chatlib.analyze.streams import analyze_stream, text_or_nothing
-from chatlib.analyze.words import format_time
 from chatlib.errors import DataError
 from chatlib.store import Store
 from chatlib.workspace import progress_bar

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from chatlib.analyze.analytics.words import format_time
 from chatlib.analyze.moments import Moment
-from chatlib.analyze.wording import compare_words, find_typical_messages
-from chatlib.analyze.words import format_time
 from chatlib.errors import ParameterError
+from chatlib.text import compare_words, find_typical_messages
 
 __all__ = [
     "MomentWords",

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import numpy as np
 import pandas as pd
 
-from chatlib.analyze.analytics import ChatAnalytics
-from chatlib.analyze.words import METRIC_FIELDS, format_time
+from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
+from chatlib.analyze.analytics.words import METRIC_FIELDS, format_time
 
 __all__ = ["Moment", "find_best_windows", "find_moments", "link_to_moment"]
 

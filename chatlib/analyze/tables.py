@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from chatlib.analyze.sections import Section
-from chatlib.analyze.words import format_time
-from chatlib.csv_files import save_table
+from chatlib.analyze.analytics.sections import Section
+from chatlib.analyze.analytics.words import format_time
+from chatlib.files import save_table
 
 __all__ = ["RenderedTable", "RenderedTables", "save_tables", "sections_as_table"]
 

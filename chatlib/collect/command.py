@@ -1,4 +1,4 @@
-"""The commands of this part: `import`, `collect`, `update` and `simulate`."""
+"""The commands of this part: `import`, `collect` and `update`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["add_parsers"]
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
-    """Register `import`, `collect`, `update` and `simulate`."""
+    """Register `import`, `collect` and `update`."""
     importing = subparsers.add_parser(
         "import",
         help="bring chat files into the chat database",
@@ -52,7 +52,6 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         "column (default: the channels that the database knows)",
     )
     _add_youtube_options(updating)
-    _add_simulate(subparsers)
 
 
 def _add_youtube_options(parser: argparse.ArgumentParser) -> None:
@@ -79,31 +78,8 @@ def _add_youtube_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run_collect)
 
 
-def _add_simulate(subparsers: argparse._SubParsersAction) -> None:
-    simulating = subparsers.add_parser(
-        "simulate",
-        help="make a simulated channel of any size, as chat files",
-        description="Make a simulated channel: chat files with a list of streams, which `import` reads.",
-    )
-    simulating.add_argument("--streams", type=int, default=24, metavar="N", help="how many (default: 24)")
-    simulating.add_argument(
-        "--viewers", type=int, default=300, metavar="N", help="of a stream, on average (default: 300)"
-    )
-    simulating.add_argument(
-        "--messages", type=int, default=1700, metavar="N", help="of a stream, on average (default: 1700)"
-    )
-    simulating.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="the same seed, the same channel"
-    )
-    simulating.add_argument(
-        "--new", type=int, default=0, metavar="N", help="lay the last N streams apart, as what came later"
-    )
-    simulating.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
-    simulating.set_defaults(run=_run_simulate)
-
-
 def _run_import(args: argparse.Namespace) -> int:
-    from chatlib.collect.chat_files import import_chats
+    from chatlib.collect.files.importing import import_chats
     from chatlib.store import open_store
     from chatlib.workspace import PROJECT_DIR
 
@@ -114,7 +90,7 @@ def _run_import(args: argparse.Namespace) -> int:
 
 
 def _run_collect(args: argparse.Namespace) -> int:
-    from chatlib.collect.source import fill_from_youtube
+    from chatlib.collect.sources import fill_from_youtube
     from chatlib.store import open_store
     from chatlib.workspace import PROJECT_DIR
 
@@ -132,21 +108,3 @@ def _run_collect(args: argparse.Namespace) -> int:
         )
         sys.stdout.write(report.say(db.path))
     return 0 if report.is_usable else 1
-
-
-def _run_simulate(args: argparse.Namespace) -> int:
-    from chatlib.collect.simulate import simulate_channel
-
-    report = simulate_channel(
-        Path(args.out),
-        n_streams=args.streams,
-        n_viewers=args.viewers,
-        n_messages=args.messages,
-        seed=args.seed,
-        n_new=args.new,
-    )
-    sys.stdout.write(
-        f"{report.n_streams:,} simulated streams, {report.n_rows:,} rows, {report.n_viewers:,} viewers, "
-        f"{report.donor_share:.1%} of them donors, in {report.out_dir}\n"
-    )
-    return 0

@@ -83,7 +83,7 @@ def plot_channel(streams: pd.DataFrame, *, note: str = "") -> Figure:
 def plot_retention(retention: pd.DataFrame, *, note: str = "") -> Figure:
     """Draw how many people of each stream are new and how many come again, and the members' share.
 
-    `retention` is a table of `chatlib.analyze.audience.summarize_retention`.
+    `retention` is a table of `chatlib.analyze.people.audience.summarize_retention`.
     """
     figure, (upper, lower) = new_figure(
         2, 1, height_in=4.8, sharex=True, gridspec_kw={"height_ratios": [3, 2]}
@@ -107,7 +107,7 @@ def plot_retention(retention: pd.DataFrame, *, note: str = "") -> Figure:
 def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figure:
     """Draw what each stream brought: donations in one currency, memberships and gifts by number.
 
-    `income` is a table of `chatlib.analyze.income.summarize_income`. Without any donation only
+    `income` is a table of `chatlib.analyze.people.income.summarize_income`. Without any donation only
     the second part is drawn.
     """
     has_money = bool(income["value"].sum() > 0)
@@ -132,7 +132,7 @@ def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figur
 def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figure:
     """Draw the donations of each month, converted, by the currency they were given in.
 
-    `months` is a table of `chatlib.analyze.income.summarize_months`. Months without donations
+    `months` is a table of `chatlib.analyze.people.income.summarize_months`. Months without donations
     have their place, too. The largest currencies have a colour, the others share grey.
     """
     figure, axes = new_figure(height_in=3.4)
@@ -163,7 +163,7 @@ def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figur
 def plot_stream_income(trace: pd.DataFrame, *, duration_s: float, currency: str, note: str = "") -> Figure:
     """Draw what was given in one stream as it added up, with memberships, gifts and raids below.
 
-    `trace` is a table of `chatlib.analyze.income.trace_income`.
+    `trace` is a table of `chatlib.analyze.people.income.trace_income`.
     """
     figure, (upper, lower) = new_figure(
         2, 1, height_in=4.0, sharex=True, gridspec_kw={"height_ratios": [3, 2]}
@@ -195,7 +195,7 @@ def plot_speech(
 ) -> Figure:
     """Draw the languages, scripts and habits of a chat as shares of its messages.
 
-    Tables of `chatlib.analyze.speech`: `count_languages`, `count_scripts` (the first five of each)
+    Tables of `chatlib.analyze.people.speech`: `count_languages`, `count_scripts` (the first five of each)
     and `summarize_habits`.
     """
     figure, grid = new_figure(2, 2, height_in=4.2, gridspec_kw={"width_ratios": [1, 1.1]})
@@ -221,7 +221,7 @@ def plot_speech(
 def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
     """Draw how many planted bursts each detector finds, against its false alarms.
 
-    `scores` is a table of `chatlib.analyze.detection.compare_detectors`.
+    `scores` is a table of `chatlib.analyze.analytics.detection.compare_detectors`.
     """
     figure, axes = new_figure(height_in=3.4)
     looks = {"spikes": ("o-", "purple", "sensitivity"), "highlights": ("s-", "orange", "percentile")}

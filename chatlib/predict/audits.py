@@ -13,8 +13,8 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from chatlib.errors import DataError
-from chatlib.predict.features import build_features
-from chatlib.predict.viewers import Viewers
+from chatlib.predict.viewers.features import build_features
+from chatlib.predict.viewers.table import Viewers
 from chatlib.splits import DateSplit
 from chatlib.store import Store
 

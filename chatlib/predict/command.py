@@ -28,9 +28,9 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from chatlib.collect.ods import clean_line
-    from chatlib.csv_files import save_table
+    from chatlib.collect.sheets.ods import clean_line
     from chatlib.errors import ParameterError
+    from chatlib.files import save_table
     from chatlib.predict.scorer import load_scorer
     from chatlib.pretrain.encoder import load_encoder
     from chatlib.store import open_store

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from chatlib.predict.donor_model import DonorConfig
-from chatlib.predict.inputs import Encoder, build_inputs
-from chatlib.predict.training import Training, fit_donor_model
-from chatlib.predict.viewers import load_viewers
+from chatlib.predict.models.inputs import Encoder, build_inputs
+from chatlib.predict.models.training import Training, fit_donor_model
+from chatlib.predict.models.transformer import DonorConfig
+from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import Store
 
 __all__ = ["Claim", "measure_temptation", "select_everything"]

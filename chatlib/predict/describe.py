@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from chatlib.errors import NotEnoughData
-from chatlib.predict.blend import Blend
 from chatlib.predict.contrast import Claim
+from chatlib.predict.models.blend import Blend
 from chatlib.predict.protocol import BEST_POSSIBLE, Judgement
-from chatlib.predict.viewers import Viewers
+from chatlib.predict.viewers.table import Viewers
 
 __all__ = [
     "describe_members",

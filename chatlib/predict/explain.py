@@ -16,10 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.predict.donor_model import DonorTransformer
 from chatlib.predict.evaluation import Calibrator, average_precision, roc_auc, to_logit
-from chatlib.predict.inputs import DonorInputs, choose_messages, iter_batches, mean_vectors
-from chatlib.predict.viewers import Viewers
+from chatlib.predict.models.inputs import DonorInputs, choose_messages, iter_batches, mean_vectors
+from chatlib.predict.models.transformer import DonorTransformer
+from chatlib.predict.viewers.table import Viewers
 
 __all__ = [
     "Attribution",

@@ -20,7 +20,7 @@ from chatlib.predict.evaluation import (
     measure_within_streams,
     roc_auc,
 )
-from chatlib.predict.viewers import Viewers
+from chatlib.predict.viewers.table import Viewers
 from chatlib.splits import DateSplit, split_by_date
 from chatlib.store import Store
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from chatlib.errors import ModelError
-from chatlib.predict.blend import Blend
-from chatlib.predict.blend_files import load_blend, save_blend
 from chatlib.predict.evaluation import Calibrator
-from chatlib.predict.inputs import Encoder, build_inputs
-from chatlib.predict.task import Task
-from chatlib.predict.viewers import load_viewers
+from chatlib.predict.models.blend import Blend
+from chatlib.predict.models.blend_files import load_blend, save_blend
+from chatlib.predict.models.inputs import Encoder, build_inputs
+from chatlib.predict.viewers.table import load_viewers
+from chatlib.predict.viewers.tasks import Task
 from chatlib.store import Store
 
 __all__ = ["Scorer", "digest_encoder", "load_scorer", "save_scorer"]

@@ -63,7 +63,8 @@ def _run(args: argparse.Namespace) -> int:
     from dataclasses import fields
     from pathlib import Path
 
-    from chatlib.pretrain import corpus, emotes, language_model, masked_lm
+    from chatlib.pretrain import corpus, emotes, language_model
+    from chatlib.pretrain import training as masked_lm
     from chatlib.pretrain.device import seed_torch
     from chatlib.pretrain.processes import join_processes
     from chatlib.store import open_store

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chatlib.__main__ import main
-from tests.youtube.videos import make_video, text_action, videos_of_simulation
+from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation
 
 
 def test_an_address_gives_what_its_chat_file_gives(youtube, tmp_path, monkeypatch):

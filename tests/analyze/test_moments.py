@@ -3,7 +3,7 @@
 import pytest
 
 from chatlib.analyze import ProcessSettings
-from chatlib.analyze.columns import make_analytics
+from chatlib.analyze.analytics.columns import make_analytics
 from chatlib.analyze.moments import find_best_windows, find_moments, link_to_moment
 from chatlib.records import Message
 

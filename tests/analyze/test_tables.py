@@ -8,8 +8,8 @@ import pytest
 
 from chatlib.analyze import Highlight
 from chatlib.analyze.tables import RenderedTable, RenderedTables, save_tables, sections_as_table
-from chatlib.csv_files import save_table
 from chatlib.errors import ParameterError
+from chatlib.files import save_table
 
 
 def test_text_that_a_spreadsheet_would_run_is_disarmed(tmp_path):

@@ -23,11 +23,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chatlib.analyze.analytics.chat_file import read_columns
+from chatlib.analyze.analytics.columns import ChatColumns, analyze_columns, make_analytics
+from chatlib.analyze.analytics.detection import compare_detectors
+from chatlib.analyze.analytics.streams import analyze_stream
 from chatlib.analyze.channel import analyze_channel
-from chatlib.analyze.chat_file import read_columns
-from chatlib.analyze.columns import ChatColumns, analyze_columns, make_analytics
-from chatlib.analyze.detection import compare_detectors
-from chatlib.analyze.streams import analyze_stream
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
 from chatlib.workspace import SAMPLE_DIR

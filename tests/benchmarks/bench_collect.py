@@ -19,22 +19,22 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 OWN = (
-    ("chatlib.collect.replay_batches", "make_plain"),
-    ("chatlib.collect.replay_chat_downloader.ReplayDownloader", "_spell_out"),
-    ("chatlib.collect.replay_sources", "tidy_rows"),
-    ("chatlib.collect.replay_sources", "read_chat"),
-    ("chatlib.collect.replay_part.Part", "add"),
-    ("chatlib.collect.replay", "_judge"),
+    ("chatlib.collect.youtube.replay_batches", "make_plain"),
+    ("chatlib.collect.youtube.replay_chat_downloader.ReplayDownloader", "_spell_out"),
+    ("chatlib.collect.youtube.replay_sources", "tidy_rows"),
+    ("chatlib.collect.youtube.replay_sources", "read_chat"),
+    ("chatlib.collect.youtube.replay_part.Part", "add"),
+    ("chatlib.collect.youtube.replay", "_judge"),
     ("chatlib.store.Store", "save_chat"),
-    ("chatlib.collect.channel_collection", "save_stream_list"),
-    ("chatlib.collect.channel_collection", "merge_stream_list"),
+    ("chatlib.collect.youtube.collection", "save_stream_list"),
+    ("chatlib.collect.youtube.collection", "merge_stream_list"),
 )
 
 
 def serve(connection, n_streams, n_messages, latency_s):
     """Play YouTube in a process of its own until told to stop."""
-    from tests.youtube.server import FakeYoutube
-    from tests.youtube.videos import videos_of_simulation
+    from tests.collect.youtube.site.server import FakeYoutube
+    from tests.collect.youtube.site.videos import videos_of_simulation
 
     with FakeYoutube() as youtube:
         videos = videos_of_simulation(n_streams, n_messages, seed=1)
@@ -72,8 +72,8 @@ class Clock:
 
 def collect(source, at_once):
     """Collect the channel into a new database; return wall seconds and the number of messages."""
-    from chatlib.collect.channel_sheets import Channel
-    from chatlib.collect.youtube import Settings, collect_channels
+    from chatlib.collect.sheets.channels import Channel
+    from chatlib.collect.youtube.channels import Settings, collect_channels
     from chatlib.store import open_store
 
     with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +88,7 @@ def collect(source, at_once):
 
 def fetch_bare(source, video_ids):
     """Fetch with the client alone; return wall seconds."""
-    from tests.youtube.clients import download_with_yt_dlp, read_with_chat_downloader
+    from tests.collect.youtube.site.clients import download_with_yt_dlp, read_with_chat_downloader
 
     began = time.perf_counter()
     for video_id in video_ids:
@@ -120,8 +120,8 @@ def main():
     clock = Clock()
     for place, name in OWN:
         clock.wrap(place, name)
-    from chatlib.collect.chat_downloader_rows import read_rows
-    from chatlib.collect.rows import Notes
+    from chatlib.collect.files.chat_downloader import read_rows
+    from chatlib.collect.files.rows import Notes
 
     print(f"{args.streams} streams of about {args.messages:,} messages, {args.latency_ms:g} ms per request")
     for source in ("chat-downloader", "yt-dlp"):

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
-from chatlib.collect.chat_files import read_chat_file
+from chatlib.collect.files.importing import read_chat_file
 from chatlib.pretrain.encoder import Encoder, load_encoder
 from chatlib.pretrain.fast_linear import _multiply, has_fast_linear
 from chatlib.pretrain.tokenizer import train_tokenizer

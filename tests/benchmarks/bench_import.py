@@ -21,7 +21,7 @@ CHANNEL = ROOT.parent / "shared" / "data" / "twitch" / "channel_2023"
 
 def import_once(path, db_path):
     """Import here; print what it took as JSON."""
-    from chatlib.collect.chat_files import import_chats
+    from chatlib.collect.files.importing import import_chats
     from chatlib.store import open_store
 
     started = time.perf_counter()

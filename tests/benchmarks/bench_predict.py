@@ -29,14 +29,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from chatlib.collect.chat_files import import_chats
-from chatlib.collect.simulate import simulate_channel
-from chatlib.predict import training as library
-from chatlib.predict.donor_model import DonorConfig, DonorTransformer
-from chatlib.predict.inputs import DonorInputs, build_inputs, iter_batches
-from chatlib.predict.training import Training, score_donor_model
-from chatlib.predict.viewers import Viewers, load_viewers
+from chatlib.collect.files.importing import import_chats
+from chatlib.predict.models import training as library
+from chatlib.predict.models.inputs import DonorInputs, build_inputs, iter_batches
+from chatlib.predict.models.training import Training, score_donor_model
+from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
+from chatlib.predict.viewers.table import Viewers, load_viewers
 from chatlib.pretrain.encoder import load_encoder
+from chatlib.simulate.channel import simulate_channel
 from chatlib.store import open_store
 
 N_TURNS = 4  # the first one warms up and is not counted

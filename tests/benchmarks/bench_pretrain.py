@@ -28,17 +28,17 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertForMaskedLM, DataCollatorForLanguageModeling
 
-from chatlib.pretrain import masked_lm
+from chatlib.pretrain import training as masked_lm
 from chatlib.pretrain.corpus import clean_text, pack_blocks
+from chatlib.pretrain.data import LmData, iter_batches
 from chatlib.pretrain.device import autocast, pick_device, seed_torch
 from chatlib.pretrain.fast_linear import FastLinear, speed_up
 from chatlib.pretrain.gradients import open_gradients
 from chatlib.pretrain.language_model import LanguageModel, MaskedHead, new_language_model
-from chatlib.pretrain.lm_data import LmData, iter_batches
-from chatlib.pretrain.masked_lm import TrainSettings
 from chatlib.pretrain.optimization import make_optimizer
 from chatlib.pretrain.processes import Processes
 from chatlib.pretrain.tokenizer import tokenize, train_tokenizer
+from chatlib.pretrain.training import TrainSettings
 from chatlib.workspace import progress_bar
 
 N_TURNS = 4  # the first one warms up and is not counted

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.places import SHARED
+
 CHATS = Path(__file__).parent / "chats"
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 A, B = "https://www.youtube.com/watch?v=aaaaaaaaaaa", "https://www.youtube.com/watch?v=bbbbbbbbbbb"
 OLD_ROWS = [

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatlib.collect.channel_sheets import (
+from chatlib.collect.sheets.channels import (
     load_channels,
     load_stream_list,
     merge_stream_list,
     save_stream_list,
 )
-from chatlib.collect.ods import clean_cell, clean_line, save_tables
-from chatlib.collect.sheets import Table, load_sheet, load_tables, stream_of_row
-from chatlib.collect.transport import Politeness
-from chatlib.collect.video_api import fetch_videos
+from chatlib.collect.sheets.ods import clean_cell, clean_line, save_tables
+from chatlib.collect.sheets.streams import Table, load_sheet, load_tables, stream_of_row
+from chatlib.collect.youtube.metadata import fetch_videos
+from chatlib.collect.youtube.transport import Politeness
 from chatlib.errors import SourceError
-from tests.youtube.wire import Reply
+from tests.collect.youtube.site.wire import Reply
 
 # As somebody writes it, and as we keep it (None: the same).
 HOSTILE = {

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from chatlib.analyze import ProcessSettings
+from chatlib.analyze.analytics.columns import make_analytics
 from chatlib.analyze.channel import summarize_stream
-from chatlib.analyze.columns import make_analytics
 from chatlib.analyze.moments import find_moments
 from chatlib.plots.analyze import (
     plot_activity,

@@ -17,18 +17,17 @@ from chatlib.predict.audits import (
     check_periods,
     find_leaking_features,
 )
-from chatlib.predict.baselines import fit_boosting
 from chatlib.predict.contrast import select_everything
-from chatlib.predict.features import build_features
-from chatlib.predict.history import HISTORY_COLUMNS
+from chatlib.predict.models.baselines import fit_boosting
 from chatlib.predict.protocol import split_streams
-from chatlib.predict.task import Task
-from chatlib.predict.viewers import load_viewers
+from chatlib.predict.viewers.features import build_features
+from chatlib.predict.viewers.history import HISTORY_COLUMNS
+from chatlib.predict.viewers.table import load_viewers
+from chatlib.predict.viewers.tasks import Task
 from chatlib.records import DONATION_KINDS, TICKER_KINDS
 from chatlib.splits import DateSplit
 from chatlib.store import open_store
-
-from .conftest import make_channel, save
+from tests.predict.conftest import make_channel, save
 
 
 def write_manifest(folder, streams):

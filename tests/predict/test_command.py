@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 
 from chatlib.__main__ import main
-from chatlib.predict.blend import fit_blends, score_transformers
-from chatlib.predict.donor_model import DonorConfig, DonorTransformer
 from chatlib.predict.evaluation import Calibrator
-from chatlib.predict.inputs import build_inputs
+from chatlib.predict.models.blend import fit_blends, score_transformers
+from chatlib.predict.models.inputs import build_inputs
+from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
 from chatlib.predict.protocol import evaluation_rows, split_streams
 from chatlib.predict.scorer import Scorer, digest_encoder, save_scorer
-from chatlib.predict.task import Task
-from chatlib.predict.viewers import load_viewers
+from chatlib.predict.viewers.table import load_viewers
+from chatlib.predict.viewers.tasks import Task
 from chatlib.pretrain.encoder import load_encoder
 from chatlib.pretrain.language_model import open_language_model, save_language_model
 from chatlib.store import open_store

@@ -5,11 +5,10 @@ import pandas as pd
 
 from chatlib.predict.contrast import Claim, measure_temptation, select_everything
 from chatlib.predict.describe import describe_temptation
-from chatlib.predict.donor_model import DonorConfig
-from chatlib.predict.training import Training
-from chatlib.predict.viewers import load_viewers
-
-from .conftest import FixedEncoder
+from chatlib.predict.models.training import Training
+from chatlib.predict.models.transformer import DonorConfig
+from chatlib.predict.viewers.table import load_viewers
+from tests.predict.conftest import FixedEncoder
 
 CONFIG = DonorConfig(FixedEncoder.dim, width=32, n_layers=2, n_heads=2)
 

@@ -7,7 +7,6 @@ import torch
 
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.predict import explain
-from chatlib.predict.donor_model import DonorConfig, DonorTransformer
 from chatlib.predict.evaluation import Calibrator, measure
 from chatlib.predict.explain import (
     attribute_messages,
@@ -19,9 +18,10 @@ from chatlib.predict.explain import (
     project_viewers,
     represent_viewers,
 )
-from chatlib.predict.inputs import DonorInputs, build_inputs, fit_scaling
-from chatlib.predict.training import Training, fit_donor_model, score_donor_model
-from chatlib.predict.viewers import load_viewers
+from chatlib.predict.models.inputs import DonorInputs, build_inputs, fit_scaling
+from chatlib.predict.models.training import Training, fit_donor_model, score_donor_model
+from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
+from chatlib.predict.viewers.table import load_viewers
 
 WORD = 3  # the text that decides
 

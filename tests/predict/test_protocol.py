@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from chatlib.errors import DataError, NotEnoughData
-from chatlib.predict.baselines import BASELINES, MESSAGE_BASELINES, iter_baselines
 from chatlib.predict.describe import describe_result, list_top, pick_donor, summarize_models
-from chatlib.predict.donor_model import DonorConfig
-from chatlib.predict.inputs import build_inputs
+from chatlib.predict.models.baselines import BASELINES, MESSAGE_BASELINES, iter_baselines
+from chatlib.predict.models.inputs import build_inputs
+from chatlib.predict.models.training import Training, fit_donor_model, score_donor_model
+from chatlib.predict.models.transformer import DonorConfig
 from chatlib.predict.protocol import (
     BEST_POSSIBLE,
     best_baseline,
@@ -20,11 +21,9 @@ from chatlib.predict.protocol import (
     load_truth,
     split_streams,
 )
-from chatlib.predict.training import Training, fit_donor_model, score_donor_model
-from chatlib.predict.viewers import load_viewers
+from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import open_store
-
-from .conftest import FixedEncoder, day, make_channel, save
+from tests.predict.conftest import FixedEncoder, day, make_channel, save
 
 MODEL = "donor transformer"
 

@@ -1,20 +1,19 @@
 """Real chat: what the protocol promises, on forty streams of one channel."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from chatlib.collect.chat_files import import_chats
+from chatlib.collect.files.importing import import_chats
 from chatlib.predict.audits import check_earlier, check_inputs, check_periods, find_leaking_features
-from chatlib.predict.features import build_features
 from chatlib.predict.protocol import split_streams
-from chatlib.predict.task import Task
-from chatlib.predict.viewers import load_viewers
+from chatlib.predict.viewers.features import build_features
+from chatlib.predict.viewers.table import load_viewers
+from chatlib.predict.viewers.tasks import Task
 from chatlib.records import DONATION_KINDS
 from chatlib.store import open_store
+from tests.places import CHANNEL_2023
 
-CHANNEL = Path(__file__).resolve().parents[3] / "shared" / "data" / "twitch" / "channel_2023"
+CHANNEL = CHANNEL_2023
 
 pytestmark = [
     pytest.mark.real,

@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 
 from chatlib.errors import DataError, ModelError, NotEnoughData
-from chatlib.predict.blend import fit_blends, score_transformers
-from chatlib.predict.donor_model import DonorConfig, DonorTransformer
 from chatlib.predict.evaluation import Calibrator
-from chatlib.predict.inputs import build_inputs
+from chatlib.predict.models.blend import fit_blends, score_transformers
+from chatlib.predict.models.inputs import build_inputs
+from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
 from chatlib.predict.protocol import evaluation_rows, split_streams
 from chatlib.predict.scorer import Scorer, digest_encoder, load_scorer, save_scorer
-from chatlib.predict.task import Task
-from chatlib.predict.viewers import load_viewers
+from chatlib.predict.viewers.table import load_viewers
+from chatlib.predict.viewers.tasks import Task
 from chatlib.records import DONATION_KINDS
 from chatlib.store import open_store
-
-from .conftest import FixedEncoder, day, save, say
+from tests.predict.conftest import FixedEncoder, day, save, say
 
 BEST = "blend: messages, badges, history"
 TASK = Task("forecast", landmark_share=0.6)

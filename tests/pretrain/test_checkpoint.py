@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 import torch
 
-from chatlib.pretrain import masked_lm
+from chatlib.pretrain import training as masked_lm
 from chatlib.pretrain.device import seed_torch
 from chatlib.pretrain.language_model import new_language_model
-from chatlib.pretrain.masked_lm import TrainSettings, make_data, train
+from chatlib.pretrain.training import TrainSettings, make_data, train
 
 SETTINGS = TrainSettings(epochs=4, lr=5e-3, batch_blocks=8)
 

@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 import torch
 
-from chatlib.pretrain import masked_lm
+from chatlib.pretrain import training as masked_lm
 from chatlib.pretrain.device import seed_torch
 from chatlib.pretrain.early_stop import find_kept, is_over
 from chatlib.pretrain.language_model import new_language_model
-from chatlib.pretrain.masked_lm import TrainSettings, make_data, train
+from chatlib.pretrain.training import TrainSettings, make_data, train
 
 PERPLEXITIES = [99.0, 50.0, 40.0, 45.0, 41.0, 39.0]
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
+from chatlib.pretrain.data import iter_batches, make_data
 from chatlib.pretrain.gradients import count_shares, open_gradients
 from chatlib.pretrain.language_model import MaskedHead
-from chatlib.pretrain.lm_data import iter_batches, make_data
 
 
 @pytest.fixture

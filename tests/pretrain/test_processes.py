@@ -4,14 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from chatlib.pretrain.language_model import load_manifest
 from chatlib.pretrain.processes import join_processes
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import argparse, sys
 from chatlib.pretrain import command

@@ -1,15 +1,15 @@
 """On real chat the small model learns what word counts cannot, and messages near in time are alike."""
 
-from pathlib import Path
-
 import pytest
 
-from chatlib.collect.chat_files import import_chats
-from chatlib.pretrain import coherence, corpus, encoder, language_model, masked_lm
+from chatlib.collect.files.importing import import_chats
+from chatlib.pretrain import coherence, corpus, encoder, language_model
+from chatlib.pretrain import training as masked_lm
 from chatlib.pretrain.device import seed_torch
 from chatlib.store import open_store
+from tests.places import CHANNEL_2023
 
-CHANNEL = Path(__file__).resolve().parents[3] / "shared" / "data" / "twitch" / "channel_2023"
+CHANNEL = CHANNEL_2023
 
 
 @pytest.mark.real

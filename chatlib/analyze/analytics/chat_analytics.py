@@ -1,0 +1,345 @@
+"""ChatAnalytics: what a stream's chat adds up to, fed message by message.
+
+Class, field and method names are the published format's own. Where a chat is at hand as a
+file or in the database, `chatlib.analyze.analytics.columns` gives the same result faster.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from abc import ABC
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, NamedTuple
+
+from chatlib.analyze.analytics.samples import Sample, TwitchSample, YoutubeSample, samples_as_dicts
+from chatlib.analyze.analytics.sections import Highlight, Spike, find_highlights, find_spikes
+from chatlib.analyze.analytics.settings import PROGRESS_LOGGER, ProcessSettings, check_interval
+from chatlib.analyze.analytics.words import (
+    METRIC_FIELDS,
+    TWITCH_WORDS,
+    YOUTUBE_WORDS,
+    PlatformWords,
+    format_time,
+)
+from chatlib.errors import DataError, ParameterError
+from chatlib.records import NAME_PREFIX, Message
+
+__all__ = ["ChatAnalytics", "TwitchChatAnalytics", "YoutubeChatAnalytics", "count_samples"]
+
+log = logging.getLogger(__name__)
+progress = logging.getLogger(PROGRESS_LOGGER)
+
+
+@dataclass
+class _Tally:
+    """What must be remembered while messages still come, since they may come out of time order."""
+
+    users: list[set[str]] = field(default_factory=list)  # of each sample that is past
+    first_sample: dict[str, Sample | None] = field(default_factory=dict)  # of each user
+    counted_in: dict[str, Sample | None] = field(default_factory=dict)  # of each id that counts once
+    n_outside: int = 0
+
+
+class _Row(NamedTuple):
+    offset_s: float | None
+    kind: str | None
+    author: str | None
+    message_id: str | None
+
+
+@dataclass
+class ChatAnalytics(ABC):
+    """The analytics of one stream. Make a `YoutubeChatAnalytics` or a `TwitchChatAnalytics`.
+
+    duration, interval: of the stream and of a sample, in seconds.
+    platform: 'www.youtube.com', 'youtu.be' or 'www.twitch.tv'.
+
+    Samples tile [0, duration); a message at exactly `duration` is in the last one, and one
+    outside is left out of everything. All other fields follow from the messages.
+    Raises: ParameterError for a duration, an interval or a platform that cannot be.
+    """
+
+    words: ClassVar[PlatformWords]
+    sample_class: ClassVar[type[Sample]]
+
+    duration: float
+    interval: int
+    description: str
+    program_version: str
+    platform: str
+    duration_text: str = ""
+    interval_text: str = ""
+    mediaTitle: str = "No Media Title"
+    mediaSource: str = "No Media Source"
+    samples: list[Sample] = field(default_factory=list)
+    totalActivity: int = 0
+    totalChatMessages: int = 0
+    totalUniqueUsers: int = 0
+    overallAvgActivityPerSecond: float = 0
+    overallAvgChatMessagesPerSecond: float = 0
+    overallAvgUniqueUsersPerSecond: float = 0
+    highlights: list[Highlight] = field(default_factory=list)
+    highlights_duration: float = 0
+    highlights_duration_text: str = ""
+    highlight_percentile: float = 0
+    highlight_metric: str = ""
+    spikes: list[Spike] = field(default_factory=list)
+    _overallUserChats: dict[str, int] = field(default_factory=dict)  # author -> chat messages
+    _currentSample: Sample | None = None
+
+    def __new__(cls, *args: object, **kwargs: object) -> ChatAnalytics:
+        if cls is ChatAnalytics:
+            raise TypeError(
+                "ChatAnalytics is abstract: make a YoutubeChatAnalytics or a TwitchChatAnalytics."
+            )
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        check_interval(self.interval)
+        if not (math.isfinite(self.duration) and self.duration >= 0):
+            raise ParameterError(f"A duration must be 0 seconds or more, got {self.duration}.")
+        if self.platform not in self.words.values:
+            raise ParameterError(
+                f"The platform of a {type(self).__name__} is one of {self.words.values}, "
+                f"got {self.platform!r}."
+            )
+        self.duration_text = format_time(self.duration)
+        self.interval_text = format_time(self.interval)
+        self._tally: _Tally | None = _Tally()
+
+    # ------------------------------------------------------------------ message by message
+
+    def process_chatlog(
+        self, chatlog: Iterable[Mapping | Message], source: str, settings: ProcessSettings
+    ) -> None:
+        """Take in a whole chat, then settle everything. `source` is its address or its file.
+
+        The title is the chat's own, if it has a `title`.
+        """
+        self.mediaTitle = getattr(chatlog, "title", None) or self.mediaTitle
+        self.mediaSource = source
+        for index, message in enumerate(chatlog):
+            if index == settings.msg_break:
+                break
+            if settings.print_interval > 0 and index and index % settings.print_interval == 0:
+                self.print_process_progress(message, index)
+            self.process_message(message)
+        if settings.print_interval > 0:
+            self.print_process_progress(None, None, finished=True)
+        self.chatlog_post_process(settings)
+
+    def process_message(self, msg: Mapping | Message) -> None:
+        """Count one message: a `Message`, or a dictionary in chat-downloader's schema.
+
+        Messages may come in any order. Raises: DataError after `chatlog_post_process`.
+        """
+        if self._tally is None:
+            raise DataError(
+                "Messages are taken in until chatlog_post_process settles the analytics, and it has. "
+                f"Make a new {type(self).__name__}."
+            )
+        row = _read_row(msg)
+        if row.offset_s is None or not 0 <= row.offset_s <= self.duration:
+            self._tally.n_outside += 1
+            return
+        sample = self._find_sample(row.offset_s)
+        self.totalActivity += 1
+        if sample:
+            sample.activity += 1
+        if row.kind in self.words.chat_kinds:
+            self._count_chat(sample, row.author)
+        elif counter := self.words.events.get(row.kind):
+            self._count_event(sample, counter, row.message_id)
+        if sample is not None and sample is not self._currentSample:  # late, into a settled sample
+            sample.sample_post_process()
+
+    def create_new_sample(self) -> None:
+        """Settle the current sample, and append the one that follows it.
+
+        Raises: DataError when the samples already reach the end of the stream.
+        """
+        start = self._currentSample.endTime if self._currentSample else 0
+        if start >= self.duration:
+            raise DataError(f"Samples end with the stream, at {self.duration} s. Feed no more of them.")
+        if self._currentSample:
+            self._tally.users.append(set(self._currentSample._userChats))
+            self._currentSample.sample_post_process()
+        self._currentSample = self.sample_class(start, min(start + self.interval, self.duration))
+        self.samples.append(self._currentSample)
+
+    def print_process_progress(
+        self, msg: Mapping | Message | None, idx: int | None, finished: bool = False
+    ) -> None:
+        """Log how far the chat has been processed, as share, stream time and messages.
+
+        `msg` is the message with number `idx`, counted from 0; with `finished` neither is needed.
+        """
+        offset = self.duration if finished else (_read_row(msg).offset_s or 0.0)
+        offset = offset if math.isfinite(offset) else 0.0
+        share = 100 * offset / self.duration if self.duration else 100.0
+        progress.info(
+            "%5.1f %% | %s / %s | %s messages",
+            min(max(share, 0.0), 100.0),
+            format_time(offset),
+            self.duration_text,
+            self.totalActivity if finished else idx,
+            extra={"finished": finished},
+        )
+
+    def _find_sample(self, offset_s: float) -> Sample | None:
+        """Return the sample that an offset lies in, made if it is not there yet; None without samples."""
+        last = count_samples(self.duration, self.interval) - 1
+        index = min(int(offset_s // self.interval), last)
+        while len(self.samples) <= index:
+            self.create_new_sample()
+        return self.samples[index] if index >= 0 else None
+
+    def _count_chat(self, sample: Sample | None, author: str | None) -> None:
+        self.totalChatMessages += 1
+        if sample:
+            sample.chatMessages += 1
+        if author is None:
+            return
+        self._overallUserChats[author] = self._overallUserChats.get(author, 0) + 1
+        _move_earlier(self._tally.first_sample, author, sample, "firstTimeChatters")
+        if sample is None:
+            return
+        if sample is self._currentSample:
+            sample._userChats[author] = sample._userChats.get(author, 0) + 1
+        else:
+            users = self._tally.users[int(sample.startTime // self.interval)]
+            users.add(author)
+            sample.uniqueUsers = len(users)
+
+    def _count_event(self, sample: Sample | None, counter: str, message_id: str | None) -> None:
+        total = self.words.totals[counter]
+        if counter in self.words.once_per_id and message_id is not None:
+            is_new = message_id not in self._tally.counted_in
+            _move_earlier(self._tally.counted_in, message_id, sample, counter)
+            setattr(self, total, getattr(self, total) + is_new)
+            return
+        setattr(self, total, getattr(self, total) + 1)
+        if sample:
+            setattr(sample, counter, getattr(sample, counter) + 1)
+
+    # ------------------------------------------------------------------ after the last message
+
+    def chatlog_post_process(self, settings: ProcessSettings) -> None:
+        """Settle totals and averages after the last message, then find highlights and spikes.
+
+        For analytics that are settled already (read from a file), highlights and spikes are
+        found anew and everything else stays.
+        """
+        if self._tally is not None:
+            self._settle_samples()
+        metric_field = METRIC_FIELDS[settings.highlight_metric]
+        self.highlight_percentile = settings.highlight_percentile
+        self.highlight_metric = settings.highlight_metric
+        self.highlights = self.get_highlights(settings.highlight_metric, settings.highlight_percentile)
+        self.highlights_duration = sum(highlight.duration for highlight in self.highlights)
+        self.highlights_duration_text = format_time(self.highlights_duration)
+        self.spikes = self.get_spikes(settings.spike_sensitivity, settings.spike_metric)
+        log.debug("%d highlights of %s", len(self.highlights), metric_field)
+
+    def get_highlights(self, highlight_metric: str, highlight_percentile: float) -> list[Highlight]:
+        """Return the contiguous times in which the metric is at or above its percentile."""
+        return find_highlights(self.samples, METRIC_FIELDS[highlight_metric], percentile=highlight_percentile)
+
+    def get_spikes(self, spike_sensitivity: float, spike_metric: str) -> list[Spike]:
+        """Return the sharp, sustained rises of the metric over its local baseline."""
+        return find_spikes(self.samples, METRIC_FIELDS[spike_metric], sensitivity=spike_sensitivity)
+
+    def settle(self, *, n_users: int, n_outside: int) -> None:
+        """Compute the averages of the whole stream from samples and totals, and take no more messages."""
+        self.totalUniqueUsers = n_users
+        if self.duration:
+            self.overallAvgActivityPerSecond = self.totalActivity / self.duration
+            self.overallAvgChatMessagesPerSecond = self.totalChatMessages / self.duration
+            self.overallAvgUniqueUsersPerSecond = sum(s.uniqueUsers for s in self.samples) / self.duration
+        if n_outside:
+            log.info("%d messages outside [0, %s] left out", n_outside, self.duration_text)
+        self.seal()
+
+    def seal(self) -> None:
+        """Drop what is not written out, and take no more messages."""
+        self._overallUserChats = {}
+        self._currentSample = None
+        self._tally = None
+
+    def _settle_samples(self) -> None:
+        while len(self.samples) < count_samples(self.duration, self.interval):
+            self.create_new_sample()
+        if self._currentSample:
+            self._currentSample.sample_post_process()
+        self.settle(n_users=len(self._overallUserChats), n_outside=self._tally.n_outside)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data, keys in the format's order."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return plain | {
+            "samples": samples_as_dicts(self.samples),
+            "highlights": [vars(section) for section in self.highlights],
+            "spikes": [vars(section) for section in self.spikes],
+        }
+
+
+@dataclass
+class YoutubeChatAnalytics(ChatAnalytics):
+    """The analytics of a YouTube chat. Super Chats are counted once, whatever their forms."""
+
+    words: ClassVar[PlatformWords] = YOUTUBE_WORDS
+    sample_class: ClassVar[type[Sample]] = YoutubeSample
+
+    totalSuperchats: int = 0
+    totalMemberships: int = 0
+
+
+@dataclass
+class TwitchChatAnalytics(ChatAnalytics):
+    """The analytics of a Twitch chat: subscriptions bought, given and upgraded."""
+
+    words: ClassVar[PlatformWords] = TWITCH_WORDS
+    sample_class: ClassVar[type[Sample]] = TwitchSample
+
+    totalSubscriptions: int = 0
+    totalGiftSubscriptions: int = 0
+    totalUpgradeSubscriptions: int = 0
+
+
+def count_samples(duration_s: float, interval_s: int) -> int:
+    """Return how many samples tile [0, duration); the last may be shorter, none is empty."""
+    return int(duration_s // interval_s) + (duration_s % interval_s > 0)
+
+
+def _move_earlier(where: dict[str, Sample | None], key: str, sample: Sample | None, counter: str) -> None:
+    """Count `key` in the earliest sample it is seen in, and in no other."""
+    if sample is None:
+        where[key] = None
+        return
+    before = where.get(key)
+    if before is not None:
+        if before.startTime <= sample.startTime:
+            return
+        setattr(before, counter, getattr(before, counter) - 1)
+    where[key] = sample
+    setattr(sample, counter, getattr(sample, counter) + 1)
+
+
+def _read_row(msg: Mapping | Message) -> _Row:
+    if isinstance(msg, Message):
+        return _Row(msg.offset_s, msg.kind, msg.author_id, msg.message_id)
+    offset = msg.get("time_in_seconds")
+    number = isinstance(offset, (int, float)) and not isinstance(offset, bool)
+    author = msg.get("author")
+    if isinstance(author, Mapping):
+        author_id, name = author.get("id"), author.get("name")
+    else:
+        author_id, name = None, author if isinstance(author, str) else None
+    return _Row(
+        offset if number else None,
+        msg.get("message_type"),
+        author_id or (f"{NAME_PREFIX}{name}" if name else None),
+        msg.get("message_id"),
+    )

@@ -1,0 +1,128 @@
+"""Analytics on disk: the published JSON, written and read back.
+
+The format is in `chat_analytics.schema.json` beside this file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from numbers import Real
+from pathlib import Path
+
+import orjson
+
+from chatlib.analyze.analytics.chat_analytics import ChatAnalytics, TwitchChatAnalytics, YoutubeChatAnalytics
+from chatlib.analyze.analytics.samples import Sample
+from chatlib.analyze.analytics.sections import Highlight, Section, Spike
+from chatlib.analyze.analytics.words import find_words
+from chatlib.errors import MissingSource, ParameterError, SourceError, UnknownFormat
+from chatlib.workspace import without_gc
+
+__all__ = ["SCHEMA_PATH", "load", "make_safe_name", "save"]
+
+SCHEMA_PATH = Path(__file__).with_name("chat_analytics.schema.json")
+
+_SAFE_LENGTH = 80
+
+
+@without_gc()
+def save(analytics: ChatAnalytics, path: str | Path) -> Path:
+    """Write analytics as JSON: keys in the format's order, one line to a sample; return the path.
+
+    Raises: ParameterError if nothing can be written there.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            separator = b"{\n"
+            for key, value in analytics.to_dict().items():
+                file.write(separator + orjson.dumps(key) + b": " + _dump(value))
+                separator = b",\n"
+            file.write(b"\n}\n")
+    except OSError as error:
+        raise ParameterError(
+            f"The output must be a file that can be written, got {path} ({error.strerror}). "
+            "Name another with --output."
+        ) from error
+    return path
+
+
+def _dump(value: object) -> bytes:
+    if isinstance(value, list) and value:  # of objects that hold no list: `},{` stands between them only
+        return b"[\n" + orjson.dumps(value)[1:-1].replace(b"},{", b"},\n{") + b"\n]"
+    return orjson.dumps(value)
+
+
+def load(path: str | Path) -> ChatAnalytics:
+    """Return the analytics that `save`, or chat-analyzer 1.0.6b3, wrote.
+
+    Raises: MissingSource if there is no file; UnknownFormat if it is something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingSource(f"Analytics to read must be a file, and there is none at {path}.")
+    try:
+        content = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise UnknownFormat(f"Analytics are JSON, and {path} is not ({error}).") from error
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror}).") from error
+    try:
+        return _build_analytics(content)
+    except (KeyError, TypeError, ValueError, ParameterError) as error:
+        what = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
+        raise UnknownFormat(
+            f"{path} must be a ChatAnalytics JSON, and it is not: {what}. "
+            "A raw chat is analyzed with --mode chatfile."
+        ) from error
+
+
+def make_safe_name(text: str) -> str:
+    """Return a file name without suffix for any text: letters, digits, `_` and `-`.
+
+    What had to be replaced or cut is told apart by a hash of the text.
+    """
+    import hashlib  # loads a whole cryptographic library
+
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", text)[:_SAFE_LENGTH]
+    if safe == text and safe:
+        return safe
+    return f"{safe}_{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
+
+
+def _build_analytics(content: object) -> ChatAnalytics:
+    if not isinstance(content, Mapping) or "platform" not in content:
+        raise TypeError("an object with `platform` and `samples` is needed")
+    words = find_words(content["platform"])
+    made = YoutubeChatAnalytics if words is YoutubeChatAnalytics.words else TwitchChatAnalytics
+    values = {f.name: content[f.name] for f in fields(made)}
+    values["samples"] = [_build_sample(made.sample_class, sample) for sample in content["samples"]]
+    values["highlights"] = [_build_section(Highlight, section) for section in content["highlights"]]
+    values["spikes"] = [_build_section(Spike, section) for section in content["spikes"]]
+    values["description"] = content["description"] or ""
+    analytics = made(**values)
+    _check_numbers(analytics, [name for name in values if name.startswith(("total", "overall"))])
+    analytics.seal()
+    return analytics
+
+
+def _build_sample(sample_class: type[Sample], content: Mapping) -> Sample:
+    sample = sample_class(**{f.name: content[f.name] for f in fields(sample_class)})
+    _check_numbers(sample, [f.name for f in fields(sample) if not f.name.endswith(("_text", "Chats"))])
+    return sample
+
+
+def _build_section(section_class: type[Section], content: Mapping) -> Section:
+    section = section_class(**{f.name: content[f.name] for f in fields(section_class) if f.init})
+    _check_numbers(section, ["startTime", "endTime", "peak", "avg"])
+    return section
+
+
+def _check_numbers(thing: object, names: list[str]) -> None:
+    for name in names:
+        value = getattr(thing, name)
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"`{name}` must be a number, got {value!r}")

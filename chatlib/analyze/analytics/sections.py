@@ -1,0 +1,140 @@
+"""Sections of a stream worth a look: highlights and spikes, found in a metric of its samples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.ma
+
+from chatlib.analyze.analytics.samples import Sample
+from chatlib.analyze.analytics.words import format_time
+
+__all__ = ["Highlight", "Section", "Spike", "find_highlights", "find_spikes", "rank_spikes"]
+
+# A spike's local baseline: the mean of the minutes before, and half a message to a sample,
+# so that in a silent chat a single message is no spike.
+_BASELINE_S = 300
+_LEAST_HISTORY_S = 60
+_LEAST_MESSAGES = 0.5
+_SUSTAINED_SAMPLES = 2
+_RANK = re.compile(r", rank (\d+) of \d+$")
+
+
+@dataclass
+class Section:
+    """A part of a stream, [startTime, endTime), with the peak and mean of a metric in it.
+
+    `type` is the sample's field that the metric is. The fields after `avg` follow from the rest.
+    """
+
+    startTime: float
+    endTime: float
+    description: str
+    type: str
+    peak: float
+    avg: float
+    duration: float = field(default=0.0, init=False)
+    duration_text: str = field(default="", init=False)
+    startTime_text: str = field(default="", init=False)
+    endTime_text: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self.duration = self.endTime - self.startTime
+        self.duration_text = format_time(self.duration)
+        self.startTime_text = format_time(self.startTime)
+        self.endTime_text = format_time(self.endTime)
+
+
+class Highlight(Section):
+    """A contiguous time in which a metric stays at or above a percentile of the stream."""
+
+
+class Spike(Section):
+    """A sharp rise of a metric over its local baseline, sustained for at least two samples."""
+
+
+def find_highlights(samples: Sequence[Sample], metric_field: str, *, percentile: float) -> list[Highlight]:
+    """Return the maximal runs of samples whose metric is at or above its percentile, and above 0.
+
+    The percentile is numpy's, linear between samples. In time order.
+    """
+    if not samples:
+        return []
+    values = np.array([getattr(sample, metric_field) for sample in samples], dtype=float)
+    cutoff = np.percentile(values, [percentile])
+    description = f"{metric_field} sustained at or above {cutoff}"
+    return [
+        _make_section(Highlight, samples[first:end], metric_field, description)
+        for first, end in _iter_runs((values >= cutoff[0]) & (values > 0))
+    ]
+
+
+def find_spikes(samples: Sequence[Sample], metric_field: str, *, sensitivity: float) -> list[Spike]:
+    """Return the sharp, sustained rises of a metric, in time order.
+
+    From one sample to the next the metric rises above 1 + 2 / sensitivity times its local
+    baseline, and stays above that for at least two samples; the spike lasts as long as it
+    does. They are ranked by how many times the baseline they reach; the description says so.
+
+    The baseline is the mean of the 5 minutes before (at least one is needed) and half
+    a message per sample. So sensitivity 1 asks for three times the usual, 2 for twice, 0.5
+    for five times.
+    """
+    if not samples:
+        return []
+    values = np.array([getattr(sample, metric_field) for sample in samples], dtype=float)
+    baseline = _compute_baseline(values, samples[0].sampleDuration)
+    threshold = (1 + 2 / sensitivity) * baseline
+    rises = np.flatnonzero((values[1:] > threshold[1:]) & (values[:-1] <= threshold[1:])) + 1
+    spikes: list[tuple[float, Spike]] = []
+    end = 0
+    for first in rises:
+        if first < end:  # still inside the spike before
+            continue
+        below = np.flatnonzero(values[first:] <= threshold[first])
+        end = first + int(below[0]) if below.size else len(values)
+        if end - first >= _SUSTAINED_SAMPLES:
+            times = values[first:end].max() / baseline[first]
+            about = f"{metric_field} rose to {times:.1f} times its local baseline [{baseline[first]:.3g}]"
+            spikes.append((times, _make_section(Spike, samples[first:end], metric_field, about)))
+    for rank, (_, spike) in enumerate(sorted(spikes, key=lambda pair: -pair[0]), 1):
+        spike.description += f", rank {rank} of {len(spikes)}"
+    return [spike for _, spike in spikes]
+
+
+def rank_spikes(spikes: Iterable[Spike]) -> list[Spike]:
+    """Return spikes by their rank, as their descriptions tell it."""
+    return sorted(spikes, key=lambda spike: int(_RANK.search(spike.description)[1]))
+
+
+def _compute_baseline(values: np.ndarray, sample_s: float) -> np.ndarray:
+    """Return each sample's local baseline, from the samples before it; inf where they are too few."""
+    n_before = max(int(_BASELINE_S / sample_s), 3)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    index = np.arange(len(values))
+    count = np.minimum(index, n_before)
+    with np.errstate(invalid="ignore"):
+        mean = (sums[index] - sums[index - count]) / count
+    too_few = count < max(_LEAST_HISTORY_S / sample_s, 2)
+    return np.where(too_few, np.inf, mean + _LEAST_MESSAGES / sample_s)
+
+
+def _iter_runs(inside: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield (first, end) of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+
+
+def _make_section(kind: type, run: Sequence[Sample], metric_field: str, description: str) -> Section:
+    values = [getattr(sample, metric_field) for sample in run]
+    return kind(
+        startTime=run[0].startTime,
+        endTime=run[-1].endTime,
+        description=description,
+        type=metric_field,
+        peak=max(values),
+        avg=sum(values) / len(values),
+    )

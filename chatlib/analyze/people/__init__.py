@@ -1,0 +1,1 @@
+"""Who writes, what they pay, and how they speak."""

@@ -1,0 +1,1 @@
+"""Chat files of every program, recognised by their content, as rows."""

@@ -1,0 +1,188 @@
+"""From bytes to Python objects: gzip, byte-order marks, JSON and JSON Lines, what a cut left over."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from chatlib.collect.files.rows import Notes
+from chatlib.errors import SourceError, UnknownFormat
+
+__all__ = [
+    "CUT",
+    "GZIP_MAGIC",
+    "SQLITE_MAGIC",
+    "Parsed",
+    "looks_like_data",
+    "parse_json",
+    "read_head",
+    "unpack",
+]
+
+GZIP_MAGIC = b"\x1f\x8b"
+SQLITE_MAGIC = b"SQLite format 3\x00"
+_SPACE = b" \t\r\n"
+CUT = "file is cut short"
+
+
+class Parsed(NamedTuple):
+    """What a JSON file holds. `plain`: no text in it has a NUL or a lone surrogate."""
+
+    content: object
+    plain: bool
+
+
+def unpack(data: bytes, notes: Notes) -> bytes:
+    """Return the bytes as they were before gzip and without a byte-order mark, as UTF-8.
+
+    A gzip file that is cut short or damaged gives what could be read; `notes` says so.
+    """
+    if data.startswith(GZIP_MAGIC):
+        data = _gunzip(data, notes)
+    if data.startswith(codecs.BOM_UTF8):
+        return data[len(codecs.BOM_UTF8) :]
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace").encode()
+    return data
+
+
+def _gunzip(data: bytes, notes: Notes) -> bytes:
+    parts = []
+    rest: bytes = data
+    try:
+        while rest.startswith(GZIP_MAGIC):
+            unzip = zlib.decompressobj(wbits=31)
+            parts.append(unzip.decompress(rest))
+            if not unzip.eof:
+                notes[CUT] += 1
+            rest = unzip.unused_data.lstrip(b"\x00")
+    except zlib.error:
+        notes[CUT] += 1
+        parts.append(_gunzip_bytewise(rest))
+    return b"".join(parts)
+
+
+def _gunzip_bytewise(data: bytes) -> bytes:
+    """Return what can be read before the damage."""
+    unzip = zlib.decompressobj(wbits=31)
+    parts = []
+    try:
+        for start in range(0, len(data), 256):
+            parts.append(unzip.decompress(data[start : start + 256]))
+    except zlib.error:
+        pass
+    return b"".join(parts)
+
+
+def read_head(path: Path) -> bytes:
+    """Return the first bytes of a file, unpacked if it is gzip; b"" if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+        return zlib.decompressobj(wbits=31).decompress(head, 4096) if head.startswith(GZIP_MAGIC) else head
+    except OSError:
+        return b""
+    except zlib.error:
+        return GZIP_MAGIC
+
+
+def looks_like_data(head: bytes) -> bool:
+    """Return whether a file that starts so may be a chat: JSON, SQLite, a saved page, or cut short."""
+    if not head or head.startswith((GZIP_MAGIC, SQLITE_MAGIC, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    return head.removeprefix(codecs.BOM_UTF8).lstrip(_SPACE)[:1] in (b"{", b"[", b"<")
+
+
+def parse_json(data: bytes, notes: Notes) -> Parsed:
+    """Return what is in a JSON or JSON Lines file; the latter as a list, bad lines counted.
+
+    Raises: UnknownFormat if it is no JSON; SourceError if it begins as JSON and cannot be read.
+    """
+    start = data.lstrip(_SPACE)
+    if not start:
+        raise SourceError("A chat file must have content, and this one is empty.")
+    if start[:1] not in (b"{", b"["):
+        kind = "a web page" if start[:1] == b"<" else "no JSON"
+        raise UnknownFormat(f"A chat file is JSON, JSON Lines or SQLite, and this is {kind}.")
+    plain = b"\\u0000" not in data
+    lines = _split_lines(start)
+    if lines is not None:
+        return _parse_lines(lines, notes, plain)
+    try:
+        return Parsed(orjson.loads(data), plain)
+    except orjson.JSONDecodeError:
+        return Parsed(_parse_leniently(start, notes), False)
+
+
+def _split_lines(start: bytes) -> list[bytes] | None:
+    """Return the lines if these are JSON Lines: more than one, the first a whole object."""
+    if start[:1] != b"{":
+        return None
+    first, newline, rest = start.partition(b"\n")
+    if not newline or not rest.strip(_SPACE):
+        return None
+    if not first.rstrip(_SPACE).endswith(b"}") and b"\n{" not in rest:
+        return None
+    if _parse_line(first) is None and not rest.lstrip(_SPACE).startswith(b"{"):
+        return None
+    return start.splitlines()
+
+
+def _parse_line(line: bytes) -> Parsed | None:
+    try:
+        return Parsed(orjson.loads(line), True)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return Parsed(json.loads(line.decode("utf-8", "replace"), strict=False), False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _parse_lines(lines: list[bytes], notes: Notes, plain: bool) -> Parsed:
+    items = []
+    for line in lines:
+        if not line.strip(_SPACE):
+            continue
+        parsed = _parse_line(line)
+        if parsed is None:
+            notes["line is no JSON"] += 1
+        else:
+            items.append(parsed.content)
+            plain = plain and parsed.plain
+    return Parsed(items, plain)
+
+
+def _parse_leniently(start: bytes, notes: Notes) -> object:
+    """Return what the standard library can read; of an array that is cut, the whole items."""
+    text = start.decode("utf-8", "replace")
+    decoder = json.JSONDecoder(strict=False)
+    try:
+        return decoder.decode(text.rstrip())
+    except RecursionError:
+        raise SourceError("A chat file must not be nested a thousand deep, and this one is.") from None
+    except ValueError as error:
+        if not text.startswith("["):
+            raise SourceError(f"A chat file must be whole JSON, and this one is not: {error}.") from error
+    items = list(_iter_items(text, decoder))
+    if not items:
+        raise SourceError("A chat file must be whole JSON, and of this one not one row can be read.")
+    notes[CUT] += 1
+    return items
+
+
+def _iter_items(text: str, decoder: json.JSONDecoder):
+    position = 1
+    while True:
+        while position < len(text) and text[position] in " \t\r\n,":
+            position += 1
+        try:
+            item, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return
+        yield item

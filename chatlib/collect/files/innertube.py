@@ -1,0 +1,248 @@
+"""YouTube's own chat data: raw responses, yt-dlp's live_chat files, arrays of actions, single ones.
+
+An action adds, replaces or removes something; what is shown comes as a renderer, whose name
+gives the kind: `liveChatPaidMessageRenderer` is a `paid_message`.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from chatlib.collect.files.renderers import Shown, find_kind, read_renderer, read_text, walk
+from chatlib.collect.files.rows import (
+    IdMaker,
+    Notes,
+    author_key,
+    badge_json,
+    money_fields,
+    name_json,
+    read_name,
+    read_offset,
+    read_timestamp,
+)
+from chatlib.records import Message
+
+__all__ = ["find_action_name", "find_actions", "find_stream_ids", "iter_actions", "read_actions"]
+
+_ACTIONS = frozenset(
+    {
+        "addBannerToLiveChatCommand",
+        "addChatItemAction",
+        "addLiveChatTickerItemAction",
+        "markChatItemAsDeletedAction",
+        "markChatItemsByAuthorAsDeletedAction",
+        "removeBannerForLiveChatCommand",
+        "removeChatItemAction",
+        "removeChatItemByAuthorAction",
+        "replaceChatItemAction",
+        "replayChatItemAction",
+    }
+)
+_REMOVALS = {
+    "markChatItemAsDeletedAction": "deleted_message",
+    "markChatItemsByAuthorAsDeletedAction": "ban_user",
+    "removeBannerForLiveChatCommand": "remove_banner",
+    "removeChatItemAction": "deleted_message",
+    "removeChatItemByAuthorAction": "ban_user",
+}
+# Where an action has what it shows.
+_SHOWN_IN = {
+    "addChatItemAction": "item",
+    "addLiveChatTickerItemAction": "item",
+    "replaceChatItemAction": "replacementItem",
+}
+_ACTION_NAME = re.compile(r"[a-z][A-Za-z]{2,60}(?:Action|Command|Endpoint)")
+_WRAPPERS = (
+    "parsedInitialData",
+    "continuationContents",
+    "contents",
+    "liveChatContinuation",
+    "liveChatRenderer",
+)
+# A message's menu holds the channel's and the video's id, base64 in base64 in protocol buffers.
+_IDS_IN_MENU = re.compile(rb"\n\x18(UC[\w-]{22})\x12\x0b([\w-]{11})")
+_PARAMS = ("contextMenuEndpoint", "liveChatItemContextMenuEndpoint", "params")
+
+
+class Action(NamedTuple):
+    """One action, and the stream's offset in milliseconds where a replay gives it."""
+
+    content: object
+    offset_ms: object
+
+
+def find_actions(content: object) -> list[Action] | None:
+    """Return the actions in parsed JSON, in their order, or None if it is no chat of YouTube's."""
+    if type(content) is dict:
+        if _ACTIONS & content.keys():
+            return list(iter_actions(content))
+        for key in _WRAPPERS:
+            if type(content.get(key)) is dict:
+                return find_actions(content[key])
+        actions = content.get("actions")
+        if "continuations" in content or (type(actions) is list and _are_actions(actions)):
+            return find_actions(actions if type(actions) is list else []) or []
+        return None
+    if type(content) is not list:
+        return None
+    found, known = [], False
+    for item in content:
+        actions = find_actions(item) if type(item) is dict else None
+        known = known or actions is not None
+        found.extend([Action(item, None)] if actions is None else actions)
+    return found if known else None
+
+
+def _are_actions(items: list) -> bool:
+    return any(type(item) is dict and _ACTIONS & item.keys() for item in items)
+
+
+def iter_actions(item: dict) -> Iterator[Action]:
+    """Yield the actions of one item; live captures have the offset one level higher than replays."""
+    replay = item.get("replayChatItemAction")
+    if type(replay) is not dict:
+        yield Action(item, item.get("videoOffsetTimeMsec"))
+        return
+    offset_ms = replay.get("videoOffsetTimeMsec", item.get("videoOffsetTimeMsec"))
+    actions = replay.get("actions")
+    for action in actions if type(actions) is list else [None]:
+        yield Action(action, offset_ms)
+
+
+def read_actions(actions: list[Action], notes: Notes) -> list[tuple]:
+    """Return messages as tuples in the order of `Message`; what is none is counted by its name."""
+    ids = IdMaker()
+    rows = []
+    for action in actions:
+        if type(action.content) is not dict:
+            notes["row is no object"] += 1
+            continue
+        shown = _read_action(_name_action(action.content), action.content, notes)
+        if shown is not None:
+            rows.append(_build_row(shown, action.offset_ms, notes, ids))
+    return rows
+
+
+def find_action_name(content: object, notes: Notes) -> str | None:
+    """Return the name of an action that becomes a message; one that does not is counted by its name."""
+    if type(content) is not dict:
+        notes["row is no object"] += 1
+        return None
+    name = _name_action(content)
+    body = content.get(name) if name else None
+    if type(body) is not dict:
+        notes["row is no chat action"] += 1
+        return None
+    if name not in _ACTIONS or name == "replayChatItemAction":
+        notes.unread("no message", name)
+        return None
+    if name == "addBannerToLiveChatCommand" and _find_banner(body, notes) is None:
+        return None
+    if name in _SHOWN_IN and find_kind(body.get(_SHOWN_IN[name]), notes) is None:
+        return None
+    return name
+
+
+def _name_action(content: dict) -> str | None:
+    return next((key for key in content if type(key) is str and _ACTION_NAME.fullmatch(key)), None)
+
+
+def find_stream_ids(actions: list[Action]) -> tuple[str | None, str | None]:
+    """Return the ids of the channel and the video that the first messages' menus tell, or None."""
+    for action in actions[:100]:
+        item = walk(action.content, "addChatItemAction", "item")
+        for renderer in item.values() if type(item) is dict else ():
+            ids = _IDS_IN_MENU.search(_decode_menu(walk(renderer, *_PARAMS)))
+            if ids:
+                return ids[1].decode(), ids[2].decode()
+    return None, None
+
+
+def _decode_menu(params: object) -> bytes:
+    try:
+        for _ in range(2):
+            params = urlsafe_b64decode(unquote_to_bytes(params))
+    except (TypeError, ValueError, AttributeError):
+        return b""
+    return params
+
+
+def _read_action(name: str | None, content: dict, notes: Notes) -> Shown | None:
+    body = content.get(name) if name else None
+    if type(body) is not dict:
+        notes["row is no chat action"] += 1
+        return None
+    if name in _REMOVALS:
+        target = body.get("targetItemId") or body.get("targetActionId")
+        return Shown(
+            kind=_REMOVALS[name],
+            notice=read_text(body.get("deletedStateMessage")).text,
+            target_id=read_name(target),
+            author_id=read_name(body.get("externalChannelId")),
+        )
+    if name in ("addChatItemAction", "addLiveChatTickerItemAction"):
+        return read_renderer(body.get("item"), notes)
+    if name == "replaceChatItemAction":
+        shown = read_renderer(body.get("replacementItem"), notes)
+        return shown and shown._replace(target_id=read_name(body.get("targetItemId")))
+    if name == "addBannerToLiveChatCommand":
+        return _read_banner(body, notes)
+    notes.unread("no message", name)
+    return None
+
+
+def _find_banner(body: dict, notes: Notes) -> dict | None:
+    banner = walk(body, "bannerRenderer", "liveChatBannerRenderer")
+    if type(banner) is dict:
+        return banner
+    notes["row is no chat action"] += 1
+    return None
+
+
+def _read_banner(body: dict, notes: Notes) -> Shown | None:
+    banner = _find_banner(body, notes)
+    if banner is None:
+        return None
+    notice = read_text(walk(banner, "header", "liveChatBannerHeaderRenderer", "text")).text
+    shown = read_renderer(banner.get("contents"), Notes()) or Shown(
+        message_id=read_name(banner.get("actionId"))
+    )
+    return shown._replace(kind="banner", notice=notice or shown.notice)
+
+
+def _build_row(shown: Shown, offset_ms: object, notes: Notes, ids: IdMaker) -> tuple:
+    timestamp = read_timestamp(shown.timestamp)
+    if timestamp is None and shown.timestamp not in (None, 0, "0"):
+        notes.field("timestamp")
+    row = Message(
+        shown.message_id or "",
+        shown.kind,
+        _read_time(shown, offset_ms, notes),
+        author_key(shown.author_id, shown.author_name),
+        shown.author_name,
+        shown.text,
+        shown.notice,
+        badge_json(list(shown.badges)),
+        *money_fields(shown.amount_text),
+        timestamp_us=timestamp,
+        emotes=name_json(dict.fromkeys(shown.emotes)),
+        target_id=shown.target_id,
+    )
+    if not row.message_id:
+        row = row._replace(message_id=ids.make_id(row, kind=row.kind))
+    return tuple(row)
+
+
+def _read_time(shown: Shown, offset_ms: object, notes: Notes) -> float | None:
+    offset_s = read_offset(offset_ms, scale=1000.0)
+    if offset_s is None and offset_ms is not None:
+        notes.field("offset")
+    # Before the start YouTube says 0 and shows a clock such as -3:51. Live, the clock is the time of day.
+    if not offset_s and (shown.clock or "").lstrip().startswith("-"):
+        clock_s = read_offset(shown.clock)
+        return offset_s if clock_s is None else clock_s
+    return offset_s

@@ -1,0 +1,194 @@
+"""What YouTube shows of one chat item: its renderer as plain fields."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from chatlib.collect.files.rows import Notes, clean_text, read_name
+
+__all__ = ["Runs", "Shown", "find_kind", "read_link", "read_renderer", "read_text", "walk"]
+
+_RENDERER = re.compile(r"liveChat([A-Z][A-Za-z]{1,60})Renderer")
+_KINDS = frozenset(
+    {
+        "auto_mod_message",
+        "donation_announcement",
+        "legacy_paid_message",
+        "membership_item",
+        "mode_change_message",
+        "moderation_message",
+        "paid_message",
+        "paid_sticker",
+        "placeholder_item",
+        "purchased_product_message",
+        "sponsorships_gift_purchase_announcement",
+        "sponsorships_gift_redemption_announcement",
+        "text_message",
+        "ticker_paid_message_item",
+        "ticker_paid_sticker_item",
+        "ticker_sponsor_item",
+        "viewer_engagement_message",
+    }
+)
+# Kinds whose `message` somebody wrote; elsewhere it is YouTube's sentence.
+_SPOKEN = frozenset(
+    {"legacy_paid_message", "membership_item", "paid_message", "paid_sticker", "text_message"}
+)
+_ADDRESS = re.compile(r"(https?://|www\.)", re.I)
+_HOME = "https://www.youtube.com"
+_NOTICES = ("headerPrimaryText", "headerSubtext", "text", "subtext", "detailText", "primaryText")
+
+
+class Runs(NamedTuple):
+    """A text of YouTube's: as plain text, and the names of the emoji in it."""
+
+    text: str | None
+    emotes: tuple[str, ...] = ()
+
+
+class Shown(NamedTuple):
+    """The fields of one renderer; None is absence."""
+
+    kind: str = ""
+    message_id: str | None = None
+    author_id: str | None = None
+    author_name: str | None = None
+    text: str | None = None
+    notice: str | None = None
+    amount_text: str | None = None
+    timestamp: object = None
+    clock: str | None = None
+    badges: tuple[object, ...] = ()
+    emotes: tuple[str, ...] = ()
+    target_id: str | None = None
+
+
+def read_text(node: object) -> Runs:
+    """Return a text that came as `simpleText`, as runs of text and emoji, or as `content`."""
+    if type(node) is str:
+        return Runs(clean_text(node))
+    if type(node) is not dict:
+        return Runs(None)
+    runs = node.get("runs")
+    if type(runs) is not list:
+        plain = clean_text(node.get("simpleText"))
+        return Runs(clean_text(node.get("content")) if plain is None else plain)
+    parts: list[str] = []
+    emotes: list[str] = []
+    for run in runs:
+        if type(run) is not dict:
+            continue
+        if type(run.get("emoji")) is dict:
+            name = _emoji_name(run["emoji"])
+            parts.append(name)
+            emotes.append(name)
+        else:
+            parts.append(read_link(run) or "")
+    return Runs("".join(parts), tuple(emotes))
+
+
+def read_link(run: dict) -> str | None:
+    """Return a run's text; where it shows an address, the whole one, which the text may shorten."""
+    shown = clean_text(run.get("text"))
+    url = walk(run, "navigationEndpoint", "commandMetadata", "webCommandMetadata", "url")
+    if not shown or type(url) is not str or not _ADDRESS.match(shown):  # words that link, such as hashtags
+        return shown
+    path = url.removeprefix(_HOME)
+    if path.startswith("/redirect?"):
+        url = dict(parse_qsl(path.partition("?")[2])).get("q", "")
+    elif path.startswith("/"):
+        url = ("https:" if path.startswith("//") else _HOME) + path
+    return clean_text(url) or shown
+
+
+def _emoji_name(emoji: dict) -> str:
+    shortcuts = emoji.get("shortcuts")
+    first = clean_text(shortcuts[0]) if type(shortcuts) is list and shortcuts else None
+    return first or clean_text(emoji.get("emojiId")) or ""
+
+
+def read_renderer(item: object, notes: Notes) -> Shown | None:
+    """Return what an item shows, or None, counted by the renderer's name, if it is no message."""
+    found = find_kind(item, notes)
+    return found and _read_body(found[0], item[found[1]], notes)
+
+
+def find_kind(item: object, notes: Notes) -> tuple[str, str] | None:
+    """Return the kind of message that an item is and its renderer's name, or None, counted, if it is none."""
+    if type(item) is not dict:
+        notes["row is no chat action"] += 1
+        return None
+    for name, body in item.items():
+        kind = _kind_of(name)
+        if kind in _KINDS and type(body) is dict:
+            return kind, name
+    notes.unread("unknown renderer", next(iter(item), ""))
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _kind_of(name: str) -> str | None:
+    """Return the kind that a renderer's name stands for: its name in snake case."""
+    match = _RENDERER.fullmatch(name)
+    return match and re.sub(r"(?<!^)([A-Z])", r"_\1", match[1]).lower()
+
+
+def _read_body(kind: str, body: dict, notes: Notes) -> Shown:
+    both = _inner(body["header"]) | body if "header" in body else body  # gifts have their author there
+    message = read_text(body.get("message"))
+    notices = [text for key in _NOTICES if key in both and (text := read_text(both[key]).text)]
+    spoken = kind in _SPOKEN
+    if not spoken and message.text:
+        notices.append(message.text)
+    amounts = (read_text(body[key]).text for key in ("purchaseAmountText", "amount") if key in body)
+    shown = Shown(
+        kind=kind,
+        message_id=read_name(body.get("id")),
+        author_id=read_name(both.get("authorExternalChannelId")),
+        author_name=read_text(both.get("authorName")).text or None,
+        text=message.text if spoken else None,
+        notice=" · ".join(dict.fromkeys(notices)) or None,
+        amount_text=next(filter(None, amounts), None),
+        timestamp=body.get("timestampUsec"),
+        clock=read_text(body.get("timestampText")).text,
+        badges=_read_badges(both.get("authorBadges")),
+        emotes=message.emotes if spoken else (),
+    )
+    return _join_ticker(shown, body, notes) if kind.startswith("ticker_") else shown
+
+
+def walk(node: object, *keys: str) -> object:
+    """Return what lies at the end of a path of keys through objects, or None."""
+    for key in keys:
+        if type(node) is not dict:
+            return None
+        node = node.get(key)
+    return node
+
+
+def _inner(node: object) -> dict:
+    """Return the one renderer inside an object, or an empty one."""
+    values = [value for value in node.values() if type(value) is dict] if type(node) is dict else []
+    return values[0] if values else {}
+
+
+def _join_ticker(ticker: Shown, body: dict, notes: Notes) -> Shown:
+    """Fill what a ticker leaves out from the item that it repeats."""
+    renderer = walk(body, "showItemEndpoint", "showLiveChatItemEndpoint", "renderer")
+    if type(renderer) is not dict or any("Ticker" in name for name in renderer):
+        return ticker
+    item = read_renderer(renderer, notes)
+    if item is None:
+        return ticker
+    return Shown(ticker.kind, *(repeated or own for own, repeated in zip(ticker[1:], item[1:], strict=True)))
+
+
+def _read_badges(badges: object) -> tuple[object, ...]:
+    titles = []
+    for badge in badges if type(badges) is list else ():
+        renderer = _inner(badge)
+        titles.append(renderer.get("tooltip"))
+    return tuple(titles)

@@ -1,0 +1,1 @@
+"""ODS and CSV sheets: lists of channels and lists of streams."""

@@ -1,0 +1,156 @@
+"""Where notebooks 01 and 02 and the commands take chat from: the sample, files, or channels on YouTube."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from chatlib.collect.files.importing import import_chats
+from chatlib.collect.files.report import ImportReport
+from chatlib.collect.sheets.channels import Channel, load_channels
+from chatlib.collect.youtube.address import clean_channel_url
+from chatlib.collect.youtube.report import CollectReport
+from chatlib.errors import MissingSource, ParameterError
+from chatlib.store import Store, open_store
+from chatlib.workspace import PROJECT_DIR, SAMPLE_DIR, in_colab, resolve_path
+
+__all__ = [
+    "SOURCES",
+    "fill_database",
+    "fill_from_youtube",
+    "find_channels",
+    "find_chats",
+    "open_chat",
+    "say_repetition",
+]
+
+SOURCES = ("sample", "chats", "youtube")
+
+log = logging.getLogger(__name__)
+
+
+def open_chat(path: Path) -> Store:
+    """Return the chat database that notebook 01 left at `path`, open.
+
+    On Colab every notebook starts in a runtime of its own, with nothing in it: there the simulated
+    sample stands in for a missing database, and that is told.
+
+    Raises: MissingSource if there is none, elsewhere than on Colab; StoreError if it cannot be used.
+    """
+    if path.exists() or not in_colab():
+        return open_store(path)
+    log.warning(
+        "This runtime holds no chat yet: here is the simulated sample. For your own, run notebook 01 in this "
+        "runtime, or give both the same DRIVE."
+    )
+    db = open_store(path, create=True)
+    fill_database(db, "sample")
+    return db
+
+
+def fill_database(
+    db: Store,
+    source: str,
+    *,
+    chats: str = "",
+    channels: str = "",
+    limit: int = 0,
+    update: bool = False,
+    **youtube: object,
+) -> ImportReport | CollectReport:
+    """Bring chat into the database from a notebook's SOURCE; what is in already is left alone.
+
+    `limit` is a number of streams: of files the oldest, of a channel the newest. `update` adds
+    what was streamed since, and without `channels` goes on with those that the database knows.
+    `youtube` are the options of `fill_from_youtube`.
+
+    Raises: ParameterError for another source or a missing parameter; MissingSource; StoreError.
+    """
+    if source != "youtube":
+        return import_chats(db, find_chats(source, chats, update=update), limit=limit)
+    if not channels and not update:
+        raise ParameterError(
+            'With SOURCE = "youtube", CHANNELS is a channel\'s address or a list of channels; it is empty.'
+        )
+    return fill_from_youtube(db, channels, limit=limit, **youtube)
+
+
+def fill_from_youtube(
+    db: Store,
+    channels: str,
+    *,
+    base: Path = PROJECT_DIR,
+    listing: str = "selenium",
+    chat_sources: str = "chat-downloader, yt-dlp",
+    cookies: str = "",
+    at_once: int = 3,
+    requests_per_s: float = 5.0,
+    limit: int = 0,
+) -> CollectReport:
+    """Collect or update channels: one address, a list, or with "" those that the database knows.
+
+    `listing` is "selenium" or "yt-dlp"; `chat_sources` are tried in their order; `cookies` is a
+    Netscape cookies.txt, for members-only streams and bot checks; `limit` counts a channel's
+    newest streams. Relative paths start at `base`.
+
+    Raises: ParameterError, MissingSource, SourceError for a list that cannot be used; StoreError.
+    """
+    from chatlib.collect.youtube.channels import Settings, collect_channels, known_channels
+    from chatlib.collect.youtube.replay import check_sources
+
+    settings = Settings(
+        listing,
+        check_sources(chat_sources),
+        base / Path(cookies).expanduser() if cookies else None,
+        at_once,
+        requests_per_s,
+        limit=limit,
+    )
+    found = find_channels(channels, base=base, folder=db.path.parent) if channels else known_channels(db)
+    return collect_channels(db, found, settings)
+
+
+def find_channels(channels: str, *, base: Path, folder: Path) -> list[Channel]:
+    """Return the channels of a list, or the one at an address, whose sheet then lies in `folder`.
+
+    Raises: ParameterError for what is neither; MissingSource, SourceError for a list.
+    """
+    path = base / Path(channels).expanduser()
+    if path.suffix.lower() in (".ods", ".csv"):
+        return load_channels(path)
+    url = clean_channel_url(channels)
+    name = re.sub(r"[^\w.-]+", "_", unquote(urlsplit(url).path)).strip("_.")
+    return [Channel(url, folder.resolve() / f"{name}.ods", None)]
+
+
+def find_chats(source: str, chats: str = "", *, update: bool = False) -> list[Path]:
+    """Return the files or folders to import for a notebook's SOURCE and CHATS.
+
+    The sample is a channel at two moments: what there was at first, and with `update` also
+    what was streamed since.
+
+    Raises: ParameterError for another source, or one without CHATS; MissingSource if there is
+    nothing at CHATS.
+    """
+    if source == "sample":
+        return [SAMPLE_DIR / "first", SAMPLE_DIR / "new"] if update else [SAMPLE_DIR / "first"]
+    if source != "chats":
+        raise ParameterError(f"SOURCE is one of {', '.join(SOURCES)}, got {source!r}.")
+    if not chats:
+        raise ParameterError(
+            'With SOURCE = "chats", CHATS names a chat file or a folder of them; it is empty.'
+        )
+    path = resolve_path(chats)
+    if not path.exists():
+        raise MissingSource(f"CHATS must name a chat file or a folder of them; there is nothing at {path}.")
+    return [path]
+
+
+def say_repetition(again: ImportReport | CollectReport | None, *, same: bool) -> str:
+    """Return what a second update did; None is one that was not made."""
+    if again is None:
+        return "Not repeated: a second update would ask the site once more."
+    content = "the content is the same" if same else "THE CONTENT HAS CHANGED"
+    return f"a second update: {again.n_added:,} new messages, {content}"

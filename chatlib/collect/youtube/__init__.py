@@ -1,0 +1,1 @@
+"""A channel on YouTube: its streams listed, described, fetched and stored."""

@@ -1,0 +1,327 @@
+"""What the YouTube Data API says of videos, 50 at a time.
+
+The key joins the address below everything that logs or raises, and what the API answers to a
+refused request stays there too: neither googleapiclient nor we ever hold a text with the key in it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import os
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+from typing import Any, NamedTuple
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from chatlib.collect.files.rows import clean_text
+from chatlib.collect.sheets.streams import read_date
+from chatlib.collect.youtube.transport import SLOWEST, Politeness, Transient, check_answer, say_failure
+from chatlib.errors import SourceError
+from chatlib.workspace import in_colab, progress_bar
+
+__all__ = ["KEY_NAME", "Metadata", "VideoFacts", "fetch_videos", "find_key"]
+
+log = logging.getLogger(__name__)
+
+KEY_NAME = "YOUTUBE_API_KEY"
+BATCH = 50  # as many ids as one call takes
+HOST = "youtube.googleapis.com"
+PARTS = "snippet,liveStreamingDetails,contentDetails,statistics"
+
+_QUOTA = {"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"}
+_PACE = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
+_KEY = {"API_KEY_INVALID", "keyInvalid", "keyExpired"}
+_ID = re.compile(r"[\w-]{11}", re.ASCII)
+_DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII)
+_WHERE = "https://console.cloud.google.com/apis/credentials"
+_NO_KEY = (
+    f"there is no key for the YouTube Data API; make one at {_WHERE} (it costs nothing), enable the "
+    f"YouTube Data API v3 there, and put it into the environment variable {KEY_NAME} or, on Colab, "
+    "into a secret of that name that the notebook may read"
+)
+_BAD_KEY = (
+    f"the YouTube Data API refuses the key; see at {_WHERE} that {KEY_NAME} is a key as it stands there, "
+    "that the YouTube Data API v3 is enabled for its project, and that it is not restricted to other uses"
+)
+
+
+class VideoFacts(NamedTuple):
+    """What the API says of one video. Dates are UTC ISO 8601; None is what it does not say.
+
+    `status` is `finished`, `live` or `upcoming` for a stream, `video` for what never was one.
+    `duration_s` is the recording's.
+    """
+
+    video_id: str
+    title: str | None
+    channel_id: str | None
+    channel_name: str | None
+    published_at: str | None
+    started_at: str | None
+    ended_at: str | None
+    duration_s: float | None
+    status: str
+    views: int | None
+
+
+class Metadata(NamedTuple):
+    """The answers, by video id; the ids that YouTube knows nothing of; those that were not asked.
+
+    `gone` is deleted or private, or no id at all. `problem` says in words why some were not asked.
+    """
+
+    videos: dict[str, VideoFacts]
+    gone: list[str]
+    unasked: list[str]
+    problem: str | None
+
+
+class _Refused(Exception):
+    """The API answered that it will not answer; the text says why, in our words."""
+
+
+def find_key() -> str | None:
+    """Return the key from the environment, else from Colab's secrets, else None."""
+    return os.environ.get(KEY_NAME, "").strip() or (_find_secret() if in_colab() else None)
+
+
+def _find_secret() -> str | None:
+    try:
+        from google.colab import userdata
+
+        return str(userdata.get(KEY_NAME) or "").strip() or None
+    except Exception as error:  # no such secret, no access, no browser: Colab raises its own of each
+        log.info("Colab's secret %s was not given (%s)", KEY_NAME, type(error).__name__)
+        return None
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def fetch_videos(
+    video_ids: Iterable[str | None],
+    *,
+    key: str | None,
+    progress: bool = True,
+    politeness: Politeness | None = None,
+    clock: Callable[[], dt.datetime] = _now,
+) -> Metadata:
+    """Ask the YouTube Data API for videos, each once, in the order given; one unit of quota per 50.
+
+    A None among the ids, from a row of a sheet that has none, is passed over.
+    It ends early, with a `problem`, when there is no key, the key is refused, the day's quota is
+    used up, or the API can't be reached; what was answered until then is kept.
+
+    Raises: transport.Stopped, if `politeness` is told to stop.
+    """
+    asked = list(dict.fromkeys(filter(None, video_ids)))
+    wanted = [video_id for video_id in asked if _ID.fullmatch(video_id)]
+    done = Metadata({}, [video_id for video_id in asked if not _ID.fullmatch(video_id)], wanted, None)
+    key = (key or "").strip()
+    if not wanted or not key:
+        return done._replace(problem=_say_problem(_NO_KEY, wanted, len(asked)) if wanted else None)
+    politeness = politeness or Politeness()
+    shown = {} if progress else {"disable": True}
+    with (
+        _open_api(key, politeness.timeout_s) as api,
+        progress_bar(total=len(wanted), desc="metadata", unit="video", **shown) as bar,
+    ):
+        while done.unasked:
+            batch = done.unasked[:BATCH]
+            try:
+                items = politeness.call(HOST, lambda ids=batch: _ask(api, ids, clock))
+            except (_Refused, SourceError) as error:
+                return done._replace(problem=_say_problem(str(error), done.unasked, len(asked)))
+            done = _add_answer(done, items)
+            bar.update(len(batch))
+    return done
+
+
+def _say_problem(why: str, unasked: Sequence[str], n_asked: int) -> str:
+    return (
+        f"Exact start times, durations and live states are missing for {len(unasked):,} of {n_asked:,} "
+        f"videos: {why.removesuffix('.')}."
+    )
+
+
+@contextmanager
+def _open_api(key: str, timeout_s: float) -> Iterator[Any]:
+    from googleapiclient.discovery import build
+
+    transport = _KeyedTransport(key, timeout_s)
+    try:
+        yield build("youtube", "v3", http=transport, static_discovery=True, cache_discovery=False)
+    finally:
+        transport.close()
+
+
+class _KeyedTransport:
+    """The `http` of googleapiclient: adds the key to the address, and passes only good answers on."""
+
+    def __init__(self, key: str, timeout_s: float) -> None:
+        import httplib2
+
+        self._key = quote(key, safe="")
+        self._limit_s = SLOWEST * timeout_s
+        self._http = httplib2.Http(timeout=timeout_s)
+        self._http.follow_redirects = False  # another host has no business with the key
+
+    def close(self) -> None:
+        """Close the connections; the next request opens one."""
+        self._http.close()
+
+    def request(
+        self, uri: str, method: str = "GET", body: Any = None, headers: Any = None, **_: object
+    ) -> tuple[Any, bytes]:
+        """Return the response and its body. Raises: Transient; _Answer for any other but 200."""
+        import httplib2
+
+        try:
+            with self._at_most(self._limit_s):
+                response, content = self._http.request(f"{uri}&key={self._key}", method, body, headers)
+        except (OSError, HTTPException, httplib2.HttpLib2Error) as error:
+            self.close()  # an answer that comes late must not be taken for the next one's
+            raise Transient(say_failure(error)) from None
+        response.pop("content-location", None)  # httplib2 puts the whole address there
+        if response.status != 200:
+            raise _Answer(response.status, content, response.get("retry-after"))
+        return response, content
+
+    @contextmanager
+    def _at_most(self, seconds: float) -> Iterator[None]:
+        """Break the connection off when an answer takes too long in all; httplib2 times single reads only."""
+        timer = threading.Timer(seconds, self._break_off)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _break_off(self) -> None:
+        for connection in list(self._http.connections.values()):
+            with suppress(OSError, AttributeError, TypeError):  # one without a socket, or just closed
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+
+class _Answer(Exception):
+    """An answer of the API other than 200; its text is empty, since the body may repeat the key."""
+
+    def __init__(self, status: int, content: bytes, retry_after: str | None) -> None:
+        super().__init__()
+        self.status, self.content, self.retry_after = status, content, retry_after
+
+
+def _ask(api: Any, video_ids: Sequence[str], clock: Callable[[], dt.datetime]) -> Mapping[str, VideoFacts]:
+    """Return the answer for a batch. Raises: Transient for what another attempt may mend; _Refused."""
+    try:
+        answer = api.videos().list(part=PARTS, id=",".join(video_ids)).execute()
+    except _Answer as answer:
+        raise _explain(answer, clock) from None
+    except (ValueError, RecursionError):
+        raise Transient("an answer that nobody can read") from None
+    if type(answer) is not dict or type(answer.get("items")) is not list:
+        raise Transient("an answer that is no list of videos, or only half of one")
+    facts = [_read_item(item) for item in answer["items"] if type(item) is dict]
+    return {video.video_id: video for video in facts}
+
+
+def _explain(answer: _Answer, clock: Callable[[], dt.datetime]) -> Exception:
+    reasons = _find_reasons(answer.content)
+    if reasons & _QUOTA:
+        return _Refused(
+            f"the quota of the YouTube Data API is used up for today; go on after {_next_day(clock())}"
+        )
+    if reasons & _PACE:
+        return Transient("asked too fast", busy=True)
+    try:
+        check_answer("", answer.status, b"", retry_after=answer.retry_after)
+    except (Transient, SourceError) as error:
+        return error
+    if reasons & _KEY or (reasons and answer.status in (401, 403)):
+        return _Refused(_BAD_KEY)
+    return _Refused(
+        f"the YouTube Data API, or what stands between, answers HTTP {answer.status}; go on later, and if it "
+        "stays so, without a key"
+    )
+
+
+def _find_reasons(content: bytes) -> set[str]:
+    """Return the machine-readable reasons in an error's body, old style and new; empty if none."""
+    try:
+        error = json.loads(content)["error"]
+        entries = [*error.get("errors", ()), *error.get("details", ())]
+        return {entry["reason"] for entry in entries if type(entry.get("reason")) is str}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return set()
+
+
+def _next_day(now: dt.datetime) -> str:
+    """Return when YouTube's next day begins: quotas are counted from midnight, Pacific time."""
+    pacific = ZoneInfo("America/Los_Angeles")
+    tomorrow = now.astimezone(pacific).date() + dt.timedelta(days=1)
+    midnight = dt.datetime.combine(tomorrow, dt.time(), pacific)
+    return f"{midnight.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _add_answer(done: Metadata, answer: Mapping[str, VideoFacts]) -> Metadata:
+    batch, rest = done.unasked[:BATCH], done.unasked[BATCH:]
+    known = {video_id: answer[video_id] for video_id in batch if video_id in answer}
+    gone = [video_id for video_id in batch if video_id not in answer]
+    return Metadata(done.videos | known, done.gone + gone, rest, None)
+
+
+def _read_item(item: Mapping[str, object]) -> VideoFacts:
+    snippet, live = _part(item, "snippet"), _part(item, "liveStreamingDetails")
+    started_at, ended_at = read_date(live.get("actualStartTime")), read_date(live.get("actualEndTime"))
+    duration_s = _read_duration(_part(item, "contentDetails").get("duration"))
+    if not duration_s and started_at and ended_at:  # the recording is still being made
+        lasted = dt.datetime.fromisoformat(ended_at) - dt.datetime.fromisoformat(started_at)
+        duration_s = max(0.0, lasted.total_seconds())
+    views = _part(item, "statistics").get("viewCount")
+    return VideoFacts(
+        video_id=str(item.get("id")),
+        title=clean_text(snippet.get("title")),
+        channel_id=clean_text(snippet.get("channelId")),
+        channel_name=clean_text(snippet.get("channelTitle")),
+        published_at=read_date(snippet.get("publishedAt")),
+        started_at=started_at,
+        ended_at=ended_at,
+        duration_s=duration_s or None,
+        status=_find_status(item, duration_s),
+        views=int(views) if type(views) is str and re.fullmatch(r"[0-9]{1,18}", views) else None,
+    )
+
+
+def _part(item: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = item.get(name)
+    return value if type(value) is dict else {}
+
+
+def _find_status(item: Mapping[str, object], duration_s: float | None) -> str:
+    live = _part(item, "liveStreamingDetails")
+    now = _part(item, "snippet").get("liveBroadcastContent")
+    if live.get("actualEndTime"):
+        return "finished"
+    if now in ("live", "upcoming"):
+        return now
+    if "liveStreamingDetails" not in item:
+        return "video"
+    return "finished" if live.get("actualStartTime") or duration_s else "upcoming"
+
+
+def _read_duration(text: object) -> float | None:
+    """Return the seconds of an ISO 8601 duration in weeks, days, hours, minutes and seconds, or None."""
+    match = _DURATION.fullmatch(text) if type(text) is str and len(text) < 60 else None
+    if match is None or not any(match.groups()):
+        return None
+    units = (604_800, 86_400, 3600, 60, 1)
+    return sum(float(n) * unit for n, unit in zip(match.groups("0"), units, strict=True))

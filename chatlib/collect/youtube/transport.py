@@ -1,0 +1,250 @@
+"""How a site is asked: not too fast, with timeouts, again after a failure, until told to stop.
+
+All clients of one collection share one `Politeness`, so that the pace holds however many
+streams are fetched at once.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+import tenacity
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.response import HTTPResponse
+
+from chatlib.collect.files.rows import clean_json
+from chatlib.errors import SourceRefused, SourceUnreachable
+
+__all__ = [
+    "PoliteAdapter",
+    "Politeness",
+    "Stopped",
+    "Transient",
+    "check_answer",
+    "parse_answer",
+    "read_whole",
+    "say_failure",
+]
+
+MAX_RETRY_AFTER_S = 120.0  # a site that wants a longer pause is left alone
+SLOWEST = 6.0  # times its timeout that an answer may take in all
+_PAGES = ("/watch", "/live_chat_replay", "/live_chat")
+_API = "/youtubei/"
+
+Result = TypeVar("Result")
+
+
+class Stopped(Exception):
+    """Somebody wants the collection to end; what is stored is whole."""
+
+
+class Transient(Exception):
+    """A request failed in a way that another attempt may mend."""
+
+    def __init__(self, reason: str, *, retry_after_s: float = 0.0, busy: bool = False) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+        self.busy = busy  # the site asked for fewer requests
+
+
+class Politeness:
+    """The pace per host, the timeout of every read, the attempts per request, and the wish to stop.
+
+    `per_s` requests a second go to one host at most. A failed request is tried again after a
+    random wait below `backoff_s`, twice that, and so on up to 30 s (exponential back-off with
+    full jitter), or after what the site asks for, `attempts` times in all.
+    """
+
+    def __init__(
+        self,
+        *,
+        per_s: float = 5.0,
+        timeout_s: float = 20.0,
+        attempts: int = 7,
+        backoff_s: float = 1.0,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.timeout_s = timeout_s
+        self.attempts = attempts
+        self.stop = stop or threading.Event()
+        self.n_requests = 0
+        self.network_s = 0.0  # summed over threads
+        self._pause_s = 1.0 / per_s
+        self._backoff_s = backoff_s
+        self._next: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def call(self, host: str, send: Callable[[], Result]) -> Result:
+        """Return what `send` returns; it raises `Transient` for what is worth another attempt.
+
+        Raises: SourceUnreachable after the last attempt; SourceRefused, state `blocked`, if
+        the site keeps asking for fewer requests; Stopped.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Transient),
+            stop=tenacity.stop_after_attempt(self.attempts),
+            wait=self._wait_s,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(self._send_once, host, send)
+        except Transient as error:
+            raise self._give_up(host, error) from None
+
+    def _send_once(self, host: str, send: Callable[[], Result]) -> Result:
+        self._keep_pace(host)
+        started = time.perf_counter()
+        try:
+            return send()
+        finally:
+            with self._lock:
+                self.n_requests += 1
+                self.network_s += time.perf_counter() - started
+
+    def _keep_pace(self, host: str) -> None:
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next.get(host, 0.0))
+            self._next[host] = turn + self._pause_s
+        self._sleep(turn - now)
+
+    def _sleep(self, seconds: float) -> None:
+        if self.stop.wait(seconds) if seconds > 0 else self.stop.is_set():
+            raise Stopped
+
+    def _wait_s(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception()
+        ceiling = min(30.0, self._backoff_s * 2 ** (state.attempt_number - 1))
+        return max(error.retry_after_s, random.uniform(0, ceiling))
+
+    def _give_up(self, host: str, error: Transient) -> Exception:
+        if error.busy:
+            return SourceRefused(
+                f"{host} asks for fewer requests ({error}). Wait some hours and go on with the same command.",
+                state="blocked",
+            )
+        return SourceUnreachable(
+            f"{host} must answer, and {self.attempts} attempts failed, the last one with: {error}. "
+            "Check the connection and go on with the same command."
+        )
+
+
+class PoliteAdapter(HTTPAdapter):
+    """The transport of a `requests` session that keeps to a `Politeness`; bodies are read whole."""
+
+    def __init__(self, politeness: Politeness) -> None:
+        super().__init__()
+        self._politeness = politeness
+
+    def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
+        """Send a request as often as it takes. Raises what `Politeness.call` does."""
+        kwargs |= {"timeout": self._politeness.timeout_s, "stream": True}
+        url = urlsplit(request.url)
+        return self._politeness.call(url.hostname, lambda: self._send_once(request, url.path, kwargs))
+
+    def _send_once(self, request: requests.PreparedRequest, path: str, kwargs: dict) -> requests.Response:
+        try:
+            response = super().send(request, **kwargs)
+        except requests.RequestException as error:
+            raise Transient(say_failure(error)) from None
+        body = read_whole(response.raw, limit_s=SLOWEST * self._politeness.timeout_s)
+        response._content = body  # where `requests` keeps what it read itself
+        response._content_consumed = True
+        check_answer(path, response.status_code, body, retry_after=response.headers.get("Retry-After"))
+        return response
+
+
+def read_whole(raw: HTTPResponse, *, limit_s: float) -> bytes:
+    """Return a body, decoded. Raises: Transient if it breaks off, or takes longer than `limit_s` in all."""
+    latest = time.monotonic() + limit_s
+    chunks = []
+    try:
+        while chunk := raw.read1(1 << 16, decode_content=True):
+            chunks.append(chunk)
+            if time.monotonic() > latest:
+                raise Transient("an answer that came too slowly")
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise Transient(say_failure(error)) from None
+    finally:
+        raw.close() if sys.exc_info()[0] else raw.release_conn()
+    return b"".join(chunks)
+
+
+def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None = None) -> None:
+    """Raise Transient for an answer that is none: the site is busy or ill, or the body was cut."""
+    if status == 429 or status >= 500:
+        wait_s = _read_pause(retry_after or "")
+        if wait_s > MAX_RETRY_AFTER_S:
+            raise SourceRefused(
+                f"The site asks for a pause of {wait_s:,.0f} s (HTTP {status}). Go on later with the same "
+                "command.",
+                state="blocked",
+            )
+        raise Transient(f"HTTP {status}", retry_after_s=wait_s, busy=status == 429)
+    if status != 200:
+        return
+    if path.startswith(_API):
+        try:
+            parse_answer(body)
+        except (ValueError, RecursionError):
+            raise Transient("an answer that was cut short") from None
+    elif path in _PAGES and b"</html>" not in body[-2000:]:
+        _, found, rest = body.rpartition(b"ytInitialData")
+        if not found or b"</script>" not in rest:
+            raise Transient("a page that was cut short")
+
+
+def _read_pause(retry_after: str) -> float:
+    """Return the seconds that a Retry-After header asks for, as a number or as a date; 0 if it is neither."""
+    if re.fullmatch(r"[0-9]{1,9}", retry_after):
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def parse_answer(body: bytes) -> object:
+    """Return parsed JSON; lone halves of surrogate pairs, which UTF-8 cannot hold, become U+FFFD.
+
+    Raises: ValueError, RecursionError.
+    """
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        return clean_json(json.loads(body))
+
+
+def say_failure(error: BaseException) -> str:
+    """Return a network error in a few words, without the address, which may hold secrets."""
+    names = {type(error).__name__}
+    cause: BaseException | None = error
+    for _ in range(10):
+        if cause is None:
+            break
+        names.add(type(cause).__name__)
+        arguments = [a for a in getattr(cause, "args", ()) if isinstance(a, BaseException)]
+        cause = cause.__cause__ or cause.__context__ or (arguments[0] if arguments else None)
+    text = " ".join(sorted(names)).lower()
+    if "timeout" in text or "timedout" in text:
+        return "no answer in time"
+    if "nameresolution" in text or "gaierror" in text:
+        return "the host's name was not found"
+    if "ssl" in text:
+        return "no secure connection"
+    if "incompleteread" in text or "chunkedencoding" in text:
+        return "an answer that was cut short"
+    return f"the connection failed ({type(error).__name__})"

@@ -1,0 +1,174 @@
+"""The best that this project can say of a viewer: transformers, words and trees, added up.
+
+Validation says how much each member counts; one that learned nothing, or only repeats the others,
+counts for little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from chatlib.predict.evaluation import fit_weights
+from chatlib.predict.models.inputs import DonorInputs
+from chatlib.predict.models.training import score_donor_model
+from chatlib.predict.models.transformer import DonorTransformer
+from chatlib.predict.models.trees import TreeModel, fit_trees
+from chatlib.predict.models.words import Vocabulary, WordModel, fit_words, learn_vocabulary
+from chatlib.predict.viewers.features import BADGE_FEATURES, build_features
+from chatlib.predict.viewers.history import HISTORY_COLUMNS
+from chatlib.predict.viewers.rhythm import RHYTHM_COLUMNS
+from chatlib.predict.viewers.table import Viewers
+
+__all__ = [
+    "BLENDS",
+    "EVIDENCE",
+    "MESSAGE_COLUMNS",
+    "Blend",
+    "fit_blends",
+    "group_columns",
+    "score_transformers",
+]
+
+BLENDS = {"blend: messages": False, "blend: messages, badges, history": True}
+EVIDENCE = ("transformer", "words of this stream", "words of earlier streams")
+# What being there tells, no badge and no payment; a stream in which somebody only paid is one attended.
+MESSAGE_COLUMNS = (
+    "past_streams",
+    "past_messages",
+    "days_since_first_seen",
+    "days_since_seen",
+    "past_streams_of_channel",
+    "attended_last_week",
+    "attended_last_30_days",
+    "attended_last_60_days",
+)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Members and how they are added up.
+
+    `known_before` says whether badges and past payments are read, or messages and times alone.
+    `weights` has one for each member, and `shift` is added to their sum.
+    """
+
+    transformers: tuple[DonorTransformer, ...]
+    vocabulary: Vocabulary
+    words: WordModel
+    trees: TreeModel
+    known_before: bool
+    weights: dict[str, float]
+    shift: float
+
+    def tabulate(
+        self, viewers: Viewers, logits: np.ndarray, *, terms: sparse.csr_matrix | None = None
+    ) -> pd.DataFrame:
+        """Return all that the score rests on, a row per viewer: numbers, and the columns of EVIDENCE.
+
+        `logits` are what the transformers say of the viewers; `terms` their rows of the vocabulary,
+        if they are known already.
+        """
+        table = _build_numbers(viewers, known_before=self.known_before)
+        terms = self.vocabulary.transform(viewers) if terms is None else terms
+        weighed = self.words.weigh(terms, len(self.vocabulary.terms[0]))
+        return table.assign(**dict(zip(EVIDENCE, (logits, *weighed.T), strict=True)))
+
+    def score_members(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return log odds of the viewers of `tabulate` by each member, as it says them itself."""
+        return {
+            "transformer": table[EVIDENCE[0]].to_numpy(float),
+            "words": self.words.score(table[list(EVIDENCE[1:])].to_numpy(float), table),
+            "trees": self.trees.score(table),
+        }
+
+    def combine(self, members: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return log odds of the members together: the weighted sum of what they say."""
+        return self.shift + np.sum([self.weights[name] * x for name, x in members.items()], axis=0)
+
+    def score_table(self, table: pd.DataFrame) -> np.ndarray:
+        """Return log odds of the viewers of `tabulate`, float64; not yet calibrated as a whole."""
+        return self.combine(self.score_members(table))
+
+    def score(self, viewers: Viewers, inputs: DonorInputs) -> np.ndarray:
+        """Return log odds of all viewers, as `score_table`."""
+        logits = score_transformers(self.transformers, inputs, np.arange(len(viewers)))
+        return self.score_table(self.tabulate(viewers, logits))
+
+
+def fit_blends(
+    viewers: Viewers,
+    transformers: Sequence[DonorTransformer],
+    logits: np.ndarray,
+    *,
+    train: np.ndarray,
+    validation: np.ndarray,
+    rows: np.ndarray,
+    seed: int = 0,
+) -> tuple[dict[str, Blend], dict[str, pd.DataFrame]]:
+    """Fit BLENDS: words and trees on the viewers `train`, weights of all members on `validation`.
+
+    `logits` are what the transformers say of the viewers `rows`, which begin with those of
+    validation. Returned with the blends is what each rests on for `rows` (`Blend.tabulate`).
+
+    Raises: NotEnoughData without donors in validation.
+    """
+    vocabulary = learn_vocabulary(viewers, train=train)
+    terms, asked = vocabulary.transform(viewers), viewers.take(rows)
+    labels = viewers.paid[validation]
+    blends, tables = {}, {}
+    for name, known_before in BLENDS.items():
+        numbers = _build_numbers(viewers, known_before=known_before).iloc[train]
+        plain = [column for column in numbers if not known_before or column not in RHYTHM_COLUMNS]
+        words = fit_words(terms[train], numbers[plain], viewers.paid[train])
+        trees = fit_trees(numbers, viewers.paid[train], seed=seed)
+        blend = Blend(tuple(transformers), vocabulary, words, trees, known_before, {}, 0.0)
+        tables[name] = blend.tabulate(asked, logits, terms=terms[rows])
+        members = blend.score_members(tables[name].iloc[: len(labels)])
+        *weights, shift = fit_weights(labels, np.stack(list(members.values()), axis=1)).tolist()
+        blends[name] = replace(blend, weights=dict(zip(members, weights, strict=True)), shift=shift)
+    return blends, tables
+
+
+def group_columns(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns of `Blend.tabulate` by what they are about, for a reader."""
+    groups: dict[str, list[str]] = {}
+    for column in table.columns:
+        groups.setdefault(_name_group(column), []).append(column)
+    return groups
+
+
+def _name_group(column: str) -> str:
+    if column in EVIDENCE:
+        return column
+    if column in BADGE_FEATURES:
+        return "badges of earlier streams"
+    if "paid" in column or column in ("past_payments", "past_gifts", "days_between_payments"):
+        return "earlier payments"
+    if column in ("stream_end_s", "n_viewers", "past_streams_of_channel"):
+        return "the stream itself"
+    if column in HISTORY_COLUMNS or column in RHYTHM_COLUMNS:
+        return "earlier streams attended"
+    if column.endswith("_mean") or column == "distinct_share":
+        return "manner of writing"
+    if column in ("n_messages", "share_of_stream", "chars_sum", "chars_max"):
+        return "how much they wrote"
+    return "when they wrote"
+
+
+def score_transformers(
+    models: Sequence[DonorTransformer], inputs: DonorInputs, rows: np.ndarray
+) -> np.ndarray:
+    """Return log odds of the viewers `rows`, the mean over models of several seeds."""
+    return np.mean([score_donor_model(model, inputs, rows) for model in models], axis=0)
+
+
+def _build_numbers(viewers: Viewers, *, known_before: bool) -> pd.DataFrame:
+    if known_before:
+        return build_features(viewers, known_before=True, habits=True)
+    behaviour = build_features(viewers)
+    return behaviour.join(viewers.table[list(MESSAGE_COLUMNS)].astype(np.float64))

@@ -1,0 +1,1 @@
+"""One row per viewer and stream: what was known, and whether they paid."""

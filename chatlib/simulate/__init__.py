@@ -1,0 +1,1 @@
+"""The simulated sample channel, whose true probability of paying is known."""

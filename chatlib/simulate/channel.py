@@ -1,0 +1,293 @@
+"""The simulated sample channel: chat whose writers' true probability of paying is known.
+
+Every viewer has latent traits. They shape what is written (intentions and choice of words),
+when, and whether the viewer pays: a logistic model of the traits and the stream. The true
+probability is kept beside the chat, in `truth.csv.gz`, never in it. What viewers write depends
+on their traits alone and not on the outcome, so no reader of the chat can be expected to rank
+viewers better than the true probability does: `SimulationReport.best_auc`.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import datetime as dt
+import gzip
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, Protocol, TextIO
+
+import numpy as np
+from tqdm import tqdm
+
+from chatlib.errors import ParameterError
+from chatlib.simulate.crowd import Crowd
+from chatlib.simulate.lexicon import topic_title
+from chatlib.simulate.paid import CHANNEL_NAME, draw_bundles
+from chatlib.simulate.rows import OWNER, Guest, Scene, iter_rows, make_person, make_scene
+from chatlib.simulate.stream import draw_timeline, draw_writing
+from chatlib.simulate.truth import EVENT_COLUMNS, TRUTH_COLUMNS, Scores, event_rows, truth_rows
+
+__all__ = ["SimulationReport", "simulate_channel"]
+
+_FIRST_FRIDAY = dt.datetime(2026, 1, 9, 19, tzinfo=dt.UTC)
+_STREAM_COLUMNS = (
+    "platform", "video_id", "url", "title", "started_at", "duration_s", "channel_id", "channel_name",
+    "simulated", "messages",
+)  # fmt: skip
+_MARK = "Simulated chat, made by `python -m chatlib simulate`"
+
+
+@dataclass
+class SimulationReport:
+    """What was written. A viewer is one author in one stream; rows are lines of the chat files."""
+
+    out_dir: Path
+    seed: int
+    n_streams: int = 0
+    n_rows: int = 0
+    n_viewers: int = 0
+    n_authors: int = 0
+    n_donors: int = 0
+    best_auc: float = float("nan")
+    count_auc: float = float("nan")
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def donor_share(self) -> float:
+        """The share of viewers who paid in that stream."""
+        return self.n_donors / self.n_viewers if self.n_viewers else float("nan")
+
+
+class _Table(Protocol):
+    """What csv.writer returns; its type has no public name."""
+
+    def writerow(self, row: Iterable[object], /) -> object: ...
+
+    def writerows(self, rows: Iterable[Iterable[object]], /) -> object: ...
+
+
+class _Size(NamedTuple):
+    n_streams: int
+    n_viewers: int
+    n_messages: int
+    n_new: int
+
+
+def simulate_channel(
+    out_dir: str | Path,
+    *,
+    n_streams: int = 24,
+    n_viewers: int = 300,
+    n_messages: int = 1700,
+    seed: int = 0,
+    n_new: int = 0,
+    progress: bool = True,
+) -> SimulationReport:
+    """Write a channel of simulated chat into a folder and return what it holds.
+
+    `n_viewers` and `n_messages` are means per stream. The folder gets `streams.csv` and
+    `chat/VIDEO_ID.jsonl.gz`; with `n_new` the last streams lie apart, as what was published
+    after a first collection: `first/` and `new/`, each with its `streams.csv` and `chat/`.
+    Beside them `truth.csv.gz`, `truth_events.csv` and `README.md`. The same arguments give the
+    same bytes. Memory is bounded by one stream, not by their number.
+
+    Raises: ParameterError for numbers that make no channel, or a folder that holds other things.
+    """
+    out = Path(out_dir)
+    size = _Size(n_streams, n_viewers, n_messages, n_new)
+    _check_size(size, seed)
+    try:
+        _prepare_folder(out)
+        return _write_channel(out, size, seed=seed, progress=progress)
+    except OSError as error:
+        raise ParameterError(
+            f"The output must be a folder that can be written, with space left: {out} ({error})."
+        ) from error
+
+
+def _check_size(size: _Size, seed: int) -> None:
+    rules = (
+        (size.n_streams >= 1, f"streams must be 1 or more, got {size.n_streams}"),
+        (size.n_viewers >= 10, f"viewers per stream must be 10 or more, got {size.n_viewers}"),
+        (
+            size.n_messages >= size.n_viewers,
+            f"messages must be at least one per viewer, got {size.n_messages} for {size.n_viewers}",
+        ),
+        (
+            0 <= size.n_new < size.n_streams,
+            f"new streams must be 0 or more and fewer than all {size.n_streams}, got {size.n_new}",
+        ),
+        (seed >= 0, f"the seed must be 0 or more, got {seed}"),
+    )
+    for holds, rule in rules:
+        if not holds:
+            raise ParameterError(f"In a simulated channel {rule}.")
+
+
+def _prepare_folder(out: Path) -> None:
+    """Make the folder; what an earlier simulation left in it goes away."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        readme = out / "README.md"
+        if not readme.is_file() or _MARK not in readme.read_text(encoding="utf-8", errors="replace"):
+            raise ParameterError(
+                f"The output must be a new or empty folder, or one with a simulation in it, and {out} "
+                "is neither. Name another."
+            )
+        _remove_simulation(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "README.md").write_text(f"{_MARK}; it did not finish.\n", encoding="utf-8")
+
+
+def _remove_simulation(out: Path) -> None:
+    for folder in (out, out / "first", out / "new"):
+        for path in (*folder.glob("chat/sim*.jsonl.gz"), folder / "streams.csv"):
+            path.unlink(missing_ok=True)
+    for folder in (out / "first", out / "new", out):
+        for emptied in (folder / "chat", folder):
+            if emptied != out and emptied.is_dir() and not any(emptied.iterdir()):
+                emptied.rmdir()
+
+
+def _write_channel(out: Path, size: _Size, *, seed: int, progress: bool) -> SimulationReport:
+    report, scores = SimulationReport(out, seed, n_streams=size.n_streams), Scores()
+    crowd = Crowd(seed, n_viewers=size.n_viewers)
+    with ExitStack() as stack:
+        truth = _open_table(stack, out / "truth.csv.gz", TRUTH_COLUMNS)
+        events = _open_table(stack, out / "truth_events.csv", EVENT_COLUMNS)
+        folders = [out / "first", out / "new"] if size.n_new else [out]
+        tables = []
+        for folder in folders:
+            (folder / "chat").mkdir(parents=True, exist_ok=True)
+            tables.append(_open_table(stack, folder / "streams.csv", _STREAM_COLUMNS))
+        bar = tqdm(range(size.n_streams), unit="stream", disable=None if progress else True)
+        for index in bar:
+            late = size.n_new > 0 and index >= size.n_streams - size.n_new
+            scene, n_rows, guests = _write_chat(index, folders[late], crowd, size, seed, report.kinds)
+            tables[late].writerow(_stream_row(index, scene, n_rows, seed))
+            rows = truth_rows(scene, guests, seed)
+            truth.writerows(rows)
+            events.writerows(event_rows(scene))
+            scores.add(rows)
+            report.n_rows += n_rows
+            report.n_viewers += len(rows)
+            report.n_donors += sum(row[4] for row in rows)
+    report.n_authors = crowd.n_authors + 2
+    report.best_auc, report.count_auc = scores.best_auc(), scores.count_auc()
+    (out / "README.md").write_text(_readme(report, size), encoding="utf-8")
+    return report
+
+
+def _write_chat(
+    index: int, folder: Path, crowd: Crowd, size: _Size, seed: int, kinds: Counter[str]
+) -> tuple[Scene, int, list[Guest]]:
+    rng = np.random.default_rng([seed, index, 3])
+    swing = float(np.exp(0.12 * rng.standard_normal() - 0.0072))
+    day, started = _schedule(index)
+    audience = crowd.gather(index, day, n_viewers=max(5, round(size.n_viewers * swing)))
+    timeline = draw_timeline(rng)
+    writing = draw_writing(rng, timeline, audience, n_messages=round(size.n_messages * swing))
+    video_id = _video_id(seed, index)
+    scene = make_scene(
+        seed, index, video_id=video_id, started_us=int(started.timestamp()) * 10**6 + 123_457,
+        audience=audience, timeline=timeline, writing=writing,
+    )  # fmt: skip
+    bundles, guests = draw_bundles(scene, seed=seed, crowd=crowd, day=day)
+    before = kinds.total()
+    rows = iter_rows(scene, bundles, kinds)
+    with _open_text(folder / "chat" / f"{video_id}.jsonl.gz") as file:
+        while block := "".join(islice(rows, 1000)):
+            file.write(block)
+    return scene, kinds.total() - before, guests
+
+
+def _schedule(index: int) -> tuple[int, dt.datetime]:
+    """Return the day since the first stream, and the start: every Friday, every fifth Sunday too."""
+    week, extra = index - index // 6, index % 6 == 5
+    day = (week - 1) * 7 + 2 if extra else week * 7
+    start = _FIRST_FRIDAY + dt.timedelta(days=day, minutes=(index * 7) % 11)
+    return day, start - dt.timedelta(hours=5) if extra else start
+
+
+def _video_id(seed: int, index: int) -> str:
+    digest = hashlib.blake2b(f"{seed}/{index}/video".encode(), digest_size=3).digest()
+    return "sim" + base64.urlsafe_b64encode(digest + index.to_bytes(3, "big")).decode()
+
+
+def _stream_row(index: int, scene: Scene, n_rows: int, seed: int) -> tuple[object, ...]:
+    started = dt.datetime.fromtimestamp(scene.started_us // 10**6, dt.UTC)
+    return (
+        "youtube",
+        scene.video_id,
+        f"https://www.youtube.com/watch?v={scene.video_id}",
+        topic_title(int(scene.timeline.topics[0]), index),
+        started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        int(scene.timeline.duration_s),
+        make_person(seed, OWNER, japanese=False).author_id,
+        CHANNEL_NAME,
+        1,
+        n_rows,
+    )
+
+
+def _open_table(stack: ExitStack, path: Path, columns: Sequence[str]) -> _Table:
+    if path.suffix == ".gz":
+        file = stack.enter_context(_open_text(path))
+    else:
+        file = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(columns)
+    return table
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[TextIO]:
+    """Open a gzip file for writing text, with no date and no name in it."""
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=5) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="", write_through=False) as text,
+    ):
+        yield text
+
+
+def _readme(report: SimulationReport, size: _Size) -> str:
+    command = (
+        f"python -m chatlib simulate --streams {size.n_streams} --viewers {size.n_viewers} "
+        f"--messages {size.n_messages} --seed {report.seed}" + (f" --new {size.n_new}" if size.n_new else "")
+    )
+    kinds = "\n".join(f"| `{kind}` | {n:,} |" for kind, n in report.kinds.most_common())
+    layout = "`first/` and `new/` (published later), each with" if size.n_new else "Here lie"
+    return f"""# {CHANNEL_NAME}
+
+{_MARK}. No person, channel, game or place in it
+exists; the ids are invented. Licence: CC0 1.0.
+
+    {command} --out DIR
+
+The same command gives the same bytes. {layout} `streams.csv` and
+`chat/VIDEO_ID.jsonl.gz`, one row a line in chat-downloader's nested schema.
+
+{report.n_streams} streams, {report.n_rows:,} rows, {report.n_viewers:,} viewers (one author in one stream),
+{report.n_authors:,} authors, {report.n_donors:,} donors ({report.donor_share:.1%} of viewers).
+
+| kind | rows |
+|---|---|
+{kinds}
+
+## What is true about it
+
+`truth.csv.gz`, one row per author and stream, is never part of the chat: the true probability of paying
+given the viewer's traits and the stream, whether the viewer paid, how many plain messages the viewer
+wrote, and the latent traits. `truth_events.csv` is the hidden course of events that the chat answers.
+What is written depends on the traits, not on the outcome, so the true probability is the best score
+that can be expected. ROC-AUC among those who wrote: **{report.best_auc:.3f}** for the true probability,
+**{report.count_auc:.3f}** for the number of messages. Guests have no plain message: they received a
+gift, or paid and wrote nothing else.
+"""

@@ -1,0 +1,253 @@
+"""A simulated stream as rows of a chat file, in chat-downloader's nested schema."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring as quote  # keeps Japanese as it is
+from typing import NamedTuple
+
+import numpy as np
+
+from chatlib.simulate.crowd import TRAITS, Audience
+from chatlib.simulate.lexicon import COPYPASTA, HANDLES, TILTS
+from chatlib.simulate.lexicon import HOSTILE as HOSTILE_LINES
+from chatlib.simulate.stream import ANY, PASTA, REACT, Timeline, Writing, intent_shares
+from chatlib.simulate.talk import Subject, Talker, Voice
+
+__all__ = [
+    "BOT",
+    "OWNER",
+    "Bundle",
+    "Guest",
+    "Person",
+    "Scene",
+    "author_json",
+    "iter_rows",
+    "make_person",
+    "make_scene",
+    "message_id",
+]
+
+OWNER, BOT = 0, 1  # serial numbers
+_BADGES = {
+    0: "New member",
+    1: "Member (1 month)",
+    2: "Member (2 months)",
+    6: "Member (6 months)",
+    12: "Member (1 year)",
+    24: "Member (2 years)",
+    36: "Member (3 years)",
+}
+_CHUNK = 1 << 16
+
+
+class Person(NamedTuple):
+    """Who writes: the channel id and the handle."""
+
+    author_id: str
+    name: str
+
+
+class Scene(NamedTuple):
+    """Everything that one stream's chat is written from."""
+
+    video_id: str
+    started_us: int
+    audience: Audience
+    timeline: Timeline
+    writing: Writing
+    people: list[Person]
+    authors: list[str]  # JSON
+    voices: list[Voice]
+    subjects: list[Subject]
+    talker: Talker
+    draw: random.Random
+
+
+class Bundle(NamedTuple):
+    """Rows beside the plain messages that share a time and a message id.
+
+    A row is a kind, the author's JSON or "", the text or None, and further keys as JSON.
+    """
+
+    offset_ms: int
+    rows: tuple[tuple[str, str, str | None, str], ...]
+
+
+class Guest(NamedTuple):
+    """Somebody who appears in a stream without a plain message: by a gift received, or by paying."""
+
+    person: Person
+    paid: bool
+
+
+def make_person(seed: int, serial: int, *, japanese: bool) -> Person:
+    """Return the id and handle of the person with this serial number; always the same."""
+    digest = hashlib.blake2b(f"{seed}/{serial}".encode(), digest_size=18).digest()
+    author_id = "UCsim" + base64.urlsafe_b64encode(digest[:15]).decode()[:19]
+    if serial in (OWNER, BOT):
+        return Person(author_id, ("@PellsHarbor", "@HarborBot")[serial])
+    number = int.from_bytes(digest[15:], "big")
+    if japanese:
+        (heads,) = HANDLES["ja"]
+        return Person(author_id, f"@{heads[number % len(heads)]}-{number % 997}")
+    heads, tails = HANDLES["en"]
+    name = heads[number % len(heads)] + tails[number // 131 % len(tails)]
+    return Person(author_id, f"@{name}{number // 16001 % 900 + 10}")
+
+
+def author_json(person: Person, titles: Iterable[str] = ()) -> str:
+    """Return a chat row's author object."""
+    badges = ",".join(f'{{"title":{quote(title)}}}' for title in titles)
+    tail = f',"badges":[{badges}]' if badges else ""
+    return f'{{"id":{quote(person.author_id)},"name":{quote(person.name)}{tail}}}'
+
+
+def make_scene(
+    seed: int, index: int, *, video_id: str, started_us: int, audience: Audience, timeline: Timeline,
+    writing: Writing,
+) -> Scene:  # fmt: skip
+    """Return the scene of the stream number `index`: people with their badges and voices."""
+    draw = random.Random(f"{seed}/{index}")
+    people = [
+        make_person(seed, serial, japanese=japanese)
+        for serial, japanese in zip(audience.serial.tolist(), audience.japanese.tolist(), strict=True)
+    ]
+    badges = zip(people, audience.months.tolist(), audience.moderator.tolist(), strict=True)
+    authors = [author_json(person, _badge_titles(months, moderator)) for person, months, moderator in badges]
+    talker = Talker(draw.random)
+    subjects = [talker.choose_subject(topic) for topic in timeline.topics.tolist()] + talker.list_subjects()
+    return Scene(
+        video_id, started_us, audience, timeline, writing, people, authors, _make_voices(audience),
+        subjects, talker, draw,
+    )  # fmt: skip
+
+
+def _badge_titles(months: int, moderator: bool) -> list[str]:
+    titles = ["Moderator"] if moderator else []
+    if months >= 0:
+        titles.append(_BADGES[max(level for level in _BADGES if level <= months)])
+    return titles
+
+
+def _make_voices(audience: Audience) -> list[Voice]:
+    traits = {name: audience.traits[:, column] for column, name in enumerate(TRAITS)}
+    traits["warmth"] = (traits["affinity"] + traits["mood"]) / np.sqrt(2)
+    tilts = np.column_stack([1 / (1 + np.exp(-1.7 * traits[name])) for name in TILTS]).tolist()
+    style = np.digitize(traits["formality"] + 0.3 * audience.luck, [-1.4, 0.4, 1.0, 1.7])
+    style = np.array([4, 0, 1, 2, 3])[style].tolist()
+    emoji = (0.04 + 0.2 * (audience.luck * 7 % 1) ** 3).tolist()
+    return [
+        Voice(bool(japanese), months >= 0, shares, tuple(tilt), style[i], emoji[i])
+        for i, (japanese, months, shares, tilt) in enumerate(
+            zip(
+                audience.japanese.tolist(),
+                audience.months.tolist(),
+                intent_shares(audience.traits).tolist(),
+                tilts,
+                strict=True,
+            )
+        )
+    ]
+
+
+def _time_text(offset_ms: int) -> str:
+    sign, seconds = ("-", -offset_ms // 1000) if offset_ms < 0 else ("", offset_ms // 1000)
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{sign}{minutes}:{seconds:02d}"
+    return f"{sign}{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def message_id(scene_id: str, number: int, *, extra: bool = False) -> str:
+    """Return the id of a stream's message number `number`, or of its bundle of that number."""
+    return f"ChwKGkNTSU0{scene_id[3:]}{'Qx' if extra else 'Qm'}{number:06x}"
+
+
+def iter_rows(scene: Scene, bundles: list[Bundle], kinds: Counter[str]) -> Iterator[str]:
+    """Yield the stream's rows as JSON lines in order of time; `kinds` counts them."""
+    pending = iter(sorted(enumerate(bundles), key=lambda item: item[1].offset_ms))
+    number, bundle = next(pending, (-1, None))
+    for offset_ms, line in _iter_messages(scene):
+        while bundle is not None and bundle.offset_ms <= offset_ms:
+            yield from _bundle_rows(scene, number, bundle, kinds)
+            number, bundle = next(pending, (-1, None))
+        yield line
+    while bundle is not None:
+        yield from _bundle_rows(scene, number, bundle, kinds)
+        number, bundle = next(pending, (-1, None))
+    kinds["text_message"] += len(scene.writing.sender)
+
+
+def _bundle_rows(scene: Scene, number: int, bundle: Bundle, kinds: Counter[str]) -> Iterator[str]:
+    row_id = message_id(scene.video_id, number, extra=True)
+    for kind, author, text, extra in bundle.rows:
+        kinds[kind] += 1
+        action = "add_live_chat_ticker_item" if kind.startswith("ticker_") else "add_chat_item"
+        if kind.startswith("mark_"):
+            action = "mark_chat_item_as_deleted"
+        author = f'"author":{author},' if author else ""
+        words = "null" if text is None else quote(text)
+        yield (
+            f'{{"action_type":"{action}",{author}{extra}"message":{words},"message_id":"{row_id}",'
+            f'"message_type":"{kind}","time_in_seconds":{bundle.offset_ms / 1000},'
+            f'"time_text":"{_time_text(bundle.offset_ms)}",'
+            f'"timestamp":{scene.started_us + bundle.offset_ms * 1000}}}\n'
+        )
+
+
+def _iter_messages(scene: Scene) -> Iterator[tuple[int, str]]:
+    """Yield (offset in ms, JSON line) of the plain messages; the hot loop of the simulation."""
+    authors, started_us = scene.authors, scene.started_us
+    id_head = message_id(scene.video_id, 0)[:-6]
+    last_s, clock = None, ""
+    for number, (offset_ms, sender, text) in enumerate(_iter_texts(scene)):
+        emotes = _emotes_json(text) if ":_" in text else ""
+        if offset_ms // 1000 != last_s:
+            last_s, clock = offset_ms // 1000, _time_text(offset_ms)
+        yield (
+            offset_ms,
+            f'{{"action_type":"add_chat_item","author":{authors[sender]},{emotes}"message":{quote(text)},'
+            f'"message_id":"{id_head}{number:06x}","message_type":"text_message",'
+            f'"time_in_seconds":{offset_ms / 1000},"time_text":"{clock}",'
+            f'"timestamp":{started_us + offset_ms * 1000}}}\n',
+        )
+
+
+def _emotes_json(text: str) -> str:
+    names = dict.fromkeys(f":{part}:" for part in text.split(":") if part.startswith("_pell"))
+    emotes = ",".join(
+        f'{{"id":"{name[2:-1]}","name":"{name}","shortcuts":["{name}"],"is_custom_emoji":true}}'
+        for name in names
+    )
+    return f'"emotes":[{emotes}],' if emotes else ""
+
+
+def _iter_texts(scene: Scene) -> Iterator[tuple[int, int, str]]:
+    """Yield (offset in ms, sender, text) in order of time."""
+    writing, draw, talker = scene.writing, scene.draw.random, scene.talker
+    voices, people, subjects = scene.voices, scene.people, scene.subjects
+    kinds = [event.kind for event in scene.timeline.events]
+    pasta = COPYPASTA[int(draw() * len(COPYPASTA))]
+    recent = deque([0] * 12, maxlen=12)
+    columns = (writing.offset_ms, writing.sender, writing.subject, writing.intent, writing.event)
+    for start in range(0, len(writing.sender), _CHUNK):
+        parts = [column[start : start + _CHUNK].tolist() for column in columns]
+        for offset_ms, sender, subject, intent, event in zip(*parts, strict=True):
+            voice = voices[sender]
+            if intent == ANY:
+                intent = bisect_right(voice.intents, draw())
+            if intent >= 0:
+                mention = people[recent[int(draw() * 12)]].name
+                text = talker.say(voice, subjects[subject], intent=intent, mention=mention)
+            elif intent == REACT:
+                text = talker.react(voice, subjects[subject], kind=kinds[event])
+            else:
+                text = pasta if intent == PASTA else HOSTILE_LINES[int(draw() * len(HOSTILE_LINES))]
+            recent.append(sender)
+            yield offset_ms, sender, text

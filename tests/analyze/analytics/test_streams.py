@@ -1,0 +1,168 @@
+"""Streams in the database: one, and all of a channel."""
+
+import json
+
+import pytest
+
+from chatlib.analyze import ProcessSettings, load
+from chatlib.analyze.analytics.streams import analyze_stream, load_spoken, pick_stream
+from chatlib.analyze.channel import analyze_channel, rank_streams, summarize_stream
+from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.records import Message, Stream
+from chatlib.store import open_store
+from tests.places import SHARED
+
+
+@pytest.fixture
+def db(tmp_path):
+    with open_store(tmp_path / "chat.db", create=True) as store:
+        yield store
+
+
+def fill(db, video_id="abc", n=20, platform="youtube", **more):
+    stream = Stream(platform, video_id, f"https://www.youtube.com/watch?v={video_id}", "A title", **more)
+    messages = [Message(str(i), "text_message", i * 3.0, f"u{i % 4}", text="hi") for i in range(n)]
+    paid = [Message("p", kind, 9.0, "u1") for kind in ("paid_message", "ticker_paid_message_item")]
+    db.save_chat(stream, messages + paid * bool(n))
+
+
+def test_a_stream_of_the_database_has_the_totals_of_its_rows(db):
+    fill(db)
+    analytics = analyze_stream(db, pick_stream(db.load_streams()))
+    assert (analytics.totalActivity, analytics.totalChatMessages, analytics.totalUniqueUsers) == (22, 20, 4)
+    assert (analytics.totalSuperchats, analytics.duration, analytics.platform) == (1, 57.0, "www.youtube.com")
+    assert (analytics.mediaTitle, analytics.mediaSource) == ("A title", "https://www.youtube.com/watch?v=abc")
+
+
+def test_the_duration_is_the_streams_own_where_it_is_known(db):
+    fill(db, duration_s=100.0)
+    analytics = analyze_stream(db, pick_stream(db.load_streams()))
+    assert (analytics.duration, len(analytics.samples)) == (100.0, 20)
+
+
+def test_messages_after_the_end_are_left_out(db):
+    fill(db, duration_s=30.0)
+    analytics = analyze_stream(db, pick_stream(db.load_streams()))
+    assert (analytics.totalChatMessages, analytics.samples[-1].endTime) == (11, 30)
+
+
+def test_streams_without_address_title_or_date_stand_beside_others(db):
+    fill(db, "known", started_at="2026-01-01")
+    messages = [Message(str(i), "text_message", i * 3.0, f"u{i % 4}", text="hi") for i in range(20)]
+    db.save_chat(Stream("youtube", "unknown"), messages)
+    table = analyze_channel(db).streams.set_index("video_id")
+    assert table["title"].to_dict() == {"known": "A title", "unknown": "No Media Title"}
+    assert table["link"].notna().to_dict() == {"known": True, "unknown": False}
+    ranked = rank_streams(table.reset_index())
+    assert ranked["date"].fillna("").tolist() == ["2026-01-01", ""]
+    assert ranked["title"].tolist() == ["A title", "unknown"]
+    unknown = pick_stream(db.load_streams(), "unknown")
+    assert analyze_stream(db, unknown).mediaSource == "youtube:unknown"
+
+
+def test_break_takes_the_first_rows_in_source_order(db):
+    fill(db)
+    analytics = analyze_stream(db, pick_stream(db.load_streams()), settings=ProcessSettings(msg_break=5))
+    assert (analytics.totalActivity, analytics.totalChatMessages, analytics.duration) == (5, 5, 57.0)
+    assert analytics.samples[4].activity == 0  # from 20 s on: nothing of the first five
+
+
+def test_the_largest_stream_is_picked_or_the_one_that_is_named(db):
+    fill(db, "small", 3)
+    fill(db, "large", 9)
+    db.save_chat(Stream("youtube", "no times"), [Message(str(i), "text_message") for i in range(50)])
+    assert pick_stream(db.load_streams()).video_id == "large"
+    assert pick_stream(db.load_streams(), "small").video_id == "small"
+    with pytest.raises(ParameterError, match="'other'"):
+        pick_stream(db.load_streams(), "other")
+
+
+def test_nothing_to_pick_is_one_clear_error(db):
+    with pytest.raises(NotEnoughData, match="none of 0"):
+        pick_stream(db.load_streams())
+
+
+def test_a_channel_is_written_stream_by_stream_and_says_what_it_left_out(db, tmp_path):
+    fill(db, "one", started_at="2026-01-02")
+    fill(db, "../two", started_at="2026-01-01")
+    fill(db, "empty", 0)
+    db.save_chat(Stream("twitch", "no times"), [Message("1", "text_message")])
+    db.save_chat(Stream("twitch", "years"), [Message("1", "text_message", 9e7)])
+    channel = analyze_channel(db, tmp_path / "out")
+    assert channel.streams["video_id"].tolist() == ["../two", "one"]
+    assert channel.streams["totalSuperchats"].tolist() == [1, 1]
+    assert channel.totals == ["totalSuperchats", "totalMemberships"]
+    assert len(channel.skipped) == 3
+    assert "empty" in "".join(channel.skipped)
+    ranked = rank_streams(channel.streams, top=1)
+    assert ranked[["date", "title", "people"]].values.tolist() == [["2026-01-01", "A title", 4]]
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(written) == 2
+    assert written[1] == "one.json"
+    assert load(tmp_path / "out" / "one.json").totalActivity == 22
+
+
+def test_what_was_said_leaves_out_bots_and_hides_names(db):
+    rows = [
+        Message("1", "text_message", 2.0, "a", "Ann", text="hi @bob"),
+        Message("2", "text_message", 1.0, "n", "@Nightbot", text="follow us"),
+        Message("3", "text_message", 3.0, "a", "Ann"),
+        Message("4", "paid_message", 4.0, "a", "Ann", text="take this"),
+        Message("5", "text_message", None, None, None, text="no time"),
+    ]
+    db.save_chat(Stream("youtube", "x"), rows)
+    stream = next(db.load_streams().itertuples())
+    said = load_spoken(db, stream, hide_names=True, leave_out=["nightbot", ""])
+    assert list(said.columns) == ["offset_s", "author", "text", "emotes"]
+    assert said["text"].tolist() == ["no time", "hi @…"]
+    assert load_spoken(db, stream)["text"].tolist() == ["no time", "follow us", "hi @bob"]
+
+
+def test_an_empty_channel_is_an_empty_table(db):
+    channel = analyze_channel(db)
+    assert channel.streams.empty
+    assert rank_streams(channel.streams).empty
+    assert "chats_per_min" in channel.streams.columns
+
+
+def test_the_summary_of_a_stream_can_be_counted(db):
+    fill(db, n=41, duration_s=130.0)
+    summary = summarize_stream(analyze_stream(db, pick_stream(db.load_streams())), video_id="abc")
+    # A message every 3 s: 20 in a minute, and the grid's best minute has one at both ends.
+    assert summary["best_minute"] == 20
+    assert summary["chats_per_min"] == pytest.approx(41 / 130 * 60)
+    assert (summary["chats"], summary["users"], summary["duration"]) == (41, 4, "2:10")
+
+
+def shared_data():
+    folder = SHARED
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data")
+    return folder
+
+
+@pytest.mark.real
+def test_every_stream_of_the_real_channel_agrees_with_sql(tmp_path):
+    from chatlib.collect.files.importing import import_chats
+
+    with open_store(tmp_path / "c.db", create=True) as db:
+        import_chats(db, [shared_data() / "twitch" / "channel_2023"], progress=False)
+        channel = analyze_channel(db, tmp_path / "out")
+        counts = db.query(
+            """SELECT video_id, count(*) AS activity,
+                      sum(kind IN ('text_message', 'highlighted_message',
+                                   'send_message_in_subscriber_only_mode')) AS chats,
+                      count(DISTINCT CASE WHEN kind IN ('text_message', 'highlighted_message',
+                                   'send_message_in_subscriber_only_mode') THEN author END) AS users,
+                      sum(kind IN ('subscription', 'resubscription', 'extend_subscription',
+                                   'standard_pay_forward', 'community_pay_forward')) AS totalSubscriptions,
+                      sum(kind LIKE '%subscription_gift') AS totalGiftSubscriptions
+               FROM messages JOIN streams USING (stream_id)
+               WHERE offset_s BETWEEN 0 AND last_offset_s GROUP BY stream_id"""
+        ).set_index("video_id")
+    found = channel.streams.set_index("video_id")
+    assert len(found) == 162
+    assert channel.skipped == []
+    assert found[list(counts.columns)].astype(int).sort_index().equals(counts.astype(int).sort_index())
+    a_file = json.loads(next((tmp_path / "out").iterdir()).read_text(encoding="utf-8"))
+    assert sum(s["activity"] for s in a_file["samples"]) == a_file["totalActivity"]

@@ -1,0 +1,132 @@
+"""YouTube's own chat data, in each layout that it comes in."""
+
+import base64
+
+import pytest
+
+from chatlib.collect.files.innertube import find_actions, find_stream_ids, read_actions
+from chatlib.collect.files.rows import Notes
+from chatlib.records import Message
+
+WHEN = 1626220299000000
+ANN, BOB = "UC" + "a" * 22, "UC" + "b" * 22
+
+
+def read(content):
+    notes = Notes()
+    return [Message._make(row) for row in read_actions(find_actions(content), notes)], dict(notes)
+
+
+def test_every_renderer_becomes_the_kind_that_chat_downloader_calls_it(chats):
+    messages, notes = read(chats["actions"])
+    assert messages[:6] == [
+        Message("t1", "text_message", None, ANN, "Ann", "hi :grinning:", badges='["Moderator"]',
+                timestamp_us=WHEN, emotes='[":grinning:"]'),
+        Message("p1", "paid_message", None, BOB, "Bob", "take this", amount_text="CA$5.00", amount="5.00",
+                currency="CAD", timestamp_us=WHEN),
+        Message("p1", "ticker_paid_message_item", None, BOB, "Bob", "take this", amount_text="CA$5.00",
+                amount="5.00", currency="CAD", timestamp_us=WHEN),
+        Message("s1", "paid_sticker", None, "UC" + "c" * 22, "Cid", amount_text="￥200", amount="200",
+                currency="JPY", timestamp_us=WHEN),
+        Message("g1", "sponsorships_gift_purchase_announcement", None, "UC" + "d" * 22, "Dan",
+                notice="Gifted 5 memberships", timestamp_us=WHEN),
+        Message("e1", "membership_item", None, "UC" + "e" * 22, "Eve", "still here",
+                "Member for 2 months · Crew", timestamp_us=WHEN),
+    ]  # fmt: skip
+    assert [(m.kind, m.target_id, m.author_id, m.notice) for m in messages[6:]] == [
+        ("deleted_message", "t1", None, "[deleted]"),
+        ("ban_user", None, BOB, None),
+    ]
+    assert notes == {
+        "unknown renderer: liveChatHologramRenderer": 1,
+        "no message: closeLiveChatActionPanelAction": 1,
+    }
+
+
+def test_offsets_of_replays_and_of_live_captures_lie_on_different_levels(chats):
+    action = chats["actions"][0]
+    replay = [{"replayChatItemAction": {"actions": [action], "videoOffsetTimeMsec": "1500"}}]
+    live = [{"replayChatItemAction": {"actions": [action]}, "videoOffsetTimeMsec": "1500", "isLive": True}]
+    assert read(replay) == read(live)
+    assert read(live)[0][0].offset_s == 1.5
+
+
+def test_before_the_start_the_clock_tells_and_live_it_is_the_time_of_day():
+    body = {"id": "x", "message": {"simpleText": "early"}, "timestampText": {"simpleText": "-1:05"}}
+    item = {"addChatItemAction": {"item": {"liveChatTextMessageRenderer": body}}}
+    replay = {"replayChatItemAction": {"actions": [item], "videoOffsetTimeMsec": "0"}}
+    assert read(replay)[0][0].offset_s == -65.0
+    body["timestampText"] = {"simpleText": "13:29"}
+    assert read(item)[0][0].offset_s is None
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda actions: actions,
+        lambda actions: {"actions": actions},
+        lambda actions: {"continuationContents": {"liveChatContinuation": {"actions": actions}}},
+        lambda actions: {"contents": {"liveChatRenderer": {"actions": actions, "continuations": []}}},
+        lambda actions: {"parsedInitialData": {"contents": {"liveChatRenderer": {"actions": actions}}}},
+        lambda actions: [{"actions": actions[:4]}, {"actions": actions[4:]}],
+        lambda actions: [{"replayChatItemAction": {"actions": actions}}],
+    ],
+)
+def test_the_same_actions_in_every_wrapping(wrap, chats):
+    assert read(wrap(chats["actions"])) == read(chats["actions"])
+
+
+@pytest.mark.parametrize(
+    "content", [None, 5, [], {}, [1], {"actions": [{"type": "click"}]}, {"contents": {}}]
+)
+def test_what_is_no_chat_of_youtube_is_none(content):
+    assert find_actions(content) is None
+
+
+def test_a_replay_batch_without_an_action_is_an_empty_chat():
+    assert read({"continuationContents": {"liveChatContinuation": {"continuations": [{}]}}}) == ([], {})
+
+
+def test_pinned_messages_and_replacements():
+    text = {"liveChatTextMessageRenderer": {"id": "b", "message": {"runs": [{"text": "rules"}]}}}
+    banner = {
+        "header": {"liveChatBannerHeaderRenderer": {"text": {"simpleText": "Pinned"}}},
+        "contents": text,
+    }
+    placeholder = {"liveChatPlaceholderItemRenderer": {"id": "t9", "timestampUsec": str(WHEN)}}
+    messages, notes = read(
+        [
+            {"addBannerToLiveChatCommand": {"bannerRenderer": {"liveChatBannerRenderer": banner}}},
+            {"removeBannerForLiveChatCommand": {"targetActionId": "b"}},
+            {"replaceChatItemAction": {"targetItemId": "t9", "replacementItem": placeholder}},
+        ]
+    )
+    assert messages[0] == Message("b", "banner", text="rules", notice="Pinned")
+    assert (messages[1].kind, messages[1].target_id) == ("remove_banner", "b")
+    assert messages[2] == Message("t9", "placeholder_item", timestamp_us=WHEN, target_id="t9")
+    assert not notes
+
+
+def test_a_messages_menu_tells_the_video():
+    inner = b"\x0a\x29\x0a\x18" + b"UC" + b"c" * 22 + b"\x12\x0babcdefghijk\x20\x01"
+    params = base64.urlsafe_b64encode(base64.urlsafe_b64encode(inner)).decode().replace("=", "%3D")
+    body = {"id": "t", "contextMenuEndpoint": {"liveChatItemContextMenuEndpoint": {"params": params}}}
+    actions = find_actions([{"addChatItemAction": {"item": {"liveChatTextMessageRenderer": body}}}])
+    assert find_stream_ids(actions) == ("UC" + "c" * 22, "abcdefghijk")
+    body["contextMenuEndpoint"]["liveChatItemContextMenuEndpoint"]["params"] = "no base64 é"
+    assert find_stream_ids(actions) == (None, None)
+
+
+def test_bad_actions_are_counted_and_the_next_ones_read(chats):
+    bad = [None, 7, {}, {"addChatItemAction": 5}, {"addChatItemAction": {"item": None}}]
+    messages, notes = read([*bad, chats["actions"][0]])
+    assert [m.text for m in messages] == ["hi :grinning:"]
+    assert notes == {"row is no object": 2, "row is no chat action": 3}
+
+
+def test_names_in_the_report_come_from_the_file_and_are_held_short():
+    names = [f"liveChatThing{'x' * i}Renderer" for i in range(100)] + ["a" * 500, "<script>"]
+    _, notes = read([{"addChatItemAction": {"item": {name: {}}}} for name in names])
+    assert sum(notes.values()) == 102
+    assert len(notes) <= 41
+    assert max(map(len, notes)) < 100

@@ -1,0 +1,143 @@
+"""Damaged copies of every kind of chat file: rows, counted rows, or one clear error; never another."""
+
+import copy
+import gzip
+import json
+import random
+
+import pytest
+
+from chatlib.collect.files.formats import read_chat
+from chatlib.collect.files.importing import import_chats
+from chatlib.errors import ChatlibError
+from chatlib.store import open_store
+
+N = 400  # mutations of each small file
+N_REAL = 10  # of each file of real chat
+WRONG = (
+    None, True, False, -1, 0, 2**70, -(2**64), 1e308, float("inf"), float("nan"), -0.0, "", "\x00", "NULL",
+    "a\ud800b", "12", "-1:02:03", "1e999", "x" * 50, [], {}, [None], {"a": []}, [[[[]]]], {"simpleText": 5},
+    {"runs": [{"emoji": {}}, 3]},
+)  # fmt: skip
+TEXT, NUMBER = (str, type(None)), (int, type(None))
+TYPES = (str, str, (float, type(None)), *[TEXT] * 8, NUMBER, NUMBER, TEXT, TEXT)
+
+
+def iter_places(node):
+    """Yield each (container, key) in parsed JSON."""
+    for key in list(node) if type(node) is dict else range(len(node)) if type(node) is list else ():
+        yield node, key
+        yield from iter_places(node[key])
+
+
+def mutate_structure(data, rng):
+    """Return the file with some keys missing, values of the wrong type, or values in other places."""
+    try:
+        content, lines = json.loads(data), False
+    except ValueError:
+        content, lines = [json.loads(line) for line in data.splitlines()], True
+    for _ in range(rng.randint(1, 8)):
+        places = list(iter_places(content))
+        if not places:
+            break
+        node, key = rng.choice(places)
+        action = rng.random()
+        if action < 0.3:
+            del node[key]
+        elif action < 0.8:
+            node[key] = copy.deepcopy(rng.choice(WRONG))
+        elif action < 0.9:
+            other, there = rng.choice(places)
+            node[key] = json.loads(json.dumps(other[there])) if there in keys_of(other) else None
+        elif type(node) is dict:
+            node[f"k{rng.randrange(99)}"] = node.pop(key)
+    if lines and type(content) is list:
+        return "\n".join(map(json.dumps, content)).encode()
+    return json.dumps(content).encode()
+
+
+def keys_of(node):
+    return node if type(node) is dict else range(len(node))
+
+
+def mutate_bytes(data, rng):
+    """Return the bytes cut short, some of them changed, lost, or repeated elsewhere."""
+    mutated = bytearray(data)
+    action, place = rng.random(), rng.randrange(len(data))
+    if action < 0.3:
+        del mutated[place:]
+    elif action < 0.7:
+        for _ in range(rng.randint(1, 20)):
+            mutated[rng.randrange(len(mutated))] = rng.randrange(256)
+    elif action < 0.85:
+        del mutated[place : place + rng.randint(1, 60)]
+    else:
+        source = rng.randrange(len(data))
+        mutated[place:place] = mutated[source : source + rng.randint(1, 200)]
+    return bytes(mutated)
+
+
+def mutate(data, rng):
+    mutated = mutate_structure(data, rng) if rng.random() < 0.6 else mutate_bytes(data, rng)
+    if rng.random() < 0.2 and mutated:
+        mutated = gzip.compress(mutated, 1)
+        mutated = mutate_bytes(mutated, rng) if rng.random() < 0.7 else mutated
+    return mutated
+
+
+def check_rows(rows):
+    for row in rows:
+        assert type(row) is tuple
+        assert all(isinstance(value, type_) for value, type_ in zip(row, TYPES, strict=True)), row
+        assert row[0] and row[1]
+        assert row[2] is None or abs(row[2]) <= 1e8
+
+
+def read_mutations(name, data, n, db):
+    """Return how many of the mutations could be read, and how many were an error."""
+    n_read = n_failed = 0
+    for seed in range(n):
+        mutated = mutate(data, random.Random(f"{name} {seed}"))
+        try:
+            chat = read_chat(mutated, file_name=name, row={})
+        except ChatlibError as error:
+            assert str(error)
+            n_failed += 1
+            continue
+        check_rows(chat.rows)
+        db.save_chat(chat.stream._replace(video_id=f"{name} {seed}"), chat.rows)
+        n_read += 1
+    return n_read, n_failed
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory):
+    with open_store(tmp_path_factory.mktemp("mutations") / "chat.dbs", create=True) as store:
+        store.connection.execute("PRAGMA synchronous = OFF")
+        yield store
+
+
+def test_mutations_of_every_format(files, db):
+    for name, data in files.items():
+        n_read, n_failed = read_mutations(name, data, N, db)
+        assert n_read > N / 10 and n_failed > N / 20, name  # or the mutations were no test
+
+
+def test_mutations_of_real_chat(shared, db):
+    for path in [*shared.glob("youtube/[ci]*/*"), *shared.glob("twitch/*.gz")]:
+        data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        read_mutations(path.name, data, N_REAL if len(data) < 500_000 else 2, db)
+
+
+def test_mutations_of_a_database_of_the_first_version(tmp_path, make_old_database, db):
+    whole = make_old_database(tmp_path / "old.dbs").read_bytes()
+    states = set()
+    for seed in range(150):
+        rng = random.Random(seed)
+        path = tmp_path / "mutated.dbs"
+        path.write_bytes(whole[:16] + mutate_bytes(whole[16:], rng))
+        report = import_chats(db, [path], progress=False)
+        assert all(report.errors.values())
+        states.update(file.state for file in report.files)
+    assert states == {"imported", "known", "failed"}

@@ -1,0 +1,129 @@
+"""Single fields: cleaned, absent, or made up where a source has none."""
+
+import json
+
+import pytest
+
+from chatlib.collect.files.rows import (
+    IdMaker,
+    badge_json,
+    clean_text,
+    money_fields,
+    money_of_number,
+    name_json,
+    read_count,
+    read_name,
+    read_offset,
+    read_timestamp,
+    read_timestamp_text,
+)
+from chatlib.records import Message
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("hi", "hi"),
+        ("", ""),
+        ("a\x00b", "ab"),
+        ("a\ud800b", "a\ufffdb"),
+        ("\ud83d\ude00", "😀"),
+        (None, None),
+        (5, None),
+        (["hi"], None),
+    ],
+)
+def test_text_is_what_sqlite_and_utf8_can_hold(value, text):
+    assert clean_text(value) == text
+
+
+def test_an_id_may_come_as_a_number_but_not_as_true():
+    assert [read_name(v) for v in (7, "7", "", True, 7.0, None, 10**40)] == ["7", "7"] + [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (3, 3.0), (3.25, 3.25), (-7, -7.0), ("12.5", 12.5), ("1:02:03", 3723.0), ("-0:05", -5.0),
+        ("2:03.5", 123.5), (True, None), (float("nan"), None), (float("inf"), None), (2**70, None),
+        (10**400, None), ("soon", None), ("1e3", None), (None, None), ([], None), ("1:23 PM", None),
+    ],
+)  # fmt: skip
+def test_offsets_are_finite_seconds(value, seconds):
+    assert read_offset(value) == seconds
+
+
+def test_an_offset_of_minus_zero_is_zero():
+    assert str(read_offset(-0.0)) == "0.0"
+
+
+def test_milliseconds_are_scaled_and_clocks_are_not():
+    assert read_offset("100120", scale=1000.0) == 100.12
+    assert read_offset("1:40", scale=1000.0) == 100.0
+
+
+@pytest.mark.parametrize(
+    "value", [1600000000000000, "1600000000000000", 1600000000000, 1600000000, 1600000000.0]
+)
+def test_moments_are_microseconds_whatever_they_came_as(value):
+    assert read_timestamp(value) == 1600000000000000
+
+
+@pytest.mark.parametrize(
+    "value", [0, -5, 2**63, 2**200, True, float("nan"), float("inf"), "yesterday", None, {}]
+)
+def test_what_is_no_moment_is_none(value):
+    assert read_timestamp(value) is None
+
+
+def test_nanoseconds_of_twitch_are_read():
+    assert read_timestamp_text("2021-07-15T02:01:48.74506207Z") == 1626314508745062
+    assert read_timestamp_text("2021-07-15T02:01:48Z") == 1626314508000000
+    assert read_timestamp_text("the other day") is None
+
+
+def test_counts_are_whole_and_above_zero():
+    assert [read_count(v) for v in (100, "5", 0, -1, True, 2**80, None)] == [100, 5] + [None] * 5
+
+
+def test_badges_are_titles_and_names_where_there_is_no_title():
+    assert json.loads(badge_json([{"title": "Moderator"}, {"name": "vip"}, "Owner", {}, 5])) == [
+        "Moderator", "vip", "Owner",
+    ]  # fmt: skip
+    assert json.loads(badge_json("Verified, Moderator")) == ["Verified", "Moderator"]
+    assert badge_json([]) is badge_json(None) is badge_json({"title": "x"}) is None
+    assert name_json(["ゑ"]) == '["ゑ"]'
+
+
+def test_money_is_read_as_written_in_any_locale():
+    assert money_fields("10,00\xa0€") == ("10,00\xa0€", "10.00", "EUR")
+    assert money_fields("¥5,000") == ("¥5,000", "5000", "JPY")
+    assert money_fields("many") == ("many", None, None)
+    assert money_fields(" ") == money_fields(None) == (None, None, None)
+
+
+def test_a_bare_number_has_a_decimal_point_in_every_currency():
+    assert money_of_number(5000.0, "JPY") == ("JPY 5000", "5000", "JPY")
+    assert money_of_number("10.50", "$") == ("$ 10.50", "10.50", "USD")
+    assert money_of_number("3", None) == ("3", "3", None)
+    assert money_of_number("$3", "USD") is None
+    assert money_of_number(float("nan"), "USD") is None
+
+
+ROW = Message("", "text_message", 5.0, "name:Ann", "Ann", "same words")
+
+
+def test_made_ids_depend_on_content_and_not_on_place():
+    first, second = IdMaker(), IdMaker()
+    other = ROW._replace(text="other words")
+    one = [first.make_id(row, kind=row.kind) for row in (ROW, other, ROW)]
+    two = [second.make_id(row, kind=row.kind) for row in (other, ROW, ROW)]
+    assert len(set(one)) == 3
+    assert one == [two[1], two[0], two[2]]
+
+
+def test_a_ticker_gets_the_id_of_what_it_repeats():
+    ids = IdMaker()
+    paid = ROW._replace(kind="paid_message", amount_text="$5.00")
+    ticker = paid._replace(kind="ticker_paid_message_item")
+    assert ids.make_id(paid, kind="paid_message") == ids.make_id(ticker, kind="paid_message")

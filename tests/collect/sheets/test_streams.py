@@ -1,0 +1,189 @@
+"""The list of streams beside chat files, and which files are found."""
+
+import pandas as pd
+import pytest
+
+from chatlib.collect.sheets.streams import (
+    find_chat_files,
+    guess_platform,
+    id_in_url,
+    load_sheet,
+    read_date,
+    stream_of_row,
+)
+from chatlib.errors import MissingSource, SourceError
+from chatlib.records import Stream
+
+TABLE = [
+    {"video_id": "1697806247", "url": "https://www.twitch.tv/videos/1697806247", "title": "One, two",
+     "started_at": "2026-01-09T19:00:00+01:00", "duration_s": "90.5", "channel": "Ann", "simulated": "1"},
+    {"video_id": "abcdefghijk", "url": "", "title": "", "started_at": "", "duration_s": "", "channel": "",
+     "simulated": ""},
+]  # fmt: skip
+FIRST = Stream(
+    "twitch", "1697806247", "https://www.twitch.tv/videos/1697806247", "One, two", channel_name="Ann",
+    started_at="2026-01-09T18:00:00+00:00", duration_s=90.5, simulated=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["csv", "semicolon", "bom", "ods"])
+def test_a_list_in_every_form(tmp_path, form):
+    table = pd.DataFrame(TABLE)
+    if form == "ods":
+        path = tmp_path / "streams.ods"
+        table.to_excel(path, engine="odf", index=False)
+    else:
+        path = tmp_path / "streams.csv"
+        table.to_csv(path, index=False, sep=";" if form == "semicolon" else ",",
+                     encoding="utf-8-sig" if form == "bom" else "utf-8")  # fmt: skip
+    sheet = load_sheet(path)
+    assert list(sheet.rows) == ["1697806247", "abcdefghijk"]
+    assert stream_of_row(sheet.rows["1697806247"]) == FIRST
+    assert stream_of_row(sheet.rows["abcdefghijk"]) == Stream("youtube", "abcdefghijk")
+
+
+def test_numbers_of_a_spreadsheet_are_ids_all_the_same(tmp_path):
+    pd.DataFrame([{"Video_ID": 1697806247, "Date": "2026-01-09"}]).to_excel(
+        tmp_path / "streams.ods", engine="odf", index=False
+    )
+    row = load_sheet(tmp_path / "streams.ods").rows["1697806247"]
+    assert stream_of_row(row) == Stream("twitch", "1697806247", started_at="2026-01-09")
+
+
+def test_an_address_tells_the_id(tmp_path):
+    (tmp_path / "streams.csv").write_text("Title,URL\nx,https://youtu.be/abcdefghijk?t=5\n")
+    assert list(load_sheet(tmp_path / "streams.csv").rows) == ["abcdefghijk"]
+
+
+def test_a_column_of_our_name_goes_before_one_that_means_the_same(tmp_path):
+    (tmp_path / "streams.csv").write_text("Title,Name,Link\nours,theirs,https://youtu.be/abcdefghijk\n")
+    row = load_sheet(tmp_path / "streams.csv").rows["abcdefghijk"]
+    assert row == {"video_id": "abcdefghijk", "url": "https://youtu.be/abcdefghijk"} | {
+        "title": "ours",
+        "name": "theirs",
+    }
+
+
+def test_an_error_in_a_cell_is_absence(tmp_path):
+    pd.DataFrame([["abcdefghijk", "#N/A"]], columns=["id", "title"]).to_excel(
+        tmp_path / "streams.ods", engine="odf", index=False
+    )
+    assert load_sheet(tmp_path / "streams.ods").rows == {"abcdefghijk": {"video_id": "abcdefghijk"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("streams.csv", b"title,views\na,1\n"), ("streams.ods", b"no zip"), ("streams.ods", b"")],
+)
+def test_a_list_that_is_none_says_so(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(SourceError, match="list of streams"):
+        load_sheet(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("abcdefghijk.json", True),
+        ("abcdefghijk.live_chat.json.gz", True),
+        ("A title (2) [abcdefghijk].live_chat.json", True),
+        ("2026-01-09 abcdefghijk chat.json", True),
+        ("chat_1697806247.json", True),
+        ("xabcdefghijk.json", False),
+        ("other.json", False),
+    ],
+)
+def test_a_file_name_finds_its_row(tmp_path, name, found):
+    (tmp_path / "streams.csv").write_text("video_id\nabcdefghijk\n1697806247\n")
+    assert bool(load_sheet(tmp_path / "streams.csv").find_row(name)) is found
+
+
+@pytest.mark.parametrize(
+    ("url", "video_id", "platform"),
+    [
+        ("https://www.youtube.com/watch?v=abcdefghijk&t=5", "abcdefghijk", "youtube"),
+        ("https://www.youtube.com/watch?app=x&v=abcdefghij-", "abcdefghij-", "youtube"),
+        ("https://youtu.be/abcdefghijk", "abcdefghijk", "youtube"),
+        ("https://www.youtube.com/live/abcdefghijk?feature=share", "abcdefghijk", "youtube"),
+        ("https://www.twitch.tv/videos/1697806247", "1697806247", "twitch"),
+        ("https://www.twitch.tv/ann/v/1697806247", "1697806247", "twitch"),
+        ("https://example.org/", None, None),
+        (None, None, None),
+    ],
+)
+def test_addresses(url, video_id, platform):
+    assert id_in_url(url) == video_id
+    assert guess_platform(url=url) == platform
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("2026-01-09", "2026-01-09"),
+        ("2026-01-09T19:00:00Z", "2026-01-09T19:00:00+00:00"),
+        ("2026-01-09 19:00", "2026-01-09T19:00:00+00:00"),
+        ("2021-07-15T02:01:48.74506207Z", "2021-07-15T02:01:48+00:00"),
+        ("9 January", None),
+        ("2026-13-01", None),
+        ("", None),
+        (5, None),
+    ],
+)
+def test_dates_are_utc(text, date):
+    assert read_date(text) == date
+
+
+def make(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+
+
+def found_in(folder, *paths):
+    found, errors = find_chat_files(paths or [folder])
+    return [str(f.path.relative_to(folder)) for f in found], errors
+
+
+def test_a_tree_is_walked_in_the_order_of_dates(tmp_path):
+    make(
+        tmp_path,
+        "a/chat/22222222222.json",
+        "a/chat/11111111111.json",
+        "b/33333333333.json",
+        "c/d/x.json",
+        ".git/x",
+    )
+    (tmp_path / "a/streams.csv").write_text("video_id,date\n22222222222,2026-01-01\n11111111111,2026-03-01\n")
+    (tmp_path / "b/streams.csv").write_text("video_id,started_at\n33333333333,2026-02-01T00:00:00Z\n")
+    assert found_in(tmp_path) == (
+        ["a/chat/22222222222.json", "b/33333333333.json", "a/chat/11111111111.json", "c/d/x.json"],
+        {},
+    )
+
+
+def test_beside_a_list_and_a_chat_folder_nothing_else_is_chat(tmp_path):
+    make(tmp_path, "chat/x.json", "truth.json")
+    assert found_in(tmp_path)[0] == ["chat/x.json", "truth.json"]
+    (tmp_path / "streams.csv").write_text("video_id\nx\n")
+    assert found_in(tmp_path)[0] == ["chat/x.json"]
+
+
+def test_a_file_named_twice_is_one(tmp_path):
+    make(tmp_path, "x.json")
+    assert found_in(tmp_path, tmp_path, tmp_path / "x.json")[0] == ["x.json"]
+
+
+def test_a_list_that_cannot_be_read_is_told_and_the_chats_go_on(tmp_path):
+    make(tmp_path, "x.json")
+    (tmp_path / "streams.ods").write_bytes(b"no sheet")
+    names, errors = found_in(tmp_path)
+    assert names == ["x.json"]
+    assert list(errors) == [tmp_path / "streams.ods"]
+
+
+def test_nothing_there_and_nothing_in_it(tmp_path):
+    with pytest.raises(MissingSource, match="neither"):
+        find_chat_files([tmp_path / "nowhere"])
+    with pytest.raises(MissingSource, match="at least one"):
+        find_chat_files([tmp_path])

@@ -1,0 +1,128 @@
+"""One stream in a channel's grid, in the two layouts of 2026."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from tests.collect.youtube.site.videos import Video
+
+__all__ = ["LAYOUTS", "build_item", "clock"]
+
+Json = dict[str, Any]
+
+
+def build_item(video: Video, layout: str) -> Json:
+    """Return a `richItemRenderer` that holds a stream."""
+    return {"richItemRenderer": {"content": LAYOUTS[layout](video), "trackingParams": "CJYCENwwfakefake"}}
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as YouTube writes it on a thumbnail."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _since(started_at: str) -> str:
+    days = max(1, (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(started_at)).days)
+    for n, unit in ((days // 365, "year"), (days // 30, "month"), (days // 7, "week"), (days, "day")):
+        if n:
+            return f"{n} {unit}{'s' if n > 1 else ''} ago"
+    return "1 day ago"
+
+
+def _images(video: Video) -> list[Json]:
+    url = f"https://i.ytimg.com/vi/{video.id}/hqdefault.jpg"
+    return [{"url": url, "width": 336, "height": 188}]
+
+
+def _watch(video: Video) -> Json:
+    return {
+        "clickTrackingParams": "CJYCENwwfakefake",
+        "commandMetadata": {
+            "webCommandMetadata": {
+                "url": f"/watch?v={video.id}",
+                "webPageType": "WEB_PAGE_TYPE_WATCH",
+                "rootVe": 3832,
+            }
+        },
+        "watchEndpoint": {"videoId": video.id},
+    }
+
+
+def _lockup(video: Video) -> Json:
+    badge: Json = {"text": clock(video.duration_s), "badgeStyle": "THUMBNAIL_OVERLAY_BADGE_STYLE_DEFAULT"}
+    said = f"Streamed {_since(video.started_at)}"
+    time_part = {"text": {"content": said}, "accessibilityLabel": said}
+    views_part: Json = {"text": {"content": f"{video.views:,} views"}}
+    if video.status == "live":
+        badge = {"text": "LIVE", "badgeStyle": "THUMBNAIL_OVERLAY_BADGE_STYLE_LIVE"}
+        rows: list[Json] = [{"metadataParts": [{"text": {"content": f"{video.views:,} watching"}}]}]
+    elif video.status == "upcoming":
+        badge["text"] = "Upcoming"
+        when = {"text": {"content": f"Scheduled for {video.started_at[:10]}"}}
+        rows = [{"metadataParts": [{"text": {"content": "32 waiting"}}, when]}]
+    elif video.status == "members_only":
+        shown = {
+            "badgeText": "Members only",
+            "badgeStyle": "BADGE_MEMBERS_ONLY",
+            "iconName": "SPONSORSHIP_STAR",
+        }
+        rows = [{"metadataParts": [time_part]}, {"badges": [{"badgeViewModel": shown}]}]
+    else:
+        rows = [{"metadataParts": [views_part, time_part]}]
+    overlay = {"thumbnailBottomOverlayViewModel": {"badges": [{"thumbnailBadgeViewModel": badge}]}}
+    image = {"thumbnailViewModel": {"image": {"sources": _images(video)}, "overlays": [overlay]}}
+    metadata = {
+        "title": {"content": video.title},
+        "metadata": {"contentMetadataViewModel": {"metadataRows": rows, "delimiter": " • "}},
+    }
+    tap = {"commandContext": {"onTap": {"innertubeCommand": _watch(video)}}}
+    return {
+        "lockupViewModel": {
+            "contentImage": image,
+            "metadata": {"lockupMetadataViewModel": metadata},
+            "contentId": video.id,
+            "contentType": "LOCKUP_CONTENT_TYPE_VIDEO",
+            "rendererContext": tap,
+        }
+    }
+
+
+def _video_renderer(video: Video) -> Json:
+    found: Json = {
+        "videoId": video.id,
+        "thumbnail": {"thumbnails": _images(video)},
+        "title": {
+            "runs": [{"text": video.title}],
+            "accessibility": {"accessibilityData": {"label": video.title}},
+        },
+        "descriptionSnippet": {"runs": [{"text": "Be kind."}]},
+        "navigationEndpoint": _watch(video),
+        "trackingParams": "CJYCENwwfakefake",
+        "showActionMenu": False,
+    }
+    style, text = "DEFAULT", clock(video.duration_s)
+    if video.status == "live":
+        style, text = "LIVE", "LIVE"
+        found["viewCountText"] = {"runs": [{"text": f"{video.views:,}"}, {"text": " watching"}]}
+    elif video.status == "upcoming":
+        style, text = "UPCOMING", "Upcoming"
+        seconds = str(int(dt.datetime.fromisoformat(video.started_at).timestamp()))
+        found["upcomingEventData"] = {"startTime": seconds, "isReminderSet": False}
+        found["viewCountText"] = {"runs": [{"text": "32"}, {"text": " waiting"}]}
+    else:
+        found["publishedTimeText"] = {"simpleText": f"Streamed {_since(video.started_at)}"}
+        found["lengthText"] = {"simpleText": text}
+        if video.status == "members_only":
+            badge = {"style": "BADGE_STYLE_TYPE_MEMBERS_ONLY", "label": "Members only"}
+            found["badges"] = [{"metadataBadgeRenderer": badge}]
+        else:
+            found["viewCountText"] = {"simpleText": f"{video.views:,} views"}
+    overlay = {"text": {"simpleText": text}, "style": style}
+    found["thumbnailOverlays"] = [{"thumbnailOverlayTimeStatusRenderer": overlay}]
+    return {"videoRenderer": found}
+
+
+LAYOUTS = {"lockup": _lockup, "video_renderer": _video_renderer}

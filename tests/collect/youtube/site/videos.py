@@ -1,0 +1,248 @@
+"""The videos that the fake holds, and their chats cut into batches."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import gzip
+import json
+import tempfile
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chatlib.simulate.channel import simulate_channel
+from tests.collect.youtube.site.renderers import replay_action, text_runs
+from tests.collect.youtube.site.tokens import make_token
+
+__all__ = [
+    "STATUSES",
+    "Chat",
+    "Held",
+    "Video",
+    "make_video",
+    "text_action",
+    "video_of_batches",
+    "videos_of_simulation",
+]
+
+Json = dict[str, Any]
+STATUSES = (
+    "finished", "live", "upcoming", "members_only", "private", "deleted", "no_replay", "chat_disabled",
+    "bot_check", "plain",
+)  # fmt: skip
+BATCH_SIZE = 100  # as in real replays
+CHANNEL_ID, CHANNEL_NAME = "UCfakeHarbor0000000000aa", "Fake Harbor"
+CONTEXT = {
+    "serviceTrackingParams": [
+        {
+            "service": "CSI",
+            "params": [{"key": "c", "value": "WEB"}, {"key": "cver", "value": "2.20261118.01.00"}],
+        },
+        {"service": "GFEEDBACK", "params": [{"key": "logged_in", "value": "0"}]},
+    ],
+    "mainAppWebResponseContext": {"loggedOut": True},
+    "webResponseContextExtensionData": {"hasDecorated": True},
+}
+
+
+class Held(NamedTuple):
+    """A message that the server holds: what a collector must have in the end."""
+
+    message_id: str
+    renderer: str
+    offset_ms: int
+
+
+def pack(content: object) -> bytes:
+    """Return an object as compressed JSON, the same bytes each time."""
+    return gzip.compress(json.dumps(content, ensure_ascii=False).encode(), 1, mtime=0)
+
+
+def unpack(packed: bytes) -> Any:
+    """Return what was packed."""
+    return json.loads(gzip.decompress(packed))
+
+
+class Chat:
+    """A replay in two views, "live" (everything) and "top" (less), as responses made once."""
+
+    def __init__(self, video_id: str, batches: Iterable[list[Json]]) -> None:
+        self.video_id = video_id
+        self._lock = threading.Lock()
+        batches = list(batches) or [[]]
+        self._views = {"live": self._respond("live", batches)}
+
+    def __len__(self) -> int:
+        return len(self._views["live"])
+
+    def responses(self, view: str) -> list[bytes]:
+        """Return the packed responses of a view, in their order."""
+        with self._lock:
+            if view not in self._views:
+                kept = [action for action in self.actions() if _is_top(action)]
+                self._views[view] = self._respond(view, list(cut_batches(kept)) or [[]])
+            return self._views[view]
+
+    def actions(self) -> Iterator[Json]:
+        """Yield every item of the unfiltered replay."""
+        for packed in self._views["live"]:
+            yield from unpack(packed)["continuationContents"]["liveChatContinuation"].get("actions", [])
+
+    def _respond(self, view: str, batches: list[list[Json]]) -> list[bytes]:
+        n = len(batches)
+        return [
+            pack(wrap_batch(actions, continuations(self.video_id, view, i + 1 if i + 1 < n else None)))
+            for i, actions in enumerate(batches)
+        ]
+
+
+def continuations(video_id: str, view: str, following: int | None) -> list[Json]:
+    """Return where a batch leads to: the next one, if there is one, and a place to seek from."""
+    seek = {"playerSeekContinuationData": {"continuation": make_token("seek", video_id, view)}}
+    if following is None:
+        return [seek]
+    token = make_token("batch", video_id, view, following)
+    return [
+        {"liveChatReplayContinuationData": {"timeUntilLastMessageMsec": 5000, "continuation": token}},
+        seek,
+    ]
+
+
+def wrap_batch(actions: list[Json], found: list[Json]) -> Json:
+    """Return a response of `get_live_chat_replay`."""
+    content: Json = {"continuations": found}
+    if actions:
+        content["actions"] = actions
+    return {"responseContext": CONTEXT, "continuationContents": {"liveChatContinuation": content}}
+
+
+def cut_batches(actions: Iterable[Json], size: int = BATCH_SIZE) -> Iterator[list[Json]]:
+    """Yield the actions in lists of one size, the last one shorter."""
+    batch: list[Json] = []
+    for action in actions:
+        batch.append(action)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _is_top(item: Json) -> bool:
+    """Return whether the top chat shows an item: of plain messages it leaves out three in ten."""
+    added = item["replayChatItemAction"]["actions"][0].get("addChatItemAction")
+    text = added and added.get("item", {}).get("liveChatTextMessageRenderer")
+    return not text or zlib.crc32(str(text.get("id")).encode()) % 10 >= 3
+
+
+@dataclass
+class Video:
+    """One video of the fake; everything may be changed while the server runs, `status` above all."""
+
+    id: str
+    chat: Chat
+    title: str = "A stream"
+    channel_id: str = CHANNEL_ID
+    channel_name: str = CHANNEL_NAME
+    started_at: str = "2026-03-01T18:00:00Z"
+    duration_s: int = 3600
+    views: int = 1234
+    status: str = "finished"
+
+    @property
+    def actions(self) -> list[Json]:
+        """The whole replay, one item of InnerTube's after the other."""
+        return list(self.chat.actions())
+
+    @property
+    def ended_at(self) -> str:
+        """When the stream ended, as ISO 8601 in UTC."""
+        started = dt.datetime.fromisoformat(self.started_at)
+        return (started + dt.timedelta(seconds=self.duration_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def held(self) -> list[Held]:
+        """The messages of the replay, tickers among them; deletions have no id and are left out."""
+        found = []
+        for item in self.chat.actions():
+            replay = item["replayChatItemAction"]
+            for action in replay["actions"]:
+                added = action.get("addChatItemAction") or action.get("addLiveChatTickerItemAction") or {}
+                for name, body in added.get("item", {}).items():
+                    found.append(Held(body["id"], name, int(replay["videoOffsetTimeMsec"])))
+        return found
+
+
+def make_video(
+    video_id: str, actions: Iterable[Json] = (), *, batch_size: int = BATCH_SIZE, **facts: Any
+) -> Video:
+    """Return a video whose replay is made of these items."""
+    return Video(video_id, Chat(video_id, cut_batches(actions, batch_size)), **facts)
+
+
+def text_action(number: int, text: str, *, offset_ms: int, video_id: str = "", author: str = "@ann") -> Json:
+    """Return a plain message, for small chats written by hand."""
+    return {
+        "replayChatItemAction": {
+            "actions": [
+                {
+                    "addChatItemAction": {
+                        "item": {
+                            "liveChatTextMessageRenderer": {
+                                "message": text_runs(text, CHANNEL_ID),
+                                "authorName": {"simpleText": author},
+                                "id": f"ChwKGk{video_id}{number:08d}",
+                                "timestampUsec": str(1_772_388_000_000_000 + offset_ms * 1000),
+                                "authorExternalChannelId": f"UC{author[1:]:0<22}"[:24],
+                                "timestampText": {
+                                    "simpleText": f"{offset_ms // 60000}:{offset_ms // 1000 % 60:02d}"
+                                },
+                            }
+                        }
+                    }
+                }
+            ],
+            "videoOffsetTimeMsec": str(offset_ms),
+        }
+    }
+
+
+def video_of_batches(responses: Sequence[Json], *, video_id: str = "realreplay0", **facts: Any) -> Video:
+    """Return a video that plays real responses of InnerTube's, batch by batch; tokens become ours."""
+    batches = [
+        response["continuationContents"]["liveChatContinuation"].get("actions", []) for response in responses
+    ]
+    return Video(video_id, Chat(video_id, batches), **facts)
+
+
+def videos_of_simulation(n_streams: int = 2, n_messages: int = 300, seed: int = 0) -> list[Video]:
+    """Return videos with simulated chats, newest first; the same arguments give the same bytes."""
+    with tempfile.TemporaryDirectory(prefix="fake-youtube-") as folder:
+        simulate_channel(
+            folder, n_streams=n_streams, n_viewers=max(10, n_messages // 6), n_messages=n_messages, seed=seed,
+            progress=False,
+        )  # fmt: skip
+        with Path(folder, "streams.csv").open(encoding="utf-8", newline="") as file:
+            streams = list(csv.DictReader(file))
+        videos = [_load_video(stream, Path(folder)) for stream in streams]
+    return videos[::-1]
+
+
+def _load_video(stream: dict[str, str], folder: Path) -> Video:
+    ids = {"channel_id": stream["channel_id"], "video_id": stream["video_id"]}
+    with gzip.open(folder / "chat" / f"{stream['video_id']}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        rows = sorted(map(json.loads, lines), key=lambda row: row["time_in_seconds"])
+    return make_video(
+        stream["video_id"],
+        (replay_action(row, **ids) for row in rows),
+        title=stream["title"],
+        channel_id=stream["channel_id"],
+        channel_name=stream["channel_name"],
+        started_at=stream["started_at"],
+        duration_s=int(stream["duration_s"]),
+        views=len(rows) * 7,
+    )

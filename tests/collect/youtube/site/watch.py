@@ -1,0 +1,199 @@
+"""The watch page, and the player's and the page's data behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.collect.youtube.site.faults import google_error
+from tests.collect.youtube.site.pages import VISITOR_DATA, page, script_json
+from tests.collect.youtube.site.states import chat_notice, current_status, has_chat, playability
+from tests.collect.youtube.site.tokens import make_token
+from tests.collect.youtube.site.videos import CONTEXT, Video, make_video
+from tests.collect.youtube.site.wire import Reply, Request, json_reply
+
+__all__ = ["answer_next", "answer_player", "answer_shell", "answer_watch", "view_selector"]
+
+Json = dict[str, Any]
+_META = "var meta = document.createElement('meta'); meta.name = 'referrer';"
+
+
+def answer_watch(videos: dict[str, Video], request: Request) -> Reply:
+    """Return the watch page; an id that nobody has is a deleted video's."""
+    video = _find_video(videos, request.query.get("v", ""))
+    status = current_status(video, signed_in=request.signed_in, fault=request.fault)
+    title = "YouTube" if status in ("private", "deleted") else f"{video.title} - YouTube"
+    player = script_json(player_response(video, status, web=True))
+    scripts = [
+        f"var ytInitialPlayerResponse = {player};{_META}",
+        f"var ytInitialData = {script_json(watch_data(video, status))};",
+    ]
+    return page(title, request, scripts=scripts)
+
+
+def answer_shell(_: object, request: Request) -> Reply:
+    """Return a page with nothing on it but what every page tells its scripts."""
+    return page("YouTube", request, scripts=["var ytInitialData = {};"])
+
+
+def answer_player(videos: dict[str, Video], request: Request) -> Reply:
+    """Return the player's data, as the web's client or another one asks for it."""
+    client = request.json.get("context", {}).get("client", {})
+    if not client.get("clientName"):
+        return google_error(400, "Request contains an invalid argument.", "badRequest", "INVALID_ARGUMENT")
+    video = _find_video(videos, request.json.get("videoId", ""))
+    status = current_status(video, signed_in=request.signed_in, fault=request.fault)
+    return json_reply(player_response(video, status, web=client["clientName"] in ("WEB", "MWEB")))
+
+
+def answer_next(videos: dict[str, Video], request: Request) -> Reply:
+    """Return a watch page's data as JSON."""
+    video = _find_video(videos, request.json.get("videoId", ""))
+    return json_reply(watch_data(video, current_status(video, signed_in=request.signed_in)))
+
+
+def _find_video(videos: dict[str, Video], video_id: str) -> Video:
+    return videos.get(video_id) or make_video(video_id, status="deleted")
+
+
+def player_response(video: Video, status: str, *, web: bool) -> Json:
+    """Return a player response; only the web's client gets a microformat."""
+    found: Json = {
+        "responseContext": {**CONTEXT, "visitorData": VISITOR_DATA},
+        "playabilityStatus": playability(video, status),
+        "trackingParams": "CAAQu2kiEwfakefake",
+    }
+    if status in ("private", "deleted", "bot_check"):
+        return found
+    found["videoDetails"] = _video_details(video, status)
+    if web:
+        found["microformat"] = {"playerMicroformatRenderer": _microformat(video, status)}
+    return found
+
+
+def _video_details(video: Video, status: str) -> Json:
+    details: Json = {
+        "videoId": video.id,
+        "title": video.title,
+        "lengthSeconds": str(0 if status in ("live", "upcoming") else video.duration_s),
+        "channelId": video.channel_id,
+        "isOwnerViewing": False,
+        "shortDescription": f"{video.title}\nBe kind.",
+        "isCrawlable": True,
+        "thumbnail": {"thumbnails": [{"url": f"https://i.ytimg.com/vi/{video.id}/hqdefault.jpg", "width": 480,
+                                      "height": 360}]},
+        "allowRatings": True,
+        "viewCount": str(video.views),
+        "author": video.channel_name,
+        "isPrivate": False,
+        "isUnpluggedCorpus": False,
+        "isLiveContent": video.status != "plain",
+    }  # fmt: skip
+    if status == "live":
+        details["isLive"] = True
+    if status == "upcoming":
+        details["isUpcoming"] = True
+    return details
+
+
+def _microformat(video: Video, status: str) -> Json:
+    found: Json = {
+        "thumbnail": {"thumbnails": [{"url": f"https://i.ytimg.com/vi/{video.id}/hqdefault.jpg"}]},
+        "title": {"simpleText": video.title},
+        "lengthSeconds": str(0 if status in ("live", "upcoming") else video.duration_s),
+        "ownerProfileUrl": f"http://www.youtube.com/channel/{video.channel_id}",
+        "externalChannelId": video.channel_id,
+        "isFamilySafe": True,
+        "isUnlisted": False,
+        "viewCount": str(video.views),
+        "category": "Gaming",
+        "publishDate": f"{video.started_at[:10]}T00:00:00-07:00",
+        "ownerChannelName": video.channel_name,
+        "uploadDate": f"{video.started_at[:10]}T00:00:00-07:00",
+    }
+    if video.status != "plain":
+        live: Json = {
+            "isLiveNow": status == "live",
+            "startTimestamp": video.started_at.replace("Z", "+00:00"),
+        }
+        if status not in ("live", "upcoming"):
+            live["endTimestamp"] = video.ended_at.replace("Z", "+00:00")
+        found["liveBroadcastDetails"] = live
+    return found
+
+
+def watch_data(video: Video, status: str) -> Json:
+    """Return the page's `ytInitialData`."""
+    if status in ("private", "deleted"):
+        empty = {"results": {"results": {"contents": []}}}
+        return {"responseContext": CONTEXT, "contents": {"twoColumnWatchNextResults": empty}}
+    count = {"viewCount": {"simpleText": f"{video.views:,} views"}}
+    title = {"runs": [{"text": video.title}]}
+    primary: Json = {"title": title, "viewCount": {"videoViewCountRenderer": count}}
+    if video.status == "members_only":
+        badge = {"style": "BADGE_STYLE_TYPE_MEMBERS_ONLY", "label": "Members only"}
+        primary["badges"] = [{"metadataBadgeRenderer": badge}]
+    owner = {
+        "title": {
+            "runs": [
+                {
+                    "text": video.channel_name,
+                    "navigationEndpoint": {"browseEndpoint": {"browseId": video.channel_id}},
+                }
+            ]
+        }
+    }
+    contents = [
+        {"videoPrimaryInfoRenderer": primary},
+        {"videoSecondaryInfoRenderer": {"owner": {"videoOwnerRenderer": owner}}},
+    ]
+    columns: Json = {
+        "results": {"results": {"contents": contents}},
+        "secondaryResults": {"secondaryResults": {}},
+    }
+    bar = {"liveChatRenderer": _chat_beside(video, status)} if has_chat(status) else chat_notice(status)
+    if bar is not None:
+        columns["conversationBar"] = bar
+    return {
+        "responseContext": CONTEXT,
+        "contents": {"twoColumnWatchNextResults": columns},
+        "currentVideoEndpoint": {"watchEndpoint": {"videoId": video.id}},
+        "trackingParams": "CAAQg2ciEwfakefake",
+    }
+
+
+def _chat_beside(video: Video, status: str) -> Json:
+    """Return the chat of the watch page. Only its first continuation is good for anything today."""
+    selector = view_selector(
+        make_token("selector", video.id, "top"), make_token("selector", video.id, "live"), "top", status
+    )
+    reload = {"continuation": make_token("page", video.id), "clickTrackingParams": "CDUQxqYCfakefake"}
+    found: Json = {
+        "continuations": [{"reloadContinuationData": reload}],
+        "header": {"liveChatHeaderRenderer": {"viewSelector": selector}},
+        "initialDisplayState": "LIVE_CHAT_DISPLAY_STATE_COLLAPSED",
+        "trackingParams": "CC0Ql98Bfakefake",
+    }
+    return {**found, "isReplay": True} if status == "finished" else found
+
+
+def view_selector(top: str, live: str, selected: str, status: str) -> Json:
+    """Return the menu of the chat's views: the top chat first, then everything."""
+    replay = " replay" if status == "finished" else ""
+    rows = (
+        (f"Top chat{replay}", top, "top", "Some messages, such as potential spam, may not be visible"),
+        (f"Live chat{replay}", live, "live", "All messages are visible"),
+    )
+    items = [
+        {
+            "title": title,
+            "selected": view == selected,
+            "continuation": {
+                "reloadContinuationData": {"continuation": token, "clickTrackingParams": "CDMQxqYCfakefake"}
+            },
+            "accessibility": {"accessibilityData": {"label": title}},
+            "subtitle": subtitle,
+            "trackingParams": "CDIQ48AHfakefake",
+        }
+        for title, token, view, subtitle in rows
+    ]
+    return {"sortFilterSubMenuRenderer": {"subMenuItems": items, "trackingParams": "CC8QgdoEfakefake"}}

@@ -1,0 +1,137 @@
+"""What counts as an answer, and how a failure is said."""
+
+import email.utils
+import re
+import socket
+import time
+
+import pytest
+import requests
+import trustme
+
+from chatlib.collect.youtube.transport import Transient, check_answer, parse_answer, say_failure
+from chatlib.errors import SourceError, SourceRefused
+from tests.collect.youtube.replays import quick
+from tests.collect.youtube.site.faults import Faults
+
+SECRET = "AIzaSecret"
+FINE = b'<html><script>var ytInitialData = {"a": 1};</script>'
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/youtubei/v1/live_chat/get_live_chat_replay", 200, b'{"a": [1, 2]}'),
+        ("/youtubei/v1/browse", 200, b'"\\ud83d"'),  # half of a pair is odd, and whole
+        ("/watch", 200, FINE),
+        ("/watch", 200, b"<html>\n</html>\n"),
+        ("/live_chat_replay", 200, FINE),
+        ("/@sample/streams", 200, b"<html><bo"),  # others judge those
+        ("/watch", 404, b""),
+        ("/youtubei/v1/browse", 403, b"no JSON"),
+    ],
+)
+def test_whole_answers_pass(path, status, body):
+    check_answer(path, status, body)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/youtubei/v1/live_chat/get_live_chat_replay", b'{"a": [1,'),
+        ("/youtubei/v1/live_chat/get_live_chat_replay", b""),
+        ("/youtubei/v1/live_chat/get_live_chat_replay", b"[" * 100_000),
+        ("/watch", b""),
+        ("/watch", b"<html><head>"),
+        ("/watch", FINE.removesuffix(b"</script>")),
+        ("/live_chat_replay", b"<html></script><script>ytInitialData = {"),
+        ("/live_chat", b"</html>" + b"x" * 2001),
+    ],
+)
+def test_cut_answers_are_asked_for_again(path, body):
+    with pytest.raises(Transient, match="cut short"):
+        check_answer(path, 200, body)
+
+
+@pytest.mark.parametrize(("status", "busy"), [(429, True), (500, False), (503, False)])
+@pytest.mark.parametrize(
+    ("retry_after", "wait_s"),
+    [(None, 0), ("", 0), ("7", 7), ("120", 120), ("soon", 0), ("-5", 0), ("²", 0), ("1e9", 0)],
+)
+def test_busy_and_ill_sites_are_asked_again_when_they_say(status, busy, retry_after, wait_s):
+    with pytest.raises(Transient, match=f"HTTP {status}") as raised:
+        check_answer("/watch", status, b"", retry_after=retry_after)
+    assert (raised.value.retry_after_s, raised.value.busy) == (wait_s, busy)
+
+
+def test_the_pause_may_be_a_date():
+    for seconds, low, high in ((60, 55, 60), (-60, 0, 0)):
+        date = email.utils.formatdate(time.time() + seconds, usegmt=True)
+        with pytest.raises(Transient) as raised:
+            check_answer("/watch", 503, b"", retry_after=date)
+        assert low <= raised.value.retry_after_s <= high
+
+
+@pytest.mark.parametrize("retry_after", ["121", "86400", "999999999"])
+def test_a_site_that_wants_a_long_pause_is_left_alone(retry_after):
+    with pytest.raises(SourceRefused, match="Go on later") as raised:
+        check_answer("/watch", 429, b"", retry_after=retry_after)
+    assert raised.value.state == "blocked"
+
+
+def test_halves_of_pairs_become_replacements_and_large_numbers_stay_numbers():
+    body = rb'{"a\udc00": ["\ud83d", "\ud83d\ude00", 99999999999999999999, -1, 0.5, null, true]}'
+    assert parse_answer(body) == {"a�": ["�", "😀", 99999999999999999999.0, -1, 0.5, None, True]}
+    with pytest.raises(ValueError):
+        parse_answer(b"{")
+
+
+# -------------------------------------------------------------------------------- words
+
+
+def failure_of(url, **given):
+    with requests.Session() as session, pytest.raises(requests.RequestException) as raised:
+        session.get(url, **{"timeout": 0.2, **given})
+    return raised.value
+
+
+def test_a_failure_is_said_in_few_words_without_address_or_key(youtube, tmp_path):
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    api = f"https://youtube.googleapis.com/youtube/v3/videos?key={SECRET}"
+    youtube.faults = Faults(rate=1.0, kinds=["hang"], stall_s=20)
+    slow = failure_of(api)
+    youtube.faults = Faults(rate=1.0, kinds=["reset"])
+    reset = failure_of(api)
+    youtube.faults = Faults(rate=1.0, kinds=["cut_json"])
+    cut = failure_of(api, timeout=5)
+    distrusted = failure_of(api, verify=str(other), timeout=5)
+    nowhere = failure_of(f"https://nowhere.example/?key={SECRET}", timeout=5)  # the proxy says 502
+    nobody = failure_of(f"http://127.0.0.1:1/?key={SECRET}", proxies={"http": ""})
+    said = [say_failure(error) for error in (slow, reset, cut, distrusted, nowhere, nobody)]
+    assert [re.sub(r" \(\w+Error\)", "", text) for text in said] == [
+        "no answer in time",
+        "the connection failed",
+        "an answer that was cut short",
+        "no secure connection",
+        "the connection failed",
+        "the connection failed",
+    ]
+
+    def fail():
+        raise Transient(say_failure(nobody))
+
+    with pytest.raises(SourceError) as raised:
+        quick(attempts=1).call("host", fail)
+    for text in [*said, str(raised.value), repr(raised.value.__cause__)]:
+        assert not re.search(rf"{SECRET}|https?:|127\.0|googleapis|key=", text)
+
+
+def test_an_unknown_host_and_a_loop_of_causes_are_said_too():
+    loop = ValueError("a")
+    loop.__context__ = OSError("b")
+    loop.__context__.__context__ = loop
+    assert say_failure(loop) == "the connection failed (ValueError)"
+    unknown = requests.ConnectionError()
+    unknown.__cause__ = socket.gaierror(-2, f"https://host/?key={SECRET}")
+    assert say_failure(unknown) == "the host's name was not found"

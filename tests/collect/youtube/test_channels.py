@@ -1,0 +1,341 @@
+"""Channels on a local YouTube, through the real clients, into the database."""
+
+import gc
+import logging
+import re
+from collections import Counter
+
+import pytest
+from filelock import FileLock
+
+from chatlib.collect.sheets.channels import Channel, load_stream_list
+from chatlib.collect.youtube.channels import Settings, collect_channels, fetch_chat, known_channels
+from chatlib.errors import ParameterError, SourceError, SourceRefused
+from chatlib.store import open_store
+from tests.collect.youtube.site.faults import Faults
+from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation
+
+ADDRESS = "https://www.youtube.com/@sample"
+QUICK = {"listing": "yt-dlp", "per_s": 1000, "timeout_s": 2.0, "backoff_s": 0.01}
+SOURCES = ("chat-downloader", "yt-dlp")
+REMOVALS = ("deleted_message", "ban_user")
+EVERY_FAULT = (
+    "429", "500", "503", "reset", "stall", "hang", "trickle", "cut_json", "short_json", "empty_batch",
+    "repeat_batch",
+)  # fmt: skip
+
+
+@pytest.fixture
+def db(tmp_path):
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        yield store
+
+
+@pytest.fixture
+def collect(db, tmp_path):
+    """Collect @sample into the database; settings can be given."""
+    channels = [Channel(ADDRESS, tmp_path / "streams.ods", None)]
+    return lambda **given: collect_channels(db, channels, Settings(**{**QUICK, **given}), progress=False)
+
+
+def small_chat(video_id, n=5, **facts):
+    actions = [text_action(i, f"hello {i}", offset_ms=i * 60_000, video_id=video_id) for i in range(n)]
+    return make_video(video_id, actions, duration_s=n * 60, **facts)
+
+
+def stored_ids(db, video_id):
+    rows = db.connection.execute(
+        "SELECT message_id, kind FROM messages JOIN streams USING (stream_id) WHERE video_id = ?", (video_id,)
+    )
+    return Counter(message_id for message_id, kind in rows if kind not in REMOVALS)
+
+
+def held_ids(video):
+    return Counter(held.message_id for held in video.held)
+
+
+def states(db):
+    return dict(db.connection.execute("SELECT video_id, state FROM streams"))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_message_is_in_the_database_once(youtube, db, collect, source):
+    videos = videos_of_simulation(2, 250, seed=3)
+    youtube.add_channel("@sample", videos)
+    report = collect(sources=(source,))
+    assert [stream.state for stream in report.streams] == ["complete", "complete"]
+    for video in videos:
+        assert stored_ids(db, video.id) == held_ids(video)
+    streams = db.load_streams()
+    assert streams["view"].tolist() == ["live", "live"]
+    assert streams["video_id"].tolist() == [video.id for video in videos[::-1]]
+    assert streams["started_at"].str[:19].tolist() == [video.started_at[:19] for video in videos[::-1]]
+    assert streams["title"].tolist() == [video.title for video in videos[::-1]]
+    assert streams["views"].tolist() == [video.views for video in videos[::-1]]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_request_comes_as_from_a_browser_of_today_that_has_answered_the_consent_page(
+    youtube, collect, source
+):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
+    seen = []
+    youtube.add_route("*", lambda request: seen.append(request))
+    collect(sources=(source,))
+    asked = [request for request in seen if "list" not in request.path and request.path != "/@sample/streams"]
+    assert {"/watch", "/live_chat_replay"} <= {request.path for request in asked}
+    for request in asked:
+        assert request.cookies["SOCS"] == "CAI"
+        assert int(re.search(r"Chrome/(\d+)", request.headers["user-agent"])[1]) >= 120
+        assert request.headers["accept-language"].startswith("en-")
+
+
+def test_both_sources_give_the_same_content(youtube, collect, db, tmp_path):
+    youtube.add_channel("@sample", videos_of_simulation(2, 250, seed=3))
+    digests = []
+    for source in SOURCES:
+        with open_store(tmp_path / f"{source}.dbs", create=True) as own:
+            channels = [Channel(ADDRESS, tmp_path / f"{source}.ods", None)]
+            collect_channels(own, channels, Settings(**QUICK, sources=(source,)), progress=False)
+            own.connection.execute("UPDATE streams SET ended_at = NULL")  # yt-dlp does not tell it
+            digests.append(own.digest())
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("n_streams", "n_messages", "rate"),
+    [(3, 600, 0.25), pytest.param(20, 5000, 0.1, marks=pytest.mark.real, id="20 streams of 5,000")],
+)
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_server_that_fails_at_random_loses_and_doubles_nothing(
+    youtube, db, collect, source, n_streams, n_messages, rate
+):
+    videos = videos_of_simulation(n_streams, n_messages, seed=5)
+    youtube.add_channel("@sample", videos)
+    youtube.faults = Faults(
+        rate=rate, kinds=EVERY_FAULT, seed=1, stall_s=20, where=lambda request: "streams" not in request.path
+    )
+    report = collect(sources=(source,), timeout_s=0.5)
+    assert Counter(stream.state for stream in report.streams) == {"complete": n_streams}
+    for video in videos:
+        assert stored_ids(db, video.id) == held_ids(video)
+    assert sum(entry.status != 200 for entry in youtube.requests) > n_streams
+
+
+def test_a_second_time_nothing_is_asked_but_the_list(youtube, db, collect):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa"), small_chat("bbbbbbbbbbb")])
+    collect()
+    digest, n = db.digest(), len(youtube.requests)
+    report = collect()
+    assert (report.n_added, report.streams, report.channels[0].left) == (
+        0,
+        [],
+        ["bbbbbbbbbbb", "aaaaaaaaaaa"],
+    )
+    assert {entry.path for entry in youtube.requests[n:]} <= {"/@sample/streams", "/youtubei/v1/browse"}
+    assert db.digest() == digest
+
+
+STATES = {
+    "members_only": "members_only",
+    "private": "failed",
+    "deleted": "failed",
+    "no_replay": "no_replay",
+    "chat_disabled": "no_replay",
+    "bot_check": "blocked",
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("status", STATES)
+def test_a_stream_without_a_chat_says_why_and_the_others_go_on(youtube, db, collect, status, source):
+    refusing = small_chat("aaaaaaaaaaa", title="Refusing")
+    youtube.add_channel("@sample", [refusing, small_chat("bbbbbbbbbbb")])
+    refusing.status = status
+    report = collect(sources=(source,))
+    told = {stream.video_id: stream for stream in report.streams}
+    if status in ("private", "deleted"):  # such a one may be missing from the list already
+        told.setdefault("aaaaaaaaaaa", None)
+    if told["aaaaaaaaaaa"] is not None:
+        assert told["aaaaaaaaaaa"].state == STATES[status]
+        assert told["aaaaaaaaaaa"].reason
+        assert states(db)["aaaaaaaaaaa"] == STATES[status]
+    assert told["bbbbbbbbbbb"].state == "complete"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("status", ["live", "upcoming"])
+def test_what_is_not_over_yet_is_named_and_left_out(youtube, db, collect, status, source):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa", status=status), small_chat("bbbbbbbbbbb")])
+    report = collect(sources=(source,))
+    assert report.channels[0].running == ["aaaaaaaaaaa"]
+    assert list(states(db)) == ["bbbbbbbbbbb"]
+    rows = {row["video_id"]: row["state"] for row in load_stream_list(report.channels[0].spreadsheet)}
+    assert rows == {"aaaaaaaaaaa": status, "bbbbbbbbbbb": "complete"}
+
+
+def test_an_update_adds_new_streams_tries_failed_ones_again_and_leaves_the_rest(youtube, db, collect):
+    blocked, fine = small_chat("aaaaaaaaaaa"), small_chat("bbbbbbbbbbb")
+    channel = youtube.add_channel("@sample", [blocked, fine])
+    blocked.status = "bot_check"
+    collect()
+    assert states(db) == {"aaaaaaaaaaa": "blocked", "bbbbbbbbbbb": "complete"}
+    blocked.status = "finished"
+    new = small_chat("ccccccccccc")
+    youtube.add_videos(new)
+    channel.videos.insert(0, new)
+    n = len(youtube.requests)
+    report = collect_channels(db, known_channels(db), Settings(**QUICK), progress=False)
+    changes = {stream.video_id: (stream.before, stream.state, stream.n_added) for stream in report.streams}
+    assert changes == {"aaaaaaaaaaa": ("blocked", "complete", 5), "ccccccccccc": (None, "complete", 5)}
+    assert report.channels[0].left == ["bbbbbbbbbbb"]
+    assert "bbbbbbbbbbb" not in {entry.video_id for entry in youtube.requests[n:]}
+    said = report.say(db.path)
+    assert "1 new, 1 tried again: 2 complete" in said and "10 new messages" in said
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_chat_that_broke_off_is_kept_and_completed_later(youtube, db, collect, source):
+    (video,) = videos_of_simulation(1, 900, seed=4)
+    youtube.add_channel("@sample", [video])
+    youtube.faults = Faults(
+        rate=1.0, kinds=("500",), where=lambda request: "get_live" in request.path and count() > 3
+    )
+
+    def count():
+        return sum("get_live" in entry.path for entry in youtube.requests)
+
+    (first,) = collect(sources=(source,)).streams
+    assert (first.state, first.n_added > 200) == ("partial", True)
+    assert "broke off" in first.reason and "500" in first.reason
+    youtube.faults = Faults(rate=0.0)
+    n = count()
+    (then,) = collect(sources=(source,)).streams
+    assert (then.before, then.state, then.reason) == ("partial", "complete", None)
+    assert stored_ids(db, video.id) == held_ids(video)
+    if source == "chat-downloader":  # which goes on where it stopped
+        assert count() - n < len(video.chat)
+
+
+def test_a_channel_is_known_for_the_update_as_soon_as_it_is_listed(youtube, db, collect):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
+    youtube.fail_next("500", "/watch", times=1000)
+    collect()
+    assert states(db) == {"aaaaaaaaaaa": "failed"}
+    assert [channel.url for channel in known_channels(db)] == [ADDRESS]
+
+
+def test_without_known_channels_an_update_says_what_to_name(db):
+    with pytest.raises(ParameterError, match="Name a list, or a channel's address"):
+        known_channels(db)
+
+
+def test_after_three_bot_checks_in_a_row_the_others_are_not_asked(youtube, db, collect):
+    ids = [letter * 11 for letter in "abcdef"]
+    youtube.add_channel("@sample", [small_chat(video_id, status="bot_check") for video_id in ids])
+    report = collect(at_once=1, sources=("chat-downloader",))
+    assert set(states(db).values()) == {"blocked"} and len(states(db)) == 3
+    assert len(report.channels[0].not_asked) == 3
+    with pytest.raises(SourceError, match="cookies"):
+        report.require_usable()
+
+
+def test_the_members_chat_comes_with_a_members_cookies(youtube, db, collect, tmp_path):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa", status="members_only")])
+    collect()
+    assert states(db) == {"aaaaaaaaaaa": "members_only"}
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text(
+        "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t2000000000\tSAPISID\tsecret\n"
+        ".youtube.com\tTRUE\t/\tTRUE\t2000000000\tLOGIN_INFO\tsecret\n"
+    )
+    before = cookies.read_bytes()
+    for source in SOURCES:
+        db.connection.execute("DELETE FROM streams")
+        db.connection.execute("DELETE FROM messages")
+        collect(cookies=cookies, sources=(source,))
+        assert states(db) == {"aaaaaaaaaaa": "complete"}
+    assert cookies.read_bytes() == before
+
+
+def test_only_the_newest_streams_with_a_limit(youtube, db, collect):
+    youtube.add_channel("@sample", [small_chat(letter * 11) for letter in "abcd"])
+    collect(limit=2)
+    assert set(states(db)) == {"a" * 11, "b" * 11}
+
+
+@pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")  # yt-dlp's
+@pytest.mark.filterwarnings("ignore:unclosed.*SSLSocket:ResourceWarning")
+def test_a_channel_that_cannot_be_listed_is_told_and_the_next_one_goes_on(youtube, db, tmp_path):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
+    channels = [
+        Channel("https://www.youtube.com/@nobody", tmp_path / "nobody.ods", None),
+        Channel(ADDRESS, tmp_path / "sample.ods", None),
+    ]
+    report = collect_channels(db, channels, Settings(**QUICK), progress=False)
+    assert "could not be listed" in report.channels[0].problems[0]
+    assert states(db) == {"aaaaaaaaaaa": "complete"}
+    gc.collect()  # what yt-dlp left open, it warns of here
+
+
+def test_hostile_titles_reach_neither_the_terminal_nor_a_path(youtube, db, collect, caplog, tmp_path):
+    title = "\x1b[2J../../etc \u202e=cmd()|<script>$x$\r\nline"
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa", title=title)])
+    with caplog.at_level(logging.INFO):
+        report = collect()
+    said = report.say(db.path) + caplog.text + report.to_table().to_string()
+    assert "\x1b" not in said and "\u202e" not in said and "\r" not in said
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        "chat.dbs", "chat.dbs-wal", "chat.dbs-shm", "streams.ods", "unfinished",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_one_streams_chat_without_a_database(youtube, source):
+    youtube.add_videos(small_chat("aaaaaaaaaaa", title="Alone"))
+    settings = Settings(**QUICK, sources=(source,))
+    chat = fetch_chat("https://youtu.be/aaaaaaaaaaa?t=3", settings=settings, progress=False)
+    assert [message.text for message in chat.messages] == [f"hello {i}" for i in range(5)]
+    assert (chat.stream.title, chat.stream.duration_s, chat.stream.state) == ("Alone", 300, "complete")
+
+
+@pytest.mark.parametrize("status", ["live", "upcoming", *STATES])
+def test_one_stream_that_gives_no_chat_is_an_error_with_its_reason(youtube, status):
+    youtube.add_videos(small_chat("aaaaaaaaaaa", status=status))
+    with pytest.raises(SourceRefused, match="aaaaaaaaaaa") as caught:
+        fetch_chat("https://youtu.be/aaaaaaaaaaa", settings=Settings(**QUICK), progress=False)
+    assert caught.value.state == STATES.get(status, "failed")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://www.twitch.tv/videos/123456789", "https://youtube.com/@sample", "x"]
+)
+def test_an_address_of_something_else_is_refused(url):
+    with pytest.raises(ParameterError, match="watch"):
+        fetch_chat(url)
+
+
+def test_two_collections_at_once_into_one_folder_are_refused(youtube, db, collect, tmp_path):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
+    (tmp_path / "unfinished").mkdir()
+    with FileLock(tmp_path / "unfinished" / "lock"), pytest.raises(SourceError, match="another one is at it"):
+        collect()
+    assert youtube.requests == []
+    assert collect().n_added == 5
+    assert not (tmp_path / "unfinished").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({"listing": "firefox"}, "LISTING"),
+        ({"sources": ("pytchat",)}, "CHAT_SOURCES"),
+        ({"sources": ()}, "CHAT_SOURCES"),
+        ({"at_once": 0}, "AT_ONCE"),
+        ({"per_s": 0}, "REQUESTS_PER_S"),
+        ({"limit": -1}, "LIMIT"),
+    ],
+)
+def test_settings_are_checked(given, rule):
+    with pytest.raises(ParameterError, match=rule):
+        Settings(**given)

@@ -1,0 +1,211 @@
+"""`collect` and `update` as a person runs them: interrupted, killed, with a secret, with a wrong name."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from chatlib.collect.sheets.channels import load_stream_list
+from chatlib.store import open_store
+from tests.collect.youtube.site.data_api import DATA_KEY
+from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation
+from tests.places import ROOT
+
+COLLECT = (
+    sys.executable,
+    "-m",
+    "chatlib",
+    "collect",
+    "@sample",
+    "--listing",
+    "yt-dlp",
+    "--requests-per-s",
+    "1000",
+)
+SECRET = "AIza-a-secret-that-must-stay-one"
+
+
+def start(folder, *more, command=COLLECT, **environment):
+    folder.mkdir(exist_ok=True)
+    variables = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ['PYTHONPATH']}", **environment}
+    return subprocess.Popen(
+        [*command, "--db", "chat.dbs", *more],
+        cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def finish(folder, *more, **given):
+    """Run to the end; return the exit code and all that was said."""
+    process = start(folder, *more, **given)
+    said, _ = process.communicate(timeout=240)
+    return process.returncode, said
+
+
+def succeed(folder, *more, **given):
+    """Run to the end, which is to be a good one; return all that was said."""
+    code, said = finish(folder, *more, **given)
+    assert code == 0, said
+    return said
+
+
+def digest(folder):
+    with open_store(folder / "chat.dbs") as db:
+        return db.digest()
+
+
+def list_without_times(folder):
+    rows = load_stream_list(folder / "sample.ods")
+    return [{key: value for key, value in row.items() if key != "fetched_at"} for row in rows]
+
+
+def small_videos(*letters):
+    return [
+        make_video(
+            letter * 11,
+            [text_action(i, f"{letter} {i}", offset_ms=i * 60_000, video_id=letter * 11) for i in range(5)],
+            duration_s=300,
+        )
+        for letter in letters
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_streams", "n_messages", "n_kills"),
+    [(3, 600, 3), pytest.param(8, 3000, 25, marks=pytest.mark.real, id="25 kills")],
+)
+def test_killed_again_and_again_it_ends_with_the_same_content(
+    youtube, tmp_path, n_streams, n_messages, n_kills
+):
+    youtube.add_channel("@sample", videos_of_simulation(n_streams, n_messages, seed=9))
+    youtube.latency_s = 0.03
+    began = time.monotonic()
+    succeed(tmp_path / "whole")
+    took_s = time.monotonic() - began
+    moments, n_killed = random.Random(4), 0
+    for _ in range(n_kills):
+        process = start(tmp_path / "killed")
+        try:
+            process.wait(moments.uniform(0.5, 1.5 + 1.5 * took_s / n_kills))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            n_killed += 1
+        process.communicate()
+    succeed(tmp_path / "killed")
+    assert n_killed >= 0.8 * n_kills
+    assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
+    assert list_without_times(tmp_path / "killed") == list_without_times(tmp_path / "whole")
+    assert not (tmp_path / "killed" / "unfinished").exists()
+
+
+def test_an_interrupted_download_goes_on_where_it_stopped(youtube, tmp_path):
+    (video,) = videos_of_simulation(1, 3000, seed=2)
+    youtube.add_channel("@sample", [video])
+    youtube.latency_s = 0.05
+    process = start(tmp_path)
+    wait_until(lambda: count_batches(youtube) >= 10)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130 and "The same command goes on" in said
+    had = count_batches(youtube)
+    succeed(tmp_path)
+    n_batches = len(video.chat)
+    assert count_batches(youtube) - had <= n_batches - 8  # those before were on disk
+    with open_store(tmp_path / "chat.dbs") as db:
+        assert db.load_streams()[["state", "n_messages"]].values.tolist()[0][0] == "complete"
+        ids = {row[0] for row in db.connection.execute("SELECT message_id FROM messages")}
+    assert ids >= {held.message_id for held in video.held}
+
+
+def count_batches(youtube):
+    return sum("get_live_chat_replay" in entry.path for entry in youtube.requests)
+
+
+def wait_until(condition, *, at_most_s=30):
+    ends = time.monotonic() + at_most_s
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def test_ctrl_c_is_quick_even_while_the_site_says_nothing(youtube, tmp_path):
+    youtube.add_channel("@sample", small_videos("a"))
+    youtube.fail_next("hang", "/watch", times=99)
+    process = start(tmp_path)
+    wait_until(lambda: any(entry.path == "/@sample/streams" for entry in youtube.requests))
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 5
+
+
+def test_the_api_gives_exact_facts_and_its_key_is_seen_nowhere(youtube, tmp_path):
+    videos = small_videos("a", "b", "c")
+    youtube.add_channel("@sample", videos)
+    youtube.api_key = SECRET
+    videos[2].status = "deleted"
+    said = succeed(tmp_path, YOUTUBE_API_KEY=SECRET)
+    assert "Exact start times" not in said
+    youtube.api_key = DATA_KEY  # now the key is refused
+    videos[1].status = "bot_check"
+    said_then = succeed(tmp_path, command=(*COLLECT[:3], "update", *COLLECT[5:]), YOUTUBE_API_KEY=SECRET)
+    assert SECRET not in said + said_then
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes(), path
+    rows = {row["video_id"]: row for row in load_stream_list(tmp_path / "sample.ods")}
+    assert rows["a" * 11]["started_at"][:19] == videos[0].started_at[:19]
+    assert rows["a" * 11]["ended_at"][:19] == videos[0].ended_at[:19]
+
+
+def test_a_list_of_channels_gives_a_sheet_per_channel(youtube, tmp_path):
+    youtube.add_channel("@sample", small_videos("a"))
+    youtube.add_channel("@other", small_videos("b", "c"))
+    lines = "channel_url,spreadsheet\nhttps://www.youtube.com/@sample,one\n@other,two.ods\n"
+    (tmp_path / "channels.csv").write_text(lines)
+    command = (*COLLECT[:4], "channels.csv", *COLLECT[5:])
+    succeed(tmp_path, command=command)
+    assert [row["video_id"] for row in load_stream_list(tmp_path / "one.ods")] == ["a" * 11]
+    assert {row["video_id"] for row in load_stream_list(tmp_path / "two.ods")} == {"b" * 11, "c" * 11}
+    update = (*COLLECT[:3], "update", *COLLECT[5:])
+    said = succeed(tmp_path, command=update)
+    assert said.count("nothing to fetch") == 2
+
+
+def test_a_list_of_the_first_version_brings_its_database_along(youtube, tmp_path, make_old_database):
+    """Columns: address, name of the sheet, database; what the old database has is not fetched again."""
+    youtube.add_channel("@sample", small_videos("a", "c"))
+    make_old_database(tmp_path / "old.dbs")
+    (tmp_path / "channels.csv").write_text("url,name,database\n@sample,one,old.dbs\n")
+    succeed(tmp_path, command=(*COLLECT[:3], "update", "channels.csv", *COLLECT[5:]))
+    with open_store(tmp_path / "chat.dbs") as db:
+        counts = dict(db.connection.execute("SELECT video_id, n_messages FROM streams"))
+    assert counts == {"a" * 11: 3, "b" * 11: 1, "c" * 11: 5}
+    assert "a" * 11 not in {entry.video_id for entry in youtube.requests}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "rule"),
+    [
+        (["--cookies", "no.txt"], 2, "no.txt"),
+        (["--listing", "lynx"], 2, "LISTING"),
+        (["--chat-sources", "pytchat"], 2, "CHAT_SOURCES"),
+        (["--limit", "-1"], 2, "LIMIT"),
+    ],
+)
+def test_wrong_options_are_one_sentence_and_a_code(youtube, tmp_path, wrong, code, rule):
+    got, said = finish(tmp_path, *wrong)
+    assert got == code and rule in said and "Traceback" not in said
+    assert youtube.requests == []
+
+
+@pytest.mark.parametrize("channels", ["https://example.com/@sample", "channels.ods", "not a channel"])
+def test_what_is_no_channel_is_one_sentence_and_a_code(youtube, tmp_path, channels):
+    got, said = finish(tmp_path, command=(*COLLECT[:4], channels, *COLLECT[5:]))
+    assert got in (1, 2) and "Traceback" not in said
+    assert youtube.requests == []

@@ -1,0 +1,146 @@
+"""A channel's streams: by yt-dlp and by Chromium, from a channel that the local YouTube holds."""
+
+import gc
+import json
+import logging
+
+import pytest
+
+from chatlib.collect.youtube import listing_yt_dlp
+from chatlib.collect.youtube.listing import ListedStream, list_streams
+from chatlib.errors import MissingSource, ParameterError, SourceError
+from tests.collect.youtube.site.videos import make_video
+from tests.collect.youtube.test_stream_pages import page_of
+
+URL = "https://www.youtube.com/@sample"
+COOKIES = "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t4102444800\tLOGIN_INFO\tfake\n"
+
+
+# yt-dlp leaves the connections of answers that it does not read to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """yt-dlp tries again at once, and leaves nothing to later tests."""
+    options = listing_yt_dlp._OPTIONS | {"retry_sleep_functions": {"extractor": lambda n: 0}}
+    monkeypatch.setattr(listing_yt_dlp, "_OPTIONS", options)
+    yield
+    gc.collect()
+
+
+def make_videos(n):
+    videos = [make_video(f"vid-_{i:06d}", title=f"Stream <b>{i}</b>", views=1000 + i) for i in range(n)]
+    for video, status in zip(videos, ("upcoming", "live", "members_only"), strict=False):
+        video.status = status
+    return videos
+
+
+def expected_row(video):
+    if video.status in ("upcoming", "live"):
+        return ListedStream(video.id, video.title, None, None, video.status)
+    views = None if video.status == "members_only" else video.views
+    return ListedStream(video.id, video.title, video.duration_s, views, "finished")
+
+
+@pytest.mark.parametrize("layout", ["lockup", "video_renderer"])
+def test_yt_dlp_lists_all_of_a_channel(youtube, layout):
+    videos = make_videos(95)
+    youtube.add_channel("@sample", videos, layout=layout)
+    listing = list_streams("youtube.com/@sample/featured", "yt-dlp")
+    assert listing.streams == [expected_row(video) for video in videos]
+    facts = (URL, videos[0].channel_id, videos[0].channel_name)
+    assert (listing[:3], listing.complete, listing.reason) == (facts, True, "the page's end")
+
+
+@pytest.mark.parametrize("kind, times", [("500", 2), ("reset", 2), ("cut_json", 2), ("short_json", 1)])
+def test_yt_dlp_asks_again(youtube, kind, times):
+    videos = make_videos(35)
+    youtube.add_channel("@sample", videos)
+    youtube.fail_next(kind, "/browse", times=times)
+    listing = list_streams(URL, "yt-dlp")
+    assert [row.video_id for row in listing.streams] == [video.id for video in videos]
+    assert listing.complete
+
+
+def test_yt_dlp_says_when_it_could_not_go_on(youtube):
+    videos = make_videos(65)
+    youtube.add_channel("@sample", videos)
+    youtube.fail_next("500", "/browse", times=99)
+    listing = list_streams(URL, "yt-dlp")
+    assert len(listing.streams) == 30
+    assert not listing.complete
+    assert listing.reason.startswith("yt-dlp failed (") and "HTTP Error 500" in listing.reason
+
+
+def test_a_part_without_its_rows_is_not_the_end_for_yt_dlp(youtube):
+    youtube.add_channel("@sample", make_videos(65))
+    youtube.add_page("/youtubei/v1/browse", '{"responseContext": {}}')
+    listing = list_streams(URL, "yt-dlp")
+    assert (len(listing.streams), listing.complete) == (30, False)
+    assert "Incomplete data" in listing.reason
+
+
+def test_yt_dlp_stops_at_the_cap(youtube):
+    youtube.add_channel("@sample", make_videos(95), delay_s=0.6)
+    listing = list_streams(URL, "yt-dlp", cap_s=0.9)
+    assert 30 <= len(listing.streams) < 95
+    assert (listing.complete, listing.reason) == (False, "time cap of 0.9 s")
+
+
+def test_yt_dlp_tells_no_channel_from_no_streams(youtube):
+    youtube.add_channel("@silent", [])
+    listing = list_streams("@silent", "yt-dlp")
+    assert (listing.streams, listing.complete) == ([], True)
+    assert listing.reason == "the channel has no tab of streams"
+    with pytest.raises(MissingSource, match=r"@nobody must be a channel's page.*404.*Check the address"):
+        list_streams("@nobody", "yt-dlp")
+    youtube.add_channel("@gone", make_videos(3), terminated=True)
+    with pytest.raises(MissingSource, match=r"@gone must be a channel's page.*terminated"):
+        list_streams("@gone", "yt-dlp")
+    youtube.fail_next("500", times=99)
+    with pytest.raises(SourceError, match=r"yt-dlp must read .*@silent/streams.*500"):
+        list_streams("@silent", "yt-dlp")
+
+
+def test_rows_that_yt_dlp_does_not_know_are_no_empty_channel(youtube):
+    data = json.dumps(page_of({"newRowRenderer": {"videoId": "aaaaaaaaaaa"}}))
+    youtube.add_page("/@sample/streams", f"<script>var ytInitialData = {data};</script>")
+    listing = list_streams(URL, "yt-dlp")
+    assert (listing.streams, listing.complete) == ([], False)
+    assert "yt-dlp sees no rows" in listing.reason
+
+
+def test_yt_dlp_takes_the_cookies_and_leaves_their_file_alone(youtube, tmp_path):
+    sent = []
+    youtube.add_channel("@sample", make_videos(2))
+    youtube.add_route("/@sample/streams", lambda request: sent.append(request.cookies))
+    path = tmp_path / "cookies.txt"
+    path.write_text(COOKIES)
+    assert len(list_streams(URL, "yt-dlp", cookies=path).streams) == 2
+    assert sent[0]["LOGIN_INFO"] == "fake"
+    assert path.read_text() == COOKIES
+    path.write_text('[{"name": "LOGIN_INFO"}]')
+    with pytest.raises(SourceError, match=r"Netscape's format"):
+        list_streams(URL, "yt-dlp", cookies=path)
+
+
+def test_yt_dlp_says_nothing_by_itself(youtube, capfd, caplog):
+    youtube.add_channel("@sample", make_videos(35))
+    youtube.fail_next("500", "/browse", times=99)
+    with caplog.at_level(logging.INFO, "chatlib"):
+        list_streams(URL, "yt-dlp")
+    assert "".join(capfd.readouterr()) == ""
+    warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warned) == 1 and f"{URL}: 30 streams listed" in warned[0]
+
+
+def test_what_the_user_gives_is_checked_first(tmp_path):
+    with pytest.raises(ParameterError, match=r"LISTING must be one of selenium, yt-dlp, got 'firefox'"):
+        list_streams(URL, "firefox")
+    with pytest.raises(ParameterError, match="above 0 seconds, got 0"):
+        list_streams(URL, cap_s=0)
+    with pytest.raises(MissingSource, match=r"cookies file must exist, got .*none\.txt"):
+        list_streams(URL, cookies=tmp_path / "none.txt")
+    with pytest.raises(ParameterError, match="@handle"):
+        list_streams("https://www.youtube.com/watch?v=aaaaaaaaaaa")

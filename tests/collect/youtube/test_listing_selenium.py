@@ -1,0 +1,309 @@
+"""A channel's streams by real Chromium, from the local YouTube and from saved real pages."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.chrome.service import Service
+
+from chatlib.collect.youtube import browser
+from chatlib.collect.youtube.listing import ListedStream, list_streams
+from chatlib.collect.youtube.listing_selenium import Pace, list_with_selenium
+from chatlib.errors import MissingSource, SourceError
+from tests.collect.youtube.site.wire import json_reply
+from tests.collect.youtube.test_listing import COOKIES, URL, expected_row, make_videos
+from tests.collect.youtube.test_stream_pages import lockup, page_of
+from tests.places import ROOT
+
+BROWSE = "/youtubei/v1/browse"
+PATIENT = Pace(poll_s=0.1, again_s=0.1)  # for what ends by itself, also on a busy machine
+HURRY = Pace(poll_s=0.1, still_s=0.5, answer_s=0.5, load_s=20.0, again_s=0.1, tries=1)
+SAVED = {"lockup_2026-04": 29, "video_renderer_2026-02": 30}
+
+
+@pytest.fixture
+def chromium():
+    """Skip where there is no browser."""
+    if not all(shutil.which(path) for path in ("/usr/bin/chromium", "/usr/bin/chromedriver")):
+        pytest.skip("no browser here: /usr/bin/chromium and /usr/bin/chromedriver are needed")
+
+
+@pytest.fixture
+def list_all(youtube, chromium):
+    """A function that lists @sample through Chromium."""
+
+    def run(url=URL, **settings):
+        settings = {"cap_s": 60, "switches": youtube.chromium_switches, "pace": PATIENT, **settings}
+        return list_with_selenium(url, progress=False, **settings)
+
+    return run
+
+
+def count_browse(youtube):
+    return [entry.path for entry in youtube.requests].count(BROWSE)
+
+
+def ids_of(listing):
+    return [row.video_id for row in listing.streams]
+
+
+def saved_page(shared, name):
+    return gzip.decompress((shared / "youtube" / "streams_pages" / f"{name}.html.gz").read_bytes())
+
+
+@pytest.mark.parametrize("layout", ["lockup", "video_renderer"])
+def test_chromium_scrolls_to_the_end_and_agrees_with_yt_dlp(youtube, list_all, layout):
+    videos = make_videos(95)
+    youtube.add_channel("@sample", videos, layout=layout)
+    listing = list_all()
+    assert listing.streams == [expected_row(video) for video in videos]
+    assert (listing.complete, listing.reason) == (True, "the page's end")
+    assert count_browse(youtube) == 3
+    by_yt_dlp = list_streams(URL, "yt-dlp", progress=False)
+    assert by_yt_dlp[:-1] == listing[:-1]  # all but the seconds
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_the_saved_real_pages_give_all_their_ids(youtube, list_all, shared, name):
+    """They say that there is more, which was not saved: so all of theirs, and not complete."""
+    text = saved_page(shared, name)
+    youtube.add_page("/@sample/streams", text)
+    listing = list_all(pace=HURRY)
+    linked = re.findall(r"/watch\?v=([\w-]{11})", text.decode())
+    assert len(ids_of(listing)) == SAVED[name]
+    assert set(ids_of(listing)) == set(linked)
+    assert all(row.title and row.status for row in listing.streams)
+    assert (listing.complete, listing.reason) == (False, "no more after 1 tries")
+    assert listing.channel_id.startswith("UC") and listing.channel_name
+
+
+def test_a_real_page_that_does_not_scroll_is_continued_by_asking(youtube, list_all, shared):
+    """Its scripts were not saved, so nothing in it loads more; its settings tell how to ask."""
+    asked = []
+
+    def answer(request):
+        asked.append(request.json["continuation"])
+        more = {"continuationItemRenderer": {"x": {"continuationCommand": {"token": f"T{len(asked)}"}}}}
+        items = [lockup(f"more{len(asked)}{i:06d}", f"More {i}") for i in range(3)]
+        action = {"continuationItems": [*items, *([more] if len(asked) < 3 else [])]}
+        return json_reply({"onResponseReceivedActions": [{"appendContinuationItemsAction": action}]})
+
+    youtube.add_page("/@sample/streams", saved_page(shared, "lockup_2026-04"))
+    youtube.add_route(BROWSE, answer)
+    listing = list_all(pace=Pace(poll_s=0.1, still_s=0.5, again_s=0.1))
+    assert (len(listing.streams), listing.complete, listing.reason) == (38, True, "the page's end")
+    assert ids_of(listing)[29:] == [f"more{n}{i:06d}" for n in (1, 2, 3) for i in range(3)]
+    assert listing.streams[-1] == ListedStream("more3000002", "More 2", 3723.0, 56000, "finished")
+    assert len(asked[0]) > 500 and asked[1:] == ["T1", "T2"]
+
+
+def test_a_slow_part_is_waited_for(youtube, list_all):
+    videos = make_videos(35)
+    youtube.add_channel("@sample", videos, delay_s=3)
+    listing = list_all(pace=Pace(poll_s=0.1, still_s=1.0))
+    assert (ids_of(listing), listing.complete) == ([video.id for video in videos], True)
+    assert count_browse(youtube) == 1
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("layout", ["lockup", "video_renderer"])
+def test_many_slow_parts_are_waited_for(youtube, chromium, layout):
+    videos = make_videos(200)
+    youtube.add_channel("@sample", videos, layout=layout, delay_s=5)
+    listing = list_streams(URL, switches=youtube.chromium_switches)
+    assert (ids_of(listing), listing.complete) == ([video.id for video in videos], True)
+
+
+def test_a_part_that_never_comes_leaves_the_listing_incomplete(youtube, list_all):
+    videos = make_videos(65)
+    youtube.add_channel("@sample", videos, delay_s=3.5)
+    listing = list_all(pace=HURRY)
+    assert ids_of(listing) == [video.id for video in videos[:30]]
+    assert (listing.complete, listing.reason) == (False, "no more after 1 tries")
+
+
+def test_the_cap_on_time_holds(youtube, list_all):
+    videos = make_videos(65)
+    youtube.add_channel("@sample", videos, delay_s=2)
+    listing = list_all(cap_s=1.5)
+    assert ids_of(listing) == [video.id for video in videos[:30]]
+    assert (listing.complete, listing.reason) == (False, "time cap of 1.5 s")
+    assert listing.seconds > 1.5
+
+
+def test_failures_on_the_way_are_overcome(youtube, list_all):
+    videos = make_videos(65)
+    youtube.add_channel("@sample", videos)
+    youtube.fail_next("500", "/@sample/streams")
+    youtube.fail_next("short_json", BROWSE)
+    youtube.fail_next("429", BROWSE)
+    listing = list_all()
+    assert (ids_of(listing), listing.complete) == ([video.id for video in videos], True)
+
+
+def test_consent_the_users_cookies_and_switches_go_along(youtube, list_all, monkeypatch, tmp_path):
+    sent = []
+    youtube.add_channel("@sample", make_videos(2), consent=True)
+    youtube.add_route("/@sample/streams", lambda request: sent.append(request))
+    path = tmp_path / "cookies.txt"
+    path.write_text(COOKIES + ".example.org\tTRUE\t/\tTRUE\t4102444800\tOTHER\tx\n")
+    monkeypatch.setenv(browser.SWITCHES_VARIABLE, "--user-agent='Harbor Light'")
+    assert len(list_all(cookies=path).streams) == 2
+    assert [request.cookies for request in sent] == [
+        {"SOCS": "CAI", "PREF": "hl=en&tz=UTC", "LOGIN_INFO": "fake"}
+    ]
+    assert sent[0].headers["user-agent"] == "Harbor Light"
+
+
+def test_the_consent_page_is_answered_if_it_comes(youtube, list_all, monkeypatch):
+    monkeypatch.setattr(browser, "_OWN_COOKIES", ())
+    videos = make_videos(35)
+    youtube.add_channel("@sample", videos, consent=True)
+    assert ids_of(list_all()) == [video.id for video in videos]
+    saved = [
+        entry for entry in youtube.requests if (entry.host, entry.path) == ("consent.youtube.com", "/save")
+    ]
+    assert len(saved) == 1
+
+
+def test_rows_that_only_the_page_shows_are_read_from_it(youtube, list_all):
+    """Where the answers cannot be seen, ids, titles and durations come from the items shown."""
+    more = {"continuationItemRenderer": {"x": {"continuationCommand": {"token": "T1"}}}}
+    data = json.dumps(page_of(lockup("aaaaaaaaaaa", "One"), more))
+    item = (
+        "<ytd-rich-item-renderer><a href='/watch?v={0}&pp=x'><span>{2}</span></a><h3 title='{1}'>x</h3>"
+        "</ytd-rich-item-renderer>"
+    )
+    first, later = (
+        item.format("aaaaaaaaaaa", "One", "1:02:03"),
+        item.format("bbbbbbbbbbb", "Two &lt;3", "9:59"),
+    )
+    then = f"g.innerHTML = `{first}{later}{later}`"
+    html = f"""<a href="/watch?v=promotion00">x</a><ytd-rich-grid-renderer id="g">{first}
+        <ytd-continuation-item-renderer></ytd-continuation-item-renderer></ytd-rich-grid-renderer>
+        <script>var ytInitialData = {data}; setTimeout(() => {{ {then}; }}, 500);</script>"""
+    youtube.add_page("/@sample/streams", html)
+    listing = list_all(pace=Pace(poll_s=0.1, still_s=3.0))
+    assert [row[:3] for row in listing.streams] == [
+        ("aaaaaaaaaaa", "One", 3723.0),
+        ("bbbbbbbbbbb", "Two <3", 599.0),
+    ]
+    assert (listing.complete, listing.reason) == (True, "the page's end")
+
+
+def test_no_channel_is_told_from_no_streams_and_from_no_page(youtube, list_all):
+    youtube.add_channel("@silent", [])
+    listing = list_all("https://www.youtube.com/@silent")
+    assert (listing.streams, listing.complete) == ([], True)
+    assert listing.reason == "the channel has no tab of streams"
+    with pytest.raises(MissingSource, match=r"@nobody/streams must be a channel's page.*Check the address"):
+        list_all("https://www.youtube.com/@nobody")
+    youtube.add_channel("@gone", make_videos(3), terminated=True)
+    with pytest.raises(MissingSource, match=r"@gone/streams must be .*YouTube says: .*terminated"):
+        list_all("https://www.youtube.com/@gone")
+
+
+def test_a_page_that_cannot_be_read_is_an_error(youtube, list_all):
+    youtube.add_page("/@sample/streams", "<h1>Sorry</h1>")
+    with pytest.raises(SourceError, match=r"must show .*/@sample/streams.* in 1 tries: no data in its page"):
+        list_all(pace=HURRY)
+    youtube.add_page("/@sample/streams", "<script>var ytInitialData = {a: [1]}</script>")
+    with pytest.raises(SourceError, match=r"/@sample/streams must have a list .*no more after 1 tries"):
+        list_all(pace=HURRY)
+
+
+def test_in_colab_its_own_package_brings_the_browser(youtube, list_all, monkeypatch):
+    class ColabError(Exception):
+        pass
+
+    def start(options):
+        options.add_argument("--no-sandbox")
+        return Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+
+    def fail(options):
+        raise ColabError("\n  no network\n")
+
+    colab = SimpleNamespace(ChromeDriver=start, GoogleColabSeleniumError=ColabError)
+    monkeypatch.setattr(browser, "in_colab", lambda: True)
+    monkeypatch.setitem(sys.modules, "google_colab_selenium", colab)
+    youtube.add_channel("@sample", make_videos(3))
+    assert len(list_all().streams) == 3
+    colab.ChromeDriver = fail
+    with pytest.raises(SourceError, match=r"Chrome must start, and it did not: no network"):
+        list_all()
+    monkeypatch.setitem(sys.modules, "google_colab_selenium", None)
+    with pytest.raises(MissingSource, match=r"%pip install .*google-colab-selenium>=1\.0\.18.*yt-dlp"):
+        list_all()
+
+
+def test_a_missing_browser_is_told_with_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(browser, "_BROWSERS", ("no-such-browser",))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SE_OFFLINE", "true")
+    monkeypatch.setenv("SE_CACHE_PATH", str(tmp_path))
+    with pytest.raises(
+        MissingSource, match=r"apt-get install chromium chromium-driver.*LISTING = \"yt-dlp\""
+    ):
+        list_streams(URL)
+
+
+def test_a_browser_that_does_not_start_is_told(monkeypatch, chromium, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    broken = tmp_path / "chromium"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(browser, "_BROWSERS", (str(broken),))
+    with pytest.raises(SourceError, match=r"The browser .*/chromium must start.*apt-get install"):
+        list_streams(URL)
+    assert not list(tmp_path.glob("chatlib-*"))
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
+def test_the_browser_ends_with_its_user(youtube, chromium, tmp_path, how):
+    """Ctrl-C, and the worst case: nothing runs on, no profile is left."""
+    youtube.add_channel("@sample", make_videos(95), delay_s=1)
+    code = "from chatlib.collect.youtube.listing import list_streams; list_streams('@sample')"
+    variables = {"TMPDIR": str(tmp_path), browser.SWITCHES_VARIABLE: " ".join(youtube.chromium_switches)}
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | variables,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    wait_until(lambda: "/@sample/streams" in {entry.path for entry in youtube.requests}, 20)
+    assert list(tmp_path.glob("chatlib-chromium-*")) and running_with(tmp_path)
+    os.killpg(child.pid, getattr(signal, how))
+    said = child.communicate(timeout=20)[1].decode()
+    assert how == "SIGKILL" or said.rstrip().endswith("KeyboardInterrupt")
+    wait_until(lambda: not running_with(tmp_path), 10)
+    wait_until(lambda: not list(tmp_path.glob("chatlib-chromium-*")), 10)
+
+
+def running_with(path):
+    """Return the processes whose command line names a path."""
+    found = []
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += [line.parent.name] if str(path).encode() in line.read_bytes() else []
+        except OSError:
+            continue  # it ended just now
+    return found
+
+
+def wait_until(is_so, seconds):
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.1)

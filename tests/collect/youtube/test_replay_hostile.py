@@ -1,0 +1,241 @@
+"""Odd items in a replay, through both sources: kept as far as they go, or counted; never the end."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from chatlib.collect.youtube.replay_chat_downloader import ReplayDownloader
+from tests.collect.youtube.replays import SOURCES, fetch, messages_of, respond, show
+from tests.collect.youtube.site.chat import answer_chat_page
+from tests.collect.youtube.site.videos import text_action
+from tests.collect.youtube.site.wire import JSON, Reply
+
+pytestmark = pytest.mark.parametrize("source", SOURCES)
+
+
+def say(number, offset_ms=None):
+    return text_action(number, f"hello {number}", offset_ms=1000 * number if offset_ms is None else offset_ms)
+
+
+def added(name, body, offset_ms="1500", action="addChatItemAction"):
+    return {
+        "replayChatItemAction": {
+            "actions": [{action: {"item": {name: body}}}],
+            "videoOffsetTimeMsec": offset_ms,
+        }
+    }
+
+
+def text_of(body, offset_ms="1500"):
+    return added("liveChatTextMessageRenderer", body, offset_ms)
+
+
+def read(youtube, folder, source, *responses):
+    """Return texts in their order, what was counted, and the state."""
+    show(youtube, *responses, duration_s=9)
+    replay = fetch("realreplay0", source, folder)
+    return [m.text for m in messages_of(replay)], dict(replay.chat.skipped), replay.chat.stream.state
+
+
+def replayed(actions):
+    return {"replayChatItemAction": {"actions": actions, "videoOffsetTimeMsec": "1500"}}
+
+
+TEXT = "liveChatTextMessageRenderer"
+COUNTED = {
+    "an unknown renderer": (
+        added("liveChatHologramRenderer", {"id": "h"}),
+        "unknown renderer: liveChatHologramRenderer",
+    ),
+    "a renderer that is a text": (added(TEXT, "hello"), f"unknown renderer: {TEXT}"),
+    "a renderer that is a list": (added(TEXT, [1]), f"unknown renderer: {TEXT}"),
+    "an unknown action": (
+        replayed([{"startLiveChatParadeAction": {"id": "x"}}]),
+        "no message: startLiveChatParadeAction",
+    ),
+    "an action that is a text": (replayed(["addChatItemAction"]), "row is no object"),
+    "an action without content": (replayed([{"addChatItemAction": None}]), "row is no chat action"),
+    "an item without content": (replayed([{"addChatItemAction": {}}]), "row is no chat action"),
+    "a banner without content": (replayed([{"addBannerToLiveChatCommand": {}}]), "row is no chat action"),
+    "actions that are a text": (replayed("addChatItemAction"), "row is no object"),
+    "a replay item that is a text": ({"replayChatItemAction": "x"}, "row is no chat action"),
+    "an item that is a number": (5, "row is no object"),
+    "an item that is nothing": (None, "row is no object"),
+}
+
+
+def test_what_is_no_message_is_counted_and_the_rest_goes_on(youtube, tmp_path, source):
+    """Each beside messages, and in a batch of its own, which either source would take for the end."""
+    batches = []
+    for number, (item, _) in enumerate(COUNTED.values()):
+        batches += [respond(say(2 * number), item, say(2 * number + 1)), respond(item)]
+    texts, counted, state = read(youtube, tmp_path, source, *batches, respond(say(99)))
+    assert texts == [f"hello {number}" for number in [*range(2 * len(COUNTED)), 99]]
+    assert counted == {name: 2 * n for name, n in Counter(name for _, name in COUNTED.values()).items()}
+    assert state == "complete"
+
+
+def test_an_item_with_two_actions_gives_both(youtube, tmp_path, source):
+    item = say(1)
+    item["replayChatItemAction"]["actions"] += say(2)["replayChatItemAction"]["actions"]
+    item["replayChatItemAction"]["actions"].append({"markChatItemAsDeletedAction": {"targetItemId": "x"}})
+    show(youtube, respond(item))
+    rows = messages_of(fetch("realreplay0", source, tmp_path))
+    assert [(m.kind, m.text, m.target_id, m.offset_s) for m in rows] == [
+        ("text_message", "hello 1", None, 1.0),
+        ("text_message", "hello 2", None, 1.0),
+        ("deleted_message", None, "x", 1.0),
+    ]
+
+
+def test_an_item_without_actions_is_nothing(youtube, tmp_path, source):
+    item = {"replayChatItemAction": {"actions": [], "videoOffsetTimeMsec": "1000"}}
+    assert read(youtube, tmp_path, source, respond(item, say(1)), respond(item), respond(say(2))) == (
+        ["hello 1", "hello 2"], {}, "complete",
+    )  # fmt: skip
+
+
+SAYS = {"id": "x", "message": {"runs": [{"text": "odd"}]}}
+ODD_BODIES = {
+    "no author": SAYS | {"timestampUsec": "1772388001000000"},
+    "nothing but an id": {"id": "x"},
+    "an author that is a number": SAYS | {"authorName": 7},
+    "badges that are a text": SAYS | {"authorBadges": "Member"},
+    "a badge of nothing": SAYS | {"authorBadges": [None]},
+    "pictures of nothing": {
+        "id": "x",
+        "authorPhoto": {"thumbnails": [None]},
+        "message": {"simpleText": "odd"},
+    },
+    "runs that are no runs": {"id": "x", "message": {"runs": [None, 5, {"text": "odd"}, {"emoji": 3}, {}]}},
+    "an emoji without a name": {"id": "x", "message": {"runs": [{"emoji": {}}, {"text": "odd"}]}},
+    "a time that is a text": SAYS | {"timestampUsec": "soon"},
+    "an address of nothing": {"id": "x", "message": {"runs": [{"text": "odd", "navigationEndpoint": None}]}},
+    "colours": SAYS | {"bodyTextColor": "red"},
+}
+
+
+def test_an_odd_message_is_kept_as_far_as_it_goes(youtube, tmp_path, source):
+    odd = [text_of(body | {"id": name}) for name, body in ODD_BODIES.items()]
+    show(youtube, respond(say(1), *odd, say(2)), duration_s=2)
+    replay = fetch("realreplay0", source, tmp_path)
+    first, *kept, last = messages_of(replay)
+    assert (first.text, last.text, replay.chat.stream.state) == ("hello 1", "hello 2", "complete")
+    assert {m.message_id: m.text or None for m in kept} == {
+        name: "odd" if "message" in body else None for name, body in ODD_BODIES.items()
+    }
+    assert {(m.kind, m.offset_s, m.author_id, m.author_name) for m in kept} == {
+        ("text_message", 1.5, None, None)
+    }
+    counted = {"kept without timestamp": 1} if source == "yt-dlp" else {}  # chat-downloader drops it untold
+    assert dict(replay.chat.skipped) == counted
+
+
+def test_an_odd_membership_says_what_it_is_once(youtube, tmp_path, source):
+    body = {"id": "x", "headerSubtext": {"simpleText": "Welcome"}, "authorPhoto": {"thumbnails": [None]}}
+    show(youtube, respond(added("liveChatMembershipItemRenderer", body)), duration_s=2)
+    (member,) = messages_of(fetch("realreplay0", source, tmp_path))
+    assert (member.kind, member.notice, member.offset_s) == ("membership_item", "Welcome", 1.5)
+
+
+def test_an_odd_amount_stays_as_it_is_written(youtube, tmp_path, source):
+    amounts = ["a lot", "", "€", "10,00 €", None, 7]
+    paid = [
+        added("liveChatPaidMessageRenderer", {"id": str(i), "purchaseAmountText": {"simpleText": amount}})
+        for i, amount in enumerate(amounts)
+    ]
+    show(youtube, respond(*paid), duration_s=2)
+    kept = messages_of(fetch("realreplay0", source, tmp_path))
+    assert [(m.kind, m.amount_text, m.amount, m.currency) for m in kept] == [
+        ("paid_message", "a lot", None, None),
+        ("paid_message", None, None, None),
+        ("paid_message", "€", None, None),
+        ("paid_message", "10,00 €", "10.00", "EUR"),
+        ("paid_message", None, None, None),
+        ("paid_message", None, None, None),
+    ]
+
+
+def test_a_message_without_its_offset_is_kept(youtube, tmp_path, source):
+    """In a batch of its own too, which yt-dlp alone would take for the end."""
+    offsets = ["missing", None, "soon", "", "9" * 30, [], True]
+    odd = [text_of(SAYS | {"id": f"x{i}"}, offset) for i, offset in enumerate(offsets)]
+    del odd[0]["replayChatItemAction"]["videoOffsetTimeMsec"]
+    show(youtube, respond(say(1), *odd), *map(respond, odd), respond(say(2)), duration_s=2)
+    replay = fetch("realreplay0", source, tmp_path)
+    first, *kept, last = messages_of(replay)
+    assert [m.message_id for m in kept] == [f"x{i}" for i in range(7)] * 2
+    assert {m.offset_s for m in kept} == {None}
+    assert (first.offset_s, last.offset_s, replay.chat.stream.state) == (1.0, 2.0, "complete")
+    assert dict(replay.chat.skipped) == {"kept without offset": 10}
+
+
+def test_without_an_offset_chat_downloader_has_the_replays_clock(youtube, tmp_path, source):
+    """It is right: in a replay the clock is the offset in whole seconds; elsewhere it is the time of day."""
+    odd = text_of(SAYS | {"timestampText": {"simpleText": "1:02"}})
+    del odd["replayChatItemAction"]["videoOffsetTimeMsec"]
+    show(youtube, respond(odd, say(70)), duration_s=70)
+    message = messages_of(fetch("realreplay0", source, tmp_path))[0]
+    assert message.offset_s == {"chat-downloader": 62.0, "yt-dlp": None}[source]
+
+
+def test_what_nobody_can_store_is_made_storable(youtube, tmp_path, source):
+    body = {"id": "x\ud800", "message": {"runs": [{"text": "a\ud83d\x00b"}]}, "timestampUsec": 2**70}
+    body |= {"authorName": {"simpleText": "\udc00"}, "authorExternalChannelId": "UC\x00x"}
+    content = respond(say(1), text_of(body), say(2))
+    content["continuationContents"]["liveChatContinuation"]["continuations"] = []
+    reply = Reply(json.dumps(content).encode(), content_type=JSON)  # with all that is odd escaped
+    show(youtube, respond(), respond(say(1)), duration_s=2)
+    youtube.add_route("/youtubei/v1/live_chat/get_live_chat_replay", lambda request: reply)
+    first, odd, last = messages_of(fetch("realreplay0", source, tmp_path))
+    assert (odd.message_id, odd.text, odd.author_id, odd.author_name) == ("x�", "a�b", "UCx", "�")
+    assert (first.text, last.text, odd.timestamp_us) == ("hello 1", "hello 2", None)
+
+
+def test_a_replay_without_a_message_is_an_empty_complete_chat(youtube, tmp_path, source):
+    show(youtube, respond(), duration_s=60)
+    replay = fetch("realreplay0", source, tmp_path)
+    assert (replay.chat.rows, dict(replay.chat.skipped)) == ([], {})
+    assert (replay.chat.stream.state, replay.chat.stream.reason) == ("complete", None)
+
+
+def test_a_replay_of_nothing_but_oddities_is_empty_and_counted(youtube, tmp_path, source):
+    item, counted = COUNTED["an unknown renderer"]
+    assert read(youtube, tmp_path, source, respond(item), respond(item)) == ([], {counted: 2}, "complete")
+
+
+def test_a_parser_that_breaks_on_every_item_loses_no_message(youtube, tmp_path, source, monkeypatch):
+    def stumble(item, info=None, offset=0):
+        raise KeyError("x")
+
+    monkeypatch.setattr("chat_downloader.sites.youtube.YouTubeChatDownloader._parse_item", stumble)
+    assert ReplayDownloader._parse_item({"liveChatTextMessageRenderer": {"id": "x"}})["message_id"] == "x"
+    texts, counted, state = read(youtube, tmp_path, source, respond(say(1), say(2)), respond(say(3)))
+    assert (texts, counted, state) == (["hello 1", "hello 2", "hello 3"], {}, "complete")
+
+
+@pytest.mark.parametrize("n", [5, 25])
+def test_a_page_without_a_choice_of_views_gives_its_own(youtube, tmp_path, source, n):
+    items = [say(number) for number in range(n)]
+    batches = [items[i : i + 10] for i in range(0, n, 10)]
+    video = show(youtube, *(respond(*batch) for batch in batches), duration_s=n)
+    video.chat._views["top"] = video.chat._respond("top", batches)
+
+    def without_choice(request):
+        reply = answer_chat_page(youtube.videos, request)
+        return reply._replace(body=reply.plain.replace(b"subMenuItems", b"menuItems"), packed=b"")
+
+    youtube.add_route("/live_chat_replay", without_choice)
+    replay = fetch("realreplay0", source, tmp_path)
+    assert [m.text for m in messages_of(replay)] == [f"hello {number}" for number in range(n)]
+    stream = replay.chat.stream
+    assert (stream.state, stream.view, stream.reason) == ("complete", "top", None)
+
+
+def test_a_page_without_a_chat_is_no_empty_chat(youtube, tmp_path, source):
+    show(youtube, respond(say(1)))
+    youtube.add_page("/live_chat_replay", "<html><body>Something went wrong</body></html>")
+    replay = fetch("realreplay0", source, tmp_path)
+    assert replay.chat.stream.state in ("failed", "partial") and replay.chat.rows == []
+    assert replay.chat.stream.reason

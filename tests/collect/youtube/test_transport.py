@@ -1,0 +1,295 @@
+"""How a site is asked: pace, timeouts, attempts and their waits, and the wish to stop."""
+
+import json
+import random
+import threading
+import time
+from contextlib import closing
+
+import pytest
+import requests
+from yt_dlp.networking import Request
+from yt_dlp.networking.exceptions import HTTPError
+
+from chatlib.collect.youtube import transport
+from chatlib.collect.youtube.metadata import fetch_videos
+from chatlib.collect.youtube.replay_yt_dlp import YtDlp
+from chatlib.collect.youtube.transport import (
+    PoliteAdapter,
+    Politeness,
+    Stopped,
+    Transient,
+)
+from chatlib.errors import SourceRefused, SourceUnreachable
+from tests.collect.youtube.replays import quick
+from tests.collect.youtube.site.data_api import DATA_KEY
+from tests.collect.youtube.site.faults import Faults
+from tests.collect.youtube.site.videos import make_video, text_action
+from tests.collect.youtube.site.wire import JSON, Reply
+
+WATCH = "https://www.youtube.com/watch?v=aaaaaaaaaaa"
+
+
+class Recorder(threading.Event):
+    """An event that nobody sets, and that notes how long it was waited for instead of waiting."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits = []
+
+    def wait(self, timeout=None):
+        self.waits.append(timeout)
+        return False
+
+
+@pytest.fixture
+def longest(monkeypatch):
+    """Random waits are as long as they may be."""
+    monkeypatch.setattr(transport.random, "uniform", lambda low, high: high)
+
+
+def failing(*errors):
+    """Return a function that raises each error once, then returns "fine"; its calls are counted."""
+    left = list(errors)
+
+    def send():
+        send.n += 1
+        if left:
+            raise left.pop(0)
+        return "fine"
+
+    send.n = 0
+    return send
+
+
+def waits_of(stop):
+    return [wait for wait in stop.waits if wait > 0.001]  # without those that keep the pace
+
+
+# ------------------------------------------------------------------------------- pace
+
+
+def test_one_host_is_asked_at_its_pace_by_all_threads_together_and_another_meanwhile():
+    politeness = Politeness(per_s=50)
+    sent = {"one": [], "other": []}
+
+    def ask(host):
+        for _ in range(4):
+            politeness.call(host, lambda: sent[host].append(time.monotonic()))
+
+    threads = [threading.Thread(target=ask, args=(host,)) for host in ("one", "other") for _ in range(3)]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    took = time.monotonic() - started
+    for times in sent.values():
+        assert len(times) == 12
+        assert all(moment >= started + i / 50 - 1e-3 for i, moment in enumerate(sorted(times)))
+    assert took < 2 * 12 / 50 - 1 / 50  # less than one after the other
+    assert politeness.n_requests == 24
+    assert politeness.network_s < took * 6
+
+
+def test_a_pause_is_not_saved_up(monkeypatch):
+    politeness = Politeness(per_s=20)
+    politeness.call("host", lambda: None)
+    time.sleep(0.15)
+    started = time.monotonic()
+    for _ in range(3):
+        politeness.call("host", lambda: None)
+    assert time.monotonic() - started >= 2 / 20 - 1e-3
+
+
+# --------------------------------------------------------------------------- attempts
+
+
+def test_an_answer_comes_back_at_once():
+    stop = Recorder()
+    assert Politeness(stop=stop).call("host", failing()) == "fine"
+    assert waits_of(stop) == []
+
+
+def test_waits_double_up_to_half_a_minute(longest):
+    stop = Recorder()
+    politeness = Politeness(per_s=1e6, backoff_s=1.0, stop=stop)
+    send = failing(*[Transient("ill")] * 6)
+    assert politeness.call("host", send) == "fine"
+    assert waits_of(stop) == [1, 2, 4, 8, 16, 30]
+    assert (send.n, politeness.n_requests) == (7, 7)
+
+
+def test_waits_are_random_below_that():
+    random.seed(7)
+    stop = Recorder()
+    for _ in range(20):
+        Politeness(per_s=1e6, backoff_s=8.0, stop=stop).call("host", failing(Transient("ill")))
+    waits = waits_of(stop)
+    assert len(set(waits)) == 20 and all(0 <= wait <= 8 for wait in waits)
+    assert max(waits) > 4
+
+
+def test_what_the_site_asks_for_is_waited_for(longest):
+    stop = Recorder()
+    send = failing(Transient("busy", retry_after_s=5.0, busy=True), Transient("busy", retry_after_s=1.0))
+    Politeness(per_s=1e6, backoff_s=1.0, stop=stop).call("host", send)
+    assert waits_of(stop) == [5.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("busy", "kind", "state"), [(True, SourceRefused, "blocked"), (False, SourceUnreachable, None)]
+)
+def test_after_the_last_attempt_it_says_what_to_do(busy, kind, state):
+    send = failing(*[Transient("HTTP 4xx", busy=busy)] * 9)
+    with pytest.raises(kind, match=r"host .*HTTP 4xx.*go on with the same command") as raised:
+        quick(attempts=3).call("host", send)
+    assert send.n == 3
+    assert getattr(raised.value, "state", None) == state
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), SourceRefused("no", state="members_only"), Stopped()])
+def test_other_errors_pass_through_at_once(error):
+    send = failing(error)
+    with pytest.raises(type(error)) as raised:
+        quick().call("host", send)
+    assert raised.value is error and send.n == 1
+
+
+# ------------------------------------------------------------------------------- stop
+
+
+def stop_soon(politeness, seconds=0.1):
+    timer = threading.Timer(seconds, politeness.stop.set)
+    timer.start()
+    return timer
+
+
+def test_stop_ends_the_wait_for_the_next_turn():
+    politeness = Politeness(per_s=0.01)
+    politeness.call("host", lambda: None)
+    stop_soon(politeness)
+    send = failing()
+    started = time.monotonic()
+    with pytest.raises(Stopped):
+        politeness.call("host", send)
+    assert time.monotonic() - started < 5 and send.n == 0
+
+
+def test_stop_ends_the_wait_after_a_failure(longest):
+    politeness = Politeness(backoff_s=30)
+    stop_soon(politeness)
+    started = time.monotonic()
+    with pytest.raises(Stopped):
+        politeness.call("host", failing(Transient("ill")))
+    assert time.monotonic() - started < 5
+
+
+def test_when_stopped_nothing_is_sent():
+    politeness = Politeness()
+    politeness.stop.set()
+    send = failing()
+    with pytest.raises(Stopped):
+        politeness.call("host", send)
+    assert send.n == 0
+
+
+# --------------------------------------------------------------------- reads that hang
+
+
+@pytest.fixture
+def long_chat(youtube):
+    """A page and an answer of some 100 kB each, so that eight bytes at a time take long."""
+    chat = make_video("aaaaaaaaaaa", [text_action(i, random.random().hex(), offset_ms=i) for i in range(99)])
+    youtube.add_videos(chat)
+    noise = random.Random(1).randbytes(50_000).hex()
+    youtube.add_page("/watch", f"<html><body>{noise}</body></html>")
+    answer = Reply(json.dumps({"items": [], "etag": noise}).encode(), content_type=JSON)
+    youtube.add_route("/youtube/v3/videos", lambda request: answer)
+    return youtube
+
+
+def get_by_requests(politeness):
+    with requests.Session() as session:
+        session.mount("https://", PoliteAdapter(politeness))
+        return session.get(WATCH).text
+
+
+def get_by_yt_dlp(politeness):
+    with YtDlp(politeness) as client:
+        try:
+            client.urlopen(Request(WATCH))
+        finally:
+            client._raise_failure()
+
+
+def get_by_data_api(politeness):
+    metadata = fetch_videos(["aaaaaaaaaaa"], key=DATA_KEY, politeness=politeness, progress=False)
+    if metadata.problem:
+        raise SourceUnreachable(metadata.problem)
+
+
+@pytest.mark.parametrize("get", [get_by_requests, get_by_yt_dlp, get_by_data_api])
+@pytest.mark.parametrize("kind", ["hang", "stall", "trickle"])
+def test_no_read_is_longer_than_its_timeout(long_chat, get, kind):
+    """A trickle has no slow read; it ends after six timeouts in all."""
+    long_chat.faults = Faults(rate=1.0, kinds=[kind], stall_s=60)
+    limit_s = 0.3 * transport.SLOWEST if kind == "trickle" else 0.3
+    started = time.monotonic()
+    with pytest.raises(SourceUnreachable):
+        get(Politeness(per_s=1000, timeout_s=0.3, attempts=1))
+    assert 0.9 * limit_s <= time.monotonic() - started < limit_s + 2.5
+    assert threading.active_count() < 20
+
+
+def test_a_body_that_is_slow_but_not_too_slow_is_whole(youtube):
+    page = "<html>" + "x" * 60 + "</html>"
+    youtube.add_page("/watch", page)
+    youtube.fail_next("trickle", "/watch")
+    youtube.faults.stall_s = 5
+    assert get_by_requests(quick(attempts=1)) == page
+
+
+@pytest.mark.parametrize("kind", ["429", "500", "503", "reset", "cut_json", "short_json"])
+@pytest.mark.parametrize("get", [get_by_requests, get_by_yt_dlp])
+def test_a_failed_request_is_sent_again(long_chat, kind, get):
+    long_chat.fail_next(kind, "/watch")
+    politeness = quick(attempts=2)
+    get(politeness)
+    assert politeness.n_requests == 2
+
+
+@pytest.mark.parametrize("get", [get_by_requests, get_by_yt_dlp, get_by_data_api])
+def test_the_pause_that_the_site_asks_for_is_made(long_chat, get):
+    replies = [Reply(status=503, headers=(("Retry-After", "33"),))]
+    for path in ("/watch", "/youtube/v3/videos"):
+        long_chat.add_route(path, lambda request: replies.pop() if replies else None)
+    stop = Recorder()
+    get(quick(stop=stop))
+    assert waits_of(stop) == [33.0]
+
+
+def test_refused_requests_of_yt_dlp_leave_no_connection_open(long_chat):
+    refusal = Reply(random.Random(2).randbytes(3_000_000), status=404)  # more than a socket holds
+    long_chat.add_route("/watch", lambda request: refusal)
+    kept = []
+    with YtDlp(quick()) as client:
+        for _ in range(5):
+            with pytest.raises(HTTPError) as raised:
+                client.urlopen(Request(WATCH))
+            kept.append(raised.value)  # as who logs it may do
+        latest = time.monotonic() + 5
+        while len(long_chat._proxy._open) > 1 and time.monotonic() < latest:
+            time.sleep(0.02)
+        assert len(long_chat._proxy._open) <= 1
+
+
+def test_each_answer_has_its_own_body(youtube):
+    youtube.add_page("/watch", "<html>a</html>")
+    youtube.add_page("/live_chat", "<html><script>ytInitialData = {}</script></html>")
+    with closing(requests.Session()) as session:
+        session.mount("https://", PoliteAdapter(quick()))
+        answers = [session.get(f"https://www.youtube.com/{path}") for path in ("watch", "live_chat", "watch")]
+    assert [answer.text[:20] for answer in answers] == [
+        "<html>a</html>", "<html><script>ytInit", "<html>a</html>",
+    ]  # fmt: skip

@@ -1,0 +1,78 @@
+"""The sample's report in Chromium, from disk: nothing missing, nothing loaded, nothing too wide."""
+
+import json
+
+import pytest
+
+from chatlib.pipeline.notebooks import NOTEBOOKS
+from tests.pipeline.chromium import load_axe, open_chromium
+from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
+
+PAGES = ("index", *NOTEBOOKS)
+
+pytestmark = pytest.mark.timeout(900)  # the first of them waits for the sample's run
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with open_chromium() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_page_is_whole_on_a_phone_and_on_a_screen(chromium, sample_run, name, width):
+    chromium.open(sample_run / f"{name}.html", width=width)
+    seen = chromium.measure()
+    assert seen["width"] <= width and seen["wide"] == []
+    assert seen["images"] and (seen["broken"], seen["silent"], seen["scripts"]) == (0, 0, 0)
+    assert seen["blurred"] == []
+    assert chromium.complaints() == []
+    assert chromium.requests_elsewhere() == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_its_links_lead_somewhere_and_it_is_light(sample_run, name):
+    path = sample_run / f"{name}.html"
+    assert find_broken_links(sample_run, Page(path.read_text(encoding="utf-8"))) == []
+    assert path.stat().st_size < 5_000_000
+
+
+def test_the_index_loads_in_under_a_second(chromium, sample_run):
+    times = []
+    for _ in range(3):
+        chromium.open(sample_run / "index.html", width=1280)
+        times.append(chromium.measure()["load_ms"])
+    assert min(times) < 1000
+
+
+def test_every_number_of_the_index_is_in_the_file_that_it_names(sample_run):
+    page = Page((sample_run / "index.html").read_text(encoding="utf-8"))
+    for source, text in page.parts:
+        assert text == as_shown(source, look_up(sample_run, source)), source
+    shown = {source for source, _ in page.parts}
+    for name in NOTEBOOKS:  # none is left out
+        results = json.loads((sample_run / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        named = {key.replace("~", "~0").replace("/", "~1") for key in results["headline"]}
+        assert named and {f"results/{name}.json#/headline/{key}" for key in named} <= shown
+    n_numbers = sum(tag == "dd" for tag, _ in page.tags)
+    assert 15 < n_numbers == sum(1 for tag, about in page.tags if tag == "dd" and "data-from" in about)
+
+
+def test_code_is_folded_away_until_it_is_asked_for(chromium, sample_run):
+    chromium.open(sample_run / "03_pretrain.html", width=1280)
+    shown = "return [...document.querySelectorAll('.input')].filter(e => e.checkVisibility()).length"
+    assert chromium.driver.execute_script(shown) == 0
+    chromium.driver.find_element("css selector", "#show-code").click()
+    assert chromium.driver.execute_script(shown) > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"), [*((n, "light") for n in PAGES), ("index", "dark"), ("01_collect", "dark")]
+)
+def test_contrast_names_and_alternative_texts(chromium, sample_run, pytestconfig, name, scheme):
+    axe = load_axe(pytestconfig.cache.mkdir("axe"))
+    chromium.open(sample_run / f"{name}.html", width=1280, dark=scheme == "dark")
+    if name in ("index", "01_collect"):  # the code of one chapter stands for all
+        chromium.unfold()
+    assert chromium.check_accessibility(axe) == []

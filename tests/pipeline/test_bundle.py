@@ -1,0 +1,97 @@
+"""The report as one file: nothing beside it is needed, and every link leads somewhere in it."""
+
+import base64
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chatlib.__main__ import main
+from chatlib.errors import MissingSource
+from chatlib.pipeline import render_bundle
+from chatlib.pipeline.notebooks import NOTEBOOKS
+from chatlib.workspace import PROJECT_DIR
+from tests.pipeline.chromium import open_chromium
+from tests.pipeline.conftest import write_executed
+from tests.pipeline.reading import Page, find_broken_links
+
+SHOWN = """return [...document.querySelectorAll('section.chapter')]
+    .filter(section => section.checkVisibility()).map(section => section.id)"""
+
+
+def test_its_links_lead_within_it_and_its_ids_are_its_own(hand_run, tmp_path):
+    run, _ = hand_run
+    path = render_bundle(run)
+    assert path == run / "chat-report-mine.html"
+    page = Page(path.read_text())
+    assert find_broken_links(tmp_path / "nowhere", page) == []
+    assert len(page.ids()) == len(set(page.ids())) > 10
+    assert {"#index", *(f"#{name}" for name in NOTEBOOKS)} <= set(page.links())
+    assert "#03_pretrain.A-part" in page.links()
+    assert not [link for link in page.links() if link.endswith(".ipynb")]
+
+
+def test_it_carries_the_numbers(hand_run):
+    run, _ = hand_run
+    page = Page(render_bundle(run).read_text())
+    carried = {a["download"]: a["href"] for tag, a in page.tags if tag == "a" and "download" in a}
+    assert set(carried) == {"run.json", *(f"{name}.json" for name in NOTEBOOKS)}
+    content = json.loads(base64.b64decode(carried["04_predict.json"].split(",")[1]))
+    assert content == json.loads((run / "results" / "04_predict.json").read_text())
+
+
+def test_it_does_not_say_where_things_lie(hand_run):
+    run, record = hand_run
+    places = {"chats": str(Path.home() / "chats"), "parameters": {"RUN_DIR": f"{PROJECT_DIR}/data/runs/mine"}}
+    (run / "run.json").write_text(json.dumps({**record, **places}))
+    page = Page(render_bundle(run).read_text())
+    (href,) = {a["href"] for tag, a in page.tags if a.get("download") == "run.json"}
+    told = json.loads(base64.b64decode(href.split(",")[1]))
+    assert (told["chats"], told["parameters"]) == ("~/chats", {"RUN_DIR": "data/runs/mine"})
+
+
+def test_a_message_that_looks_like_an_anchor_stays_as_it_is(hand_run):
+    run, _ = hand_run
+    said = 'my id="x" href="#y" &lt;a href="01_collect.html"&gt;z&lt;/a&gt;'
+    write_executed(run / "05_analyze.ipynb", output=f"<table><tr><td>{said}</td></tr></table>")
+    assert f"<td>{said}</td>" in render_bundle(run).read_text()
+
+
+def test_it_comes_from_a_complete_run_only(hand_run, capsys):
+    run, _ = hand_run
+    (run / "run.json").write_text('{"name": "of an older version"}')
+    with pytest.raises(MissingSource, match="is older"):
+        render_bundle(run)
+    (run / "run.json").unlink()
+    with pytest.raises(MissingSource, match="complete run"):
+        render_bundle(run)
+    assert main(["bundle", "--name", "no-such-run"]) == 1
+    assert "complete run" in capsys.readouterr().err
+    assert main(["bundle", "--name", "../up"]) == 2
+
+
+@pytest.mark.timeout(900)
+def test_in_the_browser_one_chapter_shows_at_a_time(sample_run, tmp_path):
+    run = tmp_path / "sample"
+    shutil.copytree(sample_run, run, ignore=shutil.ignore_patterns("models", "*.dbs-*"))
+    alone = tmp_path / "mailed.html"
+    alone.write_bytes(render_bundle(run).read_bytes())
+    shutil.rmtree(run)
+    assert alone.stat().st_size < 8_000_000
+    with open_chromium() as chromium:
+        chromium.open(alone, width=390)
+        run_script, find = chromium.driver.execute_script, chromium.driver.find_element
+        assert run_script(SHOWN) == ["index"]
+        for name in NOTEBOOKS:
+            find("css selector", f'header a[href="#{name}"]').click()
+            assert run_script(SHOWN) == [name]
+            seen = chromium.measure()
+            assert seen["width"] <= 390 and seen["wide"] == [] and seen["images"]
+            assert (seen["broken"], seen["silent"], seen["scripts"]) == (0, 0, 0)
+        find("css selector", '[id="05_analyze"] .contents a').click()
+        assert run_script(SHOWN) == ["05_analyze"]
+        find("css selector", 'header a[href="#index"]').click()
+        find("css selector", "article h2 a").click()
+        assert run_script(SHOWN) == ["01_collect"]
+        assert chromium.complaints() == [] and chromium.requests_elsewhere() == []

@@ -1,0 +1,54 @@
+"""A chapter's page: what is wide scrolls, and nothing names this machine."""
+
+from chatlib.pipeline import render_page
+from chatlib.pipeline.notebooks import NOTEBOOKS
+from chatlib.workspace import PROJECT_DIR
+from tests.pipeline.conftest import write_executed
+from tests.pipeline.reading import Page
+
+
+def test_tables_and_figures_scroll_inside_themselves(hand_run):
+    run, _ = hand_run
+    html = render_page(run, "03_pretrain").read_text()
+    assert '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table>' in html
+    assert '<div class="scroll" role="group" aria-label="Figure" tabindex="0"><img alt="Figure: a"' in html
+
+
+def test_a_long_text_in_a_table_scrolls_too(hand_run):
+    run, _ = hand_run
+    cells = f"<td>{'x' * 500}</td><td>{'y' * 499}</td>"
+    write_executed(run / "01_collect.ipynb", output=f"<table><tr>{cells}</tr></table>")
+    html = render_page(run, "01_collect").read_text()
+    assert (
+        f'<td><div class="long" role="group" aria-label="Long text" tabindex="0">{"x" * 500}</div></td>'
+        in html
+    )
+    assert f"<td>{'y' * 499}</td>" in html
+
+
+def test_a_printed_table_scrolls_and_printed_sentences_break(hand_run):
+    run, _ = hand_run
+    said = "4 read,  0 failed\n\n  streams    paid\n       20     327\n\nLeft out:\n   3 × a  b\n  <i>x\n"
+    write_executed(run / "01_collect.ipynb", printed=said)
+    html = render_page(run, "01_collect").read_text()
+    rows = (
+        '<span class="scroll" role="group" aria-label="Table" tabindex="0">'
+        "  streams    paid\n       20     327\n</span>"
+    )
+    assert f"<pre>4 read,  0 failed\n\n{rows}\nLeft out:\n   3 × a  b\n  &lt;i&gt;x\n</pre>" in html
+
+
+def test_a_page_leads_to_the_chapters_beside_it(hand_run):
+    run, _ = hand_run
+    assert [Page(render_page(run, name).read_text()).links()[-2:] for name in NOTEBOOKS[1:4]] == [
+        ["01_collect.html", "03_pretrain.html"],
+        ["02_update.html", "04_predict.html"],
+        ["03_pretrain.html", "05_analyze.html"],
+    ]
+
+
+def test_it_does_not_say_where_the_project_lies(hand_run):
+    run, _ = hand_run
+    write_executed(run / "01_collect.ipynb", output=f"<p>{PROJECT_DIR}/data/runs/x</p>")
+    html = render_page(run, "01_collect").read_text()
+    assert "<p>data/runs/x</p>" in html and str(PROJECT_DIR) not in html

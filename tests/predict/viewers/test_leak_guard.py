@@ -1,0 +1,49 @@
+import pandas as pd
+import pytest
+
+from chatlib.predict.viewers.leak_guard import find_payments, select_inputs
+
+HONEST = {
+    "message_id": "1", "kind": "text_message", "author": 7, "offset_s": 5.0, "bits": None,
+    "amount_text": None, "notice": None,
+}  # fmt: skip
+
+
+def rows(*changes):
+    return pd.DataFrame([HONEST | change for change in changes])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "paid_message"},
+        {"kind": "membership_item"},
+        {"kind": "ticker_paid_message_item"},
+        {"kind": "sponsorships_gift_redemption_announcement"},
+        {"bits": 100},
+        {"amount_text": "$5.00"},
+        {"notice": "ann subscribed at Tier 1."},
+        {"author": None},
+        {"offset_s": None},
+    ],
+)
+def test_one_thing_wrong_keeps_a_row_out(change):
+    assert select_inputs(rows({}, {"message_id": "2"} | change)).tolist() == [True, False]
+
+
+def test_plain_words_of_either_platform_pass():
+    kinds = ("text_message", "highlighted_message", "send_message_in_subscriber_only_mode")
+    assert select_inputs(rows(*({"kind": kind} for kind in kinds))).all()
+
+
+def test_what_shares_the_id_of_a_payment_is_its_echo():
+    chat = rows({}, {"message_id": "2"}, {"message_id": "2", "kind": "paid_sticker"})
+    assert select_inputs(chat).tolist() == [True, False, False]
+
+
+def test_bits_pay_and_tickers_do_not():
+    chat = rows(
+        {}, {"bits": 0}, {"bits": 1}, {"kind": "ticker_paid_message_item"}, {"kind": "resubscription"}
+    )
+    assert find_payments(chat).tolist() == [False, False, True, False, True]
+    assert find_payments(chat, donation_kinds=()).tolist() == [False, False, True, False, False]

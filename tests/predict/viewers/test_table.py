@@ -1,0 +1,199 @@
+import pandas as pd
+import pytest
+
+from chatlib.errors import DataError, NotEnoughData, ParameterError
+from chatlib.predict.audits import check_inputs
+from chatlib.predict.viewers.table import count_periods, load_viewers, require_donors
+from chatlib.predict.viewers.tasks import Task
+from chatlib.records import DONATION_KINDS
+from chatlib.splits import DateSplit
+from chatlib.store import open_store
+from tests.predict.conftest import SMALL, day, save, say
+
+
+def texts_of(viewers):
+    """What each viewer says, by (stream, author), with offsets."""
+    names = viewers.table[["stream_id", "author"]].itertuples(index=False, name=None)
+    result = {}
+    for i, key in enumerate(names):
+        span = slice(viewers.starts[i], viewers.starts[i + 1])
+        said = [viewers.texts[c] for c in viewers.text_codes[span]]
+        result[key] = list(zip(viewers.offsets_s[span].tolist(), said, strict=True))
+    return result
+
+
+def named(db, viewers):
+    """Rows of the table of viewers under (video id, author id)."""
+    streams = dict(db.query("SELECT stream_id, video_id FROM streams").itertuples(index=False, name=None))
+    authors = dict(db.query("SELECT author, author_id FROM authors").itertuples(index=False, name=None))
+    table = viewers.table
+    keys = [(streams[s], authors[a]) for s, a in zip(table["stream_id"], table["author"], strict=True)]
+    return dict(zip(keys, table.to_dict("records"), strict=True)), {
+        keys[i]: said for i, said in enumerate(texts_of(viewers).values())
+    }
+
+
+def test_who_is_a_viewer_and_who_paid(small):
+    rows, _ = named(small, load_viewers(small))
+    assert {key: row["paid"] for key, row in rows.items()} == {
+        ("a", "ann"): True,
+        ("a", "bob"): False,
+        ("b", "bob"): False,
+        ("c", "ann"): True,
+        ("c", "bob"): False,
+        ("c", "dan"): True,
+    }
+
+
+def test_inputs_are_what_was_said_without_any_payment(small):
+    _, said = named(small, load_viewers(small))
+    assert said == {
+        ("a", "ann"): [(-5.0, "early"), (60.0, "bye")],
+        ("a", "bob"): [(10.0, "hi"), (100.0, "bye")],
+        ("b", "bob"): [(10.0, "hi"), (100.0, "hi")],
+        ("c", "ann"): [(10.0, "hello again")],
+        ("c", "bob"): [(20.0, "hi"), (100.0, "hi")],
+        ("c", "dan"): [(40.0, "nice")],
+    }
+
+
+def test_who_is_left_out_is_counted_by_reason(small):
+    assert load_viewers(small).exclusions == {
+        "streams without a date": 1,
+        "the channel's owner": 1,
+        "paid by the landmark": 0,
+        "paid, but no other message": 1,
+        "no message of their own": 1,
+    }
+
+
+def test_what_pays_is_a_parameter(small):
+    viewers = load_viewers(small, donation_kinds=DONATION_KINDS - {"paid_message"})
+    rows, said = named(small, viewers)
+    assert not rows["a", "ann"]["paid"]
+    assert (50.0, "take this") not in said["a", "ann"], "it still carries money"
+
+
+def test_badges_are_those_known_before_the_stream(small):
+    rows, _ = named(small, load_viewers(small))
+    assert rows["a", "ann"]["badges"] is None
+    assert rows["c", "ann"]["badges"] == '["Member (2 months)"]'
+    assert rows["b", "bob"]["badges"] == "[]", "the moderator's badge came in this stream"
+    assert rows["c", "bob"]["badges"] == "[]", "it was gone in the last message before"
+
+
+def test_history_is_the_sum_of_earlier_streams(small):
+    rows, _ = named(small, load_viewers(small))
+    bob = {key: rows["c", "bob"][key] for key in ("past_streams", "past_messages", "past_paid_streams")}
+    assert bob == {"past_streams": 2, "past_messages": 4, "past_paid_streams": 0}
+    ann = rows["c", "ann"]
+    assert (ann["past_streams"], ann["past_payments"], ann["past_gifts"]) == (1, 1, 0)
+    assert (ann["days_since_seen"], ann["days_since_paid"]) == (21, 21)
+    assert rows["a", "ann"]["past_streams"] == 0
+
+
+def test_forecast_reads_until_the_landmark_and_asks_what_comes_after(small):
+    rows, said = named(small, load_viewers(small, Task("forecast", landmark_share=0.6)))
+    assert {key: row["paid"] for key, row in rows.items()} == {
+        ("a", "bob"): False,
+        ("b", "bob"): False,
+        ("c", "ann"): True,
+        ("c", "bob"): False,
+    }
+    assert said["a", "bob"] == [(10.0, "hi")]
+    assert {row["stream_end_s"] for row in rows.values()} == {60.0}, "the end of the stream is not known yet"
+
+
+def test_landmark_gap_and_horizon_in_minutes(small):
+    def paid(**task):
+        rows, _ = named(small, load_viewers(small, Task("forecast", landmark_min=0.5, **task)))
+        return {key: row["paid"] for key, row in rows.items()}
+
+    assert paid()["a", "ann"] and paid()["c", "ann"]
+    assert ("c", "dan") not in paid(), "dan paid at the landmark"
+    assert ("a", "ann") not in paid(gap_min=0.5), "paid in the gap"
+    assert not paid(horizon_min=0.5)["c", "ann"], "paid after the horizon"
+
+
+def test_a_payment_without_a_time_puts_a_viewer_out_of_the_forecast(tmp_path):
+    rows = [
+        say(1, "ann", "hi"),
+        say(None, "ann", "x", kind="paid_message"),
+        say(2, "bob", "hi"),
+        say(9, "bob", "?"),
+    ]
+    with open_store(tmp_path / "x.dbs", create=True) as db:
+        save(db, {"a": (day(1), rows)})
+        assert named(db, load_viewers(db, Task("forecast")))[0].keys() == {("a", "bob")}
+        assert named(db, load_viewers(db))[0]["a", "ann"]["paid"]
+
+
+def test_no_input_is_a_payment(small, channel):
+    for db in (small, channel):
+        for task in (Task(), Task("forecast")):
+            viewers = load_viewers(db, task)
+            assert check_inputs(db, viewers) == len(viewers.positions) > 0
+
+
+def test_an_empty_stream_changes_nothing(small):
+    before = load_viewers(small).table
+    save(small, {"empty": (day(9), [])})
+    assert load_viewers(small).table.equals(before)
+
+
+@pytest.mark.parametrize("task", [Task(), Task("forecast", landmark_share=0.6)])
+def test_a_stream_alone_gives_the_same_viewers(channel, small, task):
+    for db, stream_id in ((channel, 8), (channel, 1), (small, 3)):
+        everyone, alone = load_viewers(db, task), load_viewers(db, task, only=[stream_id])
+        rows = everyone.find_rows([stream_id])
+        pd.testing.assert_frame_equal(
+            alone.table, everyone.table.iloc[rows].reset_index(drop=True), check_dtype=False
+        )
+        assert list(texts_of(alone).values()) == [list(texts_of(everyone).values())[i] for i in rows]
+
+
+def test_a_stream_that_is_not_there_is_one_clear_error(small):
+    for stream_id in (99, 4):  # unknown, and without a date
+        with pytest.raises(DataError, match=f"stream {stream_id} is not"):
+            load_viewers(small, only=[stream_id])
+
+
+def test_no_viewer_at_all_is_one_clear_error(tmp_path):
+    with open_store(tmp_path / "x.dbs", create=True) as db:
+        save(db, {"a": (day(1), []), "b": (day(2), [say(1, "ann", "x", kind="paid_message")])})
+        with pytest.raises(NotEnoughData, match="must be a viewer with a message"):
+            load_viewers(db)
+
+
+def test_periods_are_counted(small):
+    counts = count_periods(load_viewers(small), DateSplit([1], [2], [3]))
+    assert counts[["viewers", "donors", "messages"]].to_dict("index") == {
+        "train": {"viewers": 2, "donors": 1, "messages": 4},
+        "validation": {"viewers": 1, "donors": 0, "messages": 2},
+        "test": {"viewers": 3, "donors": 2, "messages": 4},
+    }
+
+
+def test_a_period_without_a_donor_is_one_clear_error(small):
+    with pytest.raises(NotEnoughData, match=r"train 1 of 2 viewers, validation 0 of 1 viewers, test 2 of 3"):
+        require_donors(load_viewers(small), DateSplit([1], [2], [3]))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": "both"}, {"landmark_share": 1.0}, {"landmark_min": 0}, {"gap_min": -1}, {"horizon_min": 0}],
+)
+def test_a_task_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ParameterError):
+        Task(**wrong)
+
+
+def test_the_order_of_import_does_not_matter(tmp_path):
+    with open_store(tmp_path / "x.dbs", create=True) as db:
+        save(db, dict(reversed(SMALL.items())))
+        there = {k: (v["paid"], v["past_messages"]) for k, v in named(db, load_viewers(db))[0].items()}
+    with open_store(tmp_path / "y.dbs", create=True) as db:
+        save(db, SMALL)
+        assert there == {
+            k: (v["paid"], v["past_messages"]) for k, v in named(db, load_viewers(db))[0].items()
+        }

@@ -1,0 +1,103 @@
+"""Batches: each word once, masked at the rate, without padding, the same for every number of processes."""
+
+import numpy as np
+import pytest
+import torch
+
+from chatlib.pretrain.data import iter_batches, make_data
+from chatlib.pretrain.perplexity import IGNORED
+
+
+@pytest.fixture(params=["across messages", "alone"])
+def data(request, chat, lm):
+    return make_data(chat, lm.tokenizer, block_len=32, across_messages=request.param != "alone")
+
+
+def batches_of(data, lm, *, batch_blocks=8, mask_rate=0.4, seed=0, epoch=1, **options):
+    return [
+        batch
+        for (batch,) in iter_batches(
+            data,
+            lm.tokenizer,
+            batch_blocks=batch_blocks,
+            mask_rate=mask_rate,
+            seed=seed,
+            epoch=epoch,
+            **options,
+        )
+    ]
+
+
+def rows_of(batches, pad_id):
+    """Return the rows with the hidden tokens put back, without padding."""
+    rows = []
+    for batch in batches:
+        real = batch.labels != IGNORED
+        flat = batch.ids.flatten()
+        flat[batch.positions[real]] = batch.labels[real]
+        rows += [tuple(row[row != pad_id].tolist()) for row in flat.view_as(batch.ids).numpy()]
+    return sorted(rows)
+
+
+def test_batches_hide_own_words_at_the_rate_and_have_each_row_once(lm, data):
+    batches, tokenizer = batches_of(data, lm), lm.tokenizer
+    n_hidden = n_masks = n_kept = 0
+    for batch in batches:
+        real = batch.labels != IGNORED
+        labels, seen = batch.labels[real], batch.ids.flatten()[batch.positions[real]]
+        assert len(labels) == batch.n_masked > 0
+        assert not np.isin(labels, tokenizer.all_special_ids).any()
+        n_hidden += len(labels)
+        n_masks += int((seen == tokenizer.mask_token_id).sum())
+        n_kept += int((seen == labels).sum())
+    rows = data.blocks if data.messages is None else data.messages
+    assert rows_of(batches, tokenizer.pad_token_id) == sorted(tuple(row.tolist()) for row in rows)
+    n_words = sum((~np.isin(row, tokenizer.all_special_ids)).sum() for row in rows)
+    assert n_hidden / n_words == pytest.approx(0.4, abs=0.03)
+    assert n_masks / n_hidden == pytest.approx(0.8, abs=0.05)
+    assert n_kept / n_hidden == pytest.approx(0.1, abs=0.04)
+
+
+def test_hardly_anything_is_padding_and_no_batch_is_over_the_budget(lm, data):
+    batches = batches_of(data, lm)
+    assert max(batch.ids.numel() for batch in batches) <= 8 * 32
+    assert data.n_tokens > 0.98 * sum(batch.ids.numel() for batch in batches)
+    for batch in batches:
+        padded = batch.ids == lm.tokenizer.pad_token_id
+        if batch.attention is None:
+            assert not padded.any()
+        else:
+            assert torch.equal(batch.attention == 0, padded)
+
+
+def test_alone_a_message_is_framed_and_nothing_else_is_in_its_row(chat, lm):
+    data = make_data(chat, lm.tokenizer, block_len=32, across_messages=False)
+    cls_id, sep_id = lm.tokenizer.cls_token_id, lm.tokenizer.sep_token_id
+    assert len(data.messages) == len(chat.train)
+    for row in data.messages:
+        assert (row[0], row[-1]) == (cls_id, sep_id)
+        assert not np.isin(row[1:-1], [cls_id, sep_id]).any()
+    together = make_data(chat, lm.tokenizer, block_len=32)
+    for name in ("held_out_blocks", "single_messages"):
+        ours, theirs = (getattr(d, name).labels for d in (data, together))
+        assert np.array_equal(np.concatenate(ours), np.concatenate(theirs))
+
+
+def test_each_epoch_has_masks_and_an_order_of_its_own(lm, data):
+    first, again, second, other = (
+        batches_of(data, lm, epoch=epoch, seed=seed)[0] for epoch, seed in ((1, 0), (1, 0), (2, 0), (1, 1))
+    )
+    assert torch.equal(first.ids, again.ids)
+    assert first.ids.shape != second.ids.shape or not torch.equal(first.ids, second.ids)
+    assert first.ids.shape != other.ids.shape or not torch.equal(first.ids, other.ids)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_share_each_batch(lm, data, count):
+    pad_id = lm.tokenizer.pad_token_id
+    whole = batches_of(data, lm)
+    shares = [batches_of(data, lm, shares=[number], of=count) for number in range(count)]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert {part.n_masked for part in parts} == {batch.n_masked}
+        assert sum(int((part.labels != IGNORED).sum()) for part in parts) == batch.n_masked
+        assert rows_of(parts, pad_id) == rows_of([batch], pad_id)
