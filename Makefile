@@ -1,24 +1,18 @@
-# make report [CHATS=folder | CHANNELS=address-or-list] [NAME=name LIMIT=n ARGS="-p 03.EPOCHS=1"]
-#                  the whole chain, and the report
-# make test        all checks            make lab     JupyterLab on the notebooks
-# make test-real   checks on real chat   make bench   benchmarks against the peers
-# make images      the README's pictures, from the sample's run
-# make bundle [NAME=name]   a run's report as a single file to mail
-# make notebooks   the outputs that notebooks/ are committed with, from the sample's run
-# make home URL=https://github.com/OWNER/REPOSITORY   a new address for badges and clones
-# make clean       away with the environment, caches and the sample's run; your runs stay
-
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+CHATLIB := $(VENV)/bin/chatlib
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # An option with what was given for it, for the shell: any character stands for itself.
 option = $(if $(value $(2)),$(1) '$(subst ','\'',$(value $(2)))')
 
-.PHONY: report test test-real bench lab images bundle notebooks home clean setup
+.PHONY: report test test-real bench lab images bundle notebooks format home clean help setup
 .DEFAULT_GOAL := report
 
-setup: $(VENV)/ready
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/ready ## the environment in .venv
 
 $(VENV)/ready: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.12, for example." if sys.version_info < (3, 11) else 0)'
@@ -26,35 +20,42 @@ $(VENV)/ready: requirements.txt constraints.txt pyproject.toml
 	$(RUN) pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-report: setup
-	@$(RUN) chatlib run $(call option,--name,NAME) $(call option,--chats,CHATS) $(call option,--channels,CHANNELS) $(call option,--limit,LIMIT) $(ARGS)
+report: setup ## the five notebooks and their report [CHATS=folder | CHANNELS=address-or-list] [NAME=name LIMIT=n ARGS="-p 03.EPOCHS=1"]
+	@$(CHATLIB) run $(call option,--name,NAME) $(call option,--chats,CHATS) $(call option,--channels,CHANNELS) $(call option,--limit,LIMIT) $(ARGS)
 
-test: setup
+test: setup ## all checks; with ARGS=tests/analyze only those tests
+ifndef ARGS
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	-$(RUN) mypy
+endif
 	$(RUN) pytest -m "not real" $(ARGS)
 
-test-real: setup
+test-real: setup ## checks on real chat, and long ones [ARGS=tests/analyze]
 	$(RUN) pytest -m real $(ARGS)
 
-bench: setup
+bench: setup ## benchmarks against other programs
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
 
-lab: setup
+lab: setup ## JupyterLab on the notebooks
 	$(RUN) jupyterlab --ServerApp.root_dir=notebooks $(ARGS)
 
-bundle: setup
-	@$(RUN) chatlib bundle $(call option,--name,NAME)
+bundle: setup ## a run's report as a single file to mail [NAME=name]
+	@$(CHATLIB) bundle $(call option,--name,NAME)
 
-images: setup
-	@$(RUN) chatlib images
+images: setup ## the README's pictures, from the sample's run
+	@$(CHATLIB) images
 
-notebooks: setup
-	@$(RUN) chatlib notebooks
+notebooks: setup ## the outputs that notebooks/ are committed with, from the sample's run
+	@$(CHATLIB) notebooks
 
-home: setup
-	$(RUN) chatlib home "$(URL)"
+format: setup ## format the code
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
 
-clean:
-	rm -rf $(VENV) data/runs/sample *.egg-info .pytest_cache .ruff_cache .hypothesis
+home: setup ## a new address for badges and clones: URL=https://github.com/OWNER/REPOSITORY
+	@$(CHATLIB) home $(call option,,URL)
+
+clean: ## remove the environment, caches and the sample's run; your runs stay
+	rm -rf $(VENV) data/runs/sample build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""The command line: `python -m chatlib COMMAND`. Errors are one message and an exit code."""
+"""The command line: `chatlib COMMAND`. Errors are one message and an exit code."""
 
 from __future__ import annotations
 
@@ -130,8 +130,10 @@ def _bundle(args: argparse.Namespace) -> int:
 def _save_images(args: argparse.Namespace) -> int:
     from chatlib.pipeline import save_key_figures, save_outline, save_screenshot
     from chatlib.pipeline.chain import find_run
+    from chatlib.pipeline.notebooks import require_notebooks
     from chatlib.workspace import PROJECT_DIR
 
+    require_notebooks()
     run_dir, images_dir = find_run(args.name), PROJECT_DIR / "Images"
     pictures = [save_outline(run_dir, images_dir), *save_key_figures(run_dir, images_dir)]
     for path in filter(None, [*pictures, save_screenshot(run_dir, images_dir)]):
@@ -142,7 +144,9 @@ def _save_images(args: argparse.Namespace) -> int:
 def _save_outputs(_args: argparse.Namespace) -> int:
     from chatlib.pipeline.chain import RUNS_DIR
     from chatlib.pipeline.committed import save_outputs
+    from chatlib.pipeline.notebooks import require_notebooks
 
+    require_notebooks()
     for path in save_outputs(RUNS_DIR / "sample"):
         print(f"notebooks/{path.name}: {path.stat().st_size / 1000:,.0f} kB")
     return 0

@@ -40,7 +40,9 @@ __all__ = [
     "without_gc",
 ]
 
-PROJECT_DIR = Path(__file__).resolve().parents[1]
+_CHECKOUT = Path(__file__).resolve().parents[1]
+# The clone that chatlib lies in; where it was installed without one, the current folder.
+PROJECT_DIR = _CHECKOUT if (_CHECKOUT / "notebooks").is_dir() else Path.cwd()
 SAMPLE_DIR = PROJECT_DIR / "data" / "sample"
 
 COLAB_BROWSER = "google-colab-selenium>=1.0.18"  # the browser that lists a channel there

@@ -32,6 +32,7 @@ from chatlib.pipeline.notebooks import (
     find_notebook,
     parse_override,
     read_parameters,
+    require_notebooks,
 )
 from chatlib.workspace import PROJECT_DIR, open_workspace
 
@@ -129,6 +130,7 @@ def _plan_run(
     notebooks_dir: Path,
 ) -> _Run:
     run_dir = _check_name(name, runs_dir)
+    require_notebooks(notebooks_dir)
     defaults = {notebook: read_parameters(notebooks_dir / f"{notebook}.ipynb") for notebook in NOTEBOOKS}
     path = None
     if chats:

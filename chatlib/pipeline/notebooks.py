@@ -22,6 +22,7 @@ __all__ = [
     "find_notebook",
     "parse_override",
     "read_parameters",
+    "require_notebooks",
     "set_home",
 ]
 
@@ -40,6 +41,15 @@ def digest_cells(notebook: Mapping, *, code_only: bool = False) -> str:
         if cell["cell_type"] == "code" or not code_only
     ]
     return hashlib.blake2b(json.dumps(said).encode(), digest_size=8).hexdigest()
+
+
+def require_notebooks(notebooks_dir: Path = NOTEBOOKS_DIR) -> None:
+    """Raise ParameterError where chatlib was installed without the project's notebooks."""
+    if not notebooks_dir.is_dir():
+        raise ParameterError(
+            "This command needs the project's notebooks, and chatlib was installed without them. Clone the "
+            f"project and run the command in its folder; there are none in {notebooks_dir}."
+        )
 
 
 def find_notebook(name: str) -> str:
@@ -107,6 +117,7 @@ def set_home(url: str, *, project_dir: Path = PROJECT_DIR) -> list[Path]:
 
     Raises: ParameterError for an address that is not https://github.com/OWNER/REPOSITORY.
     """
+    require_notebooks(project_dir / "notebooks")
     match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", url)
     if not match:
         raise ParameterError(f"A home is an address like https://github.com/OWNER/REPOSITORY, got {url!r}.")

@@ -68,7 +68,7 @@ def say_command(
                 words += ["-p", f"{notebook[:2]}.{key}={value}"]
     if words == ["run", "--name", "sample"]:
         return "make report"
-    return ".venv/bin/python -m chatlib " + " ".join(map(_quote, words))
+    return ".venv/bin/chatlib " + " ".join(map(_quote, words))
 
 
 def _quote(word: str) -> str:

@@ -1,10 +1,7 @@
 """The chain, on notebooks of a few lines: what goes through, what is refused, what is told."""
 
 import json
-import os
-import shlex
 import shutil
-import subprocess
 import tomllib
 
 import nbformat
@@ -225,18 +222,6 @@ def test_the_command_line_gives_one_message_and_an_exit_code(capsys):
     said = capsys.readouterr().err
     assert said.startswith("chatlib: 03_pretrain has no parameter 'NOPE'")
     assert "Traceback" not in said
-
-
-@pytest.mark.skipif(not shutil.which("make"), reason="no make here")
-def test_make_passes_a_path_as_it_is():
-    given = {"CHATS": '/a/it\'s ü $x `id` "b"', "NAME": "$(shell id)"}
-    words = [f"{key}={value}" for key, value in given.items()]
-    command = ["make", "-n", "-o", "setup", "-o", ".venv/ready", "report", *words, "ARGS=-p 03.EPOCHS=1"]
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=True)
-    assert shlex.split(done.stdout.splitlines()[-1])[2:] == [
-        "chatlib", "run", "--name", given["NAME"], "--chats", given["CHATS"], "-p", "03.EPOCHS=1",
-    ]  # fmt: skip
 
 
 def test_pictures_come_from_a_complete_run(chain, tmp_path):

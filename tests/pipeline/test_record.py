@@ -30,8 +30,8 @@ def test_what_differs_is_in_the_command_and_comes_back_as_it_was(tmp_path):
     }
     command = say("mine", given, chats=chats, LIMIT=3, CHATS=str(chats), SOURCE="chats")
     words = shlex.split(command)
-    assert words[:3] == [".venv/bin/python", "-m", "chatlib"]
-    args = _build_parser().parse_args(words[3:])
+    assert words[0] == ".venv/bin/chatlib"
+    args = _build_parser().parse_args(words[1:])
     assert (args.name, args.chats, args.limit) == ("mine", "data/it's $HOME", 3)
     defaults = {name: read_parameters(NOTEBOOKS_DIR / f"{name}.ipynb") for name in NOTEBOOKS}
     assert [parse_override(text, defaults) for text in args.overrides] == [
@@ -47,7 +47,7 @@ def test_what_differs_is_in_the_command_and_comes_back_as_it_was(tmp_path):
 )
 def test_channels_come_back(channels):
     words = shlex.split(say("mine", channels=channels))
-    assert _build_parser().parse_args(words[3:]).channels == channels
+    assert _build_parser().parse_args(words[1:]).channels == channels
 
 
 def test_a_path_at_home_does_not_name_its_owner(monkeypatch, tmp_path):

@@ -1,0 +1,56 @@
+"""chatlib as a wheel, away from its clone: what it carries, and what it says it cannot do there."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.places import ROOT
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Return a folder that holds what the project's wheel installs."""
+    pytest.importorskip("setuptools", minversion="77", reason="setuptools builds the wheel")
+    clone, wheels, site = (tmp_path_factory.mktemp(name) for name in ("clone", "wheels", "site"))
+    for name in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clone)
+    shutil.copytree(ROOT / "chatlib", clone / "chatlib", ignore=shutil.ignore_patterns("__pycache__"))
+    code = f"import setuptools.build_meta as backend; backend.build_wheel({str(wheels)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=clone, check=True, capture_output=True)
+    with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
+        wheel.extractall(site)
+    return site
+
+
+def run(installed, cwd, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "chatlib", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def test_it_carries_every_file_that_is_no_code(installed):
+    there = {path.relative_to(ROOT) for path in (ROOT / "chatlib").rglob("*") if path.is_file()}
+    data = {path for path in there if path.suffix not in {".py", ".pyc"}}
+    assert data and [path for path in data if not (installed / path).is_file()] == []
+    (entry,) = installed.glob("chatlib-*.dist-info/entry_points.txt")
+    assert "chatlib = chatlib.__main__:main" in entry.read_text()
+
+
+def test_it_works_without_the_clone(installed, tmp_path):
+    size = ("--streams", "1", "--viewers", "10", "--messages", "20")
+    assert run(installed, tmp_path, "simulate", *size, "--out", "chats").returncode == 0
+    done = run(installed, tmp_path, "import", "chats", "--db", "chat.dbs")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "chat.dbs").is_file()
+
+
+@pytest.mark.parametrize("command", [["run"], ["notebooks"], ["images"], ["home", "https://github.com/a/b"]])
+def test_what_needs_the_notebooks_says_so(installed, tmp_path, command):
+    done = run(installed, tmp_path, *command)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "needs the project's notebooks, and chatlib was installed without them" in done.stderr
+    assert list(tmp_path.iterdir()) == []

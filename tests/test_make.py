@@ -1,0 +1,42 @@
+"""`make`: what it hands to the command line, and what it runs."""
+
+import os
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from tests.places import ROOT
+
+pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="no make here")
+
+
+def plan(*words):
+    """Return the commands that `make` would run, the environment being ready."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--no-print-directory", "-n", "-o", "setup", "-o", ".venv/ready", *words]
+    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=True)
+    return [shlex.split(line) for line in done.stdout.splitlines()]
+
+
+def test_a_path_and_an_address_are_passed_as_they_are():
+    given = {"CHATS": '/a/it\'s ü $x `id` "b"', "NAME": "$(shell id)"}
+    words = [f"{key}={value}" for key, value in given.items()]
+    assert plan("report", *words, "ARGS=-p 03.EPOCHS=1") == [
+        [".venv/bin/chatlib", "run", "--name", given["NAME"], "--chats", given["CHATS"], "-p", "03.EPOCHS=1"]
+    ]
+    assert plan("home", "URL=https://x;id") == [[".venv/bin/chatlib", "home", "https://x;id"]]
+
+
+def test_named_tests_run_alone_and_all_checks_without_a_name():
+    assert plan("test", "ARGS=tests/analyze") == [
+        [".venv/bin/python", "-m", "pytest", "-m", "not real", "tests/analyze"]
+    ]
+    assert [command[2] for command in plan("test")] == ["ruff", "ruff", "mypy", "pytest"]
+
+
+def test_help_names_every_target():
+    plain = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    phony = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY"))
+    assert {line.split()[1] for line in plain.splitlines()} == set(phony.split()[1:])
