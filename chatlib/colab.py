@@ -1,30 +1,89 @@
-"""Google Drive as the place that keeps a run when its Colab runtime ends. Nothing needs it."""
+"""What only Google Colab has: packages to install, secrets, and a Drive that outlives the runtime."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
 import logging
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from chatlib.errors import ParameterError
+from chatlib.errors import ChatlibError, ParameterError
 
-__all__ = ["MOUNT_POINT", "bring_run", "keep_run", "open_drive"]
+__all__ = [
+    "BROWSER", "MOUNT_POINT", "copy_to_drive", "in_colab", "install_missing", "open_drive", "read_secret",
+    "restore_from_drive",
+]  # fmt: skip
 
+BROWSER = "google-colab-selenium>=1.0.18"  # the browser that lists a channel there
 MOUNT_POINT = Path("/content/drive")
 
+# What a kernel of Colab has loaded, or was built for its GPU: never upgraded.
+_HELD = (
+    "ipykernel", "ipython", "jupyter-client", "jupyter-core", "numpy", "pandas", "pyzmq", "torch", "tornado",
+    "traitlets",
+)  # fmt: skip
 _DATABASE = "Db_file.dbs"
 _FOLDERS = ("models", "results")
 
 log = logging.getLogger(__name__)
 
 
-def open_drive(folder: str) -> Path:
-    """Return `folder` of the user's Drive, made if needed; asks the user to mount the Drive if it is not.
+def in_colab() -> bool:
+    """Return whether this is a Google Colab runtime."""
+    return "google.colab" in sys.modules  # its kernel has loaded it
 
-    Raises: ParameterError outside Colab, for a folder that leaves the Drive, or if mounting was declined.
+
+def read_secret(name: str) -> str | None:
+    """Return one of the user's Colab secrets, None outside Colab or where it is missing or withheld."""
+    if not in_colab():
+        return None
+    try:
+        from google.colab import userdata
+
+        return str(userdata.get(name) or "").strip() or None
+    except Exception as error:  # no such secret, no access, no browser: Colab raises its own of each
+        log.info("Colab's secret %s was not given (%s)", name, type(error).__name__)
+        return None
+
+
+def install_missing(requirements: str | Path) -> list[str]:
+    """On Colab, install the requirements that are missing or too old, and only those; return them.
+
+    Packages that the running kernel depends on are neither upgraded nor replaced. Elsewhere `make` has
+    set up the environment, and nothing is done.
+
+    Raises: ChatlibError with pip's message if it fails.
+    """
+    if not in_colab():
+        return []
+    lines = Path(requirements).read_text(encoding="utf-8").splitlines()
+    wanted = [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
+    missing = [requirement for requirement in [*wanted, BROWSER] if not _is_installed(requirement)]
+    if missing:
+        with tempfile.TemporaryDirectory() as folder:
+            held = Path(folder) / "held.txt"
+            held.write_text("".join(f"{name}=={version}\n" for name, version in _find_held().items()))
+            command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(held), *missing]
+            done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise ChatlibError(
+                f"pip must install {', '.join(missing)}, and could not. Choose the latest runtime version "
+                f"(menu Runtime), or install them by hand. pip's message:\n{done.stderr.strip()}"
+            )
+        importlib.invalidate_caches()
+    return missing
+
+
+def open_drive(folder: str) -> Path:
+    """Return `folder` of the user's Drive, made if needed; mounts the Drive first, which the user must allow.
+
+    Raises: ParameterError outside Colab, for a folder outside the Drive, or if mounting was declined.
     """
     name = Path(folder)
     if name.is_absolute() or ".." in name.parts:
@@ -48,24 +107,24 @@ def open_drive(folder: str) -> Path:
     return path
 
 
-def bring_run(drive: Path, root: Path) -> list[str]:
-    """Copy from Drive what is not in the run folder `root` yet; return what came.
+def restore_from_drive(drive: Path, root: Path) -> list[str]:
+    """Copy from Drive what the run folder `root` lacks; return the names of what was copied.
 
-    What is there already stays: it may be newer. SQLite works on the local copy only.
+    Files in `root` are never replaced: they may be newer. SQLite works on the local copy only.
     """
-    brought = []
+    copied = []
     if (drive / _DATABASE).is_file() and not (root / _DATABASE).exists():
         _copy_whole(drive / _DATABASE, root / _DATABASE)
-        brought.append(_DATABASE)
+        copied.append(_DATABASE)
     for name in _FOLDERS:
         if (drive / name).is_dir() and not (root / name).exists():
             shutil.copytree(drive / name, root / name)
-            brought.append(name)
-    return brought
+            copied.append(name)
+    return copied
 
 
-def keep_run(root: Path, drive: Path) -> None:
-    """Copy the run in `root` to Drive: the database as one whole, open or not, then models and results."""
+def copy_to_drive(root: Path, drive: Path) -> None:
+    """Copy the run in `root` to Drive: a consistent copy of the database, then newer models and results."""
     if (root / _DATABASE).is_file():
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / _DATABASE
@@ -83,8 +142,29 @@ def keep_run(root: Path, drive: Path) -> None:
     log.info("kept in %s", drive)
 
 
+def _is_installed(requirement: str) -> bool:
+    """Return whether a package is there and new enough; packages in `_HELD` are always new enough."""
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(requirement)
+    version = _find_version(wanted.name)
+    return version is not None and (
+        wanted.name in _HELD or wanted.specifier.contains(version, prereleases=True)
+    )
+
+
+def _find_held() -> dict[str, str]:
+    return {name: version for name in _HELD if (version := _find_version(name))}
+
+
+def _find_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def _copy_whole(source: Path, target: Path) -> None:
-    """Copy a file as a whole or not at all."""
     part = target.with_name(target.name + ".part")
     shutil.copy2(source, part)
     part.replace(target)

@@ -1,15 +1,12 @@
-"""Where files live, the seed, and whether this is Colab. Nothing happens at import."""
+"""Where files live; seeds, progress bars and the garbage collector. Nothing happens at import."""
 
 from __future__ import annotations
 
 import gc
-import importlib
 import json
 import logging
 import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chatlib.errors import ChatlibError, MissingSource, ParameterError
+from chatlib import colab
+from chatlib.errors import MissingSource, ParameterError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -30,8 +28,6 @@ __all__ = [
     "PROJECT_DIR",
     "SAMPLE_DIR",
     "Workspace",
-    "in_colab",
-    "install_missing",
     "open_workspace",
     "progress_bar",
     "rare_gc",
@@ -45,22 +41,6 @@ _CHECKOUT = Path(__file__).resolve().parents[1]
 PROJECT_DIR = _CHECKOUT if (_CHECKOUT / "notebooks").is_dir() else Path.cwd()
 SAMPLE_DIR = PROJECT_DIR / "data" / "sample"
 
-COLAB_BROWSER = "google-colab-selenium>=1.0.18"  # the browser that lists a channel there
-
-# What a kernel of Colab has loaded, or was built for its GPU: taken as it is.
-_HELD = (
-    "ipykernel",
-    "ipython",
-    "jupyter-client",
-    "jupyter-core",
-    "numpy",
-    "pandas",
-    "pyzmq",
-    "torch",
-    "tornado",
-    "traitlets",
-)
-
 HEADLESS = "CHATLIB_HEADLESS"  # set in the environment of kernels that the chain starts
 
 log = logging.getLogger(__name__)
@@ -71,7 +51,7 @@ class Workspace:
     """The folder of one run, or `data` when working by hand, and what lies where in it."""
 
     root: Path
-    drive: Path | None = None  # on Colab, where the run is kept besides
+    drive: Path | None = None  # on Colab, the folder that the run is copied to
 
     @property
     def db(self) -> Path:
@@ -91,8 +71,8 @@ class Workspace:
     def save_results(self, name: str, results: Mapping[str, object]) -> None:
         """Write a notebook's named results as `results/NAME.json`.
 
-        NaN and infinity become null; numpy numbers become numbers. It is what a notebook does last,
-        so with a Drive the run is kept there now.
+        NaN and infinity become null; numpy numbers become numbers. A notebook does this last, so with
+        a Drive the run is copied there now.
         """
         self.results.mkdir(parents=True, exist_ok=True)
         path = self.results / f"{name}.json"
@@ -101,11 +81,9 @@ class Workspace:
             self.copy_to_drive()
 
     def copy_to_drive(self) -> None:
-        """Copy the run to its folder on Drive, the database with SQLite's backup. Nothing without a Drive."""
-        from chatlib.colab import keep_run
-
+        """Copy the run to its folder on Drive, if it has one."""
         if self.drive:
-            keep_run(self.root, self.drive)
+            colab.copy_to_drive(self.root, self.drive)
 
     def load_results(self, name: str) -> dict[str, object]:
         """Read back what a notebook wrote. Raises: MissingSource if it has not run here."""
@@ -120,23 +98,19 @@ class Workspace:
 def open_workspace(run_dir: str | Path, *, drive: str = "") -> Workspace:
     """Return the workspace at `run_dir`, made if needed; a relative path starts at the project.
 
-    `drive`, on Colab, is a folder of the user's Drive: what it keeps of the run, and is not at
-    `run_dir`, is brought from there. Raises: ParameterError for a folder that cannot be had.
+    `drive`, on Colab, is a folder of the user's Drive; what it holds of the run and `run_dir` lacks is
+    copied from there. Raises: ParameterError for a folder that cannot be used.
     """
     root = resolve_path(run_dir)
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ParameterError(
-            f"RUN_DIR must be a folder that can be written, got {root} ({error})."
-        ) from error
+        raise ParameterError(f"RUN_DIR must be a writable folder, got {root} ({error}).") from error
     if not drive:
         return Workspace(root)
-    from chatlib.colab import bring_run, open_drive
-
-    folder = open_drive(drive)
-    brought = bring_run(folder, root)
-    log.warning("Drive folder %s: brought %s", drive, ", ".join(brought) or "nothing")
+    folder = colab.open_drive(drive)
+    copied = colab.restore_from_drive(folder, root)
+    log.warning("Drive folder %s: copied %s from it", drive, ", ".join(copied) or "nothing")
     return Workspace(root, folder)
 
 
@@ -152,39 +126,6 @@ def set_seed(seed: int) -> np.random.Generator:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     return np.random.default_rng(seed)
-
-
-def in_colab() -> bool:
-    """Return whether this is a Google Colab runtime."""
-    return "google.colab" in sys.modules  # its kernel has loaded it
-
-
-def install_missing() -> list[str]:
-    """On Colab, install the requirements that are not there yet, and only those; return them.
-
-    What the running kernel stands on is neither upgraded nor replaced, whatever a package wishes.
-    Elsewhere `make` has set up the environment, and nothing is done.
-
-    Raises: ChatlibError with what pip said, if it could not.
-    """
-    if not in_colab():
-        return []
-    lines = (PROJECT_DIR / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    wanted = [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
-    missing = [requirement for requirement in [*wanted, COLAB_BROWSER] if not _is_installed(requirement)]
-    if missing:
-        with tempfile.TemporaryDirectory() as folder:
-            held = Path(folder) / "held.txt"
-            held.write_text("".join(f"{name}=={version}\n" for name, version in _find_held().items()))
-            command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(held), *missing]
-            done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise ChatlibError(
-                f"pip must install {', '.join(missing)}, and could not. Choose the latest runtime version "
-                f"(menu Runtime), or install them by hand. It said:\n{done.stderr.strip()}"
-            )
-        importlib.invalidate_caches()
-    return missing
 
 
 def progress_bar(iterable: Iterable | None = None, **kwargs: object) -> tqdm:
@@ -225,28 +166,6 @@ def rare_gc() -> Iterator[None]:
 def _in_kernel() -> bool:
     ipython = sys.modules.get("IPython")
     return hasattr(ipython and ipython.get_ipython(), "kernel")
-
-
-def _is_installed(requirement: str) -> bool:
-    """Return whether a package is there, new enough unless the running kernel stands on it."""
-    from packaging.requirements import Requirement
-
-    wanted = Requirement(requirement)
-    version = _find_version(wanted.name)
-    return bool(version) and (wanted.name in _HELD or wanted.specifier.contains(version, prereleases=True))
-
-
-def _find_held() -> dict[str, str]:
-    return {name: version for name in _HELD if (version := _find_version(name))}
-
-
-def _find_version(name: str) -> str | None:
-    import importlib.metadata
-
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _plain(value: object) -> object:

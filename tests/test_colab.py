@@ -13,17 +13,17 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from chatlib import colab as drive
-from chatlib import workspace
+from chatlib import colab as module
 from chatlib.collect.sources import open_chat
 from chatlib.errors import ChatlibError, MissingSource, ParameterError
 from chatlib.pipeline import execution
 from chatlib.pipeline.notebooks import NOTEBOOKS, NOTEBOOKS_DIR
 from chatlib.store import open_store
-from chatlib.workspace import in_colab, install_missing, open_workspace
+from chatlib.workspace import open_workspace
 from tests.colab.runtime import ROOT, redirect_home, write_home, write_package
 
 HOME = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+REQUIREMENTS = ROOT / "requirements.txt"
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def colab(monkeypatch, tmp_path):
     package = types.ModuleType("google.colab")
     package.drive = types.SimpleNamespace(mount=mount)
     monkeypatch.setitem(sys.modules, "google.colab", package)
-    monkeypatch.setattr(drive, "MOUNT_POINT", runtime.mount_point)
+    monkeypatch.setattr(module, "MOUNT_POINT", runtime.mount_point)
     return runtime
 
 
@@ -54,35 +54,39 @@ def pip(monkeypatch):
         told.held = Path(command[command.index("-c") + 1]).read_text()
         return types.SimpleNamespace(returncode=bool(told.fails), stderr=told.fails)
 
-    monkeypatch.setattr(workspace.subprocess, "run", run)
+    monkeypatch.setattr(module.subprocess, "run", run)
     return told
 
 
 @pytest.fixture
 def versions(monkeypatch):
     """What is installed, by name; a test takes from it or makes it older."""
-    lines = [*(ROOT / "requirements.txt").read_text().splitlines()[1:], workspace.COLAB_BROWSER]
+    lines = [*REQUIREMENTS.read_text().splitlines()[1:], module.BROWSER]
     there = {re.split(">=", line)[0]: re.search(r">=([\d.]+)", line)[1] for line in lines}
     there |= {"ipython": "7.34.0", "tornado": "6.4.2", "pyzmq": "24.0.1", "torch": "2.6.0+cu124"}
-    monkeypatch.setattr(workspace, "_find_version", there.get)
+    monkeypatch.setattr(module, "_find_version", there.get)
     return there
 
 
-def test_it_is_told_from_elsewhere(colab, monkeypatch):
-    assert in_colab()
+def test_it_is_recognised(colab, monkeypatch):
+    assert module.in_colab()
     monkeypatch.delitem(sys.modules, "google.colab")
-    assert not in_colab()
+    assert not module.in_colab()
+
+
+def test_outside_colab_nothing_is_installed():
+    assert module.install_missing(REQUIREMENTS) == []
 
 
 def test_nothing_is_installed_where_nothing_is_missing(colab, pip, versions):
-    assert install_missing() == []
+    assert module.install_missing(REQUIREMENTS) == []
     assert pip.commands == []
 
 
 def test_what_is_missing_or_too_old_is_installed_and_only_that(colab, pip, versions):
     del versions["papermill"]
     versions["transformers"] = "4.53.0"
-    assert install_missing() == ["papermill>=2.6", "transformers>=5.0"]
+    assert module.install_missing(REQUIREMENTS) == ["papermill>=2.6", "transformers>=5.0"]
     assert pip.commands[0][-2:] == ["papermill>=2.6", "transformers>=5.0"]
     assert "--upgrade" not in pip.commands[0] and "-U" not in pip.commands[0]
 
@@ -90,7 +94,7 @@ def test_what_is_missing_or_too_old_is_installed_and_only_that(colab, pip, versi
 def test_what_the_kernel_stands_on_is_held(colab, pip, versions):
     versions |= {"ipykernel": "5.5.6", "numpy": "1.26.4"}  # older than we ask for
     del versions["papermill"]
-    assert install_missing() == ["papermill>=2.6"]
+    assert module.install_missing(REQUIREMENTS) == ["papermill>=2.6"]
     assert {
         "ipykernel==5.5.6",
         "ipython==7.34.0",
@@ -104,7 +108,7 @@ def test_what_pip_could_not_do_is_told(colab, pip, versions):
     del versions["papermill"]
     pip.fails = "ERROR: no network"
     with pytest.raises(ChatlibError, match=r"pip must install papermill>=2\.6(.|\n)*no network"):
-        install_missing()
+        module.install_missing(REQUIREMENTS)
 
 
 def test_a_drive_is_never_asked_for_unless_wished(colab, tmp_path):
@@ -130,7 +134,7 @@ def test_a_run_is_kept_on_drive_and_brought_into_the_next_runtime(colab, tmp_pat
     assert files == ["Db_file.dbs", "models/chat_lm/config.json", "results/01_collect.json"]
 
     other = open_workspace(tmp_path / "two", drive="chat/mine")
-    assert "brought Db_file.dbs, models, results" in caplog.text
+    assert "copied Db_file.dbs, models, results from it" in caplog.text
     assert len(colab.calls) == 1
     db = sqlite3.connect(other.db)
     assert db.execute("SELECT x FROM t").fetchall() == [(1,)]
@@ -146,7 +150,7 @@ def test_what_is_in_the_runtime_is_not_overwritten_from_drive(colab, tmp_path, c
     (kept / "results").mkdir(parents=True)
     (kept / "Db_file.dbs").write_text("older")
     ws = open_workspace(tmp_path / "run", drive="chat")
-    assert ws.db.read_text() == "newer" and "brought nothing" in caplog.text
+    assert ws.db.read_text() == "newer" and "copied nothing" in caplog.text
     assert colab.calls == []  # it was mounted
 
 

@@ -48,7 +48,3 @@ def test_progress_is_seen_by_hand_and_silent_in_the_chain(monkeypatch):
     assert not progress_bar([1], file=sys.stderr).disable
     monkeypatch.setenv(workspace.HEADLESS, "1")
     assert progress_bar([1]).disable
-
-
-def test_outside_colab_nothing_is_installed():
-    assert workspace.install_missing() == []

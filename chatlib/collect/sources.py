@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from chatlib.colab import in_colab
 from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.report import ImportReport
 from chatlib.collect.sheets.channels import Channel, load_channels
@@ -14,7 +15,7 @@ from chatlib.collect.youtube.address import clean_channel_url
 from chatlib.collect.youtube.report import CollectReport
 from chatlib.errors import MissingSource, ParameterError
 from chatlib.store import Store, open_store
-from chatlib.workspace import PROJECT_DIR, SAMPLE_DIR, in_colab, resolve_path
+from chatlib.workspace import PROJECT_DIR, SAMPLE_DIR, resolve_path
 
 __all__ = [
     "SOURCES",

@@ -15,8 +15,9 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
+from chatlib.colab import in_colab
 from chatlib.errors import PipelineError
-from chatlib.workspace import HEADLESS, PROJECT_DIR, in_colab, progress_bar
+from chatlib.workspace import HEADLESS, PROJECT_DIR, progress_bar
 
 __all__ = ["environment_of_kernels", "execute_notebook", "run_before"]
 

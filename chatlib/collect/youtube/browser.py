@@ -17,8 +17,8 @@ from http.cookiejar import LoadError, MozillaCookieJar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatlib.colab import in_colab
 from chatlib.errors import MissingSource, SourceError
-from chatlib.workspace import in_colab
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome, ChromeOptions

@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from chatlib.colab import read_secret
 from chatlib.collect.files.rows import clean_text
 from chatlib.collect.sheets.streams import read_date
 from chatlib.collect.youtube.transport import SLOWEST, Politeness, Transient, check_answer, say_failure
 from chatlib.errors import SourceError
-from chatlib.workspace import in_colab, progress_bar
+from chatlib.workspace import progress_bar
 
 __all__ = ["KEY_NAME", "Metadata", "VideoFacts", "fetch_videos", "find_key"]
 
@@ -89,17 +90,7 @@ class _Refused(Exception):
 
 def find_key() -> str | None:
     """Return the key from the environment, else from Colab's secrets, else None."""
-    return os.environ.get(KEY_NAME, "").strip() or (_find_secret() if in_colab() else None)
-
-
-def _find_secret() -> str | None:
-    try:
-        from google.colab import userdata
-
-        return str(userdata.get(KEY_NAME) or "").strip() or None
-    except Exception as error:  # no such secret, no access, no browser: Colab raises its own of each
-        log.info("Colab's secret %s was not given (%s)", KEY_NAME, type(error).__name__)
-        return None
+    return os.environ.get(KEY_NAME, "").strip() or read_secret(KEY_NAME)
 
 
 def _now() -> dt.datetime:

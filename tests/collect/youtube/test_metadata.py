@@ -484,7 +484,6 @@ def colab(monkeypatch):
     package.userdata = userdata
     monkeypatch.setitem(sys.modules, "google.colab", package)
     monkeypatch.setitem(sys.modules, "google.colab.userdata", userdata)
-    monkeypatch.setattr(video_api, "in_colab", lambda: True)
     monkeypatch.delenv(KEY_NAME, raising=False)
     return userdata
 
@@ -525,6 +524,6 @@ def test_an_empty_secret_is_none(colab):
 
 
 def test_outside_colab_nothing_of_it_is_imported(colab, monkeypatch):
-    monkeypatch.setattr(video_api, "in_colab", lambda: False)
+    monkeypatch.delitem(sys.modules, "google.colab")
     colab.get = lambda name: pytest.fail("asked")
     assert find_key() is None
