@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from chatlib.errors import ChatlibError, ParameterError
+from chatlib.files import atomic_path
 
 __all__ = [
     "BROWSER", "MOUNT_POINT", "copy_to_drive", "in_colab", "install_missing", "open_drive", "read_secret",
@@ -165,6 +166,5 @@ def _find_version(name: str) -> str | None:
 
 
 def _copy_whole(source: Path, target: Path) -> None:
-    part = target.with_name(target.name + ".part")
-    shutil.copy2(source, part)
-    part.replace(target)
+    with atomic_path(target) as part:
+        shutil.copy2(source, part)

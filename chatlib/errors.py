@@ -14,6 +14,7 @@
     │   └── NotEnoughData      too few messages, streams, viewers or donors
     ├── ModelError             a model or tokenizer cannot be loaded, or does not fit
     ├── ParameterError         a name or value given by the user breaks a rule
+    │   └── UnwritableFile     an output cannot be written where it was asked for
     └── PipelineError          a notebook of the chain failed
 
 A message says the rule, the value that broke it, and the next step.
@@ -35,6 +36,7 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "UnknownFormat",
+    "UnwritableFile",
 ]
 
 
@@ -96,6 +98,10 @@ class ModelError(ChatlibError):
 
 class ParameterError(ChatlibError):
     """A name or value given by the user breaks a rule."""
+
+
+class UnwritableFile(ParameterError):
+    """An output cannot be written where it was asked for."""
 
 
 class PipelineError(ChatlibError):

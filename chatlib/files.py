@@ -1,31 +1,105 @@
-"""Tables as CSV that a spreadsheet only shows: chat text is hostile input."""
+"""Writing files: each appears whole or not at all, and a spreadsheet only shows what is in it."""
 
 from __future__ import annotations
 
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from chatlib.errors import StoreFull, UnwritableFile
 
-from chatlib.errors import ParameterError
+if TYPE_CHECKING:
+    import pandas as pd
 
-__all__ = ["save_table"]
+__all__ = ["atomic_path", "atomic_write", "map_write_errors", "save_table"]
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def save_table(table: pd.DataFrame, path: Path) -> Path:
+def atomic_write(path: str | Path, content: str | bytes) -> Path:
+    """Write text (as UTF-8) or bytes to a file, whole or not at all; return the path.
+
+    Raises: as `atomic_path`.
+    """
+    with atomic_path(path) as part:
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
+    return Path(path)
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path, with the same suffix, whose file replaces `path` when the block ends well.
+
+    If the block fails or is interrupted, the temporary file is removed and `path` is as it was.
+    Missing folders are made, an existing file's mode is kept, a link stays a link. What is no
+    regular file (a device, a pipe) is written directly.
+    Raises: StoreFull if the disk is full; UnwritableFile for any other refusal of the system.
+    """
+    target = Path(os.path.realpath(path))
+    with map_write_errors(Path(path)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not target.is_file():
+            yield target
+            return
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is read-only")
+        part = target.with_name(f".{target.stem[:40]}.{secrets.token_hex(4)}.part{target.suffix[:40]}")
+        try:
+            yield part
+            _sync(part)
+            if target.exists():
+                shutil.copymode(target, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the file's bytes are on the disk, so that a rename never comes before them."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def map_write_errors(path: Path) -> Iterator[None]:
+    """Raise StoreFull or UnwritableFile, with the next step, for what the system says of a file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _full(path, error) from error
+        raise UnwritableFile(
+            f"An output must be a file that can be written, and {path} is not ({error.strerror or error}). "
+            "Close it where it is open, or name another one."
+        ) from error
+    except Exception as error:
+        if f"os error {errno.ENOSPC}" in str(error):  # as safetensors reports it
+            raise _full(path, error) from error
+        raise
+
+
+def _full(path: Path, error: Exception) -> StoreFull:
+    reason = getattr(error, "strerror", None) or error
+    return StoreFull(
+        f"The disk must have room for {path}, and it could not be written ({reason}). "
+        "What was there is whole: free some space and run the same command again."
+    )
+
+
+def save_table(table: pd.DataFrame, path: str | Path) -> Path:
     """Write a table as CSV, and return the path. Lists are joined by ` | `.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front: chat text is
     hostile input.
-    Raises: ParameterError if it cannot be written.
+    Raises: as `atomic_path`.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.map(_disarm).to_csv(path, index=False)
-    except OSError as error:
-        raise ParameterError(f"A table needs a file that can be written, got {path} ({error}).") from error
-    return path
+    return atomic_write(path, table.map(_disarm).to_csv(index=False, lineterminator="\n"))
 
 
 def _disarm(value: object) -> object:

@@ -17,6 +17,7 @@ import numpy as np
 
 from chatlib import colab
 from chatlib.errors import MissingSource, ParameterError
+from chatlib.files import atomic_write
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -74,9 +75,8 @@ class Workspace:
         NaN and infinity become null; numpy numbers become numbers. A notebook does this last, so with
         a Drive the run is copied there now.
         """
-        self.results.mkdir(parents=True, exist_ok=True)
-        path = self.results / f"{name}.json"
-        path.write_text(json.dumps(_plain(results), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(_plain(results), indent=2, ensure_ascii=False) + "\n"
+        atomic_write(self.results / f"{name}.json", text)
         if self.drive:
             self.copy_to_drive()
 

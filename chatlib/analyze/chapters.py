@@ -10,7 +10,7 @@ import pandas as pd
 
 from chatlib.analyze.analytics.words import format_time
 from chatlib.analyze.moments import Moment
-from chatlib.errors import ParameterError
+from chatlib.files import atomic_write
 from chatlib.text import compare_words, find_typical_messages
 
 __all__ = [
@@ -92,14 +92,8 @@ def format_chapters(moments: Sequence[Moment], told: Sequence[MomentWords] | Non
 
 
 def save_chapters(text: str, path: str | Path) -> Path:
-    """Write a chapter list; return the path. Raises: ParameterError if it cannot be written."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ParameterError(f"Chapters need a file that can be written, got {path} ({error}).") from error
-    return path
+    """Write a chapter list; return the path. Raises: UnwritableFile; StoreFull."""
+    return atomic_write(path, text)
 
 
 def _shorten(text: str) -> str:

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from chatlib.errors import MissingSource
+from chatlib.files import atomic_write
 from chatlib.pipeline.front import render_front
 from chatlib.pipeline.notebooks import NOTEBOOKS
 from chatlib.pipeline.pages import fill_template, load_chapter, say_banner, say_chapter
@@ -46,8 +47,7 @@ def render_bundle(run_dir: Path) -> Path:
         chapters="\n".join(_render_section(name, part, run_dir) for name, part in parts.items()),
     )
     path = run_dir / f"chat-report-{run_dir.name}.html"
-    path.write_text(page, encoding="utf-8")
-    return path
+    return atomic_write(path, page)
 
 
 def _render_chapter(run_dir: Path, notebook: str) -> str:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from chatlib.collect.youtube.address import clean_channel_url
 from chatlib.errors import ParameterError, PipelineError, StoreFull
+from chatlib.files import atomic_write
 from chatlib.pipeline import describe_run, render_index, render_page
 from chatlib.pipeline.execution import environment_of_kernels, execute_notebook
 from chatlib.pipeline.notebooks import (
@@ -324,7 +325,4 @@ def _read_steps(run: _Run) -> dict[str, dict]:
 
 
 def _write_json(path: Path, content: object) -> None:
-    """Write as a whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    atomic_write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from chatlib.errors import MissingSource, ParameterError, PipelineError
+from chatlib.files import atomic_write
 from chatlib.pipeline.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, digest_cells, read_parameters
 from chatlib.workspace import PROJECT_DIR
 
@@ -53,7 +54,7 @@ def save_outputs(run_dir: Path, *, notebooks_dir: Path = NOTEBOOKS_DIR) -> list[
         _take_outputs(name, source, executed, replacements)
         texts[path] = json.dumps(source, indent=1, ensure_ascii=False) + "\n"
     for path, text in texts.items():  # all of them or none
-        path.write_text(text, encoding="utf-8")
+        atomic_write(path, text)
     return list(texts)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 from nbconvert.filters import markdown2html
 
+from chatlib.files import atomic_write
 from chatlib.pipeline.notebooks import NOTEBOOKS
 from chatlib.pipeline.pages import fill_template, say_banner, say_chapter
 from chatlib.pipeline.pictures import find_key_figure
@@ -43,8 +44,7 @@ def render_index(run_dir: Path, record: Mapping[str, object]) -> Path:
         front=render_front(run_dir, record),
     )
     path = run_dir / "index.html"
-    path.write_text(page, encoding="utf-8")
-    return path
+    return atomic_write(path, page)
 
 
 def render_front(run_dir: Path, record: Mapping[str, object]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 
 from chatlib.errors import ParameterError
+from chatlib.files import atomic_write
 from chatlib.workspace import PROJECT_DIR
 
 __all__ = [
@@ -129,7 +130,7 @@ def set_home(url: str, *, project_dir: Path = PROJECT_DIR) -> list[Path]:
         text = path.read_text(encoding="utf-8")
         new = re.sub(rf"(github(?:\.com)?/){re.escape(slug)}(?![\w-])", rf"\g<1>{match[1]}", text)
         if new != text:
-            path.write_text(new, encoding="utf-8")
+            atomic_write(path, new)
             changed.append(path)
     return changed
 

@@ -14,6 +14,7 @@ import nbformat
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+from chatlib.files import atomic_write
 from chatlib.pipeline.notebooks import NOTEBOOKS
 from chatlib.workspace import PROJECT_DIR
 
@@ -54,8 +55,7 @@ def render_page(run_dir: Path, notebook: str) -> Path:
         beside=_render_beside(notebook),
     )
     path = run_dir / f"{notebook}.html"
-    path.write_text(page, encoding="utf-8")
-    return path
+    return atomic_write(path, page)
 
 
 def load_chapter(run_dir: Path, notebook: str) -> Chapter:

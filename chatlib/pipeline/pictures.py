@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 
 from chatlib.errors import MissingSource
+from chatlib.files import atomic_path, atomic_write
 from chatlib.pipeline.notebooks import NOTEBOOKS
 from chatlib.plots.outline import plot_outline
 
@@ -36,8 +37,7 @@ def save_key_figures(run_dir: Path, images_dir: Path) -> list[Path]:
     paths = []
     for notebook in NOTEBOOKS:
         if found := find_key_figure(nbformat.read(run_dir / f"{notebook}.ipynb", as_version=4)):
-            paths.append(images_dir / f"{notebook}.png")
-            paths[-1].write_bytes(base64.b64decode(found[0]))
+            paths.append(atomic_write(images_dir / f"{notebook}.png", base64.b64decode(found[0])))
     return paths
 
 
@@ -53,7 +53,8 @@ def save_outline(run_dir: Path, images_dir: Path) -> Path:
         name: json.loads((run_dir / "results" / f"{name}.json").read_text("utf-8")) for name in NOTEBOOKS
     }
     path = images_dir / "outline.png"
-    plot_outline(record, results).savefig(path, dpi=150)
+    with atomic_path(path) as part:
+        plot_outline(record, results).savefig(part, dpi=150)
     return path
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 
+from chatlib.files import atomic_write
+
 __all__ = ["load_checkpoint", "load_epoch", "save_checkpoint"]
 
 log = logging.getLogger(__name__)
@@ -41,9 +43,7 @@ def save_checkpoint(
         f"{i}.{name}": value.contiguous() for i, entry in state.items() for name, value in entry.items()
     }
     save_file(tensors, target / "optimizer.safetensors")
-    text = json.dumps({"fingerprint": fingerprint, "history": history})
-    (target / f"{_STATE}.part").write_text(text, encoding="utf-8")
-    (target / f"{_STATE}.part").replace(target / _STATE)
+    atomic_write(target / _STATE, json.dumps({"fingerprint": fingerprint, "history": history}))
     for other in Path(folder).glob("epoch_*"):
         if other not in (target, _epoch_folder(folder, keep)):
             shutil.rmtree(other, ignore_errors=True)

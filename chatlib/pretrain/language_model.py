@@ -29,6 +29,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from chatlib.errors import ModelError, ParameterError
+from chatlib.files import atomic_write
 from chatlib.pretrain.fast_linear import speed_up
 from chatlib.pretrain.tokenizer import check_special_tokens, train_tokenizer
 from chatlib.workspace import resolve_path
@@ -208,9 +209,7 @@ def save_language_model(lm: LanguageModel, folder: str | Path, *, manifest: Mapp
         lm.tokenizer.save_pretrained(folder)
     packages = ("torch", "transformers", "tokenizers")
     full = {**manifest, "versions": {name: version(name) for name in packages}}
-    partial = folder / f"{MANIFEST}.part"
-    partial.write_text(json.dumps(full, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(folder / MANIFEST)
+    atomic_write(folder / MANIFEST, json.dumps(full, indent=2, ensure_ascii=False) + "\n")
     return folder
 
 

@@ -18,6 +18,7 @@ from chatlib.analyze.analytics.samples import Sample
 from chatlib.analyze.analytics.sections import Highlight, Section, Spike
 from chatlib.analyze.analytics.words import find_words
 from chatlib.errors import MissingSource, ParameterError, SourceError, UnknownFormat
+from chatlib.files import atomic_path
 from chatlib.workspace import without_gc
 
 __all__ = ["SCHEMA_PATH", "load", "make_safe_name", "save"]
@@ -31,23 +32,15 @@ _SAFE_LENGTH = 80
 def save(analytics: ChatAnalytics, path: str | Path) -> Path:
     """Write analytics as JSON: keys in the format's order, one line to a sample; return the path.
 
-    Raises: ParameterError if nothing can be written there.
+    Raises: UnwritableFile if nothing can be written there; StoreFull.
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            separator = b"{\n"
-            for key, value in analytics.to_dict().items():
-                file.write(separator + orjson.dumps(key) + b": " + _dump(value))
-                separator = b",\n"
-            file.write(b"\n}\n")
-    except OSError as error:
-        raise ParameterError(
-            f"The output must be a file that can be written, got {path} ({error.strerror}). "
-            "Name another with --output."
-        ) from error
-    return path
+    with atomic_path(path) as part, part.open("wb") as file:
+        separator = b"{\n"
+        for key, value in analytics.to_dict().items():
+            file.write(separator + orjson.dumps(key) + b": " + _dump(value))
+            separator = b",\n"
+        file.write(b"\n}\n")
+    return Path(path)
 
 
 def _dump(value: object) -> bytes:

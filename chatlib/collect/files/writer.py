@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from chatlib.collect.sheets.ods import tell_disk_errors
+from chatlib.files import atomic_path
 from chatlib.records import NAME_PREFIX, Message
 
 __all__ = ["row_of_message", "save_chat_file"]
@@ -17,16 +17,12 @@ __all__ = ["row_of_message", "save_chat_file"]
 def save_chat_file(path: str | Path, messages: Iterable[Message]) -> None:
     """Write messages as one JSON array, a row per line; whole or not at all.
 
-    Raises: SourceError if it cannot be written; StoreFull.
+    Raises: UnwritableFile; StoreFull.
     """
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    with tell_disk_errors(path):
-        with part.open("wb") as file:
-            for number, message in enumerate(messages):
-                file.write((b",\n" if number else b"[\n") + orjson.dumps(row_of_message(message)))
-            file.write(b"\n]\n" if file.tell() else b"[]\n")
-        part.replace(path)
+    with atomic_path(path) as part, part.open("wb") as file:
+        for number, message in enumerate(messages):
+            file.write((b",\n" if number else b"[\n") + orjson.dumps(row_of_message(message)))
+        file.write(b"\n]\n" if file.tell() else b"[]\n")
 
 
 def row_of_message(message: Message) -> dict:

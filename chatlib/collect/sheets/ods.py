@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import io
 import math
-import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +14,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from chatlib.collect.files.rows import clean_text
 from chatlib.collect.sheets.streams import Table
-from chatlib.errors import SourceError, StoreFull
+from chatlib.errors import SourceError, UnwritableFile
+from chatlib.files import atomic_write
 
 __all__ = ["clean_cell", "clean_line", "save_tables", "tell_disk_errors"]
 
@@ -40,7 +37,6 @@ _MANIFEST = (
     "</manifest:manifest>"
 )
 _NOTHING = ("nan", "NaT", "<NA>")
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def clean_line(text: str) -> str:
@@ -72,20 +68,18 @@ def save_tables(path: Path, tables: Iterable[Table]) -> None:
 
     Raises: StoreFull if the disk is full; SourceError if the file cannot be written.
     """
-    _write_whole(path, _make_ods(tables))
+    try:
+        atomic_write(path, _make_ods(tables))
+    except UnwritableFile as error:
+        raise SourceError(str(error)) from error
 
 
 @contextmanager
 def tell_disk_errors(path: Path) -> Iterator[None]:
-    """Raise StoreFull or SourceError, with the next step, for what the system says of a file."""
+    """Raise SourceError, with the next step, for what the system says of a file that is read."""
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            raise StoreFull(
-                f"The disk must have room for {path}, and it could not be written ({error.strerror}). "
-                "What was there is whole: free some space and go on with the same command."
-            ) from error
         raise SourceError(
             f"A sheet must be a file that can be read and written, and {path} is not ({error.strerror}). "
             "Close it where it is open, or name another one."
@@ -130,22 +124,3 @@ def _make_text(text: str) -> str:
     if text == "#N/A":  # pandas reads that text as an error
         text += " "
     return _SPACES.sub(lambda run: f' <text:s text:c="{len(run[1])}"/>', escape(text))
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    path = Path(os.path.realpath(path))  # a link stays a link
-    part = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part")
-    with tell_disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, "it is read-only")
-        try:
-            with part.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if path.exists():
-                shutil.copymode(path, part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from chatlib.errors import ModelError
+from chatlib.files import atomic_path, atomic_write
 from chatlib.predict.models.blend import Blend
 from chatlib.predict.models.transformer import load_donor_model, save_donor_model
 from chatlib.predict.models.trees import TreeModel
@@ -39,9 +40,10 @@ def save_blend(folder: str | Path, blend: Blend, card: dict[str, object]) -> Pat
         "trees_nodes": trees.nodes,
         "trees_roots": trees.roots.astype(np.int64),
     }
-    save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, str(folder / _WEIGHTS))
+    with atomic_path(folder / _WEIGHTS) as part:
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, str(part))
     terms = dict(zip(("stream", "earlier"), blend.vocabulary.terms, strict=True))
-    (folder / _TERMS).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
+    atomic_write(folder / _TERMS, json.dumps(terms, ensure_ascii=False))
     members = {
         "n_transformers": len(blend.transformers),
         "known_before": blend.known_before,
@@ -51,7 +53,7 @@ def save_blend(folder: str | Path, blend: Blend, card: dict[str, object]) -> Pat
         "trees": {"columns": trees.columns, "base": trees.base, "n_seeds": trees.n_seeds},
     }
     text = json.dumps({**card, "members": members}, indent=2, ensure_ascii=False)
-    (folder / _CARD).write_text(text + "\n", encoding="utf-8")
+    atomic_write(folder / _CARD, text + "\n")
     return folder
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from chatlib.errors import ModelError, ParameterError
+from chatlib.files import atomic_path, atomic_write
 from chatlib.predict.models.inputs import Scaling
 from chatlib.pretrain.fast_linear import speed_up
 
@@ -143,9 +144,10 @@ def save_donor_model(folder: str | Path, model: DonorTransformer, card: dict[str
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _CARD).unlink(missing_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, str(folder / _WEIGHTS))
+    with atomic_path(folder / _WEIGHTS) as part:
+        save_file(weights, str(part))
     text = json.dumps({**card, "config": asdict(model.config)}, indent=2, ensure_ascii=False)
-    (folder / _CARD).write_text(text + "\n", encoding="utf-8")
+    atomic_write(folder / _CARD, text + "\n")
     return folder
 
 

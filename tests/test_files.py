@@ -1,0 +1,105 @@
+"""A file that is written appears whole or not at all."""
+
+import os
+import resource
+import signal
+import threading
+from contextlib import contextmanager
+
+import pandas as pd
+import pytest
+
+from chatlib.errors import ParameterError, StoreFull, UnwritableFile
+from chatlib.files import atomic_path, atomic_write, save_table
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@contextmanager
+def file_size_limit(n_bytes):
+    """Let no file grow past a size, as a full disk does."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_text_and_bytes_are_written_and_folders_made(tmp_path):
+    assert atomic_write(tmp_path / "a" / "b" / "x.txt", "né\n").read_bytes() == "né\n".encode()
+    assert atomic_write(str(tmp_path / "y"), b"\x00").read_bytes() == b"\x00"
+
+
+def test_the_file_there_is_whole_until_the_new_one_is(tmp_path):
+    path = atomic_write(tmp_path / "x.json", "old")
+    with atomic_path(path) as part:
+        assert part.parent == path.parent and part.suffix == ".json"
+        part.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names_in(tmp_path) == ["x.json"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_interrupted_write_leaves_what_was_there(tmp_path, error):
+    path = atomic_write(tmp_path / "x", "old")
+    with pytest.raises(error), atomic_path(path) as part:
+        part.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["x"]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    path = atomic_write(tmp_path / "x", "old")
+    with file_size_limit(4096), pytest.raises(StoreFull, match="free some space"):
+        atomic_write(path, b"x" * 10_000)
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["x"]
+
+
+def test_a_full_disk_that_a_foreign_library_reports_is_a_full_disk(tmp_path):
+    with pytest.raises(StoreFull), atomic_path(tmp_path / "x"):
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+def test_the_mode_and_a_link_stay(tmp_path):
+    path = atomic_write(tmp_path / "x", "old")
+    path.chmod(0o640)
+    (tmp_path / "link").symlink_to(path)
+    atomic_write(tmp_path / "link", "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o640)
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_what_cannot_be_written_is_one_clear_error(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for name in ("file/x", "folder", "x" * 300):
+        with pytest.raises(UnwritableFile, match="name another one") as raised:
+            atomic_write(tmp_path / name, "x")
+        assert isinstance(raised.value, ParameterError)
+    assert names_in(tmp_path) == ["file", "folder"]
+
+
+def test_a_pipe_is_written_as_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    atomic_write(tmp_path / "pipe", "x")
+    reader.join()
+    assert read == ["x"]
+
+
+def test_a_table_of_chat_is_inert_in_a_spreadsheet(tmp_path):
+    table = pd.DataFrame(
+        {"text": ["=1+1", "-x", "fine", "\t@x"], "n": [1, -2, 3, 4], "words": [["a", "b"]] * 4}
+    )
+    lines = save_table(table, tmp_path / "t.csv").read_text().splitlines()
+    assert lines == ["text,n,words", "'=1+1,1,a | b", "'-x,-2,a | b", "fine,3,a | b", "'\t@x,4,a | b"]
