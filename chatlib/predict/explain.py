@@ -129,7 +129,7 @@ def _roll_out(weights: Sequence[torch.Tensor]) -> np.ndarray:
     for layer in weights:
         flow = (layer + torch.eye(len(layer), device=layer.device)) / 2 @ flow
     shares = flow[0, 1:]
-    return (shares / shares.sum()).double().cpu().numpy()
+    return (shares / shares.sum()).cpu().double().numpy()
 
 
 def _integrate_gradients(model: DonorTransformer, x: torch.Tensor, n_steps: int) -> np.ndarray:
@@ -143,7 +143,7 @@ def _integrate_gradients(model: DonorTransformer, x: torch.Tensor, n_steps: int)
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(model(at[..., :-2], at[..., -2:], mask).sum(), at)
         total += float(share) * gradient
-    return (total * difference).sum(dim=-1)[0].double().cpu().numpy()
+    return (total * difference).sum(dim=-1)[0].cpu().double().numpy()
 
 
 def permutation_importance(
@@ -271,7 +271,7 @@ def project_viewers(
     first, explained = _fit_plane(before)
     if head is None:
         return ViewerPlane(first, _fit_plane(after)[0], np.asarray(labels, bool), explained, None)
-    weight = head.weight.detach().double().cpu().numpy()[0]
+    weight = head.weight.detach().cpu().double().numpy()[0]
     norm = max(float(np.linalg.norm(weight)), 1e-12)
     along = after @ (weight / norm)
     rest = after - along[:, None] * (weight / norm)

@@ -1,13 +1,14 @@
-"""What training and evaluation of a language model consume: packed chat, and batches of it.
+"""What training and evaluation of a language model consume: packed chat, its masks, and batches of it.
 
-Batches are either packed blocks, or whole messages of about the same length; in neither is
-there padding worth counting. All that is random in a batch comes from seed and epoch, so every
-process of several draws the same, and takes its own share of the rows.
+Training reads packed blocks, or whole messages of about the same length; neither has padding
+worth counting. All that is random in a batch comes from seed and epoch, so every process of
+several draws the same, and takes its own share of the rows. The masks of what is held out are
+drawn once, so every model and every epoch answers the same questions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,14 +17,46 @@ import pandas as pd
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from chatlib.errors import ParameterError
+from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.pretrain.corpus import Corpus, pack_blocks
-from chatlib.pretrain.perplexity import IGNORED, MaskedSet, mask_blocks, mask_messages
 from chatlib.pretrain.tokenizer import tokenize
 
-__all__ = ["Batch", "LmData", "iter_batches", "make_data"]
+__all__ = [
+    "IGNORED",
+    "Batch",
+    "LmData",
+    "MaskedSet",
+    "frame_messages",
+    "iter_batches",
+    "iter_token_batches",
+    "make_data",
+    "mask_rows",
+    "pad_rows",
+]
 
+IGNORED = -100  # the label of a token that is not masked
+_EVALUATION_RATE = 0.15
+_MAX_HELD_OUT_BLOCKS = 300
 _SHAPES = 64  # masked positions are filled up to a multiple: a new shape costs milliseconds
+
+
+@dataclass(frozen=True)
+class MaskedSet:
+    """Token rows with their masks drawn, shortest first.
+
+    `rows` are what the model sees, `labels` the hidden tokens, `IGNORED` elsewhere.
+    `chars_per_token` is of the text behind the rows.
+    """
+
+    rows: list[np.ndarray]
+    labels: list[np.ndarray]
+    pad_id: int
+    chars_per_token: float
+
+    @property
+    def n_masked(self) -> int:
+        """The number of masked tokens."""
+        return sum(int((row != IGNORED).sum()) for row in self.labels)
 
 
 @dataclass(frozen=True)
@@ -53,10 +86,39 @@ class LmData:
             order = rng.permutation(len(self.blocks))
             return [order[i : i + batch_blocks] for i in range(0, len(order), batch_blocks)]
         lengths = np.fromiter(map(len, self.messages), np.int64, len(self.messages))
-        order = np.lexsort((rng.random(len(lengths)), lengths))
-        ends = _cut_by_budget(lengths[order], batch_blocks * self.blocks.shape[1])
-        batches = np.split(order, ends[:-1])
-        return [batches[i] for i in rng.permutation(len(batches))]
+        return list(iter_token_batches(lengths, max_tokens=batch_blocks * self.blocks.shape[1], rng=rng))
+
+
+def iter_token_batches(
+    lengths: np.ndarray, *, max_tokens: int, rng: np.random.Generator | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the indices of each batch: rows of about the same length, padded to the longest of them.
+
+    A batch has at most `max_tokens` tokens, padding included; a longer row is a batch by itself.
+    Rows come by ascending length, rows of one length in their own order. With a generator, rows
+    of one length and the batches themselves are in random order.
+    """
+    ties = np.arange(len(lengths)) if rng is None else rng.random(len(lengths))
+    order = np.lexsort((ties, lengths))
+    batches, start = [], 0
+    while start < len(order):
+        ahead = lengths[order[start : start + max(1, max_tokens)]]  # no batch has more rows than tokens
+        cost = np.arange(1, len(ahead) + 1) * ahead  # of the first n rows: lengths ascend
+        end = start + max(1, int(np.searchsorted(cost, max_tokens, side="right")))
+        batches.append(order[start:end])
+        start = end
+    if rng is not None:
+        rng.shuffle(batches)
+    yield from batches
+
+
+def pad_rows(rows: Sequence[np.ndarray | list[int]], *, fill: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows padded with `fill` to the longest, int64, and where they are no padding, bool."""
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    is_token = np.arange(lengths.max()) < lengths[:, None]
+    padded = np.full(is_token.shape, fill, np.int64)
+    padded[is_token] = np.concatenate(rows)
+    return padded, is_token
 
 
 class Batch(NamedTuple):
@@ -92,27 +154,62 @@ def make_data(
         raise ParameterError(
             f"BLOCK_LEN is between 8 and the model's {tokenizer.model_max_length}, got {block_len}."
         )
-    rules = {"block_len": block_len, "cls_id": tokenizer.cls_token_id, "sep_id": tokenizer.sep_token_id}
-
-    def tokens_of(texts: Sequence[str]) -> list[np.ndarray]:
-        return tokenize(tokenizer, texts, max_len=block_len - 2)
-
-    train_tokens = tokens_of(corpus.train["text"])
-    held_out_tokens = tokens_of(corpus.held_out["text"])
-    singles = tokens_of(corpus.single_messages)
+    train, held_out, singles = (
+        tokenize(tokenizer, texts, max_len=block_len - 2)
+        for texts in (corpus.train["text"], corpus.held_out["text"], corpus.single_messages)
+    )
+    frame = {"cls_id": tokenizer.cls_token_id, "sep_id": tokenizer.sep_token_id}
+    held_out_blocks = pack_blocks(_by_stream(corpus.held_out, held_out), block_len=block_len, **frame)
+    n_chosen = min(_MAX_HELD_OUT_BLOCKS, len(held_out_blocks))
+    chosen = np.unique(np.linspace(0, len(held_out_blocks) - 1, n_chosen).round().astype(int))
     return LmData(
-        blocks=pack_blocks(_by_stream(corpus.train, train_tokens), **rules),
-        messages=None if across_messages else _frame_messages(train_tokens, tokenizer),
-        held_out_blocks=mask_blocks(
-            pack_blocks(_by_stream(corpus.held_out, held_out_tokens), **rules),
+        blocks=pack_blocks(_by_stream(corpus.train, train), block_len=block_len, **frame),
+        messages=None if across_messages else frame_messages(train, **frame),
+        held_out_blocks=mask_rows(
+            list(held_out_blocks[chosen]),
             tokenizer,
-            chars_per_token=_chars_per_token(corpus.held_out["text"], held_out_tokens),
+            chars_per_token=_chars_per_token(corpus.held_out["text"], held_out),
             seed=seed,
         ),
-        single_messages=mask_messages(
-            singles, tokenizer, chars_per_token=_chars_per_token(corpus.single_messages, singles), seed=seed
+        single_messages=mask_rows(
+            frame_messages(singles, **frame),
+            tokenizer,
+            chars_per_token=_chars_per_token(corpus.single_messages, singles),
+            seed=seed,
         ),
     )
+
+
+def frame_messages(token_ids: Iterable[np.ndarray], *, cls_id: int, sep_id: int) -> list[np.ndarray]:
+    """Return each message as `[CLS] … [SEP]`; those without a token are left out."""
+    return [np.concatenate([[cls_id], ids, [sep_id]]).astype(np.int64) for ids in token_ids if len(ids)]
+
+
+def mask_rows(
+    rows: Sequence[np.ndarray], tokenizer: PreTrainedTokenizerBase, *, chars_per_token: float, seed: int = 0
+) -> MaskedSet:
+    """Return token rows with 15 % of their tokens masked, at least one in each, special tokens never.
+
+    Rows of special tokens alone are left out.
+    Raises: NotEnoughData if no row is left.
+    """
+    rng = np.random.default_rng(seed)
+    special = np.array(tokenizer.all_special_ids)
+    seen, labels = [], []
+    for row in sorted(rows, key=len):
+        candidates = np.flatnonzero(~np.isin(row, special))
+        if not len(candidates):
+            continue
+        chosen = candidates[rng.random(len(candidates)) < _EVALUATION_RATE]
+        if not len(chosen):
+            chosen = rng.choice(candidates, 1)
+        label, masked = np.full_like(row, IGNORED), row.copy()
+        label[chosen], masked[chosen] = row[chosen], tokenizer.mask_token_id
+        seen.append(masked)
+        labels.append(label)
+    if not seen:
+        raise NotEnoughData("Perplexity needs held-out text, and nothing is left after tokenizing. Add chat.")
+    return MaskedSet(seen, labels, tokenizer.pad_token_id, chars_per_token)
 
 
 def iter_batches(
@@ -137,7 +234,7 @@ def iter_batches(
     words = np.flatnonzero(~special)
     source = data.blocks if data.messages is None else data.messages
     for chosen_rows in data.plan_batches(batch_blocks, rng):
-        ids = _pad_rows([source[i] for i in chosen_rows], tokenizer.pad_token_id)
+        ids, is_token = pad_rows([source[i] for i in chosen_rows], fill=tokenizer.pad_token_id)
         chosen = ~special[ids] & (rng.random(ids.shape) < mask_rate)
         if not chosen.any():
             continue
@@ -147,17 +244,17 @@ def iter_batches(
             fate < 0.8, tokenizer.mask_token_id, np.where(fate < 0.9, rng.choice(words, ids.shape), ids)
         )
         seen = np.where(chosen, hidden, ids)
-        padding, n_masked = ids == tokenizer.pad_token_id, int(chosen.sum())
+        n_masked = int(chosen.sum())
         parts = [slice(share, None, of) for share in shares]
-        yield [_as_batch(seen[rows], labels[rows], padding[rows], n_masked=n_masked) for rows in parts]
+        yield [_as_batch(seen[rows], labels[rows], is_token[rows], n_masked=n_masked) for rows in parts]
 
 
-def _as_batch(ids: np.ndarray, labels: np.ndarray, padding: np.ndarray, *, n_masked: int) -> Batch:
+def _as_batch(ids: np.ndarray, labels: np.ndarray, is_token: np.ndarray, *, n_masked: int) -> Batch:
     positions = np.flatnonzero(labels != IGNORED)
     n_filled = -len(positions) % _SHAPES
     hidden = np.concatenate([labels.ravel()[positions], np.full(n_filled, IGNORED, np.int64)])
     positions = np.concatenate([positions, np.zeros(n_filled, np.int64)])
-    attention = torch.from_numpy((~padding).astype(np.int64)) if padding.any() else None
+    attention = None if is_token.all() else torch.from_numpy(is_token.astype(np.int64))
     return Batch(
         torch.from_numpy(np.ascontiguousarray(ids)),
         attention,
@@ -165,29 +262,6 @@ def _as_batch(ids: np.ndarray, labels: np.ndarray, padding: np.ndarray, *, n_mas
         torch.from_numpy(hidden),
         n_masked,
     )
-
-
-def _pad_rows(rows: Sequence[np.ndarray], pad_id: int) -> np.ndarray:
-    ids = np.full((len(rows), max(map(len, rows))), pad_id, np.int64)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = row
-    return ids
-
-
-def _cut_by_budget(lengths: np.ndarray, budget: int) -> list[int]:
-    """Return where each batch ends; lengths ascend, and a batch costs its rows times its last length."""
-    ends, start = [], 0
-    while start < len(lengths):
-        ahead = lengths[start : start + budget]  # no batch has more rows than tokens
-        cost = np.arange(1, len(ahead) + 1) * ahead
-        start += max(1, int(np.searchsorted(cost, budget, side="right")))
-        ends.append(start)
-    return ends
-
-
-def _frame_messages(tokens: Sequence[np.ndarray], tokenizer: PreTrainedTokenizerBase) -> list[np.ndarray]:
-    cls_id, sep_id = tokenizer.cls_token_id, tokenizer.sep_token_id
-    return [np.concatenate([[cls_id], ids, [sep_id]]).astype(np.int64) for ids in tokens if len(ids)]
 
 
 def _by_stream(chat: pd.DataFrame, tokens: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:

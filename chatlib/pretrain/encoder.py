@@ -22,6 +22,7 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from chatlib.errors import ParameterError
 from chatlib.pretrain.cores import map_in_threads, one_thread_each
+from chatlib.pretrain.data import iter_token_batches, pad_rows
 from chatlib.pretrain.device import autocast, pick_device
 from chatlib.pretrain.language_model import LanguageModel, load_pretrained
 from chatlib.pretrain.vector_cache import VectorCache, text_digest
@@ -115,7 +116,8 @@ class Encoder:
 
     def _iter_vectors(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield indices of texts and their vectors, a batch at a time, the longest texts first."""
-        batches = list(self._iter_batches(tokens))[::-1]
+        lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
+        batches = list(iter_token_batches(lengths, max_tokens=self.tokens_per_batch))[::-1]
         rows = ([tokens[i] for i in chosen] for chosen in batches)
         n_workers = torch.get_num_threads() if self.device.type == "cpu" else 1
         if n_workers == 1 or len(batches) == 1:
@@ -138,18 +140,6 @@ class Encoder:
         )["input_ids"]
         return [ids or [self.tokenizer.unk_token_id or 0] for ids in tokens]
 
-    def _iter_batches(self, tokens: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
-        """Yield indices of texts of about the same length, at most `tokens_per_batch` tokens in all."""
-        lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
-        order = np.argsort(lengths, kind="stable")
-        start = 0
-        while start < len(order):
-            # The longest comes last, so a batch of n texts costs n times the last one's tokens.
-            cost = np.arange(1, len(order) - start + 1) * lengths[order[start:]]
-            end = start + max(1, int(np.searchsorted(cost, self.tokens_per_batch, side="right")))
-            yield order[start:end]
-            start = end
-
     def _encode_batch(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
         try:
             return self._run_model(rows)
@@ -165,16 +155,12 @@ class Encoder:
 
     @torch.inference_mode()
     def _run_model(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
-        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        ids = np.full((len(rows), lengths.max()), self.tokenizer.pad_token_id or 0, np.int64)
-        is_token = np.arange(ids.shape[1]) < lengths[:, None]
-        ids[is_token] = np.concatenate(rows)
+        ids, is_token = pad_rows(rows, fill=self.tokenizer.pad_token_id or 0)
         mask = torch.from_numpy(is_token).to(self.device)
-        padded = int(lengths.min()) < ids.shape[1]
         with autocast(self.device):
             hidden = self.model(
                 input_ids=torch.from_numpy(ids).to(self.device),
-                attention_mask=mask.long() if padded else None,
+                attention_mask=None if is_token.all() else mask.long(),
             ).last_hidden_state
         weights = (mask / mask.sum(1, keepdim=True)).unsqueeze(2)
         return (hidden.float() * weights).sum(1).cpu().numpy()

@@ -11,10 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 from chatlib.pretrain.cores import one_thread_each
-from chatlib.pretrain.data import Batch
+from chatlib.pretrain.data import IGNORED, Batch
 from chatlib.pretrain.device import autocast
 from chatlib.pretrain.language_model import MaskedHead
-from chatlib.pretrain.perplexity import IGNORED
 
 __all__ = ["count_shares", "open_gradients"]
 

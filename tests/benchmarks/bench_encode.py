@@ -25,6 +25,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from chatlib.collect.files.importing import read_chat_file
+from chatlib.pretrain.data import iter_token_batches
 from chatlib.pretrain.encoder import Encoder, load_encoder
 from chatlib.pretrain.fast_linear import _multiply, has_fast_linear
 from chatlib.pretrain.tokenizer import train_tokenizer
@@ -186,7 +187,9 @@ def measure_model(encoder: Encoder, tokens: Sequence[Sequence[int]]) -> dict[str
         for name, rate in measure_peaks(encoder.device).items():
             peaks[name] = max(rate, peaks.get(name, 0.0))
         seconds += clock(lambda part=part: list(encoder._iter_vectors(part)))[1]
-        n_padded += sum(len(c) * max(len(part[i]) for i in c) for c in encoder._iter_batches(part))
+        sizes = np.array([len(ids) for ids in part])
+        batches = iter_token_batches(sizes, max_tokens=encoder.tokens_per_batch)
+        n_padded += sum(len(batch) * sizes[batch].max() for batch in batches)
     gflops = count_flops(encoder.model.config, lengths) / seconds / 1e9
     return {
         "model_gflops": gflops,

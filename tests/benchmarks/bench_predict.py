@@ -35,6 +35,7 @@ from chatlib.predict.models.inputs import DonorInputs, build_inputs, iter_batche
 from chatlib.predict.models.training import Training, score_donor_model
 from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
 from chatlib.predict.viewers.table import Viewers, load_viewers
+from chatlib.pretrain.device import pick_device
 from chatlib.pretrain.encoder import load_encoder
 from chatlib.simulate.channel import simulate_channel
 from chatlib.store import open_store
@@ -72,7 +73,7 @@ class Trainer:
         torch.manual_seed(0)
         self.inputs, self.labels = inputs, labels
         self.model = DonorTransformer(DonorConfig(dim=inputs.vectors.shape[1]))
-        self.model.to(library._pick_device()).train()
+        self.model.to(pick_device()).train()
         self.vectors = library._to_device(inputs, self.model)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
 

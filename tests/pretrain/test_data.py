@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from chatlib.pretrain.data import iter_batches, make_data
-from chatlib.pretrain.perplexity import IGNORED
+from chatlib.pretrain.data import IGNORED, iter_batches, iter_token_batches, make_data, pad_rows
 
 
 @pytest.fixture(params=["across messages", "alone"])
@@ -101,3 +100,28 @@ def test_processes_share_each_batch(lm, data, count):
         assert {part.n_masked for part in parts} == {batch.n_masked}
         assert sum(int((part.labels != IGNORED).sum()) for part in parts) == batch.n_masked
         assert rows_of(parts, pad_id) == rows_of([batch], pad_id)
+
+
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_batches_by_token_budget_hold_each_row_once_and_little_padding(seed):
+    lengths = np.random.default_rng(5).integers(1, 90, 500)
+    rng = None if seed is None else np.random.default_rng(seed)
+    batches = list(iter_token_batches(lengths, max_tokens=300, rng=rng))
+    assert sorted(np.concatenate(batches)) == list(range(500))
+    padded = [len(batch) * lengths[batch].max() for batch in batches]
+    assert max(padded) <= 300
+    assert lengths.sum() > 0.97 * sum(padded)
+    in_order = [lengths[batch].max() for batch in batches]
+    assert (in_order == sorted(in_order)) is (seed is None)
+
+
+def test_a_row_over_the_budget_is_a_batch_by_itself_and_rows_of_one_length_keep_their_order():
+    batches = iter_token_batches(np.array([2, 500, 2, 2]), max_tokens=4)
+    assert [batch.tolist() for batch in batches] == [[0, 2], [3], [1]]
+    assert list(iter_token_batches(np.array([], int), max_tokens=4)) == []
+
+
+def test_rows_are_padded_to_the_longest():
+    padded, is_token = pad_rows([np.array([1, 2]), [3]], fill=9)
+    assert padded.tolist() == [[1, 2], [3, 9]]
+    assert is_token.tolist() == [[True, True], [True, False]]

@@ -7,15 +7,9 @@ import pytest
 import torch
 
 from chatlib.errors import NotEnoughData
+from chatlib.pretrain.data import IGNORED, MaskedSet, frame_messages, mask_rows
 from chatlib.pretrain.language_model import MaskedHead
-from chatlib.pretrain.perplexity import (
-    IGNORED,
-    MaskedSet,
-    mask_blocks,
-    mask_messages,
-    score_model,
-    score_unigram,
-)
+from chatlib.pretrain.perplexity import score_model, score_unigram
 
 CPU = torch.device("cpu")
 MESSAGES = [np.array(row) for row in ([30], [31, 32], [33, 34, 35], [40, 41, 42, 43, 44, 45], [])]
@@ -24,6 +18,11 @@ MESSAGES = [np.array(row) for row in ([30], [31, 32], [33, 34, 35], [40, 41, 42,
 @pytest.fixture
 def tokenizer(lm):
     return lm.tokenizer
+
+
+def mask_messages(messages, tokenizer, *, seed=0):
+    rows = frame_messages(messages, cls_id=tokenizer.cls_token_id, sep_id=tokenizer.sep_token_id)
+    return mask_rows(rows, tokenizer, chars_per_token=4.0, seed=seed)
 
 
 class FixedModel(torch.nn.Module):
@@ -41,7 +40,7 @@ class FixedModel(torch.nn.Module):
 
 
 def test_every_message_has_a_mask_and_only_its_own_tokens_are_masked(tokenizer):
-    masked = mask_messages(MESSAGES, tokenizer, chars_per_token=4.0)
+    masked = mask_messages(MESSAGES, tokenizer)
     assert [len(row) for row in masked.rows] == [3, 4, 5, 8]
     for row, label in zip(masked.rows, masked.labels, strict=True):
         hidden = label != IGNORED
@@ -56,9 +55,7 @@ def test_every_message_has_a_mask_and_only_its_own_tokens_are_masked(tokenizer):
 
 
 def test_the_masks_are_those_of_the_seed(tokenizer):
-    one, same, other = (
-        mask_messages(MESSAGES * 9, tokenizer, chars_per_token=4.0, seed=seed) for seed in (1, 1, 2)
-    )
+    one, same, other = (mask_messages(MESSAGES * 9, tokenizer, seed=seed) for seed in (1, 1, 2))
     assert np.concatenate(one.labels).tolist() == np.concatenate(same.labels).tolist()
     assert np.concatenate(one.labels).tolist() != np.concatenate(other.labels).tolist()
 
@@ -67,18 +64,17 @@ def test_blocks_are_masked_at_the_rate_and_never_where_messages_end(tokenizer):
     rng = np.random.default_rng(0)
     blocks = rng.integers(10, 300, (40, 128))
     blocks[:, ::8] = tokenizer.sep_token_id
-    masked = mask_blocks(blocks, tokenizer, chars_per_token=4.0)
+    masked = mask_rows(list(blocks), tokenizer, chars_per_token=4.0)
     labels = np.stack(masked.labels)
     assert (labels[:, ::8] == IGNORED).all()
     assert masked.n_masked / (40 * 112) == pytest.approx(0.15, abs=0.02)
-    assert len(mask_blocks(blocks, tokenizer, chars_per_token=4.0, max_blocks=7).rows) == 7
 
 
 def test_masked_tokens_weigh_the_same_whatever_the_message(tokenizer):
     labels = [np.array([IGNORED, 30]), np.array([30, 31, 31])]
     masked = MaskedSet([np.array([5, 4]), np.array([4, 4, 4])], labels, tokenizer.pad_token_id, 4.0)
     model = FixedModel(0.5, vocabulary=101)
-    score = score_model(model, masked, device=CPU, tokens_per_batch=3)
+    score = score_model(model, masked, device=CPU, max_tokens=3)
     assert len(model.seen) == 2  # a budget of three tokens takes one row at a time
     loss = (2 * math.log(2) + 2 * math.log(200)) / 4
     assert score.n_masked == 4
@@ -88,7 +84,7 @@ def test_masked_tokens_weigh_the_same_whatever_the_message(tokenizer):
 
 
 def test_a_model_that_knows_nothing_hesitates_between_all_tokens(tokenizer):
-    masked = mask_messages(MESSAGES, tokenizer, chars_per_token=4.0)
+    masked = mask_messages(MESSAGES, tokenizer)
     score = score_model(FixedModel(1 / 64, vocabulary=64), masked, device=CPU)
     assert score.perplexity == pytest.approx(64, rel=1e-5)
 
@@ -96,9 +92,9 @@ def test_a_model_that_knows_nothing_hesitates_between_all_tokens(tokenizer):
 def test_batches_do_not_change_the_score_and_padding_is_not_seen(lm):
     rng = np.random.default_rng(0)
     messages = [rng.integers(10, 100, n) for n in rng.integers(1, 20, 50)]
-    masked = mask_messages(messages, lm.tokenizer, chars_per_token=4.0)
+    masked = mask_messages(messages, lm.tokenizer)
     head = MaskedHead(lm.model)
-    scores = [score_model(head, masked, device=CPU, tokens_per_batch=n).loss for n in (1, 64, 5000)]
+    scores = [score_model(head, masked, device=CPU, max_tokens=n).loss for n in (1, 64, 5000)]
     assert scores == pytest.approx([scores[0]] * 3, abs=1e-4)
 
 
@@ -113,4 +109,4 @@ def test_the_unigram_model_by_hand(tokenizer):
 
 def test_nothing_to_mask_is_told(tokenizer):
     with pytest.raises(NotEnoughData, match="Add chat"):
-        mask_messages([np.array([], int)], tokenizer, chars_per_token=4.0)
+        mask_messages([np.array([], int)], tokenizer)

@@ -11,10 +11,9 @@ import torch
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain import training as masked_lm
 from chatlib.pretrain.cores import one_thread_each
-from chatlib.pretrain.data import iter_batches
+from chatlib.pretrain.data import IGNORED, iter_batches
 from chatlib.pretrain.device import seed_torch
 from chatlib.pretrain.language_model import new_language_model
-from chatlib.pretrain.perplexity import IGNORED
 from chatlib.pretrain.training import TrainSettings, describe_training, make_data, score_reference, train
 
 

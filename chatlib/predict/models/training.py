@@ -16,6 +16,7 @@ from chatlib.errors import ModelError, ParameterError
 from chatlib.predict.evaluation import average_precision, roc_auc
 from chatlib.predict.models.inputs import DonorInputs, fit_scaling, iter_batches
 from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
+from chatlib.pretrain.device import pick_device
 
 __all__ = ["Training", "fit_donor_model", "fit_donor_models", "score_donor_model"]
 
@@ -64,7 +65,7 @@ def fit_donor_model(
     Raises: ModelError if training makes the model say what is no number.
     """
     rng = np.random.default_rng(training.seed)
-    device = _pick_device()
+    device = pick_device()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(training.seed)
         model = DonorTransformer(config)
@@ -162,7 +163,7 @@ def score_donor_model(
     model.eval()
     with torch.inference_mode():
         for batch in iter_batches(inputs.lengths, rows, max_tokens=batch_messages):
-            result[place[batch]] = model(*_gather(vectors, inputs, batch)).double().cpu().numpy()
+            result[place[batch]] = model(*_gather(vectors, inputs, batch)).cpu().double().numpy()
     return result
 
 
@@ -238,7 +239,3 @@ def _judge_epoch(epoch: int, train_loss: float, labels: np.ndarray, logits: np.n
         "pr_auc": average_precision(labels, logits),
         "roc_auc": roc_auc(labels, logits),
     }
-
-
-def _pick_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
