@@ -128,16 +128,17 @@ def set_seed(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def progress_bar(iterable: Iterable | None = None, **kwargs: object) -> tqdm:
+def progress_bar(iterable: Iterable | None = None, *, shown: bool = True, **kwargs: object) -> tqdm:
     """Return a tqdm bar that is seen where a person looks, and silent elsewhere.
 
-    Seen in a terminal and in a notebook run by hand; silent in logs and in the headless chain,
-    which has a bar of its own. `kwargs` are tqdm's.
+    Seen in a terminal and in a notebook run by hand; silent in logs, in the headless chain, which
+    has a bar of its own, and if not `shown`. `kwargs` are tqdm's.
     """
     from tqdm import tqdm
 
     by_hand = _in_kernel() and not os.environ.get(HEADLESS)
-    return tqdm(iterable, **{"disable": False if by_hand else None, "leave": not by_hand, **kwargs})
+    disable = (False if by_hand else None) if shown else True
+    return tqdm(iterable, **{"disable": disable, "leave": not by_hand, **kwargs})
 
 
 @contextmanager

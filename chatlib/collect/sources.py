@@ -98,18 +98,18 @@ def fill_from_youtube(
 
     Raises: ParameterError, MissingSource, SourceError for a list that cannot be used; StoreError.
     """
-    from chatlib.collect.youtube.channels import Settings, collect_channels, known_channels
-    from chatlib.collect.youtube.replay import check_sources
+    from chatlib.collect.youtube.collection import collect_channels, load_known_channels
+    from chatlib.collect.youtube.settings import CollectSettings, parse_sources
 
-    settings = Settings(
-        listing,
-        check_sources(chat_sources),
-        base / Path(cookies).expanduser() if cookies else None,
-        at_once,
-        requests_per_s,
+    settings = CollectSettings(
+        listing=listing,
+        chat_sources=parse_sources(chat_sources),
+        cookies=base / Path(cookies).expanduser() if cookies else None,
+        at_once=at_once,
+        requests_per_s=requests_per_s,
         limit=limit,
     )
-    found = find_channels(channels, base=base, folder=db.path.parent) if channels else known_channels(db)
+    found = find_channels(channels, base=base, folder=db.path.parent) if channels else load_known_channels(db)
     return collect_channels(db, found, settings)
 
 

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/bench_collect.py [--streams 6] [--messages 5000] [--latency-ms 20]
 
-Own share is the time for parsing, judging and storing (processor time of the thread that does it,
-chat-downloader's and yt-dlp's own parsing not counted), against the wall time of the collection.
-The bare clients fetch the same streams one after the other and store nothing.
+Own share is the time for reading, keeping and storing (processor time of the thread that does it),
+against the wall time of the collection. The bare clients fetch the same streams one after the other
+and store nothing.
 """
 
 import argparse
@@ -19,15 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 OWN = (
-    ("chatlib.collect.youtube.replay_batches", "make_plain"),
-    ("chatlib.collect.youtube.replay_chat_downloader.ReplayDownloader", "_spell_out"),
-    ("chatlib.collect.youtube.replay_sources", "tidy_rows"),
-    ("chatlib.collect.youtube.replay_sources", "read_chat"),
-    ("chatlib.collect.youtube.replay_part.Part", "add"),
-    ("chatlib.collect.youtube.replay", "_judge"),
+    ("chatlib.collect.youtube.batches.ResumeFile", "add"),
+    ("chatlib.collect.youtube.replay", "_complete"),
     ("chatlib.store.Store", "save_chat"),
     ("chatlib.collect.youtube.collection", "save_stream_list"),
     ("chatlib.collect.youtube.collection", "merge_stream_list"),
+    ("chatlib.collect.files.innertube", "_read_action"),
+    ("chatlib.collect.files.innertube", "_build_row"),
 )
 
 
@@ -49,7 +47,6 @@ class Clock:
 
     def __init__(self):
         self.seconds = 0.0
-        self.rows = []
 
     def wrap(self, place, name):
         """Put a timed function in the place of a module's or class's."""
@@ -63,8 +60,6 @@ class Clock:
             began = time.thread_time()
             result = inner(*args, **kwargs)
             self.seconds += time.thread_time() - began
-            if name == "tidy_rows":
-                self.rows += result
             return result
 
         setattr(owner, name, timed)
@@ -73,13 +68,16 @@ class Clock:
 def collect(source, at_once):
     """Collect the channel into a new database; return wall seconds and the number of messages."""
     from chatlib.collect.sheets.channels import Channel
-    from chatlib.collect.youtube.channels import Settings, collect_channels
+    from chatlib.collect.youtube.collection import collect_channels
+    from chatlib.collect.youtube.settings import CollectSettings
     from chatlib.store import open_store
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         with open_store(path / "chat.dbs", create=True) as db:
-            settings = Settings("yt-dlp", (source,), at_once=at_once, per_s=1000)
+            settings = CollectSettings(
+                listing="yt-dlp", chat_sources=(source,), at_once=at_once, requests_per_s=1000
+            )
             channel = Channel("https://www.youtube.com/@sample", path / "s.ods", None)
             began = time.perf_counter()
             report = collect_channels(db, [channel], settings, progress=False)
@@ -120,20 +118,14 @@ def main():
     clock = Clock()
     for place, name in OWN:
         clock.wrap(place, name)
-    from chatlib.collect.files.chat_downloader import read_rows
-    from chatlib.collect.files.rows import Notes
-
     print(f"{args.streams} streams of about {args.messages:,} messages, {args.latency_ms:g} ms per request")
     for source in ("chat-downloader", "yt-dlp"):
         bare_s = fetch_bare(source, video_ids)
         print(f"{source:>16} alone              {bare_s:6.1f} s")
         for at_once in (1, 3):
-            clock.seconds, clock.rows = 0.0, []
+            clock.seconds = 0.0
             wall_s, n_messages = collect(source, at_once)
             own_s = clock.seconds
-            began = time.thread_time()
-            read_rows(iter(clock.rows), Notes())
-            own_s += time.thread_time() - began
             print(
                 f"{source:>16} collected, {at_once} at once {wall_s:6.1f} s, "
                 f"{n_messages / wall_s:8,.0f} messages/s, "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -113,7 +113,7 @@ def iter_actions(item: dict) -> Iterator[Action]:
         yield Action(action, offset_ms)
 
 
-def read_actions(actions: list[Action], notes: Notes) -> list[tuple]:
+def read_actions(actions: Iterable[Action], notes: Notes) -> list[tuple]:
     """Return messages as tuples in the order of `Message`; what is none is counted by its name."""
     ids = IdMaker()
     rows = []

@@ -1,33 +1,40 @@
-"""One channel: its streams listed, their facts looked up, their chats fetched and stored, its sheet kept."""
+"""Channels on YouTube, from their addresses to their streams' chats in the database."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
+from filelock import FileLock, Timeout
+
+from chatlib.ahead import iter_ahead
+from chatlib.collect.files.importing import ChatFile, import_chats
+from chatlib.collect.files.report import count_totals
 from chatlib.collect.files.rows import read_count, read_offset
 from chatlib.collect.sheets.channels import Channel, load_stream_list, merge_stream_list, save_stream_list
-from chatlib.collect.youtube.listing import LISTINGS, Listing, list_streams
+from chatlib.collect.sheets.streams import guess_platform, id_in_url
+from chatlib.collect.youtube.listing import Listing, list_streams
 from chatlib.collect.youtube.metadata import Metadata, VideoFacts, fetch_videos, find_key
-from chatlib.collect.youtube.plan import Plan, plan_streams
-from chatlib.collect.youtube.progress import Board
-from chatlib.collect.youtube.replay import CHAT_SOURCES, Replay, Way, check_sources
-from chatlib.collect.youtube.replay_part import Part
-from chatlib.collect.youtube.replay_queue import Wanted, iter_replays
-from chatlib.collect.youtube.report import ChannelReport, StreamReport
-from chatlib.errors import ParameterError, SourceError
+from chatlib.collect.youtube.replay import Fetcher, Replay
+from chatlib.collect.youtube.report import ChannelReport, CollectReport, ProgressBoard, StreamReport
+from chatlib.collect.youtube.settings import CollectSettings
+from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.records import YOUTUBE
 from chatlib.store import Import, Store
-from chatlib.workspace import without_gc
+from chatlib.workspace import rare_gc, without_gc
 
-__all__ = ["ChannelCollection", "Settings"]
+__all__ = ["Plan", "collect_channels", "fetch_chat", "load_known_channels", "plan_streams"]
 
 log = logging.getLogger(__name__)
 
+UNFINISHED = "unfinished"  # the folder beside the database for unfinished downloads
 MAX_BLOCKED = 3  # refusals in a row after which a channel's other streams are not asked for
+# States of a chat that another attempt may improve; the members' ones only with a member's cookies.
+RETRIED = ("partial", "blocked", "failed")
 _STORED = (
     "video_id", "title", "url", "duration_s", "started_at", "ended_at", "state", "view", "reason",
     "channel_name", "n_messages", "updated_at",
@@ -35,62 +42,173 @@ _STORED = (
 _WATCH = "https://www.youtube.com/watch?v="
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How channels are collected.
+def load_known_channels(db: Store) -> list[Channel]:
+    """Return the channels that were collected into this database.
 
-    `listing` is one of `LISTINGS`, `sources` are tried in their order, `cookies` is a Netscape
-    cookies file, `at_once` streams are fetched together, at most `per_s` requests a second go to
-    one host, no read waits longer than `timeout_s`, and the first wait after a failure is shorter
-    than `backoff_s`. `limit` is the number of newest streams of
-    a channel, 0 for all.
+    Raises: ParameterError if there are none.
     """
-
-    listing: str = LISTINGS[0]
-    sources: tuple[str, ...] = CHAT_SOURCES
-    cookies: Path | None = None
-    at_once: int = 3
-    per_s: float = 5.0
-    timeout_s: float = 20.0
-    backoff_s: float = 1.0
-    limit: int = 0
-
-    def __post_init__(self) -> None:
-        check_sources(self.sources)
-        if self.listing not in LISTINGS:
-            raise ParameterError(f"LISTING is one of {', '.join(LISTINGS)}, got {self.listing!r}.")
-        if not 1 <= self.at_once <= 16:
-            raise ParameterError(f"AT_ONCE is a number of streams from 1 to 16, got {self.at_once}.")
-        if not 0 < self.per_s <= 1000:
-            raise ParameterError(f"REQUESTS_PER_S must be above 0 and at most 1000, got {self.per_s}.")
-        if self.limit < 0:
-            raise ParameterError(f"LIMIT is a number of streams, 0 for all, got {self.limit}.")
-        if self.cookies is not None and not self.cookies.is_file():
-            raise ParameterError(f"COOKIES names a Netscape cookies.txt; there is no file {self.cookies}.")
+    channels = [Channel(url, Path(spreadsheet), None) for url, spreadsheet in db.load_channels()]
+    if not channels:
+        raise ParameterError(
+            "An update without a list of channels goes on with those that were collected into the database, "
+            f"and {db.path} knows none. Name a list, or a channel's address."
+        )
+    return channels
 
 
-class ChannelCollection:
+def collect_channels(
+    db: Store, channels: Sequence[Channel], settings: CollectSettings, *, progress: bool = True
+) -> CollectReport:
+    """List each channel's streams, and fetch the chats that are new or did not come whole before.
+
+    What is complete is left alone, so the same call collects, resumes after an interruption, and
+    updates. Each stream's chat is stored whole or not at all; the channel's sheet is written
+    before the first chat is fetched and when the last one is in, also at Ctrl-C.
+
+    Raises: StoreError; ParameterError for a sheet that cannot be used. A channel that cannot be
+    listed, and a stream that gives no chat, are in the report.
+    """
+    folder = db.path.parent / UNFINISHED
+    fetcher = Fetcher(settings, folder)
+    reports = []
+    with _lock(folder), rare_gc():
+        for channel in channels:
+            _import_earlier_database(db, channel, progress=progress)
+            reports.append(_ChannelCollection(db, channel, settings, fetcher, progress=progress).run())
+    ids = [video_id for report in reports for video_id in report.titles]
+    return CollectReport(reports, count_totals(db, db.find_streams(YOUTUBE, ids)["stream_id"]))
+
+
+def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: bool = True) -> ChatFile:
+    """Return the stream and messages of one finished stream on YouTube; no database is needed.
+
+    Raises: ParameterError for an address of something else; SourceRefused, with the reason, if
+    there is no chat to fetch, or the stream is not over.
+    """
+    video_id = id_in_url(url)
+    if video_id is None or guess_platform(url=url) != YOUTUBE:
+        raise ParameterError(
+            f"A stream's address on YouTube looks like https://www.youtube.com/watch?v=…, got {url[:200]!r}. "
+            "Chat of Twitch comes from files, such as TwitchDownloader's."
+        )
+    with (
+        TemporaryDirectory(prefix="chatlib-") as folder,
+        ProgressBoard({}, {video_id: 0.0}, shown=progress) as board,
+    ):
+        fetcher = Fetcher(settings or CollectSettings(), Path(folder))
+        replay = fetcher.fetch(
+            video_id, {"url": url}, on_progress=lambda offset_s: board.update(video_id, offset_s)
+        )
+    stream = replay.stream
+    if replay.running:
+        raise SourceRefused(f"{url} is not over ({replay.running}); its replay can be fetched afterwards.")
+    if stream.state not in ("complete", "partial"):
+        raise SourceRefused(f"{url} gives no chat: {stream.reason}", state=stream.state)
+    return ChatFile(stream, replay.messages, dict(replay.skipped))
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the folder of unfinished downloads for this process; if it is empty in the end, it is removed.
+
+    Raises: SourceError if another process holds it, or it cannot be made.
+    """
+    lock = FileLock(folder / "lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SourceError(
+            f"One collection at a time may write into {folder.parent}, and another one is running. Wait for "
+            "its end, or name another database."
+        ) from None
+    except OSError as error:
+        raise SourceError(f"Unfinished downloads are kept in {folder}, which failed ({error}).") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # not empty: another run resumes
+            Path(lock.lock_file).unlink(missing_ok=True)
+            folder.rmdir()
+        lock.release()
+
+
+def _import_earlier_database(db: Store, channel: Channel, *, progress: bool) -> None:
+    """Bring in the database that a list of the first version names, once."""
+    earlier = channel.database
+    if earlier is None or earlier.resolve() == db.path.resolve():
+        return
+    if not earlier.is_file():
+        log.warning("%s names the database %s, which is not there", channel.url, earlier)
+        return
+    report = import_chats(db, [earlier], progress=progress)
+    log.info("%s: %d messages that were not in %s yet", earlier, report.n_added, db.path)
+    for error in report.errors.values():
+        log.warning("%s: %s", earlier, error)
+
+
+class Plan(NamedTuple):
+    """Video ids, oldest first: to fetch; live or upcoming; gone; left as they are."""
+
+    wanted: list[str]
+    running: list[str]
+    gone: list[str]
+    left: list[str]
+
+
+def plan_streams(
+    listed: Sequence[str],
+    states: Mapping[str, str],
+    *,
+    running: Sequence[str] = (),
+    gone: Sequence[str] = (),
+    has_cookies: bool = False,
+    limit: int = 0,
+) -> Plan:
+    """Plan for the streams in a list, newest first, and for known ones that it no longer shows.
+
+    `states` are the states of the chats that are in the database. With `limit`, only the newest so
+    many that are over count, and known ones beyond them are left as they are.
+    """
+    retried = (*RETRIED, "members_only") if has_cookies else RETRIED
+    away = {*running, *gone}
+    over = [video_id for video_id in listed if video_id not in away]
+    over = over[:limit] if limit else over + [v for v in states if v not in set(listed) | away]
+    wanted = [v for v in over if v not in states or states[v] in retried]
+    chosen = set(wanted)
+    return Plan(
+        wanted[::-1],
+        [v for v in listed if v in set(running)][::-1],
+        [v for v in listed if v in set(gone)][::-1],
+        [v for v in over if v not in chosen][::-1],
+    )
+
+
+class _ChannelCollection:
     """The collection of one channel; `run` it once."""
 
-    def __init__(self, db: Store, channel: Channel, settings: Settings, way: Way, *, progress: bool) -> None:
+    def __init__(
+        self, db: Store, channel: Channel, settings: CollectSettings, fetcher: Fetcher, *, progress: bool
+    ) -> None:
         self._db = db
         self._channel = channel
         self._settings = settings
-        self._way = way
+        self._fetcher = fetcher
         self._progress = progress
         self._report = ChannelReport(channel.url, channel.spreadsheet)
-        self._rows: list[dict] = []
+        self._rows: list[dict[str, object]] = []
+        self._before: dict[str, str] = {}  # states of the chats so far
         self._n_blocked = 0
 
     def run(self) -> ChannelReport:
         """List, look up, fetch, store. Raises: StoreError, SourceError for a sheet that cannot be used."""
-        self._rows = (
-            load_stream_list(self._channel.spreadsheet) if self._channel.spreadsheet.is_file() else []
-        )
+        if self._channel.spreadsheet.is_file():
+            self._rows = load_stream_list(self._channel.spreadsheet)
         listing = self._list()
-        before = self._load_states()
-        metadata = self._look_up(before)
-        plan = self._plan(listing, metadata, before)
+        streams = self._db.find_streams(YOUTUBE, self._ids())
+        self._before = dict(zip(streams["video_id"], streams["state"], strict=True))
+        metadata = self._look_up()
+        plan = self._plan(listing, metadata)
         self._save_sheet()
         if listing:
             self._db.save_channel(
@@ -101,7 +219,7 @@ class ChannelCollection:
                 n_listed=len(listing.streams),
             )
         try:
-            self._fetch(plan, before)
+            self._fetch(plan)
         finally:
             self._save_sheet()
         return self._report
@@ -125,7 +243,7 @@ class ChannelCollection:
         self._report.listing = f"{listing.reason}, {listing.seconds:.0f} s"
         if not listing.complete:
             self._report.problems.append(f"the list may lack streams: it ended with {listing.reason}")
-        facts = [
+        self._note(
             {
                 "video_id": stream.video_id,
                 "title": stream.title,
@@ -135,60 +253,67 @@ class ChannelCollection:
                 "channel_name": listing.channel_name,
             }
             for stream in listing.streams
-        ]
-        self._rows = merge_stream_list(self._rows, facts)
+        )
         return listing
-
-    def _load_states(self) -> dict[str, str]:
-        streams = self._db.find_streams(YOUTUBE, self._ids())
-        return dict(zip(streams["video_id"], streams["state"], strict=True))
 
     def _ids(self) -> list[str]:
         """Return the ids in the sheet, in its order; rows of other things have none."""
-        return [row["video_id"] for row in self._rows if row.get("video_id")]
+        return [str(row["video_id"]) for row in self._rows if row.get("video_id")]
 
-    def _look_up(self, states: Mapping[str, str]) -> Metadata:
+    def _look_up(self) -> Metadata:
         """Ask the Data API about all streams whose chat is not complete yet."""
-        ids = [video_id for video_id in self._ids() if states.get(video_id) != "complete"]
-        metadata = fetch_videos(ids, key=find_key(), progress=self._progress, politeness=self._way.politeness)
+        ids = [video_id for video_id in self._ids() if self._before.get(video_id) != "complete"]
+        metadata = fetch_videos(
+            ids, key=find_key(), progress=self._progress, politeness=self._fetcher.politeness
+        )
         if metadata.problem:
             self._report.problems.append(metadata.problem)
-        self._rows = merge_stream_list(self._rows, [_row_of_facts(v) for v in metadata.videos.values()])
+        self._note(_row_of_facts(facts) for facts in metadata.videos.values())
         return metadata
 
-    def _plan(self, listing: Listing | None, metadata: Metadata, states: Mapping[str, str]) -> Plan:
+    def _plan(self, listing: Listing | None, metadata: Metadata) -> Plan:
         """Decide what to fetch, and note in rows and report what is left out."""
-        told = {stream.video_id: stream.status for stream in listing.streams} if listing else {}
-        told |= {v.video_id: v.status for v in metadata.videos.values()}
-        newest_first = [stream.video_id for stream in listing.streams] if listing else []
-        listed = list(dict.fromkeys([*newest_first, *reversed(self._ids())]))
+        newest_first = listing.streams if listing else []
+        statuses = {stream.video_id: stream.status for stream in newest_first}
+        statuses |= {facts.video_id: facts.status for facts in metadata.videos.values()}
         plan = plan_streams(
-            listed,
-            states,
-            running=[video_id for video_id, status in told.items() if status in ("live", "upcoming")],
+            list(dict.fromkeys([*(stream.video_id for stream in newest_first), *reversed(self._ids())])),
+            self._before,
+            running=[video_id for video_id, status in statuses.items() if status in ("live", "upcoming")],
             gone=metadata.gone,
             has_cookies=self._settings.cookies is not None,
             limit=self._settings.limit,
         )
-        left_out = {v: told[v] for v in plan.running} | dict.fromkeys(plan.gone, "gone")
-        self._note({"video_id": v, "state": states.get(v) or status} for v, status in left_out.items())
-        self._report.titles = {
-            row["video_id"]: row.get("title") or "" for row in self._rows if row["video_id"]
-        }
-        self._report.running, self._report.gone, self._report.left = plan.running, plan.gone, plan.left
+        left_out = {v: statuses[v] for v in plan.running} | dict.fromkeys(plan.gone, "gone")
+        self._note({"video_id": v, "state": self._before.get(v) or status} for v, status in left_out.items())
+        report = self._report
+        report.titles = {str(row["video_id"]): str(row.get("title") or "") for row in self._rows_with_id()}
+        report.running, report.gone, report.left = plan.running, plan.gone, plan.left
         return plan
 
     # ------------------------------------------------------------- what is fetched
 
-    def _fetch(self, plan: Plan, before: Mapping[str, str]) -> None:
-        known = {row["video_id"]: _as_text(row) for row in self._rows if row["video_id"]}
-        wanted = [Wanted(video_id, known[video_id]) for video_id in plan.wanted]
-        durations = {v: read_offset(known[v].get("duration_s")) or 0.0 for v in plan.wanted}
-        with Board(self._report.titles, durations, shown=self._progress) as board:
-            replays = iter_replays(wanted, self._way, at_once=self._settings.at_once, tell=board.tell)
+    def _fetch(self, plan: Plan) -> None:
+        known = {str(row["video_id"]): _as_text(row) for row in self._rows_with_id()}
+        durations_s = {v: read_offset(known[v].get("duration_s")) or 0.0 for v in plan.wanted}
+        with ProgressBoard(self._report.titles, durations_s, shown=self._progress) as board:
+
+            def fetch(video_id: str) -> Replay:
+                return self._fetcher.fetch(
+                    video_id,
+                    known[video_id],
+                    on_progress=lambda offset_s: board.update(video_id, offset_s),
+                )
+
+            replays = iter_ahead(
+                fetch,
+                plan.wanted,
+                n_threads=self._settings.at_once,
+                on_stop=self._fetcher.politeness.stop.set,
+            )
             with closing(replays):
                 for number, replay in enumerate(replays, 1):
-                    stream = self._store(plan.wanted[number - 1], replay, before)
+                    stream = self._store(replay)
                     board.finish(stream)
                     if self._n_blocked >= MAX_BLOCKED:
                         self._report.not_asked = plan.wanted[number:]
@@ -198,55 +323,67 @@ class ChannelCollection:
                         )
                         return
 
-    def _store(self, video_id: str, replay: Replay, before: Mapping[str, str]) -> StreamReport:
+    def _store(self, replay: Replay) -> StreamReport:
         """Store a chat, and note it in sheet and report; a stream that still runs is not stored."""
-        chat, stream = replay.chat, replay.chat.stream
+        video_id, stream = replay.stream.video_id, replay.stream
         if replay.running:
             self._report.running.append(video_id)
             self._note([{"video_id": video_id, "state": replay.running}])
-            return self._tell(video_id, replay, before, replay.running, 0)
+            return self._make_report(replay, replay.running, 0)
         source = None
-        if chat.rows:
+        if replay.messages:
             content = f"replay of {YOUTUBE}/{video_id}"
-            source = Import(content, stream.url or content, chat.format, len(chat.rows), dict(chat.skipped))
+            name = stream.url or content
+            source = Import(content, name, replay.source, len(replay.messages), dict(replay.skipped))
         views = next((row.get("views") for row in self._rows if row["video_id"] == video_id), None)
-        stream = stream._replace(views=read_count(views))
         with without_gc():
-            saved = self._db.save_chat(stream, chat.rows, source=source)
-        if stream.state in ("complete", "no_replay"):
-            Part(self._way.parts_dir / f"{video_id}.jsonl").drop()
+            saved = self._db.save_chat(
+                stream._replace(views=read_count(views)), replay.messages, source=source
+            )
+        if replay.ended or stream.state == "no_replay":
+            self._fetcher.open_resume_file(video_id).drop()
         self._n_blocked = self._n_blocked + 1 if stream.state == "blocked" else 0
         (state,) = self._db.find_streams(YOUTUBE, [video_id])["state"]  # a better one may have been known
-        return self._tell(video_id, replay, before, state, saved.added)
-
-    def _tell(
-        self, video_id: str, replay: Replay, before: Mapping[str, str], state: str, n_added: int
-    ) -> StreamReport:
-        chat = replay.chat
-        report = StreamReport(
-            video_id, chat.stream.title or self._report.titles.get(video_id), before.get(video_id), state,
-            chat.stream.view, chat.stream.reason, chat.format, len(chat.rows), n_added, dict(chat.skipped),
-        )  # fmt: skip
-        if not replay.running:
-            self._report.streams.append(report)
+        report = self._make_report(replay, state, saved.added)
+        self._report.streams.append(report)
         return report
 
-    def _note(self, facts: Iterable[dict]) -> None:
+    def _make_report(self, replay: Replay, state: str, n_added: int) -> StreamReport:
+        stream = replay.stream
+        return StreamReport(
+            stream.video_id,
+            stream.title or self._report.titles.get(stream.video_id),
+            self._before.get(stream.video_id),
+            state,
+            stream.view,
+            stream.reason,
+            replay.source,
+            len(replay.messages),
+            n_added,
+            dict(replay.skipped),
+        )
+
+    # ------------------------------------------------------------- the channel's sheet
+
+    def _rows_with_id(self) -> list[dict[str, object]]:
+        return [row for row in self._rows if row["video_id"]]
+
+    def _note(self, facts: Iterable[dict[str, object]]) -> None:
         self._rows = merge_stream_list(self._rows, list(facts))
 
     def _save_sheet(self) -> None:
-        """Write the sheet; of what is in the database, the database tells it."""
+        """Write the sheet; for streams in the database, the facts come from there."""
         stored = self._db.find_streams(YOUTUBE, self._ids()).set_index("video_id", drop=False)
         facts = stored[list(_STORED)].rename(columns={"n_messages": "messages", "updated_at": "fetched_at"})
         facts["date"] = [None if start is None else start[:10] for start in facts["started_at"]]
-        self._note(facts.to_dict("records"))
+        self._note({str(name): value for name, value in row.items()} for row in facts.to_dict("records"))
         for row in self._rows:
             if row.get("video_id") in facts.index:  # a reason goes with its state
                 row["reason"] = facts.at[row["video_id"], "reason"]
         save_stream_list(self._channel.spreadsheet, self._rows)
 
 
-def _row_of_facts(facts: VideoFacts) -> dict:
+def _row_of_facts(facts: VideoFacts) -> dict[str, object]:
     started = facts.started_at or facts.published_at
     return {
         "video_id": facts.video_id,

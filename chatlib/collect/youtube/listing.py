@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chatlib.collect.youtube.address import clean_channel_url
-from chatlib.collect.youtube.stream_pages import ListedStream, Listing
+from chatlib.collect.youtube.pages import ListedStream, Listing
+from chatlib.collect.youtube.settings import LISTINGS
 from chatlib.errors import MissingSource, ParameterError
 
-__all__ = ["LISTINGS", "ListedStream", "Listing", "list_streams"]
-
-LISTINGS = ("selenium", "yt-dlp")
+__all__ = ["ListedStream", "Listing", "list_streams"]
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from chatlib.collect.youtube.page_scripts import (
     READ_ITEMS,
     READ_STATUS,
 )
-from chatlib.collect.youtube.stream_pages import (
+from chatlib.collect.youtube.pages import (
     ListedStream,
     Listing,
     is_video_id,
@@ -80,7 +80,7 @@ def list_with_selenium(
     """
     began = time.monotonic()
     pace = pace or Pace(load_s=min(60.0, cap_s))
-    bar = progress_bar(desc="streams", unit="", **({} if progress else {"disable": True}))
+    bar = progress_bar(desc="streams", unit="", shown=progress)
     with bar, open_browser(cookies=cookies, switches=switches) as driver:
         ledger = _Ledger()
         complete, reason = _read_tab(driver, f"{channel_url}/streams", ledger, pace, began + cap_s, bar)

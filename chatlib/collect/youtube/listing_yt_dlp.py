@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chatlib.collect.files.rows import clean_text, read_name, read_number
 from chatlib.collect.youtube.browser import load_cookies
-from chatlib.collect.youtube.stream_pages import (
+from chatlib.collect.youtube.pages import (
     ListedStream,
     Listing,
     distinct_streams,
@@ -74,7 +74,7 @@ def list_with_yt_dlp(
         ) from error
     began = time.monotonic()
     best = _Attempt()
-    bar = progress_bar(desc="streams", unit="", **({} if progress else {"disable": True}))
+    bar = progress_bar(desc="streams", unit="", shown=progress)
     with bar, YoutubeDL(_OPTIONS | _cookie_option(cookies)) as client:
         for left in reversed(range(_TRIES)):
             attempt = _Attempt()

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 from chatlib.colab import read_secret
 from chatlib.collect.files.rows import clean_text
 from chatlib.collect.sheets.streams import read_date
-from chatlib.collect.youtube.transport import SLOWEST, Politeness, Transient, check_answer, say_failure
+from chatlib.collect.youtube.transport import SLOWEST, Politeness, Transient, check_answer, describe_failure
 from chatlib.errors import SourceError
 from chatlib.workspace import progress_bar
 
@@ -120,10 +120,9 @@ def fetch_videos(
     if not wanted or not key:
         return done._replace(problem=_say_problem(_NO_KEY, wanted, len(asked)) if wanted else None)
     politeness = politeness or Politeness()
-    shown = {} if progress else {"disable": True}
     with (
         _open_api(key, politeness.timeout_s) as api,
-        progress_bar(total=len(wanted), desc="metadata", unit="video", **shown) as bar,
+        progress_bar(total=len(wanted), desc="metadata", unit="video", shown=progress) as bar,
     ):
         while done.unasked:
             batch = done.unasked[:BATCH]
@@ -180,7 +179,7 @@ class _KeyedTransport:
                 response, content = self._http.request(f"{uri}&key={self._key}", method, body, headers)
         except (OSError, HTTPException, httplib2.HttpLib2Error) as error:
             self.close()  # an answer that comes late must not be taken for the next one's
-            raise Transient(say_failure(error)) from None
+            raise Transient(describe_failure(error)) from None
         response.pop("content-location", None)  # httplib2 puts the whole address there
         if response.status != 200:
             raise _Answer(response.status, content, response.get("retry-after"))

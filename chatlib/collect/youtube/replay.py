@@ -3,156 +3,290 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from chatlib.collect.files.formats import Chat, complete_chat
-from chatlib.collect.youtube.replay_end import judge_end, say_clock
-from chatlib.collect.youtube.replay_part import Part
+from chatlib.collect.files.innertube import Action, read_actions
+from chatlib.collect.files.rows import Notes
+from chatlib.collect.youtube.batches import (
+    Batch,
+    ExpiredToken,
+    ResumeFile,
+    find_views,
+    iter_batches,
+    read_batch,
+)
+from chatlib.collect.youtube.clients import ChatClient, open_client
+from chatlib.collect.youtube.settings import CollectSettings
 from chatlib.collect.youtube.transport import Politeness, Stopped
-from chatlib.errors import ChatlibError, ParameterError, SourceError, SourceRefused
-from chatlib.records import YOUTUBE, Stream
+from chatlib.errors import ChatlibError, SourceError, SourceRefused
+from chatlib.records import YOUTUBE, Message, Stream
 from chatlib.workspace import without_gc
 
-__all__ = ["CHAT_SOURCES", "Found", "Replay", "Way", "check_sources", "fetch_replay"]
+__all__ = ["Fetcher", "Replay", "check_end", "format_clock"]
 
 log = logging.getLogger(__name__)
 
-CHAT_SOURCES = ("chat-downloader", "yt-dlp")
-# When no source has the whole chat: what is worth telling, the best first.
-_WORTH = ("complete", "partial", "members_only", "blocked", "no_replay", "failed")
-_ID, _KIND, _OFFSET = 0, 1, 2
-
-
-class Way(NamedTuple):
-    """How to ask: what all streams of a collection share. `parts_dir` keeps unfinished downloads."""
-
-    politeness: Politeness
-    parts_dir: Path
-    sources: tuple[str, ...] = CHAT_SOURCES
-    cookies: Path | None = None
-
-
-class Found(NamedTuple):
-    """What one source gave of a stream."""
-
-    chat: Chat
-    ended: bool = False  # the replay came to its own end
-    running: str | None = None  # "live" or "upcoming": there is no replay yet
+# Where no source has the whole chat, the state that is reported: the first of these.
+_RANKED_STATES = ("complete", "partial", "members_only", "blocked", "no_replay", "failed")
+# A silence at a stream's end is plausible up to this many seconds, up to this share of the stream,
+# and up to this many times the longest silence before.
+_SILENCE_S, _SILENCE_SHARE, _SILENCE_TIMES = 120.0, 0.05, 3.0
 
 
 class Replay(NamedTuple):
-    """What became of one stream. `chat.format` is the source; `chat.stream` has state, view, reason."""
+    """What became of one stream: `stream` has state, view and reason, `source` names who gave the chat.
 
-    chat: Chat
+    `ended` says that the replay came to its own end, `running` is "live" or "upcoming" for a
+    stream that is not over.
+    """
+
+    stream: Stream
+    messages: list[Message]
+    skipped: Mapping[str, int]
+    source: str
+    ended: bool = False
     running: str | None = None
 
+    @property
+    def last_offset_s(self) -> float:
+        """The offset of the last message, 0 without one."""
+        return max((m.offset_s for m in self.messages if m.offset_s is not None), default=0.0)
 
-def check_sources(sources: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the sources of chat in their order, from names or one text with commas.
 
-    Raises: ParameterError for another name, one twice, or none.
-    """
-    names = [name.strip() for name in sources.split(",")] if isinstance(sources, str) else list(sources)
-    if not names or set(names) - set(CHAT_SOURCES) or len(set(names)) < len(names):
-        raise ParameterError(
-            f"CHAT_SOURCES names the sources in the order to try them, of {', '.join(CHAT_SOURCES)}; "
-            f"got {sources!r}."
+class Fetcher:
+    """Fetches replays, from any thread; unfinished downloads are kept in `folder`."""
+
+    def __init__(self, settings: CollectSettings, folder: Path) -> None:
+        self.politeness = Politeness(
+            per_s=settings.requests_per_s, timeout_s=settings.timeout_s, backoff_s=settings.backoff_s
         )
-    return tuple(names)
+        self._sources = settings.chat_sources
+        self._cookies = settings.cookies
+        self._folder = folder
 
+    def open_resume_file(self, video_id: str) -> ResumeFile:
+        """Return the file of a stream's unfinished download."""
+        return ResumeFile(self._folder / f"{video_id}.jsonl")
 
-def fetch_replay(
-    video_id: str, known: Mapping[str, str], *, way: Way, tell: Callable[[float], None] | None = None
-) -> Replay:
-    """Fetch the replay of one stream; `known` is what a list of streams says of it.
+    def fetch(
+        self,
+        video_id: str,
+        known: Mapping[str, str],
+        *,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Replay:
+        """Return the replay of one stream; `known` is what a list of streams says of it.
 
-    A source that has only a part, or refuses, gives way to the next; what they have is put
-    together. A replay that ends early is believed when a second reading ends there too. An
-    interrupted download goes on where it stopped, where chat-downloader is the source. `tell`
-    hears the offset reached.
+        After a source that has only a part, or refuses, the next one is asked; what they have is
+        merged. A replay that ends early is believed when a second reading ends there too. An
+        interrupted download is resumed. `on_progress` is called with the offset reached.
 
-    Raises: Stopped; StoreError. All else is a state of the stream, with its reason.
-    """
-    best: Replay | None = None
-    ends: list[float] = []
-    for name in way.sources if len(way.sources) > 1 else way.sources * 2:
-        if len(way.sources) == 1 and best and not ends:
-            break  # a second reading of the same source proves an early end, nothing else
-        found = _try_source(name, video_id, way, tell)
+        Raises: Stopped; StoreError. All else is a state of the stream, with its reason.
+        """
+        best: Replay | None = None
+        ends_s: list[float] = []
+        is_single = len(self._sources) == 1
+        for source in self._sources * 2 if is_single else self._sources:
+            if is_single and best and not ends_s:
+                break  # a second reading of the same source proves an early end, nothing else
+            if ends_s:  # it has to be a reading of its own
+                self.open_resume_file(video_id).drop()
+            replay = self._try_source(source, video_id, known, on_progress)
+            if replay.ended:
+                ends_s.append(replay.last_offset_s)
+            best = replay if best is None else _merge(best, replay)
+            best = _confirm_end(best, ends_s)
+            if best.running or best.stream.state in ("complete", "blocked"):
+                break
+        assert best is not None
+        return best
+
+    def _try_source(
+        self,
+        source: str,
+        video_id: str,
+        known: Mapping[str, str],
+        on_progress: Callable[[float], None] | None,
+    ) -> Replay:
+        try:
+            with closing(open_client(source, self.politeness, self._cookies)) as client:
+                replay = _read_replay(client, video_id, self.open_resume_file(video_id), on_progress)
+        except SourceError as error:
+            state = error.state if isinstance(error, SourceRefused) else "failed"
+            replay = _fail(video_id, state, f"{source}: {error}")
+        except (ChatlibError, MemoryError, Stopped):
+            raise
+        except Exception as error:  # of another's program: one stream must not end all
+            log.debug("%s failed on %s", source, video_id, exc_info=True)
+            reason = f"{source} could not read the page ({type(error).__name__}: {error})"
+            replay = _fail(video_id, "failed", reason)
         with without_gc():
-            replay = _judge(found, video_id, known)
-        if found.ended:
-            ends.append(_last_offset(replay.chat))
-        best = replay if best is None else _put_together(best, replay)
-        best = _believe(best, ends)
-        if best.running or best.chat.stream.state in ("complete", "blocked"):
-            break
-    return best
+            return _complete(replay._replace(source=source), video_id, known)
 
 
-def _try_source(name: str, video_id: str, way: Way, tell: Callable[[float], None] | None) -> Found:
-    from chatlib.collect.youtube.replay_sources import read_by_chat_downloader, read_by_yt_dlp
-
-    try:
-        if name == "yt-dlp":
-            return read_by_yt_dlp(video_id, way.politeness, cookies=way.cookies, tell=tell)
-        part = Part(way.parts_dir / f"{video_id}.jsonl")
-        return read_by_chat_downloader(video_id, way.politeness, part=part, cookies=way.cookies, tell=tell)
-    except SourceError as error:
-        state = error.state if isinstance(error, SourceRefused) else "failed"
-        reason = f"{name}: {error}"
-    except (ChatlibError, MemoryError, Stopped):
-        raise
-    except Exception as error:  # of another's program: one stream must not end all
-        log.debug("%s failed on %s", name, video_id, exc_info=True)
-        state, reason = "failed", f"{name} could not read the page ({type(error).__name__}: {error})"
-    return Found(
-        Chat(name, Stream(YOUTUBE, video_id, state=state, view="live", reason=reason), [], Counter())
-    )
+def _fail(video_id: str, state: str, reason: str) -> Replay:
+    return Replay(Stream(YOUTUBE, video_id, state=state, view="live", reason=reason), [], {}, "")
 
 
-def _judge(found: Found, video_id: str, known: Mapping[str, str]) -> Replay:
-    """Complete the chat with what is known, and judge how far it goes."""
-    chat = complete_chat(found.chat, file_name=video_id, row=known)
-    stream = chat.stream
-    if found.running or stream.state not in ("complete", "partial"):
-        return Replay(chat, found.running)
-    offsets = [row[_OFFSET] for row in chat.rows if row[_OFFSET] is not None]
-    state, reason = judge_end(offsets, stream.duration_s, ended=found.ended)
-    said = " · ".join(text for text in (reason, stream.reason) if text) or None
-    return Replay(chat._replace(stream=stream._replace(state=state, reason=said)))
+def _read_replay(
+    client: ChatClient,
+    video_id: str,
+    resume_file: ResumeFile,
+    on_progress: Callable[[float], None] | None,
+) -> Replay:
+    """Return a replay as one client gives it, also of a download that broke off; its stream says why.
+
+    Raises: SourceError if nothing could be had.
+    """
+    video = client.open_video(video_id)
+    if video.status != "past":
+        return Replay(video.stream, [], {}, "", running=video.status)
+    download = _Download(client, video.chat_token, resume_file, on_progress)
+    notes = Notes()
+    messages = [Message._make(row) for row in read_actions(download.iter_actions(), notes)]
+    if download.is_expired:  # the token of the resume file leads nowhere any more: from the start
+        resume_file.drop()
+        return _read_replay(client, video_id, resume_file, on_progress)
+    if download.error is not None and not messages:
+        raise download.error
+    reason = None if download.error is None else str(download.error)
+    stream = video.stream._replace(view=resume_file.view, reason=reason)
+    return Replay(stream, messages, notes, "", ended=download.error is None)
 
 
-def _put_together(first: Replay, second: Replay) -> Replay:
-    """Return the better of two, with the rows that only the other has, and what only it knows."""
-    better, other = sorted((first, second), key=lambda replay: _WORTH.index(replay.chat.stream.state))
-    there = {row[: _KIND + 1] for row in better.chat.rows}
-    rows = better.chat.rows + [row for row in other.chat.rows if row[: _KIND + 1] not in there]
-    stream = Stream(
-        *(a if a is not None else b for a, b in zip(better.chat.stream, other.chat.stream, strict=True))
-    )
-    stream = stream._replace(reason=better.chat.stream.reason)
-    name = (
-        better.chat.format
-        if len(rows) == len(better.chat.rows)
-        else f"{first.chat.format}, {second.chat.format}"
-    )
-    return Replay(
-        better.chat._replace(format=name, stream=stream, rows=rows), first.running or second.running
-    )
+class _Download:
+    """The actions of one replay: saved ones first, then those that are missing, each batch to disk first.
+
+    `error` is what broke it off.
+    """
+
+    def __init__(
+        self,
+        client: ChatClient,
+        chat_token: str | None,
+        resume_file: ResumeFile,
+        on_progress: Callable[[float], None] | None,
+    ) -> None:
+        self.error: SourceError | None = None
+        self.is_expired = False
+        self._client = client
+        self._chat_token = chat_token
+        self._resume_file = resume_file
+        self._on_progress = on_progress
+
+    def iter_actions(self) -> Iterator[Action]:
+        """Yield the actions, to the replay's end or to what breaks it off. Raises: StoreError; Stopped."""
+        last = None
+        for last in self._resume_file.iter_saved():
+            yield from last.iter_actions()
+        n_new = 0
+        try:
+            for batch in self._iter_missing(last):
+                n_new += 1
+                if batch.next_token is not None:
+                    self._resume_file.add(batch)
+                if self._on_progress and batch.last_offset_ms is not None:
+                    self._on_progress(batch.last_offset_ms / 1000)
+                yield from batch.iter_actions()
+        except SourceError as error:
+            self.error = error
+            self.is_expired = last is not None and n_new == 0 and isinstance(error, ExpiredToken)
+        except (ChatlibError, MemoryError, Stopped):
+            raise
+        except Exception as error:  # of another's program: the batches before are kept
+            self.error = SourceError(f"the client failed ({type(error).__name__}: {error})")
+
+    def _iter_missing(self, last: Batch | None) -> Iterator[Batch]:
+        if last is not None:
+            offset_ms = last.last_offset_ms or 0.0
+            return iter_batches(self._client.fetch_batch, last.next_token, offset_ms=offset_ms)
+        if self._chat_token is None:
+            raise SourceRefused("The video has no chat replay.", state="no_replay")
+        page = self._client.fetch_page(self._chat_token)
+        every = find_views(page).every
+        self._resume_file.view = "live" if every else "top"
+        if every:
+            return iter_batches(self._client.fetch_batch, every)
+        # A page without a choice of views is the first batch of YouTube's own choice.
+        first = read_batch(page)
+        if first is None:
+            raise SourceError("the chat's own page holds no chat")
+        return self._iter_from(first)
+
+    def _iter_from(self, first: Batch) -> Iterator[Batch]:
+        yield first
+        yield from iter_batches(
+            self._client.fetch_batch, first.next_token, offset_ms=first.last_offset_ms or 0.0
+        )
 
 
-def _believe(replay: Replay, ends: Sequence[float]) -> Replay:
-    """Take an early end for the true one if two readings, each to its own end, agree on it."""
-    stream = replay.chat.stream
-    if stream.state != "partial" or len(ends) < 2 or abs(ends[-1] - ends[-2]) > 1.0:
+def _complete(replay: Replay, video_id: str, known: Mapping[str, str]) -> Replay:
+    """Complete the stream with what is known of it, and decide how far its chat goes."""
+    chat = Chat(replay.source, replay.stream, list(replay.messages), replay.skipped)
+    chat = complete_chat(chat, file_name=video_id, row=known)
+    stream, messages = chat.stream, [Message._make(row) for row in chat.rows]
+    replay = replay._replace(stream=stream, messages=messages)
+    if replay.running or stream.state not in ("complete", "partial"):
         return replay
-    reason = f"the chat ends at {say_clock(ends[-1])} of {say_clock(stream.duration_s)}; two readings agree"
-    return Replay(replay.chat._replace(stream=stream._replace(state="complete", reason=reason)))
+    offsets_s = [m.offset_s for m in messages if m.offset_s is not None]
+    state, reason = check_end(offsets_s, stream.duration_s, ended=replay.ended)
+    reasons = [text for text in (reason, stream.reason) if text]
+    return replay._replace(stream=stream._replace(state=state, reason=" · ".join(reasons) or None))
 
 
-def _last_offset(chat: Chat) -> float:
-    return max((row[_OFFSET] for row in chat.rows if row[_OFFSET] is not None), default=0.0)
+def _merge(first: Replay, second: Replay) -> Replay:
+    """Return the better of two replays, with the messages and facts that only the other has."""
+    better, other = sorted((first, second), key=lambda replay: _RANKED_STATES.index(replay.stream.state))
+    known = {(m.message_id, m.kind) for m in better.messages}
+    missing = [m for m in other.messages if (m.message_id, m.kind) not in known]
+    facts = {name: value for name, value in other.stream._asdict().items() if name != "reason"}
+    facts |= {name: value for name, value in better.stream._asdict().items() if value is not None}
+    return better._replace(
+        stream=Stream(**facts),
+        messages=better.messages + missing,
+        source=f"{first.source}, {second.source}" if missing else better.source,
+        ended=first.ended or second.ended,
+        running=first.running or second.running,
+    )
+
+
+def _confirm_end(replay: Replay, ends_s: Sequence[float]) -> Replay:
+    """Take an early end for the true one if two readings, each to its own end, agree on it."""
+    stream = replay.stream
+    if stream.state != "partial" or len(ends_s) < 2 or abs(ends_s[-1] - ends_s[-2]) > 1.0:
+        return replay
+    end, duration = format_clock(ends_s[-1]), format_clock(stream.duration_s or 0.0)
+    reason = f"the chat ends at {end} of {duration}; two readings agree"
+    return replay._replace(stream=stream._replace(state="complete", reason=reason))
+
+
+def check_end(offsets_s: Sequence[float], duration_s: float | None, *, ended: bool) -> tuple[str, str | None]:
+    """Return a state, `complete` or `partial`, and the reason if it is not plainly complete.
+
+    `offsets_s` are the messages' offsets in any order, `ended` says that YouTube named no further
+    batch. A replay that ends far before the stream counts as partial all the same. Far is more
+    than 2 minutes, 5 % of the stream, and 3 times the longest silence inside the chat.
+    """
+    last_s = max(offsets_s, default=0.0)
+    total = "" if duration_s is None else f" of {format_clock(duration_s)}"
+    if not ended:
+        return "partial", f"the replay broke off at {format_clock(last_s)}{total}"
+    if duration_s is None:
+        return "complete", None
+    inside = sorted({0.0, *(offset for offset in offsets_s if offset > 0)})
+    longest_s = max((later - earlier for earlier, later in pairwise(inside)), default=0.0)
+    plausible_s = max(_SILENCE_S, _SILENCE_SHARE * duration_s, _SILENCE_TIMES * longest_s)
+    if duration_s - last_s <= plausible_s:
+        return "complete", None
+    return "partial", f"the replay ends at {format_clock(last_s)}{total}"
+
+
+def format_clock(seconds: float) -> str:
+    """Return seconds as h:mm:ss."""
+    minutes, second = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{second:02d}"

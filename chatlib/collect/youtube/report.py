@@ -1,7 +1,9 @@
-"""What a collection from YouTube did, by channel, by stream and in all."""
+"""What a collection from YouTube is doing, and what it did: by channel, by stream and in all."""
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +15,11 @@ from chatlib.collect.files.report import say_totals, shorten
 from chatlib.collect.files.rows import one_line
 from chatlib.errors import SourceError
 from chatlib.records import STATES
+from chatlib.workspace import progress_bar
 
-__all__ = ["ChannelReport", "CollectReport", "StreamReport"]
+__all__ = ["ChannelReport", "CollectReport", "ProgressBoard", "StreamReport"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -108,18 +113,18 @@ class CollectReport:
 
     def say(self, db: Path) -> str:
         """Return the summary: what changed, what was left out, and what to do about it."""
-        shown = [(channel, _say_path(channel.spreadsheet, db)) for channel in self.channels]
-        lines = [line for channel, path in shown for line in [*_say_channel(channel, path), ""]]
+        shown = [(channel, _format_path(channel.spreadsheet, db)) for channel in self.channels]
+        lines = [line for channel, path in shown for line in [*_format_channel(channel, path), ""]]
         lines += [f"{self.n_added:,} new messages in {db}", "", *say_totals(self.totals, self.skipped)]
         return "\n".join(lines) + "\n"
 
 
-def _say_path(path: Path, db: Path) -> str:
-    """Return a path, or the name alone where the database is told by its name alone."""
+def _format_path(path: Path, db: Path) -> str:
+    """Return a path, or its name alone where the database is given by its name alone."""
     return path.name if db.parent == Path() else str(path)
 
 
-def _say_channel(channel: ChannelReport, sheet: str) -> list[str]:
+def _format_channel(channel: ChannelReport, sheet: str) -> list[str]:
     states = Counter(stream.state for stream in channel.streams)
     new = sum(stream.before is None for stream in channel.streams)
     asked = ", ".join(f"{states[state]:,} {state}" for state in STATES if states[state]) or "nothing to fetch"
@@ -140,5 +145,62 @@ def _say_channel(channel: ChannelReport, sheet: str) -> list[str]:
         if video_ids:
             lines += [f"  {what}:"]
             lines += shorten([f"    {v} {one_line(channel.titles.get(v, ''), 60)}" for v in video_ids])
-    told = [f"    {s.video_id} {s.state}: {one_line(s.reason, 160)}" for s in channel.streams if s.reason]
-    return lines + (["  with a reason:", *shorten(told)] if told else [])
+    reasons = [f"    {s.video_id} {s.state}: {one_line(s.reason, 160)}" for s in channel.streams if s.reason]
+    return lines + (["  with a reason:", *shorten(reasons)] if reasons else [])
+
+
+class ProgressBoard:
+    """The progress of one channel: a bar where a person looks, else a log line per finished stream.
+
+    The bar also shows how far each running stream is. `durations_s` are the streams to come, by
+    video id; 0 is unknown. `update` may be called from any thread.
+    """
+
+    def __init__(self, titles: Mapping[str, str], durations_s: Mapping[str, float], *, shown: bool) -> None:
+        self._titles = titles
+        self._durations_s = durations_s
+        self._running: dict[str, float] = {}
+        self._n_done = 0
+        self._lock = threading.Lock()
+        self._bar = progress_bar(total=len(durations_s), desc="chats", unit="stream", shown=shown)
+
+    def __enter__(self) -> ProgressBoard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def update(self, video_id: str, offset_s: float) -> None:
+        """Show the offset that a stream's chat has reached."""
+        with self._lock:
+            self._running[video_id] = offset_s
+            self._show()
+
+    def finish(self, stream: StreamReport) -> None:
+        """Count a stream as done."""
+        with self._lock:
+            self._running.pop(stream.video_id, None)
+            self._n_done += 1
+            self._bar.update()
+            self._show()
+        if self._bar.disable:
+            reason = f" ({one_line(stream.reason, 160)})" if stream.reason else ""
+            log.info(
+                "%d/%d %s %s: %s, %d messages, %d of them new%s",
+                self._n_done,
+                len(self._durations_s),
+                stream.video_id,
+                one_line(stream.title, 50),
+                stream.state,
+                stream.n_rows,
+                stream.n_added,
+                reason,
+            )
+
+    def _show(self) -> None:
+        shares = []
+        for video_id, offset_s in self._running.items():
+            duration_s = self._durations_s.get(video_id)
+            share = f"{min(offset_s / duration_s, 1):.0%}" if duration_s else f"{offset_s / 60:.0f} min"
+            shares.append(f"{one_line(self._titles.get(video_id) or video_id, 16)} {share}")
+        self._bar.set_postfix_str(", ".join(shares))

@@ -6,6 +6,7 @@ streams are fetched at once.
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import re
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
@@ -33,15 +34,21 @@ __all__ = [
     "Stopped",
     "Transient",
     "check_answer",
+    "describe_failure",
+    "find_refusal",
     "parse_answer",
     "read_whole",
-    "say_failure",
 ]
 
 MAX_RETRY_AFTER_S = 120.0  # a site that wants a longer pause is left alone
 SLOWEST = 6.0  # times its timeout that an answer may take in all
 _PAGES = ("/watch", "/live_chat_replay", "/live_chat")
 _API = "/youtubei/"
+
+_BOT_CHECK = re.compile(r"not a bot|confirm you.re human|unusual traffic", re.I)
+_MEMBERS = re.compile(r"members[- ]only|join this channel|available to this channel.s members", re.I)
+_NO_REPLAY = re.compile(r"chat replay|chat is disabled|chat was disabled|no chat|chat is not available", re.I)
+_TOO_MANY = re.compile(r"too many requests|HTTP Error 429|rate.?limit", re.I)
 
 Result = TypeVar("Result")
 
@@ -126,9 +133,9 @@ class Politeness:
             raise Stopped
 
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception()
-        ceiling = min(30.0, self._backoff_s * 2 ** (state.attempt_number - 1))
-        return max(error.retry_after_s, random.uniform(0, ceiling))
+        error = state.outcome and state.outcome.exception()
+        asked_s = error.retry_after_s if isinstance(error, Transient) else 0.0
+        return max(asked_s, random.uniform(0, min(30.0, self._backoff_s * 2 ** (state.attempt_number - 1))))
 
     def _give_up(self, host: str, error: Transient) -> Exception:
         if error.busy:
@@ -149,20 +156,22 @@ class PoliteAdapter(HTTPAdapter):
         super().__init__()
         self._politeness = politeness
 
-    def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request as often as it takes. Raises what `Politeness.call` does."""
         kwargs |= {"timeout": self._politeness.timeout_s, "stream": True}
-        url = urlsplit(request.url)
-        return self._politeness.call(url.hostname, lambda: self._send_once(request, url.path, kwargs))
+        url = urlsplit(str(request.url))
+        return self._politeness.call(url.hostname or "", lambda: self._send_once(request, url.path, kwargs))
 
-    def _send_once(self, request: requests.PreparedRequest, path: str, kwargs: dict) -> requests.Response:
+    def _send_once(
+        self, request: requests.PreparedRequest, path: str, kwargs: dict[str, Any]
+    ) -> requests.Response:
         try:
             response = super().send(request, **kwargs)
         except requests.RequestException as error:
-            raise Transient(say_failure(error)) from None
+            raise Transient(describe_failure(error)) from None
         body = read_whole(response.raw, limit_s=SLOWEST * self._politeness.timeout_s)
-        response._content = body  # where `requests` keeps what it read itself
-        response._content_consumed = True
+        response.raw = io.BytesIO(body)  # where `requests` reads it from
+        response.headers.pop("Content-Encoding", None)
         check_answer(path, response.status_code, body, retry_after=response.headers.get("Retry-After"))
         return response
 
@@ -177,7 +186,7 @@ def read_whole(raw: HTTPResponse, *, limit_s: float) -> bytes:
             if time.monotonic() > latest:
                 raise Transient("an answer that came too slowly")
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise Transient(say_failure(error)) from None
+        raise Transient(describe_failure(error)) from None
     finally:
         raw.close() if sys.exc_info()[0] else raw.release_conn()
     return b"".join(chunks)
@@ -207,6 +216,20 @@ def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None
             raise Transient("a page that was cut short")
 
 
+def find_refusal(reason: str) -> SourceRefused:
+    """Return the error, with its state, for what the site or a client says instead of a chat."""
+    short = " ".join(reason.split())[:300] or "the site gave no reason"
+    for pattern, state, advice in (
+        (_BOT_CHECK, "blocked", "wait, come from another address, or give a cookies file (COOKIES)"),
+        (_TOO_MANY, "blocked", "wait some hours, and ask less often (REQUESTS_PER_S)"),
+        (_MEMBERS, "members_only", "give the cookies file of a member (COOKIES)"),
+        (_NO_REPLAY, "no_replay", "there is nothing to fetch"),
+    ):
+        if pattern.search(reason):
+            return SourceRefused(f"{short} ({advice})", state=state)
+    return SourceRefused(short, state="failed")
+
+
 def _read_pause(retry_after: str) -> float:
     """Return the seconds that a Retry-After header asks for, as a number or as a date; 0 if it is neither."""
     if re.fullmatch(r"[0-9]{1,9}", retry_after):
@@ -228,7 +251,7 @@ def parse_answer(body: bytes) -> object:
         return clean_json(json.loads(body))
 
 
-def say_failure(error: BaseException) -> str:
+def describe_failure(error: BaseException) -> str:
     """Return a network error in a few words, without the address, which may hold secrets."""
     names = {type(error).__name__}
     cause: BaseException | None = error

@@ -9,9 +9,15 @@ import pytest
 import requests
 import trustme
 
-from chatlib.collect.youtube.transport import Transient, check_answer, parse_answer, say_failure
+from chatlib.collect.youtube.transport import (
+    Transient,
+    check_answer,
+    describe_failure,
+    find_refusal,
+    parse_answer,
+)
 from chatlib.errors import SourceError, SourceRefused
-from tests.collect.youtube.replays import quick
+from tests.collect.youtube.helpers import quick
 from tests.collect.youtube.site.faults import Faults
 
 SECRET = "AIzaSecret"
@@ -108,7 +114,7 @@ def test_a_failure_is_said_in_few_words_without_address_or_key(youtube, tmp_path
     distrusted = failure_of(api, verify=str(other), timeout=5)
     nowhere = failure_of(f"https://nowhere.example/?key={SECRET}", timeout=5)  # the proxy says 502
     nobody = failure_of(f"http://127.0.0.1:1/?key={SECRET}", proxies={"http": ""})
-    said = [say_failure(error) for error in (slow, reset, cut, distrusted, nowhere, nobody)]
+    said = [describe_failure(error) for error in (slow, reset, cut, distrusted, nowhere, nobody)]
     assert [re.sub(r" \(\w+Error\)", "", text) for text in said] == [
         "no answer in time",
         "the connection failed",
@@ -119,7 +125,7 @@ def test_a_failure_is_said_in_few_words_without_address_or_key(youtube, tmp_path
     ]
 
     def fail():
-        raise Transient(say_failure(nobody))
+        raise Transient(describe_failure(nobody))
 
     with pytest.raises(SourceError) as raised:
         quick(attempts=1).call("host", fail)
@@ -131,7 +137,32 @@ def test_an_unknown_host_and_a_loop_of_causes_are_said_too():
     loop = ValueError("a")
     loop.__context__ = OSError("b")
     loop.__context__.__context__ = loop
-    assert say_failure(loop) == "the connection failed (ValueError)"
+    assert describe_failure(loop) == "the connection failed (ValueError)"
     unknown = requests.ConnectionError()
     unknown.__cause__ = socket.gaierror(-2, f"https://host/?key={SECRET}")
-    assert say_failure(unknown) == "the host's name was not found"
+    assert describe_failure(unknown) == "the host's name was not found"
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ("Sign in to confirm you’re not a bot", "blocked"),
+        ("Our systems have detected unusual traffic", "blocked"),
+        ("HTTP Error 429: Too Many Requests", "blocked"),
+        ("Join this channel to get access to members-only content", "members_only"),
+        ("This video is available to this channel's members on level: Crew", "members_only"),
+        ("Live chat replay is not available for this video.", "no_replay"),
+        ("Chat is disabled for this live stream", "no_replay"),
+        ("Private video", "failed"),
+        ("", "failed"),
+    ],
+)
+def test_what_the_site_says_gives_the_state(said, state):
+    refusal = find_refusal(said)
+    assert refusal.state == state
+    assert str(refusal).startswith(said or "the site gave no reason")
+
+
+def test_a_refusal_is_one_short_line():
+    assert len(str(find_refusal("a\nb " * 500))) < 350
+    assert "\n" not in str(find_refusal("a\nb " * 500))

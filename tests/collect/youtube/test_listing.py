@@ -10,7 +10,7 @@ from chatlib.collect.youtube import listing_yt_dlp
 from chatlib.collect.youtube.listing import ListedStream, list_streams
 from chatlib.errors import MissingSource, ParameterError, SourceError
 from tests.collect.youtube.site.videos import make_video
-from tests.collect.youtube.test_stream_pages import page_of
+from tests.collect.youtube.test_pages import page_of
 
 URL = "https://www.youtube.com/@sample"
 COOKIES = "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t4102444800\tLOGIN_INFO\tfake\n"

@@ -22,7 +22,7 @@ from chatlib.collect.youtube.listing_selenium import Pace, list_with_selenium
 from chatlib.errors import MissingSource, SourceError
 from tests.collect.youtube.site.wire import json_reply
 from tests.collect.youtube.test_listing import COOKIES, URL, expected_row, make_videos
-from tests.collect.youtube.test_stream_pages import lockup, page_of
+from tests.collect.youtube.test_pages import lockup, page_of
 from tests.places import ROOT
 
 BROWSE = "/youtubei/v1/browse"

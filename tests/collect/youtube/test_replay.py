@@ -1,82 +1,113 @@
-"""One stream from several sources: which one is believed, and what they have put together."""
-
-from collections import Counter
+"""One stream from several sources: which one is believed, and how what they have is merged."""
 
 import pytest
 
-from chatlib.collect.files.formats import Chat
-from chatlib.collect.youtube import replay_sources
-from chatlib.collect.youtube.replay import Found, check_sources
+from chatlib.collect.youtube import replay as replay_module
+from chatlib.collect.youtube.clients import Video
+from chatlib.collect.youtube.replay import check_end, format_clock
 from chatlib.collect.youtube.transport import Stopped
 from chatlib.errors import ParameterError, SourceRefused, SourceUnreachable, StoreFull
-from chatlib.records import YOUTUBE, Message, Stream
-from tests.collect.youtube.replays import SOURCES, fetch
+from chatlib.records import YOUTUBE, Stream
+from tests.collect.youtube.helpers import SOURCES, make_fetcher
+from tests.collect.youtube.site.videos import text_action, wrap_batch
 
 VIDEO = "aaaaaaaaaaa"
 
 
-def found(*numbers, ended=True, duration_s=300.0, running=None, **facts):
-    """Return what a source has: one message a minute."""
-    rows = [tuple(Message(f"m{n}", "text_message", 60.0 * n, "UCx", "Ann", f"hello {n}")) for n in numbers]
-    stream = Stream(YOUTUBE, VIDEO, duration_s=duration_s, view="live", **facts)
-    return Found(Chat("", stream, rows, Counter()), ended, running)
+class Client:
+    """A client that has one message a minute, in one batch; `broken` is raised for the next one."""
+
+    def __init__(self, *numbers, broken=None, duration_s=300.0, status="past", **facts):
+        items = [text_action(n, f"hello {n}", offset_ms=60_000 * n) for n in numbers]
+        following = {"liveChatReplayContinuationData": {"continuation": "next"}}
+        self.batch = wrap_batch(items, [following] if broken else [])
+        self.has_given = False
+        self.broken = broken
+        self.video = Video(
+            Stream(YOUTUBE, VIDEO, duration_s=duration_s, view="live", **facts), status, "page"
+        )
+
+    def open_video(self, video_id):
+        return self.video
+
+    def fetch_page(self, token):
+        return self.fetch_batch(token, 0)
+
+    def fetch_batch(self, token, offset_ms):
+        if self.has_given and self.broken:
+            raise self.broken
+        self.has_given = True
+        return self.batch
+
+    def close(self):
+        pass
+
+
+class Failing:
+    """A client that fails at once."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def open_video(self, video_id):
+        raise self.error
+
+    def close(self):
+        pass
+
+
+BROKEN = SourceUnreachable("HTTP 500")
 
 
 @pytest.fixture
 def play(monkeypatch, tmp_path):
-    """Fetch from two sources that do this; returns the replay and who was asked."""
+    """Fetch from clients that do this; returns the replay and which were opened."""
 
     def run(*, sources=SOURCES, **does):
-        asked = []
+        opened = []
+        scripts = {name: list(s) if type(s) is list else [s] for name, s in does.items()}
 
-        def stand_in(name):
-            script = does[name.replace("-", "_")]
-            script = list(script) if type(script) is list else [script]
+        def open_client(source, politeness, cookies):
+            opened.append(source)
+            script = scripts[source.replace("-", "_")]
+            client = script.pop(0) if len(script) > 1 else script[0]
+            return Failing(client) if isinstance(client, BaseException) else client
 
-            def read(video_id, politeness, **_):
-                asked.append(name)
-                answer = script.pop(0) if len(script) > 1 else script[0]
-                if isinstance(answer, BaseException):
-                    raise answer
-                return answer._replace(chat=answer.chat._replace(format=name))
-
-            return read
-
-        for name in sources:
-            monkeypatch.setattr(replay_sources, f"read_by_{name.replace('-', '_')}", stand_in(name))
-        return fetch(VIDEO, sources, tmp_path), asked
+        monkeypatch.setattr(replay_module, "open_client", open_client)
+        fetcher = make_fetcher(sources, tmp_path)
+        fetcher.open_resume_file(VIDEO).drop()
+        return fetcher.fetch(VIDEO, {}), opened
 
     return run
 
 
 def numbers_of(replay):
-    return [row[0] for row in replay.chat.rows]
+    return [int(m.text.removeprefix("hello ")) for m in replay.messages]
 
 
 def test_a_whole_chat_needs_no_second_source(play):
-    replay, asked = play(chat_downloader=found(1, 4), yt_dlp=found(1, 2, 3, 4))
-    assert (numbers_of(replay), asked) == (["m1", "m4"], ["chat-downloader"])
-    assert (replay.chat.stream.state, replay.chat.format) == ("complete", "chat-downloader")
+    replay, asked = play(chat_downloader=Client(1, 4), yt_dlp=Client(1, 2, 3, 4))
+    assert (numbers_of(replay), asked) == ([1, 4], ["chat-downloader"])
+    assert (replay.stream.state, replay.source) == ("complete", "chat-downloader")
 
 
 def test_what_broke_off_is_completed_by_the_next_source(play):
-    broken = found(1, 2, ended=False, reason="HTTP 500")
-    replay, asked = play(chat_downloader=broken, yt_dlp=found(2, 3, 4))
+    broken = Client(1, 2, broken=BROKEN)
+    replay, asked = play(chat_downloader=broken, yt_dlp=Client(3, 4))
     assert asked == list(SOURCES)
-    assert sorted(numbers_of(replay)) == ["m1", "m2", "m3", "m4"]
-    assert replay.chat.stream.state == "complete"
-    assert replay.chat.format == "chat-downloader, yt-dlp"
+    assert sorted(numbers_of(replay)) == [1, 2, 3, 4]
+    assert (replay.stream.state, replay.source) == ("complete", "yt-dlp")
 
 
 def test_two_that_broke_off_are_put_together_and_stay_partial(play):
     replay, _ = play(
-        chat_downloader=found(1, 2, ended=False, reason="HTTP 500"),
-        yt_dlp=found(2, 3, ended=False, channel_name="Harbor"),
+        chat_downloader=Client(1, 2, broken=BROKEN),
+        yt_dlp=Client(3, broken=BROKEN, channel_name="Harbor"),
     )
-    assert sorted(numbers_of(replay)) == ["m1", "m2", "m3"]
-    assert replay.chat.stream.state == "partial"
-    assert "broke off at 0:02:00 of 0:05:00" in replay.chat.stream.reason
-    assert replay.chat.stream.channel_name == "Harbor"
+    assert sorted(numbers_of(replay)) == [1, 2, 3]
+    assert replay.stream.state == "partial"
+    assert "broke off at 0:02:00 of 0:05:00" in replay.stream.reason
+    assert replay.stream.channel_name == "Harbor"
 
 
 FAILURES = {
@@ -94,65 +125,91 @@ FAILURES = {
 @pytest.mark.parametrize("why", FAILURES)
 def test_a_source_that_fails_gives_way_to_the_next(play, why):
     error, state, reason = FAILURES[why]
-    replay, asked = play(chat_downloader=error, yt_dlp=found(1, 2, 3, 4))
-    assert (replay.chat.stream.state, asked) == ("complete", list(SOURCES))
-    assert replay.chat.stream.reason is None
+    replay, asked = play(chat_downloader=error, yt_dlp=Client(1, 2, 3, 4))
+    assert (replay.stream.state, asked) == ("complete", list(SOURCES))
+    assert replay.stream.reason is None
     replay, _ = play(chat_downloader=error, yt_dlp=SourceUnreachable("nor this"))
-    assert replay.chat.stream.state == state
-    assert reason in replay.chat.stream.reason
-    assert replay.chat.rows == []
+    assert replay.stream.state == state
+    assert reason in replay.stream.reason
+    assert replay.messages == []
 
 
 def test_after_a_block_no_other_source_is_asked(play):
-    replay, asked = play(chat_downloader=SourceRefused("not a bot", state="blocked"), yt_dlp=found(1))
-    assert (replay.chat.stream.state, asked) == ("blocked", ["chat-downloader"])
+    replay, asked = play(chat_downloader=SourceRefused("not a bot", state="blocked"), yt_dlp=Client(1))
+    assert (replay.stream.state, asked) == ("blocked", ["chat-downloader"])
 
 
 @pytest.mark.parametrize("running", ["live", "upcoming"])
 def test_a_running_stream_is_told_by_the_first_source(play, running):
-    replay, asked = play(chat_downloader=found(running=running), yt_dlp=found(1))
+    replay, asked = play(chat_downloader=Client(status=running), yt_dlp=Client(1))
     assert (replay.running, asked) == (running, ["chat-downloader"])
 
 
 def test_an_early_end_is_believed_when_two_sources_agree(play):
-    replay, asked = play(chat_downloader=found(1, duration_s=3600), yt_dlp=found(1, duration_s=3600))
-    assert (replay.chat.stream.state, asked) == ("complete", list(SOURCES))
-    assert replay.chat.stream.reason == "the chat ends at 0:01:00 of 1:00:00; two readings agree"
-    replay, _ = play(chat_downloader=found(1, duration_s=3600), yt_dlp=found(2, duration_s=3600))
-    assert replay.chat.stream.state == "partial"
+    replay, asked = play(chat_downloader=Client(1, duration_s=3600), yt_dlp=Client(1, duration_s=3600))
+    assert (replay.stream.state, asked) == ("complete", list(SOURCES))
+    assert replay.stream.reason == "the chat ends at 0:01:00 of 1:00:00; two readings agree"
+    replay, _ = play(chat_downloader=Client(1, duration_s=3600), yt_dlp=Client(2, duration_s=3600))
+    assert replay.stream.state == "partial"
 
 
 def test_a_single_source_is_read_twice_before_its_early_end_is_believed(play):
-    early = found(1, duration_s=3600)
+    early = Client(1, duration_s=3600)
     replay, asked = play(sources=("yt-dlp",), yt_dlp=[early, early])
-    assert (replay.chat.stream.state, asked) == ("complete", ["yt-dlp"] * 2)
-    replay, asked = play(sources=("yt-dlp",), yt_dlp=[early, found(1, 55, duration_s=3600)])
-    assert (replay.chat.stream.state, numbers_of(replay), asked) == (
+    assert (replay.stream.state, asked) == ("complete", ["yt-dlp"] * 2)
+    replay, asked = play(sources=("yt-dlp",), yt_dlp=[early, Client(1, 55, duration_s=3600)])
+    assert (replay.stream.state, numbers_of(replay), asked) == (
         "complete",
-        ["m1", "m55"],
+        [1, 55],
         ["yt-dlp"] * 2,
     )
 
 
 def test_a_single_source_that_broke_off_is_not_asked_again_at_once(play):
-    replay, asked = play(sources=("yt-dlp",), yt_dlp=found(1, ended=False))
-    assert (replay.chat.stream.state, asked) == ("partial", ["yt-dlp"])
+    replay, asked = play(sources=("yt-dlp",), yt_dlp=Client(1, broken=BROKEN))
+    assert (replay.stream.state, asked) == ("partial", ["yt-dlp"])
 
 
 @pytest.mark.parametrize("error", [Stopped(), StoreFull("full"), ParameterError("odd"), MemoryError()])
 def test_what_concerns_all_streams_is_raised(play, error):
     with pytest.raises(type(error)):
-        play(chat_downloader=error, yt_dlp=found(1))
+        play(chat_downloader=error, yt_dlp=Client(1))
 
 
 def test_the_order_of_sources_is_the_users(play):
-    _, asked = play(sources=("yt-dlp", "chat-downloader"), chat_downloader=found(4), yt_dlp=found(4))
+    _, asked = play(sources=("yt-dlp", "chat-downloader"), chat_downloader=Client(4), yt_dlp=Client(4))
     assert asked == ["yt-dlp"]
 
 
-def test_sources_are_checked():
-    assert check_sources("yt-dlp , chat-downloader") == ("yt-dlp", "chat-downloader")
-    assert check_sources(["yt-dlp"]) == ("yt-dlp",)
-    for wrong in ("", "pytchat", "yt-dlp,yt-dlp", [], "yt-dlp,"):
-        with pytest.raises(ParameterError, match="CHAT_SOURCES"):
-            check_sources(wrong)
+@pytest.mark.parametrize(
+    ("offsets", "duration_s", "ended", "state", "reason"),
+    [
+        ([], None, True, "complete", None),
+        ([], None, False, "partial", "the replay broke off at 0:00:00"),
+        ([1, 2, 3], None, True, "complete", None),
+        ([3, 1, 2], 3600, False, "partial", "the replay broke off at 0:00:03 of 1:00:00"),
+        # a short stream: two minutes of silence say nothing
+        ([5], 125, True, "complete", None),
+        ([5], 125.5, True, "partial", "the replay ends at 0:00:05 of 0:02:05"),
+        ([], 120, True, "complete", None),
+        ([], 121, True, "partial", "the replay ends at 0:00:00 of 0:02:01"),
+        # a long one: five in a hundred
+        (range(0, 9501, 50), 10_000, True, "complete", None),
+        ([*range(0, 9499, 50), 9499], 10_000, True, "partial", "the replay ends at 2:38:19 of 2:46:40"),
+        # a quiet one: three times the longest silence before
+        ([0, 300], 1200, True, "complete", None),
+        ([0, 300], 1201, True, "partial", "the replay ends at 0:05:00 of 0:20:01"),
+        ([300], 1200, True, "complete", None),  # silence counts from the start
+        ([-5000, 0, 100], 401, True, "partial", "the replay ends at 0:01:40 of 0:06:41"),  # not before it
+        ([0, 5000], 3600, True, "complete", None),  # longer than the stream
+    ],
+)
+def test_an_end_far_before_the_streams_is_partial(offsets, duration_s, ended, state, reason):
+    assert check_end(list(offsets), duration_s, ended=ended) == (state, reason)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0:00:00"), (59.9, "0:00:59"), (3661, "1:01:01"), (360_000, "100:00:00")]
+)
+def test_clocks(seconds, said):
+    assert format_clock(seconds) == said

@@ -5,8 +5,7 @@ from collections import Counter
 
 import pytest
 
-from chatlib.collect.youtube.replay_chat_downloader import ReplayDownloader
-from tests.collect.youtube.replays import SOURCES, fetch, messages_of, respond, show
+from tests.collect.youtube.helpers import SOURCES, fetch, respond, show
 from tests.collect.youtube.site.chat import answer_chat_page
 from tests.collect.youtube.site.videos import text_action
 from tests.collect.youtube.site.wire import JSON, Reply
@@ -35,7 +34,7 @@ def read(youtube, folder, source, *responses):
     """Return texts in their order, what was counted, and the state."""
     show(youtube, *responses, duration_s=9)
     replay = fetch("realreplay0", source, folder)
-    return [m.text for m in messages_of(replay)], dict(replay.chat.skipped), replay.chat.stream.state
+    return [m.text for m in replay.messages], dict(replay.skipped), replay.stream.state
 
 
 def replayed(actions):
@@ -81,7 +80,7 @@ def test_an_item_with_two_actions_gives_both(youtube, tmp_path, source):
     item["replayChatItemAction"]["actions"] += say(2)["replayChatItemAction"]["actions"]
     item["replayChatItemAction"]["actions"].append({"markChatItemAsDeletedAction": {"targetItemId": "x"}})
     show(youtube, respond(item))
-    rows = messages_of(fetch("realreplay0", source, tmp_path))
+    rows = fetch("realreplay0", source, tmp_path).messages
     assert [(m.kind, m.text, m.target_id, m.offset_s) for m in rows] == [
         ("text_message", "hello 1", None, 1.0),
         ("text_message", "hello 2", None, 1.0),
@@ -120,22 +119,21 @@ def test_an_odd_message_is_kept_as_far_as_it_goes(youtube, tmp_path, source):
     odd = [text_of(body | {"id": name}) for name, body in ODD_BODIES.items()]
     show(youtube, respond(say(1), *odd, say(2)), duration_s=2)
     replay = fetch("realreplay0", source, tmp_path)
-    first, *kept, last = messages_of(replay)
-    assert (first.text, last.text, replay.chat.stream.state) == ("hello 1", "hello 2", "complete")
+    first, *kept, last = replay.messages
+    assert (first.text, last.text, replay.stream.state) == ("hello 1", "hello 2", "complete")
     assert {m.message_id: m.text or None for m in kept} == {
         name: "odd" if "message" in body else None for name, body in ODD_BODIES.items()
     }
     assert {(m.kind, m.offset_s, m.author_id, m.author_name) for m in kept} == {
         ("text_message", 1.5, None, None)
     }
-    counted = {"kept without timestamp": 1} if source == "yt-dlp" else {}  # chat-downloader drops it untold
-    assert dict(replay.chat.skipped) == counted
+    assert dict(replay.skipped) == {"kept without timestamp": 1}
 
 
 def test_an_odd_membership_says_what_it_is_once(youtube, tmp_path, source):
     body = {"id": "x", "headerSubtext": {"simpleText": "Welcome"}, "authorPhoto": {"thumbnails": [None]}}
     show(youtube, respond(added("liveChatMembershipItemRenderer", body)), duration_s=2)
-    (member,) = messages_of(fetch("realreplay0", source, tmp_path))
+    (member,) = fetch("realreplay0", source, tmp_path).messages
     assert (member.kind, member.notice, member.offset_s) == ("membership_item", "Welcome", 1.5)
 
 
@@ -146,7 +144,7 @@ def test_an_odd_amount_stays_as_it_is_written(youtube, tmp_path, source):
         for i, amount in enumerate(amounts)
     ]
     show(youtube, respond(*paid), duration_s=2)
-    kept = messages_of(fetch("realreplay0", source, tmp_path))
+    kept = fetch("realreplay0", source, tmp_path).messages
     assert [(m.kind, m.amount_text, m.amount, m.currency) for m in kept] == [
         ("paid_message", "a lot", None, None),
         ("paid_message", None, None, None),
@@ -164,20 +162,11 @@ def test_a_message_without_its_offset_is_kept(youtube, tmp_path, source):
     del odd[0]["replayChatItemAction"]["videoOffsetTimeMsec"]
     show(youtube, respond(say(1), *odd), *map(respond, odd), respond(say(2)), duration_s=2)
     replay = fetch("realreplay0", source, tmp_path)
-    first, *kept, last = messages_of(replay)
+    first, *kept, last = replay.messages
     assert [m.message_id for m in kept] == [f"x{i}" for i in range(7)] * 2
     assert {m.offset_s for m in kept} == {None}
-    assert (first.offset_s, last.offset_s, replay.chat.stream.state) == (1.0, 2.0, "complete")
-    assert dict(replay.chat.skipped) == {"kept without offset": 10}
-
-
-def test_without_an_offset_chat_downloader_has_the_replays_clock(youtube, tmp_path, source):
-    """It is right: in a replay the clock is the offset in whole seconds; elsewhere it is the time of day."""
-    odd = text_of(SAYS | {"timestampText": {"simpleText": "1:02"}})
-    del odd["replayChatItemAction"]["videoOffsetTimeMsec"]
-    show(youtube, respond(odd, say(70)), duration_s=70)
-    message = messages_of(fetch("realreplay0", source, tmp_path))[0]
-    assert message.offset_s == {"chat-downloader": 62.0, "yt-dlp": None}[source]
+    assert (first.offset_s, last.offset_s, replay.stream.state) == (1.0, 2.0, "complete")
+    assert dict(replay.skipped) == {"kept without offset": 10}
 
 
 def test_what_nobody_can_store_is_made_storable(youtube, tmp_path, source):
@@ -188,7 +177,7 @@ def test_what_nobody_can_store_is_made_storable(youtube, tmp_path, source):
     reply = Reply(json.dumps(content).encode(), content_type=JSON)  # with all that is odd escaped
     show(youtube, respond(), respond(say(1)), duration_s=2)
     youtube.add_route("/youtubei/v1/live_chat/get_live_chat_replay", lambda request: reply)
-    first, odd, last = messages_of(fetch("realreplay0", source, tmp_path))
+    first, odd, last = fetch("realreplay0", source, tmp_path).messages
     assert (odd.message_id, odd.text, odd.author_id, odd.author_name) == ("x�", "a�b", "UCx", "�")
     assert (first.text, last.text, odd.timestamp_us) == ("hello 1", "hello 2", None)
 
@@ -196,23 +185,13 @@ def test_what_nobody_can_store_is_made_storable(youtube, tmp_path, source):
 def test_a_replay_without_a_message_is_an_empty_complete_chat(youtube, tmp_path, source):
     show(youtube, respond(), duration_s=60)
     replay = fetch("realreplay0", source, tmp_path)
-    assert (replay.chat.rows, dict(replay.chat.skipped)) == ([], {})
-    assert (replay.chat.stream.state, replay.chat.stream.reason) == ("complete", None)
+    assert (replay.messages, dict(replay.skipped)) == ([], {})
+    assert (replay.stream.state, replay.stream.reason) == ("complete", None)
 
 
 def test_a_replay_of_nothing_but_oddities_is_empty_and_counted(youtube, tmp_path, source):
     item, counted = COUNTED["an unknown renderer"]
     assert read(youtube, tmp_path, source, respond(item), respond(item)) == ([], {counted: 2}, "complete")
-
-
-def test_a_parser_that_breaks_on_every_item_loses_no_message(youtube, tmp_path, source, monkeypatch):
-    def stumble(item, info=None, offset=0):
-        raise KeyError("x")
-
-    monkeypatch.setattr("chat_downloader.sites.youtube.YouTubeChatDownloader._parse_item", stumble)
-    assert ReplayDownloader._parse_item({"liveChatTextMessageRenderer": {"id": "x"}})["message_id"] == "x"
-    texts, counted, state = read(youtube, tmp_path, source, respond(say(1), say(2)), respond(say(3)))
-    assert (texts, counted, state) == (["hello 1", "hello 2", "hello 3"], {}, "complete")
 
 
 @pytest.mark.parametrize("n", [5, 25])
@@ -228,8 +207,8 @@ def test_a_page_without_a_choice_of_views_gives_its_own(youtube, tmp_path, sourc
 
     youtube.add_route("/live_chat_replay", without_choice)
     replay = fetch("realreplay0", source, tmp_path)
-    assert [m.text for m in messages_of(replay)] == [f"hello {number}" for number in range(n)]
-    stream = replay.chat.stream
+    assert [m.text for m in replay.messages] == [f"hello {number}" for number in range(n)]
+    stream = replay.stream
     assert (stream.state, stream.view, stream.reason) == ("complete", "top", None)
 
 
@@ -237,5 +216,5 @@ def test_a_page_without_a_chat_is_no_empty_chat(youtube, tmp_path, source):
     show(youtube, respond(say(1)))
     youtube.add_page("/live_chat_replay", "<html><body>Something went wrong</body></html>")
     replay = fetch("realreplay0", source, tmp_path)
-    assert replay.chat.stream.state in ("failed", "partial") and replay.chat.rows == []
-    assert replay.chat.stream.reason
+    assert replay.stream.state in ("failed", "partial") and replay.messages == []
+    assert replay.stream.reason

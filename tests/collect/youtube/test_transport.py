@@ -12,8 +12,8 @@ from yt_dlp.networking import Request
 from yt_dlp.networking.exceptions import HTTPError
 
 from chatlib.collect.youtube import transport
+from chatlib.collect.youtube.clients import YtDlpClient
 from chatlib.collect.youtube.metadata import fetch_videos
-from chatlib.collect.youtube.replay_yt_dlp import YtDlp
 from chatlib.collect.youtube.transport import (
     PoliteAdapter,
     Politeness,
@@ -21,7 +21,7 @@ from chatlib.collect.youtube.transport import (
     Transient,
 )
 from chatlib.errors import SourceRefused, SourceUnreachable
-from tests.collect.youtube.replays import quick
+from tests.collect.youtube.helpers import quick
 from tests.collect.youtube.site.data_api import DATA_KEY
 from tests.collect.youtube.site.faults import Faults
 from tests.collect.youtube.site.videos import make_video, text_action
@@ -216,11 +216,8 @@ def get_by_requests(politeness):
 
 
 def get_by_yt_dlp(politeness):
-    with YtDlp(politeness) as client:
-        try:
-            client.urlopen(Request(WATCH))
-        finally:
-            client._raise_failure()
+    with YtDlpClient(politeness, None) as client:
+        client.urlopen(Request(WATCH))
 
 
 def get_by_data_api(politeness):
@@ -273,7 +270,7 @@ def test_refused_requests_of_yt_dlp_leave_no_connection_open(long_chat):
     refusal = Reply(random.Random(2).randbytes(3_000_000), status=404)  # more than a socket holds
     long_chat.add_route("/watch", lambda request: refusal)
     kept = []
-    with YtDlp(quick()) as client:
+    with YtDlpClient(quick(), None) as client:
         for _ in range(5):
             with pytest.raises(HTTPError) as raised:
                 client.urlopen(Request(WATCH))

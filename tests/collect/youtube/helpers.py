@@ -1,8 +1,8 @@
 """What tests of replays share: one source asked for one video of the local YouTube, quickly."""
 
-from chatlib.collect.youtube.replay import Way, fetch_replay
+from chatlib.collect.youtube.replay import Fetcher
+from chatlib.collect.youtube.settings import CollectSettings
 from chatlib.collect.youtube.transport import Politeness
-from chatlib.records import Message
 from tests.collect.youtube.site.videos import video_of_batches
 
 SOURCES = ("chat-downloader", "yt-dlp")
@@ -13,10 +13,18 @@ def quick(**given):
     return Politeness(**{"per_s": 1000, "timeout_s": 2.0, "backoff_s": 0.01, **given})
 
 
-def fetch(video_id, source, folder, **given):
-    """Return the replay of a video from one source, or several."""
+def make_fetcher(source, folder):
+    """Return a fetcher from one source, or several, that does not make a test wait."""
     sources = (source,) if isinstance(source, str) else source
-    return fetch_replay(video_id, {}, way=Way(quick(**given), folder / "parts", sources))
+    settings = CollectSettings(chat_sources=sources, requests_per_s=1000, timeout_s=2.0, backoff_s=0.01)
+    return Fetcher(settings, folder / "unfinished")
+
+
+def fetch(video_id, source, folder, *, attempts=7):
+    """Return the replay of a video from one source, or several."""
+    fetcher = make_fetcher(source, folder)
+    fetcher.politeness.attempts = attempts
+    return fetcher.fetch(video_id, {})
 
 
 def respond(*items):
@@ -30,8 +38,3 @@ def show(youtube, *responses, video_id="realreplay0", duration_s=1):
     video.chat._views["top"] = video.chat._respond("top", [[]])  # the fake cannot choose among odd items
     youtube.add_videos(video)
     return video
-
-
-def messages_of(replay):
-    """Return a replay's rows as messages."""
-    return [Message._make(row) for row in replay.chat.rows]

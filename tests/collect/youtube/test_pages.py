@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from chatlib.collect.youtube.stream_pages import (
+from chatlib.collect.youtube.pages import (
     ListedStream,
     distinct_streams,
     find_initial_data,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from chatlib.collect.files.renderers import read_text, walk
 from chatlib.collect.files.rows import clean_text, read_name
@@ -131,7 +131,7 @@ def distinct_streams(rows: Iterable[ListedStream]) -> list[ListedStream]:
     return list(kept.values())
 
 
-def is_video_id(value: object) -> bool:
+def is_video_id(value: object) -> TypeGuard[str]:
     """Return whether a value is a video id: eleven letters, digits, `-` or `_`."""
     return isinstance(value, str) and _VIDEO_ID.fullmatch(value) is not None
 
@@ -153,7 +153,8 @@ def read_line(text: str | None) -> str | None:
 
 
 def _fill(known: ListedStream, later: ListedStream) -> ListedStream:
-    return ListedStream(*(old if old is not None else new for old, new in zip(known, later, strict=True)))
+    facts = {name: value for name, value in known._asdict().items() if value is not None}
+    return later._replace(**facts)
 
 
 def _selected_tab(tabs: list) -> tuple[bool | None, object]:
@@ -208,6 +209,7 @@ def _read_renderer(node: object) -> ListedStream | None:
     badges = {walk(item, "style") for _, item in _find(walk(node, "badges"), {"metadataBadgeRenderer"})}
     clocks = [read_text(walk(node, "lengthText")).text, *(read_text(walk(o, "text")).text for o in overlays)]
     duration_s = next((s for s in map(read_clock, clocks) if s is not None), None)
+    status: str | None
     if "LIVE" in styles or "BADGE_STYLE_TYPE_LIVE_NOW" in badges:
         status = "live"
     elif "UPCOMING" in styles or walk(node, "upcomingEventData"):
@@ -226,6 +228,7 @@ def _read_lockup(node: object) -> ListedStream | None:
     badges = [badge for _, badge in _find(overlays, {"thumbnailBadgeViewModel"})]
     texts = [text for text in (clean_text(walk(badge, "text")) for badge in badges) if text]
     duration_s = next((s for s in map(read_clock, texts) if s is not None), None)
+    status: str | None
     if any(walk(badge, "badgeStyle") == "THUMBNAIL_OVERLAY_BADGE_STYLE_LIVE" for badge in badges):
         status = "live"
     elif duration_s is not None:

@@ -1,22 +1,31 @@
 """Channels on a local YouTube, through the real clients, into the database."""
 
+import _thread
 import gc
+import itertools
 import logging
 import re
+import time
 from collections import Counter
 
 import pytest
 from filelock import FileLock
 
 from chatlib.collect.sheets.channels import Channel, load_stream_list
-from chatlib.collect.youtube.channels import Settings, collect_channels, fetch_chat, known_channels
+from chatlib.collect.youtube.collection import (
+    collect_channels,
+    fetch_chat,
+    load_known_channels,
+    plan_streams,
+)
+from chatlib.collect.youtube.settings import CollectSettings, parse_sources
 from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.store import open_store
 from tests.collect.youtube.site.faults import Faults
 from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation
 
 ADDRESS = "https://www.youtube.com/@sample"
-QUICK = {"listing": "yt-dlp", "per_s": 1000, "timeout_s": 2.0, "backoff_s": 0.01}
+QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 2.0, "backoff_s": 0.01}
 SOURCES = ("chat-downloader", "yt-dlp")
 REMOVALS = ("deleted_message", "ban_user")
 EVERY_FAULT = (
@@ -35,7 +44,9 @@ def db(tmp_path):
 def collect(db, tmp_path):
     """Collect @sample into the database; settings can be given."""
     channels = [Channel(ADDRESS, tmp_path / "streams.ods", None)]
-    return lambda **given: collect_channels(db, channels, Settings(**{**QUICK, **given}), progress=False)
+    return lambda **given: collect_channels(
+        db, channels, CollectSettings(**{**QUICK, **given}), progress=False
+    )
 
 
 def small_chat(video_id, n=5, **facts):
@@ -62,7 +73,7 @@ def states(db):
 def test_every_message_is_in_the_database_once(youtube, db, collect, source):
     videos = videos_of_simulation(2, 250, seed=3)
     youtube.add_channel("@sample", videos)
-    report = collect(sources=(source,))
+    report = collect(chat_sources=(source,))
     assert [stream.state for stream in report.streams] == ["complete", "complete"]
     for video in videos:
         assert stored_ids(db, video.id) == held_ids(video)
@@ -81,7 +92,7 @@ def test_a_request_comes_as_from_a_browser_of_today_that_has_answered_the_consen
     youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
     seen = []
     youtube.add_route("*", lambda request: seen.append(request))
-    collect(sources=(source,))
+    collect(chat_sources=(source,))
     asked = [request for request in seen if "list" not in request.path and request.path != "/@sample/streams"]
     assert {"/watch", "/live_chat_replay"} <= {request.path for request in asked}
     for request in asked:
@@ -96,7 +107,7 @@ def test_both_sources_give_the_same_content(youtube, collect, db, tmp_path):
     for source in SOURCES:
         with open_store(tmp_path / f"{source}.dbs", create=True) as own:
             channels = [Channel(ADDRESS, tmp_path / f"{source}.ods", None)]
-            collect_channels(own, channels, Settings(**QUICK, sources=(source,)), progress=False)
+            collect_channels(own, channels, CollectSettings(**QUICK, chat_sources=(source,)), progress=False)
             own.connection.execute("UPDATE streams SET ended_at = NULL")  # yt-dlp does not tell it
             digests.append(own.digest())
     assert digests[0] == digests[1]
@@ -115,7 +126,7 @@ def test_a_server_that_fails_at_random_loses_and_doubles_nothing(
     youtube.faults = Faults(
         rate=rate, kinds=EVERY_FAULT, seed=1, stall_s=20, where=lambda request: "streams" not in request.path
     )
-    report = collect(sources=(source,), timeout_s=0.5)
+    report = collect(chat_sources=(source,), timeout_s=0.5)
     assert Counter(stream.state for stream in report.streams) == {"complete": n_streams}
     for video in videos:
         assert stored_ids(db, video.id) == held_ids(video)
@@ -152,7 +163,7 @@ def test_a_stream_without_a_chat_says_why_and_the_others_go_on(youtube, db, coll
     refusing = small_chat("aaaaaaaaaaa", title="Refusing")
     youtube.add_channel("@sample", [refusing, small_chat("bbbbbbbbbbb")])
     refusing.status = status
-    report = collect(sources=(source,))
+    report = collect(chat_sources=(source,))
     told = {stream.video_id: stream for stream in report.streams}
     if status in ("private", "deleted"):  # such a one may be missing from the list already
         told.setdefault("aaaaaaaaaaa", None)
@@ -167,7 +178,7 @@ def test_a_stream_without_a_chat_says_why_and_the_others_go_on(youtube, db, coll
 @pytest.mark.parametrize("status", ["live", "upcoming"])
 def test_what_is_not_over_yet_is_named_and_left_out(youtube, db, collect, status, source):
     youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa", status=status), small_chat("bbbbbbbbbbb")])
-    report = collect(sources=(source,))
+    report = collect(chat_sources=(source,))
     assert report.channels[0].running == ["aaaaaaaaaaa"]
     assert list(states(db)) == ["bbbbbbbbbbb"]
     rows = {row["video_id"]: row["state"] for row in load_stream_list(report.channels[0].spreadsheet)}
@@ -185,7 +196,7 @@ def test_an_update_adds_new_streams_tries_failed_ones_again_and_leaves_the_rest(
     youtube.add_videos(new)
     channel.videos.insert(0, new)
     n = len(youtube.requests)
-    report = collect_channels(db, known_channels(db), Settings(**QUICK), progress=False)
+    report = collect_channels(db, load_known_channels(db), CollectSettings(**QUICK), progress=False)
     changes = {stream.video_id: (stream.before, stream.state, stream.n_added) for stream in report.streams}
     assert changes == {"aaaaaaaaaaa": ("blocked", "complete", 5), "ccccccccccc": (None, "complete", 5)}
     assert report.channels[0].left == ["bbbbbbbbbbb"]
@@ -205,16 +216,15 @@ def test_a_chat_that_broke_off_is_kept_and_completed_later(youtube, db, collect,
     def count():
         return sum("get_live" in entry.path for entry in youtube.requests)
 
-    (first,) = collect(sources=(source,)).streams
+    (first,) = collect(chat_sources=(source,)).streams
     assert (first.state, first.n_added > 200) == ("partial", True)
     assert "broke off" in first.reason and "500" in first.reason
     youtube.faults = Faults(rate=0.0)
     n = count()
-    (then,) = collect(sources=(source,)).streams
+    (then,) = collect(chat_sources=(source,)).streams
     assert (then.before, then.state, then.reason) == ("partial", "complete", None)
     assert stored_ids(db, video.id) == held_ids(video)
-    if source == "chat-downloader":  # which goes on where it stopped
-        assert count() - n < len(video.chat)
+    assert count() - n < len(video.chat)  # it was resumed
 
 
 def test_a_channel_is_known_for_the_update_as_soon_as_it_is_listed(youtube, db, collect):
@@ -222,18 +232,18 @@ def test_a_channel_is_known_for_the_update_as_soon_as_it_is_listed(youtube, db, 
     youtube.fail_next("500", "/watch", times=1000)
     collect()
     assert states(db) == {"aaaaaaaaaaa": "failed"}
-    assert [channel.url for channel in known_channels(db)] == [ADDRESS]
+    assert [channel.url for channel in load_known_channels(db)] == [ADDRESS]
 
 
 def test_without_known_channels_an_update_says_what_to_name(db):
     with pytest.raises(ParameterError, match="Name a list, or a channel's address"):
-        known_channels(db)
+        load_known_channels(db)
 
 
 def test_after_three_bot_checks_in_a_row_the_others_are_not_asked(youtube, db, collect):
     ids = [letter * 11 for letter in "abcdef"]
     youtube.add_channel("@sample", [small_chat(video_id, status="bot_check") for video_id in ids])
-    report = collect(at_once=1, sources=("chat-downloader",))
+    report = collect(at_once=1, chat_sources=("chat-downloader",))
     assert set(states(db).values()) == {"blocked"} and len(states(db)) == 3
     assert len(report.channels[0].not_asked) == 3
     with pytest.raises(SourceError, match="cookies"):
@@ -253,7 +263,7 @@ def test_the_members_chat_comes_with_a_members_cookies(youtube, db, collect, tmp
     for source in SOURCES:
         db.connection.execute("DELETE FROM streams")
         db.connection.execute("DELETE FROM messages")
-        collect(cookies=cookies, sources=(source,))
+        collect(cookies=cookies, chat_sources=(source,))
         assert states(db) == {"aaaaaaaaaaa": "complete"}
     assert cookies.read_bytes() == before
 
@@ -272,7 +282,7 @@ def test_a_channel_that_cannot_be_listed_is_told_and_the_next_one_goes_on(youtub
         Channel("https://www.youtube.com/@nobody", tmp_path / "nobody.ods", None),
         Channel(ADDRESS, tmp_path / "sample.ods", None),
     ]
-    report = collect_channels(db, channels, Settings(**QUICK), progress=False)
+    report = collect_channels(db, channels, CollectSettings(**QUICK), progress=False)
     assert "could not be listed" in report.channels[0].problems[0]
     assert states(db) == {"aaaaaaaaaaa": "complete"}
     gc.collect()  # what yt-dlp left open, it warns of here
@@ -293,7 +303,7 @@ def test_hostile_titles_reach_neither_the_terminal_nor_a_path(youtube, db, colle
 @pytest.mark.parametrize("source", SOURCES)
 def test_one_streams_chat_without_a_database(youtube, source):
     youtube.add_videos(small_chat("aaaaaaaaaaa", title="Alone"))
-    settings = Settings(**QUICK, sources=(source,))
+    settings = CollectSettings(**QUICK, chat_sources=(source,))
     chat = fetch_chat("https://youtu.be/aaaaaaaaaaa?t=3", settings=settings, progress=False)
     assert [message.text for message in chat.messages] == [f"hello {i}" for i in range(5)]
     assert (chat.stream.title, chat.stream.duration_s, chat.stream.state) == ("Alone", 300, "complete")
@@ -303,7 +313,7 @@ def test_one_streams_chat_without_a_database(youtube, source):
 def test_one_stream_that_gives_no_chat_is_an_error_with_its_reason(youtube, status):
     youtube.add_videos(small_chat("aaaaaaaaaaa", status=status))
     with pytest.raises(SourceRefused, match="aaaaaaaaaaa") as caught:
-        fetch_chat("https://youtu.be/aaaaaaaaaaa", settings=Settings(**QUICK), progress=False)
+        fetch_chat("https://youtu.be/aaaaaaaaaaa", settings=CollectSettings(**QUICK), progress=False)
     assert caught.value.state == STATES.get(status, "failed")
 
 
@@ -318,24 +328,100 @@ def test_an_address_of_something_else_is_refused(url):
 def test_two_collections_at_once_into_one_folder_are_refused(youtube, db, collect, tmp_path):
     youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
     (tmp_path / "unfinished").mkdir()
-    with FileLock(tmp_path / "unfinished" / "lock"), pytest.raises(SourceError, match="another one is at it"):
+    with (
+        FileLock(tmp_path / "unfinished" / "lock"),
+        pytest.raises(SourceError, match="another one is running"),
+    ):
         collect()
     assert youtube.requests == []
     assert collect().n_added == 5
     assert not (tmp_path / "unfinished").exists()
 
 
+def test_ctrl_c_leaves_no_thread_asking(youtube, collect):
+    actions = [text_action(n, "hello", offset_ms=n) for n in range(400)]
+    youtube.add_channel("@sample", [make_video(letter * 11, actions, batch_size=4) for letter in "abc"])
+    youtube.latency_s = 0.03
+    youtube.add_route("/youtubei/v1/live_chat/*", interrupt_at(20))
+    with pytest.raises(KeyboardInterrupt):
+        collect()
+    time.sleep(0.3)  # what was on its way arrives
+    n = len(youtube.requests)
+    time.sleep(0.5)
+    assert len(youtube.requests) == n
+
+
+def interrupt_at(number):
+    """Return a route that presses Ctrl-C at a request, and leaves the answer to the others."""
+    count = itertools.count(1)
+
+    def answer(request):
+        if next(count) == number:
+            _thread.interrupt_main()
+
+    return answer
+
+
 @pytest.mark.parametrize(
     ("given", "rule"),
     [
         ({"listing": "firefox"}, "LISTING"),
-        ({"sources": ("pytchat",)}, "CHAT_SOURCES"),
-        ({"sources": ()}, "CHAT_SOURCES"),
+        ({"chat_sources": ("pytchat",)}, "CHAT_SOURCES"),
+        ({"chat_sources": ()}, "CHAT_SOURCES"),
         ({"at_once": 0}, "AT_ONCE"),
-        ({"per_s": 0}, "REQUESTS_PER_S"),
+        ({"requests_per_s": 0}, "REQUESTS_PER_S"),
         ({"limit": -1}, "LIMIT"),
     ],
 )
 def test_settings_are_checked(given, rule):
     with pytest.raises(ParameterError, match=rule):
-        Settings(**given)
+        CollectSettings(**given)
+
+
+def test_sources_are_checked():
+    assert parse_sources("yt-dlp , chat-downloader") == ("yt-dlp", "chat-downloader")
+    assert parse_sources(["yt-dlp"]) == ("yt-dlp",)
+    for wrong in ("", "pytchat", "yt-dlp,yt-dlp", [], "yt-dlp,"):
+        with pytest.raises(ParameterError, match="CHAT_SOURCES"):
+            parse_sources(wrong)
+
+
+# ------------------------------------------------------------------- which streams are fetched
+
+KNOWN = {
+    "c": "complete",
+    "p": "partial",
+    "b": "blocked",
+    "f": "failed",
+    "m": "members_only",
+    "n": "no_replay",
+}
+
+
+def test_the_plan_takes_new_and_unfinished_streams_oldest_first():
+    plan = plan_streams(["y", *"cpbfmn", "z"], KNOWN)
+    assert plan == (["z", "f", "b", "p", "y"], [], [], ["n", "m", "c"])
+
+
+def test_with_cookies_the_members_streams_are_tried_again():
+    assert plan_streams(list("cm"), KNOWN, has_cookies=True).wanted == ["f", "b", "p", "m"]
+    assert plan_streams(list("cm"), {"m": "members_only"}, has_cookies=True).wanted == ["m", "c"]
+
+
+def test_running_and_gone_streams_are_named_and_left_out():
+    plan = plan_streams(["l", "g", "p", "u"], KNOWN, running=["u", "l", "elsewhere"], gone=["g"])
+    assert plan == (["f", "b", "p"], ["u", "l"], ["g"], ["n", "m", "c"])
+    assert plan_streams(["p"], {"p": "partial"}, gone=["p"]) == ([], [], ["p"], [])
+
+
+def test_known_streams_that_the_list_no_longer_shows_are_tried_again():
+    assert plan_streams(["y"], {"f": "failed", "c": "complete"}) == (["f", "y"], [], [], ["c"])
+
+
+def test_a_limit_counts_the_newest_that_are_over():
+    plan = plan_streams(["l", "c", "x", "y"], {"c": "complete", "f": "failed"}, running=["l"], limit=2)
+    assert plan == (["x"], ["l"], [], ["c"])
+
+
+def test_nothing_listed_is_nothing_planned():
+    assert plan_streams([], {}) == ([], [], [], [])

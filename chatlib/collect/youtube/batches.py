@@ -1,0 +1,188 @@
+"""A replay as YouTube hands it out: batches of raw actions, each naming the next, and kept on disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from chatlib.collect.files.innertube import Action, iter_actions
+from chatlib.collect.files.renderers import walk
+from chatlib.collect.files.rows import read_offset
+from chatlib.errors import SourceError
+from chatlib.files import map_write_errors
+
+__all__ = [
+    "Batch",
+    "ExpiredToken",
+    "ResumeFile",
+    "Views",
+    "find_chat_token",
+    "find_views",
+    "iter_batches",
+    "read_batch",
+]
+
+MAX_EMPTY = 30  # empty batches in a row that are followed before the replay counts as broken
+MAX_ASKS = 4  # times that an empty batch is asked for before it is believed
+MAX_REPEATS = 3  # times that one token may be followed
+_BATCH = ("continuationContents", "liveChatContinuation")
+_VIEWS = ("header", "liveChatHeaderRenderer", "viewSelector", "sortFilterSubMenuRenderer", "subMenuItems")
+_CHAT = ("contents", "twoColumnWatchNextResults", "conversationBar", "liveChatRenderer", "continuations")
+
+
+class ExpiredToken(SourceError):
+    """The site answers a token with something that is no batch."""
+
+
+class Views(NamedTuple):
+    """The tokens of a chat's two views: every message, and YouTube's choice. None where there is none."""
+
+    every: str | None
+    top: str | None
+
+
+class Batch(NamedTuple):
+    """Items of a replay as InnerTube gives them, and the token of the next batch; None at the end."""
+
+    items: list[object]
+    next_token: str | None
+
+    @property
+    def last_offset_ms(self) -> float | None:
+        """The offset that the batch reaches, None if it tells none."""
+        last = self.items[-1] if self.items else None
+        return read_offset(walk(last, "replayChatItemAction", "videoOffsetTimeMsec"))
+
+    def iter_actions(self) -> Iterator[Action]:
+        """Yield the actions of all items."""
+        for item in self.items:
+            if isinstance(item, dict):
+                yield from iter_actions(item)
+            else:
+                yield Action(item, None)
+
+
+def find_chat_token(watch: object) -> str | None:
+    """Return the one token of a watch page's data that still opens the chat's own page, or None."""
+    return _find_token(walk(watch, *_CHAT), "reloadContinuationData")
+
+
+def find_views(chat_page: object) -> Views:
+    """Return the tokens of both views that the chat's own page names: top chat first, then every message."""
+    menu = walk(chat_page, *_BATCH, *_VIEWS)
+    items = menu if isinstance(menu, list) else []
+    tokens = [_find_token([walk(item, "continuation")], "reloadContinuationData") for item in items]
+    top, every = [*tokens, None, None][:2]
+    return Views(every, top)
+
+
+def read_batch(answer: object) -> Batch | None:
+    """Return the batch in an answer of InnerTube, or in the data of the chat's page; None if it is none."""
+    content = walk(answer, *_BATCH)
+    if not isinstance(content, dict):
+        return None
+    actions = content.get("actions")
+    token = _find_token(content.get("continuations"), "liveChatReplayContinuationData")
+    return Batch(actions if isinstance(actions, list) else [], token)
+
+
+def _find_token(continuations: object, kind: str) -> str | None:
+    for continuation in continuations if isinstance(continuations, list) else ():
+        token = walk(continuation, kind, "continuation")
+        if isinstance(token, str):
+            return token
+    return None
+
+
+def iter_batches(
+    fetch: Callable[[str, float], object], token: str | None, *, offset_ms: float = 0.0
+) -> Iterator[Batch]:
+    """Yield the batch of a token and all that follow it, to the replay's own end.
+
+    `fetch` returns the answer for a token and the offset reached so far. An empty batch may be a
+    mishap, so it is asked for again before it is believed and the next one followed.
+
+    Raises: ExpiredToken for an answer without a batch; SourceError if tokens lead in a circle or
+    through empty batches only; what `fetch` raises.
+    """
+    followed: Counter[str] = Counter()
+    n_empty = 0
+    while token is not None:
+        followed[token] += 1
+        if followed[token] > MAX_REPEATS:
+            raise SourceError("YouTube names the same batch as its own successor.")
+        batch = _fetch_batch(fetch, token, offset_ms)
+        n_empty = 0 if batch.items else n_empty + 1
+        if n_empty >= MAX_EMPTY:
+            raise SourceError(f"YouTube gave {MAX_EMPTY} empty batches in a row.")
+        yield batch
+        offset_ms = offset_ms if batch.last_offset_ms is None else batch.last_offset_ms
+        token = batch.next_token
+
+
+def _fetch_batch(fetch: Callable[[str, float], object], token: str, offset_ms: float) -> Batch:
+    batch = None
+    for _ in range(MAX_ASKS):
+        batch = read_batch(fetch(token, offset_ms))
+        if batch and batch.items:
+            break
+    if batch is None:
+        raise ExpiredToken("YouTube answered without a batch of messages.")
+    return batch
+
+
+class ResumeFile:
+    """The batches of an unfinished download: one line of JSON each, with the token of the next batch.
+
+    The last batch of a replay has no such token and is not kept. `view` is the view that the
+    batches were taken from.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.view = "live"
+
+    def iter_saved(self) -> Iterator[Batch]:
+        """Yield the batches in the file; from the first damaged line on, the file is cut off."""
+        try:
+            file = self.path.open("r+b")
+        except OSError:
+            return
+        with file:
+            end = 0
+            while line := file.readline():
+                batch = self._parse_line(line)
+                if batch is None:
+                    file.truncate(end)
+                    return
+                end += len(line)
+                yield batch
+
+    def _parse_line(self, line: bytes) -> Batch | None:
+        try:
+            content = orjson.loads(line) if line.endswith(b"\n") else None
+        except ValueError:
+            return None
+        if not isinstance(content, dict):
+            return None
+        items, token, view = (content.get(key) for key in ("items", "next", "view"))
+        if not isinstance(items, list) or not isinstance(token, str) or not isinstance(view, str):
+            return None
+        self.view = view
+        return Batch(items, token)
+
+    def add(self, batch: Batch) -> None:
+        """Append a batch that names the next one. Raises: StoreFull, UnwritableFile."""
+        line = orjson.dumps({"items": batch.items, "next": batch.next_token, "view": self.view}) + b"\n"
+        with map_write_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write(line)
+
+    def drop(self) -> None:
+        """Delete the file."""
+        self.path.unlink(missing_ok=True)

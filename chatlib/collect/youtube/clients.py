@@ -1,0 +1,301 @@
+"""chat-downloader and yt-dlp as clients of YouTube: each opens a stream's watch page and asks for its chat.
+
+Only what they ask for is used, not how they parse it: the raw actions go to our own reader. All
+requests go through `transport`.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+from chat_downloader.errors import ChatDownloaderError, CookieError
+from chat_downloader.sites.youtube import YouTubeChatDownloader
+from yt_dlp import YoutubeDL
+from yt_dlp.cookies import CookieLoadError
+from yt_dlp.networking import Request, Response
+from yt_dlp.networking.exceptions import HTTPError, RequestError
+from yt_dlp.utils import YoutubeDLError
+from yt_dlp.utils.networking import random_user_agent
+
+from chatlib.collect.files.rows import clean_json
+from chatlib.collect.sheets.streams import date_of_timestamp
+from chatlib.collect.youtube.batches import find_chat_token
+from chatlib.collect.youtube.pages import find_initial_data
+from chatlib.collect.youtube.transport import (
+    SLOWEST,
+    PoliteAdapter,
+    Politeness,
+    Transient,
+    check_answer,
+    describe_failure,
+    find_refusal,
+    parse_answer,
+    read_whole,
+)
+from chatlib.errors import SourceRefused
+from chatlib.records import YOUTUBE, Stream
+
+__all__ = ["ChatClient", "ChatDownloaderClient", "Video", "YtDlpClient", "open_client"]
+
+_WATCH_PAGE = "https://www.youtube.com/watch?v="
+_CHAT_PAGE = "https://www.youtube.com/live_chat_replay?"
+_CHAT_API = "https://www.youtube.com/youtubei/v1/live_chat/get_live_chat_replay?"
+
+logging.getLogger("chat_downloader").setLevel(logging.CRITICAL)
+
+
+class Video(NamedTuple):
+    """What a watch page says of a stream. `status` is "past", "live" or "upcoming"."""
+
+    stream: Stream
+    status: str
+    chat_token: str | None  # opens the chat's own page
+
+
+class ChatClient(Protocol):
+    """A client of YouTube for one stream; not for use by several threads, and closed after use.
+
+    Its methods raise SourceRefused, SourceUnreachable and Stopped.
+    """
+
+    def open_video(self, video_id: str) -> Video:
+        """Return what the watch page says; to be called first."""
+
+    def fetch_page(self, token: str) -> object:
+        """Return the data of the chat's own page; None if it holds none."""
+
+    def fetch_batch(self, token: str, offset_ms: float) -> object:
+        """Return InnerTube's answer for a token; `offset_ms` is the offset reached so far."""
+
+    def close(self) -> None:
+        """Close connections."""
+
+
+def open_client(source: str, politeness: Politeness, cookies: Path | None) -> ChatClient:
+    """Return the client of one of `CHAT_SOURCES`. Raises: SourceRefused for bad cookies."""
+    client = YtDlpClient if source == "yt-dlp" else ChatDownloaderClient
+    return client(politeness, cookies)
+
+
+def _make_body(config: Mapping[str, Any], token: str, offset_ms: float) -> dict[str, object]:
+    """Return a request for a batch as YouTube's player sends it; the player is a little behind the chat."""
+    return {
+        "context": config.get("INNERTUBE_CONTEXT") or {},
+        "continuation": token,
+        "currentPlayerState": {"playerOffsetMs": str(max(int(offset_ms) - 5000, 0))},
+    }
+
+
+class ChatDownloaderClient(YouTubeChatDownloader):
+    """chat-downloader 0.2.8, made to work again.
+
+    It takes the chat's tokens from the watch page, where they no longer work; the one token that
+    does leads to the chat's own page, which names the others.
+    """
+
+    def __init__(self, politeness: Politeness, cookies: Path | None) -> None:
+        try:
+            super().__init__(cookies=cookies and str(cookies))
+        except (CookieError, OSError) as error:
+            raise _refuse_cookies(error) from None
+        self._config: dict[str, Any] = {}
+        self.session.mount("https://", PoliteAdapter(politeness))
+        # Its own name is a browser of 2020, which YouTube may refuse; the cookie spares the consent page.
+        self.update_session_headers({"User-Agent": random_user_agent(), "Accept-Language": "en-US,en;q=0.9"})
+        if self.get_cookie_value("SOCS") is None:
+            self.set_cookie_value(".youtube.com", "SOCS", "CAI", secure=True)
+
+    def open_video(self, video_id: str) -> Video:
+        """Return what the watch page says. Raises: SourceRefused if it has no chat."""
+        try:
+            details, self._config = self._get_initial_video_info(video_id)
+        except ChatDownloaderError as error:
+            raise find_refusal(str(error)) from None
+        headers = self._generate_headers(self._config)
+        self.update_session_headers({name: str(value) for name, value in headers.items()})
+        stream = Stream(
+            YOUTUBE,
+            video_id,
+            title=details.get("title"),
+            channel_id=details.get("author_id"),
+            channel_name=details.get("author"),
+            started_at=date_of_timestamp(details.get("start_time")),
+            ended_at=date_of_timestamp(details.get("end_time")),
+            duration_s=details.get("duration") or None,
+            view="live",
+        )
+        return Video(stream, details["status"], details["continuation_info"]["chat"])
+
+    def fetch_page(self, token: str) -> object:
+        """Return the data of the chat's own page."""
+        url = _CHAT_PAGE + urlencode({"continuation": token})
+        return clean_json(find_initial_data(self._session_get(url).text))
+
+    def fetch_batch(self, token: str, offset_ms: float) -> object:
+        """Return InnerTube's answer for a token."""
+        if authorization := self._generate_sapisidhash_header():
+            self.update_session_headers({"authorization": authorization})
+        url = _CHAT_API + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
+        response = self._session_post(url, json=_make_body(self._config, token, offset_ms))
+        return parse_answer(response.content)
+
+    # What chat-downloader calls of itself.
+
+    def _parse_video_data(
+        self, video_id: str, params: dict[str, Any] | None = None, video_type: str = "video"
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
+        details, player, watch, config = super()._parse_video_data(video_id, params, video_type)
+        token = find_chat_token(watch)
+        details["continuation_info"] = {"chat": token} if token else {}
+        return details, player, watch, config
+
+    def _extract_account_syncid(self, ytcfg: dict[str, Any]) -> str | None:
+        return super()._extract_account_syncid(ytcfg) if ytcfg.get("DATASYNC_ID") else None
+
+
+class _Listener:
+    """Takes what yt-dlp logs: nothing reaches the screen, warnings and errors are kept."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def debug(self, message: str) -> None:
+        """Ignore progress and details."""
+
+    def warning(self, message: str, **_: object) -> None:
+        """Keep a warning."""
+        self.warnings.append(message)
+
+    error = warning
+
+
+_OPTIONS = {
+    "skip_download": True,
+    "ignore_no_formats_error": True,
+    "noprogress": True,
+    "quiet": True,
+    "cachedir": False,
+    "retries": 0,  # `transport` retries
+    "extractor_retries": 0,
+    # The watch page holds all that is needed: no other client, no player's program.
+    "extractor_args": {
+        "youtube": {
+            "player_client": ["web"],
+            "player_js_version": ["actual"],
+            "player_skip": ["configs", "js"],
+            "skip": ["hls", "dash", "translated_subs"],
+        }
+    },
+}
+_STATUSES = {"is_live": "live", "is_upcoming": "upcoming"}
+
+
+class YtDlpClient(YoutubeDL):
+    """yt-dlp. Only the watch page is asked for what a video is; no format is looked for."""
+
+    def __init__(self, politeness: Politeness, cookies: Path | None) -> None:
+        self._politeness = politeness
+        self._listener = _Listener()
+        self._watch_page = ""
+        self._config: dict[str, Any] = {}
+        self._headers: dict[str, str] = {}
+        options = _OPTIONS | {"logger": self._listener, "socket_timeout": politeness.timeout_s}
+        try:
+            if cookies:  # as text: yt-dlp would write into a file
+                options |= {"cookiefile": io.StringIO(cookies.read_text(encoding="utf-8"))}
+            super().__init__(options)
+        except (CookieLoadError, OSError, ValueError) as error:
+            raise _refuse_cookies(error) from None
+
+    def open_video(self, video_id: str) -> Video:
+        """Return what the watch page says. Raises: SourceRefused if there is no such video, or no chat."""
+        try:
+            info = self.extract_info(_WATCH_PAGE + video_id, download=False, process=False)
+            extractor = self.get_info_extractor("Youtube")
+            watch = extractor.extract_yt_initial_data(video_id, self._watch_page, fatal=False)
+            self._config = extractor.extract_ytcfg(video_id, self._watch_page)
+            self._headers = extractor.generate_api_headers(ytcfg=self._config)
+        except YoutubeDLError as error:
+            raise find_refusal(_strip_prefix(str(error))) from None
+        token = find_chat_token(watch)
+        if token is None:
+            raise self._find_refusal()
+        start_s = info.get("release_timestamp") or info.get("timestamp")
+        stream = Stream(
+            YOUTUBE,
+            video_id,
+            title=info.get("title"),
+            channel_id=info.get("channel_id"),
+            channel_name=info.get("channel") or info.get("uploader"),
+            started_at=None if start_s is None else date_of_timestamp(start_s * 1e6),
+            duration_s=info.get("duration") or None,
+            view="live",
+        )
+        return Video(stream, _STATUSES.get(info.get("live_status"), "past"), token)
+
+    def _find_refusal(self) -> SourceRefused:
+        said = " ".join(_strip_prefix(words) for words in self._listener.warnings)
+        refusal = find_refusal(said)
+        if refusal.state == "failed" and (not said or "no video formats" in said.lower()):
+            return find_refusal("The video has no chat replay.")
+        return refusal
+
+    def fetch_page(self, token: str) -> object:
+        """Return the data of the chat's own page."""
+        page = self._read(Request(_CHAT_PAGE + urlencode({"continuation": token})))
+        return clean_json(find_initial_data(page.decode("utf-8", "replace")))
+
+    def fetch_batch(self, token: str, offset_ms: float) -> object:
+        """Return InnerTube's answer for a token."""
+        url = _CHAT_API + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
+        data = orjson.dumps(_make_body(self._config, token, offset_ms))
+        headers = self._headers | {"Content-Type": "application/json"}
+        return parse_answer(self._read(Request(url, data=data, headers=headers)))
+
+    def _read(self, request: Request) -> bytes:
+        """Return an answer's body, empty JSON for one that YouTube refuses to give."""
+        try:
+            return self.urlopen(request).read()
+        except HTTPError:
+            return b"{}"
+
+    def urlopen(self, req: Request | str) -> Response:
+        """Answer a request, also one of yt-dlp's own: politely, and whole."""
+        request = Request(req) if isinstance(req, str) else req
+        url = urlsplit(request.url)
+        response = self._politeness.call(url.hostname or "", lambda: self._open_once(request, url.path))
+        if url.path == "/watch":
+            body = response.read()
+            self._watch_page = body.decode("utf-8", "replace")
+            response = Response(io.BytesIO(body), request.url, response.headers, response.status)
+        return response
+
+    def _open_once(self, request: Request, path: str) -> Response:
+        try:
+            answer = super().urlopen(request.copy())
+        except HTTPError as error:
+            error.response.close()
+            check_answer(path, error.status, b"", retry_after=error.response.headers.get("Retry-After"))
+            raise
+        except RequestError as error:
+            raise Transient(describe_failure(error)) from None
+        body = read_whole(answer.fp, limit_s=SLOWEST * self._politeness.timeout_s)
+        check_answer(path, answer.status, body)
+        dropped = ("content-encoding", "content-length", "transfer-encoding")
+        headers = {key: value for key, value in answer.headers.items() if key.lower() not in dropped}
+        headers["Content-Length"] = str(len(body))
+        return Response(io.BytesIO(body), request.url, headers, answer.status)
+
+
+def _refuse_cookies(error: Exception) -> SourceRefused:
+    return SourceRefused(f"The cookies file must be a Netscape cookies.txt ({error}).")
+
+
+def _strip_prefix(words: str) -> str:
+    return words.removeprefix("ERROR: ").removeprefix("[youtube] ").strip()

@@ -1,0 +1,65 @@
+"""The settings of a collection from YouTube, each with its one default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatlib.errors import ParameterError
+
+__all__ = ["CHAT_SOURCES", "LISTINGS", "CollectSettings", "parse_sources"]
+
+LISTINGS = ("selenium", "yt-dlp")
+CHAT_SOURCES = ("chat-downloader", "yt-dlp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectSettings:
+    """How channels are collected.
+
+    `listing` is one of `LISTINGS`; `chat_sources` are tried in their order; `cookies` is a Netscape
+    cookies.txt, for members-only streams and bot checks; `at_once` streams are fetched together, with
+    at most `requests_per_s` to one host. `limit` is the number of a channel's newest streams, 0 for all.
+    No read waits longer than `timeout_s`; the first wait after a failure is shorter than `backoff_s`.
+
+    Raises: ParameterError for a value that breaks a rule.
+    """
+
+    listing: str = LISTINGS[0]
+    chat_sources: tuple[str, ...] = CHAT_SOURCES
+    cookies: Path | None = None
+    at_once: int = 3
+    requests_per_s: float = 5.0
+    limit: int = 0
+    timeout_s: float = 20.0
+    backoff_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        parse_sources(self.chat_sources)
+        if self.listing not in LISTINGS:
+            raise ParameterError(f"LISTING is one of {', '.join(LISTINGS)}, got {self.listing!r}.")
+        if not 1 <= self.at_once <= 16:
+            raise ParameterError(f"AT_ONCE is a number of streams from 1 to 16, got {self.at_once}.")
+        if not 0 < self.requests_per_s <= 1000:
+            raise ParameterError(
+                f"REQUESTS_PER_S must be above 0 and at most 1000, got {self.requests_per_s}."
+            )
+        if self.limit < 0:
+            raise ParameterError(f"LIMIT is a number of streams, 0 for all, got {self.limit}.")
+        if self.cookies is not None and not self.cookies.is_file():
+            raise ParameterError(f"COOKIES names a Netscape cookies.txt; there is no file {self.cookies}.")
+
+
+def parse_sources(sources: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the sources of chat in their order, from names or one text with commas.
+
+    Raises: ParameterError for another name, one twice, or none.
+    """
+    names = [name.strip() for name in sources.split(",")] if isinstance(sources, str) else list(sources)
+    if not names or set(names) - set(CHAT_SOURCES) or len(set(names)) < len(names):
+        raise ParameterError(
+            f"CHAT_SOURCES names the sources in the order to try them, of {', '.join(CHAT_SOURCES)}; "
+            f"got {sources!r}."
+        )
+    return tuple(names)
