@@ -1,4 +1,4 @@
-"""`python -m chatlib import` and `simulate`."""
+"""`python -m chatlib import`."""
 
 import argparse
 
@@ -6,7 +6,6 @@ import pytest
 
 from chatlib.collect.command import add_parsers
 from chatlib.errors import MissingSource, ParameterError
-from chatlib.store import open_store
 
 
 def run(*argv):
@@ -62,14 +61,3 @@ def test_wrong_input_is_told(tmp_path):
         run("import", tmp_path / "nowhere", "--db", tmp_path / "chat.dbs")
     with pytest.raises(ParameterError, match="limit"):
         run("import", tmp_path, "--db", tmp_path / "chat.dbs", "--limit", "-3")
-
-
-def test_a_simulated_channel_comes_in(tmp_path, capsys):
-    out = tmp_path / "channel"
-    assert run("simulate", "--streams", "2", "--viewers", "20", "--messages", "100", "--out", out) == 0
-    assert "2 simulated streams" in capsys.readouterr().out
-    assert run("import", out, "--db", tmp_path / "chat.dbs") == 0
-    with open_store(tmp_path / "chat.dbs") as db:
-        streams = db.load_streams()
-    assert streams["simulated"].tolist() == [1, 1]
-    assert (streams["n_messages"] > 50).all()

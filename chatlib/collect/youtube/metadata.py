@@ -1,7 +1,7 @@
 """What the YouTube Data API says of videos, 50 at a time.
 
-The key joins the address below everything that logs or raises, and what the API answers to a
-refused request stays there too: neither googleapiclient nor we ever hold a text with the key in it.
+The key travels in the header X-Goog-Api-Key, never in an address, and nothing that the API answers to
+a refused request is repeated: it may contain the key.
 """
 
 from __future__ import annotations
@@ -11,19 +11,26 @@ import json
 import logging
 import os
 import re
-import socket
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from http.client import HTTPException
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+import requests
 
 from chatlib.colab import read_secret
 from chatlib.collect.files.rows import clean_text
 from chatlib.collect.sheets.streams import read_date
-from chatlib.collect.youtube.transport import SLOWEST, Politeness, Transient, check_answer, describe_failure
+from chatlib.collect.youtube.pages import is_video_id
+from chatlib.collect.youtube.transport import (
+    SLOWEST,
+    Politeness,
+    Transient,
+    check_answer,
+    describe_failure,
+    parse_answer,
+    read_whole,
+)
 from chatlib.errors import SourceError
 from chatlib.workspace import progress_bar
 
@@ -34,12 +41,13 @@ log = logging.getLogger(__name__)
 KEY_NAME = "YOUTUBE_API_KEY"
 BATCH = 50  # as many ids as one call takes
 HOST = "youtube.googleapis.com"
+URL = f"https://{HOST}/youtube/v3/videos"
 PARTS = "snippet,liveStreamingDetails,contentDetails,statistics"
 
 _QUOTA = {"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"}
 _PACE = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
 _KEY = {"API_KEY_INVALID", "keyInvalid", "keyExpired"}
-_ID = re.compile(r"[\w-]{11}", re.ASCII)
+_WRITTEN_KEY = re.compile(r"[!-~]+")  # what a header can hold
 _DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII)
 _WHERE = "https://console.cloud.google.com/apis/credentials"
 _NO_KEY = (
@@ -85,7 +93,7 @@ class Metadata(NamedTuple):
 
 
 class _Refused(Exception):
-    """The API answered that it will not answer; the text says why, in our words."""
+    """The API refuses to answer; the text says why, in our words."""
 
 
 def find_key() -> str | None:
@@ -114,118 +122,68 @@ def fetch_videos(
     Raises: transport.Stopped, if `politeness` is told to stop.
     """
     asked = list(dict.fromkeys(filter(None, video_ids)))
-    wanted = [video_id for video_id in asked if _ID.fullmatch(video_id)]
-    done = Metadata({}, [video_id for video_id in asked if not _ID.fullmatch(video_id)], wanted, None)
+    wanted = [video_id for video_id in asked if is_video_id(video_id)]
+    done = Metadata({}, [video_id for video_id in asked if not is_video_id(video_id)], wanted, None)
+    if not wanted:
+        return done
     key = (key or "").strip()
-    if not wanted or not key:
-        return done._replace(problem=_say_problem(_NO_KEY, wanted, len(asked)) if wanted else None)
+    if not _WRITTEN_KEY.fullmatch(key):
+        return done._replace(problem=_describe_problem(_BAD_KEY if key else _NO_KEY, wanted, len(asked)))
     politeness = politeness or Politeness()
     with (
-        _open_api(key, politeness.timeout_s) as api,
+        requests.Session() as session,
         progress_bar(total=len(wanted), desc="metadata", unit="video", shown=progress) as bar,
     ):
+        session.headers["X-Goog-Api-Key"] = key
         while done.unasked:
             batch = done.unasked[:BATCH]
             try:
-                items = politeness.call(HOST, lambda ids=batch: _ask(api, ids, clock))
+                answer = politeness.call(HOST, partial(_ask, session, batch, politeness.timeout_s, clock))
             except (_Refused, SourceError) as error:
-                return done._replace(problem=_say_problem(str(error), done.unasked, len(asked)))
-            done = _add_answer(done, items)
+                return done._replace(problem=_describe_problem(str(error), done.unasked, len(asked)))
+            done = _add_answer(done, answer)
             bar.update(len(batch))
     return done
 
 
-def _say_problem(why: str, unasked: Sequence[str], n_asked: int) -> str:
+def _describe_problem(why: str, unasked: Sequence[str], n_asked: int) -> str:
     return (
         f"Exact start times, durations and live states are missing for {len(unasked):,} of {n_asked:,} "
         f"videos: {why.removesuffix('.')}."
     )
 
 
-@contextmanager
-def _open_api(key: str, timeout_s: float) -> Iterator[Any]:
-    from googleapiclient.discovery import build
-
-    transport = _KeyedTransport(key, timeout_s)
-    try:
-        yield build("youtube", "v3", http=transport, static_discovery=True, cache_discovery=False)
-    finally:
-        transport.close()
-
-
-class _KeyedTransport:
-    """The `http` of googleapiclient: adds the key to the address, and passes only good answers on."""
-
-    def __init__(self, key: str, timeout_s: float) -> None:
-        import httplib2
-
-        self._key = quote(key, safe="")
-        self._limit_s = SLOWEST * timeout_s
-        self._http = httplib2.Http(timeout=timeout_s)
-        self._http.follow_redirects = False  # another host has no business with the key
-
-    def close(self) -> None:
-        """Close the connections; the next request opens one."""
-        self._http.close()
-
-    def request(
-        self, uri: str, method: str = "GET", body: Any = None, headers: Any = None, **_: object
-    ) -> tuple[Any, bytes]:
-        """Return the response and its body. Raises: Transient; _Answer for any other but 200."""
-        import httplib2
-
-        try:
-            with self._at_most(self._limit_s):
-                response, content = self._http.request(f"{uri}&key={self._key}", method, body, headers)
-        except (OSError, HTTPException, httplib2.HttpLib2Error) as error:
-            self.close()  # an answer that comes late must not be taken for the next one's
-            raise Transient(describe_failure(error)) from None
-        response.pop("content-location", None)  # httplib2 puts the whole address there
-        if response.status != 200:
-            raise _Answer(response.status, content, response.get("retry-after"))
-        return response, content
-
-    @contextmanager
-    def _at_most(self, seconds: float) -> Iterator[None]:
-        """Break the connection off when an answer takes too long in all; httplib2 times single reads only."""
-        timer = threading.Timer(seconds, self._break_off)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _break_off(self) -> None:
-        for connection in list(self._http.connections.values()):
-            with suppress(OSError, AttributeError, TypeError):  # one without a socket, or just closed
-                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
-
-
-class _Answer(Exception):
-    """An answer of the API other than 200; its text is empty, since the body may repeat the key."""
-
-    def __init__(self, status: int, content: bytes, retry_after: str | None) -> None:
-        super().__init__()
-        self.status, self.content, self.retry_after = status, content, retry_after
-
-
-def _ask(api: Any, video_ids: Sequence[str], clock: Callable[[], dt.datetime]) -> Mapping[str, VideoFacts]:
+def _ask(
+    session: requests.Session,
+    video_ids: Sequence[str],
+    timeout_s: float,
+    clock: Callable[[], dt.datetime],
+) -> Mapping[str, VideoFacts]:
     """Return the answer for a batch. Raises: Transient for what another attempt may mend; _Refused."""
+    parameters = {"part": PARTS, "id": ",".join(video_ids)}
     try:
-        answer = api.videos().list(part=PARTS, id=",".join(video_ids)).execute()
-    except _Answer as answer:
-        raise _explain(answer, clock) from None
+        # A redirect would take the key to another host.
+        response = session.get(URL, params=parameters, timeout=timeout_s, stream=True, allow_redirects=False)
+    except requests.RequestException as error:
+        raise Transient(describe_failure(error)) from None
+    body = read_whole(response.raw, limit_s=SLOWEST * timeout_s)
+    if response.status_code != 200:
+        raise _explain(response.status_code, body, response.headers.get("Retry-After"), clock)
+    try:
+        answer = parse_answer(body)
     except (ValueError, RecursionError):
-        raise Transient("an answer that nobody can read") from None
-    if type(answer) is not dict or type(answer.get("items")) is not list:
-        raise Transient("an answer that is no list of videos, or only half of one")
-    facts = [_read_item(item) for item in answer["items"] if type(item) is dict]
+        raise Transient("an answer that cannot be parsed") from None
+    items = answer.get("items") if isinstance(answer, dict) else None
+    if not isinstance(items, list):
+        raise Transient("an answer that is no list of videos")
+    facts = [_read_item(item) for item in items if isinstance(item, dict)]
     return {video.video_id: video for video in facts}
 
 
-def _explain(answer: _Answer, clock: Callable[[], dt.datetime]) -> Exception:
-    reasons = _find_reasons(answer.content)
+def _explain(
+    status: int, body: bytes, retry_after: str | None, clock: Callable[[], dt.datetime]
+) -> Exception:
+    reasons = _find_reasons(body)
     if reasons & _QUOTA:
         return _Refused(
             f"the quota of the YouTube Data API is used up for today; go on after {_next_day(clock())}"
@@ -233,13 +191,13 @@ def _explain(answer: _Answer, clock: Callable[[], dt.datetime]) -> Exception:
     if reasons & _PACE:
         return Transient("asked too fast", busy=True)
     try:
-        check_answer("", answer.status, b"", retry_after=answer.retry_after)
+        check_answer("", status, b"", retry_after=retry_after)
     except (Transient, SourceError) as error:
         return error
-    if reasons & _KEY or (reasons and answer.status in (401, 403)):
+    if reasons & _KEY or (reasons and status in (401, 403)):
         return _Refused(_BAD_KEY)
     return _Refused(
-        f"the YouTube Data API, or what stands between, answers HTTP {answer.status}; go on later, and if it "
+        f"the YouTube Data API, or what stands between, answers HTTP {status}; go on later, and if it "
         "stays so, without a key"
     )
 
@@ -293,7 +251,7 @@ def _read_item(item: Mapping[str, object]) -> VideoFacts:
 
 def _part(item: Mapping[str, object], name: str) -> Mapping[str, object]:
     value = item.get(name)
-    return value if type(value) is dict else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _find_status(item: Mapping[str, object], duration_s: float | None) -> str:

@@ -48,8 +48,8 @@ def answer_videos(youtube: FakeYoutube, request: Request) -> Reply:
 
 
 def _check_key(youtube: FakeYoutube, request: Request) -> Reply | None:
-    key = request.query.get("key") or request.headers.get("x-goog-api-key")
-    if not key:
+    key = request.headers.get("x-goog-api-key")
+    if not key or "key" in request.query:
         return google_error(403, _NO_KEY, "forbidden", "PERMISSION_DENIED")
     if key == youtube.api_key:
         return None

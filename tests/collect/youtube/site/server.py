@@ -150,7 +150,6 @@ class FakeYoutube:
             "REQUESTS_CA_BUNDLE",
             "SSL_CERT_FILE",
             "CURL_CA_BUNDLE",
-            "HTTPLIB2_CA_CERTS",
             "FAKE_YOUTUBE_CA",
         )
         paths = [str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -292,11 +291,9 @@ def _find_video_id(request: Request) -> str | None:
 def apply_environment(youtube: FakeYoutube, monkeypatch) -> None:
     """Bring this process's own clients to a fake; pytest's `monkeypatch` takes it back."""
     import certifi
-    import httplib2
 
     for name, value in youtube.environment().items():
         monkeypatch.setenv(name, value)
     for name in ("ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(certifi, "where", lambda: str(youtube.ca_file))
-    monkeypatch.setattr(httplib2, "CA_CERTS", str(youtube.ca_file))
