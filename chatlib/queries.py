@@ -11,9 +11,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from chatlib.errors import ParameterError
-from chatlib.records import Stream
+from chatlib.records import CHAT_KINDS, Stream, is_member
 
-__all__ = ["MESSAGE_COLUMNS", "Import", "StoreReader"]
+__all__ = ["MESSAGE_COLUMNS", "Import", "StoreReader", "StoredStream"]
 
 MESSAGE_COLUMNS = (
     "stream_id", "position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
@@ -29,6 +29,21 @@ class Import(NamedTuple):
     format: str
     n_rows: int
     skipped: Mapping[str, int]
+
+
+class StoredStream(NamedTuple):
+    """A stream of the database: its key, what is known of it, and how much chat it has."""
+
+    stream_id: int
+    platform: str
+    video_id: str
+    url: str | None
+    title: str | None
+    started_at: str | None
+    duration_s: float | None
+    simulated: bool
+    n_messages: int
+    last_offset_s: float | None
 
 
 class StoreReader:
@@ -47,6 +62,12 @@ class StoreReader:
         Streams without a date come last.
         """
         return self.query("SELECT * FROM streams ORDER BY started_at IS NULL, started_at, video_id")
+
+    def list_streams(self) -> list[StoredStream]:
+        """Return the streams as records, in the order of `load_streams`."""
+        sql = f"SELECT {', '.join(StoredStream._fields)} FROM streams "
+        rows = self.connection.execute(sql + "ORDER BY started_at IS NULL, started_at, video_id")
+        return [StoredStream(*row[:7], bool(row[7]), *row[8:]) for row in rows]
 
     def find_streams(self, platform: str, video_ids: Sequence[str]) -> pd.DataFrame:
         """Return the streams of a platform with these ids, as `load_streams` does; absence is None."""
@@ -82,6 +103,57 @@ class StoreReader:
         for stream_id in stream_ids:
             rows.extend(self.connection.execute(sql, (int(stream_id),)))
         return pd.DataFrame(rows, columns=list(columns))
+
+    def load_chat_rows(
+        self, stream_id: int, *, id_kinds: Sequence[str] = (), in_order: bool = False
+    ) -> list[tuple]:
+        """Return a stream's messages as (offset_s, kind, author, message_id), `in_order` of their source.
+
+        The author is -1 where there is none; the id is None but for messages of `id_kinds`.
+        """
+        order = " ORDER BY position" if in_order else ""
+        return self.connection.execute(
+            "SELECT offset_s, kind, coalesce(author, -1), "
+            "CASE WHEN kind IN (SELECT value FROM json_each(?)) THEN message_id END "
+            f"FROM messages WHERE stream_id = ?{order}",
+            (json.dumps(list(id_kinds)), stream_id),
+        ).fetchall()
+
+    def load_chatters(self) -> pd.DataFrame:
+        """Return one row per person and stream with at least one chat message, streams oldest first.
+
+        Columns: stream_id, author, name, chats, first_s (the first message's offset), member
+        (whether any message had a member's badge).
+        """
+        self.connection.create_function("is_member", 1, is_member, deterministic=True)
+        sql = (
+            "SELECT stream_id, m.author, a.name, count(*) chats, min(offset_s) first_s, "
+            "max(is_member(badges)) member FROM messages m JOIN authors a ON a.author = m.author "
+            "WHERE stream_id = ? AND kind IN (SELECT value FROM json_each(?)) "
+            "GROUP BY m.author ORDER BY first_s, m.author"
+        )
+        kinds = json.dumps(sorted(CHAT_KINDS))
+        rows = [
+            row
+            for stream in self.list_streams()
+            for row in self.connection.execute(sql, (stream.stream_id, kinds))
+        ]
+        columns = ["stream_id", "author", "name", "chats", "first_s", "member"]
+        return pd.DataFrame(rows, columns=columns).astype({"member": bool})
+
+    def load_events(self, kinds: Iterable[str]) -> list[tuple]:
+        """Return the messages of some kinds or with bits, in time order within each stream, oldest first.
+
+        Each is (stream_id, offset_s, kind, author, amount, currency, bits, timestamp_us, and its
+        stream's started_at).
+        """
+        return self.connection.execute(
+            "SELECT stream_id, offset_s, kind, m.author, amount, currency, bits, timestamp_us, started_at "
+            "FROM messages m JOIN streams USING (stream_id) "
+            "WHERE kind IN (SELECT value FROM json_each(?)) OR bits > 0 "
+            "ORDER BY started_at IS NULL, started_at, video_id, offset_s, position",
+            (json.dumps(sorted(kinds)),),
+        ).fetchall()
 
     def find_import(self, content: str) -> Import | None:
         """Return the record of a chat file that was imported whole, or None."""

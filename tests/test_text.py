@@ -3,8 +3,7 @@
 import pandas as pd
 import pytest
 
-from chatlib.analyze.chapters import describe_moments, format_chapters, moments_as_table
-from chatlib.analyze.moments import Moment
+from chatlib.analyze.moments import Moment, describe_moments, format_chapters, moments_as_table
 from chatlib.analyze.people import speech
 from chatlib.text import (
     compare_words,

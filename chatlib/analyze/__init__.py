@@ -11,10 +11,9 @@ if TYPE_CHECKING:
         TwitchChatAnalytics,
         YoutubeChatAnalytics,
     )
+    from chatlib.analyze.analytics.format import ProcessSettings
     from chatlib.analyze.analytics.json_files import load, save
-    from chatlib.analyze.analytics.samples import Sample, TwitchSample, YoutubeSample
-    from chatlib.analyze.analytics.sections import Highlight, Spike
-    from chatlib.analyze.analytics.settings import ProcessSettings
+    from chatlib.analyze.analytics.sections import Highlight, Sample, Spike, TwitchSample, YoutubeSample
 
 __all__ = [
     "ChatAnalytics",
@@ -30,13 +29,12 @@ __all__ = [
     "save",
 ]
 
-# Where the names live. They are loaded when asked for: the command must be fast to start.
+# Modules of the names, loaded on first use: the command must start fast.
 _MODULES = {
     "chat_analytics": ("ChatAnalytics", "TwitchChatAnalytics", "YoutubeChatAnalytics"),
+    "format": ("ProcessSettings",),
     "json_files": ("load", "save"),
-    "samples": ("Sample", "TwitchSample", "YoutubeSample"),
-    "sections": ("Highlight", "Spike"),
-    "settings": ("ProcessSettings",),
+    "sections": ("Highlight", "Sample", "Spike", "TwitchSample", "YoutubeSample"),
 }
 
 

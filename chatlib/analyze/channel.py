@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
+from chatlib.analyze.analytics.format import ProcessSettings, format_time
 from chatlib.analyze.analytics.json_files import make_safe_name, save
-from chatlib.analyze.analytics.settings import ProcessSettings
-from chatlib.analyze.analytics.streams import analyze_stream, text_or_nothing
-from chatlib.analyze.analytics.words import format_time
+from chatlib.analyze.analytics.readers import analyze_stream
 from chatlib.analyze.moments import find_moments
 from chatlib.errors import DataError
 from chatlib.store import Store
@@ -46,7 +45,7 @@ class StreamSummary(NamedTuple):
 
 
 class ChannelAnalytics(NamedTuple):
-    """One row per analyzed stream, oldest first; names of the platforms' totals; who was left out, why."""
+    """One row per analyzed stream, oldest first; names of the platforms' totals; why streams were skipped."""
 
     streams: pd.DataFrame
     totals: list[str]
@@ -54,26 +53,19 @@ class ChannelAnalytics(NamedTuple):
 
 
 def analyze_channel(
-    store: Store,
-    folder: Path | None = None,
-    *,
-    interval_s: int = 5,
-    settings: ProcessSettings | None = None,
-    description: str = "",
+    store: Store, folder: Path | None = None, settings: ProcessSettings | None = None
 ) -> ChannelAnalytics:
     """Analyze every stream of a database; write each one's JSON into `folder`, if one is given.
 
-    The summaries' columns are those of `StreamSummary`, then the platforms' totals. A stream
-    in which no message has an offset is left out, and `skipped` says so.
+    The table's columns are those of `StreamSummary`, then the platforms' totals. A stream in which
+    no message has an offset is left out, and `skipped` says so.
     """
     rows: list[dict[str, object]] = []
     skipped: list[str] = []
-    streams = store.load_streams()
-    for stream in progress_bar(streams.itertuples(), total=len(streams), desc="analyze"):
+    streams = store.list_streams()
+    for stream in progress_bar(streams, total=len(streams), desc="analyze"):
         try:
-            analytics = analyze_stream(
-                store, stream, interval_s=interval_s, settings=settings, description=description
-            )
+            analytics = analyze_stream(store, stream, settings)
         except DataError as error:
             skipped.append(str(error))
             continue
@@ -83,7 +75,7 @@ def analyze_channel(
             summarize_stream(
                 analytics,
                 video_id=stream.video_id,
-                started_at=text_or_nothing(stream.started_at) or None,
+                started_at=stream.started_at,
                 linked=not stream.simulated,
             )
         )
@@ -93,15 +85,15 @@ def analyze_channel(
 
 
 def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
-    """Return the streams with most chat messages a minute, as few columns as a page can show.
+    """Return the streams with most chat messages a minute, in as few columns as fit a page.
 
-    `streams` is the table of `analyze_channel`. Where no title is known, the video id stands.
+    `streams` is the table of `analyze_channel`. The video id stands in for an unknown title.
     Columns: date, title, duration, chats, people, chats_per_min, best_minute, spikes, best_moment,
     link.
     """
     ranked = streams.sort_values("chats_per_min", ascending=False, kind="stable").head(top)
     table = ranked.rename(columns={"users": "people"}).assign(
-        date=[day[:10] if isinstance(day, str) else None for day in ranked["started_at"]],
+        date=ranked["started_at"].str[:10],
         title=[
             video_id if title == _NO_TITLE else " ".join(title.split())[:_TITLE_LENGTH]
             for title, video_id in zip(ranked["title"], ranked["video_id"], strict=True)
@@ -134,7 +126,7 @@ def summarize_stream(
         best_moment=format_time(best[0].start_s) if best else None,
         link=best[0].link if best else None,
     )
-    totals = {total: getattr(analytics, total) for total in analytics.words.totals.values()}
+    totals = {total: getattr(analytics, total) for total in analytics.rules.totals.values()}
     return summary._asdict() | totals
 
 

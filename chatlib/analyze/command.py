@@ -1,13 +1,32 @@
-"""The command `analyze`: its options are chat-analyzer's, and some more."""
+"""The command `analyze`: its options are chat-analyzer's, and some more.
+
+What takes long to load is imported in the functions that need it: the command must start fast.
+"""
 
 from __future__ import annotations
 
 import argparse
+import logging
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["add_parsers"]
+from chatlib.analyze.analytics.format import METRIC_FIELDS, ProcessSettings
+from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 
-_METRICS = ("usersPSec", "chatsPSec", "activityPSec")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
+
+__all__ = ["add_parsers", "guess_mode", "name_after_title"]
+
+log = logging.getLogger(__name__)
+
 _MODES = ("url", "chatfile", "reanalyze", "db")
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+_HEAD = 1 << 16  # bytes in which a ChatAnalytics JSON shows what it is
+_TITLE_LENGTH = 80
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
@@ -27,19 +46,19 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--platform",
         choices=("youtube", "twitch"),
-        help="where a chat file comes from (default: told from its content)",
+        help="where a chat file comes from (default: decided by its content)",
     )
     parser.add_argument(
         "--mode",
         "-m",
         choices=_MODES,
-        help="what SOURCE is: the address of a recording, a chat file, a ChatAnalytics JSON whose highlights "
-        "and spikes are to be found anew, or a chat database (default: told from SOURCE)",
+        help="what SOURCE is: the address of a recording, a chat file, a ChatAnalytics JSON in which to find "
+        "highlights and spikes again, or a chat database (default: decided by SOURCE)",
     )
     _add_stream_options(parser)
     _add_section_options(parser)
     _add_output_options(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, **{field.name: field.default for field in fields(ProcessSettings)})
 
 
 def _add_stream_options(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +66,8 @@ def _add_stream_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--interval",
         "-i",
-        type=_interval,
-        default=5,
+        dest="interval_s",
+        type=int,
         metavar="S",
         help="seconds of a sample, 1 to 120 (default: 5)",
     )
@@ -56,15 +75,13 @@ def _add_stream_options(parser: argparse.ArgumentParser) -> None:
         "--print-interval",
         type=int,
         metavar="N",
-        help="messages between two lines of progress; none are written if 0 or less (default: 100 in a "
-        "terminal, where a line replaces the one before, and none elsewhere)",
+        help="accepted as chat-analyzer's option; no effect, since an analysis takes about a second",
     )
     group.add_argument(
         "--break",
         "-b",
         dest="msg_break",
         type=int,
-        default=-1,
         metavar="N",
         help="stop after N messages; no effect below 0",
     )
@@ -76,34 +93,29 @@ def _add_section_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--highlight-percentile",
         "-ep",
-        type=_percentile,
-        default=93.0,
+        type=float,
         metavar="P",
         help="samples at or above this percentile are a highlight (default: 93)",
     )
     group.add_argument(
         "--highlight-metric",
         "-em",
-        choices=_METRICS,
-        default="usersPSec",
+        choices=tuple(METRIC_FIELDS),
         help="people, chat messages or all messages a second (default: usersPSec)",
     )
     group.add_argument(
         "--spike-sensitivity",
         "-ss",
-        type=_positive,
-        default=1.5,
+        type=float,
         metavar="X",
-        help="how easily a rise is a spike: it exceeds 1 + 2/X times the usual (default: 1.5)",
+        help="how easily a rise is a spike: it exceeds 1 + 2/X times its local baseline (default: 1.5)",
     )
-    group.add_argument(
-        "--spike-metric", "-sm", choices=_METRICS, default="usersPSec", help="default: usersPSec"
-    )
+    group.add_argument("--spike-metric", "-sm", choices=tuple(METRIC_FIELDS), help="default: usersPSec")
 
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument("--description", "-d", default="", help="a text to tell this output from others")
+    group.add_argument("--description", "-d", help="a text that distinguishes this output from others")
     group.add_argument(
         "--output",
         "-o",
@@ -111,49 +123,148 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         help="file to write, .json is added if missing (default: the title as a file name); in mode db "
         "without --stream, a folder (default: chat_analytics)",
     )
-    group.add_argument("--highlights-csv", metavar="FILE", help="write the ranked highlights as a table, too")
-    group.add_argument("--chapters", metavar="FILE", help="write the highlights as a list of chapters, too")
+    group.add_argument("--highlights-csv", metavar="FILE", help="also write the ranked highlights as a table")
+    group.add_argument("--chapters", metavar="FILE", help="also write the highlights as a list of chapters")
     group.add_argument(
         "--merge-gap",
-        type=_not_negative,
+        type=float,
         default=0.0,
         metavar="S",
-        help="in table and chapters, highlights with so few seconds between them are one (default: 0)",
+        help="in table and chapters, highlights at most so many seconds apart are merged (default: 0)",
     )
     group.add_argument("--nojson", action="store_true", help="do not add .json to the name of the output")
     group.add_argument(
-        "--save-chatfile-output", "-sc", metavar="FILE", help="in mode url: keep the raw chat in this file"
+        "--save-chatfile-output", "-sc", metavar="FILE", help="in mode url: also keep the chat in this file"
     )
-    group.add_argument("--debug", "-db", action="store_true", help="say more of what happens")
+    group.add_argument("--debug", "-db", action="store_true", help="log more")
+
+
+def guess_mode(source: str) -> str:
+    """Return what a source is, by its content. Raises: MissingSource for a missing file."""
+    if "://" in source:
+        return "url"
+    path = Path(source)
+    if not path.is_file():
+        raise MissingSource(f"The source must be a file or an address, and there is no file {source}.")
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(_SQLITE_MAGIC):
+        return "db"
+    is_analytics = head.lstrip().startswith(b"{") and b'"interval_text"' in head
+    return "reanalyze" if is_analytics else "chatfile"
+
+
+def name_after_title(title: str) -> str:
+    """Return a file name from a title: its letters and digits of any script, `_` for spaces."""
+    kept = "".join(c for c in title if c.isalnum() or c == " ").replace(" ", "_")
+    return kept[:_TITLE_LENGTH] or "chat_analytics"
 
 
 def _run(args: argparse.Namespace) -> int:
-    from chatlib.analyze.actions import run_analyze
-
-    return run_analyze(args)
-
-
-def _interval(text: str) -> int:
-    return _check(text, int, lambda value: 1 <= value <= 120, "a whole number from 1 to 120")
-
-
-def _percentile(text: str) -> float:
-    return _check(text, float, lambda value: 0 < value < 100, "a number above 0 and below 100")
+    if args.debug:
+        logging.getLogger("chatlib").setLevel(logging.DEBUG)
+        log.debug("arguments: %s", vars(args))
+    mode = args.mode or guess_mode(args.source)
+    if args.save_chatfile_output and mode != "url":
+        raise ParameterError("--save-chatfile-output keeps the downloaded chat, so it needs --mode url.")
+    settings = ProcessSettings(**{field.name: getattr(args, field.name) for field in fields(ProcessSettings)})
+    run = {"url": _run_url, "chatfile": _run_chatfile, "reanalyze": _run_reanalyze, "db": _run_db}[mode]
+    return run(args, settings)
 
 
-def _positive(text: str) -> float:
-    return _check(text, float, lambda value: 0 < value < float("inf"), "a number above 0")
+def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    from chatlib.analyze.analytics.readers import analyze_chat, read_address, select_spoken
+    from chatlib.collect.files.writer import save_chat_file
+
+    chat = read_address(args.source)
+    if args.save_chatfile_output:
+        save_chat_file(args.save_chatfile_output, chat.messages)
+    return _write(analyze_chat(chat, settings), args, spoken=select_spoken(chat.messages))
 
 
-def _not_negative(text: str) -> float:
-    return _check(text, float, lambda value: 0 <= value < float("inf"), "a number, 0 or more")
+def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    from chatlib.analyze.analytics.quick_reader import start_reading
+
+    if _wants_moments(args):
+        from chatlib.analyze.analytics.readers import analyze_chat, read_file, select_spoken
+
+        chat = read_file(args.source, platform=args.platform, with_messages=True)
+        return _write(analyze_chat(chat, settings), args, spoken=select_spoken(chat.messages))
+    with start_reading(args.source) as reading:  # while this process loads numpy
+        from chatlib.analyze.analytics.readers import analyze_chat, read_file
+
+        chat = read_file(args.source, platform=args.platform, reading=reading)
+        return _write(analyze_chat(chat, settings), args)
 
 
-def _check(text: str, kind: type, rule: object, words: str) -> float:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not rule(value):
-        raise argparse.ArgumentTypeError(f"must be {words}, got {text}")
-    return value
+def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    from chatlib.analyze.analytics.json_files import load
+
+    analytics = load(args.source)
+    analytics.chatlog_post_process(settings)
+    return _write(analytics, args)
+
+
+def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
+    from chatlib.analyze.analytics.readers import analyze_stream, load_spoken, pick_stream
+    from chatlib.analyze.channel import analyze_channel
+    from chatlib.store import open_store
+
+    with open_store(args.source) as store:
+        if args.stream:
+            stream = pick_stream(store, args.stream)
+            spoken = load_spoken(store, stream) if _wants_moments(args) else None
+            return _write(analyze_stream(store, stream, settings), args, spoken=spoken)
+        if _wants_moments(args):
+            raise ParameterError("Highlights and chapters are written of one stream: name it with --stream.")
+        folder = Path(args.output or "chat_analytics")
+        channel = analyze_channel(store, folder, settings)
+    for sentence in channel.skipped:
+        log.warning("%s", sentence)
+    if channel.streams.empty:
+        raise NotEnoughData(f"At least one stream must have messages with a time; {args.source} has none.")
+    log.info("%d streams analyzed into %s", len(channel.streams), folder)
+    return 0
+
+
+def _wants_moments(args: argparse.Namespace) -> bool:
+    return bool(args.highlights_csv or args.chapters)
+
+
+def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.DataFrame | None = None) -> int:
+    """Write the JSON, and the moments if they are wanted; `spoken` describes them."""
+    from chatlib.analyze.analytics.json_files import save
+
+    path = args.output or name_after_title(analytics.mediaTitle)
+    if not path.endswith(".json") and not (args.output and args.nojson):
+        path += ".json"
+    save(analytics, path)
+    if _wants_moments(args):
+        _write_moments(analytics, args, spoken)
+    log.info(
+        "%s: %d messages, %d highlights, %d spikes -> %s",
+        analytics.duration_text,
+        analytics.totalActivity,
+        len(analytics.highlights),
+        len(analytics.spikes),
+        path,
+    )
+    return 0
+
+
+def _write_moments(analytics: ChatAnalytics, args: argparse.Namespace, spoken: pd.DataFrame | None) -> None:
+    from chatlib.analyze.moments import (
+        describe_moments,
+        find_moments,
+        format_chapters,
+        moments_as_table,
+        save_chapters,
+    )
+    from chatlib.files import save_table
+
+    moments = find_moments(analytics, gap_s=args.merge_gap)
+    written = None if spoken is None else describe_moments(spoken, moments)
+    if args.highlights_csv:
+        save_table(moments_as_table(moments, written), Path(args.highlights_csv))
+    if args.chapters:
+        save_chapters(format_chapters(moments, written), args.chapters)

@@ -1,20 +1,39 @@
-"""The moments of a stream worth a click: highlights merged, ranked and linked."""
+"""The moments of a stream worth a click: highlights merged, ranked, linked, described, listed as chapters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
-from chatlib.analyze.analytics.words import METRIC_FIELDS, format_time
+from chatlib.analyze.analytics.format import METRIC_FIELDS, format_time
+from chatlib.errors import ParameterError
+from chatlib.files import atomic_write
+from chatlib.text import compare_words, find_typical_messages
 
-__all__ = ["Moment", "find_best_windows", "find_moments", "link_to_moment"]
+__all__ = [
+    "Moment",
+    "MomentWords",
+    "describe_moments",
+    "find_best_windows",
+    "find_moments",
+    "format_chapters",
+    "link_to_moment",
+    "moments_as_table",
+    "save_chapters",
+]
 
 _HOSTS = {"www.youtube.com", "youtube.com", "m.youtube.com", "youtu.be", "www.twitch.tv", "twitch.tv"}
+_LEAST_CHAPTER_S = 10  # YouTube's rule, as is the chapter at 0:00
+_LEAST_Z = 2.0  # below, a word is not clearly the moment's own
+_N_WORDS = 5
+_MAX_MESSAGE = 80
 
 
 @dataclass(frozen=True)
@@ -43,9 +62,12 @@ def find_moments(
     """Return the highlights, best first: by their peak, then by their mean, then by time.
 
     Highlights with at most `gap_s` between them are merged first, and the samples in between
-    count in the mean. Links start `lead_s` earlier, because a chat reacts with a delay; a
-    simulated stream is not to be `linked`.
+    count in the mean. Links start `lead_s` earlier, because a chat reacts with a delay;
+    a simulated stream has none (`linked` is False).
+    Raises: ParameterError for a gap below 0.
     """
+    if not gap_s >= 0:
+        raise ParameterError(f"The gap between merged highlights must be 0 or more seconds, got {gap_s}.")
     address = analytics.mediaSource if linked else ""
     metric_field = METRIC_FIELDS[analytics.highlight_metric]
     spans = _merge([(h.startTime, h.endTime) for h in analytics.highlights], gap_s=gap_s)
@@ -121,6 +143,71 @@ def link_to_moment(address: str, offset_s: float) -> str | None:
     return urlunsplit(("https", parts.netloc, parts.path, urlencode([*query, ("t", at)]), ""))
 
 
+class MomentWords(NamedTuple):
+    """What people wrote in a moment: its characteristic words and typical messages, and how much."""
+
+    n_messages: int = 0
+    n_people: int = 0
+    words: Sequence[str] = ()
+    messages: Sequence[str] = ()
+
+
+def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[MomentWords]:
+    """Return what was written in each moment, as compared with the whole stream.
+
+    `messages` are the chat messages of the stream: columns offset_s, author, text.
+    """
+    spoken = messages[messages["text"].notna() & (messages["text"] != "")]
+    written = []
+    for moment in moments:
+        inside = spoken[(spoken["offset_s"] >= moment.start_s) & (spoken["offset_s"] < moment.end_s)]
+        words = compare_words(inside["text"], spoken["text"])
+        typical = find_typical_messages(inside["text"].tolist(), inside["author"].tolist(), words=words)
+        own = words.loc[words["z"] >= _LEAST_Z, "word"].head(_N_WORDS).tolist()
+        written.append(
+            MomentWords(len(inside), inside["author"].nunique(), own, [_shorten(text) for text in typical])
+        )
+    return written
+
+
+def moments_as_table(moments: Sequence[Moment], written: Sequence[MomentWords] | None = None) -> pd.DataFrame:
+    """Return moments as a table, with what was written in each if it is given."""
+    rows = []
+    for moment, words in zip(moments, written or [MomentWords()] * len(moments), strict=True):
+        row = {"rank": moment.rank, "from": format_time(moment.start_s), "to": format_time(moment.end_s)}
+        row |= {"start_s": moment.start_s, "end_s": moment.end_s, "peak": moment.peak, "mean": moment.avg}
+        if written is not None:
+            row |= {"messages": words.n_messages, "people": words.n_people}
+            row |= {"words": ", ".join(words.words), "typical": list(words.messages)}
+        rows.append(row | {"link": moment.link})
+    word_columns = ["messages", "people", "words", "typical"] if written is not None else []
+    columns = ["rank", "from", "to", "start_s", "end_s", "peak", "mean", *word_columns, "link"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def format_chapters(moments: Sequence[Moment], written: Sequence[MomentWords] | None = None) -> str:
+    """Return a chapter list in time order, one line each, as YouTube reads it from a description.
+
+    The first chapter starts at 0:00; a moment less than 10 seconds after the chapter before is
+    left out.
+    """
+    lines = [f"{format_time(0)} Start"]
+    last = 0.0
+    pairs = zip(moments, written or [MomentWords()] * len(moments), strict=True)
+    for moment, words in sorted(pairs, key=lambda pair: pair[0].start_s):
+        if moment.start_s - last < _LEAST_CHAPTER_S:
+            continue
+        title = ", ".join(words.words[:3]) or "Highlight"
+        lines.append(f"{format_time(moment.start_s)} {title} (rank {moment.rank})")
+        last = moment.start_s
+    return "\n".join(lines) + "\n"
+
+
+def save_chapters(text: str, path: str | Path) -> Path:
+    """Write a chapter list; return the path. Raises: UnwritableFile; StoreFull."""
+    return atomic_write(path, text)
+
+
 def _merge(spans: Iterable[tuple[float, float]], *, gap_s: float) -> list[tuple[float, float]]:
     merged: list[tuple[float, float]] = []
     for start, end in spans:
@@ -129,3 +216,8 @@ def _merge(spans: Iterable[tuple[float, float]], *, gap_s: float) -> list[tuple[
         else:
             merged.append((start, end))
     return merged
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"

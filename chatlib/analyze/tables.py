@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from chatlib.analyze.analytics.format import format_time
 from chatlib.analyze.analytics.sections import Section
-from chatlib.analyze.analytics.words import format_time
 from chatlib.files import save_table
 
 __all__ = ["RenderedTable", "RenderedTables", "save_tables", "sections_as_table"]
@@ -22,10 +22,10 @@ _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 0 2.5em; align-items: flex
 
 @dataclass(frozen=True)
 class RenderedTable:
-    """A table that shows itself in a notebook: its `link` column clickable, all else escaped.
+    """A table that renders itself in a notebook: its `link` column clickable, all else escaped.
 
-    Numbers have three digits, whole ones all of theirs; a share, by its column's name, is in
-    percent. Underscores in names of columns are shown as spaces.
+    Numbers have three significant digits, integers all of theirs; a column named as a share is in
+    percent. Underscores in column names are shown as spaces.
     """
 
     table: pd.DataFrame
@@ -40,7 +40,7 @@ class RenderedTable:
         for column in shown.columns:
             name = escape(str(column).removesuffix("_s").replace("_", " "))
             cells = [_render_cell(value, str(column)) for value in shown[column]]
-            if any(map(_is_in_words, shown[column])) and column != "link":
+            if any(map(_has_letters, shown[column])) and column != "link":
                 name, *cells = [f'<div style="text-align: left">{cell}</div>' for cell in (name, *cells)]
             names.append(name)
             shown[column] = cells
@@ -50,7 +50,7 @@ class RenderedTable:
 
 @dataclass(frozen=True)
 class RenderedTables:
-    """Tables by their titles, that show themselves in a notebook side by side; all text escaped."""
+    """Tables by title that render themselves side by side in a notebook; all text escaped."""
 
     tables: Mapping[str, pd.DataFrame]
 
@@ -79,7 +79,7 @@ def save_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
         save_table(table, folder / f"{name}.csv")
 
 
-def _is_in_words(value: object) -> bool:
+def _has_letters(value: object) -> bool:
     return isinstance(value, list) or (isinstance(value, str) and any(map(str.isalpha, value)))
 
 

@@ -1,6 +1,5 @@
 """`python -m chatlib analyze`: chat-analyzer's options, and one clear error for each wrong input."""
 
-import io
 import json
 import subprocess
 import sys
@@ -114,39 +113,6 @@ def test_highlights_of_a_chat_file_are_told_in_its_words(run, chat_file, tmp_pat
     assert "GOAL" in (tmp_path / "h.csv").read_text()
 
 
-def test_progress_is_printed_every_so_many_messages(run, chat_file, tmp_path):
-    expected = [
-        " 30.2 % | 1:30 / 4:58 | 60 messages",
-        " 60.3 % | 3:00 / 4:58 | 120 messages",
-        " 90.5 % | 4:30 / 4:58 | 180 messages",
-        "100.0 % | 4:58 / 4:58 | 200 messages",
-    ]
-    assert run(chat_file, "--print-interval", "60", "-o", "a")[1].splitlines()[:4] == expected
-    for silent in ([], ["--print-interval", "0"], ["--print-interval", "-5"]):
-        assert " % | " not in run(chat_file, "-o", "b", *silent)[1]
-    with open_store(tmp_path / "chat.db", create=True) as db:
-        rows = [Message(str(i), "text_message", 3.0 - i, "a") for i in range(3)]
-        db.save_chat(Stream("twitch", "one"), rows)
-    said = run("chat.db", "--stream", "one", "--print-interval", "1", "-o", "c")[1]
-    assert said.splitlines()[:3] == [
-        " 66.7 % | 0:02 / 0:03 | 1 messages",
-        " 33.3 % | 0:01 / 0:03 | 2 messages",
-        "100.0 % | 0:03 / 0:03 | 3 messages",
-    ]
-
-
-def test_in_a_terminal_a_line_of_progress_replaces_the_one_before(run, chat_file, monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    monkeypatch.setattr("sys.stderr", terminal := Terminal())
-    run(chat_file, "-o", "a")
-    assert terminal.getvalue().startswith(
-        " 50.3 % | 2:30 / 4:58 | 100 messages   \r100.0 % | 4:58 / 4:58 | 200 messages\n"
-    )
-
-
 def test_spike_options_reach_the_analysis(run, chat_file, tmp_path):
     assert run(chat_file, "-ss", "50", "-sm", "activityPSec", "-o", "a")[0] == 0
     assert run(chat_file, "-o", "b", "--spike-sensitivity", "0.1")[0] == 0
@@ -158,13 +124,13 @@ def test_spike_options_reach_the_analysis(run, chat_file, tmp_path):
     [
         (["-i", "0"], "1 to 120"),
         (["-i", "121"], "1 to 120"),
-        (["-i", "2.5"], "whole number"),
+        (["-i", "2.5"], "invalid int"),
         (["-ep", "0"], "below 100"),
         (["-ep", "100"], "below 100"),
         (["-ep", "nan"], "below 100"),
         (["-em", "messages"], "invalid choice"),
         (["-ss", "-1"], "above 0"),
-        (["--merge-gap", "-1"], "0 or more"),
+        (["--merge-gap", "-1", "--chapters", "c.txt"], "0 or more"),
         (["--platform", "kick"], "invalid choice"),
         (["-m", "live"], "invalid choice"),
         (["-sc", "raw.json"], "--mode url"),

@@ -11,13 +11,14 @@ from chatlib.records import Message
 def analyze_users(per_sample, url="https://www.twitch.tv/videos/12", interval=5):
     """Analytics in whose samples so many people write."""
     duration = len(per_sample) * interval
-    analytics = make_analytics("twitch", duration_s=duration, interval_s=interval)
+    settings = ProcessSettings(print_interval=0, highlight_percentile=60, interval_s=interval)
+    analytics = make_analytics("twitch", duration_s=duration, settings=settings)
     messages = [
         Message(f"{i}-{user}", "text_message", i * interval, f"u{user}")
         for i, n in enumerate(per_sample)
         for user in range(n)
     ]
-    analytics.process_chatlog(messages, url, ProcessSettings(print_interval=0, highlight_percentile=60))
+    analytics.process_chatlog(messages, url, settings)
     return analytics
 
 

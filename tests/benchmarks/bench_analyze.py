@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chatlib.analyze.analytics.chat_file import read_columns
+from chatlib.analyze import ProcessSettings
 from chatlib.analyze.analytics.columns import ChatColumns, analyze_columns, make_analytics
 from chatlib.analyze.analytics.detection import compare_detectors
-from chatlib.analyze.analytics.streams import analyze_stream
+from chatlib.analyze.analytics.readers import analyze_stream, read_file
 from chatlib.analyze.channel import analyze_channel
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
@@ -130,7 +130,7 @@ def bench_database(folder: Path, n_messages: int, n_streams: int) -> None:
     print(f"\ndatabase of {each * n_streams:,} messages, {n_streams} streams of 4 hours, samples of 5 s")
     with open_store(path) as db:
         start = time.perf_counter(), time.process_time()
-        for stream in db.load_streams().itertuples():
+        for stream in db.list_streams():
             analyze_stream(db, stream)
         print(f"{'analyzed':>15}: {_since(start)}")
         start = time.perf_counter(), time.process_time()
@@ -140,7 +140,7 @@ def bench_database(folder: Path, n_messages: int, n_streams: int) -> None:
 
 def measure_detection(name: str, files: list[Path], platform: str) -> None:
     """Print how many planted bursts are found, and how often an hour nothing is, over streams."""
-    tables = [compare_detectors(read_columns(path).columns, platform, seed=1) for path in files]
+    tables = [compare_detectors(read_file(path).columns, platform, seed=1) for path in files]
     tables = [table for table in tables if len(table)]  # of 15 minutes and more
     if not tables:
         print(f"\nplanted bursts, {name}: no stream is there")
@@ -156,6 +156,7 @@ def bench_growth(sizes: list[int]) -> None:
     """Print the cost of columns to analytics, for one chat of 5 hours."""
     print("\none chat of 5 hours in memory")
     rng = np.random.default_rng(3)
+    settings = ProcessSettings()
     for n in sizes:
         chat = ChatColumns(
             offset_s=np.sort(rng.uniform(0, 18_000, n)),
@@ -165,7 +166,7 @@ def bench_growth(sizes: list[int]) -> None:
             message_ids={},
         )
         start = time.perf_counter(), time.process_time()
-        analyze_columns(chat, make_analytics("youtube", duration_s=18_000.0, interval_s=5))
+        analyze_columns(chat, make_analytics("youtube", duration_s=18_000.0, settings=settings), settings)
         print(f"{n:>15,}: {_since(start)}, {1e9 * (time.process_time() - start[1]) / n:8,.0f} ns a message")
 
 

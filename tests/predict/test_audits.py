@@ -123,7 +123,6 @@ def test_shuffled_labels_give_chance(channel):
             train=parts["train"],
             validation=parts["validation"],
             rows=parts["test"],
-            n_rounds=30,
         )
         aucs.append(roc_auc_score(labels[parts["test"]], logits))
     assert abs(np.mean(aucs) - 0.5) < 0.08, aucs

@@ -1,7 +1,7 @@
-"""ChatAnalytics: what a stream's chat adds up to, fed message by message.
+"""The specification's classes: the analytics of a stream, fed message by message.
 
-Class, field and method names are the published format's own. Where a chat is at hand as a
-file or in the database, `chatlib.analyze.analytics.columns` gives the same result faster.
+Class, field and method names are the published format's own. A chat that is there as a whole
+goes through `chatlib.analyze.analytics.columns`, which gives the same result faster.
 """
 
 from __future__ import annotations
@@ -13,15 +13,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
 
-from chatlib.analyze.analytics.samples import Sample, TwitchSample, YoutubeSample, samples_as_dicts
-from chatlib.analyze.analytics.sections import Highlight, Spike, find_highlights, find_spikes
-from chatlib.analyze.analytics.settings import PROGRESS_LOGGER, ProcessSettings, check_interval
-from chatlib.analyze.analytics.words import (
+from chatlib.analyze.analytics.format import (
     METRIC_FIELDS,
-    TWITCH_WORDS,
-    YOUTUBE_WORDS,
-    PlatformWords,
+    TWITCH_RULES,
+    YOUTUBE_RULES,
+    PlatformRules,
+    ProcessSettings,
+    check_interval,
     format_time,
+)
+from chatlib.analyze.analytics.sections import (
+    Highlight,
+    Sample,
+    Spike,
+    TwitchSample,
+    YoutubeSample,
+    as_dicts,
+    find_highlights,
+    find_spikes,
 )
 from chatlib.errors import DataError, ParameterError
 from chatlib.records import NAME_PREFIX, Message
@@ -29,12 +38,11 @@ from chatlib.records import NAME_PREFIX, Message
 __all__ = ["ChatAnalytics", "TwitchChatAnalytics", "YoutubeChatAnalytics", "count_samples"]
 
 log = logging.getLogger(__name__)
-progress = logging.getLogger(PROGRESS_LOGGER)
 
 
 @dataclass
 class _Tally:
-    """What must be remembered while messages still come, since they may come out of time order."""
+    """State kept while messages are fed, since they may come out of time order."""
 
     users: list[set[str]] = field(default_factory=list)  # of each sample that is past
     first_sample: dict[str, Sample | None] = field(default_factory=dict)  # of each user
@@ -58,10 +66,10 @@ class ChatAnalytics(ABC):
 
     Samples tile [0, duration); a message at exactly `duration` is in the last one, and one
     outside is left out of everything. All other fields follow from the messages.
-    Raises: ParameterError for a duration, an interval or a platform that cannot be.
+    Raises: ParameterError for an impossible duration, interval or platform.
     """
 
-    words: ClassVar[PlatformWords]
+    rules: ClassVar[PlatformRules]
     sample_class: ClassVar[type[Sample]]
 
     duration: float
@@ -100,9 +108,9 @@ class ChatAnalytics(ABC):
         check_interval(self.interval)
         if not (math.isfinite(self.duration) and self.duration >= 0):
             raise ParameterError(f"A duration must be 0 seconds or more, got {self.duration}.")
-        if self.platform not in self.words.values:
+        if self.platform not in self.rules.values:
             raise ParameterError(
-                f"The platform of a {type(self).__name__} is one of {self.words.values}, "
+                f"The platform of a {type(self).__name__} is one of {self.rules.values}, "
                 f"got {self.platform!r}."
             )
         self.duration_text = format_time(self.duration)
@@ -114,9 +122,9 @@ class ChatAnalytics(ABC):
     def process_chatlog(
         self, chatlog: Iterable[Mapping | Message], source: str, settings: ProcessSettings
     ) -> None:
-        """Take in a whole chat, then settle everything. `source` is its address or its file.
+        """Process a whole chat, then compute totals, averages, highlights and spikes.
 
-        The title is the chat's own, if it has a `title`.
+        `source` is its address or its file. The title is the chat's own, if it has a `title`.
         """
         self.mediaTitle = getattr(chatlog, "title", None) or self.mediaTitle
         self.mediaSource = source
@@ -135,36 +143,32 @@ class ChatAnalytics(ABC):
 
         Messages may come in any order. Raises: DataError after `chatlog_post_process`.
         """
-        if self._tally is None:
-            raise DataError(
-                "Messages are taken in until chatlog_post_process settles the analytics, and it has. "
-                f"Make a new {type(self).__name__}."
-            )
-        row = _read_row(msg)
+        tally, row = self._open_tally, _read_row(msg)
         if row.offset_s is None or not 0 <= row.offset_s <= self.duration:
-            self._tally.n_outside += 1
+            tally.n_outside += 1
             return
         sample = self._find_sample(row.offset_s)
         self.totalActivity += 1
         if sample:
             sample.activity += 1
-        if row.kind in self.words.chat_kinds:
+        if row.kind in self.rules.chat_kinds:
             self._count_chat(sample, row.author)
-        elif counter := self.words.events.get(row.kind):
+        elif row.kind is not None and (counter := self.rules.events.get(row.kind)):
             self._count_event(sample, counter, row.message_id)
-        if sample is not None and sample is not self._currentSample:  # late, into a settled sample
+        if sample is not None and sample is not self._currentSample:  # late, into a finished sample
             sample.sample_post_process()
 
     def create_new_sample(self) -> None:
-        """Settle the current sample, and append the one that follows it.
+        """Finish the current sample, and append the one that follows it.
 
         Raises: DataError when the samples already reach the end of the stream.
         """
+        tally = self._open_tally
         start = self._currentSample.endTime if self._currentSample else 0
         if start >= self.duration:
-            raise DataError(f"Samples end with the stream, at {self.duration} s. Feed no more of them.")
+            raise DataError(f"Samples end with the stream, at {self.duration} s; there is no next one.")
         if self._currentSample:
-            self._tally.users.append(set(self._currentSample._userChats))
+            tally.users.append(set(self._currentSample._userChats))
             self._currentSample.sample_post_process()
         self._currentSample = self.sample_class(start, min(start + self.interval, self.duration))
         self.samples.append(self._currentSample)
@@ -176,20 +180,28 @@ class ChatAnalytics(ABC):
 
         `msg` is the message with number `idx`, counted from 0; with `finished` neither is needed.
         """
-        offset = self.duration if finished else (_read_row(msg).offset_s or 0.0)
+        offset = self.duration if finished or msg is None else (_read_row(msg).offset_s or 0.0)
         offset = offset if math.isfinite(offset) else 0.0
         share = 100 * offset / self.duration if self.duration else 100.0
-        progress.info(
+        log.info(
             "%5.1f %% | %s / %s | %s messages",
             min(max(share, 0.0), 100.0),
             format_time(offset),
             self.duration_text,
             self.totalActivity if finished else idx,
-            extra={"finished": finished},
         )
 
+    @property
+    def _open_tally(self) -> _Tally:
+        if self._tally is None:
+            raise DataError(
+                "Messages can be fed until chatlog_post_process was called, and it was. "
+                f"Make a new {type(self).__name__}."
+            )
+        return self._tally
+
     def _find_sample(self, offset_s: float) -> Sample | None:
-        """Return the sample that an offset lies in, made if it is not there yet; None without samples."""
+        """Return the sample that an offset lies in, created if need be; None if the duration is 0."""
         last = count_samples(self.duration, self.interval) - 1
         index = min(int(offset_s // self.interval), last)
         while len(self.samples) <= index:
@@ -203,21 +215,22 @@ class ChatAnalytics(ABC):
         if author is None:
             return
         self._overallUserChats[author] = self._overallUserChats.get(author, 0) + 1
-        _move_earlier(self._tally.first_sample, author, sample, "firstTimeChatters")
+        _move_earlier(self._open_tally.first_sample, author, sample, "firstTimeChatters")
         if sample is None:
             return
         if sample is self._currentSample:
             sample._userChats[author] = sample._userChats.get(author, 0) + 1
         else:
-            users = self._tally.users[int(sample.startTime // self.interval)]
+            users = self._open_tally.users[int(sample.startTime // self.interval)]
             users.add(author)
             sample.uniqueUsers = len(users)
 
     def _count_event(self, sample: Sample | None, counter: str, message_id: str | None) -> None:
-        total = self.words.totals[counter]
-        if counter in self.words.once_per_id and message_id is not None:
-            is_new = message_id not in self._tally.counted_in
-            _move_earlier(self._tally.counted_in, message_id, sample, counter)
+        total = self.rules.totals[counter]
+        if counter in self.rules.once_per_id and message_id is not None:
+            counted_in = self._open_tally.counted_in
+            is_new = message_id not in counted_in
+            _move_earlier(counted_in, message_id, sample, counter)
             setattr(self, total, getattr(self, total) + is_new)
             return
         setattr(self, total, getattr(self, total) + 1)
@@ -227,21 +240,19 @@ class ChatAnalytics(ABC):
     # ------------------------------------------------------------------ after the last message
 
     def chatlog_post_process(self, settings: ProcessSettings) -> None:
-        """Settle totals and averages after the last message, then find highlights and spikes.
+        """Compute totals and averages after the last message, then find highlights and spikes.
 
-        For analytics that are settled already (read from a file), highlights and spikes are
-        found anew and everything else stays.
+        Of analytics that are complete already (read from a file), only highlights and spikes are
+        found again.
         """
         if self._tally is not None:
-            self._settle_samples()
-        metric_field = METRIC_FIELDS[settings.highlight_metric]
+            self._finish_samples(self._tally.n_outside)
         self.highlight_percentile = settings.highlight_percentile
         self.highlight_metric = settings.highlight_metric
         self.highlights = self.get_highlights(settings.highlight_metric, settings.highlight_percentile)
         self.highlights_duration = sum(highlight.duration for highlight in self.highlights)
         self.highlights_duration_text = format_time(self.highlights_duration)
         self.spikes = self.get_spikes(settings.spike_sensitivity, settings.spike_metric)
-        log.debug("%d highlights of %s", len(self.highlights), metric_field)
 
     def get_highlights(self, highlight_metric: str, highlight_percentile: float) -> list[Highlight]:
         """Return the contiguous times in which the metric is at or above its percentile."""
@@ -251,8 +262,8 @@ class ChatAnalytics(ABC):
         """Return the sharp, sustained rises of the metric over its local baseline."""
         return find_spikes(self.samples, METRIC_FIELDS[spike_metric], sensitivity=spike_sensitivity)
 
-    def settle(self, *, n_users: int, n_outside: int) -> None:
-        """Compute the averages of the whole stream from samples and totals, and take no more messages."""
+    def compute_averages(self, *, n_users: int, n_outside: int) -> None:
+        """Compute the averages of the whole stream from samples and totals, and accept no more messages."""
         self.totalUniqueUsers = n_users
         if self.duration:
             self.overallAvgActivityPerSecond = self.totalActivity / self.duration
@@ -263,25 +274,25 @@ class ChatAnalytics(ABC):
         self.seal()
 
     def seal(self) -> None:
-        """Drop what is not written out, and take no more messages."""
+        """Drop what is not written out, and accept no more messages."""
         self._overallUserChats = {}
         self._currentSample = None
         self._tally = None
 
-    def _settle_samples(self) -> None:
+    def _finish_samples(self, n_outside: int) -> None:
         while len(self.samples) < count_samples(self.duration, self.interval):
             self.create_new_sample()
         if self._currentSample:
             self._currentSample.sample_post_process()
-        self.settle(n_users=len(self._overallUserChats), n_outside=self._tally.n_outside)
+        self.compute_averages(n_users=len(self._overallUserChats), n_outside=n_outside)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, keys in the format's order."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         return plain | {
-            "samples": samples_as_dicts(self.samples),
-            "highlights": [vars(section) for section in self.highlights],
-            "spikes": [vars(section) for section in self.spikes],
+            "samples": as_dicts(self.samples),
+            "highlights": as_dicts(self.highlights),
+            "spikes": as_dicts(self.spikes),
         }
 
 
@@ -289,7 +300,7 @@ class ChatAnalytics(ABC):
 class YoutubeChatAnalytics(ChatAnalytics):
     """The analytics of a YouTube chat. Super Chats are counted once, whatever their forms."""
 
-    words: ClassVar[PlatformWords] = YOUTUBE_WORDS
+    rules: ClassVar[PlatformRules] = YOUTUBE_RULES
     sample_class: ClassVar[type[Sample]] = YoutubeSample
 
     totalSuperchats: int = 0
@@ -300,7 +311,7 @@ class YoutubeChatAnalytics(ChatAnalytics):
 class TwitchChatAnalytics(ChatAnalytics):
     """The analytics of a Twitch chat: subscriptions bought, given and upgraded."""
 
-    words: ClassVar[PlatformWords] = TWITCH_WORDS
+    rules: ClassVar[PlatformRules] = TWITCH_RULES
     sample_class: ClassVar[type[Sample]] = TwitchSample
 
     totalSubscriptions: int = 0

@@ -1,7 +1,7 @@
-"""The fast way to a ChatAnalytics: a whole chat at once, as columns.
+"""The engine: a whole chat as columns becomes a ChatAnalytics.
 
-Equal to feeding the same messages one by one (held by a property test), at a few hundred
-nanoseconds a message.
+Equal to feeding the specification's classes the same messages one by one (a property test holds
+it), at a few hundred nanoseconds a message. The readers beside it produce the columns.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ from chatlib.analyze.analytics.chat_analytics import (
     YoutubeChatAnalytics,
     count_samples,
 )
-from chatlib.analyze.analytics.samples import Sample
-from chatlib.analyze.analytics.settings import ProcessSettings
-from chatlib.analyze.analytics.words import NOBODY, PLATFORM_VALUES, PlatformWords, find_words, format_time
+from chatlib.analyze.analytics.format import (
+    NOBODY,
+    PLATFORM_VALUES,
+    PlatformRules,
+    ProcessSettings,
+    find_rules,
+    format_time,
+)
+from chatlib.analyze.analytics.sections import Sample
 from chatlib.errors import DataError
+from chatlib.records import Message
 from chatlib.workspace import without_gc
 
 __all__ = ["ChatColumns", "Codes", "analyze_columns", "make_analytics"]
@@ -44,6 +51,18 @@ class ChatColumns(NamedTuple):
     author: np.ndarray
     message_ids: Mapping[int, str]
 
+    @classmethod
+    def from_messages(cls, messages: Sequence[Message]) -> ChatColumns:
+        """Return messages as columns."""
+        kinds = Codes()
+        return cls(
+            offset_s=np.array([m.offset_s for m in messages], dtype=float),
+            kind=kinds.encode([m.kind for m in messages]),
+            kinds=list(kinds),
+            author=Codes({None: NOBODY}).encode([m.author_id for m in messages]),
+            message_ids={row: m.message_id for row, m in enumerate(messages)},
+        )
+
     def take_first(self, n_rows: int) -> ChatColumns:
         """Return the chat up to a row."""
         return self._replace(
@@ -59,32 +78,29 @@ class _Counts(NamedTuple):
 
 
 def make_analytics(
-    platform: str, *, duration_s: float, interval_s: int, description: str = ""
+    platform: str, *, duration_s: float, settings: ProcessSettings
 ) -> YoutubeChatAnalytics | TwitchChatAnalytics:
-    """Return empty analytics of the class that a platform needs.
+    """Return empty analytics of a platform's class.
 
     The platform may be named as the database names it ('youtube') or as the format does.
     """
-    words = find_words(platform)
-    made = YoutubeChatAnalytics if words is YoutubeChatAnalytics.words else TwitchChatAnalytics
+    is_youtube = find_rules(platform) is YoutubeChatAnalytics.rules
+    made = YoutubeChatAnalytics if is_youtube else TwitchChatAnalytics
     return made(
         duration=duration_s,
-        interval=interval_s,
-        description=description,
+        interval=settings.interval_s,
+        description=settings.description,
         program_version=chatlib.__version__,
         platform=PLATFORM_VALUES.get(platform, platform),
     )
 
 
 @without_gc()
-def analyze_columns(
-    chat: ChatColumns, analytics: ChatAnalytics, *, settings: ProcessSettings | None = None
-) -> ChatAnalytics:
-    """Fill empty analytics from a chat, settle them, and return them.
+def analyze_columns(chat: ChatColumns, analytics: ChatAnalytics, settings: ProcessSettings) -> ChatAnalytics:
+    """Fill empty analytics from a chat, complete them, and return them.
 
     Raises: DataError for a stream so long that its samples would not fit into memory.
     """
-    settings = settings or ProcessSettings()
     if count_samples(analytics.duration, analytics.interval) > _MOST_SAMPLES:
         raise DataError(
             f"A stream may have {_MOST_SAMPLES:,} samples; {analytics.duration_text} in samples of "
@@ -92,28 +108,23 @@ def analyze_columns(
         )
     if settings.msg_break >= 0:
         chat = chat.take_first(settings.msg_break)
-    if settings.shows_progress:
-        for row in range(settings.print_interval, len(chat.offset_s), settings.print_interval):
-            analytics.print_process_progress({"time_in_seconds": chat.offset_s[row]}, row)
-    counts = _count(chat, analytics.words, duration_s=analytics.duration, interval_s=analytics.interval)
+    counts = _count(chat, analytics.rules, duration_s=analytics.duration, interval_s=analytics.interval)
     for name, total in counts.totals.items():
         setattr(analytics, name, total)
     analytics.samples = _make_samples(analytics, counts.per_sample)
-    if settings.shows_progress:
-        analytics.print_process_progress(None, None, finished=True)
-    analytics.settle(n_users=counts.n_users, n_outside=counts.n_outside)
+    analytics.compute_averages(n_users=counts.n_users, n_outside=counts.n_outside)
     analytics.chatlog_post_process(settings)
     return analytics
 
 
-def _count(chat: ChatColumns, words: PlatformWords, *, duration_s: float, interval_s: int) -> _Counts:
+def _count(chat: ChatColumns, rules: PlatformRules, *, duration_s: float, interval_s: int) -> _Counts:
     n_outside = len(chat.offset_s)
     chat = _keep_inside(chat, duration_s)
     n_outside -= len(chat.offset_s)
     n_samples = count_samples(duration_s, interval_s)
     sample = (chat.offset_s // interval_s).astype(np.int64)
     np.minimum(sample, max(n_samples - 1, 0), out=sample)
-    chats = _is_of(chat, words.chat_kinds)
+    chats = _is_of(chat, rules.chat_kinds)
     by_user = chats & (chat.author != NOBODY)
     users = _pair_users(chat.author[by_user], sample[by_user], n_samples)
 
@@ -127,10 +138,10 @@ def _count(chat: ChatColumns, words: PlatformWords, *, duration_s: float, interv
         "uniqueUsers": per_sample(users.sample),
     }
     totals = {"totalActivity": len(sample), "totalChatMessages": int(chats.sum())}
-    for counter, total in words.totals.items():
-        kinds = {kind for kind, counted_as in words.events.items() if counted_as == counter}
+    for counter, total in rules.totals.items():
+        kinds = {kind for kind, counted_as in rules.events.items() if counted_as == counter}
         rows = np.flatnonzero(_is_of(chat, kinds))
-        if counter in words.once_per_id:
+        if counter in rules.once_per_id:
             rows = _keep_first_of_id(rows, chat.offset_s, chat.message_ids)
         found[counter] = per_sample(sample[rows])
         totals[total] = len(rows)
@@ -215,8 +226,8 @@ def _make_samples(analytics: ChatAnalytics, counts: dict[str, np.ndarray]) -> li
     common = [
         counts[name].tolist() for name in ("activity", "chatMessages", "firstTimeChatters", "uniqueUsers")
     ]
-    special = [counts[name].tolist() for name in analytics.words.totals]
-    none_pending = [{} for _ in range(n)]
+    special = [counts[name].tolist() for name in analytics.rules.totals]
+    no_chats: list[dict[str, int]] = [{} for _ in range(n)]
     return list(
         map(
             analytics.sample_class,
@@ -227,7 +238,7 @@ def _make_samples(analytics: ChatAnalytics, counts: dict[str, np.ndarray]) -> li
             [*text[1:], format_time(end[-1])],
             *common,
             *averages,
-            none_pending,
+            no_chats,
             *special,
         )
     )

@@ -1,7 +1,7 @@
-"""How well highlights and spikes find what is known to be there: bursts planted into a chat.
+"""How well highlights and spikes detect bursts that were planted into a chat.
 
-A chat is first calmed: each message moves to a random time within its ten minutes, so that
-the slow drift stays and no burst does. Then bursts are planted at known places. What is found
+A chat is first calmed: each message moves to a random time within its ten minutes, which keeps
+the slow drift and removes every burst. Then bursts are planted at known places. A detection
 elsewhere is a false alarm.
 """
 
@@ -14,14 +14,15 @@ import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics.columns import ChatColumns, analyze_columns, make_analytics
+from chatlib.analyze.analytics.format import METRIC_FIELDS, NOBODY, ProcessSettings
 from chatlib.analyze.analytics.sections import Section, find_highlights, find_spikes
-from chatlib.analyze.analytics.words import METRIC_FIELDS, NOBODY
 from chatlib.errors import NotEnoughData
 
 __all__ = ["Burst", "Score", "calm_chat", "compare_detectors", "plant_bursts", "score_sections"]
 
 _WINDOW_S = 600  # of the drift that calming keeps
 _APART_S = 300  # between two planted bursts
+_INTERVAL_S = 5
 _METRIC = METRIC_FIELDS["usersPSec"]
 
 
@@ -33,7 +34,7 @@ class Burst(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Share of the bursts that were found, and how often an hour something else was."""
+    """The share of bursts found, and the number of other detections an hour."""
 
     recall: float
     false_alarms_per_h: float
@@ -52,9 +53,9 @@ def plant_bursts(
 ) -> tuple[ChatColumns, list[Burst]]:
     """Return a chat in time order with bursts in it, and where they are.
 
-    In a burst the chat's rate rises to `factor` times what it is around it, and by one message
-    in two seconds at least, by authors of the chat. Bursts lie at random places, minutes apart,
-    after the first five minutes.
+    In a burst the rate rises to `factor` times that of the minutes around it, at least by one
+    message in two seconds; the messages are by authors of the chat. Bursts lie at random places,
+    minutes apart, after the first five minutes.
     Raises: NotEnoughData if the stream is too short for one.
     """
     n_places = _count_places(chat)
@@ -114,9 +115,13 @@ def compare_detectors(
     in_time = calm_chat(timed, rng)
     planted, bursts = plant_bursts(in_time, rng, n_bursts=n_bursts, factor=factor)
     duration_s = float(planted.offset_s[-1])
-    samples = analyze_columns(planted, make_analytics(platform, duration_s=duration_s, interval_s=5)).samples
-    found = [("spikes", x, find_spikes(samples, _METRIC, sensitivity=x)) for x in sensitivities]
-    found += [("highlights", x, find_highlights(samples, _METRIC, percentile=x)) for x in percentiles]
+    settings = ProcessSettings(interval_s=_INTERVAL_S)
+    analytics = make_analytics(platform, duration_s=duration_s, settings=settings)
+    samples = analyze_columns(planted, analytics, settings).samples
+    found: list[tuple[str, float, Sequence[Section]]] = [
+        *(("spikes", x, find_spikes(samples, _METRIC, sensitivity=x)) for x in sensitivities),
+        *(("highlights", x, find_highlights(samples, _METRIC, percentile=x)) for x in percentiles),
+    ]
     rows = [
         (detector, setting, *score_sections(sections, bursts, duration_s=duration_s))
         for detector, setting, sections in found

@@ -1,6 +1,6 @@
 """Analytics on disk: the published JSON, written and read back.
 
-The format is in `chat_analytics.schema.json` beside this file.
+Its schema is `chat_analytics.schema.json`, beside this file.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from pathlib import Path
 import orjson
 
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics, TwitchChatAnalytics, YoutubeChatAnalytics
-from chatlib.analyze.analytics.samples import Sample
-from chatlib.analyze.analytics.sections import Highlight, Section, Spike
-from chatlib.analyze.analytics.words import find_words
+from chatlib.analyze.analytics.format import find_rules
+from chatlib.analyze.analytics.sections import Highlight, Sample, Section, Spike
 from chatlib.errors import MissingSource, ParameterError, SourceError, UnknownFormat
 from chatlib.files import atomic_path
 from chatlib.workspace import without_gc
@@ -44,7 +43,7 @@ def save(analytics: ChatAnalytics, path: str | Path) -> Path:
 
 
 def _dump(value: object) -> bytes:
-    if isinstance(value, list) and value:  # of objects that hold no list: `},{` stands between them only
+    if isinstance(value, list) and value:  # of objects without lists: `},{` occurs between them only
         return b"[\n" + orjson.dumps(value)[1:-1].replace(b"},{", b"},\n{") + b"\n]"
     return orjson.dumps(value)
 
@@ -76,7 +75,7 @@ def load(path: str | Path) -> ChatAnalytics:
 def make_safe_name(text: str) -> str:
     """Return a file name without suffix for any text: letters, digits, `_` and `-`.
 
-    What had to be replaced or cut is told apart by a hash of the text.
+    A text that had to be changed or cut gets a hash of itself at the end, so that names stay distinct.
     """
     import hashlib  # loads a whole cryptographic library
 
@@ -89,8 +88,8 @@ def make_safe_name(text: str) -> str:
 def _build_analytics(content: object) -> ChatAnalytics:
     if not isinstance(content, Mapping) or "platform" not in content:
         raise TypeError("an object with `platform` and `samples` is needed")
-    words = find_words(content["platform"])
-    made = YoutubeChatAnalytics if words is YoutubeChatAnalytics.words else TwitchChatAnalytics
+    is_youtube = find_rules(content["platform"]) is YoutubeChatAnalytics.rules
+    made = YoutubeChatAnalytics if is_youtube else TwitchChatAnalytics
     values = {f.name: content[f.name] for f in fields(made)}
     values["samples"] = [_build_sample(made.sample_class, sample) for sample in content["samples"]]
     values["highlights"] = [_build_section(Highlight, section) for section in content["highlights"]]

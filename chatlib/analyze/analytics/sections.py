@@ -1,18 +1,31 @@
-"""Sections of a stream worth a look: highlights and spikes, found in a metric of its samples."""
+"""Samples of a stream, and the sections found in them: highlights and spikes.
+
+Field names are the ChatAnalytics format's own.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.ma
 
-from chatlib.analyze.analytics.samples import Sample
-from chatlib.analyze.analytics.words import format_time
+from chatlib.analyze.analytics.format import format_time
 
-__all__ = ["Highlight", "Section", "Spike", "find_highlights", "find_spikes", "rank_spikes"]
+__all__ = [
+    "Highlight",
+    "Sample",
+    "Section",
+    "Spike",
+    "TwitchSample",
+    "YoutubeSample",
+    "as_dicts",
+    "find_highlights",
+    "find_spikes",
+    "rank_spikes",
+]
 
 # A spike's local baseline: the mean of the minutes before, and half a message to a sample,
 # so that in a silent chat a single message is no spike.
@@ -20,7 +33,61 @@ _BASELINE_S = 300
 _LEAST_HISTORY_S = 60
 _LEAST_MESSAGES = 0.5
 _SUSTAINED_SAMPLES = 2
-_RANK = re.compile(r", rank (\d+) of \d+$")
+
+
+@dataclass(slots=True)
+class Sample:
+    """The chat within [startTime, endTime), in seconds from the start of the stream."""
+
+    startTime: float
+    endTime: float
+    sampleDuration: float = -1
+    startTime_text: str = ""
+    endTime_text: str = ""
+    activity: int = 0
+    chatMessages: int = 0
+    firstTimeChatters: int = 0
+    uniqueUsers: int = 0
+    avgActivityPerSecond: float = 0
+    avgChatMessagesPerSecond: float = 0
+    avgUniqueUsersPerSecond: float = 0
+    _userChats: dict[str, int] = field(default_factory=dict)  # author -> chat messages in this sample
+
+    def __post_init__(self) -> None:
+        if self.sampleDuration < 0:  # the engine on columns passes all three
+            self.sampleDuration = self.endTime - self.startTime
+            self.startTime_text = format_time(self.startTime)
+            self.endTime_text = format_time(self.endTime)
+
+    def sample_post_process(self) -> None:
+        """Compute unique users and averages, and drop what is not written out.
+
+        May be called again: without new messages nothing changes.
+        """
+        if self._userChats:
+            self.uniqueUsers = len(self._userChats)
+        if self.sampleDuration > 0:
+            self.avgActivityPerSecond = self.activity / self.sampleDuration
+            self.avgChatMessagesPerSecond = self.chatMessages / self.sampleDuration
+            self.avgUniqueUsersPerSecond = self.uniqueUsers / self.sampleDuration
+        self._userChats.clear()
+
+
+@dataclass(slots=True)
+class YoutubeSample(Sample):
+    """A sample of a YouTube chat. A Super Chat and its ticker count once."""
+
+    superchats: int = 0
+    memberships: int = 0
+
+
+@dataclass(slots=True)
+class TwitchSample(Sample):
+    """A sample of a Twitch chat."""
+
+    subscriptions: int = 0
+    giftSubscriptions: int = 0
+    upgradeSubscriptions: int = 0
 
 
 @dataclass
@@ -53,7 +120,24 @@ class Highlight(Section):
 
 
 class Spike(Section):
-    """A sharp rise of a metric over its local baseline, sustained for at least two samples."""
+    """A sharp rise of a metric over its local baseline, sustained for at least two samples.
+
+    `rank` 1 rose to the most times its baseline; 0 is unknown, since the format has no such field.
+    """
+
+    rank: int = 0
+
+
+_AnySection = TypeVar("_AnySection", bound=Section)
+
+
+def as_dicts(items: Sequence[Sample] | Sequence[Section]) -> list[dict[str, Any]]:
+    """Return samples or sections of one class as plain dictionaries, keys in the format's order."""
+    if not items:
+        return []
+    names = [f.name for f in fields(items[0])]
+    values = attrgetter(*names)
+    return [dict(zip(names, values(item), strict=True)) for item in items]
 
 
 def find_highlights(samples: Sequence[Sample], metric_field: str, *, percentile: float) -> list[Highlight]:
@@ -63,7 +147,7 @@ def find_highlights(samples: Sequence[Sample], metric_field: str, *, percentile:
     """
     if not samples:
         return []
-    values = np.array([getattr(sample, metric_field) for sample in samples], dtype=float)
+    values = _read_metric(samples, metric_field)
     cutoff = np.percentile(values, [percentile])
     description = f"{metric_field} sustained at or above {cutoff}"
     return [
@@ -77,21 +161,21 @@ def find_spikes(samples: Sequence[Sample], metric_field: str, *, sensitivity: fl
 
     From one sample to the next the metric rises above 1 + 2 / sensitivity times its local
     baseline, and stays above that for at least two samples; the spike lasts as long as it
-    does. They are ranked by how many times the baseline they reach; the description says so.
+    does. Spikes are ranked by how many times their baseline they reach.
 
     The baseline is the mean of the 5 minutes before (at least one is needed) and half
-    a message per sample. So sensitivity 1 asks for three times the usual, 2 for twice, 0.5
-    for five times.
+    a message per sample. So sensitivity 1 requires three times the baseline, 2 twice, 0.5
+    five times.
     """
     if not samples:
         return []
-    values = np.array([getattr(sample, metric_field) for sample in samples], dtype=float)
+    values = _read_metric(samples, metric_field)
     baseline = _compute_baseline(values, samples[0].sampleDuration)
     threshold = (1 + 2 / sensitivity) * baseline
     rises = np.flatnonzero((values[1:] > threshold[1:]) & (values[:-1] <= threshold[1:])) + 1
     spikes: list[tuple[float, Spike]] = []
     end = 0
-    for first in rises:
+    for first in rises.tolist():
         if first < end:  # still inside the spike before
             continue
         below = np.flatnonzero(values[first:] <= threshold[first])
@@ -101,13 +185,18 @@ def find_spikes(samples: Sequence[Sample], metric_field: str, *, sensitivity: fl
             about = f"{metric_field} rose to {times:.1f} times its local baseline [{baseline[first]:.3g}]"
             spikes.append((times, _make_section(Spike, samples[first:end], metric_field, about)))
     for rank, (_, spike) in enumerate(sorted(spikes, key=lambda pair: -pair[0]), 1):
+        spike.rank = rank
         spike.description += f", rank {rank} of {len(spikes)}"
     return [spike for _, spike in spikes]
 
 
 def rank_spikes(spikes: Iterable[Spike]) -> list[Spike]:
-    """Return spikes by their rank, as their descriptions tell it."""
-    return sorted(spikes, key=lambda spike: int(_RANK.search(spike.description)[1]))
+    """Return spikes by their rank, the best first."""
+    return sorted(spikes, key=attrgetter("rank"))
+
+
+def _read_metric(samples: Sequence[Sample], metric_field: str) -> np.ndarray:
+    return np.array([getattr(sample, metric_field) for sample in samples], dtype=float)
 
 
 def _compute_baseline(values: np.ndarray, sample_s: float) -> np.ndarray:
@@ -128,7 +217,9 @@ def _iter_runs(inside: np.ndarray) -> Iterator[tuple[int, int]]:
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
-def _make_section(kind: type, run: Sequence[Sample], metric_field: str, description: str) -> Section:
+def _make_section(
+    kind: type[_AnySection], run: Sequence[Sample], metric_field: str, description: str
+) -> _AnySection:
     values = [getattr(sample, metric_field) for sample in run]
     return kind(
         startTime=run[0].startTime,

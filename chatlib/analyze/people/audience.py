@@ -1,4 +1,4 @@
-"""Who writes: viewers of each stream, who comes back, who talks most, who is a member."""
+"""Who writes: the viewers of each stream, who returns, who talks most, who is a member."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from chatlib.records import CHAT_KINDS, is_member
 from chatlib.store import Store
 
 __all__ = [
     "KNOWN_BOTS",
+    "describe_concentration",
     "find_talkers",
+    "format_small_chat_warning",
     "is_named",
     "label_people",
     "load_viewers",
     "measure_concentration",
-    "say_concentration",
     "summarize_crowd",
     "summarize_loyalty",
     "summarize_retention",
-    "warn_if_small",
 ]
 
-# Names of programs that write in many chats.
+# Names of bots that write in many chats.
 KNOWN_BOTS = (
     "botisimo", "deepbot", "fossabot", "kofistreambot", "moobot", "mtgbot", "nightbot",
     "pokemoncommunitygame", "sery_bot", "soundalerts", "streamelements", "streamlabs",
@@ -35,30 +34,14 @@ _LOYALTY_STEPS = (1, 2, 5, 10, 20, 50)
 _LOYALTY_NAMES = ("1", "2-4", "5-9", "10-19", "20-49", "50 or more")
 
 
-def load_viewers(
-    store: Store, stream_ids: Iterable[int] | None = None, *, leave_out: Collection[str] = ()
-) -> pd.DataFrame:
-    """Return one row per person and stream with at least one chat message, streams oldest first.
-
-    Columns: stream_id, author, name, chats, first_s (the first message's offset), member
-    (whether any message had a member's badge). People are left out by name, capitals aside.
-    """
-    streams = store.load_streams()["stream_id"].tolist() if stream_ids is None else list(stream_ids)
-    store.connection.create_function("is_member", 1, is_member, deterministic=True)
-    kinds = sorted(CHAT_KINDS)
-    sql = (
-        "SELECT stream_id, m.author, a.name, count(*), min(offset_s), max(is_member(badges)) "
-        "FROM messages m JOIN authors a ON a.author = m.author "
-        f"WHERE stream_id = ? AND kind IN ({', '.join('?' * len(kinds))}) GROUP BY m.author ORDER BY 5, 2"
-    )
-    rows = [row for key in streams for row in store.connection.execute(sql, (int(key), *kinds))]
-    columns = ["stream_id", "author", "name", "chats", "first_s", "member"]
-    viewers = pd.DataFrame(rows, columns=columns).astype({"member": bool})
-    return viewers[~is_named(viewers["name"], leave_out)].reset_index(drop=True)
+def load_viewers(store: Store, *, leave_out: Collection[str] = ()) -> pd.DataFrame:
+    """Return `Store.load_chatters`, without the people whose names are to be left out."""
+    chatters = store.load_chatters()
+    return chatters[~is_named(chatters["name"], leave_out)].reset_index(drop=True)
 
 
 def is_named(names: pd.Series, wanted: Iterable[str]) -> pd.Series:
-    """Return where a name is one of the wanted ones; capitals and a leading @ make no difference."""
+    """Return where a name is one of the wanted ones, ignoring case and a leading @."""
     known = {name.strip().removeprefix("@").casefold() for name in wanted}
     plain = names.astype(object).fillna("").map(lambda name: str(name).removeprefix("@").casefold())
     return plain.isin(known - {""})
@@ -106,7 +89,7 @@ def summarize_crowd(viewers: pd.DataFrame, streams: pd.DataFrame, stream_id: int
     """Return who wrote in one stream, in groups that overlap.
 
     Columns: who (new here, been here before, members, everybody), people, people_share, chats,
-    chats_share. New is who wrote in none of the streams before, in the order of `streams`.
+    chats_share. New is who wrote in no earlier stream, in the order of `streams`.
     """
     order = {key: place for place, key in enumerate(streams["stream_id"].tolist())}
     first = viewers["stream_id"].map(order).groupby(viewers["author"]).min()
@@ -139,12 +122,13 @@ def find_talkers(viewers: pd.DataFrame, labels: dict[int, str], *, top: int = 10
 
 
 def label_people(viewers: pd.DataFrame, *, anonymize: bool) -> dict[int, str]:
-    """Return what to call each author: the name, or `viewer N` by how much was written."""
+    """Return each author's label: the name, or `viewer N`, N being the rank by messages written."""
     chats = viewers.groupby("author")["chats"].sum().sort_values(ascending=False, kind="stable")
     if anonymize:
         return {author: f"viewer {rank}" for rank, author in enumerate(chats.index, 1)}
     names = viewers.drop_duplicates("author", keep="last").set_index("author")["name"]
-    return {author: name if isinstance(name, str) else "(no name)" for author, name in names.items()}
+    known = zip(names.index.tolist(), names.tolist(), strict=True)
+    return {author: name if isinstance(name, str) else "(no name)" for author, name in known}
 
 
 def measure_concentration(amounts: Iterable[float], *, top_share: float = 0.1) -> float:
@@ -158,8 +142,8 @@ def measure_concentration(amounts: Iterable[float], *, top_share: float = 0.1) -
     return float(ordered[: max(round(len(ordered) * top_share), 1)].sum() / ordered.sum())
 
 
-def say_concentration(viewers: pd.DataFrame, values: pd.Series) -> str:
-    """Return in words how much of messages and money comes from few; `values` are of payments, by author."""
+def describe_concentration(viewers: pd.DataFrame, values: pd.Series) -> str:
+    """Return how much of messages and money comes from few, in words; `values` are payments by author."""
     by_writer = measure_concentration(viewers.groupby("author")["chats"].sum())
     by_donor = measure_concentration(values.groupby(level=0).sum())
     sentences = []
@@ -170,8 +154,8 @@ def say_concentration(viewers: pd.DataFrame, values: pd.Series) -> str:
     return "\n".join(sentences) or "Nobody wrote, and nobody paid."
 
 
-def warn_if_small(*, n_messages: int, n_people: int) -> str:
-    """Return a sentence where a chat is so small that shares mean little, else an empty text."""
+def format_small_chat_warning(*, n_messages: int, n_people: int) -> str:
+    """Return a sentence if a chat is so small that shares mean little, else an empty text."""
     if n_messages >= _SMALL_MESSAGES and n_people >= _SMALL_PEOPLE:
         return ""
     return (

@@ -1,9 +1,8 @@
-"""What was paid: donations by currency, day and donor, converted; subscriptions, gifts, raids."""
+"""What was paid: donations by currency, month and donor, converted; subscriptions, gifts, raids."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 import pandas as pd
@@ -43,27 +42,30 @@ _NAMES = {
 }
 
 
-def load_events(store: Store, stream_ids: Iterable[int] | None = None) -> pd.DataFrame:
+def load_events(store: Store) -> pd.DataFrame:
     """Return payments, memberships, gifts and raids, in time order within each stream.
 
     Columns: stream_id, offset_s, kind, author, amount (Decimal or None), currency, bits, day
     (a date, from the message or its stream; None if unknown). Tickers are left out: they repeat
     what has a row of its own.
     """
-    kinds = sorted(_EVENT_KINDS)
-    sql = (
-        "SELECT stream_id, offset_s, kind, m.author, amount, currency, bits, timestamp_us, started_at "
-        "FROM messages m JOIN streams USING (stream_id) "
-        f"WHERE kind IN ({', '.join('?' * len(kinds))}) OR bits > 0 "
-        "ORDER BY started_at IS NULL, started_at, video_id, offset_s, position"
-    )
-    rows = store.connection.execute(sql, kinds).fetchall()
-    wanted = None if stream_ids is None else set(map(int, stream_ids))
-    rows = [row for row in rows if wanted is None or row[0] in wanted]
-    events = pd.DataFrame(
-        [(*row[:4], _read_amount(row[4]), row[5], row[6] or 0, _find_day(row[7], row[8])) for row in rows],
-        columns=["stream_id", "offset_s", "kind", "author", "amount", "currency", "bits", "day"],
-    )
+    rows = [
+        (
+            stream_id,
+            offset_s,
+            kind,
+            author,
+            _read_amount(amount),
+            currency,
+            bits or 0,
+            _find_day(time_us, start),
+        )
+        for stream_id, offset_s, kind, author, amount, currency, bits, time_us, start in store.load_events(
+            _EVENT_KINDS
+        )
+    ]
+    columns = ["stream_id", "offset_s", "kind", "author", "amount", "currency", "bits", "day"]
+    events = pd.DataFrame(rows, columns=columns)
     return events.astype({"amount": object, "currency": object, "day": object})
 
 
@@ -85,7 +87,7 @@ def convert_events(events: pd.DataFrame, *, to: str) -> pd.DataFrame:
 
 
 def summarize_events(events: pd.DataFrame) -> pd.DataFrame:
-    """Return how many events of each kind there are, most first. Columns: what, events, people."""
+    """Return the number of events of each kind, most first. Columns: what, events, people."""
     of_kind = events[events["kind"].isin(_EVENT_KINDS)]
     table = of_kind.groupby("kind").agg(events=("kind", "size"), people=("author", "nunique"))
     table = table.sort_values("events", ascending=False, kind="stable").reset_index()
@@ -107,7 +109,7 @@ def list_payments(converted: pd.DataFrame) -> pd.DataFrame:
     money = converted[has_money]
     bits = converted[(converted["bits"] > 0) & ~has_money]
     money = money.assign(currency=[code if isinstance(code, str) else "?" for code in money["currency"]])
-    bits = bits.assign(currency="bits", amount=[Decimal(n) for n in bits["bits"]])
+    bits = bits.assign(currency="bits", amount=bits["bits"].map(Decimal))
     payments = pd.concat([part.astype(object) for part in (money, bits)]).sort_index()
     payments = payments[["day", "stream_id", "currency", "amount", "value"]].reset_index(drop=True)
     return payments.astype({"value": float})
@@ -155,14 +157,17 @@ def trace_income(converted: pd.DataFrame, stream_id: int) -> pd.DataFrame:
     total (of the values so far). Events without a time are left out.
     """
     found = converted[(converted["stream_id"] == stream_id) & converted["offset_s"].notna()]
-    found = found.assign(what=[_tell_what(*pair) for pair in zip(found["kind"], found["value"], strict=True)])
+    pairs = zip(found["kind"], found["value"], strict=True)
+    found = found.assign(
+        what=pd.Series([_classify_event(*pair) for pair in pairs], found.index, dtype=object)
+    )
     found = found.dropna(subset=["what"]).sort_values("offset_s", kind="stable", ignore_index=True)
     found["value"] = found["value"].fillna(0.0)
     found["total"] = found["value"].cumsum()
     return found[["offset_s", "what", "value", "total"]]
 
 
-def _tell_what(kind: str, value: float) -> str | None:
+def _classify_event(kind: str, value: float) -> str | None:
     if kind in AMOUNT_KINDS or value == value:
         return "donations"
     if kind in GIFT_RECEIVED_KINDS:
@@ -185,7 +190,7 @@ def summarize_donors(converted: pd.DataFrame, labels: dict[int, str], *, top: in
 
 
 def summarize_income(converted: pd.DataFrame, streams: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per stream in the order of `streams`, streams without any event included.
+    """Return one row per stream in the order of `streams`, including streams without any event.
 
     Columns: stream_id, started_at, video_id, value, donations, donors, memberships, gifts.
     """
@@ -230,5 +235,10 @@ def _convert(
     money += [(bits * _BIT_USD, "USD")] if bits else []
     if not money or day is None:
         return None
-    values = [convert_money(part, code, to=to, date=day) for part, code in money]
-    return None if None in values else float(sum(values))
+    total = Decimal(0)
+    for part, code in money:
+        value = convert_money(part, code, to=to, date=day)
+        if value is None:
+            return None
+        total += value
+    return float(total)

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -21,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from chatlib.predict.evaluation import average_precision, to_logit
 from chatlib.predict.models.inputs import DonorInputs, mean_vectors
+from chatlib.predict.models.trees import boost
 from chatlib.predict.models.words import join_texts
 from chatlib.predict.viewers.features import build_features
 from chatlib.predict.viewers.table import Viewers
@@ -37,9 +37,10 @@ BASELINES = (
 )
 MESSAGE_BASELINES = (BASELINES[2], BASELINES[4], BASELINES[5])  # they read messages and times alone
 _BOOSTING = (
-    {"max_leaf_nodes": 4, "min_samples_leaf": 40, "l2_regularization": 5.0},
-    {"max_leaf_nodes": 12, "min_samples_leaf": 20, "l2_regularization": 1.0},
+    {"num_leaves": 4, "min_data_in_leaf": 40, "lambda_l2": 5.0, "learning_rate": 0.05},
+    {"num_leaves": 12, "min_data_in_leaf": 20, "lambda_l2": 1.0, "learning_rate": 0.05},
 )
+_N_ROUNDS = 200
 _STRENGTHS = (0.01, 0.1, 1.0)
 _N_COMPONENTS = 64
 
@@ -80,26 +81,18 @@ def fit_boosting(
     validation: np.ndarray,
     rows: np.ndarray,
     seed: int = 0,
-    n_rounds: int = 200,
 ) -> np.ndarray:
     """Return log odds for `rows` of gradient-boosted trees; size and rounds from validation."""
     table = features.to_numpy(np.float64)
     table = table[:, ~np.isnan(table[train]).all(axis=0)]  # what training never knew, no tree can use
     best, result = (-1.0, 0.0), np.zeros(len(rows))
     for settings in _BOOSTING:
-        model = HistGradientBoostingClassifier(
-            learning_rate=0.05, max_iter=n_rounds, early_stopping=False, random_state=seed, **settings
-        )
-        model.fit(table[train], labels[train])
-        stages = list(model.staged_predict_proba(table[validation]))
-        quality = [_quality(labels[validation], to_logit(p[:, 1])) for p in stages[9::10]]
-        n_best = max(range(len(quality)), key=lambda i: quality[i])
-        if quality[n_best] > best:
-            best = quality[n_best]
-            staged = model.staged_predict_proba(table[rows])
-            for _ in range((n_best + 1) * 10):
-                p = next(staged)
-            result = to_logit(p[:, 1])
+        model = boost(table[train], labels[train], settings, n_rounds=_N_ROUNDS, seed=seed)
+        for n in range(10, _N_ROUNDS + 1, 10):
+            logits = model.predict(table[validation], raw_score=True, num_iteration=n, num_threads=1)
+            if (quality := _quality(labels[validation], logits)) > best:
+                best = quality
+                result = model.predict(table[rows], raw_score=True, num_iteration=n, num_threads=1)
     return result
 
 

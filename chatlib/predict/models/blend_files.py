@@ -1,4 +1,4 @@
-"""A blend on disk: weights as safetensors, terms and settings as JSON, nothing pickled."""
+"""A blend on disk: weights as safetensors, trees as LightGBM's text, terms and settings as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chatlib.predict.models.words import Vocabulary, WordModel
 
 __all__ = ["load_blend", "save_blend"]
 
-_CARD, _TERMS, _WEIGHTS = "donor.json", "terms.json", "words_and_trees.safetensors"
+_CARD, _TERMS, _WEIGHTS, _TREES = "donor.json", "terms.json", "words.safetensors", "trees.txt"
 
 
 def save_blend(folder: str | Path, blend: Blend, card: dict[str, object]) -> Path:
@@ -37,11 +37,10 @@ def save_blend(folder: str | Path, blend: Blend, card: dict[str, object]) -> Pat
         "words_mean": words.mean,
         "words_spread": words.spread,
         "words_weights": words.weights,
-        "trees_nodes": trees.nodes,
-        "trees_roots": trees.roots.astype(np.int64),
     }
     with atomic_path(folder / _WEIGHTS) as part:
         save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, str(part))
+    atomic_write(folder / _TREES, trees.trees)
     terms = dict(zip(("stream", "earlier"), blend.vocabulary.terms, strict=True))
     atomic_write(folder / _TERMS, json.dumps(terms, ensure_ascii=False))
     members = {
@@ -50,7 +49,7 @@ def save_blend(folder: str | Path, blend: Blend, card: dict[str, object]) -> Pat
         "weights": blend.weights,
         "shift": blend.shift,
         "words": {"columns": words.columns, "intercept": words.intercept},
-        "trees": {"columns": trees.columns, "base": trees.base, "n_seeds": trees.n_seeds},
+        "trees": {"columns": trees.columns, "n_seeds": trees.n_seeds},
     }
     text = json.dumps({**card, "members": members}, indent=2, ensure_ascii=False)
     atomic_write(folder / _CARD, text + "\n")
@@ -81,7 +80,7 @@ def load_blend(folder: str | Path) -> tuple[Blend, dict[str, object]]:
                 weights=arrays["words_weights"],
                 **members["words"],
             ),
-            trees=TreeModel(nodes=arrays["trees_nodes"], roots=arrays["trees_roots"], **members["trees"]),
+            trees=TreeModel(trees=(folder / _TREES).read_text(encoding="ascii"), **members["trees"]),
             known_before=bool(members["known_before"]),
             weights={name: float(weight) for name, weight in members["weights"].items()},
             shift=float(members["shift"]),
@@ -90,8 +89,8 @@ def load_blend(folder: str | Path) -> tuple[Blend, dict[str, object]]:
         raise
     except Exception as error:
         raise ModelError(
-            f"A donor model is a folder with {_CARD}, {_TERMS}, {_WEIGHTS} and its transformers, and "
-            f"{folder} cannot be read as one ({error!r}). Run notebook 04 again."
+            f"A donor model is a folder with {_CARD}, {_TERMS}, {_WEIGHTS}, {_TREES} and its transformers, "
+            f"and {folder} cannot be read as one ({error!r}). Run notebook 04 again."
         ) from error
     return blend, card
 

@@ -1,90 +1,130 @@
-"""Gradient-boosted trees that are kept as plain numbers: fitted by scikit-learn, saved without pickle."""
+"""Gradient-boosted trees (Friedman 2001) by LightGBM, kept as its text and checked before it is read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import lightgbm
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from chatlib.errors import ModelError
 
-__all__ = ["TreeModel", "fit_trees"]
+__all__ = ["TreeModel", "boost", "fit_trees"]
 
+_REPEATABLE = {
+    "objective": "binary",
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "verbosity": -1,
+}
 _SETTINGS = {
     "learning_rate": 0.02,
-    "max_iter": 300,
-    "max_leaf_nodes": 6,
-    "min_samples_leaf": 40,
-    "l2_regularization": 5.0,
-    "max_features": 0.2,  # of the columns, drawn for each split: the trees of few donors are less alike
-    "early_stopping": False,
+    "num_leaves": 6,
+    "min_data_in_leaf": 40,
+    "lambda_l2": 5.0,
+    "feature_fraction_bynode": 0.2,  # drawn for each split: the trees of few donors are less alike
 }
-_PORTION = 1024  # rows that go down all trees at once
-_FIELDS = ("feature_idx", "num_threshold", "missing_go_to_left", "left", "right", "is_leaf", "value")
+_N_ROUNDS = 300
+_HEADER = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\n"
+# What a tree of numbers needs in LightGBM's text; gains and counts of training rows are left out.
+_FIELDS = ("num_leaves", "num_cat", "split_feature", "threshold", "decision_type", "left_child",
+           "right_child", "leaf_value", "shrinkage")  # fmt: skip
+_DECISIONS = (0, 2, 8, 10)  # numerical; a missing value goes to either side
 
 
 @dataclass(frozen=True)
 class TreeModel:
-    """Trees, all nodes of all trees behind one another; `roots` says where each begins.
+    """Trees of `n_seeds` models, one behind another, as LightGBM's text; log odds are the models' mean.
 
-    Columns of `nodes`: as in _FIELDS; `left` and `right` count from the first node of all.
+    Raises: ModelError unless the text is trees over the columns, which LightGBM itself does not check.
     """
 
     columns: list[str]
-    nodes: np.ndarray
-    roots: np.ndarray
-    base: float
+    trees: str
     n_seeds: int
+    _booster: lightgbm.Booster = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        try:
+            if self.n_seeds < 1 or not self.columns:
+                raise ValueError(f"{self.n_seeds} models of {len(self.columns)} columns")
+            for tree in _split_trees(self.trees):
+                _check_tree(tree, len(self.columns))
+            header = f"{_HEADER}max_feature_idx={len(self.columns) - 1}\nobjective=binary sigmoid:1\n"
+            names = " ".join(f"f{i}" for i in range(len(self.columns)))
+            infos = " ".join(["none"] * len(self.columns))
+            text = f"{header}feature_names={names}\nfeature_infos={infos}\n\n{self.trees}end of trees\n"
+            booster = lightgbm.Booster(model_str=text)
+        except (ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
+            raise ModelError(f"Trees must be LightGBM's text, and these are not ({error!r}).") from error
+        object.__setattr__(self, "_booster", booster)
 
     def score(self, numbers: pd.DataFrame) -> np.ndarray:
         """Return log odds of all rows, float64. `numbers` has a column for each of `columns`."""
+        if not len(numbers):
+            return np.zeros(0)
         table = numbers[self.columns].to_numpy(float)
-        sums = [self._sum(table[start : start + _PORTION]) for start in range(0, len(table), _PORTION)]
-        return self.base + np.concatenate([*sums, np.zeros(0)]) / self.n_seeds
-
-    def _sum(self, table: np.ndarray) -> np.ndarray:
-        """Return the sum over trees of the leaves that rows end in; all go down all trees at once."""
-        feature, threshold, missing_left, left, right, leaf, value = self.nodes.T
-        feature, left, right = (column.astype(np.int64) for column in (feature, left, right))
-        rows, at = np.arange(len(table))[:, None], np.tile(self.roots, (len(table), 1))
-        while not (done := leaf[at] > 0).all():
-            x = table[rows, feature[at]]
-            goes_left = np.where(np.isnan(x), missing_left[at] > 0, x <= threshold[at])
-            at = np.where(done, at, np.where(goes_left, left[at], right[at]))
-        return value[at].sum(axis=1)
+        return np.asarray(self._booster.predict(table, raw_score=True, num_threads=1)) / self.n_seeds
 
 
 def fit_trees(numbers: pd.DataFrame, labels: np.ndarray, *, seed: int = 0, n_seeds: int = 3) -> TreeModel:
-    """Fit boosted trees (Friedman 2001; scikit-learn's histogram boosting) on training viewers.
+    """Fit boosted trees on training viewers; log odds are averaged over `n_seeds` draws of columns.
 
-    `numbers` are their features, NaN for what is not known; columns never known are left out.
-    Log odds are averaged over `n_seeds` draws of columns.
-
-    Raises: ModelError if the trees as plain numbers do not say what scikit-learn's say.
+    `numbers` are the viewers' features, NaN for what is not known; columns never known are left out.
     """
     columns = numbers.columns[numbers.notna().any()].tolist()
     table = numbers[columns].to_numpy(float)
     models = [
-        HistGradientBoostingClassifier(random_state=seed + i, **_SETTINGS).fit(table, labels)
+        boost(table, labels, _SETTINGS, n_rounds=_N_ROUNDS, seed=seed + i).model_to_string()
         for i in range(n_seeds)
     ]
-    trees = [stage[0].nodes for model in models for stage in model._predictors]
-    roots = np.cumsum([0, *map(len, trees[:-1])])
-    nodes = np.concatenate([_flatten(tree, root) for tree, root in zip(trees, roots, strict=True)])
-    base = float(np.mean([model._baseline_prediction.item() for model in models]))
-    result = TreeModel(columns, nodes, roots, base, n_seeds)
-    expected = np.mean([model.decision_function(table[:256]) for model in models], axis=0)
-    if not np.allclose(result.score(numbers.iloc[:256]), expected, atol=1e-6):
-        raise ModelError(
-            "Trees must say the same once they are plain numbers, and they do not: this scikit-learn keeps "
-            "them otherwise than the tested ones. Install the version in constraints.txt."
-        )
-    return result
+    trees = [_shorten(tree) for text in models for tree in _split_trees(text)]
+    return TreeModel(columns, "".join(f"Tree={i}\n{tree}\n\n" for i, tree in enumerate(trees)), n_seeds)
 
 
-def _flatten(tree: np.ndarray, root: int) -> np.ndarray:
-    nodes = np.stack([tree[name].astype(float) for name in _FIELDS], axis=1)
-    nodes[:, [3, 4]] += root
-    return nodes
+def boost(
+    table: np.ndarray, labels: np.ndarray, settings: dict[str, float], *, n_rounds: int, seed: int
+) -> lightgbm.Booster:
+    """Return LightGBM's model of the labels, the same for a seed on any machine."""
+    data = lightgbm.Dataset(table, np.asarray(labels, float))
+    return lightgbm.train(_REPEATABLE | {"seed": seed} | settings, data, num_boost_round=n_rounds)
+
+
+def _split_trees(text: str) -> list[str]:
+    """Return the lines of each tree, without its number."""
+    text = text.partition("end of trees")[0]
+    return [tree.partition("\n")[2].strip("\n") for tree in ("\n" + text).split("\nTree=")[1:]]
+
+
+def _shorten(tree: str) -> str:
+    fields = dict(line.split("=", 1) for line in tree.splitlines())
+    return "\n".join(f"{name}={fields[name]}" for name in _FIELDS)
+
+
+def _check_tree(tree: str, n_columns: int) -> None:
+    """Raise ValueError unless each node below the root has one parent, before it, and all is finite."""
+    lines = [line.partition("=") for line in tree.splitlines()]
+    if tuple(name for name, _, _ in lines) != _FIELDS:
+        raise ValueError(f"a tree has the fields {_FIELDS}")
+    text = {name: values.split() for name, _, values in lines}
+    (n_leaves,), (n_cat,) = (list(map(int, text[name])) for name in ("num_leaves", "num_cat"))
+    integers = ("split_feature", "decision_type", "left_child", "right_child")
+    feature, decision, left, right = (np.array(text[name], np.int64) for name in integers)
+    threshold, value = (np.array(text[name], float) for name in ("threshold", "leaf_value"))
+    n, children = n_leaves - 1, np.concatenate([left, right])
+    sound = (
+        n >= 0
+        and n_cat == 0
+        and len(value) == n_leaves
+        and all(len(x) == n for x in (feature, decision, left, right, threshold))
+        and sorted(children) == [*range(-n_leaves, 0), *range(1, n)] * (n > 0)
+        and (np.maximum(children, n) > np.tile(np.arange(n), 2)).all()
+        and ((feature >= 0) & (feature < n_columns)).all()
+        and np.isin(decision, _DECISIONS).all()
+        and np.isfinite(value).all()
+        and not np.isnan(threshold).any()
+    )
+    if not sound:
+        raise ValueError(f"a tree of {n_leaves} leaves is not sound")

@@ -147,10 +147,10 @@ def test_a_message_that_comes_late_is_counted_where_it_belongs():
     assert analytics.to_dict() == in_order.to_dict()
 
 
-def test_settled_analytics_take_no_more_messages():
+def test_complete_analytics_accept_no_more_messages():
     analytics = make_youtube()
     analytics.process_chatlog(FIVE, "", QUIET)
-    with pytest.raises(DataError, match="settle"):
+    with pytest.raises(DataError, match="chatlog_post_process"):
         analytics.process_message(FIVE[0])
 
 

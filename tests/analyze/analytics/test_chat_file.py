@@ -1,4 +1,4 @@
-"""Chat files: the quick reader and the careful one give the same analytics."""
+"""Chat files: the quick reader and the importers give the same analytics."""
 
 import gzip
 import json
@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from chatlib.analyze.analytics import quick_rows
-from chatlib.analyze.analytics.chat_file import analyze_file
-from chatlib.analyze.analytics.two_readers import read_quickly
+from chatlib.analyze.analytics import quick_reader
+from chatlib.analyze.analytics.quick_reader import read_quickly
+from chatlib.analyze.analytics.readers import analyze_file
 from chatlib.errors import ChatlibError, ParameterError
 from tests.places import SHARED
 
@@ -40,7 +40,7 @@ def analyze_both_ways(path, monkeypatch, **options):
     """Return the quick way's result and the careful way's."""
     quick = analyze_file(path, **options).to_dict()
     with monkeypatch.context() as patch:
-        patch.setattr("chatlib.analyze.analytics.chat_file.read_quickly", lambda path: None)
+        patch.setattr("chatlib.analyze.analytics.readers.read_quickly", lambda path: None)
         return quick, analyze_file(path, **options).to_dict()
 
 
@@ -61,7 +61,7 @@ LAYOUTS = {
 def test_both_readers_agree_however_the_file_is_laid_out(layout, piece, tmp_path, monkeypatch):
     path = tmp_path / "chat.json"
     path.write_text(LAYOUTS[layout](ROWS), encoding="utf-8")
-    monkeypatch.setattr(quick_rows, "_PIECE_BYTES", piece)
+    monkeypatch.setattr(quick_reader, "_PIECE_BYTES", piece)
     assert read_quickly(path) is not None
     quick, careful = analyze_both_ways(path, monkeypatch)
     assert quick == careful
@@ -80,7 +80,7 @@ def test_a_gzipped_file_is_read_quickly_too(tmp_path, monkeypatch):
 def test_a_large_file_is_read_in_pieces_that_hold_each_row_once(layout, tmp_path, monkeypatch):
     path = tmp_path / "chat.json"
     path.write_text(LAYOUTS[layout](ROWS), encoding="utf-8")
-    monkeypatch.setattr(quick_rows, "_PIECE_BYTES", 1000)
+    monkeypatch.setattr(quick_reader, "_PIECE_BYTES", 1000)
     sizes = [piece.n_rows for piece in read_quickly(path)]
     assert sum(sizes) == len(ROWS)
     assert len(sizes) > 20
@@ -92,10 +92,10 @@ def test_a_row_longer_than_a_piece_is_read_unless_its_end_is_too_far(overlap, tm
     long = {**ROWS[4], "message": "x" * 3000}
     path = tmp_path / "chat.json"
     path.write_text(json.dumps([*ROWS[:60], long, *ROWS[60:]]))
-    monkeypatch.setattr(quick_rows, "_PIECE_BYTES", 1000)
-    monkeypatch.setattr(quick_rows, "_OVERLAP_BYTES", overlap)
+    monkeypatch.setattr(quick_reader, "_PIECE_BYTES", 1000)
+    monkeypatch.setattr(quick_reader, "_OVERLAP_BYTES", overlap)
     assert sum(piece.n_rows for piece in read_quickly(path)) == len(ROWS) + 1
-    monkeypatch.setattr(quick_rows, "_LONGEST_BYTES", 1000)
+    monkeypatch.setattr(quick_reader, "_LONGEST_BYTES", 1000)
     assert read_quickly(path) is None
     quick, careful = analyze_both_ways(path, monkeypatch)
     assert quick == careful
@@ -103,16 +103,16 @@ def test_a_row_longer_than_a_piece_is_read_unless_its_end_is_too_far(overlap, tm
 
 TWO_PROCESSES = """
 import os, sys
-from chatlib.analyze.analytics import two_readers
-forks, take = [], two_readers.Reading._take_pieces
+from chatlib.analyze.analytics import quick_reader
+forks, take = [], quick_reader.Reading._take_pieces
 fork = os.fork
 os.fork = lambda: forks.append("numpy" in sys.modules) or fork()
-two_readers._can_fork = lambda: True  # even where there is one processor only
+quick_reader._can_fork = lambda: True  # even where there is one processor only
 def take_as_told(reading):
     if not reading._child:
         CHILD
     return take(reading)
-two_readers.Reading._take_pieces = take_as_told
+quick_reader.Reading._take_pieces = take_as_told
 from chatlib.__main__ import main
 code = main(["analyze", sys.argv[1], "--mode", "chatfile", "-o", "two.json"])
 print(code, forks, "carefully" if "chatlib.collect.files.importing" in sys.modules else "quickly")
@@ -188,7 +188,7 @@ def test_both_readers_agree_on_damaged_files(seed, tmp_path, monkeypatch):
         del data[rng.randrange(len(data)) :]
     path = tmp_path / "chat.json"
     path.write_bytes(data)
-    monkeypatch.setattr(quick_rows, "_PIECE_BYTES", rng.choice([700, 1 << 18]))
+    monkeypatch.setattr(quick_reader, "_PIECE_BYTES", rng.choice([700, 1 << 18]))
     try:
         expected = analyze_both_ways(path, monkeypatch)[1]
     except ChatlibError as error:

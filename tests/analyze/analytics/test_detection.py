@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from chatlib.analyze import Spike
-from chatlib.analyze.analytics.chat_file import read_columns
 from chatlib.analyze.analytics.columns import ChatColumns
 from chatlib.analyze.analytics.detection import (
     Burst,
@@ -14,6 +13,7 @@ from chatlib.analyze.analytics.detection import (
     plant_bursts,
     score_sections,
 )
+from chatlib.analyze.analytics.readers import read_file
 from chatlib.errors import NotEnoughData
 from tests.places import CHANNEL_2023
 
@@ -99,7 +99,7 @@ def test_on_real_chat_spikes_find_most_planted_bursts_and_little_else(tmp_path):
     if not folder.is_dir():
         pytest.skip("needs ../shared/data")
     files = sorted(folder.glob("*.json.gz"))[5:160:13]
-    tables = [compare_detectors(read_columns(path).columns, "twitch", seed=1) for path in files]
+    tables = [compare_detectors(read_file(path).columns, "twitch", seed=1) for path in files]
     scores = pd.concat(tables).groupby(["detector", "setting"]).mean()
     assert scores.loc[("spikes", 1.5), "recall"] >= 0.85
     assert scores.loc[("spikes", 1.5), "false_alarms_per_h"] <= 0.5

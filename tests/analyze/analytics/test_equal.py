@@ -1,27 +1,20 @@
-"""Three ways to the same analytics: a literal reading, message by message, and by columns."""
+"""The same analytics three times: by a literal reading, message by message, and by columns."""
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatlib.analyze import ProcessSettings
 from chatlib.analyze.analytics.columns import ChatColumns, Codes, analyze_columns, make_analytics
-from chatlib.analyze.analytics.settings import PROGRESS_LOGGER
-from chatlib.analyze.analytics.words import TWITCH_WORDS, YOUTUBE_WORDS
+from chatlib.analyze.analytics.format import TWITCH_RULES, YOUTUBE_RULES
 from chatlib.records import Message
-
-_spec = importlib.util.spec_from_file_location("brute_force", Path(__file__).with_name("brute_force.py"))
-brute_force = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(brute_force)
+from tests.analyze.analytics import brute_force
 
 KINDS = sorted(
-    {*TWITCH_WORDS.chat_kinds, *TWITCH_WORDS.events, *YOUTUBE_WORDS.events}
+    {*TWITCH_RULES.chat_kinds, *TWITCH_RULES.events, *YOUTUBE_RULES.events}
     | {"ticker_sponsor_item", "banned", "raid", "membership_item"}
 )
 METRICS = ["usersPSec", "chatsPSec", "activityPSec"]
@@ -56,19 +49,20 @@ def chats(draw):
 
 
 def make_empty(chat):
-    return make_analytics(chat["platform"], duration_s=chat["duration"], interval_s=chat["interval"])
+    return make_analytics(chat["platform"], duration_s=chat["duration"], settings=make_settings(chat))
 
 
-def make_settings(chat, print_interval=0):
+def make_settings(chat):
     return ProcessSettings(
-        print_interval=print_interval,
+        print_interval=0,
+        interval_s=chat["interval"],
         highlight_percentile=chat["percentile"],
         highlight_metric=chat["metric"],
         spike_metric=chat["metric"],
     )
 
 
-def by_columns(chat, print_interval=0):
+def by_columns(chat):
     offset, kind, author, ids = zip(*chat["rows"], strict=True) if chat["rows"] else ((), (), (), ())
     codes, kinds = {None: -1, "a": 40, "b": 7, "c": 8, "d": 9}, Codes()
     columns = ChatColumns(
@@ -78,13 +72,13 @@ def by_columns(chat, print_interval=0):
         author=np.array([codes[a] for a in author], dtype=int),
         message_ids=dict(enumerate(ids)),
     )
-    return analyze_columns(columns, make_empty(chat), settings=make_settings(chat, print_interval)).to_dict()
+    return analyze_columns(columns, make_empty(chat), make_settings(chat)).to_dict()
 
 
-def by_messages(chat, print_interval=0):
+def by_messages(chat):
     analytics = make_empty(chat)
     messages = [Message(row[3], row[1], row[0], row[2]) for row in chat["rows"]]
-    analytics.process_chatlog(messages, "No Media Source", make_settings(chat, print_interval))
+    analytics.process_chatlog(messages, "No Media Source", make_settings(chat))
     return analytics.to_dict()
 
 
@@ -109,19 +103,6 @@ def test_columns_agree_with_a_literal_reading_of_the_specification(chat):
     assert list(found) == list(expected)
     assert found == expected
     assert [list(sample) for sample in found["samples"]] == [list(s) for s in expected["samples"]]
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(chats(), st.integers(1, 5))
-def test_both_ways_show_the_same_progress(caplog, chat, print_interval):
-    caplog.set_level("INFO", logger=PROGRESS_LOGGER)
-    shown = []
-    for analyze in (by_columns, by_messages):
-        caplog.clear()
-        analyze(chat, print_interval=print_interval)
-        shown.append([record.message for record in caplog.records if record.name == PROGRESS_LOGGER])
-    assert shown[0] == shown[1]
-    assert len(shown[0]) == 1 + max(len(chat["rows"]) - 1, 0) // print_interval
 
 
 @settings(max_examples=80, deadline=None)

@@ -15,7 +15,8 @@ SCHEMA = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
 
 
 def analyze_some(platform="youtube", duration_s=1000.5, title="配信 <b>"):
-    analytics = make_analytics(platform, duration_s=duration_s, interval_s=5)
+    settings = ProcessSettings(print_interval=0)
+    analytics = make_analytics(platform, duration_s=duration_s, settings=settings)
     analytics.mediaTitle = title
     messages = [Message(str(i), "text_message", i * 7.0, f"u{i % 9}") for i in range(100)]
     messages += [Message(f"b{i}", "text_message", 500 + i / 10, f"v{i}") for i in range(100)]
@@ -23,7 +24,7 @@ def analyze_some(platform="youtube", duration_s=1000.5, title="配信 <b>"):
         Message("p", "paid_message", 30.0, "u1"),
         Message("s", "resubscription", 30.0, "u1"),
     ]
-    analytics.process_chatlog(messages, "chat.json", ProcessSettings(print_interval=0))
+    analytics.process_chatlog(messages, "chat.json", settings)
     return analytics
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chatlib.analyze import Highlight, Sample, Spike
-from chatlib.analyze.analytics.sections import find_highlights, find_spikes
+from chatlib.analyze.analytics.sections import find_highlights, find_spikes, rank_spikes
 
 USERS = "avgUniqueUsersPerSecond"
 
@@ -94,3 +94,4 @@ def test_spikes_stand_in_time_order_and_say_their_rank():
     spikes = find_spikes(samples, USERS, sensitivity=1)
     assert spans(spikes) == [(150, 160), (460, 470)]
     assert [spike.description.split(", ")[1] for spike in spikes] == ["rank 2 of 2", "rank 1 of 2"]
+    assert rank_spikes(spikes) == spikes[::-1]

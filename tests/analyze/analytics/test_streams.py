@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chatlib.analyze import ProcessSettings, load
-from chatlib.analyze.analytics.streams import analyze_stream, load_spoken, pick_stream
+from chatlib.analyze.analytics.readers import analyze_stream, load_spoken, pick_stream
 from chatlib.analyze.channel import analyze_channel, rank_streams, summarize_stream
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.records import Message, Stream
@@ -28,7 +28,7 @@ def fill(db, video_id="abc", n=20, platform="youtube", **more):
 
 def test_a_stream_of_the_database_has_the_totals_of_its_rows(db):
     fill(db)
-    analytics = analyze_stream(db, pick_stream(db.load_streams()))
+    analytics = analyze_stream(db, pick_stream(db))
     assert (analytics.totalActivity, analytics.totalChatMessages, analytics.totalUniqueUsers) == (22, 20, 4)
     assert (analytics.totalSuperchats, analytics.duration, analytics.platform) == (1, 57.0, "www.youtube.com")
     assert (analytics.mediaTitle, analytics.mediaSource) == ("A title", "https://www.youtube.com/watch?v=abc")
@@ -36,13 +36,13 @@ def test_a_stream_of_the_database_has_the_totals_of_its_rows(db):
 
 def test_the_duration_is_the_streams_own_where_it_is_known(db):
     fill(db, duration_s=100.0)
-    analytics = analyze_stream(db, pick_stream(db.load_streams()))
+    analytics = analyze_stream(db, pick_stream(db))
     assert (analytics.duration, len(analytics.samples)) == (100.0, 20)
 
 
 def test_messages_after_the_end_are_left_out(db):
     fill(db, duration_s=30.0)
-    analytics = analyze_stream(db, pick_stream(db.load_streams()))
+    analytics = analyze_stream(db, pick_stream(db))
     assert (analytics.totalChatMessages, analytics.samples[-1].endTime) == (11, 30)
 
 
@@ -56,13 +56,13 @@ def test_streams_without_address_title_or_date_stand_beside_others(db):
     ranked = rank_streams(table.reset_index())
     assert ranked["date"].fillna("").tolist() == ["2026-01-01", ""]
     assert ranked["title"].tolist() == ["A title", "unknown"]
-    unknown = pick_stream(db.load_streams(), "unknown")
+    unknown = pick_stream(db, "unknown")
     assert analyze_stream(db, unknown).mediaSource == "youtube:unknown"
 
 
 def test_break_takes_the_first_rows_in_source_order(db):
     fill(db)
-    analytics = analyze_stream(db, pick_stream(db.load_streams()), settings=ProcessSettings(msg_break=5))
+    analytics = analyze_stream(db, pick_stream(db), ProcessSettings(msg_break=5))
     assert (analytics.totalActivity, analytics.totalChatMessages, analytics.duration) == (5, 5, 57.0)
     assert analytics.samples[4].activity == 0  # from 20 s on: nothing of the first five
 
@@ -71,15 +71,15 @@ def test_the_largest_stream_is_picked_or_the_one_that_is_named(db):
     fill(db, "small", 3)
     fill(db, "large", 9)
     db.save_chat(Stream("youtube", "no times"), [Message(str(i), "text_message") for i in range(50)])
-    assert pick_stream(db.load_streams()).video_id == "large"
-    assert pick_stream(db.load_streams(), "small").video_id == "small"
+    assert pick_stream(db).video_id == "large"
+    assert pick_stream(db, "small").video_id == "small"
     with pytest.raises(ParameterError, match="'other'"):
-        pick_stream(db.load_streams(), "other")
+        pick_stream(db, "other")
 
 
 def test_nothing_to_pick_is_one_clear_error(db):
     with pytest.raises(NotEnoughData, match="none of 0"):
-        pick_stream(db.load_streams())
+        pick_stream(db)
 
 
 def test_a_channel_is_written_stream_by_stream_and_says_what_it_left_out(db, tmp_path):
@@ -111,7 +111,7 @@ def test_what_was_said_leaves_out_bots_and_hides_names(db):
         Message("5", "text_message", None, None, None, text="no time"),
     ]
     db.save_chat(Stream("youtube", "x"), rows)
-    stream = next(db.load_streams().itertuples())
+    stream = pick_stream(db)
     said = load_spoken(db, stream, hide_names=True, leave_out=["nightbot", ""])
     assert list(said.columns) == ["offset_s", "author", "text", "emotes"]
     assert said["text"].tolist() == ["no time", "hi @…"]
@@ -127,7 +127,7 @@ def test_an_empty_channel_is_an_empty_table(db):
 
 def test_the_summary_of_a_stream_can_be_counted(db):
     fill(db, n=41, duration_s=130.0)
-    summary = summarize_stream(analyze_stream(db, pick_stream(db.load_streams())), video_id="abc")
+    summary = summarize_stream(analyze_stream(db, pick_stream(db)), video_id="abc")
     # A message every 3 s: 20 in a minute, and the grid's best minute has one at both ends.
     assert summary["best_minute"] == 20
     assert summary["chats_per_min"] == pytest.approx(41 / 130 * 60)

@@ -8,8 +8,12 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from chatlib.analyze.people.languages import find_expected, guess_language, guess_script
-from chatlib.analyze.people.speech import count_languages
+from chatlib.analyze.people.speech import (
+    count_languages,
+    find_chat_languages,
+    guess_language,
+    guess_script,
+)
 from chatlib.workspace import SAMPLE_DIR
 
 
@@ -51,8 +55,8 @@ def test_scripts_and_languages_are_told_where_a_text_tells(text, script, languag
 def test_a_word_tells_only_a_language_that_the_chat_is_in():
     english = ["what is this", "that is what they have", "why would you do it"] * 20
     spanish = ["esto es muy bueno", "por favor no lo hagas", "gracias a todos por estar aquí"] * 20
-    assert find_expected(english) == {"English"}
-    assert find_expected(english + spanish) == {"English", "Spanish"}
+    assert find_chat_languages(english) == {"English"}
+    assert find_chat_languages(english + spanish) == {"English", "Spanish"}
     assert guess_language("hola", expected={"English"}) is None
     assert guess_language("hola a todos gracias", expected={"English"}) == "Spanish"
     counted = {}
@@ -60,7 +64,7 @@ def test_a_word_tells_only_a_language_that_the_chat_is_in():
         table = count_languages(pd.DataFrame({"text": [*texts, "hola"]}))
         counted[name] = dict(zip(table["language"], table["messages"], strict=True))
     assert counted == {"english": {"English": 60, "too short to tell": 1}, "spanish": {"Spanish": 61}}
-    assert find_expected([]) == set()
+    assert find_chat_languages([]) == set()
 
 
 def test_on_the_sample_nearly_every_language_that_is_told_is_right():

@@ -98,7 +98,7 @@ def test_a_saved_blend_says_the_same(fitted, tmp_path):
     np.testing.assert_array_equal(loaded.score(some, inputs), blends[EVERYTHING].score(some, inputs))
 
 
-_FILES = ("donor.json", "terms.json", "words_and_trees.safetensors", "transformer_0/model.json")
+_FILES = ("donor.json", "terms.json", "words.safetensors", "trees.txt", "transformer_0/model.json")
 
 
 @pytest.mark.parametrize("name", _FILES)

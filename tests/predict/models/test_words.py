@@ -1,10 +1,8 @@
 import numpy as np
 import pandas as pd
-import pytest
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from chatlib.predict.models.trees import fit_trees
 from chatlib.predict.models.words import fit_words, join_texts, learn_vocabulary
 from chatlib.predict.viewers.table import load_viewers
 
@@ -55,28 +53,3 @@ def test_no_text_is_no_terms(small):
     numbers = pd.DataFrame({"n": np.arange(float(len(viewers)))})
     model = fit_words(sparse.csr_matrix((len(viewers), 0)), numbers, np.arange(len(viewers)) > 2)
     assert np.isfinite(model.score(model.weigh(vocabulary.transform(viewers), 0), numbers)).all()
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_trees_as_numbers_say_what_scikit_learn_says(seed):
-    rng = np.random.default_rng(seed)
-    table = pd.DataFrame(rng.normal(size=(3000, 5)), columns=list("abcde")).assign(never=np.nan)
-    table = table.mask(rng.random(table.shape) < 0.2)
-    labels = rng.random(3000) < 1 / (1 + np.exp(2 - 2 * table["a"].fillna(1.5) * (table["b"] > 0)))
-    model = fit_trees(table.iloc[:2000], labels[:2000].to_numpy(), seed=seed, n_seeds=2)
-    assert model.columns == list("abcde") and len(model.roots) == 600
-    scores = model.score(table.iloc[2000:])
-    later = labels[2000:]
-    assert scores[later].mean() > scores[~later].mean() + 0.5
-
-
-def test_trees_that_cannot_be_kept_are_refused(monkeypatch):
-    from chatlib.errors import ModelError
-    from chatlib.predict.models import trees
-
-    rng = np.random.default_rng(0)
-    table = pd.DataFrame(rng.normal(size=(500, 2)), columns=["a", "b"])
-    wrong = np.array([0, 0, 0, 0, 0, 1, 5])
-    monkeypatch.setattr(trees, "_flatten", lambda tree, root: np.tile(wrong, (len(tree), 1)))
-    with pytest.raises(ModelError, match="Install the version"):
-        fit_trees(table, (table["a"] > 0).to_numpy(), n_seeds=1)

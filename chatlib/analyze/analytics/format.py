@@ -1,8 +1,10 @@
-"""The words of the ChatAnalytics format: platforms, metrics, kinds that count, times as text."""
+"""What the ChatAnalytics format fixes: what counts on which platform, metrics, settings, times as text."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,10 +16,12 @@ __all__ = [
     "METRIC_FIELDS",
     "NOBODY",
     "PLATFORM_VALUES",
-    "TWITCH_WORDS",
-    "YOUTUBE_WORDS",
-    "PlatformWords",
-    "find_words",
+    "TWITCH_RULES",
+    "YOUTUBE_RULES",
+    "PlatformRules",
+    "ProcessSettings",
+    "check_interval",
+    "find_rules",
     "format_time",
 ]
 
@@ -34,7 +38,7 @@ METRIC_FIELDS = {
     "activityPSec": "avgActivityPerSecond",
 }
 
-# How the chat database calls a platform -> how the format calls it.
+# A platform's name in the chat database -> its name in the format.
 PLATFORM_VALUES = {YOUTUBE: "www.youtube.com", TWITCH: "www.twitch.tv"}
 
 # Kinds of Twitch's three counts. The sets are chat-analyzer's.
@@ -52,7 +56,7 @@ _UPGRADE_SUBSCRIPTIONS = (
 _SUPERCHATS = ("paid_message", "paid_sticker", "ticker_paid_message_item", "ticker_paid_sticker_item")
 
 
-class PlatformWords(NamedTuple):
+class PlatformRules(NamedTuple):
     """What one platform's analytics count beside messages and users."""
 
     values: tuple[str, ...]  # of the field `platform`
@@ -62,14 +66,14 @@ class PlatformWords(NamedTuple):
     once_per_id: frozenset[str]  # fields that count a message id once, however often it comes
 
 
-YOUTUBE_WORDS = PlatformWords(
+YOUTUBE_RULES = PlatformRules(
     values=(PLATFORM_VALUES[YOUTUBE], "youtu.be"),
     chat_kinds=frozenset({"text_message"}),
     events=dict.fromkeys(_SUPERCHATS, "superchats") | dict.fromkeys(sorted(MEMBERSHIP_KINDS), "memberships"),
     totals={"superchats": "totalSuperchats", "memberships": "totalMemberships"},
     once_per_id=frozenset({"superchats"}),
 )
-TWITCH_WORDS = PlatformWords(
+TWITCH_RULES = PlatformRules(
     values=(PLATFORM_VALUES[TWITCH],),
     chat_kinds=CHAT_KINDS,
     events=dict.fromkeys(_SUBSCRIPTIONS, "subscriptions")
@@ -84,19 +88,66 @@ TWITCH_WORDS = PlatformWords(
 )
 
 
-def find_words(platform: str) -> PlatformWords:
+def find_rules(platform: str) -> PlatformRules:
     """Return what is counted on a platform, named as the format or as the database names it.
 
     Raises: ParameterError for a platform that the format does not know.
     """
     value = PLATFORM_VALUES.get(platform, platform)
-    for words in (YOUTUBE_WORDS, TWITCH_WORDS):
-        if value in words.values:
-            return words
+    for rules in (YOUTUBE_RULES, TWITCH_RULES):
+        if value in rules.values:
+            return rules
     raise ParameterError(
-        f"A platform is one of {[*PLATFORM_VALUES]}, {YOUTUBE_WORDS.values + TWITCH_WORDS.values}; "
+        f"A platform is one of {[*PLATFORM_VALUES]}, {YOUTUBE_RULES.values + TWITCH_RULES.values}; "
         f"got {platform!r}."
     )
+
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """Settings of one analysis.
+
+    print_interval: messages between two progress lines; none are logged if <= 0. Messages fed one
+        by one log them; the engine on columns is done too soon.
+    msg_break: stop after so many messages; no effect if < 0.
+    highlight_percentile: the share of samples, in percent, that lies below a highlight.
+    highlight_metric, spike_metric: a key of `METRIC_FIELDS`.
+    spike_sensitivity: the higher, the more spikes; see `chatlib.analyze.analytics.sections.find_spikes`.
+    interval_s: length of a sample.
+    description: a free text that distinguishes this output from others.
+
+    Raises: ParameterError for a value outside its bounds.
+    """
+
+    print_interval: int = 100
+    msg_break: int = -1
+    highlight_percentile: float = 93.0
+    highlight_metric: str = "usersPSec"
+    spike_sensitivity: float = 1.5
+    spike_metric: str = "usersPSec"
+    interval_s: int = 5
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.highlight_percentile < 100:
+            raise ParameterError(
+                f"The highlight percentile must be above 0 and below 100, got {self.highlight_percentile}."
+            )
+        if not (self.spike_sensitivity > 0 and math.isfinite(self.spike_sensitivity)):
+            raise ParameterError(f"The spike sensitivity must be above 0, got {self.spike_sensitivity}.")
+        for metric in (self.highlight_metric, self.spike_metric):
+            if metric not in METRIC_FIELDS:
+                raise ParameterError(f"A metric is one of {[*METRIC_FIELDS]}, got {metric!r}.")
+        check_interval(self.interval_s)
+
+
+def check_interval(interval_s: int) -> None:
+    """Raise a ParameterError unless an interval is a whole number of seconds within its bounds."""
+    low, high = INTERVAL_BOUNDS_S
+    if isinstance(interval_s, bool) or int(interval_s) != interval_s or not low <= interval_s <= high:
+        raise ParameterError(
+            f"The interval must be a whole number of seconds from {low} to {high}, got {interval_s}."
+        )
 
 
 @lru_cache(maxsize=65536)

@@ -1,0 +1,285 @@
+"""The readers: each brings a chat to the engine from where it is, a file, the database or an address."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
+from chatlib.analyze.analytics.columns import ChatColumns, Codes, analyze_columns, make_analytics
+from chatlib.analyze.analytics.format import TWITCH_RULES, YOUTUBE_RULES, ProcessSettings, find_rules
+from chatlib.analyze.analytics.quick_reader import Piece, Reading, read_quickly
+from chatlib.errors import MissingSource, NotEnoughData, ParameterError
+from chatlib.records import CHAT_KINDS, Message, Stream
+from chatlib.workspace import without_gc
+
+# Importers, the store and pandas are imported where they are needed: to load them takes longer
+# than to analyze most files.
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from chatlib.queries import StoredStream
+    from chatlib.store import Store
+
+__all__ = [
+    "Chat",
+    "analyze_chat",
+    "analyze_file",
+    "analyze_stream",
+    "join_pieces",
+    "load_spoken",
+    "pick_stream",
+    "read_address",
+    "read_file",
+    "read_stream",
+    "select_spoken",
+]
+
+log = logging.getLogger(__name__)
+
+_MAX_OFFSET_S = 1e8  # beyond, the importers see no offset
+
+
+class Chat(NamedTuple):
+    """A chat as the engine takes it.
+
+    `stream` holds what is known of it: without a duration, it lasts until the largest offset.
+    `messages` are there if the reader read them.
+    """
+
+    stream: Stream
+    columns: ChatColumns
+    messages: Sequence[Message] = ()
+
+
+@without_gc()
+def analyze_chat(chat: Chat, settings: ProcessSettings | None = None) -> ChatAnalytics:
+    """Return the analytics of a chat. Raises: NotEnoughData if no message has an offset."""
+    settings = settings or ProcessSettings()
+    stream, columns = chat.stream, chat.columns
+    source = stream.url or f"{stream.platform}:{stream.video_id}"
+    if not np.isfinite(columns.offset_s).any():
+        raise NotEnoughData(
+            f"Analytics need messages with a time in the stream; {source} has {len(columns.kind)} messages, "
+            "none with a time. Leave it out, or download the chat's replay, which has times."
+        )
+    duration_s = stream.duration_s
+    if duration_s is None or not (np.isfinite(duration_s) and duration_s > 0):
+        duration_s = max(float(np.nanmax(columns.offset_s)), 0.0)
+    analytics = make_analytics(stream.platform, duration_s=float(duration_s), settings=settings)
+    analytics.mediaTitle = stream.title or analytics.mediaTitle
+    analytics.mediaSource = source
+    return analyze_columns(columns, analytics, settings)
+
+
+# ---------------------------------------------------------------------- a file
+
+
+def analyze_file(
+    path: str | Path, settings: ProcessSettings | None = None, *, platform: str | None = None
+) -> ChatAnalytics:
+    """Return the analytics of a chat file; see `read_file`."""
+    return analyze_chat(read_file(path, platform=platform), settings)
+
+
+@without_gc()
+def read_file(
+    path: str | Path,
+    *,
+    platform: str | None = None,
+    reading: Reading | None = None,
+    with_messages: bool = False,
+) -> Chat:
+    """Return the chat of a file of any format that can be imported.
+
+    The title is the stream's if it is known, else the file's name; the duration is the largest
+    offset. Without `platform` the content decides. The quick reader reads what it can, unless
+    messages are wanted; `reading` is its reading of this file, if it was begun already.
+    Raises: MissingSource, UnknownFormat, SourceError; ParameterError for a platform that the file
+    cannot come from.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingSource(f"A chat to analyze must be a file, and there is none at {path}.")
+    chat = None if with_messages else _read_plain(path, platform, reading)
+    chat = chat or _import(path)
+    platform = platform or chat.stream.platform
+    _check_platform(platform, chat.columns.kinds, path)
+    title = chat.stream.title or path.name
+    return chat._replace(
+        stream=chat.stream._replace(platform=platform, title=title, url=str(path), duration_s=None)
+    )
+
+
+def join_pieces(pieces: Sequence[Piece]) -> ChatColumns | None:
+    """Return the quick reader's pieces as columns; None where only the importers can judge."""
+    offset_s = np.frombuffer(b"".join(piece.offset_s for piece in pieces))
+    if not len(offset_s) or np.abs(offset_s).max() > _MAX_OFFSET_S:
+        return None
+    kinds = Codes()
+    kind = np.concatenate(
+        [kinds.encode(piece.kinds)[np.frombuffer(piece.kind, np.uint8)] for piece in pieces if piece.kinds]
+    )
+    names = list(kinds)
+    message_ids: dict[int, str] = {}
+    n_rows = 0
+    for piece in pieces:
+        message_ids |= {n_rows + row: message_id for row, message_id in piece.once}
+        n_rows += piece.n_rows
+    if len({(message_id, names[kind[row]]) for row, message_id in message_ids.items()}) < len(message_ids):
+        return None
+    author = np.frombuffer(b"".join(piece.author for piece in pieces), dtype=np.int64)
+    return ChatColumns(offset_s, kind, names, author, message_ids)
+
+
+def _read_plain(path: Path, platform: str | None, reading: Reading | None) -> Chat | None:
+    # With the platform given and no list of streams beside the file, there is nothing to look up.
+    nothing_to_look_up = platform is not None and not any(path.parent.glob("streams.*"))
+    if reading and not nothing_to_look_up:
+        importlib.import_module("chatlib.collect.files.formats")  # better now, while the second process reads
+    pieces = reading.finish() if reading else read_quickly(path)
+    columns = join_pieces(pieces) if pieces else None
+    if pieces is None or columns is None:
+        return None
+    if platform is not None and nothing_to_look_up:
+        return Chat(Stream(platform, path.stem), columns)
+    return Chat(_identify_stream(pieces[0].first_rows, path), columns)
+
+
+def _identify_stream(first_rows: bytes, path: Path) -> Stream:
+    from chatlib.collect.files.formats import read_chat
+    from chatlib.collect.sheets.streams import find_chat_files
+
+    (found,), _ = find_chat_files([path])
+    return read_chat(first_rows, file_name=path.name, row=found.row).stream
+
+
+def _import(path: Path) -> Chat:
+    from chatlib.collect.files.importing import read_chat_file
+
+    chat = read_chat_file(path)
+    for reason, n_rows in chat.skipped.items():
+        log.warning("%s: %d rows left out: %s", path.name, n_rows, reason)
+    return Chat(chat.stream, ChatColumns.from_messages(chat.messages), chat.messages)
+
+
+def _check_platform(platform: str, kinds: Iterable[str], path: Path) -> None:
+    own = find_rules(platform)
+    other = TWITCH_RULES if own is YOUTUBE_RULES else YOUTUBE_RULES
+    if foreign := sorted(other.events.keys() & set(kinds)):
+        raise ParameterError(
+            f"The platform must be the one that a chat comes from; {path} cannot be from {platform}, since "
+            f"it holds {', '.join(foreign[:3])}. Leave --platform out: the content decides."
+        )
+
+
+# ---------------------------------------------------------------------- an address
+
+
+def read_address(url: str) -> Chat:
+    """Return the chat of a finished stream on YouTube, fetched by its address.
+
+    Raises: ParameterError for another address; SourceRefused, with the reason, if there is no chat
+    or the stream is still running.
+    """
+    from chatlib.collect.youtube.collection import fetch_chat
+
+    chat = fetch_chat(url)
+    if chat.stream.reason:
+        log.warning("%s: %s", chat.stream.state, chat.stream.reason)
+    return Chat(chat.stream, ChatColumns.from_messages(chat.messages), chat.messages)
+
+
+# ---------------------------------------------------------------------- the database
+
+
+def pick_stream(store: Store, video_id: str = "") -> StoredStream:
+    """Return the stream with this id, or the one with most messages.
+
+    Raises: ParameterError for an unknown id; NotEnoughData if no stream has messages with a time.
+    """
+    streams = store.list_streams()
+    found = [stream for stream in streams if stream.video_id == video_id]
+    if found:
+        return found[0]
+    if video_id:
+        some = ", ".join(stream.video_id for stream in streams[:3])
+        raise ParameterError(
+            f"STREAM must be the video id of a stream in the database, got {video_id!r}. "
+            f"There are {len(streams)}, among them {some or 'none'}; leave it empty for the largest."
+        )
+    timed = [stream for stream in streams if stream.last_offset_s is not None]
+    if not timed:
+        raise NotEnoughData(
+            f"Analytics need a stream with messages that have a time in it; none of {len(streams)} "
+            "streams has any. Collect or import chat replays first (notebook 01)."
+        )
+    return max(timed, key=lambda stream: stream.n_messages)
+
+
+@without_gc()
+def analyze_stream(
+    store: Store, stream: StoredStream, settings: ProcessSettings | None = None
+) -> ChatAnalytics:
+    """Return the analytics of one stream of the database."""
+    in_order = settings is not None and settings.msg_break >= 0
+    return analyze_chat(read_stream(store, stream, in_order=in_order), settings)
+
+
+def read_stream(store: Store, stream: StoredStream, *, in_order: bool = False) -> Chat:
+    """Return the chat of one stream of the database, `in_order` of its source."""
+    rules = find_rules(stream.platform)
+    id_kinds = [kind for kind, counter in rules.events.items() if counter in rules.once_per_id]
+    rows = store.load_chat_rows(stream.stream_id, id_kinds=id_kinds, in_order=in_order)
+    offset, kind, author, message_id = zip(*rows, strict=True) if rows else ((), (), (), ())
+    kinds = Codes()
+    columns = ChatColumns(
+        offset_s=np.array(offset, dtype=float),
+        kind=kinds.encode(kind),
+        kinds=list(kinds),
+        author=np.array(author, dtype=np.int64),
+        message_ids={row: key for row, key in enumerate(message_id) if key is not None},
+    )
+    return Chat(
+        Stream(stream.platform, stream.video_id, stream.url, stream.title, duration_s=stream.duration_s),
+        columns,
+    )
+
+
+# ---------------------------------------------------------------------- what people wrote
+
+
+def load_spoken(
+    store: Store, stream: StoredStream, *, hide_names: bool = False, leave_out: Iterable[str] = ()
+) -> pd.DataFrame:
+    """Return the chat messages of a stream that have text, in time order.
+
+    Columns: offset_s, author, text, emotes. With `hide_names`, every @name in a text is `@…`.
+    People are left out by name, ignoring case.
+    """
+    from chatlib.analyze.people.audience import is_named
+    from chatlib.analyze.people.speech import hide_mentions
+
+    columns = ("offset_s", "kind", "author", "name", "text", "emotes")
+    messages = store.load_messages([stream.stream_id], columns=columns)
+    kept = messages["kind"].isin(CHAT_KINDS) & messages["text"].notna()
+    spoken = messages[kept & ~is_named(messages["name"], leave_out)]
+    spoken = spoken.drop(columns=["kind", "name"]).reset_index(drop=True)
+    return spoken.assign(text=hide_mentions(spoken["text"])) if hide_names else spoken
+
+
+def select_spoken(messages: Iterable[Message]) -> pd.DataFrame:
+    """Return the chat messages that have text, with the columns of `load_spoken`."""
+    import pandas as pd
+
+    rows = [
+        (m.offset_s, m.author_id, m.text, m.emotes)
+        for m in messages
+        if m.kind in CHAT_KINDS and m.text is not None
+    ]
+    return pd.DataFrame(rows, columns=["offset_s", "author", "text", "emotes"])

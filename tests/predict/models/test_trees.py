@@ -1,0 +1,95 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from chatlib.errors import ModelError
+from chatlib.predict.models.trees import TreeModel, fit_trees
+
+
+def make_table(seed):
+    """Numbers of 3,000 viewers, a fifth of them missing, of which the product of two decides."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(rng.normal(size=(3000, 5)), columns=list("abcde")).assign(never=np.nan)
+    table = table.mask(rng.random(table.shape) < 0.2)
+    labels = rng.random(3000) < 1 / (1 + np.exp(2 - 2 * table["a"].fillna(1.5) * (table["b"] > 0)))
+    return table, labels.to_numpy()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_donors_score_higher_on_rows_that_training_never_saw(seed):
+    table, labels = make_table(seed)
+    model = fit_trees(table.iloc[:2000], labels[:2000], seed=seed, n_seeds=2)
+    assert model.columns == list("abcde") and model.trees.count("Tree=") == 600
+    scores, later = model.score(table.iloc[2000:]), labels[2000:]
+    assert scores[later].mean() > scores[~later].mean() + 0.5
+    assert model.score(table.iloc[:0]).shape == (0,)
+
+
+def test_a_seed_gives_the_same_trees_and_their_log_odds_are_those_of_the_prevalence():
+    table, labels = make_table(0)
+    first, again, other = (fit_trees(table, labels, seed=seed, n_seeds=1) for seed in (3, 3, 4))
+    assert first.trees == again.trees != other.trees
+    assert (1 / (1 + np.exp(-first.score(table)))).mean() == pytest.approx(labels.mean(), rel=0.05)
+
+
+def test_the_text_that_is_kept_scores_as_lightgbm_does():
+    import lightgbm
+
+    table, labels = make_table(1)
+    model = fit_trees(table, labels, n_seeds=1)
+    data = lightgbm.Dataset(table[model.columns].to_numpy(), labels.astype(float))
+    settings = {"objective": "binary", "learning_rate": 0.02, "num_leaves": 6, "min_data_in_leaf": 40,
+                "lambda_l2": 5.0, "feature_fraction_bynode": 0.2, "seed": 0, "deterministic": True,
+                "force_row_wise": True, "num_threads": 1, "verbosity": -1}  # fmt: skip
+    expected = lightgbm.train(settings, data, num_boost_round=300)
+    expected = expected.predict(table[model.columns].to_numpy(), raw_score=True)
+    np.testing.assert_allclose(model.score(table), expected, atol=1e-12)
+
+
+TREE = {
+    "num_leaves": "3",
+    "num_cat": "0",
+    "split_feature": "0 1",
+    "threshold": "0.5 1.5",
+    "decision_type": "10 2",
+    "left_child": "1 -1",
+    "right_child": "-2 -3",
+    "leaf_value": "1 2 3",
+    "shrinkage": "1",
+}
+
+
+def build(tree):
+    lines = "\n".join(f"{name}={value}" for name, value in tree.items())
+    return TreeModel(["a", "b"], f"Tree=0\n{lines}\n\n", 1)
+
+
+def test_a_small_tree_is_read_as_written():
+    rows = pd.DataFrame({"a": [0.0, 0.0, 1.0, np.nan], "b": [1.0, 2.0, 0.0, 0.0]})
+    assert build(TREE).score(rows).tolist() == [1.0, 3.0, 2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"left_child": "0 -1"},  # its own child
+        {"left_child": "1 0"},  # a circle
+        {"right_child": "1 -3"},  # two parents
+        {"right_child": "-2 -9"},  # a leaf that is not there
+        {"split_feature": "0 2"},  # a column that is not there
+        {"leaf_value": "1 2 nan"},
+        {"leaf_value": "1 2"},
+        {"threshold": "0.5"},
+        {"threshold": "0.5 nan"},
+        {"decision_type": "1 2"},  # a category
+        {"num_cat": "1"},
+        {"num_leaves": "99999999999"},
+        {"num_leaves": ""},
+        {"shrinkage": None},
+        {"left_child": "1 x"},
+    ],
+)
+def test_a_tree_that_is_not_sound_is_refused(change):
+    tree = {name: value for name, value in (TREE | change).items() if value is not None}
+    with pytest.raises(ModelError, match="Trees must be"):
+        build(tree)
