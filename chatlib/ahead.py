@@ -1,71 +1,156 @@
-"""Results computed ahead by threads and handed over in the order of what was asked for."""
+"""Ordered look-ahead: what is needed next is computed while the caller works on what came before."""
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future
-from typing import TypeVar
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
 
-__all__ = ["iter_ahead"]
+__all__ = ["ITEMS_PER_WORKER", "map_ahead"]
 
-RESULTS_PER_THREAD = 3  # finished results that may wait for an earlier one
+ITEMS_PER_WORKER = 3  # begun, or done and waiting for the caller
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
-def iter_ahead(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
+def map_ahead(
+    function: Callable[[T], R],
+    items: Iterable[T],
     *,
-    n_threads: int,
-    on_stop: Callable[[], object] = lambda: None,
-) -> Generator[Result, None, None]:
-    """Yield `function(item)` for each item, in order; threads compute, at most a few results ahead.
+    workers: int = 1,
+    processes: bool = False,
+    on_stop: Callable[[], object] | None = None,
+    on_lost: Callable[[T], R] | None = None,
+) -> Generator[R, None, None]:
+    """Yield `function(item)` of each item, in the order of the items.
 
-    When the iterator is closed early, by Ctrl-C too, or an item fails, no further item is begun
-    and `on_stop` is called, which should end those that are running. The threads never keep the
-    program alive. Raises: what `function` raises, when its item's turn comes.
+    Calls run in `workers` threads or processes, a few items ahead of the caller; with 0 workers
+    they run in the caller. An exception is raised where its result is due. When the iterator ends
+    early (by an exception, by `close`, by leaving the for loop over it, also by Ctrl-C), no further
+    call begins, `on_stop` is called, and processes are killed; threads never keep the program alive.
+
+    In processes, function and items are pickled, and the program needs no `__main__` guard. The end
+    of a process in a call, for want of memory, raises BrokenExecutor, or, with `on_lost`, yields
+    `on_lost(item)` for the oldest item that is not done, and a new process goes on with the others.
     """
-    results: list[Future[Result]] = [Future() for _ in items]
-    todo = iter(range(len(items)))
-    lock = threading.Lock()
-    slots = threading.Semaphore(n_threads * RESULTS_PER_THREAD)
-    stopped = threading.Event()
-
-    def work() -> None:
-        while True:
-            slots.acquire()
-            with lock:
-                number = None if stopped.is_set() else next(todo, None)
-            if number is None:
-                return
-            try:
-                results[number].set_result(function(items[number]))
-            except BaseException as error:
-                stopped.set()
-                results[number].set_exception(error)
-
-    for _ in range(min(n_threads, len(items))):
-        threading.Thread(target=work, daemon=True).start()
+    if workers < 1:
+        yield from map(function, items)
+        return
+    ahead = _Ahead(function, workers, processes)
+    done = False
     try:
-        for number, result in enumerate(results):
-            yield _wait_for(result)
-            results[number] = Future()  # the result is no longer needed here
-            slots.release()
-    except BaseException:
-        on_stop()
-        raise
+        for item in items:
+            ahead.submit(item)
+            if len(ahead.waiting) >= ITEMS_PER_WORKER * workers:
+                yield ahead.take(on_lost)
+        while ahead.waiting:
+            yield ahead.take(on_lost)
+        done = True
     finally:
-        stopped.set()
-        slots.release(n_threads)
+        if on_stop and not done:
+            on_stop()
+        ahead.close()
 
 
-def _wait_for(result: Future[Result]) -> Result:
+class _Ahead(Generic[T, R]):
+    """Calls that were begun, in order, and the workers that run them."""
+
+    def __init__(self, function: Callable[[T], R], workers: int, processes: bool) -> None:
+        self._function, self._workers, self._processes = function, workers, processes
+        self.waiting: deque[tuple[T, Future[R]]] = deque()
+        self._pool = self._open()
+
+    def _open(self) -> Any:
+        if not self._processes:
+            return _Threads(self._workers)
+        from joblib.externals.loky import ProcessPoolExecutor  # never imports the caller's script
+
+        return ProcessPoolExecutor(self._workers, initializer=_follow_parent, initargs=(os.getpid(),))
+
+    def submit(self, item: T) -> None:
+        self.waiting.append((item, self._pool.submit(self._function, item)))
+
+    def take(self, on_lost: Callable[[T], R] | None) -> R:
+        """Return the result of the oldest call, when it is there."""
+        item, future = self.waiting.popleft()
+        try:
+            return _wait_for(future)
+        except BrokenExecutor:
+            if on_lost is None:
+                raise
+            self._restart()
+            return on_lost(item)
+
+    def _restart(self) -> None:
+        """Submit again, to new workers, what the broken ones had not done."""
+        self.close()
+        self._pool = self._open()
+        old, self.waiting = self.waiting, deque()
+        for item, future in old:
+            if future.done() and not isinstance(future.exception(), BrokenExecutor):
+                self.waiting.append((item, future))
+            else:
+                self.submit(item)
+
+    def close(self) -> None:
+        self._pool.shutdown(kill_workers=True)
+
+
+class _Threads:
+    """Daemon threads that take calls from a queue."""
+
+    def __init__(self, workers: int) -> None:
+        self._calls: SimpleQueue[tuple[Future, Callable, object] | None] = SimpleQueue()
+        self._workers = workers
+        for _ in range(workers):
+            threading.Thread(target=self._work, daemon=True).start()
+
+    def submit(self, function: Callable, item: object) -> Future:
+        future: Future = Future()
+        self._calls.put((future, function, item))
+        return future
+
+    def _work(self) -> None:
+        while call := self._calls.get():
+            future, function, item = call
+            try:
+                future.set_result(function(item))
+            except BaseException as error:
+                future.set_exception(error)
+            del call, future, item
+
+    def shutdown(self, *, kill_workers: bool) -> None:
+        with suppress(Empty):
+            while kill_workers:
+                self._calls.get_nowait()
+        for _ in range(self._workers):
+            self._calls.put(None)
+
+
+def _wait_for(future: Future[R]) -> R:
     while True:
         try:
-            return result.result(timeout=0.2)  # in steps, so that Ctrl-C is noticed everywhere
+            return future.result(timeout=0.2)  # in steps, so that Ctrl-C is noticed everywhere
         except TimeoutError:
-            if result.done():  # the function's own TimeoutError
-                raise
+            if future.done():  # the function's own TimeoutError
+                return future.result()
+
+
+def _follow_parent(parent: int) -> None:
+    """Make a worker leave Ctrl-C to its parent, who kills it, and end when the parent is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()

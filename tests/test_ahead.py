@@ -1,11 +1,17 @@
-"""Results computed ahead by threads: in order, never far ahead, all ended together."""
+"""Look-ahead gives results in order, never too far ahead, and ends when its reader does."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
 
 import pytest
 
-from chatlib.ahead import RESULTS_PER_THREAD, iter_ahead
+from chatlib.ahead import ITEMS_PER_WORKER, map_ahead
+from tests.places import ROOT
 
 ITEMS = [f"v{n}" for n in range(12)]
 
@@ -37,7 +43,7 @@ class Work:
         return item.upper()
 
     def start(self, items=ITEMS, n_threads=2):
-        return iter_ahead(self, items, n_threads=n_threads, on_stop=self.stop.set)
+        return map_ahead(self, items, workers=n_threads, on_stop=self.stop.set)
 
 
 def soon(condition, seconds=5.0):
@@ -74,9 +80,9 @@ def test_nobody_runs_far_ahead_of_who_takes_the_results():
     items = [f"v{n}" for n in range(60)]
     results = work.start(items)
     first = next(results)
-    assert soon(lambda: len(work.begun) == 2 * RESULTS_PER_THREAD)
+    assert soon(lambda: len(work.begun) == 2 * ITEMS_PER_WORKER)
     time.sleep(0.3)  # somebody takes his time
-    assert len(work.begun) == 2 * RESULTS_PER_THREAD
+    assert len(work.begun) == 2 * ITEMS_PER_WORKER
     assert [first, *results] == [item.upper() for item in items]
 
 
@@ -102,3 +108,67 @@ def test_who_closes_it_early_leaves_no_thread():
     results.close()
     assert work.stop.is_set()
     assert soon(lambda: threading.active_count() <= threads)
+
+
+def double(number):
+    return 2 * number
+
+
+def die_of_three(number):
+    if number == 3:
+        os._exit(9)
+    return number
+
+
+def fail_on_two(number):
+    if number == 2:
+        raise ValueError("two")
+    return number
+
+
+def wait_until_gone(pids):
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("how", [{"workers": 0}, {"workers": 3}, {"workers": 2, "processes": True}])
+def test_results_come_in_order(how):
+    assert list(map_ahead(double, range(20), **how)) == [2 * n for n in range(20)]
+    assert list(map_ahead(double, [], **how)) == []
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_an_error_comes_where_its_result_is_due(processes):
+    results = map_ahead(fail_on_two, range(5), processes=processes)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ValueError, match="two"):
+        next(results)
+
+
+def test_a_worker_that_ends_costs_one_item():
+    assert list(map_ahead(die_of_three, range(6), processes=True, on_lost=lambda n: f"lost {n}")) == [
+        0, 1, 2, "lost 3", 4, 5,
+    ]  # fmt: skip
+    with pytest.raises(BrokenExecutor):
+        list(map_ahead(die_of_three, range(6), processes=True))
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="asks /proc")
+@pytest.mark.parametrize("ending", ["raise KeyboardInterrupt", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_processes_end_with_their_parent_and_need_no_main_guard(ending):
+    program = (
+        "import os, signal, time\n"
+        "from chatlib.ahead import map_ahead\n"
+        "def work(n):\n"
+        "    time.sleep(n)\n"
+        "    return os.getpid()\n"
+        "for pid in map_ahead(work, [0, 600, 600], processes=True):\n"
+        f"    print(pid, flush=True)\n    {ending}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode != 0
+    wait_until_gone([int(done.stdout)])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from chatlib.ahead import iter_ahead
+from chatlib.ahead import map_ahead
 from chatlib.collect.files.importing import ChatFile, import_chats
 from chatlib.collect.files.report import count_totals
 from chatlib.collect.files.rows import read_count, read_offset
@@ -305,10 +305,10 @@ class _ChannelCollection:
                     on_progress=lambda offset_s: board.update(video_id, offset_s),
                 )
 
-            replays = iter_ahead(
+            replays = map_ahead(
                 fetch,
                 plan.wanted,
-                n_threads=self._settings.at_once,
+                workers=self._settings.at_once,
                 on_stop=self._fetcher.politeness.stop.set,
             )
             with closing(replays):
