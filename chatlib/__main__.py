@@ -1,4 +1,4 @@
-"""The command line: `chatlib COMMAND`. Errors are one message and an exit code."""
+"""The command line: `chatlib COMMAND`. Errors are one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -7,149 +7,108 @@ import importlib
 import logging
 import os
 import sys
-from pathlib import Path
+from contextlib import suppress
 
 import chatlib
 from chatlib.errors import ChatlibError, ParameterError
 
 __all__ = ["main"]
 
-_COMMANDS = tuple(
-    f"chatlib.{part}.command" for part in ("collect", "simulate", "pretrain", "predict", "analyze")
-)
+_ROOMS = ("collect", "simulate", "pretrain", "predict", "analyze", "pipeline")
+_INTERRUPTED = "interrupted; what was stored is whole. The same command goes on."
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; return the exit code: 0 done, 1 failed, 2 misused, 130 interrupted."""
-    args = _build_parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("papermill", "traitlets", "blib2to3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    """Run a command; return the exit code.
+
+    0: done. 1: failed, in whole or in part. 2: misused. 130: interrupted.
+    """
+    if not _open_standard_streams():
+        print("chatlib: Standard output is closed. Send it to a file, or to /dev/null.", file=sys.stderr)
+        return 1
+    debug = False
     try:
-        return args.run(args) or 0
-    except ParameterError as error:
-        print(f"chatlib: {error}", file=sys.stderr)
-        return 2
-    except ChatlibError as error:
-        print(f"chatlib: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("chatlib: interrupted; what was stored is whole. The same command goes on.", file=sys.stderr)
-        return 130
+        args = _build_parser().parse_args(argv)
+        debug = getattr(args, "debug", False)
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        for noisy in ("papermill", "traitlets", "blib2to3"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        code = args.run(args) or 0
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:  # `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 1
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        code, message = _explain(error)
+        print(f"chatlib: {message}", file=sys.stderr)
+        _discard_output()  # what could not be written would be tried again at exit
+        return code
+
+
+def _explain(error: BaseException) -> tuple[int, str]:
+    """Return the exit code for an error, and one sentence with the next step."""
+    match error:
+        case KeyboardInterrupt():
+            return 130, _INTERRUPTED
+        case ParameterError():
+            return 2, str(error)
+        case ChatlibError():
+            return 1, str(error)
+        case RecursionError():
+            return 1, "The input is nested more deeply than anything real. Leave that file out."
+        case MemoryError():
+            return 1, "The memory is used up. Give the command less at once, or a machine with more."
+        case UnicodeError():
+            return 1, f"A text or file name is not valid UTF-8 ({error}). Rename or convert that file."
+        case OSError():
+            where = f": {error.filename}" if error.filename is not None else ""
+            return 1, f"The system refused ({error.strerror or error}){where}. Check the path, and try again."
+        case RuntimeError() if "Symlink loop" in str(error):
+            return 1, f"A link must lead to a file or folder, not back to itself ({error})."
+    name = type(error).__name__
+    return 1, f"This should not have happened ({name}: {error}). Report it with what `--debug` adds."
+
+
+def _open_standard_streams() -> bool:
+    """Make the three standard streams safe to use; return False if standard output is closed.
+
+    A closed one is replaced by the null device: the next file that is opened would take its place, and
+    be written into. A character that the terminal cannot show is escaped.
+    """
+    is_open = sys.stdout is not None
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    return is_open
+
+
+def _discard_output() -> None:
+    """Flush standard output, or throw away what it does not take, so that exiting does not fail."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="chatlib", description=chatlib.__doc__)
     parser.add_argument("--version", action="version", version=f"chatlib {chatlib.__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in _COMMANDS:
-        importlib.import_module(module).add_parsers(subparsers)
-    _add_run(subparsers)
-    home = subparsers.add_parser("home", help="give the project a new address on GitHub")
-    home.add_argument("url", metavar="URL", help="https://github.com/OWNER/REPOSITORY")
-    home.set_defaults(run=_set_home)
-    bundle = subparsers.add_parser("bundle", help="write a run's report as a single file to mail")
-    bundle.add_argument("--name", default="sample", help="the run in data/runs (default: sample)")
-    bundle.set_defaults(run=_bundle)
-    images = subparsers.add_parser("images", help="take the README's pictures from a run")
-    images.add_argument("--name", default="sample", help="the run in data/runs (default: sample)")
-    images.set_defaults(run=_save_images)
-    notebooks = subparsers.add_parser("notebooks", help="give the notebooks the outputs of the sample's run")
-    notebooks.set_defaults(run=_save_outputs)
+    for room in _ROOMS:
+        importlib.import_module(f"chatlib.{room}.command").add_parsers(subparsers)
+    for command in subparsers.choices.values():
+        with suppress(argparse.ArgumentError):  # `analyze` has one of its own
+            command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
-
-
-def _add_run(subparsers: argparse._SubParsersAction) -> None:
-    run = subparsers.add_parser(
-        "run",
-        help="run the notebooks and render the report",
-        description="Run the five notebooks in a chain and render the report. Without --chats, on the "
-        "simulated sample channel. An interrupted run goes on where it stopped.",
-    )
-    run.add_argument(
-        "--name", default=None, help="folder of the run in data/runs (default: sample, or chats)"
-    )
-    run.add_argument("--chats", metavar="PATH", help="a chat file, or a folder of them")
-    run.add_argument(
-        "--channels", metavar="CHANNELS", help="a channel's address on YouTube, or an ODS list of channels"
-    )
-    run.add_argument("--limit", type=int, default=0, metavar="N", help="only N streams; 0 is all")
-    run.add_argument(
-        "-p",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="NOTEBOOK.KEY=VALUE",
-        help="set a notebook's parameter, such as 03.EPOCHS=1; can be repeated",
-    )
-    run.add_argument("--from", dest="start", metavar="NOTEBOOK", help="start with this notebook, such as 03")
-    run.add_argument("--only", metavar="NOTEBOOK", help="run this notebook alone, such as 05")
-    run.add_argument(
-        "--cell-timeout", type=int, default=4 * 3600, metavar="S", help="seconds that one cell may take"
-    )
-    run.set_defaults(run=_run)
-
-
-def _run(args: argparse.Namespace) -> int:
-    from chatlib.pipeline.chain import run_chain
-
-    index = run_chain(
-        args.name or ("chats" if args.chats else "channels" if args.channels else "sample"),
-        chats=args.chats,
-        channels=args.channels,
-        limit=args.limit,
-        overrides=args.overrides,
-        start=args.start,
-        only=args.only,
-        cell_timeout_s=args.cell_timeout,
-    )
-    print(f"The report: {Path(os.path.relpath(index))}")
-    return 0
-
-
-def _set_home(args: argparse.Namespace) -> int:
-    from chatlib.pipeline.notebooks import set_home
-
-    changed = set_home(args.url)
-    print("\n".join(f"changed {path.name}" for path in changed) or "this is the home already")
-    return 0
-
-
-def _bundle(args: argparse.Namespace) -> int:
-    from chatlib.pipeline import render_bundle
-    from chatlib.pipeline.chain import find_run
-
-    path = render_bundle(find_run(args.name))
-    print(f"The report as one file, {path.stat().st_size / 1e6:.1f} MB: {Path(os.path.relpath(path))}")
-    return 0
-
-
-def _save_images(args: argparse.Namespace) -> int:
-    from chatlib.pipeline import save_key_figures, save_outline, save_screenshot
-    from chatlib.pipeline.chain import find_run
-    from chatlib.pipeline.notebooks import require_notebooks
-    from chatlib.workspace import PROJECT_DIR
-
-    require_notebooks()
-    run_dir, images_dir = find_run(args.name), PROJECT_DIR / "Images"
-    pictures = [save_outline(run_dir, images_dir), *save_key_figures(run_dir, images_dir)]
-    for path in filter(None, [*pictures, save_screenshot(run_dir, images_dir)]):
-        print(f"Images/{path.name}")
-    return 0
-
-
-def _save_outputs(_args: argparse.Namespace) -> int:
-    from chatlib.pipeline.chain import RUNS_DIR
-    from chatlib.pipeline.committed import save_outputs
-    from chatlib.pipeline.notebooks import require_notebooks
-
-    require_notebooks()
-    for path in save_outputs(RUNS_DIR / "sample"):
-        print(f"notebooks/{path.name}: {path.stat().st_size / 1000:,.0f} kB")
-    return 0
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ import gc
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,11 +30,13 @@ __all__ = [
     "PROJECT_DIR",
     "SAMPLE_DIR",
     "Workspace",
+    "hide_paths",
     "open_workspace",
     "progress_bar",
     "rare_gc",
     "resolve_path",
     "set_seed",
+    "shorten_path",
     "without_gc",
 ]
 
@@ -43,6 +46,9 @@ PROJECT_DIR = _CHECKOUT if (_CHECKOUT / "notebooks").is_dir() else Path.cwd()
 SAMPLE_DIR = PROJECT_DIR / "data" / "sample"
 
 HEADLESS = "CHATLIB_HEADLESS"  # set in the environment of kernels that the chain starts
+
+# Around a path in a text: it is no part of a longer one, or of an address.
+_NOT_WITHIN, _NOT_BEFORE = r"(?:(?<=file://)|(?<![\w./~-]))", r"(?![\w-])"
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +125,40 @@ def resolve_path(path: str | Path) -> Path:
     return (PROJECT_DIR / Path(path).expanduser()).resolve()
 
 
+def shorten_path(path: str | Path) -> str:
+    """Return an absolute path as others may see it; `resolve_path` leads back where that is possible.
+
+    Within the project it is relative, in the home folder it starts with `~/`; of any other only the name
+    is left, after `…/`.
+    """
+    path = Path(path)
+    if path.is_relative_to(PROJECT_DIR):
+        return path.relative_to(PROJECT_DIR).as_posix()
+    if path.is_relative_to(Path.home()):
+        return "~/" + path.relative_to(Path.home()).as_posix()
+    return f"…/{path.name}"
+
+
+def hide_paths(value: Any, *more: Path) -> Any:
+    """Return text, or all texts of a JSON value but pictures, without this machine's folders.
+
+    Hidden are the project's folder, the home folder and `more`, each as `shorten_path` shows it.
+    """
+    if isinstance(value, dict):
+        return {
+            key: item if key.startswith("image/") else hide_paths(item, *more) for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [hide_paths(item, *more) for item in value]
+    if not isinstance(value, str) or os.sep not in value:
+        return value
+    for path in more:
+        value = re.sub(_NOT_WITHIN + re.escape(str(path)) + _NOT_BEFORE, shorten_path(path), value)
+    value = re.sub(_NOT_WITHIN + re.escape(f"{PROJECT_DIR}{os.sep}"), "", value)
+    value = re.sub(_NOT_WITHIN + re.escape(str(PROJECT_DIR)) + _NOT_BEFORE, ".", value)
+    return re.sub(_NOT_WITHIN + re.escape(str(Path.home())) + _NOT_BEFORE, "~", value)
+
+
 def set_seed(seed: int) -> np.random.Generator:
     """Seed `random` and numpy's old global generator; return a new generator to hand around."""
     import random
@@ -128,7 +168,7 @@ def set_seed(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def progress_bar(iterable: Iterable | None = None, *, shown: bool = True, **kwargs: object) -> tqdm:
+def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, **kwargs: Any) -> tqdm:
     """Return a tqdm bar that is seen where a person looks, and silent elsewhere.
 
     Seen in a terminal and in a notebook run by hand; silent in logs, in the headless chain, which

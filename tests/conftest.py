@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from chatlib.pipeline.chain import run_chain
+from chatlib.pipeline.settings import RunSettings
 
 # The chain on the committed sample, at its smallest setting.
 SMALLEST = [
@@ -26,7 +27,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory):
     """Return the folder of one complete run of the sample; not to be changed by a test."""
-    return run_chain("sample", overrides=SMALLEST, runs_dir=tmp_path_factory.mktemp("runs")).parent
+    return run_chain(RunSettings(overrides=SMALLEST, runs_dir=tmp_path_factory.mktemp("runs"))).parent
 
 
 @pytest.fixture

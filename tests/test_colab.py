@@ -16,8 +16,8 @@ import pytest
 from chatlib import colab as module
 from chatlib.collect.sources import open_chat
 from chatlib.errors import ChatlibError, MissingSource, ParameterError
-from chatlib.pipeline import execution
-from chatlib.pipeline.notebooks import NOTEBOOKS, NOTEBOOKS_DIR
+from chatlib.pipeline import notebooks
+from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR
 from chatlib.store import open_store
 from chatlib.workspace import open_workspace
 from tests.colab.runtime import ROOT, redirect_home, write_home, write_package
@@ -185,7 +185,7 @@ def executed(monkeypatch):
     """The notebooks that were run, with their parameters; nothing runs."""
     ran = []
     monkeypatch.setattr(
-        execution,
+        notebooks,
         "execute_notebook",
         lambda source, output, **given: ran.append((source, output, given["parameters"])),
     )
@@ -193,7 +193,7 @@ def executed(monkeypatch):
 
 
 def test_what_a_notebook_stands_on_runs_first_and_that_is_told(colab, executed, tmp_path, caplog):
-    execution.run_before("03_pretrain", tmp_path, makes=tmp_path / "models" / "chat_lm")
+    notebooks.run_before("03_pretrain", tmp_path, makes=tmp_path / "models" / "chat_lm")
     (ran,) = executed
     assert ran == (
         NOTEBOOKS_DIR / "03_pretrain.ipynb",
@@ -204,12 +204,12 @@ def test_what_a_notebook_stands_on_runs_first_and_that_is_told(colab, executed, 
 
 
 def test_what_was_run_is_not_run_again(colab, executed, tmp_path):
-    execution.run_before("03_pretrain", tmp_path, makes=tmp_path)
+    notebooks.run_before("03_pretrain", tmp_path, makes=tmp_path)
     assert executed == []
 
 
 def test_elsewhere_the_order_of_notebooks_is_the_users(executed, tmp_path):
-    execution.run_before("03_pretrain", tmp_path, makes=tmp_path / "models" / "chat_lm")
+    notebooks.run_before("03_pretrain", tmp_path, makes=tmp_path / "models" / "chat_lm")
     assert executed == []
 
 

@@ -8,7 +8,8 @@ import nbformat
 import papermill
 import pytest
 
-from chatlib.pipeline.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, read_parameters
+from chatlib.pipeline.notebooks import read_parameters
+from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR
 from tests.places import ROOT
 
 PATHS = [NOTEBOOKS_DIR / f"{name}.ipynb" for name in NOTEBOOKS]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,15 @@ import pytest
 
 from chatlib import workspace
 from chatlib.errors import MissingSource, ParameterError
-from chatlib.workspace import PROJECT_DIR, open_workspace, progress_bar, resolve_path, set_seed
+from chatlib.workspace import (
+    PROJECT_DIR,
+    hide_paths,
+    open_workspace,
+    progress_bar,
+    resolve_path,
+    set_seed,
+    shorten_path,
+)  # fmt: skip
 
 
 def test_a_relative_path_starts_at_the_project_wherever_one_is(tmp_path, monkeypatch):
@@ -48,3 +57,27 @@ def test_progress_is_seen_by_hand_and_silent_in_the_chain(monkeypatch):
     assert not progress_bar([1], file=sys.stderr).disable
     monkeypatch.setenv(workspace.HEADLESS, "1")
     assert progress_bar([1]).disable
+
+
+def test_a_path_is_shortened_to_what_others_may_see(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert shorten_path(PROJECT_DIR / "data" / "runs" / "x") == "data/runs/x"
+    assert shorten_path(tmp_path / "my chats") == "~/my chats"
+    assert shorten_path("/media/ann/chats") == "…/chats"
+    for path in (PROJECT_DIR / "data", tmp_path / "chats"):
+        assert resolve_path(shorten_path(path)) == path
+
+
+def test_texts_lose_the_folders_of_this_machine_and_nothing_else(monkeypatch, tmp_path):
+    home = tmp_path / "ann"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    shown = {
+        f"in {PROJECT_DIR}/data and {PROJECT_DIR}.": "in data and ..",
+        f"see {home}/x, {home}: file://{home}/y": "see ~/x, ~: file://~/y",
+        f"{home}nie, x{home}, https://x{home}": f"{home}nie, x{home}, https://x{home}",
+        "/media/bob/chats/a.json": "…/chats/a.json",
+    }
+    hidden = hide_paths({"cells": list(shown), "image/png": str(home)}, Path("/media/bob/chats"))
+    assert hidden == {"cells": list(shown.values()), "image/png": str(home)}

@@ -1,4 +1,4 @@
-"""The notebooks as they are committed: with the outputs of a run of the sample, and nothing of a machine."""
+"""What the repository holds of a run of the sample: the notebooks' outputs and the README's pictures."""
 
 from __future__ import annotations
 
@@ -6,21 +6,32 @@ import base64
 import io
 import json
 import logging
+import os
 import re
+import shutil
+import subprocess
+import tempfile
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
-from chatlib.errors import MissingSource, ParameterError, PipelineError
-from chatlib.files import atomic_write
-from chatlib.pipeline.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, digest_cells, read_parameters
+from chatlib.errors import ParameterError, PipelineError
+from chatlib.files import atomic_path, atomic_write
+from chatlib.pipeline.notebooks import digest_cells, read_parameters
+from chatlib.pipeline.pages import find_key_figure, load_executed
+from chatlib.pipeline.report import load_record
+from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR, require_notebooks
+from chatlib.plots.outline import plot_outline
 from chatlib.workspace import PROJECT_DIR
 
-__all__ = ["find_machine_paths", "save_outputs"]
+__all__ = ["find_machine_paths", "save_outputs", "save_pictures", "set_home"]
 
 log = logging.getLogger(__name__)
 
+_SCREEN = "1000,1150"  # what is shown of the report's first page
 _SHOWN = ("text/plain", "text/html", "text/markdown", "image/png")
 _MACHINE_PATH = re.compile(
     r"(?<![\w.:/~-])/(?:content|home|mnt|opt|private|root|tmp|usr|Users|var|work)/[^\s\"'<>]*|[A-Z]:\\Users\\\S*"
@@ -30,32 +41,70 @@ _MACHINE_PATH = re.compile(
 def save_outputs(run_dir: Path, *, notebooks_dir: Path = NOTEBOOKS_DIR) -> list[Path]:
     """Give the notebooks the outputs of a complete run on their own defaults; return the paths.
 
-    Sources, ids and metadata of the cells stay as they are. Cells are counted from 1; figures are
-    reduced to 256 colours; what went to stderr is left out, and told.
+    Sources, ids and metadata of the cells stay as they are. Cells are counted from 1, figures are
+    reduced to 256 colours, and stderr is left out with a warning.
 
-    Raises: MissingSource for a run that is not complete; ParameterError for one that ran with other
-    parameters or on other code; PipelineError where an output names a path of the machine.
+    Raises: MissingSource for an incomplete run; ParameterError for one with other parameters or other
+    code; PipelineError where an output names a path of the machine.
     """
-    try:
-        told = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
-    except OSError:
-        raise MissingSource(
-            f"Outputs come from a complete run, and {run_dir} is none. Run `make report` first."
-        ) from None
+    require_notebooks(notebooks_dir)
+    parameters = load_record(run_dir)["parameters"]
     texts = {}
     for name in NOTEBOOKS:
         path = notebooks_dir / f"{name}.ipynb"
         defaults = read_parameters(path)
-        _check_parameters(name, told["parameters"][name], defaults)
+        _check_parameters(name, parameters[name], defaults)
         source = json.loads(path.read_text(encoding="utf-8"))
         executed = json.loads((run_dir / path.name).read_text(encoding="utf-8"))
-        there = str(told["parameters"][name]["RUN_DIR"])
-        replacements = {there: str(defaults["RUN_DIR"]), str(PROJECT_DIR): "."}
+        replacements = {str(parameters[name]["RUN_DIR"]): str(defaults["RUN_DIR"])}
         _take_outputs(name, source, executed, replacements)
         texts[path] = json.dumps(source, indent=1, ensure_ascii=False) + "\n"
     for path, text in texts.items():  # all of them or none
         atomic_write(path, text)
     return list(texts)
+
+
+def save_pictures(run_dir: Path, images_dir: Path) -> list[Path]:
+    """Write the README's pictures from a complete run; return their paths.
+
+    They are the outline of the project, each chapter's key figure, and, where Chromium is installed,
+    the top of the report's first page. Raises: MissingSource if the run is incomplete.
+    """
+    record = load_record(run_dir)
+    results = {
+        name: json.loads((run_dir / "results" / f"{name}.json").read_text("utf-8")) for name in NOTEBOOKS
+    }
+    paths = [images_dir / "outline.png"]
+    with atomic_path(paths[0]) as part:
+        plot_outline(record, results).savefig(part, dpi=150)
+    for notebook in NOTEBOOKS:
+        if figure := find_key_figure(load_executed(run_dir, notebook)):
+            paths.append(atomic_write(images_dir / f"{notebook}.png", base64.b64decode(figure.png)))
+    if screenshot := _take_screenshot(run_dir / "index.html"):
+        paths.append(atomic_write(images_dir / "report.png", screenshot))
+    return paths
+
+
+def set_home(url: str, *, project_dir: Path = PROJECT_DIR) -> list[Path]:
+    """Give the project a new home on GitHub: pyproject.toml, badges, clone address; return what changed.
+
+    Raises: ParameterError for an address that is not https://github.com/OWNER/REPOSITORY.
+    """
+    require_notebooks(project_dir / "notebooks")
+    match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", url)
+    if not match:
+        raise ParameterError(f"A home is an address like https://github.com/OWNER/REPOSITORY, got {url!r}.")
+    settings = project_dir / "pyproject.toml"
+    old = tomllib.loads(settings.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+    slug = old.removeprefix("https://github.com/")
+    changed = []
+    for path in [settings, project_dir / "README.md", *sorted((project_dir / "notebooks").glob("*.ipynb"))]:
+        text = path.read_text(encoding="utf-8")
+        new = re.sub(rf"(github(?:\.com)?/){re.escape(slug)}(?![\w-])", rf"\g<1>{match[1]}", text)
+        if new != text:
+            atomic_write(path, new)
+            changed.append(path)
+    return changed
 
 
 def find_machine_paths(outputs: object) -> list[str]:
@@ -72,7 +121,9 @@ def _check_parameters(name: str, given: Mapping[str, object], defaults: Mapping[
             )
 
 
-def _take_outputs(name: str, source: dict, executed: dict, replacements: Mapping[str, str]) -> None:
+def _take_outputs(
+    name: str, source: dict[str, Any], executed: dict[str, Any], replacements: Mapping[str, str]
+) -> None:
     cells = [cell for cell in source["cells"] if cell["cell_type"] == "code"]
     ran = [cell for cell in executed["cells"] if cell["cell_type"] == "code" and not _is_injected(cell)]
     if [_key(cell) for cell in cells] != [_key(cell) for cell in ran]:
@@ -93,15 +144,17 @@ def _take_outputs(name: str, source: dict, executed: dict, replacements: Mapping
     source["metadata"]["chatlib"] = {"outputs_of": digest_cells(source, code_only=True)}
 
 
-def _is_injected(cell: Mapping) -> bool:
+def _is_injected(cell: Mapping[str, Any]) -> bool:
     return "injected-parameters" in cell["metadata"].get("tags", [])
 
 
-def _key(cell: Mapping) -> tuple[str, str]:
+def _key(cell: Mapping[str, Any]) -> tuple[str, str]:
     return cell["id"], "".join(cell["source"])
 
 
-def _clean_output(output: Mapping, number: int, replacements: Mapping[str, str]) -> dict | None:
+def _clean_output(
+    output: Mapping[str, Any], number: int, replacements: Mapping[str, str]
+) -> dict[str, Any] | None:
     """Return an output as it is committed, or None for one that is not."""
     if output["output_type"] == "stream":
         kept = {"name": output["name"], "output_type": "stream", "text": output["text"]}
@@ -130,7 +183,7 @@ def _shrink_png(png: str) -> str:
     return min(smaller, re.sub(r"\s", "", png), key=len)
 
 
-def _replace(value: object, replacements: Mapping[str, str]) -> object:
+def _replace(value: Any, replacements: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         return {
             key: item if key.startswith("image/") else _replace(item, replacements)
@@ -150,3 +203,23 @@ def _iter_texts(value: object) -> list[str]:
     if isinstance(value, list):
         return [text for item in value for text in _iter_texts(item)]
     return [value] if isinstance(value, str) else []
+
+
+def _take_screenshot(page: Path) -> bytes | None:
+    """Return the top of a page as PNG, or None, with a warning, where Chromium is missing or fails."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not browser:
+        log.warning("Chromium is not installed, so the picture of the report stays as it is")
+        return None
+    as_root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        picture = Path(profile) / "report.png"
+        options = [f"--user-data-dir={profile}", f"--window-size={_SCREEN}", f"--screenshot={picture}"]
+        options += ["--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-first-run", *as_root]
+        command = [browser, *options, page.resolve().as_uri()]
+        try:
+            subprocess.run(command, capture_output=True, timeout=120, check=True)
+            return picture.read_bytes()
+        except (OSError, subprocess.SubprocessError) as error:
+            log.warning("Chromium took no picture of the report, which stays as it is (%s)", error)
+            return None

@@ -1,56 +1,60 @@
-"""What the chain knows of a notebook before it runs it: its parameters, by name and type."""
+"""One notebook of the chain: its parameters, its digest, and its execution by papermill."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 import json
-import re
-import tomllib
-from collections.abc import Mapping
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import papermill
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
 
-from chatlib.errors import ParameterError
+from chatlib.colab import in_colab
+from chatlib.errors import ParameterError, PipelineError, StoreFull
 from chatlib.files import atomic_write
-from chatlib.workspace import PROJECT_DIR
+from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR
+from chatlib.workspace import HEADLESS, hide_paths, progress_bar
 
 __all__ = [
-    "NOTEBOOKS",
-    "NOTEBOOKS_DIR",
+    "count_cells",
     "digest_cells",
+    "environment_of_kernels",
+    "execute_notebook",
     "find_notebook",
     "parse_override",
     "read_parameters",
-    "require_notebooks",
-    "set_home",
+    "run_before",
 ]
 
-NOTEBOOKS = ("01_collect", "02_update", "03_pretrain", "04_predict", "05_analyze")
-NOTEBOOKS_DIR = PROJECT_DIR / "notebooks"
+log = logging.getLogger(__name__)
 
 
-def digest_cells(notebook: Mapping, *, code_only: bool = False) -> str:
-    """Return a digest of what a notebook's cells say, whatever their outputs are.
+def digest_cells(notebook: Mapping[str, Any], *, code_only: bool = False) -> str:
+    """Return a digest of a notebook's sources and tags, independent of its outputs.
 
-    Two notebooks of the same digest run and read alike. `code_only` leaves out what is only read.
+    `code_only` ignores cells of text.
     """
-    said = [
+    cells = [
         (cell["cell_type"], "".join(cell["source"]), sorted(cell["metadata"].get("tags", [])))
         for cell in notebook["cells"]
         if cell["cell_type"] == "code" or not code_only
     ]
-    return hashlib.blake2b(json.dumps(said).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(json.dumps(cells).encode(), digest_size=8).hexdigest()
 
 
-def require_notebooks(notebooks_dir: Path = NOTEBOOKS_DIR) -> None:
-    """Raise ParameterError where chatlib was installed without the project's notebooks."""
-    if not notebooks_dir.is_dir():
-        raise ParameterError(
-            "This command needs the project's notebooks, and chatlib was installed without them. Clone the "
-            f"project and run the command in its folder; there are none in {notebooks_dir}."
-        )
+def count_cells(path: Path) -> int:
+    """Return how many cells papermill runs: it adds one with the parameters."""
+    return len(nbformat.read(path, as_version=4).cells) + 1
 
 
 def find_notebook(name: str) -> str:
@@ -113,26 +117,87 @@ def parse_override(text: str, defaults: Mapping[str, Mapping[str, object]]) -> t
     return notebook, key, _convert(value, defaults[notebook][key], f"{notebook}.{key}")
 
 
-def set_home(url: str, *, project_dir: Path = PROJECT_DIR) -> list[Path]:
-    """Give the project a new home on GitHub: pyproject.toml, badges, clone address; return what changed.
+def execute_notebook(
+    source: Path,
+    output: Path,
+    *,
+    parameters: Mapping[str, object],
+    bar: tqdm,
+    cell_timeout_s: int,
+    hidden: Sequence[Path] = (),
+) -> None:
+    """Run `source` in its own folder with `parameters`; write it as far as it gets to `output`.
 
-    Raises: ParameterError for an address that is not https://github.com/OWNER/REPOSITORY.
+    Every finished cell counts on `bar`. Paths of this machine, `hidden` ones too, are shortened in `output`.
+    Raises: PipelineError, naming the failing cell; StoreFull; KeyboardInterrupt.
     """
-    require_notebooks(project_dir / "notebooks")
-    match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", url)
-    if not match:
-        raise ParameterError(f"A home is an address like https://github.com/OWNER/REPOSITORY, got {url!r}.")
-    settings = project_dir / "pyproject.toml"
-    old = tomllib.loads(settings.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
-    slug = old.removeprefix("https://github.com/")
-    changed = []
-    for path in [settings, project_dir / "README.md", *sorted((project_dir / "notebooks").glob("*.ipynb"))]:
-        text = path.read_text(encoding="utf-8")
-        new = re.sub(rf"(github(?:\.com)?/){re.escape(slug)}(?![\w-])", rf"\g<1>{match[1]}", text)
-        if new != text:
-            atomic_write(path, new)
-            changed.append(path)
-    return changed
+    papermill_engines.register("chatlib", _ChainEngine)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of papermill's and nbclient's own making
+            papermill.execute_notebook(
+                str(source),
+                str(output),
+                parameters=dict(parameters),
+                engine_name="chatlib",
+                chain_bar=bar,
+                progress_bar=False,
+                cwd=str(source.parent),
+                execution_timeout=cell_timeout_s,
+                extra_arguments=["--IPKernelApp.log_level=50"],  # its own shutdown is no error
+            )
+    except PapermillExecutionError as error:
+        if error.ename == "KeyboardInterrupt":
+            raise KeyboardInterrupt from error
+        reason = f"{error.ename}: {error.evalue}" if error.evalue else error.ename
+        message = f"{source.stem}, {_name_cell(output)}: {reason}"
+        if error.ename == "StoreFull" or "No space left on device" in error.evalue:
+            raise StoreFull(f"{message}\nFree some space on the disk of {output.parent}.") from error
+        raise PipelineError(f"{message}\nThe notebook as far as it got: {output}") from error
+    except (RuntimeError, TimeoutError) as error:  # a dead kernel, a cell over its time
+        message = f"{source.stem} did not end: {str(error).strip().splitlines()[0]}"
+        raise PipelineError(f"{message}\nThe notebook as far as it got: {output}") from error
+    finally:
+        if output.is_file():
+            _shorten_paths(output, [*hidden, source.parent])
+
+
+def run_before(notebook: str, run_dir: Path, *, makes: Path) -> None:
+    """On Colab, run a notebook on its defaults if `makes`, its product, is missing, and say so.
+
+    There every notebook starts in a runtime of its own. Elsewhere nothing is done: the order of the
+    notebooks is the user's. Raises: PipelineError if it fails.
+    """
+    if makes.exists() or not in_colab():
+        return
+    log.warning(
+        "%s has not run in this runtime, so it runs now, on its defaults. To use a run of your own, give it "
+        "and this notebook the same DRIVE.",
+        notebook,
+    )
+    source = NOTEBOOKS_DIR / f"{notebook}.ipynb"
+    with (
+        progress_bar(total=count_cells(source), unit="cell", desc=notebook) as bar,
+        environment_of_kernels(),
+    ):
+        execute_notebook(
+            source, run_dir / source.name, parameters={"RUN_DIR": str(run_dir)}, bar=bar, cell_timeout_s=3600
+        )
+
+
+@contextmanager
+def environment_of_kernels() -> Iterator[None]:
+    """Kernels started inside show no progress bars, and use this environment, not one of the user's.
+
+    Their threads sleep while they wait: spinning made training seven times slower on a busy machine.
+    """
+    before = os.environ.copy()
+    os.environ.update({HEADLESS: "1", "JUPYTER_PREFER_ENV_PATH": "1", "OMP_WAIT_POLICY": "PASSIVE"})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _read_literal(node: ast.expr, name: str, path: Path) -> object:
@@ -158,3 +223,47 @@ def _convert(text: str, default: object, name: str) -> object:
         kind = type(default).__name__
         raise ParameterError(f"{name} takes a value of type {kind}, such as {default!r}, got {text!r}.")
     return value
+
+
+def _shorten_paths(path: Path, hidden: Sequence[Path]) -> None:
+    notebook = hide_paths(json.loads(path.read_text(encoding="utf-8")), *hidden)
+    atomic_write(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
+class _ChainEngine(NBClientEngine):
+    """papermill's engine, its progress shown on the bar of the whole chain."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> object:
+        """Run the notebook as papermill does; finished cells count on `chain_bar`."""
+        nb_man.pbar = _SharedBar(kwargs.pop("chain_bar"))
+        return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+
+class _SharedBar:
+    """The methods of a progress bar that papermill calls; the chain closes the bar itself."""
+
+    def __init__(self, bar: tqdm) -> None:
+        self._bar = bar
+        self.n = 0
+
+    def update(self, n: int) -> None:
+        self._bar.update(n)
+
+    def refresh(self) -> None:
+        self._bar.refresh()
+
+    def set_description(self, text: str) -> None:
+        """The chain's bar names the notebook; cells do not rename it."""
+
+    def close(self) -> None:
+        """Done by the chain."""
+
+
+def _name_cell(path: Path) -> str:
+    """Return the failing cell of an executed notebook by its number and its first line of code."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.metadata.get("papermill", {}).get("exception"):
+            code = (line for line in cell.source.splitlines() if line.strip() and not line.startswith("#"))
+            return f"cell [{cell.execution_count}] `{next(code, '')}`"
+    return "a cell"

@@ -3,50 +3,64 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import chatlib
-from chatlib.pipeline.notebooks import NOTEBOOKS
+from chatlib.pipeline.settings import NOTEBOOKS
 from chatlib.store import open_store
-from chatlib.workspace import PROJECT_DIR
+from chatlib.workspace import PROJECT_DIR, hide_paths, shorten_path
 
-__all__ = ["describe_run", "say_command"]
+__all__ = ["Step", "describe_run", "format_command"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A notebook that has run. `key` changes with its code and with what it was given."""
+
+    key: str
+    given: dict[str, object]
+    parameters: dict[str, object]
+    seconds: float
+    finished_at: str
 
 
 def describe_run(
     run_dir: Path,
-    steps: Mapping[str, Mapping[str, object]],
+    steps: Mapping[str, Step],
     *,
     chats: Path | None,
     channels: str | None,
     general: Mapping[str, object],
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return what `run.json` holds, of the notebooks that have run; `general` is given to all of them.
 
-    `steps` tells of each notebook its `given` and all its `parameters`, `seconds` and `finished_at`.
+    It names no folder of this machine outside the project.
     """
     done = [notebook for notebook in NOTEBOOKS if notebook in steps]
-    given = {notebook: steps[notebook]["given"] for notebook in done}
-    return {
+    given = {notebook: steps[notebook].given for notebook in done}
+    record = {
         "name": run_dir.name,
         "chats": chats and str(chats),
         "channels": channels,
-        "command": say_command(run_dir.name, given, chats=chats, channels=channels, general=general),
+        "command": format_command(run_dir.name, given, chats=chats, channels=channels, general=general),
         "data": _describe_data(run_dir / "Db_file.dbs"),
-        "parameters": {notebook: steps[notebook]["parameters"] for notebook in done},
-        "seconds": {notebook: steps[notebook]["seconds"] for notebook in done},
-        "seconds_in_all": round(sum(steps[notebook]["seconds"] for notebook in done), 1),
-        "finished_at": max(step["finished_at"] for step in steps.values()),
+        "parameters": {notebook: steps[notebook].parameters for notebook in done},
+        "seconds": {notebook: steps[notebook].seconds for notebook in done},
+        "seconds_in_all": round(sum(steps[notebook].seconds for notebook in done), 1),
+        "finished_at": max(step.finished_at for step in steps.values()),
         "versions": _find_versions(),
     }
+    hidden = [run_dir, *filter(None, [chats, Path(channels) if channels else None])]
+    return hide_paths(record, *(path for path in hidden if path.is_absolute()))
 
 
-def say_command(
+def format_command(
     name: str,
     given: Mapping[str, Mapping[str, object]],
     *,
@@ -72,13 +86,9 @@ def say_command(
 
 
 def _quote(word: str) -> str:
-    """Return a shell's word; a path near the project is relative to it, and one at home starts with ~."""
-    path = Path(word)
-    if path.is_absolute() and path.is_relative_to(PROJECT_DIR.parent):
-        return shlex.quote(os.path.relpath(path, PROJECT_DIR))
-    if path.is_absolute() and path.is_relative_to(Path.home()):
-        return f"~/{shlex.quote(str(path.relative_to(Path.home())))}"
-    return shlex.quote(word)
+    """Return a word for a shell, a path shortened; `~/` stays outside the quotes, so that it is expanded."""
+    short = shorten_path(word) if Path(word).is_absolute() else word
+    return f"~/{shlex.quote(short[2:])}" if short.startswith("~/") else shlex.quote(short)
 
 
 def _describe_data(db: Path) -> dict[str, object]:

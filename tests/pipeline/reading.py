@@ -4,7 +4,7 @@ import json
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
-from chatlib.pipeline.front import say_value
+from chatlib.pipeline.report import format_value
 
 VOID = {"meta", "img", "br", "hr", "input", "link", "col"}
 
@@ -59,7 +59,7 @@ def as_shown(source, value):
         return f"{value:.0f} s" if value < 100 else f"{value / 60:.1f} min"
     if "#/versions/" in source:
         return value or "not installed"
-    return say_value(value)
+    return format_value(value)
 
 
 def find_broken_links(run, page):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chatlib.pipeline.notebooks import NOTEBOOKS
+from chatlib.pipeline.settings import NOTEBOOKS
 from tests.pipeline.chromium import load_axe, open_chromium
 from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
 

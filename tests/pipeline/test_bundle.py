@@ -9,12 +9,12 @@ import pytest
 
 from chatlib.__main__ import main
 from chatlib.errors import MissingSource
-from chatlib.pipeline import render_bundle
-from chatlib.pipeline.notebooks import NOTEBOOKS
+from chatlib.pipeline.report import render_bundle
+from chatlib.pipeline.settings import NOTEBOOKS
 from chatlib.workspace import PROJECT_DIR
 from tests.pipeline.chromium import open_chromium
-from tests.pipeline.conftest import write_executed
 from tests.pipeline.reading import Page, find_broken_links
+from tests.pipeline.stubs import write_executed
 
 SHOWN = """return [...document.querySelectorAll('section.chapter')]
     .filter(section => section.checkVisibility()).map(section => section.id)"""
@@ -61,7 +61,7 @@ def test_a_message_that_looks_like_an_anchor_stays_as_it_is(hand_run):
 def test_it_comes_from_a_complete_run_only(hand_run, capsys):
     run, _ = hand_run
     (run / "run.json").write_text('{"name": "of an older version"}')
-    with pytest.raises(MissingSource, match="is older"):
+    with pytest.raises(MissingSource, match="older version"):
         render_bundle(run)
     (run / "run.json").unlink()
     with pytest.raises(MissingSource, match="complete run"):

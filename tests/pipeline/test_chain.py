@@ -8,87 +8,79 @@ import nbformat
 import pytest
 
 from chatlib.__main__ import main
-from chatlib.errors import MissingSource, ParameterError, PipelineError
-from chatlib.pipeline import save_key_figures
-from chatlib.pipeline.chain import run_chain
-from chatlib.pipeline.notebooks import NOTEBOOKS, parse_override, read_parameters, set_home
+from chatlib.errors import ParameterError, PipelineError
+from chatlib.pipeline.committed import set_home
+from chatlib.pipeline.notebooks import parse_override, read_parameters
+from chatlib.pipeline.report import render_bundle
+from chatlib.pipeline.settings import NOTEBOOKS
+from tests.pipeline.stubs import run, write_notebook
 from tests.places import ROOT
-
-RESULTS = """
-import json, pathlib
-results = pathlib.Path(RUN_DIR) / "results"
-results.mkdir(exist_ok=True)
-(results / "{name}.json").write_text(json.dumps({{"headline": {{"seed": SEED, "x": "<b>"}}}}))
-print("<script>alert(1)</script>")
-"""
-
-
-def write_notebook(
-    path, *, parameters='RUN_DIR = "data"\nSEED = 0\nSHARE = 0.5\nFLAG = True\nNAME = "x"', code=None
-):
-    notebook = nbformat.v4.new_notebook()
-    notebook.metadata = {
-        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
-        "language_info": {"name": "python"},
-    }
-    notebook.cells = [
-        nbformat.v4.new_markdown_cell(f"# {path.stem}\n\n[![Open in Colab](https://x/y.svg)](https://x)"),
-        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_markdown_cell("## What is here"),
-        nbformat.v4.new_code_cell(code or RESULTS.format(name=path.stem)),
-    ]
-    nbformat.write(notebook, path)
-
-
-@pytest.fixture
-def chain(tmp_path):
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    for name in NOTEBOOKS:
-        write_notebook(folder / f"{name}.ipynb")
-    return {"notebooks_dir": folder, "runs_dir": tmp_path / "runs"}
 
 
 def test_a_run_leaves_a_report_and_says_last_that_it_is_complete(chain):
-    index = run_chain("first", overrides=["03.SEED=7", "4.SHARE=1", "05.FLAG=false"], **chain)
-    run = index.parent
-    assert {p.name for p in run.iterdir()} >= {
+    index = run("first", overrides=["03.SEED=7", "4.SHARE=1", "05.FLAG=false"], **chain)
+    folder = index.parent
+    assert {p.name for p in folder.iterdir()} >= {
         "index.html", "run.json", *(f"{n}.ipynb" for n in NOTEBOOKS), *(f"{n}.html" for n in NOTEBOOKS),
     }  # fmt: skip
-    told = json.loads((run / "run.json").read_text())
+    told = json.loads((folder / "run.json").read_text())
     assert told["parameters"]["03_pretrain"]["SEED"] == 7
     assert told["parameters"]["04_predict"]["SHARE"] == 1.0
     assert told["parameters"]["05_analyze"]["FLAG"] is False
     assert set(told["seconds"]) == set(NOTEBOOKS)
     assert told["versions"]["numpy"]
-    assert json.loads((run / "results" / "03_pretrain.json").read_text())["headline"]["seed"] == 7
-    page = (run / "01_collect.html").read_text()
+    assert json.loads((folder / "results" / "03_pretrain.json").read_text())["headline"]["seed"] == 7
+    page = (folder / "01_collect.html").read_text()
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert(1)" not in page + index.read_text()
     assert "https://" not in page
     assert "&lt;b&gt;" in index.read_text()
 
 
+def test_what_one_mails_names_no_folder_of_this_machine(chain, tmp_path):
+    chats = tmp_path / "ann" / "chats"
+    chats.mkdir(parents=True)
+    show = "print(RUN_DIR, CHATS)\nraise SystemError(CHATS)"
+    parameters = 'RUN_DIR = "data"\nSOURCE = "sample"\nCHATS = ""'
+    for name in NOTEBOOKS:
+        write_notebook(chain["notebooks_dir"] / f"{name}.ipynb", parameters=parameters, code=show)
+    with pytest.raises(PipelineError):
+        run("r", chats=chats, **chain)
+    executed = (chain["runs_dir"] / "r" / "01_collect.ipynb").read_text()
+    assert "…/chats" in executed and str(tmp_path) not in executed
+    for name in NOTEBOOKS:
+        code = show.splitlines()[0]
+        write_notebook(chain["notebooks_dir"] / f"{name}.ipynb", parameters=parameters, code=code)
+    folder = run("r", chats=chats, **chain).parent
+    record = json.loads((folder / "run.json").read_text())
+    assert record["chats"] == record["parameters"]["01_collect"]["CHATS"] == "…/chats"
+    assert record["command"] == ".venv/bin/chatlib run --name r --chats '…/chats'"
+    render_bundle(folder)
+    for path in folder.iterdir():
+        if path.suffix in {".html", ".json", ".ipynb"}:
+            assert str(tmp_path) not in path.read_text(), path
+
+
 def test_a_failing_cell_is_named_and_the_chain_goes_on_from_it(chain):
     broken = chain["notebooks_dir"] / "02_update.ipynb"
     write_notebook(broken, code="# why\nvalue = 1\nraise ValueError('bad luck')")
     with pytest.raises(PipelineError, match=r"02_update, cell \[3\] `value = 1`: ValueError: bad luck"):
-        run_chain("r", **chain)
-    run = chain["runs_dir"] / "r"
-    assert "bad luck" in (run / "02_update.ipynb").read_text()
-    assert not (run / "run.json").exists()
-    first = (run / "01_collect.ipynb").stat().st_mtime_ns
+        run("r", **chain)
+    folder = chain["runs_dir"] / "r"
+    assert "bad luck" in (folder / "02_update.ipynb").read_text()
+    assert not (folder / "run.json").exists()
+    first = (folder / "01_collect.ipynb").stat().st_mtime_ns
     write_notebook(broken)
-    run_chain("r", **chain)
-    assert (run / "run.json").exists()
-    assert (run / "01_collect.ipynb").stat().st_mtime_ns == first
+    run("r", **chain)
+    assert (folder / "run.json").exists()
+    assert (folder / "01_collect.ipynb").stat().st_mtime_ns == first
 
 
 def test_other_parameters_start_again_where_they_matter(chain):
     write_notebook(chain["notebooks_dir"] / "04_predict.ipynb", code="1 / 0")
     for seed in (1, 2):
         with pytest.raises(PipelineError, match="ZeroDivisionError"):
-            run_chain("r", overrides=[f"02.SEED={seed}"], **chain)
+            run("r", overrides=[f"02.SEED={seed}"], **chain)
     steps = json.loads((chain["runs_dir"] / "r" / "steps.json").read_text())
     assert steps["02_update"]["parameters"]["SEED"] == 2
     assert set(steps) == {"01_collect", "02_update", "03_pretrain"}
@@ -97,20 +89,20 @@ def test_other_parameters_start_again_where_they_matter(chain):
 def test_what_does_not_need_the_failed_notebook_can_go_on(chain):
     write_notebook(chain["notebooks_dir"] / "03_pretrain.ipynb", code="1 / 0")
     with pytest.raises(PipelineError, match=r"05_analyze does not need it: --from 05\."):
-        run_chain("r", **chain)
-    with pytest.raises(ParameterError, match="04_predict stands on 03_pretrain"):
-        run_chain("r", start="04", **chain)
-    index = run_chain("r", start="05", **chain)
+        run("r", **chain)
+    with pytest.raises(ParameterError, match="04_predict needs 03_pretrain"):
+        run("r", start="04", **chain)
+    index = run("r", start="05", **chain)
     assert "05_analyze.html" in index.read_text() and "03_pretrain.html" not in index.read_text()
     assert not (index.parent / "run.json").exists()
 
 
 def test_one_notebook_alone_needs_those_before_it(chain):
     with pytest.raises(ParameterError, match="01_collect, which has not run"):
-        run_chain("r", only="05", **chain)
-    run_chain("r", **chain)
+        run("r", only="05", **chain)
+    run("r", **chain)
     before = (chain["runs_dir"] / "r" / "04_predict.ipynb").stat().st_mtime_ns
-    run_chain("r", only="05", overrides=["05.SEED=9"], **chain)
+    run("r", only="05", overrides=["05.SEED=9"], **chain)
     assert (
         json.loads((chain["runs_dir"] / "r" / "run.json").read_text())["parameters"]["05_analyze"]["SEED"]
         == 9
@@ -119,27 +111,27 @@ def test_one_notebook_alone_needs_those_before_it(chain):
 
 
 def test_the_index_never_shows_a_chapter_of_an_earlier_run(chain):
-    index = run_chain("r", **chain)
+    index = run("r", **chain)
     write_notebook(chain["notebooks_dir"] / "05_analyze.ipynb", code="1 / 0")
     with pytest.raises(PipelineError):
-        run_chain("r", only="05", **chain)
+        run("r", only="05", **chain)
     assert "Not run: 05 analyze" in index.read_text() and "04_predict.html" in index.read_text()
     write_notebook(chain["notebooks_dir"] / "01_collect.ipynb", code="1 / 0")
     with pytest.raises(PipelineError):
-        run_chain("r", start="01", **chain)
+        run("r", start="01", **chain)
     assert not index.exists()
 
 
 def test_a_kernel_that_dies_is_told(chain):
     write_notebook(chain["notebooks_dir"] / "01_collect.ipynb", code="import os\nos._exit(1)")
     with pytest.raises(PipelineError, match="01_collect did not end"):
-        run_chain("r", **chain)
+        run("r", **chain)
 
 
 def test_a_cell_over_its_time_is_told(chain):
     write_notebook(chain["notebooks_dir"] / "01_collect.ipynb", code="import time\ntime.sleep(60)")
     with pytest.raises(PipelineError, match="01_collect"):
-        run_chain("r", cell_timeout_s=1, **chain)
+        run("r", cell_timeout_s=1, **chain)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +151,7 @@ def test_a_cell_over_its_time_is_told(chain):
 )
 def test_wrong_input_is_refused_before_anything_runs(chain, arguments, rule):
     with pytest.raises(ParameterError, match=rule):
-        run_chain(**{"name": "r", **arguments, **chain})
+        run(**{"name": "r", **arguments, **chain})
     assert not (chain["runs_dir"] / "r").exists()
 
 
@@ -184,13 +176,13 @@ def test_a_notebook_without_a_tagged_cell_is_refused(chain):
     notebook.cells[1].metadata.tags = []
     nbformat.write(notebook, path)
     with pytest.raises(ParameterError, match=r"03_pretrain.ipynb has 0"):
-        run_chain("r", **chain)
+        run("r", **chain)
     path.write_text("no notebook")
     with pytest.raises(ParameterError, match="Jupyter notebook"):
-        run_chain("r", **chain)
+        run("r", **chain)
     path.unlink()
     with pytest.raises(ParameterError, match="must exist"):
-        run_chain("r", **chain)
+        run("r", **chain)
 
 
 def test_values_take_the_type_of_their_default():
@@ -222,14 +214,3 @@ def test_the_command_line_gives_one_message_and_an_exit_code(capsys):
     said = capsys.readouterr().err
     assert said.startswith("chatlib: 03_pretrain has no parameter 'NOPE'")
     assert "Traceback" not in said
-
-
-def test_pictures_come_from_a_complete_run(chain, tmp_path):
-    code = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-    code += "from chatlib.plots.style import *\nf, a = new_figure(width_in=2, height_in=2)\nf"
-    write_notebook(chain["notebooks_dir"] / "05_analyze.ipynb", code=code)
-    with pytest.raises(MissingSource, match="complete run"):
-        save_key_figures(chain["runs_dir"] / "r", tmp_path)
-    run_chain("r", **chain)
-    assert save_key_figures(chain["runs_dir"] / "r", tmp_path) == [tmp_path / "05_analyze.png"]
-    assert (tmp_path / "05_analyze.png").read_bytes().startswith(b"\x89PNG")

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from chatlib.errors import MissingSource, ParameterError, PipelineError
 from chatlib.pipeline.committed import find_machine_paths, save_outputs
-from chatlib.pipeline.execution import environment_of_kernels, execute_notebook
-from chatlib.pipeline.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, digest_cells
+from chatlib.pipeline.notebooks import digest_cells, environment_of_kernels, execute_notebook
+from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR
 
 PARAMETERS = 'RUN_DIR = "data"  # where it lies\nSEED = 3'
 CODE = """import sys, pathlib
@@ -62,7 +62,8 @@ def chain(tmp_path_factory):
     for name in NOTEBOOKS[1:]:
         shutil.copy(run_dir / "01_collect.ipynb", run_dir / f"{name}.ipynb")
     parameters = {name: {"RUN_DIR": str(run_dir), "SEED": 3} for name in NOTEBOOKS}
-    (run_dir / "run.json").write_text(json.dumps({"parameters": parameters}))
+    record = {"parameters": parameters, "command": "", "data": {}}
+    (run_dir / "run.json").write_text(json.dumps(record))
     save_outputs(run_dir, notebooks_dir=folder)
     return folder, run_dir, before
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from chatlib.pipeline.chain import run_chain
+from tests.pipeline import stubs
 from tests.pipeline.chromium import open_chromium
 
 HACK = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
@@ -57,7 +57,7 @@ def run(tmp_path_factory):
         csv.writer(sheet).writerows([head, ["aaaaaaaaaaa", TITLE, "2026-01-09", f"{HACK}\u202e$c$"]])
     chain = {"chats": chats, "runs_dir": runs, "overrides": ["05.ANONYMIZE=false"]}
     for notebook in ("01", "05"):
-        run_chain("hostile", only=notebook, **chain)
+        stubs.run("hostile", only=notebook, **chain)
     return runs / "hostile"
 
 

@@ -1,10 +1,10 @@
 """A chapter's page: what is wide scrolls, and nothing names this machine."""
 
-from chatlib.pipeline import render_page
-from chatlib.pipeline.notebooks import NOTEBOOKS
+from chatlib.pipeline.pages import render_page
+from chatlib.pipeline.settings import NOTEBOOKS
 from chatlib.workspace import PROJECT_DIR
-from tests.pipeline.conftest import write_executed
 from tests.pipeline.reading import Page
+from tests.pipeline.stubs import write_executed
 
 
 def test_tables_and_figures_scroll_inside_themselves(hand_run):

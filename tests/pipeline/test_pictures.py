@@ -7,39 +7,50 @@ import pytest
 from PIL import Image
 
 from chatlib.errors import MissingSource
-from chatlib.pipeline import render_index, save_outline, save_screenshot
+from chatlib.pipeline.committed import save_pictures
+from chatlib.pipeline.report import render_index
+from chatlib.pipeline.settings import NOTEBOOKS
 from tests.plots.test_outline import RECORD, RESULTS
 
 
-def test_the_outline_is_drawn_from_the_files_of_a_run(tmp_path):
-    with pytest.raises(MissingSource, match="complete run"):
-        save_outline(tmp_path, tmp_path)
-    (tmp_path / "results").mkdir()
+@pytest.fixture
+def run(hand_run):
+    """The run made by hand, with the results that the outline shows."""
+    folder, record = hand_run
     for name, results in RESULTS.items():
-        (tmp_path / "results" / f"{name}.json").write_text(json.dumps(results))
-    (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(MissingSource, match="is older"):
-        save_outline(tmp_path, tmp_path)
-    (tmp_path / "run.json").write_text(json.dumps(RECORD))
-    path = save_outline(tmp_path, tmp_path)
-    assert path.name == "outline.png" and path.read_bytes().startswith(b"\x89PNG")
+        (folder / "results" / f"{name}.json").write_text(json.dumps(results))
+    (folder / "run.json").write_text(json.dumps(record | RECORD))
+    render_index(folder, record)
+    return folder
 
 
-def test_the_report_is_pictured_where_there_is_a_browser(hand_run, tmp_path, monkeypatch, caplog):
-    run, record = hand_run
-    render_index(run, record)
-    if shutil.which("chromium"):
-        path = save_screenshot(run, tmp_path)
-        with Image.open(path) as picture:
-            assert (path.name, picture.size) == ("report.png", (1000, 1150))
-            assert len(picture.getcolors(1 << 24)) > 10  # more than an empty page
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert save_screenshot(run, tmp_path) is None and "no Chromium here" in caplog.text
+def test_pictures_come_from_a_complete_run(run, tmp_path):
+    pictures = save_pictures(run, tmp_path)
+    expected = ["outline.png", *(f"{name}.png" for name in NOTEBOOKS)]
+    assert [path.name for path in pictures][:6] == expected
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    (run / "run.json").write_text("{}")
+    with pytest.raises(MissingSource, match="older version"):
+        save_pictures(run, tmp_path)
     (run / "run.json").unlink()
     with pytest.raises(MissingSource, match="complete run"):
-        save_screenshot(run, tmp_path)
+        save_pictures(run, tmp_path)
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium here")
+def test_the_report_is_pictured_where_there_is_a_browser(run, tmp_path):
+    with Image.open(save_pictures(run, tmp_path)[-1]) as picture:
+        assert (picture.filename, picture.size) == (str(tmp_path / "report.png"), (1000, 1150))
+        assert len(picture.getcolors(1 << 24)) > 10  # more than an empty page
+
+
+def test_without_a_browser_the_picture_stays_as_it_is(run, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "report.png" not in {path.name for path in save_pictures(run, tmp_path)}
+    assert "Chromium is not installed" in caplog.text
 
 
 @pytest.mark.timeout(900)
-def test_the_samples_results_hold_what_it_shows(sample_run, tmp_path):
-    assert save_outline(sample_run, tmp_path).stat().st_size < 500_000
+def test_the_samples_results_hold_what_the_outline_shows(sample_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no browser
+    assert save_pictures(sample_run, tmp_path)[0].stat().st_size < 500_000

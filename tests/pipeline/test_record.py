@@ -5,19 +5,20 @@ import shlex
 import pytest
 
 from chatlib.__main__ import _build_parser
-from chatlib.pipeline.notebooks import NOTEBOOKS, NOTEBOOKS_DIR, parse_override, read_parameters
-from chatlib.pipeline.record import say_command
+from chatlib.pipeline.notebooks import parse_override, read_parameters
+from chatlib.pipeline.record import format_command
+from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR
 from chatlib.workspace import PROJECT_DIR
 
 GENERAL = {"RUN_DIR": "x", "LIMIT": 0}
 
 
-def say(name="sample", given=None, *, chats=None, channels=None, **general):
-    return say_command(name, given or {}, chats=chats, channels=channels, general={**GENERAL, **general})
+def write_command(name="sample", given=None, *, chats=None, channels=None, **general):
+    return format_command(name, given or {}, chats=chats, channels=channels, general={**GENERAL, **general})
 
 
 def test_the_sample_is_made_by_make():
-    assert say(given={"01_collect": dict(GENERAL)}) == "make report"
+    assert write_command(given={"01_collect": dict(GENERAL)}) == "make report"
 
 
 def test_what_differs_is_in_the_command_and_comes_back_as_it_was(tmp_path):
@@ -28,7 +29,7 @@ def test_what_differs_is_in_the_command_and_comes_back_as_it_was(tmp_path):
         "04_predict": {"RUN_DIR": "x", "SHARED_LAYERS": True},
         "05_analyze": {"RUN_DIR": "x", "BOTS": "a b, `c`"},
     }
-    command = say("mine", given, chats=chats, LIMIT=3, CHATS=str(chats), SOURCE="chats")
+    command = write_command("mine", given, chats=chats, LIMIT=3, CHATS=str(chats), SOURCE="chats")
     words = shlex.split(command)
     assert words[0] == ".venv/bin/chatlib"
     args = _build_parser().parse_args(words[1:])
@@ -46,10 +47,11 @@ def test_what_differs_is_in_the_command_and_comes_back_as_it_was(tmp_path):
     "channels", ["https://www.youtube.com/@NAME", "https://www.youtube.com/channel/UC?a=b&c"]
 )
 def test_channels_come_back(channels):
-    words = shlex.split(say("mine", channels=channels))
+    words = shlex.split(write_command("mine", channels=channels))
     assert _build_parser().parse_args(words[1:]).channels == channels
 
 
 def test_a_path_at_home_does_not_name_its_owner(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert say("mine", chats=tmp_path / "my chats").endswith("--chats ~/'my chats'")
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert write_command("mine", chats=tmp_path / "my chats").endswith("--chats ~/'my chats'")

@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 
-from chatlib.pipeline.notebooks import NOTEBOOKS
+from chatlib.pipeline.settings import NOTEBOOKS
 from chatlib.store import open_store
 
 pytestmark = pytest.mark.timeout(900)  # five notebooks, on a machine that may be busy

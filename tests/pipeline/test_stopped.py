@@ -1,7 +1,9 @@
 """The chain, stopped at each chapter, killed, run twice at once, on a full disk: nothing is lost or mixed."""
 
 import contextlib
+import errno
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,18 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from chatlib import files
 from chatlib.errors import StoreFull
-from chatlib.pipeline.chain import run_chain
-from chatlib.pipeline.notebooks import NOTEBOOKS
-from tests.pipeline.test_chain import write_notebook
+from chatlib.pipeline import chain as chain_module
+from chatlib.pipeline import pages
+from chatlib.pipeline.settings import NOTEBOOKS
+from tests.pipeline.stubs import run as run_small
+from tests.pipeline.stubs import write_chain
 
 # The command, on notebooks and runs of a test.
 COMMAND = """
-import functools, pathlib, sys
+import dataclasses, pathlib, sys
 from chatlib import __main__
-from chatlib.pipeline import chain as pipeline
+from chatlib.pipeline import chain
 places = {"notebooks_dir": pathlib.Path(sys.argv[1]), "runs_dir": pathlib.Path(sys.argv[2])}
-pipeline.run_chain = functools.partial(pipeline.run_chain, **places)
+run_chain = chain.run_chain
+chain.run_chain = lambda settings: run_chain(dataclasses.replace(settings, **places))
 sys.exit(__main__.main(["run", *sys.argv[3:]]))
 """
 # A chapter that says when it starts, who runs it, and waits as long as it is told to.
@@ -38,12 +44,9 @@ while (said.parent / "wait_in_{name}").exists():
 
 @pytest.fixture
 def chain(tmp_path):
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    for name in NOTEBOOKS:
-        write_notebook(folder / f"{name}.ipynb", code=CHAPTER.format(name=name))
+    write_chain(tmp_path / "notebooks", CHAPTER)
     (tmp_path / "runs").mkdir()
-    return {"notebooks_dir": folder, "runs_dir": tmp_path / "runs"}
+    return {"notebooks_dir": tmp_path / "notebooks", "runs_dir": tmp_path / "runs"}
 
 
 @contextlib.contextmanager
@@ -123,8 +126,8 @@ def test_two_at_once_do_not_mix_and_of_one_name_the_second_is_refused(chain):
         assert (second.returncode, *said) == (
             2,
             "",
-            "chatlib: A run goes on once at a time, and 'a' is going on already. Wait for it, or give this "
-            "one another name (NAME=…, or --name).\n",
+            "chatlib: The run 'a' is in progress already. Wait for it, or give this one another name "
+            "(NAME=…, or --name).\n",
         )
         wait.unlink()
         assert [p.wait(timeout=60) for p in (one, other)] == [0, 0]
@@ -135,15 +138,94 @@ def test_two_at_once_do_not_mix_and_of_one_name_the_second_is_refused(chain):
         assert (told["name"], told["parameters"]["03_pretrain"]["SEED"]) == (name, int(name == "a"))
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_told_and_with_room_it_goes_on(chain):
+@pytest.mark.parametrize("file", ["01_collect.html", "run.json"])
+def test_on_a_full_disk_it_stops_and_with_room_it_goes_on(chain, monkeypatch, file):
+    def refuse(path, content):
+        if Path(path).name == file:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    write = files.atomic_write
+    for module in (chain_module, pages):
+        monkeypatch.setattr(module, "atomic_write", refuse)
+    with pytest.raises(StoreFull, match=r"(?i)free some space and run the same command again"):
+        run_small("r", **chain)
     run = chain["runs_dir"] / "r"
-    run.mkdir()
-    (run / "01_collect.html").symlink_to("/dev/full")
-    with pytest.raises(StoreFull, match="ree some space and run the same command again"):
-        run_chain("r", **chain)
-    (run / "01_collect.html").unlink()
     assert not (run / "run.json").exists()
-    run_chain("r", **chain)
+    monkeypatch.undo()
+    run_small("r", **chain)
     assert (run / "run.json").exists()
-    assert sorted((run / "started.txt").read_text().split()) == sorted([*NOTEBOOKS, NOTEBOOKS[0]])
+    again = [NOTEBOOKS[0]] if file == "01_collect.html" else []
+    assert sorted((run / "started.txt").read_text().split()) == sorted([*NOTEBOOKS, *again])
+
+
+class Chapters:
+    """Chapters that run in this process, without a kernel: each works on what the ones before it left.
+
+    `execute` is interrupted in the chapter `inside`, when it has done half of its work.
+    """
+
+    def __init__(self, monkeypatch):
+        self.inside, self.ran = None, []
+        monkeypatch.setattr(chain_module, "execute_notebook", self.execute)
+        monkeypatch.setattr(chain_module, "render_page", lambda run, name: (run / f"{name}.html").touch())
+
+    def execute(self, source, output, *, parameters, **_):
+        run, name = Path(parameters["RUN_DIR"]), source.stem
+        self.ran.append(name)
+        shutil.copy(source, output)
+        data = run / "data.txt"
+        before = "" if name == "01_collect" else data.read_text()
+        if name in ("01_collect", "02_update"):
+            data.write_text(f"{before}half of {name}, ")
+        if name == self.inside:
+            raise KeyboardInterrupt
+        if name in ("01_collect", "02_update"):
+            kept = before.split("half")[0].split(name)[0]  # a chapter that has run changes nothing again
+            data.write_text(f"{kept}{name} of {parameters.get('SEED', 0)}, ")
+        (run / "results").mkdir(exist_ok=True)
+        model = run / "results" / "03_pretrain.json"
+        results = {"headline": {"data": data.read_text()}}
+        if name == "04_predict":
+            results["headline"]["model"] = json.loads(model.read_text())["headline"]["data"]
+        (run / "results" / f"{name}.json").write_text(json.dumps(results))
+
+
+def read_results(run):
+    return {path.name: path.read_text() for path in sorted((run / "results").iterdir())}
+
+
+@pytest.mark.parametrize("chapter", NOTEBOOKS)
+@pytest.mark.parametrize("begin", ["fresh", "complete", "from"])
+def test_interrupted_anywhere_the_results_are_those_of_an_undisturbed_run(chain, monkeypatch, begin, chapter):
+    chapters = Chapters(monkeypatch)
+    run = chain["runs_dir"] / "r"
+    undisturbed = read_results(run_small("other", overrides=["02.SEED=7"], **chain).parent)
+    start = chapter[:2] if begin == "from" else None
+    if begin != "fresh":
+        run_small("r", overrides=["02.SEED=7"], **chain)
+
+    chapters.inside = chapter
+    with pytest.raises(KeyboardInterrupt):
+        run_small("r", start=start, overrides=["02.SEED=7"], **chain)
+    undone = NOTEBOOKS[NOTEBOOKS.index(chapter) :]
+    assert not (run / "run.json").exists()
+    assert set(json.loads((run / "steps.json").read_text())) == set(NOTEBOOKS) - set(undone)
+    assert not [name for name in undone if (run / f"{name}.html").exists()]
+
+    chapters.inside, chapters.ran = None, []
+    run_small("r", overrides=["02.SEED=7"], **chain)
+    assert chapters.ran == list(undone)
+    assert (run / "run.json").exists() and read_results(run) == undisturbed
+
+
+def test_a_chapter_alone_takes_those_that_depend_on_it_out_of_the_report(chain, monkeypatch):
+    Chapters(monkeypatch)
+    index = run_small("r", **chain)
+    for only, outdated in (("05", []), ("04", []), ("03", ["04_predict"]), ("02", list(NOTEBOOKS[2:]))):
+        run_small("r", only=only, **chain)
+        assert (index.parent / "run.json").exists() is (not outdated)
+        steps = json.loads((index.parent / "steps.json").read_text())
+        assert set(steps) == set(NOTEBOOKS) - set(outdated)
+        run_small("r", **chain)
+        assert (index.parent / "run.json").exists()

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from chatlib.errors import ParameterError
-from chatlib.pipeline.chain import run_chain
 from tests.collect.youtube.site.videos import make_video, text_action
+from tests.pipeline import stubs
 
 SECRET = "AIza-a-secret-that-must-stay-one"
 QUICK = ("01.REQUESTS_PER_S=500.0", "02.REQUESTS_PER_S=500.0", "01.LISTING=yt-dlp", "02.LISTING=yt-dlp")
@@ -23,11 +23,11 @@ def test_a_channels_address_becomes_two_chapters(youtube, tmp_path, monkeypatch)
     youtube.api_key = SECRET
     monkeypatch.setenv("YOUTUBE_API_KEY", SECRET)
     run = {"channels": "https://www.youtube.com/@sample/streams", "overrides": QUICK, "runs_dir": tmp_path}
-    run_chain("channel", only="01", **run)
+    stubs.run("channel", only="01", **run)
     new = small_video("c")
     youtube.add_videos(new)
     channel.videos.insert(0, new)
-    run_chain("channel", only="02", **run)
+    stubs.run("channel", only="02", **run)
     results = json.loads((tmp_path / "channel" / "results" / "02_update.json").read_text())
     assert results["headline"] == {"new streams": 1, "new messages": 5}
     page = (tmp_path / "channel" / "02_update.html").read_text()
@@ -49,5 +49,5 @@ def test_a_channels_address_becomes_two_chapters(youtube, tmp_path, monkeypatch)
 )
 def test_what_is_no_channel_is_told_before_anything_runs(tmp_path, given, rule):
     with pytest.raises(ParameterError, match=rule):
-        run_chain("wrong", runs_dir=tmp_path, **given)
+        stubs.run("wrong", runs_dir=tmp_path, **given)
     assert not list(tmp_path.iterdir())

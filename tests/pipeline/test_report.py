@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from chatlib.pipeline import describe_run, render_index, render_page
-from chatlib.pipeline.front import say_value
-from chatlib.pipeline.notebooks import NOTEBOOKS
-from tests.pipeline.conftest import GENERAL
+from chatlib.pipeline.pages import render_page
+from chatlib.pipeline.record import describe_run
+from chatlib.pipeline.report import format_value, render_index
+from chatlib.pipeline.settings import NOTEBOOKS
 from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
+from tests.pipeline.stubs import GENERAL, make_step
 
 
 def test_every_number_is_in_the_file_that_it_names(hand_run):
@@ -59,10 +60,7 @@ def test_simulated_chat_is_called_so_and_real_chat_is_not(hand_run, tmp_path):
 
 def test_an_unfinished_run_says_what_has_not_run(hand_run):
     run, record = hand_run
-    steps = {
-        name: {"given": {}, "parameters": {}, "seconds": 1.0, "finished_at": "2026-05-01T00:00:00+00:00"}
-        for name in ("05_analyze", "01_collect")
-    }
+    steps = {name: make_step() for name in ("05_analyze", "01_collect")}
     record = describe_run(run, steps, chats=None, channels=None, general=GENERAL)
     assert list(record["seconds"]) == ["01_collect", "05_analyze"]
     html = render_index(run, record).read_text()
@@ -83,4 +81,4 @@ def test_an_unfinished_run_says_what_has_not_run(hand_run):
     ],
 )
 def test_numbers_are_rounded_to_three_digits(value, shown):
-    assert say_value(value) == shown
+    assert format_value(value) == shown

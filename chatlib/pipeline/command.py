@@ -1,0 +1,109 @@
+"""The commands `run`, `bundle`, `images`, `notebooks` and `home`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from chatlib.pipeline.settings import RunSettings, find_run, require_notebooks
+from chatlib.workspace import PROJECT_DIR
+
+__all__ = ["add_parsers"]
+
+
+def add_parsers(subparsers: argparse._SubParsersAction) -> None:
+    """Register the commands."""
+    _add_run(subparsers)
+    bundle = subparsers.add_parser("bundle", help="write a run's report as a single file to mail")
+    images = subparsers.add_parser("images", help="take the README's pictures from a run")
+    for command, function in ((bundle, _bundle), (images, _save_pictures)):
+        command.add_argument("--name", default="sample", help="the run in data/runs (default: sample)")
+        command.set_defaults(run=function)
+    notebooks = subparsers.add_parser("notebooks", help="give the notebooks the outputs of the sample's run")
+    notebooks.set_defaults(run=_save_outputs)
+    home = subparsers.add_parser("home", help="give the project a new address on GitHub")
+    home.add_argument("url", metavar="URL", help="https://github.com/OWNER/REPOSITORY")
+    home.set_defaults(run=_set_home)
+
+
+def _add_run(subparsers: argparse._SubParsersAction) -> None:
+    run = subparsers.add_parser(
+        "run",
+        help="run the notebooks and render the report",
+        description="Run the five notebooks in a chain and render the report. Without --chats or --channels, "
+        "on the simulated sample channel. An interrupted run goes on where it stopped.",
+        argument_default=argparse.SUPPRESS,  # the defaults are those of RunSettings
+    )
+    run.add_argument("--name", help="folder of the run in data/runs (default: sample, chats or channels)")
+    run.add_argument("--chats", metavar="PATH", help="a chat file, or a folder of them")
+    run.add_argument(
+        "--channels", metavar="CHANNELS", help="a channel's address on YouTube, or a list of channels"
+    )
+    run.add_argument("--limit", type=int, metavar="N", help="only N streams; 0, the default, is all")
+    run.add_argument(
+        "-p",
+        dest="overrides",
+        action="append",
+        metavar="NOTEBOOK.KEY=VALUE",
+        help="set a notebook's parameter, such as 03.EPOCHS=1; can be repeated",
+    )
+    run.add_argument("--from", dest="start", metavar="NOTEBOOK", help="start with this notebook, such as 03")
+    run.add_argument("--only", metavar="NOTEBOOK", help="run this notebook alone, such as 05")
+    run.add_argument(
+        "--cell-timeout",
+        dest="cell_timeout_s",
+        type=int,
+        metavar="S",
+        help=f"seconds that one cell may take (default: {RunSettings.cell_timeout_s})",
+    )
+    run.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from chatlib.pipeline.chain import run_chain
+
+    given = {key: value for key, value in vars(args).items() if key in RunSettings.__dataclass_fields__}
+    print(f"The report: {_show(run_chain(RunSettings(**given)))}")
+    return 0
+
+
+def _bundle(args: argparse.Namespace) -> int:
+    from chatlib.pipeline.report import render_bundle
+
+    path = render_bundle(find_run(args.name))
+    print(f"The report as one file, {path.stat().st_size / 1e6:.1f} MB: {_show(path)}")
+    return 0
+
+
+def _save_pictures(args: argparse.Namespace) -> int:
+    require_notebooks()
+    from chatlib.pipeline.committed import save_pictures
+
+    for path in save_pictures(find_run(args.name), PROJECT_DIR / "Images"):
+        print(f"Images/{path.name}")
+    return 0
+
+
+def _save_outputs(_args: argparse.Namespace) -> int:
+    from chatlib.pipeline.committed import save_outputs
+
+    for path in save_outputs(find_run("sample")):
+        print(f"notebooks/{path.name}: {path.stat().st_size / 1000:,.0f} kB")
+    return 0
+
+
+def _set_home(args: argparse.Namespace) -> int:
+    from chatlib.pipeline.committed import set_home
+
+    changed = set_home(args.url)
+    print("\n".join(f"changed {path.name}" for path in changed) or "this is the home already")
+    return 0
+
+
+def _show(path: Path) -> Path:
+    """Return a path relative to the current folder, where that is possible."""
+    try:
+        return Path(os.path.relpath(path))
+    except ValueError:  # another drive of Windows
+        return path
