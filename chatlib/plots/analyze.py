@@ -8,11 +8,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from matplotlib.ticker import MultipleLocator
 
 from chatlib.analyze import ChatAnalytics
+from chatlib.analyze.analytics.sections import Section
 from chatlib.analyze.moments import Moment
-from chatlib.plots.style import COLORS, house_style, label, new_figure
+from chatlib.plots.style import (
+    COLORS,
+    NotebookFigure,
+    add_note,
+    house_style,
+    label,
+    new_figure,
+    new_panels,
+    place_legend_above,
+)
 
 __all__ = [
     "plot_activity",
@@ -27,7 +37,7 @@ __all__ = [
 
 _MONEY_COLORS = ("green", "blue", "orange", "purple", "sky", "vermillion")
 _EVENT_COLORS = {"raids": "vermillion", "gifts": "orange", "memberships": "purple"}
-_N_POINTS = 300  # what an eye can tell apart over the width of a page
+_N_POINTS = 300  # as many as are discernible over the width of a page
 _MINUTE_S = 60
 
 
@@ -35,24 +45,20 @@ _MINUTE_S = 60
 def plot_activity(analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, note: str = "") -> Figure:
     """Draw chat messages per minute over a stream, with its highlights and spikes.
 
-    Samples are put together until they are few enough to be told apart. `moments` are
-    numbered in the figure by their rank. `note` stands behind the title, e.g. 'simulated'.
+    Samples are merged until they are few enough to be seen one by one. `moments` are numbered by
+    their rank. `note` follows the title, e.g. 'simulated'.
     """
-    figure, (main, strip) = new_figure(
-        2, 1, height_in=4.4, sharex=True, gridspec_kw={"height_ratios": [6, 1]}
-    )
+    figure, (main, strip) = new_panels(2, 1, height_in=4.4, share_x=True, height_ratios=(6, 1))
     times, messages, first_timers, bin_s = _bin_samples(analytics)
     main.fill_between(times, messages, step="mid", color=COLORS["sky"], label="chat messages")
     main.step(times, first_timers, where="mid", color=COLORS["blue"], lw=1.2, label="people's first ones")
     _number_moments(main, moments, times, messages)
-    main.set_ylabel("per minute")
-    main.set_ylim(bottom=0)
-    main.set_title(_title(label(analytics.mediaTitle, max_chars=70), note), pad=24)
-    main.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=3, borderaxespad=0)
+    main.set(ylabel="per minute", ylim=(0, None))
+    main.set_title(add_note(label(analytics.mediaTitle, max_chars=70), note), pad=24)
+    place_legend_above(main, n_columns=3)
     _draw_strip(strip, analytics)
     strip.set_xlabel(f"time in the stream (h:mm), one step = {bin_s:g} s")
-    strip.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _as_hours(seconds)))
-    strip.xaxis.set_major_locator(_pick_ticks(analytics.duration))
+    _format_time_axis(strip, analytics.duration)
     strip.set_xlim(0, max(analytics.duration, 1))
     return figure
 
@@ -63,18 +69,16 @@ def plot_channel(streams: pd.DataFrame, *, note: str = "") -> Figure:
 
     `streams` is a table of `chatlib.analyze.channel.analyze_channel`.
     """
-    figure, (upper, lower) = new_figure(2, 1, height_in=5.2, sharex=True)
+    figure, (upper, lower) = new_panels(2, 1, height_in=5.2, share_x=True)
     x = np.arange(len(streams))
     upper.vlines(x, streams["chats_per_min"], streams["best_minute"], color=COLORS["grey"], lw=1, alpha=0.7)
     upper.plot(x, streams["best_minute"], "^", ms=5, color=COLORS["vermillion"], label="busiest minute")
     upper.plot(x, streams["chats_per_min"], "o", ms=4, color=COLORS["blue"], label="mean")
-    upper.set_ylabel("chat messages\nper minute")
-    upper.set_ylim(bottom=0)
-    upper.set_title(_title(f"The chat of the channel's streams, {len(streams)} in all", note), pad=24)
-    upper.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=2, borderaxespad=0)
+    upper.set(ylabel="chat messages\nper minute", ylim=(0, None))
+    upper.set_title(add_note(f"The chat of the channel's streams, {len(streams)} in all", note), pad=24)
+    place_legend_above(upper)
     lower.bar(x, streams["users"], color=COLORS["sky"], label="people who wrote")
-    lower.set_ylabel("people who wrote")
-    lower.set_ylim(bottom=0)
+    lower.set(ylabel="people who wrote", ylim=(0, None))
     _label_streams(lower, streams)
     return figure
 
@@ -85,15 +89,13 @@ def plot_retention(retention: pd.DataFrame, *, note: str = "") -> Figure:
 
     `retention` is a table of `chatlib.analyze.people.audience.summarize_retention`.
     """
-    figure, (upper, lower) = new_figure(
-        2, 1, height_in=4.8, sharex=True, gridspec_kw={"height_ratios": [3, 2]}
-    )
+    figure, (upper, lower) = new_panels(2, 1, height_in=4.8, share_x=True, height_ratios=(3, 2))
     x = np.arange(len(retention))
     upper.bar(x, retention["returning"], color=COLORS["blue"], label="wrote in an earlier stream")
     upper.bar(x, retention["new"], bottom=retention["returning"], color=COLORS["orange"], label="new")
     upper.set_ylabel("people who wrote")
-    upper.set_title(_title("Who comes back", note), pad=24)
-    upper.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=2, borderaxespad=0)
+    upper.set_title(add_note("Who comes back", note), pad=24)
+    place_legend_above(upper)
     lower.plot(x, 100 * retention["returning_share"], "o-", ms=3, color=COLORS["blue"], label="returning")
     lower.plot(x, 100 * retention["members_share"], "s-", ms=3, color=COLORS["green"], label="members")
     lower.set_ylabel("% of people")
@@ -111,19 +113,20 @@ def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figur
     the second part is drawn.
     """
     has_money = bool(income["value"].sum() > 0)
-    figure, axes = new_figure(1 + has_money, 1, height_in=2.8 + 1.8 * has_money, sharex=True, squeeze=False)
+    n_rows, height_in, pad = (2, 4.6, 6) if has_money else (1, 2.8, 24)
+    figure, panels = new_panels(n_rows, 1, height_in=height_in, share_x=True)
     x = np.arange(len(income))
+    counts = panels[-1]
     if has_money:
-        axes[0, 0].bar(x, income["value"], color=COLORS["green"])
-        axes[0, 0].set_ylabel(f"donations in {currency}")
-    counts = axes[-1, 0]
+        panels[0].bar(x, income["value"], color=COLORS["green"])
+        panels[0].set_ylabel(f"donations in {currency}")
     counts.bar(x, income["memberships"], color=COLORS["purple"], label="memberships and subscriptions")
     counts.bar(
         x, income["gifts"], bottom=income["memberships"], color=COLORS["orange"], label="given to others"
     )
     counts.set_ylabel("events")
-    axes[0, 0].set_title(_title("What was paid in each stream", note), pad=24 if not has_money else 6)
-    counts.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=2, borderaxespad=0)
+    panels[0].set_title(add_note("What was paid in each stream", note), pad=pad)
+    place_legend_above(counts)
     _label_streams(counts, income)
     return figure
 
@@ -133,7 +136,7 @@ def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figur
     """Draw the donations of each month, converted, by the currency they were given in.
 
     `months` is a table of `chatlib.analyze.people.income.summarize_months`. Months without donations
-    have their place, too. The largest currencies have a colour, the others share grey.
+    keep their place. The largest currencies have a colour, the others share grey.
     """
     figure, axes = new_figure(height_in=3.4)
     dated = months[months["month"] != "no date"]
@@ -153,9 +156,7 @@ def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figur
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), title="given in")
     step = max(len(names) // 12, 1)
     axes.set_xticks(np.arange(0, len(names), step), names[::step], rotation=30, ha="right")
-    axes.set_xlabel("month")
-    axes.set_ylabel(f"donations in {currency}")
-    axes.set_title(_title("Donations by month", note))
+    axes.set(xlabel="month", ylabel=f"donations in {currency}", title=add_note("Donations by month", note))
     return figure
 
 
@@ -165,17 +166,14 @@ def plot_stream_income(trace: pd.DataFrame, *, duration_s: float, currency: str,
 
     `trace` is a table of `chatlib.analyze.people.income.trace_income`.
     """
-    figure, (upper, lower) = new_figure(
-        2, 1, height_in=4.0, sharex=True, gridspec_kw={"height_ratios": [3, 2]}
-    )
+    figure, (upper, lower) = new_panels(2, 1, height_in=4.0, share_x=True, height_ratios=(3, 2))
     given = trace[trace["what"] == "donations"]
     start, end = min([0.0, *trace["offset_s"]]), max([1.0, duration_s, *trace["offset_s"]])
     upper.step([0, *given["offset_s"], end], [0, *given["total"], given["value"].sum()], where="post",
                color=COLORS["green"], lw=1.8)  # fmt: skip
     upper.plot(given["offset_s"], given["total"], "o", ms=4, color=COLORS["green"])
-    upper.set_ylabel(f"donations so far\nin {currency}")
-    upper.set_ylim(bottom=0)
-    upper.set_title(_title("What was paid in this stream", note))
+    upper.set(ylabel=f"donations so far\nin {currency}", ylim=(0, None))
+    upper.set_title(add_note("What was paid in this stream", note))
     for row, (what, color) in enumerate(_EVENT_COLORS.items()):
         at = trace.loc[trace["what"] == what, "offset_s"]
         lower.plot(at, np.full(len(at), row), "|", ms=14, mew=1.8, color=COLORS[color])
@@ -183,8 +181,7 @@ def plot_stream_income(trace: pd.DataFrame, *, duration_s: float, currency: str,
     lower.set_yticks(range(len(_EVENT_COLORS)), [f"{what} ({counts.get(what, 0)})" for what in _EVENT_COLORS])
     lower.set_ylim(-0.6, len(_EVENT_COLORS) - 0.4)
     lower.set_xlabel("time in the stream (h:mm)")
-    lower.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _as_hours(seconds)))
-    lower.xaxis.set_major_locator(_pick_ticks(end))
+    _format_time_axis(lower, end)
     lower.set_xlim(start, end)
     return figure
 
@@ -198,14 +195,12 @@ def plot_speech(
     Tables of `chatlib.analyze.people.speech`: `count_languages`, `count_scripts` (the first five of each)
     and `summarize_habits`.
     """
-    figure, grid = new_figure(2, 2, height_in=4.2, gridspec_kw={"width_ratios": [1, 1.1]})
-    grid[1, 1].remove()
-    right = figure.add_subplot(grid[0, 1].get_gridspec()[:, 1])
-    grid[0, 1].remove()
+    figure = NotebookFigure(figsize=(9.0, 4.2), layout="constrained")
+    panels = figure.subplot_mosaic("LH;SH", width_ratios=(1, 1.1))
     for axes, table, title in (
-        (grid[0, 0], languages.head(5), _title("Languages", note)),
-        (grid[1, 0], scripts.head(5), "Scripts"),
-        (right, habits, "A message is or has"),
+        (panels["L"], languages.head(5), add_note("Languages", note)),
+        (panels["S"], scripts.head(5), "Scripts"),
+        (panels["H"], habits, "A message is or has"),
     ):
         names = [label(name) for name in table.iloc[:, 0]]
         axes.barh(np.arange(len(table)), 100 * table["share"], color=COLORS["blue"])
@@ -226,7 +221,7 @@ def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
     figure, axes = new_figure(height_in=3.4)
     looks = {"spikes": ("o-", "purple", "sensitivity"), "highlights": ("s-", "orange", "percentile")}
     for detector, table in scores.groupby("detector", sort=False):
-        line, color, dial = looks[detector]
+        line, color, dial = looks[str(detector)]
         x, y = table["false_alarms_per_h"], 100 * table["recall"]
         axes.plot(x, y, line, ms=5, color=COLORS[color], label=f"{detector}, by {dial}")
         for setting, at_x, at_y in zip(table["setting"], x, y, strict=True):
@@ -234,12 +229,11 @@ def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
     if scores.empty:
         axes.text(0.5, 0.5, "a stream too short to plant bursts in", ha="center", transform=axes.transAxes)
     axes.set_xscale("symlog", linthresh=1)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlim(left=-0.1)
     axes.set_ylim(-8, 108)
-    axes.set_xlabel("false alarms per hour")
-    axes.set_ylabel("% of planted bursts found")
-    axes.set_title(_title("Bursts planted into the calmed chat", note))
+    axes.set(xlabel="false alarms per hour", ylabel="% of planted bursts found")
+    axes.set_title(add_note("Bursts planted into the calmed chat", note))
     if not scores.empty:
         axes.legend(loc="lower right")
     return figure
@@ -250,10 +244,6 @@ def _list_months(months: pd.Series) -> list[str]:
     if months.empty:
         return []
     return [str(month) for month in pd.period_range(months.min(), months.max(), freq="M")]
-
-
-def _title(text: str, note: str) -> str:
-    return f"{text} ({note})" if note else text
 
 
 def _bin_samples(analytics: ChatAnalytics) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
@@ -275,9 +265,9 @@ def _number_moments(axes: Axes, moments: Sequence[Moment], times: np.ndarray, he
     if not moments or not len(times):
         return
     for moment in moments:
-        first = np.searchsorted(times, moment.start_s, side="right") - 1
-        inside = slice(max(first, 0), max(np.searchsorted(times, moment.end_s), first + 1, 1))
-        top = inside.start + int(heights[inside].argmax())
+        first = max(int(np.searchsorted(times, moment.start_s, side="right")) - 1, 0)
+        end = max(int(np.searchsorted(times, moment.end_s)), first + 1)
+        top = first + int(heights[first:end].argmax())
         axes.annotate(
             str(moment.rank),
             (times[top], heights[top]),
@@ -294,7 +284,10 @@ def _number_moments(axes: Axes, moments: Sequence[Moment], times: np.ndarray, he
 
 
 def _draw_strip(axes: Axes, analytics: ChatAnalytics) -> None:
-    rows = [("spikes", analytics.spikes, "purple"), ("highlights", analytics.highlights, "orange")]
+    rows: list[tuple[str, Sequence[Section], str]] = [
+        ("spikes", analytics.spikes, "purple"),
+        ("highlights", analytics.highlights, "orange"),
+    ]
     for row, (_, sections, color) in enumerate(rows):
         spans = [(section.startTime, section.duration) for section in sections]
         axes.broken_barh(spans, (row + 0.1, 0.8), facecolors=COLORS[color], edgecolors=COLORS[color], lw=0.8)
@@ -303,13 +296,11 @@ def _draw_strip(axes: Axes, analytics: ChatAnalytics) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def _pick_ticks(duration_s: float) -> MultipleLocator:
+def _format_time_axis(axes: Axes, duration_s: float) -> None:
     steps = (60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 12 * 3600)
-    return MultipleLocator(next((step for step in steps if duration_s <= 12 * step), duration_s / 12))
-
-
-def _as_hours(seconds: float) -> str:
-    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}"
+    step = next((step for step in steps if duration_s <= 12 * step), duration_s / 12)
+    axes.xaxis.set_major_locator(MultipleLocator(step))
+    axes.xaxis.set_major_formatter(lambda seconds, _: f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}")
 
 
 def _label_streams(axes: Axes, streams: pd.DataFrame) -> None:

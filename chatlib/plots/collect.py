@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from chatlib.plots.style import COLORS, house_style, label, new_figure
+from chatlib.plots.style import COLORS, house_style, label, new_figure, new_panels
 
 __all__ = ["plot_kinds", "plot_money", "plot_streams"]
 
@@ -23,14 +23,13 @@ def plot_streams(streams: pd.DataFrame, *, new: Collection[int] = ()) -> Figure:
     dated = streams[streams["started_at"].notna()]
     dates = pd.to_datetime(dated["started_at"], utc=True, format="ISO8601").dt.tz_localize(None)
     is_new = dated["stream_id"].isin(new).to_numpy()
-    figure, (top, bottom) = new_figure(2, 1, height_in=4.6, sharex=True)
+    figure, (top, bottom) = new_panels(2, 1, height_in=4.6, share_x=True)
     for axes, column, unit in ((top, "messages", "Messages"), (bottom, "donors", "Donors")):
         for mask, color, name in ((~is_new, "blue", "in the database before"), (is_new, "orange", "new")):
             values = dated[column].to_numpy()
             axes.vlines(dates[mask], 0, values[mask], color=COLORS[color], linewidth=1.2)
             axes.plot(dates[mask], values[mask], "o", color=COLORS[color], markersize=4, label=name)
-        axes.set_ylabel(f"{unit} per stream")
-        axes.set_ylim(bottom=0)
+        axes.set(ylabel=f"{unit} per stream", ylim=(0, None))
     top.set_title(f"{len(dated):,} streams: messages and donors of each")
     bottom.set_xlabel("Date of the stream (UTC)")
     if is_new.any():

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from chatlib.plots.style import COLORS, house_style, new_figure
+from chatlib.plots.style import COLORS, add_note, house_style, new_figure, new_panels
 
 __all__ = ["plot_coherence", "plot_perplexity", "plot_plane"]
 
@@ -35,7 +33,7 @@ _KINDS = (
 def plot_perplexity(history: pd.DataFrame, reference: Mapping[str, float], *, note: str = "") -> Figure:
     """Draw both perplexities per epoch, from `train`, beside the unigram model's, on a log axis.
 
-    `reference` has the unigram perplexities of `blocks` and `single`. `note` stands behind the title.
+    `reference` has the unigram perplexities of `blocks` and `single`. `note` follows the title.
     """
     figure, axes = new_figure(height_in=3.8)
     for key, name, color, marker, line in _KINDS:
@@ -44,13 +42,12 @@ def plot_perplexity(history: pd.DataFrame, reference: Mapping[str, float], *, no
         )
         axes.axhline(reference[key], color=COLORS[color], ls=line, lw=1.5, label=f"unigram model, {name[9:]}")
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("Epochs of training (0: before)")
-    axes.set_ylabel("Perplexity per token")
-    axes.set_title(_title("Perplexity on chat that the model has not seen: lower is better", note))
+    axes.set(xlabel="Epochs of training (0: before)", ylabel="Perplexity per token")
+    axes.set_title(add_note("Perplexity on chat that the model has not seen: lower is better", note))
     axes.legend(loc="upper right")
     return figure
 
@@ -78,10 +75,9 @@ def plot_coherence(curves: Mapping[str, pd.DataFrame], *, unit: str = "seconds",
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: ticks.get(round(value), "")))
     axes.xaxis.set_minor_locator(NullLocator())
     kind = "Time between" if in_time else "Messages from one to the other, of"
-    axes.set_xlabel(f"{kind} two messages of a stream (log axis)")
-    axes.set_ylabel("Cosine above shuffled pairs")
+    axes.set(xlabel=f"{kind} two messages of a stream (log axis)", ylabel="Cosine above shuffled pairs")
     against = "the time between them" if in_time else "their distance in messages"
-    axes.set_title(_title(f"How alike messages are, against {against}", note))
+    axes.set_title(add_note(f"How alike messages are, against {against}", note))
     axes.legend(title="shaded: 95 % of resampled streams", loc="upper right")
     return figure
 
@@ -89,21 +85,15 @@ def plot_coherence(curves: Mapping[str, pd.DataFrame], *, unit: str = "seconds",
 @house_style
 def plot_plane(planes: Mapping[str, np.ndarray], offsets_s: np.ndarray, *, note: str = "") -> Figure:
     """Draw the messages of a stream as points in a plane, one panel per named plane, coloured by time."""
-    figure, grid = new_figure(1, len(planes), height_in=4.0, squeeze=False)
+    figure, panels = new_panels(1, len(planes), height_in=4.0)
     minutes = np.asarray(offsets_s) / 60
-    for axes, (name, plane) in zip(grid[0], planes.items(), strict=True):
-        points = _scatter(axes, plane, minutes)
+    for axes, (name, plane) in zip(panels, planes.items(), strict=True):
+        points = axes.scatter(
+            plane[:, 0], plane[:, 1], c=minutes, cmap="cividis", s=6, alpha=0.6, linewidths=0
+        )
         axes.set_title(name)
         axes.set_xlabel("First component (no unit)")
-    grid[0, 0].set_ylabel("Second component (no unit)")
-    figure.colorbar(points, ax=list(grid[0]), label="Minutes from the start of the stream")
-    figure.suptitle(_title(f"{len(minutes):,} messages of one stream as vectors, in two components", note))
+    panels[0].set_ylabel("Second component (no unit)")
+    figure.colorbar(points, ax=panels, label="Minutes from the start of the stream")
+    figure.suptitle(add_note(f"{len(minutes):,} messages of one stream as vectors, in two components", note))
     return figure
-
-
-def _scatter(axes: Axes, plane: np.ndarray, minutes: np.ndarray) -> mpl.collections.PathCollection:
-    return axes.scatter(plane[:, 0], plane[:, 1], c=minutes, cmap="cividis", s=6, alpha=0.6, linewidths=0)
-
-
-def _title(text: str, note: str) -> str:
-    return f"{text} ({note})" if note else text

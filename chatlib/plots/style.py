@@ -1,4 +1,4 @@
-"""What all figures share: fonts that know Japanese, colours for every eye, literal text."""
+"""What all figures share: fonts with Japanese, colour-blind-safe colours, literal text, panels, titles."""
 
 from __future__ import annotations
 
@@ -6,15 +6,28 @@ import base64
 import functools
 import importlib.util
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "NotebookFigure", "house_style", "label", "new_figure"]
+__all__ = [
+    "COLORS",
+    "LINE_STYLES",
+    "NotebookFigure",
+    "add_note",
+    "color_of",
+    "house_style",
+    "label",
+    "new_figure",
+    "new_panels",
+    "place_legend_above",
+]
 
 # Okabe & Ito's palette, distinguishable with any colour vision.
 # Source: M. Okabe, K. Ito, Color Universal Design, 2008.
@@ -29,9 +42,11 @@ COLORS = {
     "grey": "#7F7F7F",
 }
 
+LINE_STYLES = ("-", "--", "-.", ":")
+
 _SCREEN_DPI = 100
-_NO_SIGN = "\N{WHITE VERTICAL RECTANGLE}"
-_RC = {
+_NO_GLYPH = "\N{WHITE VERTICAL RECTANGLE}"
+_RC: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 12,
     "axes.titlelocation": "left",
@@ -43,13 +58,13 @@ _RC = {
     "legend.frameon": False,
     "figure.dpi": 100,
     "savefig.dpi": 200,
-    "axes.prop_cycle": mpl.cycler(color=list(COLORS.values())),
+    "axes.prop_cycle": cycler(color=list(COLORS.values())),
     "text.parse_math": False,
 }
 
 
 class NotebookFigure(Figure):
-    """A Figure that shows itself in a notebook: sharp on high-density screens, with an alt text."""
+    """A Figure that renders itself in a notebook: sharp on high-density screens, with an alt text."""
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, object]]:
         png = io.BytesIO()
@@ -65,41 +80,82 @@ class NotebookFigure(Figure):
         return "Figure: " + "; ".join(title for title in titles if title)
 
 
-def house_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Decorate a function that draws a Figure: fonts, colours, no mathtext, nothing left behind."""
+_Arguments = ParamSpec("_Arguments")
+
+
+def house_style(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figure]:
+    """Decorate a function that draws a Figure: fonts, colours, no mathtext, no global state changed."""
 
     @functools.wraps(draw)
-    def wrapped(*args: object, **kwargs: object) -> Figure:
+    def wrapped(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Figure:
         with mpl.rc_context({**_RC, "font.family": _font_families()}):
             return draw(*args, **kwargs)
 
     return wrapped
 
 
-def new_figure(
-    n_rows: int = 1, n_columns: int = 1, *, width_in: float = 9.0, height_in: float = 3.6, **kwargs: object
-) -> tuple[Figure, Axes]:
-    """Return a Figure that pyplot does not keep, and its Axes as `Figure.subplots` gives them.
+def new_figure(*, width_in: float = 9.0, height_in: float = 3.6) -> tuple[Figure, Axes]:
+    """Return a Figure that pyplot does not keep, and its Axes.
 
-    To be called inside a function decorated with `house_style`.
+    To be called inside a function decorated with `house_style`, as `new_panels` is.
     """
+    figure, (axes,) = new_panels(1, 1, width_in=width_in, height_in=height_in)
+    return figure, axes
+
+
+def new_panels(
+    n_rows: int,
+    n_columns: int,
+    *,
+    width_in: float = 9.0,
+    height_in: float = 3.6,
+    share_x: bool = False,
+    share_y: bool = False,
+    width_ratios: Sequence[float] | None = None,
+    height_ratios: Sequence[float] | None = None,
+) -> tuple[Figure, list[Axes]]:
+    """Return a Figure that pyplot does not keep, and the Axes of its grid, row by row."""
     figure = NotebookFigure(figsize=(width_in, height_in), layout="constrained")
-    return figure, figure.subplots(n_rows, n_columns, **kwargs)
+    grid = figure.subplots(
+        n_rows,
+        n_columns,
+        sharex=share_x,
+        sharey=share_y,
+        width_ratios=width_ratios,
+        height_ratios=height_ratios,
+        squeeze=False,
+    )
+    return figure, list(grid.flat)
+
+
+def add_note(title: str, note: str) -> str:
+    """Return a figure's title with a note behind it, such as 'simulated', if there is one."""
+    return f"{title} ({label(note)})" if note else title
+
+
+def color_of(index: int) -> str:
+    """Return the colour of the n-th line of a figure; after the last colour comes the first."""
+    return list(COLORS.values())[index % len(COLORS)]
+
+
+def place_legend_above(axes: Axes, *, n_columns: int = 2) -> None:
+    """Put the legend between the plot and its title, which needs a pad of 24 points."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=n_columns, borderaxespad=0)
 
 
 def label(text: object, *, max_chars: int = 40) -> str:
     """Return text from chat or a title, made safe to draw: one line, cut, printable.
 
-    A sign that no font of ours has, such as a young emoji, is shown as an empty box.
+    A character that none of our fonts has, such as a recent emoji, is shown as an empty box.
     """
-    known = _known_signs()
+    known = _known_characters()
     line = " ".join(str(text).split())
-    line = "".join(c if ord(c) in known else _NO_SIGN for c in line if c.isprintable())
+    line = "".join(c if ord(c) in known else _NO_GLYPH for c in line if c.isprintable())
     return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
 
 
 @functools.lru_cache(maxsize=1)
-def _known_signs() -> frozenset[int]:
+def _known_characters() -> frozenset[int]:
     """Return the code points that our fonts can draw."""
     paths = map(font_manager.findfont, _font_families())
     return frozenset().union(*(font_manager.get_font(path).get_charmap() for path in paths))

@@ -22,11 +22,12 @@ from chatlib.records import Message
 
 
 def analyze(n=300, duration_s=900.0, title="$a_b$ 配信 <b>"):
-    analytics = make_analytics("youtube", duration_s=duration_s, interval_s=5)
+    settings = ProcessSettings(print_interval=0)
+    analytics = make_analytics("youtube", duration_s=duration_s, settings=settings)
     analytics.mediaTitle = title
     messages = [Message(str(i), "text_message", i * 3.0, f"u{i % 20}") for i in range(n)]
     messages += [Message(f"x{i}", "text_message", 600.5 + i * 0.2, f"v{i}") for i in range(60 * bool(n))]
-    analytics.process_chatlog(messages, "https://youtu.be/x", ProcessSettings(print_interval=0))
+    analytics.process_chatlog(messages, "https://youtu.be/x", settings)
     return analytics
 
 
@@ -100,7 +101,7 @@ def test_speech_draws_shares_and_takes_hostile_names_literally():
     table = pd.DataFrame({"language": ["$x$", "日本語"], "messages": [3, 1], "share": [0.75, 0.25]})
     figure = plot_speech(table, table.head(1), table.head(0))
     assert [patch.get_width() for patch in figure.axes[0].patches] == [75, 25]
-    assert [len(axes.patches) for axes in figure.axes] == [2, 1, 0]
+    assert [len(axes.patches) for axes in figure.axes] == [2, 0, 1]
     figure.canvas.draw()
 
 
