@@ -72,8 +72,8 @@ def open_browser(*, cookies: Path | None = None, switches: Sequence[str] = ()) -
     """Yield a driver of a headless Chromium that has YouTube's consent cookie and the user's cookies.
 
     The profile is new and temporary. `switches`, and those in the environment's
-    CHATLIB_CHROMIUM_SWITCHES, come after the usual ones. The browser is ended when the block ends, by
-    whatever way, and also when this process is killed.
+    CHATLIB_CHROMIUM_SWITCHES, come after the usual ones. The browser ends with the block, and also
+    when this process is killed.
     Raises: MissingSource without a browser or a cookies file, SourceError if it does not start.
     """
     jar = [*_OWN_COOKIES, *(load_cookies(cookies) if cookies else ())]
@@ -192,14 +192,14 @@ def _start_in_colab(options: ChromeOptions, _profile: str) -> Iterator[Chrome]:
 def _no_browser(browser: str | None, error: Exception) -> SourceError:
     advice = 'or set LISTING = "yt-dlp", which needs no browser'
     text = str(getattr(error, "msg", None) or error).strip() or type(error).__name__
-    said = re.split(r"[;\n]", text)[0][:200]
+    first_line = re.split(r"[;\n]", text)[0][:200]
     if browser is None:
         return MissingSource(
             "The list of streams needs Chromium or Chrome with its driver, and none was found. Install it "
-            f"(`apt-get install chromium chromium-driver`), {advice}. ({said})"
+            f"(`apt-get install chromium chromium-driver`), {advice}. ({first_line})"
         )
     return SourceError(
-        f"The browser {browser} must start, and it did not: {said}. Install it again "
+        f"The browser {browser} must start, and it did not: {first_line}. Install it again "
         f"(`apt-get install chromium chromium-driver`), {advice}."
     )
 

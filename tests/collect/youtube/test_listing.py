@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
-from chatlib.collect.youtube import listing_yt_dlp
-from chatlib.collect.youtube.listing import ListedStream, list_streams
+from chatlib.collect.youtube import listing as listing_module
+from chatlib.collect.youtube.listing import list_streams
+from chatlib.collect.youtube.pages import ListedStream
 from chatlib.errors import MissingSource, ParameterError, SourceError
 from tests.collect.youtube.site.videos import make_video
 from tests.collect.youtube.test_pages import page_of
@@ -23,8 +24,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:Resource
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
     """yt-dlp tries again at once, and leaves nothing to later tests."""
-    options = listing_yt_dlp._OPTIONS | {"retry_sleep_functions": {"extractor": lambda n: 0}}
-    monkeypatch.setattr(listing_yt_dlp, "_OPTIONS", options)
+    options = listing_module._OPTIONS | {"retry_sleep_functions": {"extractor": lambda n: 0}}
+    monkeypatch.setattr(listing_module, "_OPTIONS", options)
     yield
     gc.collect()
 
