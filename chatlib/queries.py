@@ -19,6 +19,7 @@ MESSAGE_COLUMNS = (
     "stream_id", "position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
     "amount_text", "amount", "currency", "bits", "timestamp_us", "emotes", "target_id",
 )  # fmt: skip
+_CHAT_KINDS = json.dumps(sorted(CHAT_KINDS))
 
 
 class Import(NamedTuple):
@@ -56,6 +57,9 @@ class StoreReader:
         cursor = self.connection.execute(sql, parameters)
         return pd.DataFrame(cursor.fetchall(), columns=[c[0] for c in cursor.description])
 
+    def _rows(self, sql: str, parameters: Sequence | Mapping = ()) -> list[tuple]:
+        return self.connection.execute(sql, parameters).fetchall()
+
     def load_streams(self) -> pd.DataFrame:
         """Return one row per stream with the columns of the table `streams`, oldest first.
 
@@ -66,7 +70,7 @@ class StoreReader:
     def list_streams(self) -> list[StoredStream]:
         """Return the streams as records, in the order of `load_streams`."""
         sql = f"SELECT {', '.join(StoredStream._fields)} FROM streams "
-        rows = self.connection.execute(sql + "ORDER BY started_at IS NULL, started_at, video_id")
+        rows = self._rows(sql + "ORDER BY started_at IS NULL, started_at, video_id")
         return [StoredStream(*row[:7], bool(row[7]), *row[8:]) for row in rows]
 
     def find_streams(self, platform: str, video_ids: Sequence[str]) -> pd.DataFrame:
@@ -79,7 +83,7 @@ class StoreReader:
 
     def load_channels(self) -> list[tuple[str, str]]:
         """Return the address of each collected channel and the path of its list of streams."""
-        return list(self.connection.execute("SELECT url, spreadsheet FROM channels ORDER BY rowid"))
+        return self._rows("SELECT url, spreadsheet FROM channels ORDER BY rowid")
 
     def load_messages(
         self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = MESSAGE_COLUMNS
@@ -101,7 +105,7 @@ class StoreReader:
             stream_ids = self.load_streams()["stream_id"].tolist()
         rows: list[tuple] = []
         for stream_id in stream_ids:
-            rows.extend(self.connection.execute(sql, (int(stream_id),)))
+            rows.extend(self._rows(sql, (int(stream_id),)))
         return pd.DataFrame(rows, columns=list(columns))
 
     def load_chat_rows(
@@ -112,12 +116,12 @@ class StoreReader:
         The author is -1 where there is none; the id is None but for messages of `id_kinds`.
         """
         order = " ORDER BY position" if in_order else ""
-        return self.connection.execute(
+        return self._rows(
             "SELECT offset_s, kind, coalesce(author, -1), "
             "CASE WHEN kind IN (SELECT value FROM json_each(?)) THEN message_id END "
             f"FROM messages WHERE stream_id = ?{order}",
             (json.dumps(list(id_kinds)), stream_id),
-        ).fetchall()
+        )
 
     def load_chatters(self) -> pd.DataFrame:
         """Return one row per person and stream with at least one chat message, streams oldest first.
@@ -132,35 +136,118 @@ class StoreReader:
             "WHERE stream_id = ? AND kind IN (SELECT value FROM json_each(?)) "
             "GROUP BY m.author ORDER BY first_s, m.author"
         )
-        kinds = json.dumps(sorted(CHAT_KINDS))
         rows = [
-            row
-            for stream in self.list_streams()
-            for row in self.connection.execute(sql, (stream.stream_id, kinds))
+            row for stream in self.list_streams() for row in self._rows(sql, (stream.stream_id, _CHAT_KINDS))
         ]
         columns = ["stream_id", "author", "name", "chats", "first_s", "member"]
         return pd.DataFrame(rows, columns=columns).astype({"member": bool})
 
     def load_events(self, kinds: Iterable[str]) -> list[tuple]:
-        """Return the messages of some kinds or with bits, in time order within each stream, oldest first.
+        """Return payments and the messages of some other kinds, in time order, oldest stream first.
 
         Each is (stream_id, offset_s, kind, author, amount, currency, bits, timestamp_us, and its
         stream's started_at).
         """
-        return self.connection.execute(
-            "SELECT stream_id, offset_s, kind, m.author, amount, currency, bits, timestamp_us, started_at "
-            "FROM messages m JOIN streams USING (stream_id) "
-            "WHERE kind IN (SELECT value FROM json_each(?)) OR bits > 0 "
+        columns = "stream_id, offset_s, kind, author, amount, currency, bits, timestamp_us"
+        return self._rows(
+            f"SELECT {columns}, started_at FROM ("
+            f"SELECT {columns}, position FROM payments UNION SELECT {columns}, position FROM messages "
+            "WHERE kind IN (SELECT value FROM json_each(?))) JOIN streams USING (stream_id) "
             "ORDER BY started_at IS NULL, started_at, video_id, offset_s, position",
             (json.dumps(sorted(kinds)),),
-        ).fetchall()
+        )
 
-    def find_import(self, content: str) -> Import | None:
-        """Return the record of a chat file that was imported whole, or None."""
-        row = self.connection.execute(
-            "SELECT content, file_name, format, n_rows, skipped FROM imports WHERE content = ?", (content,)
-        ).fetchone()
-        return row and Import(*row[:4], json.loads(row[4]))
+    def load_amounts(self, kinds: Iterable[str]) -> list[tuple]:
+        """Return the payments of some kinds that name an amount.
+
+        Each is (currency, amount, timestamp_us, and its stream's started_at).
+        """
+        return self._rows(
+            "SELECT currency, amount, timestamp_us, started_at FROM payments JOIN streams USING (stream_id) "
+            "WHERE amount IS NOT NULL AND kind IN (SELECT value FROM json_each(?))",
+            (json.dumps(sorted(kinds)),),
+        )
+
+    def count_by_stream(self) -> pd.DataFrame:
+        """Return one row per stream: stream_id, chatters (wrote a chat message), donors, payments."""
+        return self.query(
+            "SELECT stream_id, chatters, coalesce(donors, 0) AS donors, coalesce(payments, 0) AS payments "
+            "FROM (SELECT stream_id, count(DISTINCT author) FILTER "
+            "(WHERE kind IN (SELECT value FROM json_each(?))) AS chatters FROM messages GROUP BY stream_id) "
+            "LEFT JOIN (SELECT stream_id, count(DISTINCT author) AS donors, count(*) AS payments "
+            "FROM payments GROUP BY stream_id) USING (stream_id)",
+            (_CHAT_KINDS,),
+        )
+
+    def count_kinds(self) -> pd.DataFrame:
+        """Return one row per kind of message, the most frequent first: kind, messages."""
+        return self.query("SELECT kind, count(*) AS messages FROM messages GROUP BY kind ORDER BY 2 DESC, 1")
+
+    def count_people(self) -> dict[str, int]:
+        """Return how many people there are over all streams: authors, chatters, donors."""
+        counts = self._rows(
+            "SELECT count(DISTINCT author), count(DISTINCT author) FILTER "
+            "(WHERE kind IN (SELECT value FROM json_each(?))), "
+            "(SELECT count(DISTINCT author) FROM payments) FROM messages",
+            (_CHAT_KINDS,),
+        )[0]
+        return dict(zip(("authors", "chatters", "donors"), counts, strict=True))
+
+    def find_members(self, bought: Iterable[str]) -> set[int]:
+        """Return the authors who ever wore a member's badge, or have a message of the kinds `bought`."""
+        self.connection.create_function("is_member", 1, is_member, deterministic=True)
+        rows = self._rows(
+            "SELECT DISTINCT author FROM messages WHERE author IS NOT NULL "
+            "AND (is_member(badges) OR kind IN (SELECT value FROM json_each(?)))",
+            (json.dumps(sorted(bought)),),
+        )
+        return {author for (author,) in rows}
+
+    def count_content(self, stream_ids: Iterable[int]) -> dict[str, int]:
+        """Return how much some streams hold: streams, messages, authors, paid (messages that pay)."""
+        ids = json.dumps(sorted({int(key) for key in stream_ids}))
+        within = "WHERE stream_id IN (SELECT value FROM json_each(:ids))"
+        counts = self._rows(
+            f"SELECT json_array_length(:ids), count(*), count(DISTINCT author), "
+            f"(SELECT count(*) FROM payments {within}) FROM messages {within}",
+            {"ids": ids},
+        )[0]
+        return dict(zip(("streams", "messages", "authors", "paid"), counts, strict=True))
+
+    def load_authors(self) -> pd.DataFrame:
+        """Return one row per author, with the columns of the table `authors`."""
+        return self.query("SELECT * FROM authors")
+
+    def load_message_authors(self) -> pd.DataFrame:
+        """Return stream_id, position and author of every message that has one."""
+        return self.query("SELECT stream_id, position, author FROM messages WHERE author IS NOT NULL")
+
+    def find_paid_rows(self, donation_kinds: Iterable[str]) -> pd.DataFrame:
+        """Return stream_id and position of the rows that pay or echo a payment: what audits compare with.
+
+        It asks the messages themselves, not the view `payments`, so that an audit finds a mistake there.
+        """
+        return self.query(
+            "SELECT stream_id, position FROM messages WHERE kind IN (SELECT value FROM json_each(?)) "
+            "OR coalesce(bits, 0) > 0 OR amount_text IS NOT NULL OR kind LIKE 'ticker%'",
+            (json.dumps(sorted(donation_kinds)),),
+        )
+
+    def has_imports(self) -> bool:
+        """Return whether any chat file was imported."""
+        return bool(self._rows("SELECT 1 FROM imports LIMIT 1"))
+
+    def find_import(self, content: str) -> tuple[Import, int, str] | None:
+        """Return the record of an imported chat file, its stream's key and `platform/video_id`, or None."""
+        rows = self._rows(
+            "SELECT content, file_name, format, n_rows, skipped, stream_id, platform || '/' || video_id "
+            "FROM imports JOIN streams USING (stream_id) WHERE content = ?",
+            (content,),
+        )
+        if not rows:
+            return None
+        content, file_name, format_, n_rows, skipped, stream_id, name = rows[0]
+        return Import(content, file_name, format_, n_rows, json.loads(skipped)), stream_id, name
 
     def digest(self) -> str:
         """Return a hash of all content in its order, free of internal keys and of dates of saving.

@@ -93,4 +93,20 @@ CREATE TABLE channels (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)
+_THIRD = """
+-- What counts as a payment: the kinds of chatlib.records.DONATION_KINDS, and messages with bits.
+-- A membership (membership_item) is none.
+CREATE VIEW payments AS
+SELECT stream_id, message_id, kind, author, offset_s, position, timestamp_us, amount_text, amount,
+       currency, bits
+FROM messages
+WHERE bits > 0 OR kind IN (
+    'anonymous_gift_paid_upgrade', 'anonymous_mystery_subscription_gift',
+    'anonymous_subscription_gift', 'community_pay_forward', 'extend_subscription',
+    'gift_paid_upgrade', 'mystery_subscription_gift', 'paid_message', 'paid_sticker',
+    'prime_paid_upgrade', 'resubscription', 'sponsorships_gift_purchase_announcement',
+    'standard_pay_forward', 'subscription', 'subscription_gift'
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)

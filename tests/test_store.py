@@ -5,7 +5,14 @@ import sqlite3
 import pytest
 
 from chatlib.errors import MissingSource, NewerSchema, NotADatabase, ParameterError, StoreFull
-from chatlib.records import Message, Stream
+from chatlib.records import (
+    DONATION_KINDS,
+    GIFT_RECEIVED_KINDS,
+    MEMBERSHIP_KINDS,
+    TICKER_KINDS,
+    Message,
+    Stream,
+)
 from chatlib.schema import APPLICATION_ID, MIGRATIONS
 from chatlib.store import Import, open_store
 
@@ -103,8 +110,8 @@ def test_state_and_view_are_of_the_known_ones(db):
 
 def test_an_imported_file_is_remembered(db):
     source = Import("abc", "a.json", "chat-downloader", 5, {"no id": 2})
-    db.save_chat(STREAM, MESSAGES, source=source)
-    assert db.find_import("abc") == source
+    saved = db.save_chat(STREAM, MESSAGES, source=source)
+    assert db.find_import("abc") == (source, saved.stream_id, f"{STREAM.platform}/{STREAM.video_id}")
     assert db.find_import("abd") is None
 
 
@@ -234,3 +241,21 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path):
     with open_store(path) as store:
         assert store.load_streams()[["video_id", "views", "reason"]].values.tolist() == [["a", None, None]]
         assert store.query("SELECT count(*) AS n FROM channels")["n"][0] == 0
+
+
+def test_payments_are_the_kinds_that_pay_and_messages_with_bits(db):
+    kinds = sorted(DONATION_KINDS | MEMBERSHIP_KINDS | GIFT_RECEIVED_KINDS | TICKER_KINDS | {"raid"})
+    messages = [Message(f"m{i}", kind, 1.0, "UC1") for i, kind in enumerate(kinds)]
+    messages += [
+        Message("b0", "text_message", 2.0, "UC2", bits=100),
+        Message("b1", "text_message", 2.0, "UC2"),
+    ]
+    saved = db.save_chat(STREAM, messages)
+    paid = db.query("SELECT kind, bits FROM payments")
+    assert set(paid["kind"]) == DONATION_KINDS | {"text_message"}
+    assert len(paid) == len(DONATION_KINDS) + 1
+    assert db.count_content([saved.stream_id]) == {
+        "streams": 1, "messages": len(messages), "authors": 2, "paid": len(paid),
+    }  # fmt: skip
+    assert db.count_by_stream().values.tolist() == [[saved.stream_id, 1, 2, len(paid)]]
+    assert db.count_people() == {"authors": 2, "chatters": 1, "donors": 2}

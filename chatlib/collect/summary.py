@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 
 from chatlib.money import convert_money
-from chatlib.records import AMOUNT_KINDS, CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS, is_member
+from chatlib.records import AMOUNT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS
 from chatlib.store import Store
 
 __all__ = [
@@ -21,26 +21,13 @@ __all__ = [
 ]
 
 
-def _in(kinds: frozenset[str]) -> str:
-    return "(" + ", ".join(f"'{kind}'" for kind in sorted(kinds)) + ")"
-
-
-_IS_PAID = f"(kind IN {_in(DONATION_KINDS)} OR bits > 0)"
-
-
 def summarize_streams(db: Store) -> pd.DataFrame:
     """Return one row per stream, oldest first: what it is and who was in its chat.
 
     Columns: stream_id, video_id, title, started_at, hours, messages (all kinds), chatters (who
     wrote a chat message), donors (who paid), payments, state.
     """
-    counts = db.query(
-        f"""SELECT stream_id,
-                   count(DISTINCT CASE WHEN kind IN {_in(CHAT_KINDS)} THEN author END) AS chatters,
-                   count(DISTINCT CASE WHEN {_IS_PAID} THEN author END) AS donors,
-                   count(CASE WHEN {_IS_PAID} THEN 1 END) AS payments
-            FROM messages GROUP BY stream_id"""
-    )
+    counts = db.count_by_stream()
     table = db.load_streams().merge(counts, on="stream_id", how="left")
     table["hours"] = table["duration_s"].fillna(table["last_offset_s"]).astype(float) / 3600
     table["messages"] = table["n_messages"]
@@ -52,7 +39,7 @@ def summarize_streams(db: Store) -> pd.DataFrame:
 
 def summarize_kinds(db: Store) -> pd.DataFrame:
     """Return one row per kind of message, the most frequent first: kind, messages, share, pays."""
-    table = db.query("SELECT kind, count(*) AS messages FROM messages GROUP BY kind ORDER BY 2 DESC, 1")
+    table = db.count_kinds()
     table["share"] = table["messages"] / table["messages"].sum()
     table["pays"] = table["kind"].isin(DONATION_KINDS)
     return table
@@ -64,20 +51,12 @@ def summarize_people(db: Store) -> dict[str, int]:
     authors (any row), chatters (a chat message), members (a member's badge, or a membership
     bought), donors (a payment). Members and donors overlap.
     """
-    badges = db.query("SELECT DISTINCT author, badges FROM messages WHERE badges IS NOT NULL")
-    members = set(badges["author"][[is_member(b) for b in badges["badges"]]])
-    bought = f"SELECT DISTINCT author FROM messages WHERE kind IN {_in(MEMBERSHIP_KINDS)}"
-    members |= {author for (author,) in db.connection.execute(bought)}
-
-    def count(condition: str) -> int:
-        sql = f"SELECT count(DISTINCT author) FROM messages WHERE {condition}"
-        return db.connection.execute(sql).fetchone()[0]
-
+    counts = db.count_people()
     return {
-        "authors": count("TRUE"),
-        "chatters": count(f"kind IN {_in(CHAT_KINDS)}"),
-        "members": len(members - {None}),
-        "donors": count(_IS_PAID),
+        "authors": counts["authors"],
+        "chatters": counts["chatters"],
+        "members": len(db.find_members(MEMBERSHIP_KINDS)),
+        "donors": counts["donors"],
     }
 
 
@@ -88,11 +67,7 @@ def summarize_money(db: Store, *, to: str = "USD") -> pd.DataFrame:
     rate of the stream's day, and missing where the ECB publishes no rate. An amount whose
     currency could not be told has the currency `unknown`.
     """
-    rows = db.connection.execute(
-        f"""SELECT m.currency, m.amount, m.timestamp_us, s.started_at
-            FROM messages m JOIN streams s USING (stream_id)
-            WHERE m.kind IN {_in(AMOUNT_KINDS)} AND m.amount IS NOT NULL"""
-    )
+    rows = db.load_amounts(AMOUNT_KINDS)
     table = pd.DataFrame(
         [
             (currency or "unknown", float(amount), _value(amount, currency, to, stamp, start))

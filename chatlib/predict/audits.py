@@ -80,7 +80,7 @@ def check_earlier(db: Store, viewers: Viewers) -> int:
     dates = db.load_streams().set_index("stream_id")["started_at"]
     then = dates.loc[past.stream_ids].to_numpy(object)
     late = then >= viewers.table["started_at"].to_numpy(object)[row]
-    authors = db.query("SELECT stream_id, position, author FROM messages WHERE author IS NOT NULL")
+    authors = db.load_message_authors()
     by = authors.set_index(["stream_id", "position"])["author"]
     by = by.reindex(pd.MultiIndex.from_arrays([past.stream_ids, past.positions])).to_numpy()
     foreign = by != viewers.table["author"].to_numpy()[row]
@@ -97,12 +97,7 @@ def _find_payments_again(
     db: Store, viewers: Viewers, streams: np.ndarray, positions: np.ndarray
 ) -> np.ndarray:
     """Return a mask of these rows that pay, or echo a payment, by asking the database directly."""
-    paying = ", ".join("?" * len(viewers.donation_kinds))
-    paid = db.query(
-        f"SELECT stream_id, position FROM messages WHERE kind IN ({paying}) OR coalesce(bits, 0) > 0 "
-        "OR amount_text IS NOT NULL OR kind LIKE 'ticker%'",
-        sorted(viewers.donation_kinds),
-    )
+    paid = db.find_paid_rows(viewers.donation_kinds)
     rows = pd.MultiIndex.from_arrays([streams, positions])
     return rows.isin(pd.MultiIndex.from_frame(paid)) if len(paid) else np.zeros(len(rows), bool)
 

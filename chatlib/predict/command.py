@@ -45,12 +45,11 @@ def _run(args: argparse.Namespace) -> int:
     encoder_folder = ws.models / args.language_model
     scorer = load_scorer(ws.models / "donor", encoder_folder=encoder_folder)
     with open_store(args.db or ws.db) as db:
-        found = db.query("SELECT stream_id FROM streams WHERE video_id = ?", [args.video])
-        if found.empty:
+        found = [s.stream_id for s in db.list_streams() if s.video_id == args.video]
+        if not found:
             raise ParameterError(f"A video id must be in the database, and {args.video!r} is not. Import it.")
-        stream_id = int(found["stream_id"].iloc[0])
-        table = scorer.score(db, stream_id, load_encoder(encoder_folder))
-        names = db.query("SELECT author, name FROM authors").set_index("author")["name"]
+        table = scorer.score(db, found[0], load_encoder(encoder_folder))
+        names = db.load_authors().set_index("author")["name"]
     table.insert(0, "name", names.reindex(table.pop("author")).to_numpy())
     if args.out:
         save_table(table, Path(args.out))

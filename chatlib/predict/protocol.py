@@ -172,7 +172,7 @@ def load_truth(path: str | Path, db: Store, viewers: Viewers) -> np.ndarray | No
         return None
     columns = {"video_id": str, "author_id": str, "probability": float, "paid": int}
     truth = pd.read_csv(path, usecols=list(columns), dtype=columns)
-    authors = db.query("SELECT author, author_id FROM authors")
+    authors = db.load_authors()[["author", "author_id"]]
     table = viewers.table[["stream_id", "author"]].merge(
         used[["stream_id", "video_id"]], on="stream_id", how="left"
     )

@@ -25,7 +25,8 @@ __all__ = [
 ]
 
 _BIT_USD = Decimal("0.01")  # what Twitch pays a streamer for a bit
-_EVENT_KINDS = DONATION_KINDS | MEMBERSHIP_KINDS | GIFT_RECEIVED_KINDS | {"raid"}
+_UNPAID_EVENT_KINDS = MEMBERSHIP_KINDS | GIFT_RECEIVED_KINDS | {"raid"}
+_EVENT_KINDS = DONATION_KINDS | _UNPAID_EVENT_KINDS
 _NAMES = {
     "paid_message": "Super Chats",
     "paid_sticker": "Super Stickers",
@@ -61,7 +62,7 @@ def load_events(store: Store) -> pd.DataFrame:
             _find_day(time_us, start),
         )
         for stream_id, offset_s, kind, author, amount, currency, bits, time_us, start in store.load_events(
-            _EVENT_KINDS
+            _UNPAID_EVENT_KINDS
         )
     ]
     columns = ["stream_id", "offset_s", "kind", "author", "amount", "currency", "bits", "day"]

@@ -13,7 +13,7 @@ from chatlib.collect.files.containers import SQLITE_MAGIC, looks_like_data, read
 from chatlib.collect.files.first_version import OldDatabase
 from chatlib.collect.files.formats import Chat, complete_chat
 from chatlib.collect.files.reading import Outcome, Task, digest_content, iter_outcomes, read_task
-from chatlib.collect.files.report import FileReport, ImportReport, count_totals
+from chatlib.collect.files.report import FileReport, ImportReport
 from chatlib.collect.files.rows import clean_text
 from chatlib.collect.sheets.streams import Found, age_of_row, find_chat_files, id_in_url
 from chatlib.errors import ParameterError, SourceError
@@ -74,7 +74,7 @@ def import_chats(
     with without_gc(), closing(_iter_reports(db, kept, limit=limit)) as steps:
         shown = {} if progress else {"disable": True}
         reports.extend(progress_bar(steps, total=len(kept), desc="import", unit="file", **shown))
-    totals = count_totals(db, (r.stream_id for r in reports if r.stream_id is not None))
+    totals = db.count_content(r.stream_id for r in reports if r.stream_id is not None)
     return ImportReport(reports, ignored, totals)
 
 
@@ -103,7 +103,7 @@ def _iter_reports(db: Store, found: list[Found], *, limit: int) -> Iterator[File
 
 def _find_known(db: Store, found: list[Found]) -> dict[Path, FileReport]:
     """Return a report for each file that is in the database as it is now."""
-    if db.connection.execute("SELECT 1 FROM imports LIMIT 1").fetchone() is None:
+    if not db.has_imports():
         return {}
     known = {}
     for f in found:
@@ -118,14 +118,10 @@ def _find_known(db: Store, found: list[Found]) -> dict[Path, FileReport]:
 
 
 def _report_known(db: Store, path: Path, content: str) -> FileReport | None:
-    known = db.find_import(content)
-    if known is None:
+    found = db.find_import(content)
+    if found is None:
         return None
-    stream_id, name = db.connection.execute(
-        "SELECT stream_id, platform || '/' || video_id FROM imports JOIN streams USING (stream_id) "
-        "WHERE content = ?",
-        (content,),
-    ).fetchone()
+    known, stream_id, name = found
     return FileReport(path, "known", known.format, name, stream_id, known.n_rows, 0, known.skipped)
 
 
@@ -148,11 +144,9 @@ def _save_chat(db: Store, path: Path, chat: Chat, *, content: str) -> FileReport
 
 def _keep_state(db: Store, stream: Stream) -> Stream:
     """Return the stream with the state and view it has in the database: a page without chat says neither."""
-    row = db.connection.execute(
-        "SELECT state, view FROM streams WHERE platform = ? AND video_id = ?",
-        (stream.platform, stream.video_id),
-    ).fetchone()
-    return stream if row is None else stream._replace(state=row[0], view=row[1])
+    for row in db.find_streams(stream.platform, [stream.video_id]).itertuples():
+        return stream._replace(state=str(row.state), view=str(row.view))
+    return stream
 
 
 def _tell_view(chat: Chat, path: Path) -> None:

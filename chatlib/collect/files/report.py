@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +11,8 @@ import pandas as pd
 
 from chatlib.collect.files.rows import clean_text
 from chatlib.errors import UnknownFormat
-from chatlib.records import DONATION_KINDS
-from chatlib.store import Store
 
-__all__ = ["FILE_STATES", "FileReport", "ImportReport", "count_totals", "say_totals", "shorten"]
+__all__ = ["FILE_STATES", "FileReport", "ImportReport", "say_totals", "shorten"]
 
 _MAX_LINES = 20  # of each list in a summary
 
@@ -126,17 +123,3 @@ def shorten(lines: list[str]) -> list[str]:
 def say_counts(counts: Mapping[str, int]) -> str:
     """Return counts as a phrase: `3 × row is empty, 1 × line is no JSON`."""
     return ", ".join(f"{n:,} × {reason}" for reason, n in counts.items())
-
-
-def count_totals(db: Store, stream_ids: Iterable[int]) -> dict[str, int]:
-    """Return how many streams, messages, authors and payments the database has of these streams."""
-    ids = json.dumps(sorted(set(stream_ids)))
-    paid = ", ".join(f"'{kind}'" for kind in sorted(DONATION_KINDS))
-    counts = db.connection.execute(
-        "SELECT count(DISTINCT stream_id), count(*), count(DISTINCT author), "
-        f"coalesce(sum(kind IN ({paid}) OR bits > 0), 0) FROM messages "
-        "WHERE stream_id IN (SELECT value FROM json_each(?))",
-        (ids,),
-    ).fetchone()
-    totals = dict(zip(("streams", "messages", "authors", "paid"), counts, strict=True))
-    return totals | {"streams": len(json.loads(ids))}

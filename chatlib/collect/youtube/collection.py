@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 
 from chatlib.ahead import map_ahead
 from chatlib.collect.files.importing import ChatFile, import_chats
-from chatlib.collect.files.report import count_totals
 from chatlib.collect.files.rows import read_count, read_offset
 from chatlib.collect.sheets.channels import Channel, load_stream_list, merge_stream_list, save_stream_list
 from chatlib.collect.sheets.streams import guess_platform, id_in_url
@@ -76,7 +75,7 @@ def collect_channels(
             _import_earlier_database(db, channel, progress=progress)
             reports.append(_ChannelCollection(db, channel, settings, fetcher, progress=progress).run())
     ids = [video_id for report in reports for video_id in report.titles]
-    return CollectReport(reports, count_totals(db, db.find_streams(YOUTUBE, ids)["stream_id"]))
+    return CollectReport(reports, db.count_content(db.find_streams(YOUTUBE, ids)["stream_id"]))
 
 
 def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: bool = True) -> ChatFile:
