@@ -1,10 +1,12 @@
-"""The commands of this part: `import`, `collect` and `update`."""
+"""The commands `import`, `collect` and `update`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+
+from chatlib.collect.youtube.settings import CollectSettings
 
 __all__ = ["add_parsers"]
 
@@ -55,25 +57,43 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _add_youtube_options(parser: argparse.ArgumentParser) -> None:
+    default = CollectSettings
     parser.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
     parser.add_argument(
-        "--listing", default="selenium", metavar="HOW", help="selenium (Chromium, the default) or yt-dlp"
+        "--listing",
+        default=default.listing,
+        metavar="HOW",
+        help="selenium (Chromium) or yt-dlp (default: %(default)s)",
     )
     parser.add_argument(
         "--chat-sources",
-        default="chat-downloader, yt-dlp",
+        default=default.chat_sources,
         metavar="NAMES",
-        help="which to try, in order (default: chat-downloader, yt-dlp)",
-    )
-    parser.add_argument("--cookies", default="", metavar="FILE", help="a cookies.txt in Netscape's format")
-    parser.add_argument(
-        "--at-once", type=int, default=3, metavar="N", help="streams fetched at once (default: 3)"
+        help="which to try, in order (default: %(default)s)",
     )
     parser.add_argument(
-        "--requests-per-s", type=float, default=5.0, metavar="N", help="per host, at most (default: 5)"
+        "--cookies", default=default.cookies, metavar="FILE", help="a cookies.txt in Netscape's format"
     )
     parser.add_argument(
-        "--limit", type=int, default=0, metavar="N", help="only a channel's N newest streams; 0 is all"
+        "--at-once",
+        type=int,
+        default=default.at_once,
+        metavar="N",
+        help="streams fetched at once (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--requests-per-s",
+        type=float,
+        default=default.requests_per_s,
+        metavar="N",
+        help="per host, at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=default.limit,
+        metavar="N",
+        help="only a channel's N newest streams; 0 is all",
     )
     parser.set_defaults(run=_run_collect)
 
@@ -94,17 +114,15 @@ def _run_collect(args: argparse.Namespace) -> int:
     from chatlib.store import open_store
     from chatlib.workspace import PROJECT_DIR
 
+    settings = CollectSettings(
+        listing=args.listing,
+        chat_sources=args.chat_sources,
+        cookies=str(Path(args.cookies).expanduser().absolute()) if args.cookies else "",
+        at_once=args.at_once,
+        requests_per_s=args.requests_per_s,
+        limit=args.limit,
+    )
     with open_store(args.db or PROJECT_DIR / "data" / "Db_file.dbs", create=bool(args.channels)) as db:
-        report = fill_from_youtube(
-            db,
-            args.channels,
-            base=Path.cwd(),
-            listing=args.listing,
-            chat_sources=args.chat_sources,
-            cookies=args.cookies,
-            at_once=args.at_once,
-            requests_per_s=args.requests_per_s,
-            limit=args.limit,
-        )
+        report = fill_from_youtube(db, args.channels, settings, base=Path.cwd())
         sys.stdout.write(report.say(db.path))
     return 0 if report.is_usable else 1

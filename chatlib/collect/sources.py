@@ -13,18 +13,19 @@ from chatlib.collect.files.report import ImportReport
 from chatlib.collect.sheets.channels import Channel, load_channels
 from chatlib.collect.youtube.address import clean_channel_url
 from chatlib.collect.youtube.report import CollectReport
+from chatlib.collect.youtube.settings import CollectSettings
 from chatlib.errors import MissingSource, ParameterError
 from chatlib.store import Store, open_store
 from chatlib.workspace import PROJECT_DIR, SAMPLE_DIR, resolve_path
 
 __all__ = [
     "SOURCES",
+    "describe_repetition",
     "fill_database",
     "fill_from_youtube",
     "find_channels",
     "find_chats",
     "open_chat",
-    "say_repetition",
 ]
 
 SOURCES = ("sample", "chats", "youtube")
@@ -36,7 +37,7 @@ def open_chat(path: Path) -> Store:
     """Return the chat database that notebook 01 left at `path`, open.
 
     On Colab every notebook starts in a runtime of its own, with nothing in it: there the simulated
-    sample stands in for a missing database, and that is told.
+    sample stands in for a missing database, with a warning.
 
     Raises: MissingSource if there is none, elsewhere than on Colab; StoreError if it cannot be used.
     """
@@ -47,68 +48,46 @@ def open_chat(path: Path) -> Store:
         "runtime, or give both the same DRIVE."
     )
     db = open_store(path, create=True)
-    fill_database(db, "sample")
+    fill_database(db, "sample", CollectSettings())
     return db
 
 
 def fill_database(
     db: Store,
     source: str,
+    settings: CollectSettings,
     *,
     chats: str = "",
     channels: str = "",
-    limit: int = 0,
     update: bool = False,
-    **youtube: object,
 ) -> ImportReport | CollectReport:
     """Bring chat into the database from a notebook's SOURCE; what is in already is left alone.
 
-    `limit` is a number of streams: of files the oldest, of a channel the newest. `update` adds
-    what was streamed since, and without `channels` goes on with those that the database knows.
-    `youtube` are the options of `fill_from_youtube`.
+    `settings.limit` is a number of streams: of files the oldest, of a channel the newest; the other
+    settings are YouTube's. `update` adds what was streamed since, and without `channels` goes on
+    with those that the database knows.
 
     Raises: ParameterError for another source or a missing parameter; MissingSource; StoreError.
     """
     if source != "youtube":
-        return import_chats(db, find_chats(source, chats, update=update), limit=limit)
+        return import_chats(db, find_chats(source, chats, update=update), limit=settings.limit)
     if not channels and not update:
         raise ParameterError(
             'With SOURCE = "youtube", CHANNELS is a channel\'s address or a list of channels; it is empty.'
         )
-    return fill_from_youtube(db, channels, limit=limit, **youtube)
+    return fill_from_youtube(db, channels, settings)
 
 
 def fill_from_youtube(
-    db: Store,
-    channels: str,
-    *,
-    base: Path = PROJECT_DIR,
-    listing: str = "selenium",
-    chat_sources: str = "chat-downloader, yt-dlp",
-    cookies: str = "",
-    at_once: int = 3,
-    requests_per_s: float = 5.0,
-    limit: int = 0,
+    db: Store, channels: str, settings: CollectSettings, *, base: Path = PROJECT_DIR
 ) -> CollectReport:
     """Collect or update channels: one address, a list, or with "" those that the database knows.
 
-    `listing` is "selenium" or "yt-dlp"; `chat_sources` are tried in their order; `cookies` is a
-    Netscape cookies.txt, for members-only streams and bot checks; `limit` counts a channel's
-    newest streams. Relative paths start at `base`.
-
+    A list's relative path starts at `base`.
     Raises: ParameterError, MissingSource, SourceError for a list that cannot be used; StoreError.
     """
     from chatlib.collect.youtube.collection import collect_channels, load_known_channels
-    from chatlib.collect.youtube.settings import CollectSettings, parse_sources
 
-    settings = CollectSettings(
-        listing=listing,
-        chat_sources=parse_sources(chat_sources),
-        cookies=base / Path(cookies).expanduser() if cookies else None,
-        at_once=at_once,
-        requests_per_s=requests_per_s,
-        limit=limit,
-    )
     found = find_channels(channels, base=base, folder=db.path.parent) if channels else load_known_channels(db)
     return collect_channels(db, found, settings)
 
@@ -149,8 +128,8 @@ def find_chats(source: str, chats: str = "", *, update: bool = False) -> list[Pa
     return [path]
 
 
-def say_repetition(again: ImportReport | CollectReport | None, *, same: bool) -> str:
-    """Return what a second update did; None is one that was not made."""
+def describe_repetition(again: ImportReport | CollectReport | None, *, same: bool) -> str:
+    """Return in a sentence what a second update did; None if there was none."""
     if again is None:
         return "Not repeated: a second update would ask the site once more."
     content = "the content is the same" if same else "THE CONTENT HAS CHANGED"

@@ -76,7 +76,7 @@ def collect(source, at_once):
         path = Path(folder)
         with open_store(path / "chat.dbs", create=True) as db:
             settings = CollectSettings(
-                listing="yt-dlp", chat_sources=(source,), at_once=at_once, requests_per_s=1000
+                listing="yt-dlp", chat_sources=source, at_once=at_once, requests_per_s=1000
             )
             channel = Channel("https://www.youtube.com/@sample", path / "s.ods", None)
             began = time.perf_counter()

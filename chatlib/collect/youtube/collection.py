@@ -231,7 +231,7 @@ class _ChannelCollection:
             listing = list_streams(
                 self._channel.url,
                 self._settings.listing,
-                cookies=self._settings.cookies,
+                cookies=self._settings.cookies_file,
                 progress=self._progress,
             )
         except SourceError as error:
@@ -280,7 +280,7 @@ class _ChannelCollection:
             self._before,
             running=[video_id for video_id, status in statuses.items() if status in ("live", "upcoming")],
             gone=metadata.gone,
-            has_cookies=self._settings.cookies is not None,
+            has_cookies=bool(self._settings.cookies),
             limit=self._settings.limit,
         )
         left_out = {v: statuses[v] for v in plan.running} | dict.fromkeys(plan.gone, "gone")

@@ -65,8 +65,8 @@ class Fetcher:
         self.politeness = Politeness(
             per_s=settings.requests_per_s, timeout_s=settings.timeout_s, backoff_s=settings.backoff_s
         )
-        self._sources = settings.chat_sources
-        self._cookies = settings.cookies
+        self._sources = settings.sources
+        self._cookies = settings.cookies_file
         self._folder = folder
 
     def open_resume_file(self, video_id: str) -> ResumeFile:

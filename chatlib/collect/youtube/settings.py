@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from chatlib.errors import ParameterError
 
-__all__ = ["CHAT_SOURCES", "LISTINGS", "CollectSettings", "parse_sources"]
+__all__ = ["CHAT_SOURCES", "LISTINGS", "CollectSettings"]
 
 LISTINGS = ("selenium", "yt-dlp")
 CHAT_SOURCES = ("chat-downloader", "yt-dlp")
@@ -16,19 +15,20 @@ CHAT_SOURCES = ("chat-downloader", "yt-dlp")
 
 @dataclass(frozen=True, kw_only=True)
 class CollectSettings:
-    """How channels are collected.
+    """How channels are collected, as the user writes it: notebook parameters and command-line options.
 
-    `listing` is one of `LISTINGS`; `chat_sources` are tried in their order; `cookies` is a Netscape
-    cookies.txt, for members-only streams and bot checks; `at_once` streams are fetched together, with
-    at most `requests_per_s` to one host. `limit` is the number of a channel's newest streams, 0 for all.
+    `listing` is one of `LISTINGS`. `chat_sources` names the sources in the order to try them, with
+    commas. `cookies` is a Netscape cookies.txt, for members-only streams and bot checks; a relative
+    path starts at the project. `at_once` streams are fetched together, with at most `requests_per_s`
+    to one host. `limit` is the number of a channel's newest streams, 0 for all.
     No read waits longer than `timeout_s`; the first wait after a failure is shorter than `backoff_s`.
 
     Raises: ParameterError for a value that breaks a rule.
     """
 
     listing: str = LISTINGS[0]
-    chat_sources: tuple[str, ...] = CHAT_SOURCES
-    cookies: Path | None = None
+    chat_sources: str = ", ".join(CHAT_SOURCES)
+    cookies: str = ""
     at_once: int = 3
     requests_per_s: float = 5.0
     limit: int = 0
@@ -36,9 +36,18 @@ class CollectSettings:
     backoff_s: float = 1.0
 
     def __post_init__(self) -> None:
-        parse_sources(self.chat_sources)
         if self.listing not in LISTINGS:
             raise ParameterError(f"LISTING is one of {', '.join(LISTINGS)}, got {self.listing!r}.")
+        names = self.sources
+        if set(names) - set(CHAT_SOURCES) or len(set(names)) < len(names):
+            raise ParameterError(
+                f"CHAT_SOURCES names the sources in the order to try them, of {', '.join(CHAT_SOURCES)}; "
+                f"got {self.chat_sources!r}."
+            )
+        if self.cookies_file is not None and not self.cookies_file.is_file():
+            raise ParameterError(
+                f"COOKIES names a Netscape cookies.txt; there is no file {self.cookies_file}."
+            )
         if not 1 <= self.at_once <= 16:
             raise ParameterError(f"AT_ONCE is a number of streams from 1 to 16, got {self.at_once}.")
         if not 0 < self.requests_per_s <= 1000:
@@ -47,19 +56,15 @@ class CollectSettings:
             )
         if self.limit < 0:
             raise ParameterError(f"LIMIT is a number of streams, 0 for all, got {self.limit}.")
-        if self.cookies is not None and not self.cookies.is_file():
-            raise ParameterError(f"COOKIES names a Netscape cookies.txt; there is no file {self.cookies}.")
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources of chat in their order."""
+        return tuple(name.strip() for name in self.chat_sources.split(","))
 
-def parse_sources(sources: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the sources of chat in their order, from names or one text with commas.
+    @property
+    def cookies_file(self) -> Path | None:
+        """The cookies file, None without one."""
+        from chatlib.workspace import resolve_path
 
-    Raises: ParameterError for another name, one twice, or none.
-    """
-    names = [name.strip() for name in sources.split(",")] if isinstance(sources, str) else list(sources)
-    if not names or set(names) - set(CHAT_SOURCES) or len(set(names)) < len(names):
-        raise ParameterError(
-            f"CHAT_SOURCES names the sources in the order to try them, of {', '.join(CHAT_SOURCES)}; "
-            f"got {sources!r}."
-        )
-    return tuple(names)
+        return resolve_path(self.cookies) if self.cookies else None

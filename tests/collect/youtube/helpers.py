@@ -15,7 +15,7 @@ def quick(**given):
 
 def make_fetcher(source, folder):
     """Return a fetcher from one source, or several, that does not make a test wait."""
-    sources = (source,) if isinstance(source, str) else source
+    sources = source if isinstance(source, str) else ", ".join(source)
     settings = CollectSettings(chat_sources=sources, requests_per_s=1000, timeout_s=2.0, backoff_s=0.01)
     return Fetcher(settings, folder / "unfinished")
 

@@ -1,8 +1,10 @@
 """Channels on a local YouTube, through the real clients, into the database."""
 
 import _thread
+import ast
 import gc
 import itertools
+import json
 import logging
 import re
 import time
@@ -18,11 +20,12 @@ from chatlib.collect.youtube.collection import (
     load_known_channels,
     plan_streams,
 )
-from chatlib.collect.youtube.settings import CollectSettings, parse_sources
+from chatlib.collect.youtube.settings import CollectSettings
 from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.store import open_store
 from tests.collect.youtube.site.faults import Faults
 from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation
+from tests.places import ROOT
 
 ADDRESS = "https://www.youtube.com/@sample"
 QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 2.0, "backoff_s": 0.01}
@@ -73,7 +76,7 @@ def states(db):
 def test_every_message_is_in_the_database_once(youtube, db, collect, source):
     videos = videos_of_simulation(2, 250, seed=3)
     youtube.add_channel("@sample", videos)
-    report = collect(chat_sources=(source,))
+    report = collect(chat_sources=source)
     assert [stream.state for stream in report.streams] == ["complete", "complete"]
     for video in videos:
         assert stored_ids(db, video.id) == held_ids(video)
@@ -92,7 +95,7 @@ def test_a_request_comes_as_from_a_browser_of_today_that_has_answered_the_consen
     youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
     seen = []
     youtube.add_route("*", lambda request: seen.append(request))
-    collect(chat_sources=(source,))
+    collect(chat_sources=source)
     asked = [request for request in seen if "list" not in request.path and request.path != "/@sample/streams"]
     assert {"/watch", "/live_chat_replay"} <= {request.path for request in asked}
     for request in asked:
@@ -107,7 +110,7 @@ def test_both_sources_give_the_same_content(youtube, collect, db, tmp_path):
     for source in SOURCES:
         with open_store(tmp_path / f"{source}.dbs", create=True) as own:
             channels = [Channel(ADDRESS, tmp_path / f"{source}.ods", None)]
-            collect_channels(own, channels, CollectSettings(**QUICK, chat_sources=(source,)), progress=False)
+            collect_channels(own, channels, CollectSettings(**QUICK, chat_sources=source), progress=False)
             own.connection.execute("UPDATE streams SET ended_at = NULL")  # yt-dlp does not tell it
             digests.append(own.digest())
     assert digests[0] == digests[1]
@@ -126,7 +129,7 @@ def test_a_server_that_fails_at_random_loses_and_doubles_nothing(
     youtube.faults = Faults(
         rate=rate, kinds=EVERY_FAULT, seed=1, stall_s=20, where=lambda request: "streams" not in request.path
     )
-    report = collect(chat_sources=(source,), timeout_s=0.5)
+    report = collect(chat_sources=source, timeout_s=0.5)
     assert Counter(stream.state for stream in report.streams) == {"complete": n_streams}
     for video in videos:
         assert stored_ids(db, video.id) == held_ids(video)
@@ -163,7 +166,7 @@ def test_a_stream_without_a_chat_says_why_and_the_others_go_on(youtube, db, coll
     refusing = small_chat("aaaaaaaaaaa", title="Refusing")
     youtube.add_channel("@sample", [refusing, small_chat("bbbbbbbbbbb")])
     refusing.status = status
-    report = collect(chat_sources=(source,))
+    report = collect(chat_sources=source)
     told = {stream.video_id: stream for stream in report.streams}
     if status in ("private", "deleted"):  # such a one may be missing from the list already
         told.setdefault("aaaaaaaaaaa", None)
@@ -178,7 +181,7 @@ def test_a_stream_without_a_chat_says_why_and_the_others_go_on(youtube, db, coll
 @pytest.mark.parametrize("status", ["live", "upcoming"])
 def test_what_is_not_over_yet_is_named_and_left_out(youtube, db, collect, status, source):
     youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa", status=status), small_chat("bbbbbbbbbbb")])
-    report = collect(chat_sources=(source,))
+    report = collect(chat_sources=source)
     assert report.channels[0].running == ["aaaaaaaaaaa"]
     assert list(states(db)) == ["bbbbbbbbbbb"]
     rows = {row["video_id"]: row["state"] for row in load_stream_list(report.channels[0].spreadsheet)}
@@ -216,12 +219,12 @@ def test_a_chat_that_broke_off_is_kept_and_completed_later(youtube, db, collect,
     def count():
         return sum("get_live" in entry.path for entry in youtube.requests)
 
-    (first,) = collect(chat_sources=(source,)).streams
+    (first,) = collect(chat_sources=source).streams
     assert (first.state, first.n_added > 200) == ("partial", True)
     assert "broke off" in first.reason and "500" in first.reason
     youtube.faults = Faults(rate=0.0)
     n = count()
-    (then,) = collect(chat_sources=(source,)).streams
+    (then,) = collect(chat_sources=source).streams
     assert (then.before, then.state, then.reason) == ("partial", "complete", None)
     assert stored_ids(db, video.id) == held_ids(video)
     assert count() - n < len(video.chat)  # it was resumed
@@ -243,7 +246,7 @@ def test_without_known_channels_an_update_says_what_to_name(db):
 def test_after_three_bot_checks_in_a_row_the_others_are_not_asked(youtube, db, collect):
     ids = [letter * 11 for letter in "abcdef"]
     youtube.add_channel("@sample", [small_chat(video_id, status="bot_check") for video_id in ids])
-    report = collect(at_once=1, chat_sources=("chat-downloader",))
+    report = collect(at_once=1, chat_sources="chat-downloader")
     assert set(states(db).values()) == {"blocked"} and len(states(db)) == 3
     assert len(report.channels[0].not_asked) == 3
     with pytest.raises(SourceError, match="cookies"):
@@ -263,7 +266,7 @@ def test_the_members_chat_comes_with_a_members_cookies(youtube, db, collect, tmp
     for source in SOURCES:
         db.connection.execute("DELETE FROM streams")
         db.connection.execute("DELETE FROM messages")
-        collect(cookies=cookies, chat_sources=(source,))
+        collect(cookies=str(cookies), chat_sources=source)
         assert states(db) == {"aaaaaaaaaaa": "complete"}
     assert cookies.read_bytes() == before
 
@@ -303,7 +306,7 @@ def test_hostile_titles_reach_neither_the_terminal_nor_a_path(youtube, db, colle
 @pytest.mark.parametrize("source", SOURCES)
 def test_one_streams_chat_without_a_database(youtube, source):
     youtube.add_videos(small_chat("aaaaaaaaaaa", title="Alone"))
-    settings = CollectSettings(**QUICK, chat_sources=(source,))
+    settings = CollectSettings(**QUICK, chat_sources=source)
     chat = fetch_chat("https://youtu.be/aaaaaaaaaaa?t=3", settings=settings, progress=False)
     assert [message.text for message in chat.messages] == [f"hello {i}" for i in range(5)]
     assert (chat.stream.title, chat.stream.duration_s, chat.stream.state) == ("Alone", 300, "complete")
@@ -366,8 +369,11 @@ def interrupt_at(number):
     ("given", "rule"),
     [
         ({"listing": "firefox"}, "LISTING"),
-        ({"chat_sources": ("pytchat",)}, "CHAT_SOURCES"),
-        ({"chat_sources": ()}, "CHAT_SOURCES"),
+        ({"chat_sources": "pytchat"}, "CHAT_SOURCES"),
+        ({"chat_sources": ""}, "CHAT_SOURCES"),
+        ({"chat_sources": "yt-dlp,yt-dlp"}, "CHAT_SOURCES"),
+        ({"chat_sources": "yt-dlp,"}, "CHAT_SOURCES"),
+        ({"cookies": "no.txt"}, "COOKIES"),
         ({"at_once": 0}, "AT_ONCE"),
         ({"requests_per_s": 0}, "REQUESTS_PER_S"),
         ({"limit": -1}, "LIMIT"),
@@ -376,14 +382,22 @@ def interrupt_at(number):
 def test_settings_are_checked(given, rule):
     with pytest.raises(ParameterError, match=rule):
         CollectSettings(**given)
+    assert CollectSettings(chat_sources="yt-dlp , chat-downloader").sources == ("yt-dlp", "chat-downloader")
 
 
-def test_sources_are_checked():
-    assert parse_sources("yt-dlp , chat-downloader") == ("yt-dlp", "chat-downloader")
-    assert parse_sources(["yt-dlp"]) == ("yt-dlp",)
-    for wrong in ("", "pytchat", "yt-dlp,yt-dlp", [], "yt-dlp,"):
-        with pytest.raises(ParameterError, match="CHAT_SOURCES"):
-            parse_sources(wrong)
+@pytest.mark.parametrize("name", ["01_collect", "02_update"])
+def test_a_notebooks_defaults_are_the_settings(name):
+    parameters = read_parameters(ROOT / "notebooks" / f"{name}.ipynb")
+    defaults = CollectSettings()
+    for field in ("listing", "chat_sources", "cookies", "at_once", "requests_per_s", "limit"):
+        assert parameters[field.upper()] == getattr(defaults, field)
+
+
+def read_parameters(path):
+    """Return the values in a notebook's cell of parameters."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    (source,) = ["".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", ())]
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(source).body}
 
 
 # ------------------------------------------------------------------- which streams are fetched
