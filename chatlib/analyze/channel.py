@@ -45,11 +45,16 @@ class StreamSummary(NamedTuple):
 
 
 class ChannelAnalytics(NamedTuple):
-    """One row per analyzed stream, oldest first; names of the platforms' totals; why streams were skipped."""
+    """One row per analyzed stream, oldest first, and what was skipped.
+
+    `totals` names the platforms' totals among the columns. `skipped` says why streams were left
+    out; `n_failed` of them have messages.
+    """
 
     streams: pd.DataFrame
     totals: list[str]
     skipped: list[str]
+    n_failed: int
 
 
 def analyze_channel(
@@ -62,12 +67,14 @@ def analyze_channel(
     """
     rows: list[dict[str, object]] = []
     skipped: list[str] = []
+    n_failed = 0
     streams = store.list_streams()
     for stream in progress_bar(streams, total=len(streams), desc="analyze"):
         try:
             analytics = analyze_stream(store, stream, settings)
         except DataError as error:
             skipped.append(str(error))
+            n_failed += stream.n_messages > 0
             continue
         if folder is not None:
             save(analytics, Path(folder) / f"{make_safe_name(stream.video_id)}.json")
@@ -81,7 +88,7 @@ def analyze_channel(
         )
     columns = list(StreamSummary._fields)
     totals = list(dict.fromkeys(name for row in rows for name in row if name not in columns))
-    return ChannelAnalytics(pd.DataFrame(rows, columns=columns + totals), totals, skipped)
+    return ChannelAnalytics(pd.DataFrame(rows, columns=columns + totals), totals, skipped, n_failed)
 
 
 def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatlib.analyze.analytics.format import METRIC_FIELDS, ProcessSettings
-from chatlib.errors import MissingSource, NotEnoughData, ParameterError
+from chatlib.errors import MissingSource, NotEnoughData, ParameterError, SourceError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,18 +136,30 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--save-chatfile-output", "-sc", metavar="FILE", help="in mode url: also keep the chat in this file"
     )
-    group.add_argument("--debug", "-db", action="store_true", help="log more")
+    group.add_argument(
+        "--ignore-errors",
+        action="store_true",
+        help="in mode db: exit code 0 even if some streams could not be analyzed",
+    )
+    group.add_argument(
+        "--debug", "-db", action="store_true", help="log more, and show the traceback of an error"
+    )
 
 
 def guess_mode(source: str) -> str:
-    """Return what a source is, by its content. Raises: MissingSource for a missing file."""
+    """Return what a source is, by its content. Raises: MissingSource; SourceError if it cannot be read."""
     if "://" in source:
         return "url"
     path = Path(source)
     if not path.is_file():
-        raise MissingSource(f"The source must be a file or an address, and there is no file {source}.")
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
+        raise MissingSource(f"The source must be an address or a regular file, and {source} is neither.")
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        raise SourceError(
+            f"{source} cannot be read ({error.strerror or error}). Check its permissions."
+        ) from error
     if head.startswith(_SQLITE_MAGIC):
         return "db"
     is_analytics = head.lstrip().startswith(b"{") and b'"interval_text"' in head
@@ -224,7 +236,7 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
     if channel.streams.empty:
         raise NotEnoughData(f"At least one stream must have messages with a time; {args.source} has none.")
     log.info("%d streams analyzed into %s", len(channel.streams), folder)
-    return 0
+    return 1 if channel.n_failed and not args.ignore_errors else 0
 
 
 def _wants_moments(args: argparse.Namespace) -> bool:

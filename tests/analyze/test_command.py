@@ -1,6 +1,7 @@
 """`python -m chatlib analyze`: chat-analyzer's options, and one clear error for each wrong input."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -190,3 +191,31 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--highlight-percentile" in done.stdout
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_stream_that_cannot_be_analyzed_makes_the_exit_code_1(run, tmp_path):
+    with open_store(tmp_path / "chat.db", create=True) as db:
+        db.save_chat(Stream("twitch", "good"), [Message("1", "text_message", 3.0, "a")])
+        db.save_chat(Stream("twitch", "no times"), [Message("1", "text_message")])
+    code, _ = run("chat.db", "-o", "all")
+    assert (code, [path.name for path in (tmp_path / "all").iterdir()]) == (1, ["good.json"])
+    assert run("chat.db", "-o", "all", "--ignore-errors")[0] == 0
+
+
+@pytest.mark.parametrize("mode", [[], ["-m", "chatfile"], ["-m", "reanalyze"], ["-m", "db"]])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(run, tmp_path, mode):
+    os.mkfifo(tmp_path / "pipe")
+    code, said = run("pipe", *mode)
+    assert (code, said.count("\n")) == (1, 1)
+    assert "pipe" in said
+
+
+def test_a_file_that_the_system_does_not_let_read_is_one_sentence(run, chat_file, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    code, said = run(chat_file)
+    assert (code, said.count("\n")) == (1, 1)
+    assert "permissions" in said

@@ -94,6 +94,7 @@ def test_a_channel_is_written_stream_by_stream_and_says_what_it_left_out(db, tmp
     assert channel.totals == ["totalSuperchats", "totalMemberships"]
     assert len(channel.skipped) == 3
     assert "empty" in "".join(channel.skipped)
+    assert channel.n_failed == 2
     ranked = rank_streams(channel.streams, top=1)
     assert ranked[["date", "title", "people"]].values.tolist() == [["2026-01-01", "A title", 4]]
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
