@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import math
 import os
 import re
 import sys
@@ -14,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from chatlib import colab
 from chatlib.errors import MissingSource, ParameterError
 from chatlib.files import atomic_write
 
 if TYPE_CHECKING:
+    import numpy as np
     from tqdm import tqdm
 
 # What only some functions need is imported in them: a command must be fast to start.
@@ -163,6 +163,8 @@ def set_seed(seed: int) -> np.random.Generator:
     """Seed `random` and numpy's old global generator; return a new generator to hand around."""
     import random
 
+    import numpy as np
+
     random.seed(seed)
     np.random.seed(seed % 2**32)
     return np.random.default_rng(seed)
@@ -212,10 +214,10 @@ def _in_kernel() -> bool:
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
+    if hasattr(value, "tolist"):  # numpy's arrays and numbers
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
