@@ -21,7 +21,7 @@ import nbformat
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from chatlib.collect.youtube.address import clean_channel_url
+from chatlib.collect.address import clean_channel_url
 from chatlib.errors import ParameterError, PipelineError
 from chatlib.files import atomic_write, map_write_errors
 from chatlib.pipeline.notebooks import (

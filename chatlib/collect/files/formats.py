@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from chatlib.collect.address import find_ids_in_name, guess_platform, make_video_url
 from chatlib.collect.files import chat_downloader as chat_downloader_rows
 from chatlib.collect.files import innertube as innertube_rows
 from chatlib.collect.files import twitch as twitch_rows
@@ -16,8 +17,6 @@ from chatlib.collect.files.containers import CUT, Parsed, parse_json, unpack
 from chatlib.collect.files.rows import IdMaker, Notes, clean_text, repeated_kind
 from chatlib.collect.sheets.streams import (
     date_of_timestamp,
-    guess_platform,
-    ids_in_name,
     read_date,
     stream_of_row,
 )
@@ -90,14 +89,14 @@ def complete_chat(chat: Chat, *, file_name: str, row: Mapping[str, str]) -> Chat
     if not any(r[_OFFSET] is not None for r in rows) and any(r[_TIMESTAMP] is not None for r in rows):
         rows = _count_from_first(rows)
         stream = stream._replace(view="live")
-    video_id = stream.video_id or clean_text(ids_in_name(file_name)[0])[:200] or "unnamed"
+    video_id = stream.video_id or clean_text(find_ids_in_name(file_name)[0])[:200] or "unnamed"
     platform = stream.platform or _platform_of(rows) or guess_platform(video_id=video_id) or YOUTUBE
     started_at = read_date(row.get("started_at")) or chat.stream.started_at or _derive_start(rows)
     stream = stream._replace(
         video_id=video_id,
         platform=platform,
         started_at=started_at or stream.started_at,
-        url=stream.url or _url_of(platform, video_id),
+        url=stream.url or make_video_url(platform, video_id),
     )
     return chat._replace(stream=stream, rows=rows)
 
@@ -159,11 +158,3 @@ def _platform_of(rows: list[tuple]) -> str | None:
         elif r[_AUTHOR] and _YOUTUBE_AUTHOR.fullmatch(r[_AUTHOR]):
             votes[YOUTUBE] += 1
     return max(votes, key=votes.__getitem__) if votes else None
-
-
-def _url_of(platform: str, video_id: str) -> str | None:
-    if platform == TWITCH and re.fullmatch(r"\d+", video_id):
-        return f"https://www.twitch.tv/videos/{video_id}"
-    if platform == YOUTUBE and re.fullmatch(r"[\w-]{11}", video_id):
-        return f"https://www.youtube.com/watch?v={video_id}"
-    return None

@@ -9,13 +9,14 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from chatlib.collect.address import find_video_id
 from chatlib.collect.files.containers import SQLITE_MAGIC, looks_like_data, read_head
 from chatlib.collect.files.first_version import OldDatabase
 from chatlib.collect.files.formats import Chat, complete_chat
 from chatlib.collect.files.reading import Outcome, Task, digest_content, iter_outcomes, read_task
 from chatlib.collect.files.report import FileReport, ImportReport
 from chatlib.collect.files.rows import clean_text
-from chatlib.collect.sheets.streams import Found, age_of_row, find_chat_files, id_in_url
+from chatlib.collect.sheets.streams import Found, age_of_row, find_chat_files
 from chatlib.errors import ParameterError, SourceError
 from chatlib.records import Message, Stream
 from chatlib.store import Import, Store
@@ -173,5 +174,5 @@ def _import_old_database(db: Store, found: Found, *, limit: int) -> Iterator[Fil
 def _row_of_address(url: object, found: Found) -> dict[str, str]:
     """Return the list's row of the stream at an old database's address, or what the address itself tells."""
     address = (url if isinstance(url, str) else "").replace("NULL", "")
-    video_id = id_in_url(address) or address[:200] or clean_text(found.path.stem)
+    video_id = find_video_id(address) or address[:200] or clean_text(found.path.stem)
     return {"url": address, "video_id": video_id} | dict(found.sheet.rows.get(video_id, {}))

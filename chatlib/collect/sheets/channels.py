@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from chatlib.collect.address import clean_channel_url, find_video_id
 from chatlib.collect.files.rows import read_number, read_offset
 from chatlib.collect.sheets.ods import clean_cell, clean_line, save_tables, tell_disk_errors
-from chatlib.collect.sheets.streams import Table, age_of_row, id_in_url, load_tables, name_columns
-from chatlib.collect.youtube.address import clean_channel_url
+from chatlib.collect.sheets.streams import Table, age_of_row, load_tables, name_columns
 from chatlib.errors import MissingSource, ParameterError, SourceError
 
 __all__ = [
@@ -183,7 +183,7 @@ def _choose_names(header: Sequence[object], body: Sequence[Sequence[object]]) ->
 
 
 def _find_id(row: Mapping[str, object]) -> object:
-    return row.get("video_id") or id_in_url(str(row.get("url") or ""))
+    return row.get("video_id") or find_video_id(str(row.get("url") or ""))
 
 
 def _read_cell(column: str, cell: object) -> object:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from chatlib.collect.address import find_ids_in_name, find_video_id, guess_platform
 from chatlib.collect.files.rows import clean_text, read_offset
 from chatlib.errors import MissingSource, SourceError
-from chatlib.records import TWITCH, YOUTUBE, Stream
+from chatlib.records import Stream
 
 __all__ = [
     "Found",
@@ -23,9 +24,6 @@ __all__ = [
     "age_of_row",
     "date_of_timestamp",
     "find_chat_files",
-    "guess_platform",
-    "id_in_url",
-    "ids_in_name",
     "load_sheet",
     "load_tables",
     "name_columns",
@@ -49,11 +47,6 @@ _ALIASES = {
     "duration": "duration_s",
     "channel": "channel_name",
 }
-_VIDEO_IN_URL = re.compile(
-    r"(?:[?&]v=|youtu\.be/|/live/|/shorts/|/embed/)([\w-]{11})(?![\w-])|twitch\.tv/(?:videos|[^/]+/v)/(\d+)"
-)
-_BRACKETED = re.compile(r"\[([\w-]{11}|v?\d{6,})\]")
-_SUFFIX = re.compile(r"(\.(live_chat|chat|json|jsonl|ndjson|gz|txt|rechat))+$", re.I)
 
 
 class Sheet(NamedTuple):
@@ -63,7 +56,7 @@ class Sheet(NamedTuple):
 
     def find_row(self, file_name: str) -> Mapping[str, str]:
         """Return the row of the stream that a file name speaks of, or an empty one."""
-        for candidate in ids_in_name(file_name):
+        for candidate in find_ids_in_name(file_name):
             if candidate in self.rows:
                 return self.rows[candidate]
         tokens = set(re.split(r"[^\w-]+|_(?=\d)", file_name))
@@ -90,28 +83,6 @@ class Found(NamedTuple):
         return self.sheet.find_row(self.path.name)
 
 
-def ids_in_name(file_name: str) -> list[str]:
-    """Return what may be the video id in a file name, likeliest first: `Title [id].live_chat.json`."""
-    stem = _SUFFIX.sub("", file_name)
-    return [*_BRACKETED.findall(stem), stem]
-
-
-def id_in_url(url: str | None) -> str | None:
-    """Return the video id in a YouTube or Twitch address, or None."""
-    match = _VIDEO_IN_URL.search(url or "")
-    return match and (match[1] or match[2])
-
-
-def guess_platform(*, url: str | None = None, video_id: str | None = None) -> str | None:
-    """Return the platform that an address or a video id belongs to, or None."""
-    for name in (TWITCH, YOUTUBE):
-        if name in (url or "").lower().replace("youtu.be", YOUTUBE):
-            return name
-    if re.fullmatch(r"v?\d{6,}", video_id or ""):
-        return TWITCH
-    return YOUTUBE if re.fullmatch(r"[\w-]{11}", video_id or "") else None
-
-
 def load_sheet(path: Path) -> Sheet:
     """Read a list of streams. Column names are matched whatever their case.
 
@@ -123,7 +94,7 @@ def load_sheet(path: Path) -> Sheet:
     for cells in table:
         texts = zip(names, (str(cell).strip() for cell in cells), strict=False)
         named = {name: text for name, text in texts if name and text}
-        if video_id := named.get("video_id") or id_in_url(named.get("url")):
+        if video_id := named.get("video_id") or find_video_id(named.get("url")):
             rows.setdefault(video_id, named | {"video_id": video_id})
     if table and not rows:
         raise SourceError(f"A list of streams needs a column `video_id` or `url`; {path} has neither filled.")

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from chatlib.ahead import map_ahead
+from chatlib.collect.address import find_video_id, guess_platform, make_video_url
 from chatlib.collect.files.importing import ChatFile, import_chats
 from chatlib.collect.files.rows import read_count, read_offset
 from chatlib.collect.sheets.channels import Channel, load_stream_list, merge_stream_list, save_stream_list
-from chatlib.collect.sheets.streams import guess_platform, id_in_url
 from chatlib.collect.youtube.listing import Listing, list_streams
 from chatlib.collect.youtube.metadata import Metadata, VideoFacts, fetch_videos, find_key
 from chatlib.collect.youtube.replay import Fetcher, Replay
@@ -38,7 +38,6 @@ _STORED = (
     "video_id", "title", "url", "duration_s", "started_at", "ended_at", "state", "view", "reason",
     "channel_name", "n_messages", "updated_at",
 )  # fmt: skip
-_WATCH = "https://www.youtube.com/watch?v="
 
 
 def load_known_channels(db: Store) -> list[Channel]:
@@ -84,7 +83,7 @@ def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: b
     Raises: ParameterError for an address of something else; SourceRefused, with the reason, if
     there is no chat to fetch, or the stream is not over.
     """
-    video_id = id_in_url(url)
+    video_id = find_video_id(url)
     if video_id is None or guess_platform(url=url) != YOUTUBE:
         raise ParameterError(
             f"A stream's address on YouTube looks like https://www.youtube.com/watch?v=…, got {url[:200]!r}. "
@@ -246,7 +245,7 @@ class _ChannelCollection:
             {
                 "video_id": stream.video_id,
                 "title": stream.title,
-                "url": _WATCH + stream.video_id,
+                "url": make_video_url(YOUTUBE, stream.video_id),
                 "duration_s": stream.duration_s,
                 "views": stream.views,
                 "channel_name": listing.channel_name,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chatlib.collect.address import clean_channel_url
 from chatlib.collect.files.rows import clean_text, read_name, read_number
-from chatlib.collect.youtube.address import clean_channel_url
 from chatlib.collect.youtube.browser import load_cookies
 from chatlib.collect.youtube.pages import (
     ListedStream,

@@ -3,10 +3,9 @@
 import pandas as pd
 import pytest
 
+from chatlib.collect.address import find_video_id, guess_platform
 from chatlib.collect.sheets.streams import (
     find_chat_files,
-    guess_platform,
-    id_in_url,
     load_sheet,
     read_date,
     stream_of_row,
@@ -112,7 +111,7 @@ def test_a_file_name_finds_its_row(tmp_path, name, found):
     ],
 )
 def test_addresses(url, video_id, platform):
-    assert id_in_url(url) == video_id
+    assert find_video_id(url) == video_id
     assert guess_platform(url=url) == platform
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatlib.collect.youtube.address import clean_channel_url
+from chatlib.collect.address import clean_channel_url
 from chatlib.errors import ParameterError
 
 SITE = "https://www.youtube.com"

@@ -1,4 +1,4 @@
-"""A channel's address, in the one form that the rest of the project uses."""
+"""Addresses of channels and videos on YouTube and Twitch, and the ids in them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ import unicodedata
 from urllib.parse import quote, unquote, urlsplit
 
 from chatlib.errors import ParameterError
+from chatlib.records import TWITCH, YOUTUBE
 
-__all__ = ["clean_channel_url"]
+__all__ = ["clean_channel_url", "find_ids_in_name", "find_video_id", "guess_platform", "make_video_url"]
 
 _HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com"}
 _CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}")
 _HANDLE = re.compile(r"@[\w.·-]{1,100}")
 _NAME = re.compile(r"[\w.·'-]{1,100}")
 _SITE = "https://www.youtube.com"
+_VIDEO_IN_URL = re.compile(
+    r"(?:[?&]v=|youtu\.be/|/live/|/shorts/|/embed/)([\w-]{11})(?![\w-])|twitch\.tv/(?:videos|[^/]+/v)/(\d+)"
+)
+_YOUTUBE_ID = re.compile(r"[\w-]{11}")
+_TWITCH_ID = re.compile(r"v?\d{6,}")
+_BRACKETED = re.compile(r"\[([\w-]{11}|v?\d{6,})\]")
+_SUFFIX = re.compile(r"(\.(live_chat|chat|json|jsonl|ndjson|gz|txt|rechat))+$", re.I)
 
 
 def clean_channel_url(text: str) -> str:
@@ -53,3 +61,34 @@ def _channel_path(text: str) -> str | None:
     if first == "channel" and _CHANNEL_ID.fullmatch(second):
         return f"channel/{second}"
     return f"{first}/{second}" if first in ("c", "user") and _NAME.fullmatch(second) else None
+
+
+def find_video_id(url: str | None) -> str | None:
+    """Return the video id in a YouTube or Twitch address, or None."""
+    match = _VIDEO_IN_URL.search(url or "")
+    return match and (match[1] or match[2])
+
+
+def find_ids_in_name(file_name: str) -> list[str]:
+    """Return what may be the video id in a file name, likeliest first: `Title [id].live_chat.json`."""
+    stem = _SUFFIX.sub("", file_name)
+    return [*_BRACKETED.findall(stem), stem]
+
+
+def guess_platform(*, url: str | None = None, video_id: str | None = None) -> str | None:
+    """Return the platform that an address or a video id belongs to, or None."""
+    for name in (TWITCH, YOUTUBE):
+        if name in (url or "").lower().replace("youtu.be", YOUTUBE):
+            return name
+    if _TWITCH_ID.fullmatch(video_id or ""):
+        return TWITCH
+    return YOUTUBE if _YOUTUBE_ID.fullmatch(video_id or "") else None
+
+
+def make_video_url(platform: str, video_id: str) -> str | None:
+    """Return the address of a video, None where the id is not one of the platform's."""
+    if platform == TWITCH and re.fullmatch(r"\d+", video_id):
+        return f"https://www.twitch.tv/videos/{video_id}"
+    if platform == YOUTUBE and _YOUTUBE_ID.fullmatch(video_id):
+        return f"{_SITE}/watch?v={video_id}"
+    return None
