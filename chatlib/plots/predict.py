@@ -34,11 +34,8 @@ __all__ = [
 ]
 
 _MARKERS = "os^D"
-_METRICS = {"pr_auc": "PR-AUC", "roc_auc": "ROC-AUC"}
-_WEIGHTS = {
-    "integrated_gradients": "adds to the log odds of paying",
-    "attention_rollout": "share of the attention (rollout)",
-}
+_MARKED_SHARE = 0.05
+_MOST_MESSAGES = 12
 
 
 @house_style
@@ -169,21 +166,21 @@ def plot_calibration(tables: Mapping[str, pd.DataFrame], *, note: str = "") -> F
 
 
 @house_style
-def plot_lift(tables: Mapping[str, pd.DataFrame], *, mark: float = 0.05, note: str = "") -> Figure:
+def plot_lift(tables: Mapping[str, pd.DataFrame], *, note: str = "") -> Figure:
     """Draw the donors found against the viewers named, per model. Tables: `lift_table`.
 
-    The legend says how many times as many donors as by chance are found at the share `mark`.
+    The legend says how many times as many donors as by chance are among the first 5 %.
     """
     figure, ax = new_figure(width_in=7.0, height_in=4.2)
     for i, (name, table) in enumerate(tables.items()):
         color = color_of(i)
         named, found = table["share_named"].to_numpy(), table["share_found"].to_numpy()
-        at = float(np.interp(mark, named, found))
-        text = f"{label(name, max_chars=40)}: {at / mark:.1f} times chance at {mark:.0%}"
+        at = float(np.interp(_MARKED_SHARE, named, found))
+        text = f"{label(name, max_chars=40)}: {at / _MARKED_SHARE:.1f} times chance at {_MARKED_SHARE:.0%}"
         ax.plot(named, found, LINE_STYLES[i % 4], color=color, linewidth=1.8, label=text)
-        ax.plot(mark, at, _MARKERS[i % 4], color=color)
+        ax.plot(_MARKED_SHARE, at, _MARKERS[i % 4], color=color)
     ax.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1, label="chance: names drawn by lot")
-    ax.axvline(mark, color=COLORS["grey"], linewidth=1, zorder=0)
+    ax.axvline(_MARKED_SHARE, color=COLORS["grey"], linewidth=1, zorder=0)
     ax.set(title=add_note("How many donors are among the first named", note), xlim=(0, 1), ylim=(0, 1.02))
     ax.set(xlabel="share of viewers who are named", ylabel="share of all donors among them")
     _show_percent(ax)
@@ -192,18 +189,17 @@ def plot_lift(tables: Mapping[str, pd.DataFrame], *, mark: float = 0.05, note: s
 
 
 @house_style
-def plot_importance(table: pd.DataFrame, *, metric: str = "pr_auc", note: str = "") -> Figure:
+def plot_importance(table: pd.DataFrame, *, note: str = "") -> Figure:
     """Draw what a score loses when a group of columns is shuffled. Table: `permutation_importance`."""
     table = table.iloc[::-1]
     figure, ax = new_figure(width_in=8.0, height_in=1.6 + 0.34 * len(table))
     names = [label(name, max_chars=44) for name in table.index]
-    drops, spreads = table[f"{metric}_drop"], table[f"{metric}_std"]
+    drops, spreads = table["pr_auc_drop"], table["pr_auc_std"]
     ax.barh(names, drops, color=COLORS["sky"], label="mean over shuffles")
     ax.errorbar(drops, names, xerr=spreads, fmt="none", ecolor="black", capsize=3, label="standard deviation")
     ax.axvline(0, color="black", linewidth=1)
-    name = _METRICS.get(metric, metric)
     ax.set(title=add_note("What the score would miss most", note))
-    ax.set_xlabel(f"loss of {name} when these columns are shuffled among viewers")
+    ax.set_xlabel("loss of PR-AUC when these columns are shuffled among viewers")
     ax.grid(axis="y", visible=False)
     ax.legend(loc="lower right")
     return figure
@@ -246,21 +242,15 @@ def _draw_points(ax: Axes, points: np.ndarray, labels: np.ndarray) -> None:
 
 @house_style
 def plot_message_weights(
-    table: pd.DataFrame,
-    texts: Sequence[str],
-    *,
-    column: str = "integrated_gradients",
-    max_messages: int = 12,
-    who: str = "a donor",
-    note: str = "",
+    table: pd.DataFrame, texts: Sequence[str], *, who: str = "a donor", note: str = ""
 ) -> Figure:
     """Draw when a viewer wrote what and how much each message counts; `table` is of an `Attribution`.
 
-    Only the `max_messages` of the greatest weight are shown, in order of time. `who` is a description
-    of the viewer, never the name.
+    Only the twelve of the greatest weight are shown, in order of time. `who` is a description of
+    the viewer, never the name.
     """
-    weights = table[column].to_numpy()
-    shown = np.sort(np.argsort(-np.abs(weights), kind="stable")[:max_messages])
+    weights = table["integrated_gradients"].to_numpy()
+    shown = np.sort(np.argsort(-np.abs(weights), kind="stable")[:_MOST_MESSAGES])
     height_in = 2.0 + 0.28 * max(len(shown), 3)
     figure, axes = new_panels(1, 2, height_in=height_in, share_y=True, width_ratios=(1, 1.3))
     places = np.arange(len(shown))[::-1]
@@ -271,7 +261,7 @@ def plot_message_weights(
     figure.suptitle(add_note(f"What the score of {label(who)} rests on", note), x=0.01, ha="left")
     axes[0].set_title("What they wrote, when")
     _draw_weights(axes[1], weights[shown], places)
-    axes[1].set(xlabel=_WEIGHTS.get(column, column))
+    axes[1].set(xlabel="adds to the log odds of paying")
     left_out = f" ({len(shown)} of {len(weights)})" if len(shown) < len(weights) else ""
     axes[1].set_title(f"How much it counts{left_out}")
     for ax in axes:

@@ -22,7 +22,10 @@ __all__ = ["Burst", "Score", "calm_chat", "compare_detectors", "plant_bursts", "
 
 _WINDOW_S = 600  # of the drift that calming keeps
 _APART_S = 300  # between two planted bursts
+_LENGTH_S = 20.0  # of a burst
 _INTERVAL_S = 5
+_SENSITIVITIES = (0.5, 1, 1.5, 2, 4)
+_PERCENTILES = (90, 93, 97, 99, 99.5)
 _METRIC = METRIC_FIELDS["usersPSec"]
 
 
@@ -40,16 +43,16 @@ class Score(NamedTuple):
     false_alarms_per_h: float
 
 
-def calm_chat(chat: ChatColumns, rng: np.random.Generator, *, window_s: float = _WINDOW_S) -> ChatColumns:
-    """Return the chat with each message at a random time within its window, in time order."""
-    offset = (chat.offset_s // window_s + rng.random(len(chat.offset_s))) * window_s
+def calm_chat(chat: ChatColumns, rng: np.random.Generator) -> ChatColumns:
+    """Return the chat with each message at a random time within its ten minutes, in time order."""
+    offset = (chat.offset_s // _WINDOW_S + rng.random(len(chat.offset_s))) * _WINDOW_S
     offset = np.minimum(offset, np.nanmax(chat.offset_s, initial=0.0))
     order = np.argsort(offset, kind="stable")
     return ChatColumns(offset[order], chat.kind[order], chat.kinds, chat.author[order], {})
 
 
 def plant_bursts(
-    chat: ChatColumns, rng: np.random.Generator, *, n_bursts: int, factor: float, length_s: float = 20.0
+    chat: ChatColumns, rng: np.random.Generator, *, n_bursts: int = 20, factor: float = 5.0
 ) -> tuple[ChatColumns, list[Burst]]:
     """Return a chat in time order with bursts in it, and where they are.
 
@@ -67,9 +70,9 @@ def plant_bursts(
     places = np.sort(rng.choice(n_places, size=min(n_bursts, n_places), replace=False) + 1)
     starts = (places + rng.random(len(places)) / 2) * _APART_S
     near = np.diff(np.searchsorted(chat.offset_s, [starts - _APART_S / 2, starts + _APART_S / 2]), axis=0)[0]
-    sizes = np.maximum(near / _APART_S * (factor - 1), 0.5) * length_s
+    sizes = np.maximum(near / _APART_S * (factor - 1), 0.5) * _LENGTH_S
     burst = np.repeat(np.arange(len(starts)), sizes.round().astype(int))
-    added = starts[burst] + rng.random(len(burst)) * length_s
+    added = starts[burst] + rng.random(len(burst)) * _LENGTH_S
     authors = rng.choice(np.unique(chat.author[chat.author != NOBODY]), size=len(burst))
     offset = np.concatenate([chat.offset_s, added])
     order = np.argsort(offset, kind="stable")
@@ -80,7 +83,7 @@ def plant_bursts(
         author=np.concatenate([chat.author, authors])[order],
         message_ids={},
     )
-    return planted, [Burst(start, start + length_s) for start in starts.tolist()]
+    return planted, [Burst(start, start + _LENGTH_S) for start in starts.tolist()]
 
 
 def score_sections(sections: Sequence[Section], bursts: Sequence[Burst], *, duration_s: float) -> Score:
@@ -92,16 +95,7 @@ def score_sections(sections: Sequence[Section], bursts: Sequence[Burst], *, dura
     return Score(float(overlap.any(axis=0).mean()) if bursts else 0.0, false_alarms / duration_s * 3600)
 
 
-def compare_detectors(
-    chat: ChatColumns,
-    platform: str,
-    *,
-    seed: int,
-    factor: float = 5.0,
-    n_bursts: int = 20,
-    sensitivities: Sequence[float] = (0.5, 1, 1.5, 2, 4),
-    percentiles: Sequence[float] = (90, 93, 97, 99, 99.5),
-) -> pd.DataFrame:
+def compare_detectors(chat: ChatColumns, platform: str, *, seed: int) -> pd.DataFrame:
     """Return how well spikes and highlights find planted bursts: one row per detector and setting.
 
     Columns: detector, setting, recall, false_alarms_per_h. The metric is unique users, in
@@ -113,14 +107,14 @@ def compare_detectors(
         return pd.DataFrame(columns=columns)
     rng = np.random.default_rng(seed)
     in_time = calm_chat(timed, rng)
-    planted, bursts = plant_bursts(in_time, rng, n_bursts=n_bursts, factor=factor)
+    planted, bursts = plant_bursts(in_time, rng)
     duration_s = float(planted.offset_s[-1])
     settings = ProcessSettings(interval_s=_INTERVAL_S)
     analytics = make_analytics(platform, duration_s=duration_s, settings=settings)
     samples = analyze_columns(planted, analytics, settings).samples
     found: list[tuple[str, float, Sequence[Section]]] = [
-        *(("spikes", x, find_spikes(samples, _METRIC, sensitivity=x)) for x in sensitivities),
-        *(("highlights", x, find_highlights(samples, _METRIC, percentile=x)) for x in percentiles),
+        *(("spikes", x, find_spikes(samples, _METRIC, sensitivity=x)) for x in _SENSITIVITIES),
+        *(("highlights", x, find_highlights(samples, _METRIC, percentile=x)) for x in _PERCENTILES),
     ]
     rows = [
         (detector, setting, *score_sections(sections, bursts, duration_s=duration_s))

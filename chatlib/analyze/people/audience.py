@@ -30,6 +30,7 @@ KNOWN_BOTS = (
     "streamstickers", "tangiabot", "wizebot",
 )  # fmt: skip
 _SMALL_MESSAGES, _SMALL_PEOPLE = 500, 30
+_TOP_SHARE = 0.1
 _LOYALTY_STEPS = (1, 2, 5, 10, 20, 50)
 _LOYALTY_NAMES = ("1", "2-4", "5-9", "10-19", "20-49", "50 or more")
 
@@ -131,15 +132,15 @@ def label_people(viewers: pd.DataFrame, *, anonymize: bool) -> dict[int, str]:
     return {author: name if isinstance(name, str) else "(no name)" for author, name in known}
 
 
-def measure_concentration(amounts: Iterable[float], *, top_share: float = 0.1) -> float:
-    """Return the share of a sum that the largest amounts hold, `top_share` of their number, at least one.
+def measure_concentration(amounts: Iterable[float]) -> float:
+    """Return the share of a sum that its largest amounts hold: a tenth of their number, at least one.
 
     NaN if there is nothing.
     """
     ordered = np.sort(np.array([amount for amount in amounts if amount > 0], dtype=float))[::-1]
     if not len(ordered):
         return float("nan")
-    return float(ordered[: max(round(len(ordered) * top_share), 1)].sum() / ordered.sum())
+    return float(ordered[: max(round(len(ordered) * _TOP_SHARE), 1)].sum() / ordered.sum())
 
 
 def describe_concentration(viewers: pd.DataFrame, values: pd.Series) -> str:

@@ -68,14 +68,14 @@ def test_a_score_counts_bursts_found_and_sections_elsewhere():
 
 
 def test_spikes_find_planted_bursts_with_few_false_alarms():
-    table = compare_detectors(make_chat(), "youtube", seed=3, sensitivities=[0.5, 1.5, 8], percentiles=[90])
+    table = compare_detectors(make_chat(), "youtube", seed=3)
     spikes = table[table["detector"] == "spikes"].set_index("setting")
     assert spikes.loc[1.5, "recall"] >= 0.9
     assert spikes.loc[1.5, "false_alarms_per_h"] <= 1
     assert spikes["recall"].is_monotonic_increasing
     assert spikes["false_alarms_per_h"].is_monotonic_increasing
     highlights = table[table["detector"] == "highlights"]
-    assert highlights["false_alarms_per_h"].item() > 10
+    assert highlights["false_alarms_per_h"].iloc[0] > 10
 
 
 def test_the_same_seed_gives_the_same_scores():
@@ -90,7 +90,7 @@ def test_in_a_short_or_nameless_stream_nothing_is_compared():
         assert table.empty
         assert list(table.columns) == ["detector", "setting", "recall", "false_alarms_per_h"]
     with pytest.raises(NotEnoughData, match="15 minutes"):
-        plant_bursts(make_chat(400), np.random.default_rng(0), n_bursts=1, factor=5)
+        plant_bursts(make_chat(400), np.random.default_rng(0), n_bursts=1)
 
 
 @pytest.mark.real
