@@ -130,10 +130,10 @@ def copy_to_drive(root: Path, drive: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / _DATABASE
             with (
-                closing(sqlite3.connect(root / _DATABASE)) as source,
-                closing(sqlite3.connect(copy)) as target,
+                closing(sqlite3.connect(root / _DATABASE)) as database,
+                closing(sqlite3.connect(copy)) as backup,
             ):
-                source.backup(target)
+                database.backup(backup)
             _copy_whole(copy, drive / _DATABASE)
     for path in sorted(path for name in _FOLDERS for path in (root / name).rglob("*") if path.is_file()):
         target = drive / path.relative_to(root)

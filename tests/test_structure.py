@@ -6,6 +6,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,8 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(chatlib.__path__, "chatli
 
 # Who may import whom, lowest first; a part may import what stands in the layers below it.
 LAYERS = [
-    {"errors", "records", "schema"},
-    {"money", "text", "workspace", "colab", "files", "ahead", "limits", "dates", "addresses"},
+    {"errors", "records", "schema", "files"},
+    {"money", "text", "workspace", "colab"},
     {"store", "queries", "splits"},
     {"simulate", "collect", "pretrain"},
     {"predict", "analyze"},
@@ -36,8 +37,28 @@ FORBIDDEN = {
     "analyze": {"pretrain", "predict"},
     "pretrain": {"collect", "simulate"},
 }
+# Packages that take seconds to import, or that only some parts need, and the parts that may import them.
+HEAVY = {
+    "torch": {"pretrain", "predict"},
+    "transformers": {"pretrain", "predict"},
+    "tokenizers": {"pretrain", "predict"},
+    "safetensors": {"pretrain", "predict"},
+    "lightgbm": {"predict"},
+    "selenium": {"collect"},
+    "papermill": {"pipeline"},
+    "nbconvert": {"pipeline"},
+    "ray": {"scale"},
+}
+# Where a statement of SQL may stand. The readers of other programs' databases have their own.
+SQL = {"chatlib.store", "chatlib.queries", "chatlib.schema", "chatlib.collect.files.first_version"}
+_STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|WITH|REPLACE)\s+\w", re.DOTALL)
+_SQL_WORDS = re.compile(r"\b(FROM|INTO|SET|TABLE|VIEW|INDEX)\b")
+
+MAX_FILES_IN_A_FOLDER = 13  # a dozen, and `__init__.py`
+MAX_FILES, MAX_LINES, MAX_TEST_LINES = 150, 22_600, 21_300
 
 
+@cache
 def git_files():
     done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
@@ -45,18 +66,40 @@ def git_files():
     return [line for line in done.stdout.splitlines() if (ROOT / line).exists()]
 
 
-def imports_of(module):
+@cache
+def path_of(module):
     path = ROOT / Path(*module.split("."))
-    source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(source)):
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@cache
+def tree_of(module):
+    return ast.parse(path_of(module).read_text(encoding="utf-8"))
+
+
+@cache
+def imports_of(module):
+    """Return the modules that a module imports, those named by `from package import module` among them."""
+    found = set()
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (whole & set(MODULES)) or {node.module}
+    return found
 
 
 def part_of(module):
     return module.split(".")[1] if module.count(".") else ""
+
+
+def folders():
+    return [ROOT / "chatlib", *(path.parent for path in (ROOT / "chatlib").rglob("*/__init__.py"))]
+
+
+def count_lines(paths):
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths)
 
 
 def test_the_top_level_is_fixed():
@@ -69,40 +112,88 @@ def test_nothing_large_is_committed():
     assert sum(size for name, size in sizes.items() if name.startswith("data/")) < 5_000_000
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_go_one_way(module):
-    part = part_of(module)
-    if part == "":
-        return
-    level = next(i for i, layer in enumerate(LAYERS) if part in layer)
-    below = set().union(*LAYERS[:level]) | {part, ""}
-    if level <= 2:  # the ground may use what stands beside it
-        below |= LAYERS[level]
-    used = {part_of(name) for name in imports_of(module) if name.split(".")[0] == "chatlib"}
-    if part == "__main__":
-        below |= {"pipeline"}
-    assert used <= below - FORBIDDEN.get(part, set())
+def test_every_part_has_a_layer():
+    assert {part_of(module) for module in MODULES} <= set().union(*LAYERS)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_torch_stays_in_pretrain_and_predict(module):
-    heavy = {name.split(".")[0] for name in imports_of(module)} & {
-        "torch",
-        "transformers",
-        "tokenizers",
-        "safetensors",
+def test_imports_go_one_way():
+    wrong = []
+    for module in MODULES:
+        part = part_of(module)
+        level = next(i for i, layer in enumerate(LAYERS) if part in layer)
+        allowed = set().union(*LAYERS[:level]) | {part, ""}
+        if level <= 2:  # the ground may use what stands beside it
+            allowed |= LAYERS[level]
+        used = {part_of(name): name for name in imports_of(module) if name.split(".")[0] == "chatlib"}
+        wrong += [f"{module} imports {used[p]}" for p in set(used) - (allowed - FORBIDDEN.get(part, set()))]
+    assert wrong == []
+
+
+def test_no_two_files_import_each_other_round_about():
+    within = {module: imports_of(module) & set(MODULES) - {module} for module in MODULES}
+    while free := [module for module, used in within.items() if not used]:
+        for module in free:
+            del within[module]
+        within = {module: used - set(free) for module, used in within.items()}
+    assert within == {}, "these files are part of a circle of imports, or import one"
+
+
+def test_folders_are_small():
+    crowded = {
+        str(folder.relative_to(ROOT)): n
+        for folder in folders()
+        if (n := len(list(folder.glob("*.py")))) > MAX_FILES_IN_A_FOLDER
     }
-    assert not heavy or part_of(module) in {"pretrain", "predict"}
+    crowded.pop("chatlib", None)  # the ground floor: errors, records, store and the like
+    assert crowded == {}
 
 
-def test_collecting_and_analyzing_start_without_torch():
-    light = [m for m in MODULES if part_of(m) in {"collect", "analyze", "store", "money", "plots"}]
-    light = [m for m in light if not m.endswith((".pretrain", ".predict"))]
+def test_the_whole_is_small():
+    files = [ROOT / name for name in git_files() if name.startswith("chatlib/") and name.endswith(".py")]
+    tests = [ROOT / name for name in git_files() if name.startswith("tests/") and name.endswith(".py")]
+    assert len(files) <= MAX_FILES
+    assert count_lines(files) <= MAX_LINES
+    assert count_lines(tests) <= MAX_TEST_LINES
+
+
+@pytest.mark.parametrize("package", HEAVY)
+def test_heavy_packages_are_imported_only_where_they_are_used(package):
+    users = [m for m in MODULES if package in {name.split(".")[0] for name in imports_of(m)}]
+    assert [module for module in users if part_of(module) not in HEAVY[package]] == []
+
+
+def test_collecting_and_analyzing_start_without_heavy_packages():
+    light = [m for m in MODULES if part_of(m) in {"collect", "analyze", "simulate", "store", "money", "plots"}]
+    heavy = ["torch", "transformers", "lightgbm", "ray", "papermill"]
     code = (
-        f"import sys, importlib; [importlib.import_module(m) for m in {light}]; print('torch' in sys.modules)"
+        f"import sys, importlib; [importlib.import_module(m) for m in {light}]; "
+        f"print([m for m in {heavy} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.strip() == "False", done.stderr
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_sql_stands_in_one_place():
+    found = []
+    for module in set(MODULES) - SQL:
+        for node in ast.walk(tree_of(module)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if _STATEMENT.match(node.value) and _SQL_WORDS.search(node.value):
+                    found.append(f"{module}:{node.lineno}: {node.value.strip()[:60]}")
+    assert found == []
+
+
+def test_the_library_prints_nothing():
+    talkers = []
+    for module in MODULES:
+        if module.split(".")[-1] in {"command", "__main__"}:
+            continue
+        calls = [node for node in ast.walk(tree_of(module)) if isinstance(node, ast.Call)]
+        names = {node.func.id for node in calls if isinstance(node.func, ast.Name)}
+        writes = {ast.unparse(node.func) for node in calls if isinstance(node.func, ast.Attribute)}
+        if "print" in names or writes & {"sys.stdout.write", "sys.stderr.write"}:
+            talkers.append(module)
+    assert talkers == []
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m != "chatlib.__main__"])

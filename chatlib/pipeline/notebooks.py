@@ -212,9 +212,9 @@ def _read_literal(node: ast.expr, name: str, path: Path) -> object:
 def _convert(text: str, default: object, name: str) -> object:
     if isinstance(default, str):
         return text
+    value: object
     try:
-        value = {"true": True, "false": False}.get(text.lower())
-        value = ast.literal_eval(text) if value is None else value
+        value = ast.literal_eval({"true": "True", "false": "False"}.get(text.lower(), text))
     except (ValueError, SyntaxError):
         value = text
     if isinstance(default, float) and type(value) is int:

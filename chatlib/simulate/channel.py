@@ -21,27 +21,31 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol, TextIO
+from typing import Protocol, TextIO
 
 import numpy as np
 from tqdm import tqdm
 
 from chatlib.errors import ParameterError
-from chatlib.simulate.crowd import Crowd
-from chatlib.simulate.lexicon import topic_title
+from chatlib.simulate import ChannelSettings
+from chatlib.simulate.crowd import TRAITS, Crowd
+from chatlib.simulate.lexicon import EVENT_KINDS, TOPIC_NAMES, topic_title
 from chatlib.simulate.paid import CHANNEL_NAME, draw_bundles
-from chatlib.simulate.rows import OWNER, Guest, Scene, iter_rows, make_person, make_scene
+from chatlib.simulate.rows import BOT, OWNER, Guest, Scene, iter_rows, make_person, make_scene
 from chatlib.simulate.stream import draw_timeline, draw_writing
-from chatlib.simulate.truth import EVENT_COLUMNS, TRUTH_COLUMNS, Scores, event_rows, truth_rows
 
 __all__ = ["SimulationReport", "simulate_channel"]
 
 _FIRST_FRIDAY = dt.datetime(2026, 1, 9, 19, tzinfo=dt.UTC)
+_TRUTH_COLUMNS = ("video_id", "author_id", "role", "probability", "paid", "messages", "japanese", *TRAITS)
+_EVENT_COLUMNS = ("video_id", "offset_s", "kind", "topic", "strength", "half_life_s")
+_N_BINS = 20_000
 _STREAM_COLUMNS = (
     "platform", "video_id", "url", "title", "started_at", "duration_s", "channel_id", "channel_name",
     "simulated", "messages",
 )  # fmt: skip
 _MARK = "Simulated chat, made by `python -m chatlib simulate`"
+_DEFAULTS = ChannelSettings()
 
 
 @dataclass
@@ -73,58 +77,42 @@ class _Table(Protocol):
     def writerows(self, rows: Iterable[Iterable[object]], /) -> object: ...
 
 
-class _Size(NamedTuple):
-    n_streams: int
-    n_viewers: int
-    n_messages: int
-    n_new: int
-
-
 def simulate_channel(
-    out_dir: str | Path,
-    *,
-    n_streams: int = 24,
-    n_viewers: int = 300,
-    n_messages: int = 1700,
-    seed: int = 0,
-    n_new: int = 0,
-    progress: bool = True,
+    out_dir: str | Path, settings: ChannelSettings = _DEFAULTS, *, progress: bool = True
 ) -> SimulationReport:
     """Write a channel of simulated chat into a folder and return what it holds.
 
-    `n_viewers` and `n_messages` are means per stream. The folder gets `streams.csv` and
-    `chat/VIDEO_ID.jsonl.gz`; with `n_new` the last streams lie apart, as what was published
-    after a first collection: `first/` and `new/`, each with its `streams.csv` and `chat/`.
-    Beside them `truth.csv.gz`, `truth_events.csv` and `README.md`. The same arguments give the
-    same bytes. Memory is bounded by one stream, not by their number.
+    The folder gets `streams.csv` and `chat/VIDEO_ID.jsonl.gz`; with `settings.n_new` the last streams
+    lie apart, as what was published after a first collection: `first/` and `new/`, each with its
+    `streams.csv` and `chat/`. Beside them `truth.csv.gz`, `truth_events.csv` and `README.md`. The same
+    settings give the same bytes. Memory is bounded by one stream, not by their number.
 
     Raises: ParameterError for numbers that make no channel, or a folder that holds other things.
     """
     out = Path(out_dir)
-    size = _Size(n_streams, n_viewers, n_messages, n_new)
-    _check_size(size, seed)
+    _check_settings(settings)
     try:
         _prepare_folder(out)
-        return _write_channel(out, size, seed=seed, progress=progress)
+        return _write_channel(out, settings, progress=progress)
     except OSError as error:
         raise ParameterError(
             f"The output must be a folder that can be written, with space left: {out} ({error})."
         ) from error
 
 
-def _check_size(size: _Size, seed: int) -> None:
+def _check_settings(settings: ChannelSettings) -> None:
     rules = (
-        (size.n_streams >= 1, f"streams must be 1 or more, got {size.n_streams}"),
-        (size.n_viewers >= 10, f"viewers per stream must be 10 or more, got {size.n_viewers}"),
+        (settings.n_streams >= 1, f"streams must be 1 or more, got {settings.n_streams}"),
+        (settings.n_viewers >= 10, f"viewers per stream must be 10 or more, got {settings.n_viewers}"),
         (
-            size.n_messages >= size.n_viewers,
-            f"messages must be at least one per viewer, got {size.n_messages} for {size.n_viewers}",
+            settings.n_messages >= settings.n_viewers,
+            f"messages must be at least one per viewer, got {settings.n_messages} for {settings.n_viewers}",
         ),
         (
-            0 <= size.n_new < size.n_streams,
-            f"new streams must be 0 or more and fewer than all {size.n_streams}, got {size.n_new}",
+            0 <= settings.n_new < settings.n_streams,
+            f"new streams must be 0 or more and fewer than all {settings.n_streams}, got {settings.n_new}",
         ),
-        (seed >= 0, f"the seed must be 0 or more, got {seed}"),
+        (settings.seed >= 0, f"the seed must be 0 or more, got {settings.seed}"),
     )
     for holds, rule in rules:
         if not holds:
@@ -132,7 +120,7 @@ def _check_size(size: _Size, seed: int) -> None:
 
 
 def _prepare_folder(out: Path) -> None:
-    """Make the folder; what an earlier simulation left in it goes away."""
+    """Make the folder, and remove an earlier simulation from it."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         readme = out / "README.md"
         if not readme.is_file() or _MARK not in readme.read_text(encoding="utf-8", errors="replace"):
@@ -155,44 +143,46 @@ def _remove_simulation(out: Path) -> None:
                 emptied.rmdir()
 
 
-def _write_channel(out: Path, size: _Size, *, seed: int, progress: bool) -> SimulationReport:
-    report, scores = SimulationReport(out, seed, n_streams=size.n_streams), Scores()
-    crowd = Crowd(seed, n_viewers=size.n_viewers)
+def _write_channel(out: Path, settings: ChannelSettings, *, progress: bool) -> SimulationReport:
+    n_streams, n_new, seed = settings.n_streams, settings.n_new, settings.seed
+    report, scores = SimulationReport(out, seed, n_streams=n_streams), _Scores()
+    crowd = Crowd(seed, n_viewers=settings.n_viewers)
     with ExitStack() as stack:
-        truth = _open_table(stack, out / "truth.csv.gz", TRUTH_COLUMNS)
-        events = _open_table(stack, out / "truth_events.csv", EVENT_COLUMNS)
-        folders = [out / "first", out / "new"] if size.n_new else [out]
+        truth = _open_table(stack, out / "truth.csv.gz", _TRUTH_COLUMNS)
+        events = _open_table(stack, out / "truth_events.csv", _EVENT_COLUMNS)
+        folders = [out / "first", out / "new"] if n_new else [out]
         tables = []
         for folder in folders:
             (folder / "chat").mkdir(parents=True, exist_ok=True)
             tables.append(_open_table(stack, folder / "streams.csv", _STREAM_COLUMNS))
-        bar = tqdm(range(size.n_streams), unit="stream", disable=None if progress else True)
+        bar = tqdm(range(n_streams), unit="stream", disable=None if progress else True)
         for index in bar:
-            late = size.n_new > 0 and index >= size.n_streams - size.n_new
-            scene, n_rows, guests = _write_chat(index, folders[late], crowd, size, seed, report.kinds)
+            late = n_new > 0 and index >= n_streams - n_new
+            scene, n_rows, guests = _write_chat(index, folders[late], crowd, settings, report.kinds)
             tables[late].writerow(_stream_row(index, scene, n_rows, seed))
-            rows = truth_rows(scene, guests, seed)
+            rows = _truth_rows(scene, guests, seed)
             truth.writerows(rows)
-            events.writerows(event_rows(scene))
+            events.writerows(_event_rows(scene))
             scores.add(rows)
             report.n_rows += n_rows
             report.n_viewers += len(rows)
             report.n_donors += sum(row[4] for row in rows)
     report.n_authors = crowd.n_authors + 2
     report.best_auc, report.count_auc = scores.best_auc(), scores.count_auc()
-    (out / "README.md").write_text(_readme(report, size), encoding="utf-8")
+    (out / "README.md").write_text(_readme(report, settings), encoding="utf-8")
     return report
 
 
 def _write_chat(
-    index: int, folder: Path, crowd: Crowd, size: _Size, seed: int, kinds: Counter[str]
+    index: int, folder: Path, crowd: Crowd, settings: ChannelSettings, kinds: Counter[str]
 ) -> tuple[Scene, int, list[Guest]]:
+    seed = settings.seed
     rng = np.random.default_rng([seed, index, 3])
     swing = float(np.exp(0.12 * rng.standard_normal() - 0.0072))
     day, started = _schedule(index)
-    audience = crowd.gather(index, day, n_viewers=max(5, round(size.n_viewers * swing)))
+    audience = crowd.gather(index, day, n_viewers=max(5, round(settings.n_viewers * swing)))
     timeline = draw_timeline(rng)
-    writing = draw_writing(rng, timeline, audience, n_messages=round(size.n_messages * swing))
+    writing = draw_writing(rng, timeline, audience, n_messages=round(settings.n_messages * swing))
     video_id = _video_id(seed, index)
     scene = make_scene(
         seed, index, video_id=video_id, started_us=int(started.timestamp()) * 10**6 + 123_457,
@@ -257,13 +247,14 @@ def _open_text(path: Path) -> Iterator[TextIO]:
         yield text
 
 
-def _readme(report: SimulationReport, size: _Size) -> str:
+def _readme(report: SimulationReport, settings: ChannelSettings) -> str:
     command = (
-        f"python -m chatlib simulate --streams {size.n_streams} --viewers {size.n_viewers} "
-        f"--messages {size.n_messages} --seed {report.seed}" + (f" --new {size.n_new}" if size.n_new else "")
+        f"python -m chatlib simulate --streams {settings.n_streams} --viewers {settings.n_viewers} "
+        f"--messages {settings.n_messages} --seed {report.seed}"
+        + (f" --new {settings.n_new}" if settings.n_new else "")
     )
     kinds = "\n".join(f"| `{kind}` | {n:,} |" for kind, n in report.kinds.most_common())
-    layout = "`first/` and `new/` (published later), each with" if size.n_new else "Here lie"
+    layout = "`first/` and `new/` (published later), each with" if settings.n_new else "Here lie"
     return f"""# {CHANNEL_NAME}
 
 {_MARK}. No person, channel, game or place in it
@@ -291,3 +282,83 @@ that can be expected. ROC-AUC among those who wrote: **{report.best_auc:.3f}** f
 **{report.count_auc:.3f}** for the number of messages. Guests have no plain message: they received a
 gift, or paid and wrote nothing else.
 """
+
+
+def _truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[tuple]:
+    """Return one row per author in the stream's chat, as in `_TRUTH_COLUMNS`.
+
+    Owner, bot and guests have no traits; a guest's probability is whether they paid, since
+    nothing else brings them into the chat.
+    """
+    audience = scene.audience
+    counts = np.bincount(scene.writing.sender, minlength=len(audience.serial)).tolist()
+    columns = (
+        scene.people,
+        audience.moderator,
+        audience.probability,
+        audience.pays,
+        counts,
+        audience.japanese,
+    )
+    rows: list[tuple] = [
+        (
+            scene.video_id,
+            person.author_id,
+            "moderator" if moderator else "viewer",
+            f"{probability:.8f}",
+            int(paid),
+            n,
+            int(japanese),
+            *(f"{trait:.4f}" for trait in traits),
+        )
+        for person, moderator, probability, paid, n, japanese, traits in zip(
+            *columns, audience.traits.tolist(), strict=True
+        )
+    ]
+    blank = (0, 0, *("",) * len(TRAITS))
+    for serial, role in ((OWNER, "owner"), (BOT, "bot")):
+        person = make_person(seed, serial, japanese=False)
+        rows.append((scene.video_id, person.author_id, role, "0", 0, *blank))
+    for person, paid in guests:
+        rows.append((scene.video_id, person.author_id, "guest", str(int(paid)), int(paid), *blank))
+    return rows
+
+
+def _event_rows(scene: Scene) -> list[tuple]:
+    """Return one row per event as in `_EVENT_COLUMNS`."""
+    return [
+        (scene.video_id, event.offset_s, EVENT_KINDS[event.kind], TOPIC_NAMES[event.topic], event.strength,
+         event.half_life_s)
+        for event in scene.timeline.events
+    ]  # fmt: skip
+
+
+class _Scores:
+    """ROC-AUC of the true probability and of the message count, in constant memory."""
+
+    def __init__(self) -> None:
+        self._by_probability = np.zeros((2, _N_BINS), np.int64)
+        self._by_count = np.zeros((2, _N_BINS), np.int64)
+
+    def add(self, rows: list[tuple]) -> None:
+        """Count one stream's rows of truth, without those who wrote nothing."""
+        for _, _, _, probability, paid, n, *_ in rows:
+            if n:
+                self._by_probability[paid, int(float(probability) * (_N_BINS - 1))] += 1
+                self._by_count[paid, min(n, _N_BINS - 1)] += 1
+
+    def best_auc(self) -> float:
+        """Return the ROC-AUC of the true probability; NaN without both outcomes."""
+        return _binned_auc(self._by_probability)
+
+    def count_auc(self) -> float:
+        """Return the ROC-AUC of the number of messages; NaN without both outcomes."""
+        return _binned_auc(self._by_count)
+
+
+def _binned_auc(bins: np.ndarray) -> float:
+    n_out, n_paid = bins.sum(axis=1)
+    if n_out == 0 or n_paid == 0:
+        return float("nan")
+    below = np.cumsum(bins[0]) - bins[0] / 2  # ties count half
+    return float((bins[1] * below).sum() / (n_out * n_paid))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+
+from chatlib.simulate import ChannelSettings
 
 __all__ = ["add_parsers"]
 
@@ -15,19 +16,18 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         "simulate",
         help="make a simulated channel of any size, as chat files",
         description="Make a simulated channel: chat files with a list of streams, which `import` reads.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    simulating.add_argument("--streams", type=int, default=24, metavar="N", help="how many (default: 24)")
+    for option, letter, text in (
+        ("streams", "N", "number of streams"),
+        ("viewers", "N", "mean number of viewers per stream"),
+        ("messages", "N", "mean number of messages per stream"),
+        ("new", "N", "write the last N streams into a folder of their own, as if published later"),
+    ):
+        default = getattr(ChannelSettings, f"n_{option}")
+        simulating.add_argument(f"--{option}", type=int, default=default, metavar=letter, help=text)
     simulating.add_argument(
-        "--viewers", type=int, default=300, metavar="N", help="of a stream, on average (default: 300)"
-    )
-    simulating.add_argument(
-        "--messages", type=int, default=1700, metavar="N", help="of a stream, on average (default: 1700)"
-    )
-    simulating.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="the same seed, the same channel"
-    )
-    simulating.add_argument(
-        "--new", type=int, default=0, metavar="N", help="lay the last N streams apart, as what came later"
+        "--seed", type=int, default=ChannelSettings.seed, metavar="S", help="the same seed, the same channel"
     )
     simulating.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
     simulating.set_defaults(run=_run_simulate)
@@ -36,16 +36,16 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
 def _run_simulate(args: argparse.Namespace) -> int:
     from chatlib.simulate.channel import simulate_channel
 
-    report = simulate_channel(
-        Path(args.out),
+    settings = ChannelSettings(
         n_streams=args.streams,
         n_viewers=args.viewers,
         n_messages=args.messages,
         seed=args.seed,
         n_new=args.new,
     )
-    sys.stdout.write(
+    report = simulate_channel(Path(args.out), settings)
+    print(
         f"{report.n_streams:,} simulated streams, {report.n_rows:,} rows, {report.n_viewers:,} viewers, "
-        f"{report.donor_share:.1%} of them donors, in {report.out_dir}\n"
+        f"{report.donor_share:.1%} of them donors, in {report.out_dir}"
     )
     return 0

@@ -96,7 +96,7 @@ def _draw_payment(scene: Scene, viewer: int, author: str) -> Bundle:
         text = (
             None
             if draw() < 0.12
-            else scene.talker.say_paid(scene.voices[viewer], _subject_at(scene, offset_ms))
+            else scene.talker.write_paid(scene.voices[viewer], _subject_at(scene, offset_ms))
         )
         kind, extra = "paid_message", money
     rows = [(kind, author, text, extra)]
@@ -168,7 +168,7 @@ def _draw_membership(scene: Scene, viewer: int) -> Bundle:
         extra = (
             f'"header_primary_text":"Member for {months} month{plural}","header_secondary_text":"Deckhands",'
         )
-        text = scene.talker.say_paid(scene.voices[viewer], scene.subjects[0])
+        text = scene.talker.write_paid(scene.voices[viewer], scene.subjects[0])
     rows = [("membership_item", scene.authors[viewer], text, extra)]
     if draw() < 0.6:
         rows.append(("ticker_sponsor_item", scene.authors[viewer], text, extra + '"ticker_duration":300,'))
@@ -182,11 +182,11 @@ def _draw_staff(scene: Scene, seed: int) -> list[Bundle]:
     bundles = []
     at = 240.0
     while at < duration_s:
-        bundles.append(Bundle(round(at * 1000), (("text_message", bot, scene.talker.say_as_bot(), ""),)))
+        bundles.append(Bundle(round(at * 1000), (("text_message", bot, scene.talker.write_as_bot(), ""),)))
         at += 900
     for _ in range(4 + len(scene.writing.sender) // 400):
         at = -30 + (duration_s + 30) * draw()
-        text = scene.talker.say_as_owner(scene.voices[0], _subject_at(scene, round(at * 1000)))
+        text = scene.talker.write_as_owner(scene.voices[0], _subject_at(scene, round(at * 1000)))
         bundles.append(Bundle(round(at * 1000), (("text_message", owner, text, ""),)))
     return bundles
 

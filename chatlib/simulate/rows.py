@@ -244,9 +244,9 @@ def _iter_texts(scene: Scene) -> Iterator[tuple[int, int, str]]:
                 intent = bisect_right(voice.intents, draw())
             if intent >= 0:
                 mention = people[recent[int(draw() * 12)]].name
-                text = talker.say(voice, subjects[subject], intent=intent, mention=mention)
+                text = talker.write(voice, subjects[subject], intent=intent, mention=mention)
             elif intent == REACT:
-                text = talker.react(voice, subjects[subject], kind=kinds[event])
+                text = talker.write_reaction(voice, subjects[subject], kind=kinds[event])
             else:
                 text = pasta if intent == PASTA else HOSTILE_LINES[int(draw() * len(HOSTILE_LINES))]
             recent.append(sender)

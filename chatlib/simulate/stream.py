@@ -84,7 +84,7 @@ class Writing(NamedTuple):
     """Messages in time order, as arrays of one length: when, by whom, about what, meaning what.
 
     `subject` is the segment of the timeline that a message is about, or the number of segments
-    plus the topic for what is beside the point.
+    plus the topic for a message that is off topic.
     """
 
     offset_ms: np.ndarray

@@ -53,26 +53,26 @@ class Talker:
         english, japanese = self._grammars
         return [Subject(english.topics[i], japanese.topics[i]) for i in range(len(TOPIC_NAMES))]
 
-    def say(self, voice: Voice, subject: Subject, *, intent: int, mention: str) -> str:
+    def write(self, voice: Voice, subject: Subject, *, intent: int, mention: str) -> str:
         """Return a message with this intention on this subject."""
         template = self._pick(self._grammars[voice.japanese].phrases[intent])
         return self._finish(self._fill(template, voice, subject[voice.japanese], mention), voice)
 
-    def react(self, voice: Voice, subject: Subject, *, kind: int) -> str:
-        """Return an answer to an event of this kind; often the one that everybody writes."""
+    def write_reaction(self, voice: Voice, subject: Subject, *, kind: int) -> str:
+        """Return a reaction to an event of this kind; often the one that everybody writes."""
         template = self._pick(self._grammars[voice.japanese].events[kind])
         return self._finish(self._fill(template, voice, subject[voice.japanese], ""), voice)
 
-    def say_paid(self, voice: Voice, subject: Subject) -> str:
+    def write_paid(self, voice: Voice, subject: Subject) -> str:
         """Return the text of a Super Chat."""
         template = self._pick(self._grammars[voice.japanese].paid)
         return self._fill(template, voice, subject[voice.japanese], "")
 
-    def say_as_owner(self, voice: Voice, subject: Subject) -> str:
-        """Return what the streamer writes into the own chat."""
+    def write_as_owner(self, voice: Voice, subject: Subject) -> str:
+        """Return a message by the streamer."""
         return self._fill(self._pick(self._grammars[0].owner), voice, subject.english, "")
 
-    def say_as_bot(self) -> str:
+    def write_as_bot(self) -> str:
         """Return one of the channel bot's fixed lines."""
         return self._pick(self._grammars[0].bot)
 

@@ -19,6 +19,12 @@ def chromium():
         yield opened
 
 
+@pytest.fixture(scope="module")
+def axe(pytestconfig, tmp_path_factory):
+    cache = getattr(pytestconfig, "cache", None)
+    return load_axe(cache.mkdir("axe") if cache else tmp_path_factory.mktemp("axe"))
+
+
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_page_is_whole_on_a_phone_and_on_a_screen(chromium, sample_run, name, width):
@@ -59,6 +65,19 @@ def test_every_number_of_the_index_is_in_the_file_that_it_names(sample_run):
     assert 15 < n_numbers == sum(1 for tag, about in page.tags if tag == "dd" and "data-from" in about)
 
 
+def test_a_script_that_slipped_into_a_page_would_not_run(chromium, sample_run, tmp_path):
+    page = (sample_run / "index.html").read_text(encoding="utf-8")
+    attack = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'><style>h1 {color: red}</style>"
+    (tmp_path / "index.html").write_text(page.replace("<h1>", attack + "<h1>"), encoding="utf-8")
+    chromium.open(tmp_path / "index.html")
+    assert chromium.measure()["hacked"] is False
+    refused = [said for said in chromium.complaints() if "Content Security Policy" in said]
+    assert any("script" in said for said in refused), refused
+    (tmp_path / "open.html").write_text("<title>x</title>" + attack, encoding="utf-8")
+    chromium.open(tmp_path / "open.html")
+    assert chromium.measure()["hacked"] is True  # without the policy it would
+
+
 def test_code_is_folded_away_until_it_is_asked_for(chromium, sample_run):
     chromium.open(sample_run / "03_pretrain.html", width=1280)
     shown = "return [...document.querySelectorAll('.input')].filter(e => e.checkVisibility()).length"
@@ -70,8 +89,7 @@ def test_code_is_folded_away_until_it_is_asked_for(chromium, sample_run):
 @pytest.mark.parametrize(
     ("name", "scheme"), [*((n, "light") for n in PAGES), ("index", "dark"), ("01_collect", "dark")]
 )
-def test_contrast_names_and_alternative_texts(chromium, sample_run, pytestconfig, name, scheme):
-    axe = load_axe(pytestconfig.cache.mkdir("axe"))
+def test_contrast_names_and_alternative_texts(chromium, sample_run, axe, name, scheme):
     chromium.open(sample_run / f"{name}.html", width=1280, dark=scheme == "dark")
     if name in ("index", "01_collect"):  # the code of one chapter stands for all
         chromium.unfold()

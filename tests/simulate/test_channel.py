@@ -24,16 +24,21 @@ from sklearn.metrics import roc_auc_score
 from chatlib.errors import ParameterError
 from chatlib.money import parse_money
 from chatlib.records import YOUTUBE_PAID_KINDS, is_member
+from chatlib.simulate import ChannelSettings
 from chatlib.simulate.channel import SimulationReport, simulate_channel
 from chatlib.simulate.crowd import TRAITS
 from chatlib.workspace import SAMPLE_DIR
 
-SMALL = {"n_streams": 3, "n_viewers": 40, "n_messages": 160, "progress": False}
+SMALL = {"n_streams": 3, "n_viewers": 40, "n_messages": 160}
 ROW_KEYS = {
     "action_type", "author", "emotes", "header_primary_text", "header_secondary_text", "icon", "message",
     "message_id", "message_type", "money", "sticker_images", "target_message_id", "ticker_duration",
     "time_in_seconds", "time_text", "timestamp",
 }  # fmt: skip
+
+
+def simulate(out: Path, **settings: int) -> SimulationReport:
+    return simulate_channel(out, ChannelSettings(**settings), progress=False)
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
@@ -71,7 +76,7 @@ def fresh(tmp_path_factory) -> SimulationReport:
     """The sample, made anew after global state was disturbed."""
     random.seed(1)
     np.random.seed(1)
-    return simulate_channel(tmp_path_factory.mktemp("fresh"), seed=0, n_new=4, progress=False)
+    return simulate(tmp_path_factory.mktemp("fresh"), seed=0, n_new=4)
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +99,10 @@ def test_the_committed_sample_is_what_the_generator_makes(fresh):
 
 
 def test_two_runs_give_the_same_bytes_whatever_the_hash_seed(tmp_path):
-    simulate_channel(tmp_path / "a", seed=3, **SMALL)
+    simulate(tmp_path / "a", seed=3, **SMALL)
     code = (
-        "from chatlib.simulate.channel import simulate_channel as s;"
-        f"s({str(tmp_path / 'b')!r}, seed=3, n_streams=3, n_viewers=40, n_messages=160, progress=False)"
+        "from chatlib.simulate.channel import ChannelSettings, simulate_channel;"
+        f"simulate_channel({str(tmp_path / 'b')!r}, ChannelSettings(3, 40, 160, 3))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONHASHSEED": "77"})
     for path in (tmp_path / "a").rglob("*"):
@@ -106,8 +111,8 @@ def test_two_runs_give_the_same_bytes_whatever_the_hash_seed(tmp_path):
 
 
 def test_another_seed_gives_another_channel(tmp_path):
-    simulate_channel(tmp_path / "a", seed=3, **SMALL)
-    simulate_channel(tmp_path / "b", seed=4, **SMALL)
+    simulate(tmp_path / "a", seed=3, **SMALL)
+    simulate(tmp_path / "b", seed=4, **SMALL)
     assert not read_chats(tmp_path / "a").keys() & read_chats(tmp_path / "b").keys()
 
 
@@ -338,8 +343,8 @@ def test_real_chats_oddities_are_there(chats):
 
 
 def test_size_follows_the_arguments(tmp_path):
-    small = simulate_channel(tmp_path / "small", **SMALL)
-    large = simulate_channel(tmp_path / "large", n_streams=6, n_viewers=80, n_messages=800, progress=False)
+    small = simulate(tmp_path / "small", **SMALL)
+    large = simulate(tmp_path / "large", n_streams=6, n_viewers=80, n_messages=800)
     assert len(read_streams(tmp_path / "small")) == 3 and len(read_streams(tmp_path / "large")) == 6
     assert 3 * 160 * 0.6 < small.kinds["text_message"] < 3 * 160 * 1.6
     assert 6 * 800 * 0.6 < large.kinds["text_message"] < 6 * 800 * 1.6
@@ -349,9 +354,7 @@ def test_size_follows_the_arguments(tmp_path):
 def test_memory_does_not_grow_with_the_number_of_streams(tmp_path):
     def peak(n_streams: int) -> int:
         tracemalloc.start()
-        simulate_channel(
-            tmp_path / str(n_streams), n_streams=n_streams, n_viewers=60, n_messages=600, progress=False
-        )
+        simulate(tmp_path / str(n_streams), n_streams=n_streams, n_viewers=60, n_messages=600)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -373,24 +376,24 @@ def test_memory_does_not_grow_with_the_number_of_streams(tmp_path):
 )
 def test_wrong_sizes_are_refused(tmp_path, wrong, said):
     with pytest.raises(ParameterError, match=re.escape(said)):
-        simulate_channel(tmp_path / "out", **{**SMALL, **wrong})
+        simulate(tmp_path / "out", **{**SMALL, **wrong})
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "precious.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ParameterError, match="new or empty folder"):
-        simulate_channel(tmp_path, **SMALL)
+        simulate(tmp_path, **SMALL)
     with pytest.raises(ParameterError, match="new or empty folder"):
-        simulate_channel(tmp_path / "precious.txt", **SMALL)
+        simulate(tmp_path / "precious.txt", **SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 
 @pytest.mark.parametrize("n_new", [0, 1])
 def test_an_earlier_simulation_is_replaced(tmp_path, n_new):
-    simulate_channel(tmp_path / "a", seed=1, n_new=1, **SMALL)
-    simulate_channel(tmp_path / "a", seed=2, n_new=n_new, **SMALL)
-    simulate_channel(tmp_path / "b", seed=2, n_new=n_new, **SMALL)
+    simulate(tmp_path / "a", seed=1, n_new=1, **SMALL)
+    simulate(tmp_path / "a", seed=2, n_new=n_new, **SMALL)
+    simulate(tmp_path / "b", seed=2, n_new=n_new, **SMALL)
     assert read_files(tmp_path / "a") == read_files(tmp_path / "b")
     assert {path.name for path in (tmp_path / "a").iterdir()} == {
         path.name for path in (tmp_path / "b").iterdir()
@@ -398,13 +401,13 @@ def test_an_earlier_simulation_is_replaced(tmp_path, n_new):
 
 
 def test_what_else_lies_in_a_simulations_folder_stays(tmp_path):
-    simulate_channel(tmp_path, seed=1, n_new=1, **SMALL)
+    simulate(tmp_path, seed=1, n_new=1, **SMALL)
     (tmp_path / "new" / "notes.txt").write_text("mine", encoding="utf-8")
-    simulate_channel(tmp_path, seed=2, **SMALL)
+    simulate(tmp_path, seed=2, **SMALL)
     assert (tmp_path / "new" / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ParameterError, match="can be written"):
-        simulate_channel(tmp_path / "file" / "below", **SMALL)
+        simulate(tmp_path / "file" / "below", **SMALL)

@@ -9,6 +9,7 @@ from chatlib.collect.files.chat_downloader import read_rows
 from chatlib.collect.files.innertube import find_actions, find_stream_ids, read_actions
 from chatlib.collect.files.rows import Notes
 from chatlib.records import Message
+from chatlib.simulate import ChannelSettings
 from chatlib.simulate.channel import simulate_channel
 from tests.collect.youtube.site.renderers import replay_action, text_runs
 
@@ -30,7 +31,8 @@ SAME = (
 def rows(tmp_path_factory):
     """The rows of two simulated streams, of every kind that there is."""
     folder = tmp_path_factory.mktemp("simulated")
-    simulate_channel(folder, n_streams=2, n_viewers=200, n_messages=1200, seed=5, progress=False)
+    settings = ChannelSettings(n_streams=2, n_viewers=200, n_messages=1200, seed=5)
+    simulate_channel(folder, settings, progress=False)
     found = []
     for path in sorted(folder.glob("chat/*.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as lines:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from chatlib.simulate import ChannelSettings
 from chatlib.simulate.channel import simulate_channel
 from tests.collect.youtube.site.renderers import replay_action, text_runs
 from tests.collect.youtube.site.tokens import make_token
@@ -222,10 +223,8 @@ def video_of_batches(responses: Sequence[Json], *, video_id: str = "realreplay0"
 def videos_of_simulation(n_streams: int = 2, n_messages: int = 300, seed: int = 0) -> list[Video]:
     """Return videos with simulated chats, newest first; the same arguments give the same bytes."""
     with tempfile.TemporaryDirectory(prefix="fake-youtube-") as folder:
-        simulate_channel(
-            folder, n_streams=n_streams, n_viewers=max(10, n_messages // 6), n_messages=n_messages, seed=seed,
-            progress=False,
-        )  # fmt: skip
+        settings = ChannelSettings(n_streams, max(10, n_messages // 6), n_messages, seed)
+        simulate_channel(folder, settings, progress=False)
         with Path(folder, "streams.csv").open(encoding="utf-8", newline="") as file:
             streams = list(csv.DictReader(file))
         videos = [_load_video(stream, Path(folder)) for stream in streams]
