@@ -23,7 +23,7 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(chatlib.__path__, "chatli
 # Who may import whom, lowest first; a part may import what stands in the layers below it.
 LAYERS = [
     {"errors", "records", "schema", "files"},
-    {"money", "text", "workspace", "colab"},
+    {"money", "text", "workspace", "colab", "ahead"},
     {"store", "queries", "splits"},
     {"simulate", "collect", "pretrain"},
     {"predict", "analyze"},
@@ -50,12 +50,15 @@ HEAVY = {
     "ray": {"scale"},
 }
 # Where a statement of SQL may stand. The readers of other programs' databases have their own.
-SQL = {"chatlib.store", "chatlib.queries", "chatlib.schema", "chatlib.collect.files.first_version"}
+SQL = {
+    "chatlib.store", "chatlib.queries", "chatlib.schema", "chatlib.collect.files.first_version",
+    "chatlib.predict.viewers.table",
+}  # fmt: skip
 _STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|WITH|REPLACE)\s+\w", re.DOTALL)
 _SQL_WORDS = re.compile(r"\b(FROM|INTO|SET|TABLE|VIEW|INDEX)\b")
 
-MAX_FILES_IN_A_FOLDER = 13  # a dozen, and `__init__.py`
-MAX_FILES, MAX_LINES, MAX_TEST_LINES = 150, 22_600, 21_300
+MAX_FILES_IN_A_FOLDER = 20
+MAX_FILES, MAX_LINES, MAX_TEST_LINES = 145, 22_600, 22_600
 
 
 @cache
@@ -163,7 +166,9 @@ def test_heavy_packages_are_imported_only_where_they_are_used(package):
 
 
 def test_collecting_and_analyzing_start_without_heavy_packages():
-    light = [m for m in MODULES if part_of(m) in {"collect", "analyze", "simulate", "store", "money", "plots"}]
+    light = [
+        m for m in MODULES if part_of(m) in {"collect", "analyze", "simulate", "store", "money", "plots"}
+    ]
     heavy = ["torch", "transformers", "lightgbm", "ray", "papermill"]
     code = (
         f"import sys, importlib; [importlib.import_module(m) for m in {light}]; "
@@ -177,9 +182,9 @@ def test_sql_stands_in_one_place():
     found = []
     for module in set(MODULES) - SQL:
         for node in ast.walk(tree_of(module)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if _STATEMENT.match(node.value) and _SQL_WORDS.search(node.value):
-                    found.append(f"{module}:{node.lineno}: {node.value.strip()[:60]}")
+            text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+            if _STATEMENT.match(text) and _SQL_WORDS.search(text):
+                found.append(f"{module}:{node.lineno}: {text.strip()[:60]}")
     assert found == []
 
 

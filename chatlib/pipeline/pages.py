@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import sqlite3
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,8 +13,10 @@ import nbformat
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
+from chatlib.errors import MissingSource, StoreError
 from chatlib.files import atomic_write
 from chatlib.pipeline.settings import NOTEBOOKS, label_notebook
+from chatlib.store import open_store
 from chatlib.workspace import hide_paths
 
 __all__ = [
@@ -104,17 +105,11 @@ def find_key_figure(executed: nbformat.NotebookNode) -> KeyFigure | None:
 
 def render_banner(run_dir: Path) -> str:
     """Return the notice that the data is made up for a run with a simulated stream, else nothing."""
-    path = run_dir / "Db_file.dbs"
-    if not path.is_file():
-        return ""
-    connection = sqlite3.connect(path.as_uri() + "?mode=rw", uri=True)
     try:
-        simulated = connection.execute("SELECT max(simulated) FROM streams").fetchone()[0]
-    except sqlite3.Error:
-        simulated = False
-    finally:
-        connection.close()
-    return _SIMULATED if simulated else ""
+        with open_store(run_dir / "Db_file.dbs") as store:
+            return _SIMULATED if store.load_streams()["simulated"].any() else ""
+    except (MissingSource, StoreError):
+        return ""
 
 
 def fill_template(template: str, **values: str) -> str:
