@@ -86,26 +86,33 @@ class StoreReader:
         return self._rows("SELECT url, spreadsheet FROM channels ORDER BY rowid")
 
     def load_messages(
-        self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = MESSAGE_COLUMNS
+        self,
+        stream_ids: Iterable[int] | None = None,
+        *,
+        columns: Sequence[str] = MESSAGE_COLUMNS,
+        authors: Iterable[int] | None = None,
     ) -> pd.DataFrame:
         """Return messages, streams in the order asked for, each by offset, ties in source order.
 
         Messages without an offset come first in their stream. `columns` are of `MESSAGE_COLUMNS`,
-        or `name` and `author_id` of the author. All streams by default, oldest first.
+        or `name` and `author_id` of the author. All streams by default, oldest first. With
+        `authors`, only what they wrote.
         """
         known = {"name": "a.name", "author_id": "a.author_id"} | {c: f"m.{c}" for c in MESSAGE_COLUMNS}
         if unknown := set(columns) - set(known):
             raise ParameterError(f"Columns are of {tuple(known)}, got {sorted(unknown)}.")
         join = " LEFT JOIN authors a ON a.author = m.author" * ({"name", "author_id"} & set(columns) != set())
+        among = "" if authors is None else " AND m.author IN (SELECT value FROM json_each(?))"
+        asked = () if authors is None else (json.dumps(list(authors)),)
         sql = (
             f"SELECT {', '.join(known[c] for c in columns)} FROM messages m{join} "
-            "WHERE m.stream_id = ? ORDER BY m.offset_s, m.position"
+            f"WHERE m.stream_id = ?{among} ORDER BY m.offset_s, m.position"
         )
         if stream_ids is None:
             stream_ids = self.load_streams()["stream_id"].tolist()
         rows: list[tuple] = []
         for stream_id in stream_ids:
-            rows.extend(self._rows(sql, (int(stream_id),)))
+            rows.extend(self._rows(sql, (int(stream_id), *asked)))
         return pd.DataFrame(rows, columns=list(columns))
 
     def load_chat_rows(
@@ -248,6 +255,19 @@ class StoreReader:
             return None
         content, file_name, format_, n_rows, skipped, stream_id, name = rows[0]
         return Import(content, file_name, format_, n_rows, json.loads(skipped)), stream_id, name
+
+    def load_payments(self) -> pd.DataFrame:
+        """Return stream_id, position, kind, author, offset_s and bits of every row of the view `payments`."""
+        return self.query("SELECT stream_id, position, kind, author, offset_s, bits FROM payments")
+
+    def find_authors(self, stream_ids: Iterable[int]) -> list[int]:
+        """Return the keys of the authors who wrote in these streams."""
+        table = self.query(
+            "SELECT DISTINCT author FROM messages WHERE author IS NOT NULL "
+            "AND stream_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(map(int, stream_ids))),),
+        )
+        return table["author"].tolist()
 
     def digest(self) -> str:
         """Return a hash of all content in its order, free of internal keys and of dates of saving.

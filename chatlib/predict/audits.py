@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from chatlib.errors import DataError
 from chatlib.predict.viewers.features import build_features
 from chatlib.predict.viewers.table import Viewers
+from chatlib.records import DONATION_KINDS
 from chatlib.splits import DateSplit
 from chatlib.store import Store
 
@@ -60,7 +61,7 @@ def check_inputs(db: Store, viewers: Viewers) -> int:
     """
     streams = viewers.table["stream_id"].to_numpy()[viewers.message_viewers()]
     bad = _find_payments_again(db, viewers, streams, viewers.positions)
-    late = viewers.offsets_s > viewers.table["input_end_s"].to_numpy()[viewers.message_viewers()]
+    late = viewers.offsets_s > viewers.table["stream_end_s"].to_numpy()[viewers.message_viewers()]
     if bad.any() or late.any():
         raise DataError(
             f"No input may be a payment or come after the landmark; {int(bad.sum())} rows pay and "
@@ -82,8 +83,8 @@ def check_earlier(db: Store, viewers: Viewers) -> int:
     late = then >= viewers.table["started_at"].to_numpy(object)[row]
     authors = db.load_message_authors()
     by = authors.set_index(["stream_id", "position"])["author"]
-    by = by.reindex(pd.MultiIndex.from_arrays([past.stream_ids, past.positions])).to_numpy()
-    foreign = by != viewers.table["author"].to_numpy()[row]
+    by = by.reindex(pd.MultiIndex.from_arrays([past.stream_ids, past.positions]))
+    foreign = by.to_numpy() != viewers.table["author"].to_numpy()[row]
     if bad.any() or late.any() or foreign.any():
         raise DataError(
             "What a viewer wrote in earlier streams may hold no payment, nothing of the same day and nothing "
@@ -97,7 +98,7 @@ def _find_payments_again(
     db: Store, viewers: Viewers, streams: np.ndarray, positions: np.ndarray
 ) -> np.ndarray:
     """Return a mask of these rows that pay, or echo a payment, by asking the database directly."""
-    paid = db.find_paid_rows(viewers.donation_kinds)
+    paid = db.find_paid_rows(DONATION_KINDS)
     rows = pd.MultiIndex.from_arrays([streams, positions])
     return rows.isin(pd.MultiIndex.from_frame(paid)) if len(paid) else np.zeros(len(rows), bool)
 

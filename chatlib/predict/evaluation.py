@@ -22,77 +22,76 @@ __all__ = [
     "calibration_table",
     "choose_threshold",
     "compare_models",
+    "compute_metrics",
     "fit_calibrator",
     "fit_weights",
-    "measure",
-    "measure_within_streams",
+    "interval",
+    "lift_table",
+    "log_loss",
+    "rank_metrics",
+    "rank_within_streams",
     "roc_auc",
     "to_logit",
 ]
 
 _TOP_SHARES = (0.01, 0.05)
 _EPS = 1e-6
-
-
-def average_precision(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Return the area under the precision-recall curve, as average precision; NaN without donors.
-
-    The sum of precision times the gain in recall, over distinct scores from high to low.
-    Source: sklearn.metrics.average_precision_score, which this equals.
-    """
-    hits, everyone = _cumulate(labels, scores, weights)
-    if len(hits) == 0 or hits[-1] <= 0:
-        return float("nan")
-    precision = hits / np.maximum(everyone, 1e-12)
-    return float((precision * np.diff(hits, prepend=0.0)).sum() / hits[-1])
-
-
-def roc_auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Return the chance that a donor scores above a non-donor, ties half; NaN without both.
-
-    Source: Hanley and McNeil 1982; it equals sklearn.metrics.roc_auc_score.
-    """
-    hits, everyone = _cumulate(labels, scores, weights)
-    if len(hits) == 0 or hits[-1] <= 0 or everyone[-1] - hits[-1] <= 0:
-        return float("nan")
-    misses = everyone - hits
-    step = np.diff(misses, prepend=0.0)
-    above = hits - np.diff(hits, prepend=0.0) / 2.0
-    return float((step * above).sum() / (hits[-1] * misses[-1]))
-
-
-def _cumulate(
-    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return, from the highest distinct score on, the weight of donors and of everyone so far."""
-    return _Ranking(labels, scores).cumulate(weights)
+_LEAST_SLOPE = 1e-3
 
 
 class _Ranking:
     """One model's order of the viewers, sorted once and weighted many times."""
 
     def __init__(self, labels: np.ndarray, scores: np.ndarray) -> None:
-        self.order = np.argsort(-np.asarray(scores, float), kind="stable")
-        ordered = np.asarray(scores, float)[self.order]
-        self.ends = np.flatnonzero(np.diff(ordered, append=-np.inf) != 0) if len(ordered) else self.order
+        scores = np.asarray(scores, float)
+        self.order = np.argsort(-scores, kind="stable")
+        self.ends = np.flatnonzero(np.diff(scores[self.order], append=-np.inf) != 0)
         self.labels = np.asarray(labels, float)[self.order]
 
-    def cumulate(self, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def cumulate(self, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return, from the highest distinct score on, the weight of donors and of everyone so far."""
         weights = np.ones(len(self.order)) if weights is None else weights[self.order]
         return np.cumsum(weights * self.labels)[self.ends], np.cumsum(weights)[self.ends]
 
     def metrics(self, weights: np.ndarray | None = None) -> tuple[float, float]:
         """Return PR-AUC and ROC-AUC under these weights."""
         hits, everyone = self.cumulate(weights)
-        if len(hits) == 0 or hits[-1] <= 0 or everyone[-1] <= hits[-1]:
+        if len(hits) == 0 or hits[-1] <= 0:
             return float("nan"), float("nan")
         gain, misses = np.diff(hits, prepend=0.0), everyone - hits
-        precision = hits / np.maximum(everyone, 1e-12)
+        pr_auc = float((hits / np.maximum(everyone, 1e-12) * gain).sum() / hits[-1])
+        if misses[-1] <= 0:
+            return pr_auc, float("nan")
         area = (np.diff(misses, prepend=0.0) * (hits - gain / 2.0)).sum()
-        return float((precision * gain).sum() / hits[-1]), float(area / (hits[-1] * misses[-1]))
+        return pr_auc, float(area / (hits[-1] * misses[-1]))
 
 
-def measure(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float) -> dict[str, float]:
+def rank_metrics(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    """Return PR-AUC, as average precision, and ROC-AUC; NaN without donors, the second also without others.
+
+    They equal average_precision_score and roc_auc_score of sklearn.metrics: the sum of precision
+    times the gain in recall over distinct scores from high to low, and the chance that a donor
+    scores above a non-donor, ties half (Hanley and McNeil 1982).
+    """
+    return _Ranking(labels, scores).metrics()
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the PR-AUC of `rank_metrics`."""
+    return rank_metrics(labels, scores)[0]
+
+
+def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the ROC-AUC of `rank_metrics`."""
+    return rank_metrics(labels, scores)[1]
+
+
+def log_loss(labels: np.ndarray, logits: np.ndarray) -> float:
+    """Return the mean negative log-likelihood of log odds."""
+    return float(np.logaddexp(0.0, np.where(labels, -logits, logits)).mean())
+
+
+def compute_metrics(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float) -> dict[str, float]:
     """Return the metrics of one model on one set of viewers.
 
     `precision_top_1` and `recall_top_1` look at the 1 % with the highest probability (at least
@@ -102,12 +101,12 @@ def measure(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float) 
     labels = np.asarray(labels, bool)
     probabilities = np.asarray(probabilities, float)
     prevalence = float(labels.mean()) if len(labels) else float("nan")
-    area = average_precision(labels, probabilities)
+    pr_auc, roc = rank_metrics(labels, probabilities)
     result = {
-        "pr_auc": area,
+        "pr_auc": pr_auc,
         "prevalence": prevalence,
-        "lift": area / prevalence if prevalence else float("nan"),
-        "roc_auc": roc_auc(labels, probabilities),
+        "lift": pr_auc / prevalence if prevalence else float("nan"),
+        "roc_auc": roc,
     }
     for share in _TOP_SHARES:
         found, size = _count_top(labels, probabilities, share)
@@ -131,21 +130,21 @@ def _count_top(labels: np.ndarray, scores: np.ndarray, share: float) -> tuple[fl
     return float(labels[above].sum() + labels[at].mean() * room), size
 
 
-def measure_within_streams(labels: np.ndarray, scores: np.ndarray, streams: np.ndarray) -> dict[str, float]:
-    """Return ROC-AUC and PR-AUC averaged over the streams that have donors and others.
+def rank_within_streams(labels: np.ndarray, scores: np.ndarray, streams: np.ndarray) -> tuple[float, float]:
+    """Return `rank_metrics` averaged over the streams that have donors and others; NaN without any.
 
-    Each stream counts with its number of donors. NaN if there is no such stream.
+    Each stream counts with its number of donors.
     """
     rows, weights = [], []
     for stream in np.unique(streams):
         here = streams == stream
         if 0 < labels[here].sum() < here.sum():
-            rows.append(_Ranking(labels[here], scores[here]).metrics())
+            rows.append(rank_metrics(labels[here], scores[here]))
             weights.append(labels[here].sum())
     if not rows:
-        return {"pr_auc": float("nan"), "roc_auc": float("nan"), "n_streams": 0}
-    pr, roc = np.average(np.array(rows), axis=0, weights=weights)
-    return {"pr_auc": float(pr), "roc_auc": float(roc), "n_streams": len(rows)}
+        return float("nan"), float("nan")
+    pr_auc, roc = np.average(np.array(rows), axis=0, weights=weights)
+    return float(pr_auc), float(roc)
 
 
 class Calibrator(NamedTuple):
@@ -166,46 +165,33 @@ def to_logit(probabilities: np.ndarray) -> np.ndarray:
 
 
 def fit_calibrator(labels: np.ndarray, logits: np.ndarray, *, strength: float = 2.0) -> Calibrator:
-    """Fit a line that makes logits of validation into probabilities (Platt 1999), by Newton steps.
+    """Fit a line that makes logits of validation into probabilities (Platt 1999).
 
     The slope is drawn towards 1 as if by `strength` observations, so that a handful of donors
     moves little more than the shift; it never turns negative.
+
+    Raises: NotEnoughData without donors and others.
     """
-    y, x = np.asarray(labels, float), np.asarray(logits, float)
-    if not 0 < y.sum() < len(y):
-        raise NotEnoughData(
-            f"Calibration needs donors and others; got {int(y.sum())} donors among {len(y)} viewers."
-        )
-    rate = y.mean()
-    a, b = 1.0, np.log(rate / (1 - rate)) - np.median(x)
-    for _ in range(50):
-        p = Calibrator(a, b).apply(x)
-        w = p * (1 - p) + 1e-9
-        gradient = np.array([((p - y) * x).sum() + strength * (a - 1), (p - y).sum()])
-        hessian = np.array([[(w * x * x).sum() + strength, (w * x).sum()], [(w * x).sum(), w.sum()]])
-        step = np.linalg.solve(hessian, gradient)
-        step *= min(1.0, 2.0 / max(np.abs(step).max(), 1e-12))
-        a, b = a - step[0], b - step[1]
-        if np.abs(step).max() < 1e-8:
-            break
-    if a <= 0:
-        return Calibrator(1e-3, float(np.log(rate / (1 - rate)) - 1e-3 * np.median(x)))
-    return Calibrator(float(a), float(b))
+    slope, shift = fit_weights(labels, np.asarray(logits)[:, None], strength=strength, least=_LEAST_SLOPE)
+    return Calibrator(float(slope), float(shift))
 
 
-def fit_weights(labels: np.ndarray, logits: np.ndarray, *, strength: float = 20.0) -> np.ndarray:
+def fit_weights(
+    labels: np.ndarray, logits: np.ndarray, *, strength: float = 20.0, least: float = 0.0
+) -> np.ndarray:
     """Return weights of models and a shift, shape (n_models + 1,), for log odds of validation.
 
-    Logistic regression on what the models say, shape (n, n_models), with weights that are not
-    negative (stacking: Wolpert 1992, Breiman 1996): a model that repeats another one, or knows
-    nothing, counts for little. Weights are drawn towards equal ones as if by `strength` observations.
+    Logistic regression on the models' log odds, shape (n, n_models), with weights of at least `least`
+    (stacking: Wolpert 1992, Breiman 1996): a model that repeats another one, or knows nothing,
+    counts for little. Weights are drawn towards equal ones as if by `strength` observations.
 
     Raises: NotEnoughData without donors and others.
     """
     y, x = np.asarray(labels, float), np.asarray(logits, float)
     if not 0 < y.sum() < len(y):
         raise NotEnoughData(
-            f"Weights need donors and others; got {int(y.sum())} donors among {len(y)} viewers."
+            f"Weights and calibration need donors and others; got {int(y.sum())} donors among "
+            f"{len(y)} viewers. Add streams."
         )
     n = x.shape[1]
     equal, sign = 1 / n, np.where(y > 0, -1.0, 1.0)
@@ -217,14 +203,15 @@ def fit_weights(labels: np.ndarray, logits: np.ndarray, *, strength: float = 20.
         return float(value), np.append(x.T @ error + strength * away, error.sum())
 
     start = np.append(np.full(n, equal), 0.0)
-    bounds = [(0, None)] * n + [(None, None)]
-    return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    bounds = [(least, None)] * n + [(None, None)]
+    options = {"ftol": 1e-13, "gtol": 1e-7}
+    return minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options=options).x
 
 
 def choose_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the probability from which on naming viewers gives the best F1 on these labels."""
     ranking = _Ranking(labels, probabilities)
-    hits, everyone = ranking.cumulate(None)
+    hits, everyone = ranking.cumulate()
     if len(hits) == 0:
         return 1.0
     f1 = 2 * hits / (everyone + hits[-1])
@@ -266,32 +253,46 @@ def compare_models(
     labels: np.ndarray,
     probabilities: Mapping[str, np.ndarray],
     thresholds: Mapping[str, float],
-    streams: np.ndarray,
+    draws: Mapping[str, np.ndarray],
     *,
     reference: str,
-    n_draws: int = 1000,
-    rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Return one row per model: its metrics, 95 % intervals, and PR-AUC minus the reference's.
 
-    Intervals are percentiles over draws of streams (`pr_auc_low`, `pr_auc_high`, ...; `gain`,
-    `gain_low`, `gain_high`); NaN where most draws have no donor.
+    Intervals are percentiles over `draws` of `bootstrap_metrics` (`pr_auc_low`, `pr_auc_high`, ...;
+    `gain`, `gain_low`, `gain_high`).
     """
-    draws = bootstrap_metrics(labels, probabilities, streams, n_draws=n_draws, rng=rng)
     rows = {}
     for name, values in probabilities.items():
-        row = measure(labels, values, threshold=thresholds[name])
-        row["pr_auc_low"], row["pr_auc_high"] = _interval(draws[name][:, 0])
-        row["roc_auc_low"], row["roc_auc_high"] = _interval(draws[name][:, 1])
+        row = compute_metrics(labels, values, threshold=thresholds[name])
+        row["pr_auc_low"], row["pr_auc_high"] = interval(draws[name][:, 0])
+        row["roc_auc_low"], row["roc_auc_high"] = interval(draws[name][:, 1])
         row["gain"] = row["pr_auc"] - average_precision(labels, probabilities[reference])
-        row["gain_low"], row["gain_high"] = _interval(draws[name][:, 0] - draws[reference][:, 0])
+        row["gain_low"], row["gain_high"] = interval(draws[name][:, 0] - draws[reference][:, 0])
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the middle 95 % of draws, NaN where most of them have no value."""
     known = values[~np.isnan(values)]
     if len(known) < max(len(values) / 2, 1):
         return float("nan"), float("nan")
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
+
+
+def lift_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Return how many of the donors are found when the first so many viewers are named.
+
+    Columns: share_named, share_found, lift (found over named; NaN where nobody is named). One row
+    per distinct probability, from the highest on.
+
+    Raises: NotEnoughData without a donor.
+    """
+    if not np.any(labels):
+        raise NotEnoughData(f"A lift needs at least one donor, got none among {len(labels)} viewers.")
+    hits, everyone = (np.append(0.0, counts) for counts in _Ranking(labels, probabilities).cumulate())
+    named, found = everyone / everyone[-1], hits / hits[-1]
+    lift = np.divide(found, named, out=np.full(len(named), np.nan), where=named > 0)
+    return pd.DataFrame({"share_named": named, "share_found": found, "lift": lift})

@@ -1,6 +1,6 @@
-"""Why the donor model says what it says: messages, behaviours, pictures of viewers, and lift.
+"""What a score rests on: messages, behaviours, and where viewers stand before and after training.
 
-None of this says what makes people pay. It says what a score rests on.
+None of this says what makes people pay.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ import pandas as pd
 import torch
 from sklearn.decomposition import PCA
 from torch import nn
-from torch.nn import functional as F
 
 from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.predict.evaluation import Calibrator, average_precision, roc_auc, to_logit
-from chatlib.predict.models.inputs import DonorInputs, choose_messages, iter_batches, mean_vectors
-from chatlib.predict.models.transformer import DonorTransformer
+from chatlib.predict.evaluation import Calibrator, rank_metrics, to_logit
+from chatlib.predict.models.transformer import (
+    DonorInputs,
+    DonorTransformer,
+    mean_vectors,
+    represent_viewers,
+)
 from chatlib.predict.viewers.table import Viewers
+from chatlib.predict.viewers.texts import choose_messages
 
 __all__ = [
     "Attribution",
@@ -27,22 +31,22 @@ __all__ = [
     "attribute_messages",
     "chosen_texts",
     "find_log_odds",
-    "lift_table",
     "permutation_importance",
     "picture_viewers",
     "project_viewers",
-    "represent_viewers",
 ]
+
+_N_POINTS = 64  # of the quadrature
+_MAX_OTHERS = 2000  # drawn in a picture of viewers
 
 
 @dataclass(frozen=True)
 class Attribution:
     """What one viewer's score rests on.
 
-    `table` has a row per message that the model read, oldest first: offset_s; attention_rollout,
-    the share of the CLS token's attention that comes from it, which adds up to 1; and
-    integrated_gradients, the log odds that it adds. These add up to `log_odds`, what the model
-    says, minus `baseline`, what it says of as many average messages at an average time.
+    `table` has a row per message that the model read, oldest first: offset_s, and
+    integrated_gradients, the log odds that it adds. These add up to `log_odds`, the model's output,
+    minus `baseline`, its output for as many average messages at an average time.
     """
 
     table: pd.DataFrame
@@ -50,94 +54,39 @@ class Attribution:
     baseline: float
 
 
-def attribute_messages(
-    model: DonorTransformer, inputs: DonorInputs, row: int, *, n_steps: int = 64
-) -> Attribution:
-    """Return how much each message of a viewer counts, by attention and by integrated gradients.
+def attribute_messages(model: DonorTransformer, inputs: DonorInputs, row: int) -> Attribution:
+    """Return how much each message of a viewer counts, by integrated gradients.
 
-    Attention is rolled out over all layers: each layer's weights, averaged over heads, half
-    themselves and half the residual path, multiplied from first to last (Abnar and Zuidema 2020).
-    It shows where the model looks, not in which direction that moves the score. Integrated
-    gradients follow the score from average messages to the real ones, in `n_steps` points of
-    Gauss-Legendre quadrature, vector and times together (Sundararajan, Taly and Yan 2017); they
-    add up to the change in log odds, as nearly as the steps allow.
-
-    Raises: ParameterError without a step.
+    They follow the score from average messages to the real ones, in points of Gauss-Legendre
+    quadrature, vector and times together (Sundararajan, Taly and Yan 2017); they add up to the
+    change in log odds, as nearly as the points allow.
     """
-    if n_steps < 1:
-        raise ParameterError(f"There must be at least one step, got {n_steps}.")
     model.eval()
-    vectors, times, _ = _load_batch(model, inputs, np.array([row]))
+    vectors, times, mask = inputs.load(np.array([row]), torch.from_numpy(inputs.vectors).to(model.cls.device))
     x = torch.cat([vectors, times], dim=-1)
+    average = model.mean.expand_as(x)
     with torch.no_grad():
-        log_odds, weights = _forward_with_weights(model, x)
-        baseline, _ = _forward_with_weights(model, model.mean.expand_as(x))
-    start, end = inputs.starts[row], inputs.starts[row + 1]
+        log_odds, baseline = (model(at[..., :-2], at[..., -2:], mask).item() for at in (x, average))
     table = pd.DataFrame(
         {
-            "offset_s": inputs.times[start:end, 0],
-            "attention_rollout": _roll_out(weights),
-            "integrated_gradients": _integrate_gradients(model, x, n_steps),
+            "offset_s": inputs.times[inputs.starts[row] : inputs.starts[row + 1], 0],
+            "integrated_gradients": _integrate_gradients(model, x, mask),
         }
     )
-    return Attribution(table, float(log_odds), float(baseline))
+    return Attribution(table, log_odds, baseline)
 
 
-def chosen_texts(viewers: Viewers, row: int, *, max_messages: int = 64, choice: str = "even") -> list[str]:
-    """Return the messages of a viewer that the model read, in the order of its attribution.
-
-    `max_messages` and `choice` are those that the inputs were built with.
-    """
-    chosen = choose_messages(viewers.starts[row : row + 2], max_messages=max_messages, choice=choice)
+def chosen_texts(viewers: Viewers, row: int, *, max_messages: int) -> list[str]:
+    """Return the messages of a viewer that a model read, in the order of its attribution."""
+    chosen = choose_messages(viewers.starts[row : row + 2], max_messages=max_messages)
     return [viewers.texts[code] for code in viewers.text_codes[chosen]]
 
 
-def _load_batch(
-    model: DonorTransformer, inputs: DonorInputs, rows: np.ndarray
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    codes, times, mask = inputs.pad(rows)
-    tensors = (torch.from_numpy(a).to(model.cls.device) for a in (inputs.vectors[codes], times, mask))
-    vectors, times, mask = tensors
-    return vectors, times, mask
-
-
-def _forward_with_weights(
-    model: DonorTransformer, x: torch.Tensor
-) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Return log odds, as the model does, and each layer's attention averaged over heads.
-
-    `x` are one viewer's messages, vectors and times together, shape (1, m, dim + 2).
-    """
-    x = (x - model.mean) / model.spread
-    x = model.reduce(torch.cat([model.cls.expand(1, 1, -1), x], dim=1))
-    weights = []
-    for layer in range(model.config.n_layers):
-        block = model.blocks[0 if model.config.shared else layer]
-        y = block.norm_1(x)
-        key, value = (block._split(t) for t in block.key_value(y).chunk(2, dim=-1))
-        query = block._split(block.query(y))
-        attention = torch.softmax(query @ key.mT / query.shape[-1] ** 0.5, dim=-1)
-        x = x + block.out((attention @ value).transpose(1, 2).flatten(2))
-        x = x + block.back(F.gelu(block.forth(block.norm_2(x))))
-        weights.append(attention[0].mean(dim=0))
-    return model.head(model.norm(x[:, 0])).squeeze(), weights
-
-
-def _roll_out(weights: Sequence[torch.Tensor]) -> np.ndarray:
-    """Return the messages' shares of what reaches the CLS token, without its own share."""
-    flow = torch.eye(len(weights[0]), device=weights[0].device)
-    for layer in weights:
-        flow = (layer + torch.eye(len(layer), device=layer.device)) / 2 @ flow
-    shares = flow[0, 1:]
-    return (shares / shares.sum()).cpu().double().numpy()
-
-
-def _integrate_gradients(model: DonorTransformer, x: torch.Tensor, n_steps: int) -> np.ndarray:
-    points, shares = np.polynomial.legendre.leggauss(n_steps)
+def _integrate_gradients(model: DonorTransformer, x: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
+    points, shares = np.polynomial.legendre.leggauss(_N_POINTS)
     # Where all messages are alike, the score bends most: squared, the points crowd there.
     points, shares = ((points + 1) / 2) ** 2, shares * (points + 1) / 2
     difference, total = x - model.mean, torch.zeros_like(x)
-    mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
     for point, share in zip(points, shares, strict=True):
         at = (model.mean + float(point) * difference).requires_grad_()
         with torch.enable_grad():
@@ -176,23 +125,19 @@ def permutation_importance(
             "Importance needs donors and others; got "
             f"{int(labels.sum())} donors among {len(labels)} viewers. Add streams."
         )
-    whole = _measure(labels, score(features))
+    whole = np.array(rank_metrics(labels, score(features)))
     rows = {}
     for group, columns in groups.items():
         drops = []
         for _ in range(n_repeats):
             order = rng.permutation(len(features))
             moved = {name: features[name].to_numpy()[order] for name in columns}
-            drops.append(whole - _measure(labels, score(features.assign(**moved))))
+            drops.append(whole - rank_metrics(labels, score(features.assign(**moved))))
         mean, spread = np.mean(drops, axis=0), np.std(drops, axis=0)
         rows[group] = (mean[0], spread[0], mean[1], spread[1])
     names = ["pr_auc_drop", "pr_auc_std", "roc_auc_drop", "roc_auc_std"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=names).rename_axis("group")
     return table.sort_values("pr_auc_drop", ascending=False, kind="stable")
-
-
-def _measure(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    return np.array([average_precision(labels, scores), roc_auc(labels, scores)])
 
 
 @dataclass(frozen=True)
@@ -220,37 +165,20 @@ def picture_viewers(
     *,
     rows: np.ndarray,
     log_odds: float = 0.0,
-    max_others: int = 2000,
     rng: np.random.Generator,
 ) -> ViewerPlane:
-    """Return the pictures of all donors among `rows` and of at most `max_others` others, drawn.
+    """Return the pictures of all donors among `rows`, and of a draw of the others if there are many.
 
     `log_odds` are those from which on the model names a viewer (see `find_log_odds`).
     """
     labels = np.asarray(labels, bool)
     donors, others = rows[labels[rows]], rows[~labels[rows]]
-    drawn = rng.choice(others, min(len(others), max_others), replace=False)
+    drawn = rng.choice(others, min(len(others), _MAX_OTHERS), replace=False)
     rows = np.sort(np.concatenate([donors, drawn]))
-    head = model.head[0] if model.config.head == "linear" else None
+    last = model.head[0]
+    head = last if isinstance(last, nn.Linear) and model.config.head == "linear" else None
     after = represent_viewers(model, inputs, rows)
     return project_viewers(mean_vectors(inputs)[rows], after, labels[rows], head=head, log_odds=log_odds)
-
-
-def represent_viewers(
-    model: DonorTransformer, inputs: DonorInputs, rows: np.ndarray, *, batch_messages: int = 16384
-) -> np.ndarray:
-    """Return the CLS output of these viewers, float32, shape (len(rows), width).
-
-    No more than `batch_messages` padded messages are in memory at a time.
-    """
-    model.eval()
-    place = np.empty(len(inputs.lengths), np.int64)
-    place[rows] = np.arange(len(rows))
-    result = np.empty((len(rows), model.config.width), np.float32)
-    with torch.inference_mode():
-        for batch in iter_batches(inputs.lengths, rows, max_tokens=batch_messages):
-            result[place[batch]] = model.represent(*_load_batch(model, inputs, batch)).cpu().numpy()
-    return result
 
 
 def project_viewers(
@@ -292,30 +220,3 @@ def _fit_plane(table: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
 def find_log_odds(calibrator: Calibrator, threshold: float) -> float:
     """Return the model's log odds at which its calibrated probability is `threshold`."""
     return float((to_logit(np.array(threshold)) - calibrator.shift) / calibrator.slope)
-
-
-def lift_table(
-    labels: np.ndarray, probabilities: np.ndarray, *, shares: Sequence[float] | None = None
-) -> pd.DataFrame:
-    """Return how many of the donors are found when the first so many viewers are named.
-
-    Columns: share_named, share_found, lift (found over named; NaN where nobody is named). One row
-    per distinct probability from the highest on, or per share of `shares`; of viewers who tie,
-    a part is taken to hold donors in proportion.
-
-    Raises: NotEnoughData without a donor; ParameterError for a share beyond 0 to 1.
-    """
-    labels, probabilities = np.asarray(labels, bool), np.asarray(probabilities, float)
-    if not labels.any():
-        raise NotEnoughData(f"A lift needs at least one donor, got none among {len(labels)} viewers.")
-    order = np.argsort(-probabilities, kind="stable")
-    ends = np.flatnonzero(np.diff(probabilities[order], append=-np.inf) != 0)
-    named = np.concatenate([[0.0], (ends + 1) / len(labels)])
-    found = np.concatenate([[0.0], np.cumsum(labels[order])[ends] / labels.sum()])
-    if shares is not None:
-        wanted = np.asarray(shares, float)
-        if ((wanted < 0) | (wanted > 1)).any():
-            raise ParameterError(f"Shares must be between 0 and 1, got {list(shares)}.")
-        named, found = wanted, np.interp(wanted, named, found)
-    lift = np.divide(found, named, out=np.full(len(named), np.nan), where=named > 0)
-    return pd.DataFrame({"share_named": named, "share_found": found, "lift": lift})

@@ -1,10 +1,16 @@
-"""The honest protocol: everything is settled on validation, then test is read once."""
+"""The honest protocol: everything is settled on validation, then test is read once.
+
+Beside it stands the naive protocol of the first version of this research: as many others as donors, a
+random split with the same streams and people on both sides, paid messages left in, and the best
+epoch on test. It is run only to show what it would have claimed; its number means nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,34 +23,46 @@ from chatlib.predict.evaluation import (
     choose_threshold,
     compare_models,
     fit_calibrator,
-    measure_within_streams,
+    interval,
+    rank_within_streams,
     roc_auc,
 )
-from chatlib.predict.viewers.table import Viewers
+from chatlib.predict.models.transformer import (
+    DonorConfig,
+    Encoder,
+    Training,
+    build_inputs,
+    fit_donor_models,
+)
+from chatlib.predict.viewers.table import Viewers, load_viewers
 from chatlib.splits import DateSplit, split_by_date
 from chatlib.store import Store
 
 __all__ = [
     "BEST_POSSIBLE",
-    "Judgement",
-    "best_baseline",
+    "Claim",
+    "Evaluation",
+    "choose_best",
     "compare_pairs",
-    "evaluation_rows",
-    "judge_models",
+    "evaluate_models",
     "load_truth",
+    "run_naive_protocol",
+    "select_everything",
     "split_streams",
 ]
 
 BEST_POSSIBLE = "best possible (simulated)"
+_NAIVE_DONORS = 200  # at most
+_NAIVE_TEST_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What test said, once. `probabilities` are of the viewers `rows`, which are those of test.
+class Evaluation:
+    """What reading test once showed. `probabilities` are of the viewers `rows`, which are those of test.
 
-    `table` has a row per model (see `compare_models`, and the PR-AUC on validation, by which one
-    may choose), `groups` one per model and group of
-    viewers: all, never seen in training, seen in training, within streams.
+    `table` has a row per model (see `compare_models`, and the PR-AUC on validation, by which one may
+    choose), `groups` one per model and group of viewers: all, never seen in training, seen in training,
+    within streams. `draws` are PR-AUC and ROC-AUC of each model in each bootstrap draw.
     """
 
     rows: np.ndarray
@@ -53,16 +71,12 @@ class Judgement:
     probabilities: dict[str, np.ndarray]
     thresholds: dict[str, float]
     calibrators: dict[str, Calibrator]
+    draws: dict[str, np.ndarray]
     table: pd.DataFrame
     groups: pd.DataFrame
 
 
-def evaluation_rows(viewers: Viewers, split: DateSplit) -> tuple[np.ndarray, np.ndarray]:
-    """Return the viewers of validation and of test; `judge_models` wants scores of both, in this order."""
-    return viewers.find_rows(split.validation), viewers.find_rows(split.test)
-
-
-def judge_models(
+def evaluate_models(
     viewers: Viewers,
     split: DateSplit,
     logits: Mapping[str, np.ndarray],
@@ -71,60 +85,50 @@ def judge_models(
     truth: np.ndarray | None = None,
     n_draws: int = 1000,
     seed: int = 0,
-) -> Judgement:
+) -> Evaluation:
     """Calibrate each model and set its threshold on validation, then measure all on test.
 
-    `logits` are log odds of the viewers of validation followed by those of test. `truth` are
-    true probabilities of all viewers, of simulated chat: the best that is possible.
+    `logits` are log odds of the viewers of validation followed by those of test (`Periods.scored`).
+    `truth` are true probabilities of all viewers, of simulated chat: the best that is possible.
     """
-    validation, test = evaluation_rows(viewers, split)
+    train, validation, test = viewers.find_periods(split)
     labels, n = viewers.paid, len(validation)
     calibrators = {name: fit_calibrator(labels[validation], values[:n]) for name, values in logits.items()}
     known = {name: calibrators[name].apply(values[:n]) for name, values in logits.items()}
     probabilities = {name: calibrators[name].apply(values[n:]) for name, values in logits.items()}
     if truth is not None:
-        probabilities[BEST_POSSIBLE] = truth[test]
-        known[BEST_POSSIBLE] = truth[validation]
+        probabilities[BEST_POSSIBLE], known[BEST_POSSIBLE] = truth[test], truth[validation]
     thresholds = {name: choose_threshold(labels[validation], p) for name, p in known.items()}
     streams = viewers.table["stream_id"].to_numpy()[test]
     rng = np.random.default_rng(seed)
-    table = compare_models(
-        labels[test], probabilities, thresholds, streams, reference=reference, n_draws=n_draws, rng=rng
-    )
+    draws = bootstrap_metrics(labels[test], probabilities, streams, n_draws=n_draws, rng=rng)
+    table = compare_models(labels[test], probabilities, thresholds, draws, reference=reference)
     chosen_by = {name: average_precision(labels[validation], values[:n]) for name, values in logits.items()}
     table.insert(0, "validation_pr_auc", pd.Series(chosen_by))
     author = viewers.table["author"].to_numpy()
-    seen = np.isin(author[test], author[viewers.find_rows(split.train)])
-    groups = _judge_groups(labels[test], probabilities, seen, streams)
-    return Judgement(
+    seen = np.isin(author[test], author[train])
+    return Evaluation(
         rows=test,
         labels=labels[test],
         n_validation_donors=int(labels[validation].sum()),
         probabilities=probabilities,
         thresholds=thresholds,
         calibrators=calibrators,
+        draws=draws,
         table=table,
-        groups=groups,
+        groups=_compare_groups(labels[test], probabilities, seen, streams),
     )
 
 
-def compare_pairs(
-    viewers: Viewers, judgement: Judgement, pairs: Mapping[str, str], *, n_draws: int = 1000, seed: int = 0
-) -> pd.DataFrame:
+def compare_pairs(evaluation: Evaluation, pairs: Mapping[str, str]) -> pd.DataFrame:
     """Return each model beside the one it has to beat: both PR-AUCs on test, their ratio and difference.
 
     The 95 % interval of the difference is over draws of streams, the same for both.
     """
-    streams = viewers.table["stream_id"].to_numpy()[judgement.rows]
-    named = {name: judgement.probabilities[name] for pair in pairs.items() for name in pair}
-    rng = np.random.default_rng(seed)
-    draws = bootstrap_metrics(judgement.labels, named, streams, n_draws=n_draws, rng=rng)
     rows = {}
     for model, other in pairs.items():
-        ours, theirs = (average_precision(judgement.labels, named[name]) for name in (model, other))
-        difference = draws[model][:, 0] - draws[other][:, 0]
-        known = difference[~np.isnan(difference)]
-        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+        ours, theirs = evaluation.table.loc[[model, other], "pr_auc"].astype(float)
+        low, high = interval(evaluation.draws[model][:, 0] - evaluation.draws[other][:, 0])
         rows[model] = {
             "has to beat": other,
             "PR-AUC": ours,
@@ -137,12 +141,12 @@ def compare_pairs(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
-def best_baseline(judgement: Judgement, names: Iterable[str]) -> str:
+def choose_best(evaluation: Evaluation, names: Iterable[str]) -> str:
     """Return which of these models was best on validation, by PR-AUC."""
-    return str(judgement.table.loc[list(names), "validation_pr_auc"].idxmax())
+    return str(evaluation.table.loc[list(names), "validation_pr_auc"].idxmax())
 
 
-def _judge_groups(
+def _compare_groups(
     labels: np.ndarray, probabilities: Mapping[str, np.ndarray], seen: np.ndarray, streams: np.ndarray
 ) -> pd.DataFrame:
     rows = []
@@ -151,8 +155,8 @@ def _judge_groups(
         for group, here in groups.items():
             auc = roc_auc(labels[here], values[here])
             rows.append((model, group, int(here.sum()), int(labels[here].sum()), auc))
-        within = measure_within_streams(labels, values, streams)
-        rows.append((model, "within streams", len(labels), int(labels.sum()), within["roc_auc"]))
+        _, within = rank_within_streams(labels, values, streams)
+        rows.append((model, "within streams", len(labels), int(labels.sum()), within))
     columns = ["model", "group", "viewers", "donors", "roc_auc"]
     return pd.DataFrame(rows, columns=columns).set_index(["model", "group"])
 
@@ -195,3 +199,38 @@ def split_streams(db: Store, *, train: float = 0.60, validation: float = 0.15) -
     """
     streams = db.load_streams()
     return split_by_date(streams[streams["n_messages"] > 0], train=train, validation=validation)
+
+
+class Claim(NamedTuple):
+    """What the naive protocol claims: areas on its test, at a prevalence of one half."""
+
+    viewers: int
+    pr_auc: float
+    roc_auc: float
+
+
+def run_naive_protocol(db: Store, encoder: Encoder, *, config: DonorConfig, training: Training) -> Claim:
+    """Return what the first donor transformer would claim under the naive protocol, on all dated streams.
+
+    Raises: NotEnoughData without viewers.
+    """
+    rng = np.random.default_rng(training.seed)
+    everyone = load_viewers(db, select=select_everything)
+    donors, others = np.flatnonzero(everyone.paid), np.flatnonzero(~everyone.paid)
+    n = min(len(donors), len(others), _NAIVE_DONORS)
+    rows = np.concatenate([rng.choice(donors, n, replace=False), rng.choice(others, n, replace=False)])
+    viewers = everyone.take(rng.permutation(rows))
+    inputs = build_inputs(viewers, encoder, max_messages=config.max_messages)
+    n_test = max(round(len(viewers) * _NAIVE_TEST_SHARE), 1)
+    test, train = np.split(np.arange(len(viewers)), [n_test])
+    once = replace(training, n_seeds=1)
+    _, epochs = fit_donor_models(
+        inputs, viewers.paid, train=train, validation=test, config=config, training=once
+    )
+    best = epochs[epochs["chosen"]].iloc[0]
+    return Claim(len(viewers), float(best["pr_auc"]), float(best["roc_auc"]))
+
+
+def select_everything(messages: pd.DataFrame, _paid: np.ndarray) -> np.ndarray:
+    """Return a mask of all that somebody wrote at some time, payments and all. Not for predicting."""
+    return (messages["author"].notna() & messages["offset_s"].notna()).to_numpy(bool)

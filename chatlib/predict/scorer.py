@@ -10,9 +10,8 @@ import pandas as pd
 
 from chatlib.errors import ModelError
 from chatlib.predict.evaluation import Calibrator
-from chatlib.predict.models.blend import Blend
-from chatlib.predict.models.blend_files import load_blend, save_blend
-from chatlib.predict.models.inputs import Encoder, build_inputs
+from chatlib.predict.models.blend import Blend, load_blend, save_blend
+from chatlib.predict.models.transformer import Encoder, build_inputs
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.predict.viewers.tasks import Task
 from chatlib.store import Store
@@ -32,8 +31,6 @@ class Scorer:
 
     blend: Blend
     task: Task
-    donation_kinds: frozenset[str]
-    max_messages: int
     calibrator: Calibrator
     threshold: float
     prevalence: float
@@ -48,14 +45,14 @@ class Scorer:
         Raises: DataError for a stream that is not there or has no date; NotEnoughData if nobody
         wrote in it; ModelError for an encoder of another width.
         """
-        viewers = load_viewers(db, self.task, donation_kinds=self.donation_kinds, only=[stream_id])
-        dim = self.blend.transformers[0].config.dim
-        if encoder.dim != dim:
+        viewers = load_viewers(db, self.task, only=[stream_id])
+        config = self.blend.transformers[0].config
+        if encoder.dim != config.dim:
             raise ModelError(
-                f"The donor model reads vectors of {dim} numbers, and this language model "
+                f"The donor model reads vectors of {config.dim} numbers, and this language model "
                 f"makes {encoder.dim}. Use the one it was trained with, or run notebook 04 again."
             )
-        inputs = build_inputs(viewers, encoder, max_messages=self.max_messages)
+        inputs = build_inputs(viewers, encoder, max_messages=config.max_messages)
         logits = self.blend.score(viewers, inputs)
         table = viewers.table[["author", "n_messages"]].assign(probability=self.calibrator.apply(logits))
         table["named"] = table["probability"] >= self.threshold
@@ -67,8 +64,6 @@ def save_scorer(scorer: Scorer, folder: str | Path) -> Path:
     """Write the weights as safetensors and all else as JSON; return the folder."""
     card = {
         "task": asdict(scorer.task),
-        "donation_kinds": sorted(scorer.donation_kinds),
-        "max_messages": scorer.max_messages,
         "calibrator": scorer.calibrator._asdict(),
         "threshold": scorer.threshold,
         "prevalence": scorer.prevalence,
@@ -85,8 +80,6 @@ def load_scorer(folder: str | Path, *, encoder_folder: str | Path) -> Scorer:
         scorer = Scorer(
             blend=blend,
             task=Task(**card["task"]),
-            donation_kinds=frozenset(card["donation_kinds"]),
-            max_messages=int(card["max_messages"]),
             calibrator=Calibrator(**card["calibrator"]),
             threshold=float(card["threshold"]),
             prevalence=float(card["prevalence"]),

@@ -30,10 +30,17 @@ import pandas as pd
 import torch
 
 from chatlib.collect.files.importing import import_chats
-from chatlib.predict.models import training as library
-from chatlib.predict.models.inputs import DonorInputs, build_inputs, iter_batches
-from chatlib.predict.models.training import Training, score_donor_model
-from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
+from chatlib.predict.models.transformer import (
+    DonorConfig,
+    DonorInputs,
+    DonorTransformer,
+    Training,
+    build_inputs,
+    draw_batches,
+    iter_viewer_batches,
+    score_donor_model,
+    train_step,
+)
 from chatlib.predict.viewers.table import Viewers, load_viewers
 from chatlib.pretrain.device import pick_device
 from chatlib.pretrain.encoder import load_encoder
@@ -74,14 +81,14 @@ class Trainer:
         self.inputs, self.labels = inputs, labels
         self.model = DonorTransformer(DonorConfig(dim=inputs.vectors.shape[1]))
         self.model.to(pick_device()).train()
-        self.vectors = library._to_device(inputs, self.model)
+        self.vectors = torch.from_numpy(inputs.vectors).to(self.model.cls.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
 
     def train(self, batches: list[np.ndarray]) -> float:
         """Train on these batches; return the seconds."""
         start = time.perf_counter()
         for batch in batches:
-            library._step(self.model, self.vectors, self.inputs, self.labels, batch, 0.5, self.optimizer)
+            train_step(self.model, self.vectors, self.inputs, self.labels, batch, 0.5, self.optimizer)
         bench_encode.synchronize(self.model.cls.device)
         return time.perf_counter() - start
 
@@ -105,7 +112,7 @@ def main() -> None:
         "longest_viewer_as_read": int(inputs.lengths.max()),
     }
     show(result)
-    batches = library._draw_batches(inputs, viewers.paid, np.arange(len(viewers)), Training(), rng)
+    batches = draw_batches(inputs, viewers.paid, np.arange(len(viewers)), Training(), rng)
     share = {"share": args.peer_share, "rng": rng}
     result |= show(compare_padding(inputs, viewers.paid, batches, longest=longest, **share))
     result |= show(time_passes(inputs, viewers.paid, batches, share=args.epoch_share, rng=rng))
@@ -173,8 +180,8 @@ def compare_padding(
     drawn = rng.permutation(np.concatenate(batches))
     n = max(8, round(len(drawn) * share / N_TURNS))
     parts = [drawn[np.arange(turn * n, (turn + 1) * n) % len(drawn)] for turn in range(N_TURNS)]
-    max_tokens = Training().batch_messages
-    buckets = [list(iter_batches(inputs.lengths, part, max_tokens=max_tokens, rng=rng)) for part in parts]
+    max_messages = Training().batch_messages
+    buckets = [list(iter_viewer_batches(inputs, part, max_messages=max_messages, rng=rng)) for part in parts]
     size = max(1, N_TURNS * n // sum(map(len, buckets)))
     as_read, of_all = (pad_all(inputs, length) for length in (int(inputs.lengths.max()), longest))
     sides = {
@@ -221,7 +228,7 @@ def train_once(inputs: DonorInputs, labels: np.ndarray, batch: np.ndarray) -> No
 def build_and_train(viewers: Viewers, max_messages: int) -> None:
     """Build the inputs of all viewers, and train on the longest of them."""
     inputs = build_inputs(viewers, RandomEncoder(), max_messages=max_messages)
-    *_, last = iter_batches(inputs.lengths, np.arange(len(viewers)), max_tokens=Training().batch_messages)
+    *_, last = iter_viewer_batches(inputs, np.arange(len(viewers)), max_messages=Training().batch_messages)
     train_once(inputs, viewers.paid, last)
 
 
@@ -259,7 +266,7 @@ def time_passes(
 ) -> dict[str, float]:
     """Return seconds of a training epoch as it is drawn, of one over every viewer, and of scoring all."""
     rows = np.arange(len(labels))
-    every = list(iter_batches(inputs.lengths, rows, max_tokens=Training().batch_messages, rng=rng))
+    every = list(iter_viewer_batches(inputs, rows, max_messages=Training().batch_messages, rng=rng))
     result = {}
     for name, chosen in (("epoch", batches), ("pass_over_everyone", every)):
         part = chosen[: max(1, round(len(chosen) * share))]  # in random order

@@ -16,8 +16,7 @@ from chatlib.plots.predict import (
     plot_viewers,
 )
 from chatlib.plots.style import label
-from chatlib.predict.evaluation import calibration_table, compare_models
-from chatlib.predict.explain import lift_table
+from chatlib.predict.evaluation import bootstrap_metrics, calibration_table, compare_models, lift_table
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(200) % 10 == 0
@@ -35,9 +34,8 @@ EPOCHS = pd.DataFrame(
 
 
 def table(streams):
-    return compare_models(
-        LABELS, SCORES, dict.fromkeys(SCORES, 0.5), streams, reference="chance", n_draws=20, rng=RNG
-    )
+    draws = bootstrap_metrics(LABELS, SCORES, streams, n_draws=20, rng=RNG)
+    return compare_models(LABELS, SCORES, dict.fromkeys(SCORES, 0.5), draws, reference="chance")
 
 
 def figures():

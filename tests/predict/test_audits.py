@@ -17,9 +17,8 @@ from chatlib.predict.audits import (
     check_periods,
     find_leaking_features,
 )
-from chatlib.predict.contrast import select_everything
 from chatlib.predict.models.baselines import fit_boosting
-from chatlib.predict.protocol import split_streams
+from chatlib.predict.protocol import select_everything, split_streams
 from chatlib.predict.viewers.features import build_features
 from chatlib.predict.viewers.history import HISTORY_COLUMNS
 from chatlib.predict.viewers.table import load_viewers
@@ -27,7 +26,7 @@ from chatlib.predict.viewers.tasks import Task
 from chatlib.records import DONATION_KINDS, TICKER_KINDS
 from chatlib.splits import DateSplit
 from chatlib.store import open_store
-from tests.predict.conftest import make_channel, save
+from tests.predict.channels import make_channel, save
 
 
 def write_manifest(folder, streams):
@@ -87,7 +86,7 @@ def test_planted_earlier_words_are_caught(small):
 
 def test_a_message_after_the_landmark_is_caught(small):
     viewers = load_viewers(small)
-    early = dataclasses.replace(viewers, table=viewers.table.assign(input_end_s=50.0))
+    early = dataclasses.replace(viewers, table=viewers.table.assign(stream_end_s=50.0))
     with pytest.raises(DataError, match="0 rows pay and 4 are late"):
         check_inputs(small, early)
 
@@ -112,19 +111,13 @@ def test_a_leak_in_the_history_stops_the_audit(channel, tmp_path):
 
 def test_shuffled_labels_give_chance(channel):
     viewers, split = load_viewers(channel), split_streams(channel)
-    parts = {name: viewers.find_rows(ids) for name, ids in split._asdict().items()}
+    periods = viewers.find_periods(split)
     features = build_features(viewers, known_before=True)
     aucs = []
     for seed in range(5):
         labels = np.random.default_rng(seed).permutation(viewers.paid)
-        logits = fit_boosting(
-            features,
-            labels=labels,
-            train=parts["train"],
-            validation=parts["validation"],
-            rows=parts["test"],
-        )
-        aucs.append(roc_auc_score(labels[parts["test"]], logits))
+        logits = fit_boosting(features, labels, periods)[len(periods.validation) :]
+        aucs.append(roc_auc_score(labels[periods.test], logits))
     assert abs(np.mean(aucs) - 0.5) < 0.08, aucs
 
 

@@ -1,21 +1,18 @@
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from chatlib.__main__ import main
 from chatlib.predict.evaluation import Calibrator
-from chatlib.predict.models.blend import fit_blends, score_transformers
-from chatlib.predict.models.inputs import build_inputs
-from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
-from chatlib.predict.protocol import evaluation_rows, split_streams
+from chatlib.predict.protocol import split_streams
 from chatlib.predict.scorer import Scorer, digest_encoder, save_scorer
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.predict.viewers.tasks import Task
 from chatlib.pretrain.encoder import load_encoder
 from chatlib.pretrain.language_model import open_language_model, save_language_model
 from chatlib.store import open_store
+from tests.predict.channels import fit_small_blends
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +29,10 @@ def run_dir(channel_path, tmp_path_factory):
     lm = open_language_model("scratch", viewers.texts, vocabulary=300, layers=1, width=32)
     save_language_model(lm, folder / "models" / "chat_lm", manifest={"streams": []})
     encoder = load_encoder(folder / "models" / "chat_lm")
-    train, (validation, test) = viewers.find_rows(split.train), evaluation_rows(viewers, split)
-    rows = np.concatenate([validation, test])
-    models = [DonorTransformer(DonorConfig(encoder.dim, width=16, n_layers=1, n_heads=2))]
-    logits = score_transformers(models, build_inputs(viewers, encoder), rows)
-    blends, _ = fit_blends(viewers, models, logits, train=train, validation=validation, rows=rows)
+    blends, _ = fit_small_blends(viewers, split, encoder)
     scorer = Scorer(
         blend=list(blends.values())[1],
         task=Task(),
-        donation_kinds=viewers.donation_kinds,
-        max_messages=64,
         calibrator=Calibrator(1.0, 0.0),
         threshold=0.1,
         prevalence=0.05,

@@ -10,25 +10,33 @@ from chatlib.predict.evaluation import (
     calibration_table,
     choose_threshold,
     compare_models,
+    compute_metrics,
     fit_calibrator,
     fit_weights,
-    measure,
-    measure_within_streams,
+    lift_table,
+    rank_within_streams,
     roc_auc,
     to_logit,
 )
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_areas_equal_those_of_scikit_learn_with_ties_and_weights(seed):
+def test_areas_equal_those_of_scikit_learn_with_ties(seed):
     rng = np.random.default_rng(seed)
     labels, scores = rng.random(200) < 0.1, rng.integers(0, 12, 200).astype(float)
-    weights = rng.integers(0, 3, 200).astype(float)
-    for w in (None, weights):
-        assert average_precision(labels, scores, w) == pytest.approx(
-            average_precision_score(labels, scores, sample_weight=w)
-        )
-        assert roc_auc(labels, scores, w) == pytest.approx(roc_auc_score(labels, scores, sample_weight=w))
+    assert average_precision(labels, scores) == pytest.approx(average_precision_score(labels, scores))
+    assert roc_auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_draw_has_the_areas_of_its_streams_each_as_often_as_drawn(seed):
+    rng = np.random.default_rng(seed)
+    labels, scores = rng.random(200) < 0.2, rng.integers(0, 12, 200).astype(float)
+    streams = rng.integers(0, 5, 200)
+    draws = bootstrap_metrics(labels, {"a": scores}, streams, n_draws=1, rng=np.random.default_rng(seed))
+    times = np.random.default_rng(seed).multinomial(5, np.full(5, 0.2), size=1)[0][streams]
+    expected = [f(labels, scores, sample_weight=times) for f in (average_precision_score, roc_auc_score)]
+    assert draws["a"][0].tolist() == pytest.approx(expected)
 
 
 def test_areas_without_donors_are_unknown():
@@ -41,7 +49,7 @@ def test_areas_without_donors_are_unknown():
 def test_measures_of_ten_viewers():
     labels = np.array([1, 0, 1, 0, 0, 0, 0, 0, 0, 0], bool)
     p = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
-    result = measure(labels, p, threshold=0.65)
+    result = compute_metrics(labels, p, threshold=0.65)
     assert result["pr_auc"] == pytest.approx((1 + 2 / 3) / 2)
     assert result["lift"] == pytest.approx(result["pr_auc"] / 0.2)
     assert result["roc_auc"] == pytest.approx(15 / 16)
@@ -52,15 +60,14 @@ def test_measures_of_ten_viewers():
 
 def test_viewers_that_tie_at_the_edge_count_in_proportion():
     labels = np.array([1] + [0] * 99, bool)
-    assert measure(labels, np.full(100, 0.01), threshold=1)["recall_top_5"] == pytest.approx(0.05)
+    assert compute_metrics(labels, np.full(100, 0.01), threshold=1)["recall_top_5"] == pytest.approx(0.05)
 
 
 def test_within_streams_ignores_what_differs_between_them():
     labels = np.array([1, 0, 1, 0, 0], bool)
     scores = np.array([0.2, 0.1, 0.9, 0.8, 0.5])
     streams = np.array([1, 1, 2, 2, 3])
-    within = measure_within_streams(labels, scores, streams)
-    assert within == {"pr_auc": 1.0, "roc_auc": 1.0, "n_streams": 2}
+    assert rank_within_streams(labels, scores, streams) == (1.0, 1.0)
     assert roc_auc(labels, scores) < 1
 
 
@@ -120,15 +127,9 @@ def test_models_are_compared_in_pairs():
     streams = np.repeat(np.arange(10), 50)
     labels = rng.random(500) < 0.1
     good = np.where(labels, 0.6, 0.1) + rng.normal(0, 0.2, 500)
-    table = compare_models(
-        labels,
-        {"good": good, "chance": rng.random(500)},
-        {"good": 0.5, "chance": 0.5},
-        streams,
-        reference="chance",
-        n_draws=200,
-        rng=rng,
-    )
+    scores = {"good": good, "chance": rng.random(500)}
+    draws = bootstrap_metrics(labels, scores, streams, n_draws=200, rng=rng)
+    table = compare_models(labels, scores, {"good": 0.5, "chance": 0.5}, draws, reference="chance")
     assert table.loc["good", "gain_low"] > 0
     assert table.loc["chance", ["gain", "gain_low", "gain_high"]].tolist() == [0, 0, 0]
     row = table.loc["good"]
@@ -139,14 +140,12 @@ def test_one_donor_in_test_still_gives_numbers_and_says_what_it_cannot():
     labels, streams = np.zeros(20, bool), np.repeat([0, 1, 2, 3], 5)
     labels[0] = True
     scores = {"model": np.linspace(1, 0, 20)}
-    table = compare_models(
-        labels, scores, {"model": 0.5}, streams, reference="model", n_draws=100, rng=np.random.default_rng(0)
-    )
+    draws = bootstrap_metrics(labels, scores, streams, n_draws=100, rng=np.random.default_rng(0))
+    table = compare_models(labels, scores, {"model": 0.5}, draws, reference="model")
     assert table.loc["model", "roc_auc"] == 1.0
     streams[1:] = 9  # now only one stream of many has the donor: most draws miss it, or have it alone
-    table = compare_models(
-        labels, scores, {"model": 0.5}, streams, reference="model", n_draws=100, rng=np.random.default_rng(0)
-    )
+    draws = bootstrap_metrics(labels, scores, streams, n_draws=100, rng=np.random.default_rng(0))
+    table = compare_models(labels, scores, {"model": 0.5}, draws, reference="model")
     assert np.isnan(table.loc["model", "roc_auc_low"])
 
 
@@ -166,3 +165,14 @@ def test_weights_are_those_of_independent_witnesses_and_never_negative():
     assert weights[1] == 0.0  # who says the contrary is not believed backwards
     with pytest.raises(NotEnoughData, match="0 donors among 5"):
         fit_weights(np.zeros(5), np.ones((5, 2)))
+
+
+def test_lift_is_counted_by_hand():
+    labels = np.array([1, 0, 1, 0, 0], bool)
+    table = lift_table(labels, np.array([0.9, 0.5, 0.5, 0.1, 0.2]))
+    assert table["share_named"].tolist() == [0, 0.2, 0.6, 0.8, 1]
+    assert table["share_found"].tolist() == [0, 0.5, 1, 1, 1]
+    assert table["lift"].tolist()[1:] == [2.5, pytest.approx(1 / 0.6), 1.25, 1]
+    assert np.isnan(table["lift"][0])
+    with pytest.raises(NotEnoughData, match="none among 3"):
+        lift_table(np.zeros(3), np.ones(3))

@@ -6,21 +6,25 @@ import pytest
 import torch
 
 from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.predict import explain
-from chatlib.predict.evaluation import Calibrator, measure
+from chatlib.predict.evaluation import Calibrator
 from chatlib.predict.explain import (
     attribute_messages,
     chosen_texts,
     find_log_odds,
-    lift_table,
     permutation_importance,
     picture_viewers,
     project_viewers,
-    represent_viewers,
 )
-from chatlib.predict.models.inputs import DonorInputs, build_inputs, fit_scaling
-from chatlib.predict.models.training import Training, fit_donor_model, score_donor_model
-from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
+from chatlib.predict.models.transformer import (
+    DonorConfig,
+    DonorInputs,
+    DonorTransformer,
+    Training,
+    build_inputs,
+    fit_donor_models,
+    represent_viewers,
+    score_donor_model,
+)
 from chatlib.predict.viewers.table import load_viewers
 
 WORD = 3  # the text that decides
@@ -41,7 +45,7 @@ def make_inputs(n=200, *, seed=0):
 def make_model(inputs, *, seed=0, **config):
     torch.manual_seed(seed)
     model = DonorTransformer(DonorConfig(dim=4, **{"width": 16, "n_layers": 3, "n_heads": 2, **config}))
-    model.set_scaling(fit_scaling(inputs, np.arange(len(inputs.lengths))))
+    model.set_scaling(inputs, np.arange(len(inputs.lengths)))
     return model.eval()
 
 
@@ -50,7 +54,7 @@ def trained():
     """A model that has learned the word, its inputs and labels."""
     inputs, labels = make_inputs()
     rows = np.arange(200)
-    model, _ = fit_donor_model(
+    (model,), _ = fit_donor_models(
         inputs,
         labels,
         train=rows[:150],
@@ -66,7 +70,7 @@ def test_the_word_that_decides_is_found_by_integrated_gradients(trained):
     asked = np.flatnonzero(labels & (inputs.lengths > 2))[:12]
     for row in asked:
         codes = inputs.codes[inputs.starts[row] : inputs.starts[row + 1]]
-        table = attribute_messages(model, inputs, row, n_steps=16).table
+        table = attribute_messages(model, inputs, row).table
         assert codes[table["integrated_gradients"].argmax()] == WORD
     assert len(asked) == 12
 
@@ -86,7 +90,7 @@ def test_gradients_add_up_to_the_change_in_log_odds(head):
 def test_gradients_add_up_in_a_trained_model_too(trained):
     model, inputs, _ = trained
     for row in range(4):
-        found = attribute_messages(model, inputs, row, n_steps=128)
+        found = attribute_messages(model, inputs, row)
         assert found.table["integrated_gradients"].sum() == pytest.approx(
             found.log_odds - found.baseline, abs=1e-3
         )
@@ -103,41 +107,12 @@ def test_the_baseline_is_average_messages(trained):
     assert attribute_messages(model, inputs, 8).baseline == pytest.approx(wanted, abs=1e-5)
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_attention_comes_from_the_same_forward_pass_as_the_score(shared):
-    inputs, _ = make_inputs()
-    model = make_model(inputs, shared=shared)
-    for row in range(10):
-        vectors, times, _ = explain._load_batch(model, inputs, np.array([row]))
-        with torch.no_grad():
-            logit, weights = explain._forward_with_weights(model, torch.cat([vectors, times], dim=-1))
-        assert float(logit) == pytest.approx(score_donor_model(model, inputs, np.array([row]))[0], abs=1e-5)
-        assert len(weights) == 3
-        torch.testing.assert_close(weights[0].sum(dim=-1), torch.ones(inputs.lengths[row] + 1))
-
-
-def test_attention_rolled_out_by_hand():
-    # Layer 1: the second message takes all from the first. Layer 2: CLS takes all from the second.
-    one = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0]])
-    two = torch.tensor([[0.0, 0, 1], [0, 1, 0], [0, 0, 1]])
-    # Half of what reaches CLS is its own; of the rest half is the first message's, by the second.
-    assert explain._roll_out([one, two]).tolist() == [0.5, 0.5]
-    assert explain._roll_out([two, one]).tolist() == [0.0, 1.0]
-
-
-def test_attention_is_a_share_per_message(trained):
+def test_a_row_per_message_that_was_read(trained):
     model, inputs, _ = trained
-    table = attribute_messages(model, inputs, 3).table
-    assert table["attention_rollout"].sum() == pytest.approx(1)
-    assert (table["attention_rollout"] > 0).all()
     start, end = inputs.starts[3:5]
-    assert table["offset_s"].tolist() == inputs.times[start:end, 0].tolist()
-
-
-def test_no_step_is_refused(trained):
-    model, inputs, _ = trained
-    with pytest.raises(ParameterError, match="at least one step, got 0"):
-        attribute_messages(model, inputs, 0, n_steps=0)
+    assert (
+        attribute_messages(model, inputs, 3).table["offset_s"].tolist() == inputs.times[start:end, 0].tolist()
+    )
 
 
 def test_the_texts_are_those_of_the_rows(channel):
@@ -230,10 +205,10 @@ def test_a_head_that_is_not_linear_has_no_line():
     inputs, labels = make_inputs()
     model = make_model(inputs, head="nonlinear")
     rng = np.random.default_rng(0)
-    plane = picture_viewers(model, inputs, labels, rows=np.arange(200), max_others=20, rng=rng)
+    plane = picture_viewers(model, inputs, labels, rows=np.arange(200), rng=rng)
     assert plane.line is None
-    assert (plane.labels.sum(), len(plane.labels)) == (labels.sum(), labels.sum() + 20)
-    assert plane.before.shape == plane.after.shape == (labels.sum() + 20, 2)
+    assert (plane.labels.sum(), len(plane.labels)) == (labels.sum(), 200)
+    assert plane.before.shape == plane.after.shape == (200, 2)
 
 
 def test_viewers_all_alike_are_one_point_and_two_are_no_picture():
@@ -246,9 +221,10 @@ def test_viewers_all_alike_are_one_point_and_two_are_no_picture():
 def test_viewers_are_represented_alike_in_any_batch(trained):
     model, inputs, _ = trained
     rows = np.array([7, 3, 150])
-    many, few = (represent_viewers(model, inputs, rows, batch_messages=n) for n in (10_000, 4))
-    np.testing.assert_allclose(many, few, atol=1e-5)
-    logits = many @ model.head[0].weight.detach().numpy()[0] + float(model.head[0].bias.detach())
+    together = represent_viewers(model, inputs, rows)
+    alone = [represent_viewers(model, inputs, np.array([row]))[0] for row in rows]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    logits = together @ model.head[0].weight.detach().numpy()[0] + float(model.head[0].bias.detach())
     np.testing.assert_allclose(logits, score_donor_model(model, inputs, rows), atol=1e-5)
 
 
@@ -256,29 +232,3 @@ def test_the_threshold_goes_back_through_the_calibration():
     calibrator = Calibrator(slope=0.5, shift=-1.0)
     log_odds = find_log_odds(calibrator, 0.1)
     assert calibrator.apply(np.array([log_odds]))[0] == pytest.approx(0.1)
-
-
-def test_lift_is_counted_by_hand():
-    labels = np.array([1, 0, 1, 0, 0], bool)
-    table = lift_table(labels, np.array([0.9, 0.5, 0.5, 0.1, 0.2]))
-    assert table["share_named"].tolist() == [0, 0.2, 0.6, 0.8, 1]
-    assert table["share_found"].tolist() == [0, 0.5, 1, 1, 1]
-    assert table["lift"].tolist()[1:] == [2.5, pytest.approx(1 / 0.6), 1.25, 1]
-    assert np.isnan(table["lift"][0])
-    half_of_the_tie = lift_table(labels, np.array([0.9, 0.5, 0.5, 0.1, 0.2]), shares=[0.4])
-    assert half_of_the_tie.loc[0].tolist() == pytest.approx([0.4, 0.75, 1.875])
-
-
-def test_lift_agrees_with_recall_in_the_top():
-    rng = np.random.default_rng(0)
-    labels, p = rng.random(1000) < 0.1, rng.integers(0, 9, 1000) / 10
-    found = lift_table(labels, p, shares=[0.01, 0.05])["share_found"].tolist()
-    row = measure(labels, p, threshold=0.5)
-    assert found == pytest.approx([row["recall_top_1"], row["recall_top_5"]])
-
-
-def test_a_lift_without_donors_or_of_an_impossible_share_is_refused():
-    with pytest.raises(NotEnoughData, match="none among 3"):
-        lift_table(np.zeros(3), np.ones(3))
-    with pytest.raises(ParameterError, match="between 0 and 1"):
-        lift_table(np.ones(3), np.ones(3), shares=[5])

@@ -1,4 +1,4 @@
-"""The whole way from a database to the judgement, with a language model of fixed answers."""
+"""The whole way from a database to the evaluation, with a language model of fixed answers."""
 
 import dataclasses
 import gzip
@@ -9,133 +9,136 @@ import pytest
 from chatlib.errors import DataError, NotEnoughData
 from chatlib.predict.describe import describe_result, list_top, pick_donor, summarize_models
 from chatlib.predict.models.baselines import BASELINES, MESSAGE_BASELINES, iter_baselines
-from chatlib.predict.models.inputs import build_inputs
-from chatlib.predict.models.training import Training, fit_donor_model, score_donor_model
-from chatlib.predict.models.transformer import DonorConfig
+from chatlib.predict.models.transformer import (
+    DonorConfig,
+    Training,
+    build_inputs,
+    fit_donor_models,
+    score_donor_model,
+)
 from chatlib.predict.protocol import (
     BEST_POSSIBLE,
-    best_baseline,
+    choose_best,
     compare_pairs,
-    evaluation_rows,
-    judge_models,
+    evaluate_models,
     load_truth,
     split_streams,
 )
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import open_store
-from tests.predict.conftest import FixedEncoder, day, make_channel, save
+from tests.predict.channels import FixedEncoder, day, make_channel, save
 
 MODEL = "donor transformer"
 
 
 @pytest.fixture(scope="module")
-def judged(channel_path):
-    """Viewers, split, scores and judgement of the channel in which donors say "love"."""
+def evaluated(channel_path):
+    """Viewers, split, scores and evaluation of the channel in which donors say "love"."""
     with open_store(channel_path) as db:
         viewers, split = load_viewers(db), split_streams(db)
-    inputs = build_inputs(viewers, FixedEncoder())
-    train, (validation, test) = viewers.find_rows(split.train), evaluation_rows(viewers, split)
-    rows = np.concatenate([validation, test])
-    model, _ = fit_donor_model(
+    inputs = build_inputs(viewers, FixedEncoder(), max_messages=64)
+    periods = viewers.find_periods(split)
+    (model,), _ = fit_donor_models(
         inputs,
         viewers.paid,
-        train=train,
-        validation=validation,
+        train=periods.train,
+        validation=periods.validation,
         config=DonorConfig(16, width=32, n_layers=2, n_heads=2),
         training=Training(epochs=6, learning_rate=3e-3),
     )
-    scores = {MODEL: score_donor_model(model, inputs, rows)}
-    scores |= iter_baselines(viewers, inputs, train=train, validation=validation, rows=rows)
+    scores = {MODEL: score_donor_model(model, inputs, periods.scored)}
+    scores |= iter_baselines(viewers, inputs, periods=periods, max_messages=64)
     truth = np.where(viewers.paid, 0.9, 0.1)
-    judgement = judge_models(viewers, split, scores, reference="message count", truth=truth, n_draws=100)
-    return viewers, split, scores, judgement
+    evaluation = evaluate_models(viewers, split, scores, reference="message count", truth=truth, n_draws=100)
+    return viewers, split, scores, evaluation
 
 
-def test_every_model_is_in_the_table(judged):
-    *_, judgement = judged
-    assert tuple(judgement.table.index) == (MODEL, *BASELINES, BEST_POSSIBLE)
-    assert judgement.table.loc["prior", "roc_auc"] == 0.5
-    assert judgement.table.loc["prior", "pr_auc"] == pytest.approx(judgement.labels.mean())
-    assert judgement.table.loc[BEST_POSSIBLE, "roc_auc"] == 1.0
+def test_every_model_is_in_the_table(evaluated):
+    *_, evaluation = evaluated
+    assert tuple(evaluation.table.index) == (MODEL, *BASELINES, BEST_POSSIBLE)
+    assert evaluation.table.loc["prior", "roc_auc"] == 0.5
+    assert evaluation.table.loc["prior", "pr_auc"] == pytest.approx(evaluation.labels.mean())
+    assert evaluation.table.loc[BEST_POSSIBLE, "roc_auc"] == 1.0
 
 
-def test_models_that_read_find_what_donors_say(judged):
-    *_, judgement = judged
-    auc = judgement.table["roc_auc"]
+def test_models_that_read_find_what_donors_say(evaluated):
+    *_, evaluation = evaluated
+    auc = evaluation.table["roc_auc"]
     for model in (MODEL, "characters: TF-IDF, logistic", "mean embedding, logistic"):
         assert auc[model] > 0.68 > auc["message count"] + 0.05, auc
 
 
-def test_probabilities_are_calibrated(judged):
-    *_, judgement = judged
-    for model, p in judgement.probabilities.items():
+def test_probabilities_are_calibrated(evaluated):
+    *_, evaluation = evaluated
+    for model, p in evaluation.probabilities.items():
         assert ((p > 0) & (p < 1)).all()
         if model != BEST_POSSIBLE:
-            assert p.mean() == pytest.approx(judgement.labels.mean(), abs=0.1)
+            assert p.mean() == pytest.approx(evaluation.labels.mean(), abs=0.1)
 
 
-def test_labels_of_test_change_no_probability_and_no_threshold(judged):
-    viewers, split, scores, judgement = judged
+def test_labels_of_test_change_no_probability_and_no_threshold(evaluated):
+    viewers, split, scores, evaluation = evaluated
     labels = viewers.paid.copy()
-    labels[judgement.rows] = ~labels[judgement.rows]
-    again = judge_models(viewers.with_labels(labels), split, scores, reference="prior", n_draws=10)
+    labels[evaluation.rows] = ~labels[evaluation.rows]
+    again = evaluate_models(viewers.with_labels(labels), split, scores, reference="prior", n_draws=10)
     for model in scores:
-        assert np.array_equal(again.probabilities[model], judgement.probabilities[model])
-        assert again.thresholds[model] == judgement.thresholds[model]
+        assert np.array_equal(again.probabilities[model], evaluation.probabilities[model])
+        assert again.thresholds[model] == evaluation.thresholds[model]
 
 
-def test_the_table_for_readers_has_a_row_per_model(judged):
-    *_, judgement = judged
-    table = summarize_models(judgement)
-    assert table.index.equals(judgement.table.index)
-    low, high = judgement.table.loc[MODEL, ["pr_auc_low", "pr_auc_high"]]
+def test_the_table_for_readers_has_a_row_per_model(evaluated):
+    *_, evaluation = evaluated
+    table = summarize_models(evaluation)
+    assert table.index.equals(evaluation.table.index)
+    low, high = evaluation.table.loc[MODEL, ["pr_auc_low", "pr_auc_high"]]
     assert table.loc[MODEL, "PR-AUC, 95 %"] == f"{low:.3f} to {high:.3f}"
 
 
-def test_pairs_are_compared_on_the_same_draws(judged):
-    viewers, _, _, judgement = judged
+def test_pairs_are_compared_on_the_same_draws(evaluated):
+    *_, evaluation = evaluated
     pairs = {MODEL: BASELINES[1], "prior": "prior"}
-    table = compare_pairs(viewers, judgement, pairs, n_draws=200)
-    areas = judgement.table["pr_auc"]
+    table = compare_pairs(evaluation, pairs)
+    areas = evaluation.table["pr_auc"]
     row = table.loc[MODEL]
     assert row["ratio"] == pytest.approx(areas[MODEL] / areas[BASELINES[1]])
     assert row["difference"] == pytest.approx(areas[MODEL] - areas[BASELINES[1]])
     assert row["low"] < row["difference"] < row["high"]
     assert table.loc["prior", ["difference", "low", "high"]].tolist() == [0, 0, 0]
-    best = best_baseline(judgement, MESSAGE_BASELINES)
-    known = judgement.table.loc[list(MESSAGE_BASELINES), "validation_pr_auc"]
+    best = choose_best(evaluation, MESSAGE_BASELINES)
+    known = evaluation.table.loc[list(MESSAGE_BASELINES), "validation_pr_auc"]
     assert known[best] == known.max()
 
 
-def test_the_donor_ranked_first_is_a_donor(judged):
-    judgement = judged[3]
-    first, p = pick_donor(judgement, MODEL), judgement.probabilities[MODEL]
-    assert judgement.labels[first] and p[first] == p[judgement.labels].max()
-    nobody = dataclasses.replace(judgement, labels=np.zeros_like(judgement.labels))
+def test_the_donor_ranked_first_is_a_donor(evaluated):
+    evaluation = evaluated[3]
+    first, p = pick_donor(evaluation, MODEL), evaluation.probabilities[MODEL]
+    assert evaluation.labels[first] and p[first] == p[evaluation.labels].max()
+    nobody = dataclasses.replace(evaluation, labels=np.zeros_like(evaluation.labels))
     with pytest.raises(NotEnoughData, match="must be among"):
         pick_donor(nobody, MODEL)
 
 
-def test_groups_are_told_apart(judged):
-    viewers, split, _, judgement = judged
-    groups = judgement.groups.loc[MODEL]
-    assert groups.loc["all", "viewers"] == len(judgement.rows)
+def test_groups_are_told_apart(evaluated):
+    viewers, split, _, evaluation = evaluated
+    groups = evaluation.groups.loc[MODEL]
+    assert groups.loc["all", "viewers"] == len(evaluation.rows)
     parts = groups.loc[["never seen in training", "seen in training"], ["viewers", "donors"]].sum()
     assert parts.tolist() == groups.loc["all", ["viewers", "donors"]].tolist()
     known = set(viewers.table["author"][viewers.find_rows(split.train)])
     assert (
-        groups.loc["seen in training", "viewers"] == viewers.table["author"][judgement.rows].isin(known).sum()
+        groups.loc["seen in training", "viewers"]
+        == viewers.table["author"][evaluation.rows].isin(known).sum()
     )
 
 
-def test_the_top_has_ranks_and_no_names(judged):
-    viewers, _, _, judgement = judged
-    top = list_top(viewers, judgement, MODEL, n=5)
+def test_the_top_has_ranks_and_no_names(evaluated):
+    viewers, _, _, evaluation = evaluated
+    top = list_top(viewers, evaluation, MODEL, n=5)
     assert top.index.tolist() == [1, 2, 3, 4, 5]
     assert top["probability"].is_monotonic_decreasing
-    assert top["probability"].iloc[0] == judgement.probabilities[MODEL].max()
+    assert top["probability"].iloc[0] == evaluation.probabilities[MODEL].max()
     assert "viewer-" not in top.to_string()
-    best = judgement.rows[np.argmax(judgement.probabilities[MODEL])]
+    best = evaluation.rows[np.argmax(evaluation.probabilities[MODEL])]
     assert top["messages"].iloc[0] == viewers.table["n_messages"][best]
     assert top["paid"].iloc[0] == ("yes" if viewers.paid[best] else "no")
     messages = viewers.offsets_s[viewers.starts[best] : viewers.starts[best + 1]]
@@ -145,12 +148,12 @@ def test_the_top_has_ranks_and_no_names(judged):
     ]
 
 
-def test_sentences_carry_the_numbers(judged):
-    *_, judgement = judged
-    text = " ".join(describe_result(judgement, MODEL))
-    donors, n = int(judgement.labels.sum()), len(judgement.labels)
+def test_sentences_carry_the_numbers(evaluated):
+    *_, evaluation = evaluated
+    text = " ".join(describe_result(evaluation, MODEL))
+    donors, n = int(evaluation.labels.sum()), len(evaluation.labels)
     assert f"{donors} of {n} viewers of the test streams paid" in text
-    assert f"{judgement.table.loc[MODEL, 'pr_auc']:.3f}" in text
+    assert f"{evaluation.table.loc[MODEL, 'pr_auc']:.3f}" in text
     assert "ROC-AUC 1.000" in text
     assert "Validation has" not in text
 
@@ -165,14 +168,13 @@ def test_one_donor_in_validation_and_test_is_enough_to_run(tmp_path):
     with open_store(tmp_path / "x.dbs", create=True) as db:
         save(db, streams)
         viewers, split = load_viewers(db), split_streams(db)
-    validation, test = evaluation_rows(viewers, split)
-    assert viewers.paid[validation].sum() == viewers.paid[test].sum() == 1
-    inputs, rows = build_inputs(viewers, FixedEncoder()), np.concatenate([validation, test])
-    train = viewers.find_rows(split.train)
-    scores = dict(iter_baselines(viewers, inputs, train=train, validation=validation, rows=rows))
-    judgement = judge_models(viewers, split, scores, reference="prior", n_draws=20)
-    assert np.isfinite(judgement.table["roc_auc"]).all()
-    assert "Validation has 1 donor(s)" in " ".join(describe_result(judgement, BASELINES[2]))
+    periods = viewers.find_periods(split)
+    assert viewers.paid[periods.validation].sum() == viewers.paid[periods.test].sum() == 1
+    inputs = build_inputs(viewers, FixedEncoder(), max_messages=64)
+    scores = dict(iter_baselines(viewers, inputs, periods=periods, max_messages=64))
+    evaluation = evaluate_models(viewers, split, scores, reference="prior", n_draws=20)
+    assert np.isfinite(evaluation.table["roc_auc"]).all()
+    assert "Validation has 1 donor(s)" in " ".join(describe_result(evaluation, BASELINES[2]))
 
 
 def test_empty_streams_are_in_no_period(channel):

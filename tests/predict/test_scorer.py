@@ -5,16 +5,12 @@ import pytest
 
 from chatlib.errors import DataError, ModelError, NotEnoughData
 from chatlib.predict.evaluation import Calibrator
-from chatlib.predict.models.blend import fit_blends, score_transformers
-from chatlib.predict.models.inputs import build_inputs
-from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
-from chatlib.predict.protocol import evaluation_rows, split_streams
+from chatlib.predict.protocol import split_streams
 from chatlib.predict.scorer import Scorer, digest_encoder, load_scorer, save_scorer
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.predict.viewers.tasks import Task
-from chatlib.records import DONATION_KINDS
 from chatlib.store import open_store
-from tests.predict.conftest import FixedEncoder, day, save, say
+from tests.predict.channels import FixedEncoder, day, fit_small_blends, save, say
 
 BEST = "blend: messages, badges, history"
 TASK = Task("forecast", landmark_share=0.6)
@@ -33,11 +29,7 @@ def encoder_folder(tmp_path):
 def blend(channel_path):
     with open_store(channel_path) as db:
         viewers, split = load_viewers(db, TASK), split_streams(db)
-    train, (validation, test) = viewers.find_rows(split.train), evaluation_rows(viewers, split)
-    config = DonorConfig(FixedEncoder.dim, width=16, n_layers=2, n_heads=2)
-    models, rows = [DonorTransformer(config), DonorTransformer(config)], np.concatenate([validation, test])
-    logits = score_transformers(models, build_inputs(viewers, FixedEncoder(), max_messages=3), rows)
-    blends, tables = fit_blends(viewers, models, logits, train=train, validation=validation, rows=rows)
+    blends, tables = fit_small_blends(viewers, split, FixedEncoder(), max_messages=3)
     return blends[BEST], tables[BEST]
 
 
@@ -46,8 +38,6 @@ def scorer(encoder_folder, blend):
     return Scorer(
         blend=blend[0],
         task=TASK,
-        donation_kinds=DONATION_KINDS,
-        max_messages=3,
         calibrator=Calibrator(0.8, -1.0),
         threshold=0.3,
         prevalence=0.04,
@@ -59,7 +49,7 @@ def test_a_stream_is_scored_as_in_the_evaluation(channel, scorer, blend):
     viewers, split = load_viewers(channel, TASK), split_streams(channel)
     stream_id = split.test[-1]
     members = scorer.blend.score_members(blend[1])
-    rows = np.concatenate(evaluation_rows(viewers, split))
+    rows = viewers.find_periods(split).scored
     here = np.isin(rows, viewers.find_rows([stream_id]))
     p = scorer.calibrator.apply(scorer.blend.combine(members))[here]
     table = scorer.score(channel, stream_id, FixedEncoder())

@@ -5,7 +5,6 @@ All return log odds for every viewer asked about, and see labels of training and
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterable
 
@@ -18,12 +17,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from chatlib.predict.evaluation import average_precision, to_logit
-from chatlib.predict.models.inputs import DonorInputs, mean_vectors
-from chatlib.predict.models.trees import boost
+from chatlib.predict.evaluation import average_precision, log_loss, to_logit
+from chatlib.predict.models.transformer import DonorInputs, mean_vectors
+from chatlib.predict.models.trees import boost, predict_boosted
 from chatlib.predict.models.words import join_texts
 from chatlib.predict.viewers.features import build_features
-from chatlib.predict.viewers.table import Viewers
+from chatlib.predict.viewers.table import Periods, Viewers
 
 __all__ = ["BASELINES", "MESSAGE_BASELINES", "fit_boosting", "fit_logistic", "iter_baselines"]
 
@@ -41,84 +40,66 @@ _BOOSTING = (
     {"num_leaves": 12, "min_data_in_leaf": 20, "lambda_l2": 1.0, "learning_rate": 0.05},
 )
 _N_ROUNDS = 200
-_STRENGTHS = (0.01, 0.1, 1.0)
 _N_COMPONENTS = 64
-
-log = logging.getLogger(__name__)
 
 
 def iter_baselines(
-    viewers: Viewers,
-    inputs: DonorInputs,
-    *,
-    train: np.ndarray,
-    validation: np.ndarray,
-    rows: np.ndarray,
-    seed: int = 0,
-    max_messages: int = 64,
+    viewers: Viewers, inputs: DonorInputs, *, periods: Periods, max_messages: int, seed: int = 0
 ) -> Iterable[tuple[str, np.ndarray]]:
-    """Yield name and log odds for `rows` of each of BASELINES, in that order.
+    """Yield name and log odds for the viewers `periods.scored` of each of BASELINES, in that order.
 
     All but the prior, the count and the boosting read at most `max_messages` of a viewer, as the
     donor model does.
     """
-    fit = {"labels": viewers.paid, "train": train, "validation": validation, "rows": rows}
-    rate = viewers.paid[train].mean()
-    yield BASELINES[0], np.full(len(rows), float(to_logit(rate)))
+    labels, texts = viewers.paid, join_texts(viewers, max_messages=max_messages)
+    yield BASELINES[0], np.full(len(periods.scored), float(to_logit(labels[periods.train].mean())))
     count = np.log1p(viewers.table["n_messages"].to_numpy(float))[:, None]
-    yield BASELINES[1], fit_logistic(count, **fit)
-    yield BASELINES[2], fit_boosting(build_features(viewers), seed=seed, **fit)
-    yield BASELINES[3], fit_boosting(build_features(viewers, known_before=True), seed=seed, **fit)
-    yield BASELINES[4], _fit_characters(join_texts(viewers, max_messages=max_messages), **fit)
-    yield BASELINES[5], _fit_embedding(mean_vectors(inputs), seed=seed, **fit)
+    yield BASELINES[1], fit_logistic(count, labels, periods)
+    yield BASELINES[2], fit_boosting(build_features(viewers), labels, periods, seed=seed)
+    known = build_features(viewers, known_before=True)
+    yield BASELINES[3], fit_boosting(known, labels, periods, seed=seed)
+    yield BASELINES[4], _fit_characters(texts, labels, periods)
+    yield BASELINES[5], _fit_embedding(mean_vectors(inputs), labels, periods, seed=seed)
 
 
 def fit_boosting(
-    features: pd.DataFrame,
-    *,
-    labels: np.ndarray,
-    train: np.ndarray,
-    validation: np.ndarray,
-    rows: np.ndarray,
-    seed: int = 0,
+    features: pd.DataFrame, labels: np.ndarray, periods: Periods, *, seed: int = 0
 ) -> np.ndarray:
-    """Return log odds for `rows` of gradient-boosted trees; size and rounds from validation."""
+    """Return log odds for `periods.scored` of gradient-boosted trees; size and rounds from validation."""
     table = features.to_numpy(np.float64)
-    table = table[:, ~np.isnan(table[train]).all(axis=0)]  # what training never knew, no tree can use
-    best, result = (-1.0, 0.0), np.zeros(len(rows))
+    # No tree can use a column that training never knew.
+    table = table[:, ~np.isnan(table[periods.train]).all(axis=0)]
+    n, best, result = len(periods.validation), (-1.0, 0.0), np.zeros(len(periods.scored))
     for settings in _BOOSTING:
-        model = boost(table[train], labels[train], settings, n_rounds=_N_ROUNDS, seed=seed)
-        for n in range(10, _N_ROUNDS + 1, 10):
-            logits = model.predict(table[validation], raw_score=True, num_iteration=n, num_threads=1)
-            if (quality := _quality(labels[validation], logits)) > best:
-                best = quality
-                result = model.predict(table[rows], raw_score=True, num_iteration=n, num_threads=1)
+        model = boost(table[periods.train], labels[periods.train], settings, n_rounds=_N_ROUNDS, seed=seed)
+        for n_rounds in range(10, _N_ROUNDS + 1, 10):
+            logits = predict_boosted(model, table[periods.scored], n_rounds=n_rounds)
+            if (quality := _quality(labels[periods.validation], logits[:n])) > best:
+                best, result = quality, logits
     return result
 
 
 def fit_logistic(
     table: np.ndarray | sparse.csr_matrix,
-    *,
     labels: np.ndarray,
-    train: np.ndarray,
-    validation: np.ndarray,
-    rows: np.ndarray,
-    strengths: Iterable[float] = _STRENGTHS,
+    periods: Periods,
+    *,
+    strengths: Iterable[float] = (0.01, 0.1, 1.0),
 ) -> np.ndarray:
-    """Return log odds for `rows` of logistic regression; C of `strengths` from validation."""
-    best, result = (-1.0, 0.0), np.zeros(len(rows))
+    """Return log odds for `periods.scored` of logistic regression; C of `strengths` from validation."""
+    n, best, result = len(periods.validation), (-1.0, 0.0), np.zeros(len(periods.scored))
     for strength in strengths:
         model = LogisticRegression(C=strength, max_iter=200)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(table[train], labels[train])
-        quality = _quality(labels[validation], model.decision_function(table[validation]))
-        if quality > best:
-            best, result = quality, model.decision_function(table[rows])
+            model.fit(table[periods.train], labels[periods.train])
+        logits = model.decision_function(table[periods.scored])
+        if (quality := _quality(labels[periods.validation], logits[:n])) > best:
+            best, result = quality, logits
     return result
 
 
-def _fit_characters(texts: list[str], *, train: np.ndarray, **fit: np.ndarray) -> np.ndarray:
+def _fit_characters(texts: list[str], labels: np.ndarray, periods: Periods) -> np.ndarray:
     vectorizer = TfidfVectorizer(
         analyzer="char_wb",
         ngram_range=(2, 4),
@@ -128,20 +109,19 @@ def _fit_characters(texts: list[str], *, train: np.ndarray, **fit: np.ndarray) -
         dtype=np.float32,
     )
     try:
-        vectorizer.fit([texts[i] for i in train])
+        vectorizer.fit([texts[i] for i in periods.train])
     except ValueError:  # hardly any text: nothing occurs three times
-        return fit_logistic(np.zeros((len(texts), 1)), train=train, **fit)
-    return fit_logistic(vectorizer.transform(texts), train=train, strengths=(0.1, 1.0, 10.0), **fit)
+        return fit_logistic(np.zeros((len(texts), 1)), labels, periods)
+    return fit_logistic(vectorizer.transform(texts), labels, periods, strengths=(0.1, 1.0, 10.0))
 
 
-def _fit_embedding(vectors: np.ndarray, *, seed: int, train: np.ndarray, **fit: np.ndarray) -> np.ndarray:
-    scaled = StandardScaler().fit(vectors[train]).transform(vectors)
-    n = min(_N_COMPONENTS, *scaled[train].shape)
-    pca = PCA(n, random_state=seed, whiten=True).fit(scaled[train])
-    return fit_logistic(pca.transform(scaled), train=train, **fit)
+def _fit_embedding(vectors: np.ndarray, labels: np.ndarray, periods: Periods, *, seed: int) -> np.ndarray:
+    scaled = StandardScaler().fit(vectors[periods.train]).transform(vectors)
+    n = min(_N_COMPONENTS, *scaled[periods.train].shape)
+    pca = PCA(n, random_state=seed, whiten=True).fit(scaled[periods.train])
+    return fit_logistic(pca.transform(scaled), labels, periods)
 
 
 def _quality(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     """Return what is compared on validation: PR-AUC, then the negative loss."""
-    loss = np.logaddexp(0.0, np.where(labels, -logits, logits)).mean()
-    return average_precision(labels, logits), -float(loss)
+    return average_precision(labels, logits), -log_loss(labels, logits)

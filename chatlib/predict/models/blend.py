@@ -1,28 +1,37 @@
 """The best that this project can say of a viewer: transformers, words and trees, added up.
 
 Validation says how much each member counts; one that learned nothing, or only repeats the others,
-counts for little.
+counts for little. On disk a blend is weights as safetensors, trees as LightGBM's text, and the rest as JSON.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
+from chatlib.errors import ModelError
+from chatlib.files import atomic_path, atomic_write
 from chatlib.predict.evaluation import fit_weights
-from chatlib.predict.models.inputs import DonorInputs
-from chatlib.predict.models.training import score_donor_model
-from chatlib.predict.models.transformer import DonorTransformer
+from chatlib.predict.models.transformer import (
+    DonorInputs,
+    DonorTransformer,
+    load_donor_model,
+    save_donor_model,
+    score_donor_model,
+)
 from chatlib.predict.models.trees import TreeModel, fit_trees
 from chatlib.predict.models.words import Vocabulary, WordModel, fit_words, learn_vocabulary
 from chatlib.predict.viewers.features import BADGE_FEATURES, build_features
-from chatlib.predict.viewers.history import HISTORY_COLUMNS
-from chatlib.predict.viewers.rhythm import RHYTHM_COLUMNS
-from chatlib.predict.viewers.table import Viewers
+from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS
+from chatlib.predict.viewers.table import Periods, Viewers
 
 __all__ = [
     "BLENDS",
@@ -31,6 +40,8 @@ __all__ = [
     "Blend",
     "fit_blends",
     "group_columns",
+    "load_blend",
+    "save_blend",
     "score_transformers",
 ]
 
@@ -70,7 +81,7 @@ class Blend:
     ) -> pd.DataFrame:
         """Return all that the score rests on, a row per viewer: numbers, and the columns of EVIDENCE.
 
-        `logits` are what the transformers say of the viewers; `terms` their rows of the vocabulary,
+        `logits` are the transformers' log odds of the viewers; `terms` their rows of the vocabulary,
         if they are known already.
         """
         table = _build_numbers(viewers, known_before=self.known_before)
@@ -79,7 +90,7 @@ class Blend:
         return table.assign(**dict(zip(EVIDENCE, (logits, *weighed.T), strict=True)))
 
     def score_members(self, table: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Return log odds of the viewers of `tabulate` by each member, as it says them itself."""
+        """Return log odds of the viewers of `tabulate` by each member alone."""
         return {
             "transformer": table[EVIDENCE[0]].to_numpy(float),
             "words": self.words.score(table[list(EVIDENCE[1:])].to_numpy(float), table),
@@ -87,7 +98,7 @@ class Blend:
         }
 
     def combine(self, members: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return log odds of the members together: the weighted sum of what they say."""
+        """Return log odds of the members together: the weighted sum of theirs."""
         return self.shift + np.sum([self.weights[name] * x for name, x in members.items()], axis=0)
 
     def score_table(self, table: pd.DataFrame) -> np.ndarray:
@@ -105,21 +116,20 @@ def fit_blends(
     transformers: Sequence[DonorTransformer],
     logits: np.ndarray,
     *,
-    train: np.ndarray,
-    validation: np.ndarray,
-    rows: np.ndarray,
+    periods: Periods,
     seed: int = 0,
 ) -> tuple[dict[str, Blend], dict[str, pd.DataFrame]]:
-    """Fit BLENDS: words and trees on the viewers `train`, weights of all members on `validation`.
+    """Fit BLENDS: words and trees on the viewers of training, weights of all members on validation.
 
-    `logits` are what the transformers say of the viewers `rows`, which begin with those of
-    validation. Returned with the blends is what each rests on for `rows` (`Blend.tabulate`).
+    `logits` are the transformers' log odds of the viewers `periods.scored`. Returned with the blends is
+    what each rests on for those viewers (`Blend.tabulate`).
 
     Raises: NotEnoughData without donors in validation.
     """
+    train = periods.train
     vocabulary = learn_vocabulary(viewers, train=train)
-    terms, asked = vocabulary.transform(viewers), viewers.take(rows)
-    labels = viewers.paid[validation]
+    terms, scored = vocabulary.transform(viewers), viewers.take(periods.scored)
+    labels = viewers.paid[periods.validation]
     blends, tables = {}, {}
     for name, known_before in BLENDS.items():
         numbers = _build_numbers(viewers, known_before=known_before).iloc[train]
@@ -127,7 +137,7 @@ def fit_blends(
         words = fit_words(terms[train], numbers[plain], viewers.paid[train])
         trees = fit_trees(numbers, viewers.paid[train], seed=seed)
         blend = Blend(tuple(transformers), vocabulary, words, trees, known_before, {}, 0.0)
-        tables[name] = blend.tabulate(asked, logits, terms=terms[rows])
+        tables[name] = blend.tabulate(scored, logits, terms=terms[periods.scored])
         members = blend.score_members(tables[name].iloc[: len(labels)])
         *weights, shift = fit_weights(labels, np.stack(list(members.values()), axis=1)).tolist()
         blends[name] = replace(blend, weights=dict(zip(members, weights, strict=True)), shift=shift)
@@ -172,3 +182,81 @@ def _build_numbers(viewers: Viewers, *, known_before: bool) -> pd.DataFrame:
         return build_features(viewers, known_before=True, habits=True)
     behaviour = build_features(viewers)
     return behaviour.join(viewers.table[list(MESSAGE_COLUMNS)].astype(np.float64))
+
+
+_CARD, _TERMS, _WEIGHTS, _TREES = "donor.json", "terms.json", "words.safetensors", "trees.txt"
+
+
+def save_blend(folder: str | Path, blend: Blend, card: Mapping[str, object]) -> Path:
+    """Write the members, and then donor.json: its presence means complete.
+
+    `card` is what else is to be known of the blend (task, threshold, calibration, prevalence, encoder).
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _CARD).unlink(missing_ok=True)
+    for i, model in enumerate(blend.transformers):
+        save_donor_model(folder / f"transformer_{i}", model)
+    words, trees = blend.words, blend.trees
+    arrays = {
+        "idf": blend.vocabulary.idf[0],
+        "earlier_idf": blend.vocabulary.idf[1],
+        "mean": words.mean,
+        "spread": words.spread,
+        "weights": words.weights,
+    }
+    with atomic_path(folder / _WEIGHTS) as part:
+        save_file({name: np.ascontiguousarray(a, np.float64) for name, a in arrays.items()}, str(part))
+    atomic_write(folder / _TREES, trees.trees)
+    terms = dict(zip(("stream", "earlier"), blend.vocabulary.terms, strict=True))
+    atomic_write(folder / _TERMS, json.dumps(terms, ensure_ascii=False))
+    members = {
+        "n_transformers": len(blend.transformers),
+        "known_before": blend.known_before,
+        "weights": blend.weights,
+        "shift": blend.shift,
+        "words": {"columns": words.columns, "intercept": words.intercept},
+        "trees": {"columns": trees.columns, "n_seeds": trees.n_seeds},
+    }
+    text = json.dumps({**card, "members": members}, indent=2, ensure_ascii=False)
+    atomic_write(folder / _CARD, text + "\n")
+    return folder
+
+
+def load_blend(folder: str | Path) -> tuple[Blend, dict[str, Any]]:
+    """Return a saved blend, ready to score, and its card.
+
+    Raises: ModelError if the folder holds no complete blend.
+    """
+    folder = Path(folder)
+    try:
+        card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+        terms = json.loads((folder / _TERMS).read_text(encoding="utf-8"))
+        arrays, members = load_file(str(folder / _WEIGHTS)), card["members"]
+        blend = Blend(
+            transformers=tuple(
+                load_donor_model(folder / f"transformer_{i}") for i in range(members["n_transformers"])
+            ),
+            vocabulary=Vocabulary(
+                (terms["stream"], terms["earlier"]), (arrays["idf"], arrays["earlier_idf"])
+            ),
+            words=WordModel(
+                columns=members["words"]["columns"],
+                intercept=float(members["words"]["intercept"]),
+                mean=arrays["mean"],
+                spread=arrays["spread"],
+                weights=arrays["weights"],
+            ),
+            trees=TreeModel(trees=(folder / _TREES).read_text(encoding="ascii"), **members["trees"]),
+            known_before=bool(members["known_before"]),
+            weights={name: float(weight) for name, weight in members["weights"].items()},
+            shift=float(members["shift"]),
+        )
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"A donor model is a folder with {_CARD}, {_TERMS}, {_WEIGHTS}, {_TREES} and its transformers, "
+            f"and {folder} cannot be read as one ({error!r}). Run notebook 04 again."
+        ) from error
+    return blend, card

@@ -1,38 +1,69 @@
 """The donor model as first described: a transformer over a viewer's messages and their times.
 
-Each message's vector, with its offset and the last offset of the stream, scaled; a learnable CLS token
-in front; a linear reduction to 256; eight self-attention layers with weights of their own or
+Each message's vector, with its offset and the offset at which the input ends, scaled; a learnable CLS
+token in front; a linear reduction to 256; eight self-attention layers with weights of their own or
 shared; the CLS output through a linear or a non-linear head to one number, the log odds.
 """
 
 from __future__ import annotations
 
+import copy
 import json
-from dataclasses import asdict, dataclass
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.files import atomic_path, atomic_write
-from chatlib.predict.models.inputs import Scaling
+from chatlib.predict.evaluation import log_loss, rank_metrics
+from chatlib.predict.viewers.table import Viewers
+from chatlib.predict.viewers.texts import choose_messages
+from chatlib.pretrain.data import iter_token_batches
+from chatlib.pretrain.device import pick_device
 from chatlib.pretrain.fast_linear import speed_up
 
-__all__ = ["HEADS", "DonorConfig", "DonorTransformer", "load_donor_model", "save_donor_model"]
+__all__ = [
+    "HEADS",
+    "DonorConfig",
+    "DonorInputs",
+    "DonorTransformer",
+    "Encoder",
+    "Training",
+    "build_inputs",
+    "draw_batches",
+    "fit_donor_models",
+    "iter_viewer_batches",
+    "load_donor_model",
+    "mean_vectors",
+    "represent_viewers",
+    "save_donor_model",
+    "score_donor_model",
+    "train_step",
+]
 
 HEADS = ("linear", "nonlinear")
+_SCORED_MESSAGES = 2048  # of a batch, padding included
 _WEIGHTS, _CARD = "model.safetensors", "model.json"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class DonorConfig:
-    """Shape of a donor model; `dim` is the encoder's. Raises: ParameterError."""
+    """Shape of a donor model, and what it reads; `dim` is the encoder's. Raises: ParameterError."""
 
     dim: int
+    max_messages: int = 64  # of a viewer, evenly chosen
     width: int = 256
     n_layers: int = 8
     n_heads: int = 8
@@ -43,6 +74,8 @@ class DonorConfig:
     def __post_init__(self) -> None:
         if self.head not in HEADS:
             raise ParameterError(f"HEAD must be one of {HEADS}, got {self.head!r}.")
+        if self.max_messages < 1:
+            raise ParameterError(f"MAX_MESSAGES must be at least 1, got {self.max_messages}.")
         if self.n_layers < 1 or self.width % self.n_heads:
             raise ParameterError(
                 "There must be at least one layer, and WIDTH must be a multiple of the number of heads; "
@@ -50,8 +83,108 @@ class DonorConfig:
             )
 
 
+@dataclass(frozen=True)
+class Training:
+    """How donor models are trained: `n_seeds` of them, from `seed` on. Raises: ParameterError.
+
+    Each epoch reads every donor and, drawn anew, `others_per_donor` others for each of them;
+    the loss corrects for the draw, so that log odds stay those of the natural prevalence.
+    """
+
+    epochs: int = 4
+    n_seeds: int = 1
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.05
+    others_per_donor: int = 20
+    batch_messages: int = 2048
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (self.epochs, self.n_seeds, self.others_per_donor, self.batch_messages)
+        if min(counts) < 1:
+            raise ParameterError(
+                "EPOCHS, N_SEEDS, OTHERS_PER_DONOR and messages per batch must be at least 1; "
+                f"got {', '.join(map(str, counts))}."
+            )
+
+
+class Encoder(Protocol):
+    """What is asked of a language model: texts in, one float32 vector of `dim` per text out."""
+
+    @property
+    def dim(self) -> int: ...
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class DonorInputs:
+    """Message vectors of viewers. Row i has `vectors[codes[j]]` with `times[j]`, j from
+    `starts[i]` to `starts[i + 1]`, oldest first; times are the message's offset and the offset at
+    which its stream's input ends, in seconds.
+    """
+
+    vectors: np.ndarray
+    starts: np.ndarray
+    codes: np.ndarray
+    times: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Messages per viewer."""
+        return np.diff(self.starts)
+
+    def pad(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return codes, times and mask of these viewers, padded to the longest of them.
+
+        Shapes (rows, longest), (rows, longest, 2), (rows, longest); padding is code 0, time 0.
+        """
+        lengths = self.lengths[rows]
+        places = np.arange(lengths.max(initial=0))
+        mask = places < lengths[:, None]
+        at = np.where(mask, self.starts[rows][:, None] + places, 0)
+        return np.where(mask, self.codes[at], 0), self.times[at] * mask[:, :, None], mask
+
+    def load(
+        self, rows: np.ndarray, vectors: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return message vectors, times and mask of these viewers where `vectors` are."""
+        codes, times, mask = (torch.from_numpy(a).to(vectors.device) for a in self.pad(rows))
+        return vectors[codes], times, mask
+
+
+def build_inputs(viewers: Viewers, encoder: Encoder, *, max_messages: int) -> DonorInputs:
+    """Return the inputs of all viewers; each distinct text of a chosen message is encoded once."""
+    chosen = choose_messages(viewers.starts, max_messages=max_messages)
+    used, codes = np.unique(viewers.text_codes[chosen], return_inverse=True)
+    vectors = np.asarray(encoder.encode([viewers.texts[i] for i in used]), np.float32)
+    assert vectors.shape == (len(used), encoder.dim), vectors.shape
+    ends = viewers.table["stream_end_s"].to_numpy(float)[viewers.message_viewers()[chosen]]
+    kept = np.minimum(np.diff(viewers.starts), max_messages)
+    return DonorInputs(
+        vectors=vectors,
+        starts=np.concatenate([[0], np.cumsum(kept)]),
+        codes=codes.astype(np.int64),
+        times=np.stack([viewers.offsets_s[chosen], ends], axis=1).astype(np.float32),
+    )
+
+
+def mean_vectors(inputs: DonorInputs) -> np.ndarray:
+    """Return each viewer's mean message vector, float32, shape (n_viewers, dim)."""
+    result = np.zeros((len(inputs.lengths), inputs.vectors.shape[1]), np.float32)
+    for start in range(0, len(result), 4096):
+        part = inputs.starts[start : start + 4097]
+        vectors = inputs.vectors[inputs.codes[part[0] : part[-1]]]
+        sums = np.add.reduceat(vectors, part[:-1] - part[0], axis=0)
+        result[start : start + len(sums)] = sums / np.diff(part)[:, None]
+    return result
+
+
 class DonorTransformer(nn.Module):
     """Vectors and times of messages in, log odds of paying out."""
+
+    mean: torch.Tensor
+    spread: torch.Tensor
 
     def __init__(self, config: DonorConfig) -> None:
         super().__init__()
@@ -63,17 +196,32 @@ class DonorTransformer(nn.Module):
         n_blocks = 1 if config.shared else config.n_layers
         self.blocks = nn.ModuleList(_Block(config) for _ in range(n_blocks))
         self.norm = nn.LayerNorm(config.width)
-        self.head = _build_head(config)
+        self.head = nn.Sequential()
+        if config.head == "nonlinear":
+            self.head.extend([nn.Linear(config.width, config.width), nn.GELU(), nn.Dropout(config.dropout)])
+        self.head.append(nn.Linear(config.width, 1))
         speed_up(self)
 
-    def set_scaling(self, scaling: Scaling) -> None:
-        """Take over means and spreads of the training messages."""
-        self.mean.copy_(torch.from_numpy(scaling.mean))
-        self.spread.copy_(torch.from_numpy(scaling.spread))
+    def set_scaling(self, inputs: DonorInputs, rows: np.ndarray) -> None:
+        """Scale vectors and times by means and spreads over the messages of these viewers."""
+        take = np.zeros(len(inputs.lengths), bool)
+        take[rows] = True
+        messages = np.repeat(take, inputs.lengths)
+        counts = np.bincount(inputs.codes[messages], minlength=len(inputs.vectors)).astype(float)
+        share = counts / max(counts.sum(), 1.0)
+        mean = share @ inputs.vectors
+        spread = np.sqrt(np.maximum(share @ inputs.vectors.astype(float) ** 2 - mean**2, 0.0))
+        times = inputs.times[messages].astype(float)
+        mean = np.concatenate([mean, times.mean(axis=0)])
+        spread = np.concatenate([spread, times.std(axis=0)])
+        spread = np.where(spread > 1e-6, spread, 1.0)  # what never changes is left as it is
+        self.mean.copy_(torch.from_numpy(mean.astype(np.float32)))
+        self.spread.copy_(torch.from_numpy(spread.astype(np.float32)))
 
     def set_prior(self, rate: float) -> None:
         """Start from the training prevalence: an untrained model says that, and little else."""
         last = self.head[-1]
+        assert isinstance(last, nn.Linear)
         nn.init.normal_(last.weight, std=0.02)
         nn.init.constant_(last.bias, float(np.log(rate / (1 - rate))))
 
@@ -84,7 +232,7 @@ class DonorTransformer(nn.Module):
         attend = F.pad(mask, (1, 0), value=True)[:, None, None, :]
         for layer in range(self.config.n_layers):
             block = self.blocks[0 if self.config.shared else layer]
-            # Only the CLS output is read in the end, so the last layer asks for nothing else.
+            # Only the CLS output is read in the end, so the last layer computes nothing else.
             x = block(x, attend, only_first=layer == self.config.n_layers - 1)
         return self.norm(x[:, 0])
 
@@ -112,8 +260,8 @@ class _Block(nn.Module):
         if only_first:
             x = x[:, :1]
         key, value = self.key_value(y).chunk(2, dim=-1)
-        heads = [self._split(t) for t in (self.query(y[:, : x.shape[1]]), key, value)]
-        y = F.scaled_dot_product_attention(*heads, attn_mask=attend)
+        query, key, value = (self._split(t) for t in (self.query(y[:, : x.shape[1]]), key, value))
+        y = F.scaled_dot_product_attention(query, key, value, attn_mask=attend)
         x = x + self._drop(self.out(y.transpose(1, 2).flatten(2)))
         return x + self._drop(self.back(F.gelu(self.forth(self.norm_2(x)))))
 
@@ -124,35 +272,188 @@ class _Block(nn.Module):
         return F.dropout(x, self.dropout, self.training)
 
 
-def _build_head(config: DonorConfig) -> nn.Sequential:
-    if config.head == "linear":
-        return nn.Sequential(nn.Linear(config.width, 1))
-    return nn.Sequential(
-        nn.Linear(config.width, config.width),
-        nn.GELU(),
-        nn.Dropout(config.dropout),
-        nn.Linear(config.width, 1),
-    )
+def fit_donor_models(
+    inputs: DonorInputs,
+    labels: np.ndarray,
+    *,
+    train: np.ndarray,
+    validation: np.ndarray,
+    config: DonorConfig,
+    training: Training,
+) -> tuple[list[DonorTransformer], pd.DataFrame]:
+    """Train on the rows `train`; return a model per seed, each of its best epoch, and all epochs.
 
+    The best epoch has the highest PR-AUC on `validation`, the lower loss where two are equal
+    or there is no donor to rank. The table has one row per seed and epoch: train_loss,
+    validation_loss, pr_auc and roc_auc of validation, `chosen` and `seed`. Deterministic for a seed
+    on one device.
 
-def save_donor_model(folder: str | Path, model: DonorTransformer, card: dict[str, object]) -> Path:
-    """Write weights, and then what they are as model.json: its presence means complete.
-
-    `card` says how the model came about (encoder, task, threshold, calibration, prevalence).
+    Raises: ModelError if training makes the model's log odds anything but finite numbers.
     """
+    models, tables = [], []
+    device = pick_device()
+    for seed in range(training.seed, training.seed + training.n_seeds):
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            model = DonorTransformer(config)
+            model.set_scaling(inputs, train)
+            model.set_prior(labels[train].mean())
+            model.to(device)
+            plan = replace(training, seed=seed)
+            epochs = _run_epochs(model, inputs, labels, train=train, validation=validation, training=plan)
+        models.append(model.eval())
+        tables.append(epochs.assign(seed=seed))
+    return models, pd.concat(tables)
+
+
+def _run_epochs(
+    model: DonorTransformer,
+    inputs: DonorInputs,
+    labels: np.ndarray,
+    *,
+    train: np.ndarray,
+    validation: np.ndarray,
+    training: Training,
+) -> pd.DataFrame:
+    """Train a model, leave it as it was after its best epoch, and return all epochs."""
+    rng = np.random.default_rng(training.seed)
+    vectors = torch.from_numpy(inputs.vectors).to(model.cls.device)
+    n_donors = int(labels[train].sum())
+    rate = min(1.0, n_donors * training.others_per_donor / max(len(train) - n_donors, 1))
+    plan = [draw_batches(inputs, labels, train, training, rng) for _ in range(training.epochs)]
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+    )
+    n_steps = sum(len(batches) for batches in plan)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _schedule(step, n_steps))
+    rows, best, best_epoch, best_state = [], (-np.inf, -np.inf), 0, copy.deepcopy(model.state_dict())
+    with tqdm(total=n_steps, desc="donor model", unit="batch", disable=None) as bar:
+        for epoch, batches in enumerate(plan, 1):
+            model.train()
+            total, seen = 0.0, 0
+            for batch in batches:
+                loss = train_step(model, vectors, inputs, labels, batch, rate, optimizer)
+                schedule.step()
+                total, seen = total + loss * len(batch), seen + len(batch)
+                bar.update()
+            row = _evaluate_epoch(model, inputs, labels, validation, epoch)
+            row["train_loss"] = total / max(seen, 1)
+            rows.append(row)
+            log.info("epoch %d: %s", epoch, row)
+            quality = (float(np.nan_to_num(row["pr_auc"])), -row["validation_loss"])
+            if quality > best:
+                best, best_epoch, best_state = quality, epoch, copy.deepcopy(model.state_dict())
+    model.load_state_dict(best_state)
+    columns = ["train_loss", "validation_loss", "pr_auc", "roc_auc"]
+    table = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))[columns]
+    return table.assign(chosen=table.index == best_epoch)
+
+
+def train_step(
+    model: DonorTransformer,
+    vectors: torch.Tensor,
+    inputs: DonorInputs,
+    labels: np.ndarray,
+    batch: np.ndarray,
+    rate: float,
+    optimizer: torch.optim.Optimizer,
+) -> float:
+    """Train on the viewers of one batch, in which a share `rate` of the others is drawn; return the loss."""
+    target = torch.from_numpy(labels[batch].astype(np.float32)).to(vectors.device)
+    # Among the drawn, donors are 1 / rate times as frequent as among all.
+    logits = model(*inputs.load(batch, vectors)) - float(np.log(rate))
+    loss = F.binary_cross_entropy_with_logits(logits, target)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def _schedule(step: int, n_steps: int) -> float:
+    """Return the share of the learning rate: up over the first tenth of all steps, down to zero."""
+    n_warm = max(1.0, n_steps / 10)
+    return min((step + 1) / n_warm, max(0.0, (n_steps - step) / max(n_steps - n_warm, 1.0)), 1.0)
+
+
+def draw_batches(
+    inputs: DonorInputs,
+    labels: np.ndarray,
+    train: np.ndarray,
+    training: Training,
+    rng: np.random.Generator,
+) -> list[np.ndarray]:
+    """Return the batches of an epoch in random order: every donor, and a draw of the others."""
+    donors, others = train[labels[train]], train[~labels[train]]
+    n = min(len(others), len(donors) * training.others_per_donor)
+    drawn = np.concatenate([donors, rng.choice(others, n, replace=False)])
+    return list(iter_viewer_batches(inputs, drawn, max_messages=training.batch_messages, rng=rng))
+
+
+def _evaluate_epoch(
+    model: DonorTransformer, inputs: DonorInputs, labels: np.ndarray, validation: np.ndarray, epoch: int
+) -> dict[str, float]:
+    logits = score_donor_model(model, inputs, validation)
+    if not np.isfinite(logits).all():
+        raise ModelError(
+            f"The donor model's log odds must be finite, and after epoch {epoch} they are not. "
+            "Lower the learning rate."
+        )
+    pr_auc, roc_auc = rank_metrics(labels[validation], logits)
+    return {"validation_loss": log_loss(labels[validation], logits), "pr_auc": pr_auc, "roc_auc": roc_auc}
+
+
+def iter_viewer_batches(
+    inputs: DonorInputs, rows: np.ndarray, *, max_messages: int, rng: np.random.Generator | None = None
+) -> Iterator[np.ndarray]:
+    """Yield batches of viewers of like length, as `iter_token_batches` does; each has a CLS token, too."""
+    for batch in iter_token_batches(inputs.lengths[rows] + 1, max_tokens=max_messages, rng=rng):
+        yield rows[batch]
+
+
+def score_donor_model(model: DonorTransformer, inputs: DonorInputs, rows: np.ndarray) -> np.ndarray:
+    """Return log odds of these viewers, float64, in the order of `rows`."""
+    return _apply(model.eval().forward, inputs, rows, np.empty(len(rows)), device=model.cls.device)
+
+
+def represent_viewers(model: DonorTransformer, inputs: DonorInputs, rows: np.ndarray) -> np.ndarray:
+    """Return the CLS output of these viewers, float32, shape (len(rows), width)."""
+    result = np.empty((len(rows), model.config.width), np.float32)
+    return _apply(model.eval().represent, inputs, rows, result, device=model.cls.device)
+
+
+def _apply(
+    call: Callable[..., torch.Tensor],
+    inputs: DonorInputs,
+    rows: np.ndarray,
+    result: np.ndarray,
+    *,
+    device: torch.device,
+) -> np.ndarray:
+    """Return `result`, filled with what `call` makes of each viewer, in batches of bounded size."""
+    vectors = torch.from_numpy(inputs.vectors).to(device)
+    place = np.empty(len(inputs.lengths), np.int64)
+    place[rows] = np.arange(len(rows))
+    with torch.inference_mode():
+        for batch in iter_viewer_batches(inputs, rows, max_messages=_SCORED_MESSAGES):
+            result[place[batch]] = call(*inputs.load(batch, vectors)).cpu().numpy()
+    return result
+
+
+def save_donor_model(folder: str | Path, model: DonorTransformer) -> Path:
+    """Write weights, and then the model's shape as model.json: its presence means complete."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _CARD).unlink(missing_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic_path(folder / _WEIGHTS) as part:
         save_file(weights, str(part))
-    text = json.dumps({**card, "config": asdict(model.config)}, indent=2, ensure_ascii=False)
-    atomic_write(folder / _CARD, text + "\n")
+    atomic_write(folder / _CARD, json.dumps({"config": asdict(model.config)}, indent=2) + "\n")
     return folder
 
 
-def load_donor_model(folder: str | Path) -> tuple[DonorTransformer, dict[str, object]]:
-    """Return a saved model, ready to score, and its card.
+def load_donor_model(folder: str | Path) -> DonorTransformer:
+    """Return a saved model, ready to score.
 
     Raises: ModelError if the folder holds no complete donor model of this shape.
     """
@@ -166,4 +467,4 @@ def load_donor_model(folder: str | Path) -> tuple[DonorTransformer, dict[str, ob
             f"A donor model is a folder with {_CARD} and {_WEIGHTS}, and {folder} cannot be read as one "
             f"({error}). Run notebook 04 again."
         ) from error
-    return model.eval(), card
+    return model.eval()

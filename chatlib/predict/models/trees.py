@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import lightgbm
@@ -10,7 +11,7 @@ import pandas as pd
 
 from chatlib.errors import ModelError
 
-__all__ = ["TreeModel", "boost", "fit_trees"]
+__all__ = ["TreeModel", "boost", "fit_trees", "predict_boosted"]
 
 _REPEATABLE = {
     "objective": "binary",
@@ -63,10 +64,7 @@ class TreeModel:
 
     def score(self, numbers: pd.DataFrame) -> np.ndarray:
         """Return log odds of all rows, float64. `numbers` has a column for each of `columns`."""
-        if not len(numbers):
-            return np.zeros(0)
-        table = numbers[self.columns].to_numpy(float)
-        return np.asarray(self._booster.predict(table, raw_score=True, num_threads=1)) / self.n_seeds
+        return predict_boosted(self._booster, numbers[self.columns].to_numpy(float)) / self.n_seeds
 
 
 def fit_trees(numbers: pd.DataFrame, labels: np.ndarray, *, seed: int = 0, n_seeds: int = 3) -> TreeModel:
@@ -85,11 +83,18 @@ def fit_trees(numbers: pd.DataFrame, labels: np.ndarray, *, seed: int = 0, n_see
 
 
 def boost(
-    table: np.ndarray, labels: np.ndarray, settings: dict[str, float], *, n_rounds: int, seed: int
+    table: np.ndarray, labels: np.ndarray, settings: Mapping[str, float], *, n_rounds: int, seed: int
 ) -> lightgbm.Booster:
     """Return LightGBM's model of the labels, the same for a seed on any machine."""
     data = lightgbm.Dataset(table, np.asarray(labels, float))
-    return lightgbm.train(_REPEATABLE | {"seed": seed} | settings, data, num_boost_round=n_rounds)
+    return lightgbm.train(_REPEATABLE | {"seed": seed} | dict(settings), data, num_boost_round=n_rounds)
+
+
+def predict_boosted(booster: lightgbm.Booster, table: np.ndarray, *, n_rounds: int = -1) -> np.ndarray:
+    """Return log odds of all rows by the first rounds of a model, or by all of them."""
+    if not len(table):
+        return np.zeros(0)
+    return np.asarray(booster.predict(table, raw_score=True, num_iteration=n_rounds, num_threads=1))
 
 
 def _split_trees(text: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,12 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
-from chatlib.predict.models.inputs import choose_messages
 from chatlib.predict.viewers.table import Viewers
+from chatlib.predict.viewers.texts import choose_messages
 
 __all__ = ["Vocabulary", "WordModel", "fit_words", "join_texts", "learn_vocabulary"]
 
-_MAX_MESSAGES = 64  # of the stream itself; earlier ones: earlier.MAX_EARLIER
+_MAX_MESSAGES = 64  # of the stream itself; earlier ones: texts.MAX_EARLIER
 _MAX_TERMS = 60_000
 _MIN_VIEWERS = 5  # who use a term
 _SCALE = 0.1  # of the numbers beside TF-IDF rows of length one
@@ -66,7 +67,7 @@ class WordModel:
     intercept: float
 
     def weigh(self, terms: sparse.csr_matrix, n_first: int) -> np.ndarray:
-        """Return what terms of this stream, the first `n_first`, and of earlier ones add, shape (n, 2)."""
+        """Return sums of weighted terms, shape (n, 2): the first `n_first`, of this stream; the others."""
         weights, n = self.weights, terms.shape[1]
         parts = [terms[:, :n_first] @ weights[:n_first], terms[:, n_first:] @ weights[n_first:n]]
         return np.stack(parts, axis=1).astype(float)
@@ -89,7 +90,7 @@ def learn_vocabulary(viewers: Viewers, *, train: np.ndarray) -> Vocabulary:
         names = counter.get_feature_names_out() if len(frequent) else np.empty(0, object)
         terms.append(names[frequent].tolist())
         idf.append(np.log((1 + len(train)) / (1 + n_viewers[frequent])) + 1.0)
-    return Vocabulary(tuple(terms), tuple(idf))
+    return Vocabulary((terms[0], terms[1]), (idf[0], idf[1]))
 
 
 def fit_words(
@@ -122,7 +123,7 @@ def join_texts(viewers: Viewers, *, max_messages: int) -> list[str]:
 def _count_terms(viewers: Viewers, counter: CountVectorizer | None) -> Iterator[sparse.csr_matrix]:
     """Yield how often each viewer uses each term, in this stream and in earlier ones.
 
-    Each distinct text is taken apart once. A counter without a vocabulary learns it here; None
+    Each distinct text is split once. A counter without a vocabulary learns it here; None
     knows no term.
     """
     chosen = choose_messages(viewers.starts, max_messages=_MAX_MESSAGES)
@@ -142,7 +143,7 @@ def _count_terms(viewers: Viewers, counter: CountVectorizer | None) -> Iterator[
         yield (sparse.csr_matrix((np.ones(len(said), np.int64), place, start), shape) @ by_text).tocsr()
 
 
-def _counter(**settings: object) -> CountVectorizer:
+def _counter(**settings: Any) -> CountVectorizer:
     return CountVectorizer(token_pattern=_TOKEN, ngram_range=(1, 2), **settings)
 
 

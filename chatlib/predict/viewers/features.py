@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from chatlib.predict.viewers.history import HISTORY_COLUMNS
-from chatlib.predict.viewers.rhythm import RHYTHM_COLUMNS
+from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS
 from chatlib.predict.viewers.table import Viewers
 from chatlib.records import is_member
 

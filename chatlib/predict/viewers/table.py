@@ -7,34 +7,44 @@ landmark, who has paid by then is out, and the label is whether they paid after 
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from chatlib.errors import DataError, NotEnoughData
-from chatlib.predict.viewers.attendance import Keys, build_attendance, find_ends, find_owners, last_badges
-from chatlib.predict.viewers.earlier import Earlier, find_earlier, slice_rows
-from chatlib.predict.viewers.history import HISTORY_COLUMNS
-from chatlib.predict.viewers.leak_guard import find_payments, select_inputs
-from chatlib.predict.viewers.rhythm import RHYTHM_COLUMNS
+from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS, build_history, to_days
 from chatlib.predict.viewers.tasks import Task
-from chatlib.records import DONATION_KINDS
+from chatlib.predict.viewers.texts import Earlier, find_earlier, select_inputs, slice_rows
 from chatlib.splits import DateSplit
 from chatlib.store import Store
 from chatlib.workspace import without_gc
 
-__all__ = ["Viewers", "count_periods", "load_viewers", "require_donors"]
+__all__ = ["Periods", "Viewers", "count_periods", "load_viewers", "require_donors"]
 
-_COLUMNS = ("stream_id", "position", "message_id", "kind", "offset_s", "author", "text", "notice",
-            "badges", "amount_text", "bits")  # fmt: skip
-
-_TYPES = {"unread": bool, "kind": "category", "badges": "category"}  # few values, compared often
+_COLUMNS = ("position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
+            "amount_text", "bits")  # fmt: skip
+_OWNER_BADGE = re.compile(r'"(?:broadcaster|owner)"', re.I)
+_GIFT_KIND = "gift_purchase|subscription_gift|pay_forward"
 
 log = logging.getLogger(__name__)
+
+
+class Periods(NamedTuple):
+    """Rows of the viewers of training, validation and test, each ascending."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    @property
+    def scored(self) -> np.ndarray:
+        """The rows that models are evaluated on: those of validation, then those of test."""
+        return np.concatenate([self.validation, self.test])
 
 
 @dataclass(frozen=True)
@@ -42,15 +52,14 @@ class Viewers:
     """Viewers and their input messages.
 
     `table` has one row per viewer, streams oldest first: stream_id, author, started_at,
-    stream_end_s (the last offset, or the landmark), input_end_s, n_messages, n_viewers (of the
-    stream), paid, first_paid_s, badges (known before the stream; in `forecast`: at the landmark)
-    and HISTORY_COLUMNS and RHYTHM_COLUMNS. Messages of row i are those from `starts[i]` to
+    stream_end_s (where the input ends: the last offset, or the landmark), n_messages, n_viewers (of
+    the stream), paid, badges (known before the stream; in `forecast`: at the landmark) and
+    HISTORY_COLUMNS and RHYTHM_COLUMNS. Messages of row i are those from `starts[i]` to
     `starts[i + 1]`, by offset; `texts[text_codes[j]]` is what message j says. `earlier` is what
     they wrote in earlier streams. `exclusions` counts what was left out.
     """
 
     task: Task
-    donation_kinds: frozenset[str]
     table: pd.DataFrame
     starts: np.ndarray
     positions: np.ndarray
@@ -76,6 +85,10 @@ class Viewers:
         """Return the rows of the viewers of these streams, ascending."""
         return np.flatnonzero(self.table["stream_id"].isin(list(stream_ids)).to_numpy())
 
+    def find_periods(self, split: DateSplit) -> Periods:
+        """Return the rows of the viewers of each period."""
+        return Periods(*(self.find_rows(ids) for ids in split))
+
     def take(self, rows: np.ndarray) -> Viewers:
         """Return these viewers alone, in this order, with their messages."""
         starts, messages = slice_rows(self.starts, rows)
@@ -98,76 +111,187 @@ def load_viewers(
     db: Store,
     task: Task | None = None,
     *,
-    donation_kinds: Collection[str] = DONATION_KINDS,
     only: Collection[int] | None = None,
-    select: Callable[..., np.ndarray] = select_inputs,
+    select: Callable[[pd.DataFrame, np.ndarray], np.ndarray] = select_inputs,
 ) -> Viewers:
     """Build the viewers of all dated streams, oldest stream first, each by author.
 
     Left out and counted: streams without a date, the channel's owner, viewers without a message
-    that may be an input, and in `forecast` those who have paid by the landmark, in the gap, or
-    at a time that the source does not give. `only` builds the viewers of these streams alone,
-    with the same history. `select` says which rows are inputs; another one than the leak guard's
-    is for showing what a leak does.
+    that may be an input, and in `forecast` those who have paid by the landmark, or at a time that
+    the source does not give. `only` builds the viewers of these streams alone, with the same
+    history. `select` marks the rows of a stream that may be inputs, given all rows and a mask of
+    payments; another one than
+    `select_inputs` is for showing what a leak does.
 
     Raises: NotEnoughData if no viewer is left; DataError if `only` names a stream that is not
     there or has no date.
     """
     task = task or Task()
-    kinds = frozenset(donation_kinds)
     streams = db.load_streams()
     dated = streams[streams["started_at"].notna() & (streams["n_messages"] > 0)].reset_index(drop=True)
-    with without_gc():
-        messages = _load_rows(db, dated, only)
-    exclusions = {"streams without a date": int(streams["started_at"].isna().sum())}
-    paid = find_payments(messages, donation_kinds=kinds)
-    keys = Keys(messages, dated)
-    ends = find_ends(messages, keys, task)
-    attendance = build_attendance(messages, keys, paid, ends, task)
-    usable = select(messages, donation_kinds=kinds)
-    inputs = usable & (messages["offset_s"].to_numpy(float) <= ends[keys.stream])
-    attendance["n_messages"] = np.bincount(keys.viewer[inputs], minlength=len(attendance))
-    if task.name == "forecast":
-        attendance["badges"] = last_badges(messages, keys, inputs, len(attendance))
-    asked = np.ones(len(attendance), bool) if only is None else attendance["stream_id"].isin(list(only))
-    keep = _exclude(attendance, np.asarray(asked), find_owners(messages), exclusions)
-    if not keep.any():
-        raise NotEnoughData(
-            f"There must be a viewer with a message that is no payment; {len(only or dated)} dated streams "
-            f"with {len(messages)} rows have none. Import chat first (notebook 01)."
-        )
-    viewers = _assemble(messages, keys, attendance, keep, usable, inputs, task, kinds, exclusions)
-    return _add_texts(viewers, db, messages)
-
-
-def _load_rows(db: Store, streams: pd.DataFrame, only: Collection[int] | None) -> pd.DataFrame:
-    """Return what somebody wrote, streams in order, each by offset; with `only`, what its viewers did.
-
-    There the texts of other streams are left unread.
-    """
-    if only is None:
-        messages = db.load_messages(streams["stream_id"].tolist(), columns=_COLUMNS)
-        messages = messages[messages["author"].notna()].reset_index(drop=True).assign(unread=False)
-        return messages.astype(_TYPES)
-    ids = [int(stream_id) for stream_id in only]
-    if missing := sorted(set(ids) - set(streams["stream_id"])):
+    if only is not None and (missing := sorted(set(map(int, only)) - set(dated["stream_id"]))):
         raise DataError(
             f"A stream must be in the database, with messages and a date; stream {missing[0]} is not. "
             "Import it, and give its date in streams.csv."
         )
-    marks = ", ".join("?" * len(ids))
-    here = f"stream_id IN ({marks})"
-    columns = ", ".join(f"CASE WHEN {here} THEN text END AS text" if c == "text" else c for c in _COLUMNS)
-    messages = db.query(
-        f"SELECT {columns}, NOT {here} AS unread FROM messages "
-        f"WHERE author IN (SELECT author FROM messages WHERE {here})",
-        [*ids, *ids, *ids],
+    if dated.empty:
+        raise NotEnoughData("Viewers need streams with messages and a date. Import chat first (notebook 01).")
+    with without_gc():
+        attendance, chat = _read_streams(db, dated, task, only, select)
+    attendance = attendance.join(build_history(attendance, stream_dates=to_days(dated["started_at"])))
+    if task.name == "forecast":
+        attendance["badges"] = attendance.pop("input_badges")
+    exclusions = {"streams without a date": int(streams["started_at"].isna().sum())}
+    keep = _exclude(attendance, only, exclusions)
+    if not keep.any():
+        raise NotEnoughData(
+            f"There must be a viewer with a message that is no payment; {len(only or dated)} dated streams "
+            f"with {attendance['n_rows'].sum()} rows have none. Import chat first (notebook 01)."
+        )
+    return _assemble(attendance, chat, keep, task, exclusions)
+
+
+class _Chat(NamedTuple):
+    """Usable messages, streams oldest first, each by offset; `viewer` is a row of the attendance."""
+
+    viewer: np.ndarray
+    position: np.ndarray
+    offset_s: np.ndarray
+    code: np.ndarray
+    is_input: np.ndarray
+    texts: list[str]
+
+
+def _read_streams(
+    db: Store,
+    streams: pd.DataFrame,
+    task: Task,
+    only: Collection[int] | None,
+    select: Callable[[pd.DataFrame, np.ndarray], np.ndarray],
+) -> tuple[pd.DataFrame, _Chat]:
+    """Return one row per author and stream (see `_attend`), and the usable messages; one stream at a time.
+
+    With `only`, of other streams nothing but the rows of those who were in these.
+    """
+    authors = None if only is None else db.find_authors(only)
+    payments = {key: part["position"] for key, part in db.load_payments().groupby("stream_id")}
+    codes: dict[str, int] = {}
+    tables, parts, n_rows = [], [], 0
+    for stream_id, started_at in zip(streams["stream_id"], streams["started_at"], strict=True):
+        everybody = only is None or stream_id in only
+        rows = db.load_messages([stream_id], columns=_COLUMNS, authors=None if everybody else authors)
+        rows = rows[rows["author"].notna()]
+        paid = rows["position"].isin(payments.get(stream_id, ())).to_numpy(bool)
+        usable = select(rows, paid)
+        table, viewer, is_input = _attend(rows, usable, paid, task)
+        tables.append(table.assign(stream_id=stream_id, started_at=started_at))
+        texts = rows["text"][usable].fillna("")
+        code = np.fromiter((codes.setdefault(t, len(codes)) for t in texts), np.int64, len(texts))
+        position, offset_s = rows["position"].to_numpy(np.int64), rows["offset_s"].to_numpy(float)
+        parts.append((viewer[usable] + n_rows, position[usable], offset_s[usable], code, is_input[usable]))
+        n_rows += len(table)
+    attendance = pd.concat(tables, ignore_index=True)
+    attendance["day"] = to_days(attendance["started_at"])
+    viewer, position, offset_s, code, is_input = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return attendance, _Chat(viewer, position, offset_s, code, is_input, list(codes))
+
+
+def _attend(
+    rows: pd.DataFrame, usable: np.ndarray, is_paid: np.ndarray, task: Task
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Return one row per author of a stream, payers without a word among them.
+
+    Returned with it are each message's row in it, and which messages are inputs.
+    """
+    authors, viewer = np.unique(rows["author"].to_numpy(np.int64), return_inverse=True)
+    n, offsets = len(authors), rows["offset_s"].to_numpy(float)
+    end = task.find_end(np.nanmax(offsets, initial=0.0))
+    paid = np.flatnonzero(is_paid)
+    gift = paid[rows["kind"].iloc[paid].str.contains(_GIFT_KIND).to_numpy(bool)]
+    asked, known = (paid[mask] for mask in task.split_payments(offsets[paid], end))
+    is_input = usable & (offsets <= end)
+    badges = rows["badges"].fillna("[]").to_numpy(object)
+    owner = [text for text in set(badges) if _OWNER_BADGE.search(text)]
+
+    def count(messages: np.ndarray) -> np.ndarray:
+        return np.bincount(viewer[messages], minlength=n)
+
+    def last_badges(messages: np.ndarray) -> np.ndarray:
+        last = np.full(n, None, object)
+        last[viewer[messages]] = badges[messages]  # of several, the last one stays
+        return last
+
+    table = {
+        "author": authors,
+        "stream_end_s": end,
+        "n_rows": count(np.arange(len(rows))),
+        "n_messages": count(is_input),
+        "n_paid": count(paid),
+        "n_gifts": count(gift),
+        "paid": count(asked) > 0,
+        "is_out": count(known) > 0,
+        "is_owner": count(np.isin(badges, owner)) > 0,
+        "last_badges": last_badges(np.arange(len(rows))),
+        "input_badges": last_badges(np.flatnonzero(is_input)),
+    }
+    return pd.DataFrame(table), viewer, is_input
+
+
+def _exclude(
+    attendance: pd.DataFrame, only: Collection[int] | None, exclusions: dict[str, int]
+) -> np.ndarray:
+    """Return a mask of the viewers that stay; count the others by the first reason."""
+    keep = np.ones(len(attendance), bool)
+    if only is not None:
+        keep = attendance["stream_id"].isin(list(only)).to_numpy(bool)
+    n_asked = keep.sum()
+    owners = attendance["author"][attendance["is_owner"]]
+    silent = (attendance["n_messages"] == 0).to_numpy()
+    reasons = {
+        "the channel's owner": attendance["author"].isin(owners).to_numpy(),
+        "paid by the landmark": attendance["is_out"].to_numpy(bool),
+        "paid, but no other message": silent & attendance["paid"].to_numpy(bool),
+        "no message of their own": silent,
+    }
+    for reason, out in reasons.items():
+        exclusions[reason] = int((keep & out).sum())
+        keep = keep & ~out
+    log.info("left out of %d viewers: %s", n_asked, exclusions)
+    return keep
+
+
+def _assemble(
+    attendance: pd.DataFrame, chat: _Chat, keep: np.ndarray, task: Task, exclusions: dict[str, int]
+) -> Viewers:
+    """Return the viewers that are kept, with their messages and texts."""
+    inputs = np.flatnonzero(chat.is_input & keep[chat.viewer])
+    inputs = inputs[np.argsort(chat.viewer[inputs], kind="stable")]
+    row = (np.cumsum(keep) - 1)[chat.viewer[inputs]]
+    table = attendance[keep].reset_index(drop=True)
+    table["n_viewers"] = table.groupby("stream_id")["author"].transform("size")
+    who, day = attendance["author"].to_numpy(), attendance["day"].to_numpy()
+    starts, past = find_earlier(who[chat.viewer], day[chat.viewer], asked=who[keep], when=day[keep])
+    used, place = np.unique(np.concatenate([inputs, past]), return_inverse=True)
+    codes, distinct = pd.factorize(chat.code[used])  # texts by first use
+    codes = codes.astype(np.int64)[place]
+    columns = ["stream_id", "author", "started_at", "stream_end_s", "n_messages", "n_viewers", "paid",
+               "badges", *HISTORY_COLUMNS, *RHYTHM_COLUMNS]  # fmt: skip
+    return Viewers(
+        task=task,
+        table=table[columns],
+        starts=np.searchsorted(row, np.arange(len(table) + 1)),
+        positions=chat.position[inputs],
+        offsets_s=chat.offset_s[inputs],
+        text_codes=codes[: len(inputs)],
+        texts=[chat.texts[code] for code in distinct],
+        earlier=Earlier(
+            starts=starts,
+            stream_ids=attendance["stream_id"].to_numpy()[chat.viewer[past]],
+            positions=chat.position[past],
+            text_codes=codes[len(inputs) :],
+        ),
+        exclusions=exclusions,
     )
-    place = pd.Series(np.arange(len(streams)), index=streams["stream_id"].to_numpy())
-    order = place.reindex(messages["stream_id"]).to_numpy()
-    keys = (messages["position"].to_numpy(), messages["offset_s"].fillna(-np.inf).to_numpy(float), order)
-    by_time = np.lexsort(keys)
-    return messages.iloc[by_time[~np.isnan(order[by_time])]].reset_index(drop=True).astype(_TYPES)
 
 
 def count_periods(viewers: Viewers, split: DateSplit) -> pd.DataFrame:
@@ -200,81 +324,3 @@ def require_donors(viewers: Viewers, split: DateSplit) -> None:
             + ", ".join(f"{name} {n} of {len(counts[name])} viewers" for name, n in donors.items())
             + ". Nothing was trained: add streams, or choose another channel."
         )
-
-
-def _exclude(
-    attendance: pd.DataFrame, asked: np.ndarray, owners: np.ndarray, exclusions: dict[str, int]
-) -> np.ndarray:
-    """Return a mask of the viewers that stay; count the others by the first reason."""
-    keep = asked.copy()
-    silent = (attendance["n_messages"] == 0).to_numpy()
-    reasons = {
-        "the channel's owner": attendance["author"].isin(owners).to_numpy(),
-        "paid by the landmark": attendance["is_out"].to_numpy(bool),
-        "paid, but no other message": silent & attendance["paid"].to_numpy(bool),
-        "no message of their own": silent,
-    }
-    for reason, out in reasons.items():
-        exclusions[reason] = int((keep & out).sum())
-        keep &= ~out
-    log.info("left out of %d viewers: %s", asked.sum(), exclusions)
-    return keep
-
-
-def _assemble(
-    messages: pd.DataFrame,
-    keys: Keys,
-    attendance: pd.DataFrame,
-    keep: np.ndarray,
-    usable: np.ndarray,
-    inputs: np.ndarray,
-    task: Task,
-    kinds: frozenset[str],
-    exclusions: dict[str, int],
-) -> Viewers:
-    rows = np.flatnonzero(inputs & keep[keys.viewer])
-    viewer = (np.cumsum(keep) - 1)[keys.viewer[rows]]
-    order = np.argsort(viewer, kind="stable")  # messages came by offset within their stream
-    rows, viewer = rows[order], viewer[order]
-    table = attendance[keep].reset_index(drop=True)
-    table["n_viewers"] = table.groupby("stream_id")["author"].transform("size")
-    columns = ["stream_id", "author", "started_at", "stream_end_s", "input_end_s", "n_messages",
-               "n_viewers", "paid", "first_paid_s", "badges", *HISTORY_COLUMNS, *RHYTHM_COLUMNS]  # fmt: skip
-    return Viewers(
-        task=task,
-        donation_kinds=kinds,
-        table=table[columns],
-        starts=np.searchsorted(viewer, np.arange(len(table) + 1)),
-        positions=messages["position"].to_numpy()[rows],
-        offsets_s=messages["offset_s"].to_numpy(float)[rows],
-        text_codes=rows,
-        texts=[],
-        earlier=find_earlier(messages, keys, usable, table),
-        exclusions=exclusions,
-    )
-
-
-def _add_texts(viewers: Viewers, db: Store, messages: pd.DataFrame) -> Viewers:
-    """Put codes of texts in the place of rows of `messages`; a text not yet read is read here."""
-    rows = np.concatenate([viewers.text_codes, viewers.earlier.text_codes])
-    used, place = np.unique(rows, return_inverse=True)
-    texts = messages["text"].to_numpy(object)[used]
-    if (unread := np.flatnonzero(messages["unread"].to_numpy()[used])).size:
-        keys = messages.iloc[used[unread]][["stream_id", "message_id", "kind"]]
-        texts[unread] = _read_texts(db, keys)
-    codes, texts = pd.factorize(pd.Series(texts, dtype=object).fillna("").to_numpy(object))
-    codes = codes.astype(np.int64)[place]
-    n = len(viewers.text_codes)
-    earlier = replace(viewers.earlier, text_codes=codes[n:])
-    return replace(viewers, text_codes=codes[:n], texts=texts.tolist(), earlier=earlier)
-
-
-def _read_texts(db: Store, keys: pd.DataFrame) -> np.ndarray:
-    """Return the texts of these rows, in their order."""
-    asked = json.dumps(keys.astype({"stream_id": int}).to_numpy(object).tolist())
-    texts = db.query(
-        "SELECT m.text FROM json_each(?) AS k JOIN messages AS m ON m.stream_id = k.value ->> 0 "
-        "AND m.message_id = k.value ->> 1 AND m.kind = k.value ->> 2 ORDER BY k.key",
-        [asked],
-    )
-    return texts["text"].to_numpy(object)

@@ -3,66 +3,50 @@ import dataclasses
 import numpy as np
 import pytest
 
-from chatlib.errors import ModelError
+from chatlib.errors import ModelError, StoreFull
 from chatlib.predict.evaluation import average_precision, fit_weights
-from chatlib.predict.models import blend_files
-from chatlib.predict.models.blend import (
-    BLENDS,
-    EVIDENCE,
-    Blend,
-    fit_blends,
-    group_columns,
-    score_transformers,
-)
-from chatlib.predict.models.blend_files import load_blend, save_blend
-from chatlib.predict.models.inputs import build_inputs
-from chatlib.predict.models.transformer import DonorConfig, DonorTransformer
-from chatlib.predict.protocol import evaluation_rows, split_streams
+from chatlib.predict.models import blend as module
+from chatlib.predict.models.blend import BLENDS, EVIDENCE, Blend, group_columns, load_blend, save_blend
+from chatlib.predict.models.transformer import build_inputs
+from chatlib.predict.protocol import split_streams
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import open_store
-from tests.predict.conftest import FixedEncoder
+from tests.predict.channels import FixedEncoder, fit_small_blends
 
 MESSAGES, EVERYTHING = BLENDS
 
 
 @pytest.fixture(scope="module")
 def fitted(channel_path):
-    """Viewers, rows of validation and test, inputs, and the blends with what they rest on."""
+    """Viewers of test, the blends, and what each rests on for them."""
     with open_store(channel_path) as db:
         viewers, split = load_viewers(db), split_streams(db)
-    train, (validation, test) = viewers.find_rows(split.train), evaluation_rows(viewers, split)
-    rows, inputs = np.concatenate([validation, test]), build_inputs(viewers, FixedEncoder())
-    models = [DonorTransformer(DonorConfig(FixedEncoder.dim, width=16, n_layers=1, n_heads=2))]
-    logits = score_transformers(models, inputs, rows)
-    blends, tables = fit_blends(viewers, models, logits, train=train, validation=validation, rows=rows)
-    return viewers, rows, len(validation), inputs, blends, tables
+    blends, tables = fit_small_blends(viewers, split, FixedEncoder())
+    periods = viewers.find_periods(split)
+    tables = {name: table.iloc[len(periods.validation) :] for name, table in tables.items()}
+    return viewers.take(periods.test), blends, tables
 
 
 def test_a_blend_finds_donors_that_words_and_habits_give_away(fitted):
-    viewers, rows, n, _, blends, tables = fitted
-    labels = viewers.paid[rows[n:]]
+    viewers, blends, tables = fitted
     for name, blend in blends.items():
-        score = blend.score_table(tables[name].iloc[n:])
-        assert average_precision(labels, score) > 2.5 * labels.mean(), name
-    by_lot = np.random.default_rng(0).permutation(score)
-    assert average_precision(labels, by_lot) < 2 * labels.mean()
+        score = blend.score_table(tables[name])
+        assert average_precision(viewers.paid, score) > 2.5 * viewers.paid.mean(), name
 
 
 def test_messages_alone_means_messages_alone(fitted):
-    _, _, _, _, blends, tables = fitted
+    _, blends, tables = fitted
     assert not blends[MESSAGES].known_before and blends[EVERYTHING].known_before
     telling = [c for c in tables[MESSAGES] if "paid" in c or "pay" in c or "badge" in c or "member" in c]
     assert telling == []
     assert {"past_payments", "days_since_paid", "member"} <= set(tables[EVERYTHING])
 
 
-def test_scored_anew_it_says_the_same(fitted):
-    viewers, rows, n, _, blends, tables = fitted
-    some = viewers.take(rows[n:])
-    inputs = build_inputs(some, FixedEncoder())
+def test_scored_anew_the_scores_are_the_same(fitted):
+    viewers, blends, tables = fitted
+    inputs = build_inputs(viewers, FixedEncoder(), max_messages=64)
     for name, blend in blends.items():
-        expected = blend.score_table(tables[name].iloc[n:])
-        np.testing.assert_allclose(blend.score(some, inputs), expected, rtol=1e-4)
+        np.testing.assert_allclose(blend.score(viewers, inputs), blend.score_table(tables[name]), rtol=1e-4)
 
 
 def test_members_together_know_what_each_knows(fitted):
@@ -72,7 +56,7 @@ def test_members_together_know_what_each_knows(fitted):
     members = {"a": first - 3, "b": 5 * second, "c": noise}  # on scales of their own, one knows nothing
     *weights, shift = fit_weights(labels[:3000], np.stack(list(members.values()), axis=1)[:3000])
     blend = dataclasses.replace(
-        fitted[4][MESSAGES], weights=dict(zip("abc", weights, strict=True)), shift=shift
+        fitted[1][MESSAGES], weights=dict(zip("abc", weights, strict=True)), shift=shift
     )
     assert weights[0] == pytest.approx(5 * weights[1], rel=0.4) and weights[2] < 0.1
     together = average_precision(labels, blend.combine(members))
@@ -81,21 +65,20 @@ def test_members_together_know_what_each_knows(fitted):
 
 
 def test_every_column_belongs_to_one_group(fitted):
-    groups = group_columns(fitted[5][EVERYTHING])
+    groups = group_columns(fitted[2][EVERYTHING])
     columns = [column for group in groups.values() for column in group]
-    assert sorted(columns) == sorted(fitted[5][EVERYTHING].columns)
+    assert sorted(columns) == sorted(fitted[2][EVERYTHING].columns)
     assert set(EVIDENCE) <= set(groups)
     assert "days_since_paid" in groups["earlier payments"]
     assert "attended_last_week" in groups["earlier streams attended"]
 
 
-def test_a_saved_blend_says_the_same(fitted, tmp_path):
-    viewers, rows, n, _, blends, _ = fitted
-    some = viewers.take(rows[n:])
-    inputs = build_inputs(some, FixedEncoder())
+def test_a_saved_blend_scores_the_same(fitted, tmp_path):
+    viewers, blends, _ = fitted
+    inputs = build_inputs(viewers, FixedEncoder(), max_messages=64)
     loaded, card = load_blend(save_blend(tmp_path, blends[EVERYTHING], {"made": "here"}))
     assert isinstance(loaded, Blend) and card["made"] == "here"
-    np.testing.assert_array_equal(loaded.score(some, inputs), blends[EVERYTHING].score(some, inputs))
+    np.testing.assert_array_equal(loaded.score(viewers, inputs), blends[EVERYTHING].score(viewers, inputs))
 
 
 _FILES = ("donor.json", "terms.json", "words.safetensors", "trees.txt", "transformer_0/model.json")
@@ -103,17 +86,17 @@ _FILES = ("donor.json", "terms.json", "words.safetensors", "trees.txt", "transfo
 
 @pytest.mark.parametrize("name", _FILES)
 def test_an_incomplete_blend_is_refused(fitted, tmp_path, name):
-    save_blend(tmp_path, fitted[4][MESSAGES], {})
+    save_blend(tmp_path, fitted[1][MESSAGES], {})
     (tmp_path / name).unlink()
     with pytest.raises(ModelError, match="Run notebook 04 again"):
         load_blend(tmp_path)
 
 
 def test_a_blend_cut_short_while_saving_is_none(fitted, tmp_path, monkeypatch):
-    save_blend(tmp_path, fitted[4][MESSAGES], {})
-    monkeypatch.setattr(blend_files, "save_file", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        save_blend(tmp_path, fitted[4][MESSAGES], {})
+    save_blend(tmp_path, fitted[1][MESSAGES], {})
+    monkeypatch.setattr(module, "save_file", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "disk full")))
+    with pytest.raises(StoreFull):
+        save_blend(tmp_path, fitted[1][MESSAGES], {})
     monkeypatch.undo()
     with pytest.raises(ModelError):
         load_blend(tmp_path)

@@ -1,38 +1,29 @@
 import numpy as np
-import pytest
 
-from chatlib.errors import ParameterError
-from chatlib.predict.models.inputs import (
+from chatlib.predict.models.transformer import (
+    DonorConfig,
     DonorInputs,
+    DonorTransformer,
     build_inputs,
-    choose_messages,
-    fit_scaling,
-    iter_batches,
+    iter_viewer_batches,
     mean_vectors,
 )
 from chatlib.predict.viewers.table import load_viewers
-from tests.predict.conftest import FixedEncoder
+from chatlib.predict.viewers.texts import choose_messages
+from tests.predict.channels import FixedEncoder
 
 STARTS = np.array([0, 3, 10])  # a viewer of 3 messages, and one of 7
 
 
 def test_messages_are_chosen_evenly_with_both_ends():
     assert choose_messages(STARTS, max_messages=3).tolist() == [0, 1, 2, 3, 6, 9]
-    assert choose_messages(STARTS, max_messages=3, choice="recent").tolist() == [0, 1, 2, 7, 8, 9]
-    assert choose_messages(STARTS, max_messages=3, choice="first").tolist() == [0, 1, 2, 3, 4, 5]
     assert choose_messages(STARTS, max_messages=1).tolist() == [0, 3]
     assert choose_messages(STARTS, max_messages=99).tolist() == list(range(10))
 
 
-@pytest.mark.parametrize("wrong", [{"max_messages": 0}, {"max_messages": 2, "choice": "best"}])
-def test_a_choice_that_cannot_be_is_refused(wrong):
-    with pytest.raises(ParameterError):
-        choose_messages(STARTS, **wrong)
-
-
 def test_each_distinct_text_is_encoded_once(small):
     encoder = FixedEncoder()
-    inputs = build_inputs(load_viewers(small), encoder)
+    inputs = build_inputs(load_viewers(small), encoder, max_messages=64)
     assert sorted(encoder.asked) == ["bye", "early", "hello again", "hi", "nice"]
     assert inputs.lengths.tolist() == [2, 2, 2, 1, 2, 1]
     bob = slice(inputs.starts[1], inputs.starts[2])
@@ -60,9 +51,10 @@ def test_scaling_is_that_of_the_training_messages_alone():
         codes=np.array([0, 1, 2]),
         times=np.array([[0, 10], [10, 10], [999, 999]], np.float32),
     )
-    scaling = fit_scaling(inputs, np.array([0]))
-    assert scaling.mean.tolist() == [2, 5, 10]
-    assert scaling.spread.tolist() == [1, 5, 1], "what never changes is left as it is"
+    model = DonorTransformer(DonorConfig(dim=1, width=8))
+    model.set_scaling(inputs, np.array([0]))
+    assert model.mean.tolist() == [2, 5, 10]
+    assert model.spread.tolist() == [1, 5, 1], "what never changes is left as it is"
 
 
 def test_mean_vectors_of_many_viewers():
@@ -78,18 +70,9 @@ def test_mean_vectors_of_many_viewers():
         np.testing.assert_allclose(means[i], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("seed", [None, 0])
-def test_batches_hold_every_viewer_once_and_little_padding(seed):
-    lengths = np.random.default_rng(1).integers(1, 65, 500)
-    rows = np.arange(0, 500, 2)
-    rng = None if seed is None else np.random.default_rng(seed)
-    batches = list(iter_batches(lengths, rows, max_tokens=256, rng=rng))
+def test_batches_hold_every_viewer_once_with_room_for_the_cls_token():
+    lengths, rows = np.random.default_rng(1).integers(1, 65, 500), np.arange(0, 500, 2)
+    inputs = DonorInputs(None, np.concatenate([[0], np.cumsum(lengths)]), None, None)
+    batches = list(iter_viewer_batches(inputs, rows, max_messages=256))
     assert sorted(np.concatenate(batches)) == rows.tolist()
-    sizes = [len(b) * (lengths[b].max() + 1) for b in batches]
-    assert max(sizes) <= 256
-    assert sum(sizes) < 1.25 * (lengths[rows] + 1).sum()
-
-
-def test_a_viewer_longer_than_a_batch_is_a_batch_alone():
-    assert [b.tolist() for b in iter_batches(np.array([500, 2]), np.arange(2), max_tokens=100)] == [[1], [0]]
-    assert list(iter_batches(np.array([3]), np.array([], int), max_tokens=100)) == []
+    assert max(len(b) * (lengths[b].max() + 1) for b in batches) <= 256

@@ -5,7 +5,7 @@ from chatlib.predict.viewers.features import BADGE_FEATURES, BEHAVIOUR_FEATURES,
 from chatlib.predict.viewers.history import HISTORY_COLUMNS
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import open_store
-from tests.predict.conftest import day, save, say
+from tests.predict.channels import day, save, say
 
 
 def features_of(tmp_path, rows, **kwargs):

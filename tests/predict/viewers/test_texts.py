@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from chatlib.predict.viewers.leak_guard import find_payments, select_inputs
+from chatlib.predict.viewers.texts import select_inputs
+from chatlib.records import DONATION_KINDS
 
 HONEST = {
     "message_id": "1", "kind": "text_message", "author": 7, "offset_s": 5.0, "bits": None,
@@ -10,7 +11,9 @@ HONEST = {
 
 
 def rows(*changes):
-    return pd.DataFrame([HONEST | change for change in changes])
+    """Messages, and a mask of those that pay."""
+    table = pd.DataFrame([HONEST | change for change in changes])
+    return table, (table["kind"].isin(DONATION_KINDS) | (table["bits"].astype(float) > 0)).to_numpy()
 
 
 @pytest.mark.parametrize(
@@ -28,22 +31,14 @@ def rows(*changes):
     ],
 )
 def test_one_thing_wrong_keeps_a_row_out(change):
-    assert select_inputs(rows({}, {"message_id": "2"} | change)).tolist() == [True, False]
+    assert select_inputs(*rows({}, {"message_id": "2"} | change)).tolist() == [True, False]
 
 
 def test_plain_words_of_either_platform_pass():
     kinds = ("text_message", "highlighted_message", "send_message_in_subscriber_only_mode")
-    assert select_inputs(rows(*({"kind": kind} for kind in kinds))).all()
+    assert select_inputs(*rows(*({"kind": kind} for kind in kinds))).all()
 
 
 def test_what_shares_the_id_of_a_payment_is_its_echo():
     chat = rows({}, {"message_id": "2"}, {"message_id": "2", "kind": "paid_sticker"})
-    assert select_inputs(chat).tolist() == [True, False, False]
-
-
-def test_bits_pay_and_tickers_do_not():
-    chat = rows(
-        {}, {"bits": 0}, {"bits": 1}, {"kind": "ticker_paid_message_item"}, {"kind": "resubscription"}
-    )
-    assert find_payments(chat).tolist() == [False, False, True, False, True]
-    assert find_payments(chat, donation_kinds=()).tolist() == [False, False, True, False, False]
+    assert select_inputs(*chat).tolist() == [True, False, False]

@@ -3,12 +3,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from chatlib.predict.contrast import Claim, measure_temptation, select_everything
-from chatlib.predict.describe import describe_temptation
-from chatlib.predict.models.training import Training
-from chatlib.predict.models.transformer import DonorConfig
+from chatlib.predict.describe import describe_naive
+from chatlib.predict.models.transformer import DonorConfig, Training
+from chatlib.predict.protocol import Claim, run_naive_protocol, select_everything
 from chatlib.predict.viewers.table import load_viewers
-from tests.predict.conftest import FixedEncoder
+from tests.predict.channels import FixedEncoder
 
 CONFIG = DonorConfig(FixedEncoder.dim, width=32, n_layers=2, n_heads=2)
 
@@ -20,7 +19,7 @@ def test_it_reads_the_payments(small):
 
 def test_it_claims_far_more_than_is_true(channel):
     training = Training(epochs=4, learning_rate=3e-3, others_per_donor=1)
-    claim = measure_temptation(channel, FixedEncoder(), config=CONFIG, training=training)
+    claim = run_naive_protocol(channel, FixedEncoder(), config=CONFIG, training=training)
     assert claim.roc_auc > 0.95 and claim.pr_auc > 0.95
     assert claim.viewers == 2 * load_viewers(channel, select=select_everything).paid.sum()
 
@@ -38,5 +37,5 @@ def test_viewers_taken_keep_their_messages(channel):
 
 def test_a_claim_of_too_few_is_said_to_be_none():
     claim = Claim(viewers=6, pr_auc=float("nan"), roc_auc=float("nan"))
-    judgement = SimpleNamespace(table=pd.DataFrame({"roc_auc": [0.6]}, index=["any"]))
-    assert "too few donors" in describe_temptation(claim, judgement, "any")
+    evaluation = SimpleNamespace(table=pd.DataFrame({"roc_auc": [0.6]}, index=["any"]))
+    assert "too few donors" in describe_naive(claim, evaluation, "any")
