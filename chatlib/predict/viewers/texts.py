@@ -23,7 +23,8 @@ MAX_EARLIER = 120  # messages of one viewer, the latest
 def select_inputs(messages: pd.DataFrame, paid: np.ndarray) -> np.ndarray:
     """Return a mask of the rows of a stream that a model may read: a viewer's own words, and no payment.
 
-    `paid` marks the payments. Only the kinds of plain chat pass. Out are payments and whatever shares a payment's message
+    `paid` marks the payments. Only the kinds of plain chat pass. Out are payments and whatever
+    shares a payment's message
     id, rows with money or bits on them whatever their kind, the platform's fixed sentences, and
     rows without an author or a time.
     """
