@@ -16,7 +16,7 @@ from chatlib.errors import StoreFull, UnwritableFile
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["atomic_path", "atomic_write", "map_write_errors", "save_table"]
+__all__ = ["atomic_folder", "atomic_path", "atomic_write", "map_write_errors", "save_table"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -58,6 +58,31 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: str | Path) -> Iterator[Path]:
+    """Yield a new folder that takes the place of `folder`, with all that is in it, when the block ends well.
+
+    If the block fails or is interrupted, the new folder is removed and `folder` is as it was.
+    Raises: as `atomic_path`.
+    """
+    target = Path(os.path.realpath(folder))
+    mark = f".{target.name[:40]}.{secrets.token_hex(4)}"
+    part, before = target.with_name(f"{mark}.part"), target.with_name(f"{mark}.old")
+    with map_write_errors(target):
+        part.mkdir(parents=True)
+        try:
+            yield part
+            for path in part.rglob("*"):
+                if path.is_file():
+                    _sync(path)
+            if target.exists():
+                target.rename(before)
+            part.rename(target)
+            shutil.rmtree(before, ignore_errors=True)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -1,14 +1,80 @@
-"""Adapt a BERT-like masked language model to chat, judge it, and encode messages with it."""
+"""Adapt a BERT-like masked language model to chat, evaluate it, and encode messages with it."""
+
+from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tqdm import TqdmWarning
 
+from chatlib.errors import ParameterError
+
+__all__ = ["SCHEDULES", "SCRATCH", "TrainSettings"]
+
 # Threads that wait by spinning make torch a hundred times slower where other programs want the
-# same cores. Must be said before torch is loaded; whoever says otherwise is obeyed.
+# same cores. It counts only if set before torch is loaded; a value from outside is kept.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-with warnings.catch_warnings():  # in a notebook without ipywidgets; its bars are of no use here
+with warnings.catch_warnings():  # in a notebook without ipywidgets, whose bars are not used here
     warnings.simplefilter("ignore", TqdmWarning)
     import tqdm.auto  # noqa: F401
+
+SCRATCH = "scratch"
+SCHEDULES = ("linear", "cosine", "constant")
+_T = TypeVar("_T")
+
+
+def _setting(default: _T, meaning: str) -> _T:
+    value: _T = field(default=default, metadata={"help": meaning})
+    return value
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a language model is, what it reads and how it is trained. Raises: ParameterError.
+
+    Each field is an option of `chatlib pretrain`, which takes its meaning from here.
+
+    The learning rate rises over the first `warmup` of all steps, then follows the `schedule`:
+    "linear" or "cosine" to zero, or "constant". A step takes `accumulate` batches of
+    `batch_blocks` blocks, with the result of one batch of all of them. With `patience`, training
+    ends after so many epochs without a better perplexity on held-out blocks, and the best
+    epoch's weights are kept; 0 goes through all epochs and keeps the last.
+    `mask_rate` is for training only; evaluation always masks 15 %.
+    """
+
+    base: str = _setting(SCRATCH, '"scratch", a folder, or a hub id')
+    streams: int = _setting(0, "train on so many streams, sampled; 0 is all")
+    messages: int = _setting(100_000, "train on at most so many messages; 0 is all")
+    block_len: int = _setting(128, "tokens of a block")
+    alone: bool = _setting(False, "in training, no message sees another one")
+    emotes: int = _setting(0, "make so many of the most frequent emotes single tokens")
+    vocabulary: int = _setting(6000, "from scratch: tokens of the tokenizer")
+    layers: int = _setting(3, "from scratch: layers")
+    width: int = _setting(128, "from scratch: width, a multiple of 32")
+    epochs: int = _setting(3, "passes over the chat")
+    lr: float = _setting(0.0, "peak learning rate; 0 is 0.002 from scratch, else 0.00005")
+    schedule: str = _setting("linear", f"of the learning rate: {', '.join(SCHEDULES)}")
+    warmup: float = _setting(0.1, "share of the steps in which the learning rate rises")
+    batch_blocks: int = _setting(8, "blocks of a batch, over all processes")
+    accumulate: int = _setting(1, "batches of a step")
+    mask_rate: float = _setting(0.3, "share of tokens masked in training")
+    patience: int = _setting(0, "stop after so many epochs without improvement; 0 is never")
+    seed: int = _setting(0, "of everything that is random")
+
+    def __post_init__(self) -> None:
+        for name in ("streams", "messages", "emotes", "patience"):
+            if getattr(self, name) < 0:
+                raise ParameterError(f"{name} is a count, or 0: got {getattr(self, name)}.")
+        for name in ("epochs", "batch_blocks", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ParameterError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if not 0 < self.mask_rate < 1 or not 0 <= self.warmup <= 1:
+            raise ParameterError(
+                "mask_rate must be between 0 and 1, and warmup a share of the steps: "
+                f"got {self.mask_rate} and {self.warmup}."
+            )
+        if self.schedule not in SCHEDULES:
+            raise ParameterError(f"schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}.")

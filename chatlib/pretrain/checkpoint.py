@@ -2,7 +2,7 @@
 
 One folder per epoch: weights and the optimizer's state as safetensors, and last a JSON with
 the history, so that its existence means that the epoch is whole. Only the last epoch is kept,
-and the one to be kept in the end.
+and the best one where the best is kept in the end.
 """
 
 from __future__ import annotations
@@ -15,69 +15,82 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 
-from chatlib.files import atomic_write
+from chatlib.files import atomic_write, map_write_errors
 
-__all__ = ["load_checkpoint", "load_epoch", "save_checkpoint"]
+__all__ = ["Checkpoint"]
 
 log = logging.getLogger(__name__)
 
-_STATE = "checkpoint.json"
+_STATE, _WEIGHTS, _OPTIMIZER = "checkpoint.json", "model.safetensors", "optimizer.safetensors"
 
 
-def save_checkpoint(
-    folder: str | Path,
-    model: torch.nn.Module,
-    *,
-    optimizer: torch.optim.Optimizer,
-    history: list[dict[str, float]],
-    fingerprint: str,
-    keep: int,
-) -> None:
-    """Save the state after an epoch, which the history's last row names; drop others but epoch `keep`."""
-    target = _epoch_folder(folder, history[-1]["epoch"])
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    save_model(model, str(target / "model.safetensors"))
-    state = optimizer.state_dict()["state"]
-    tensors = {
-        f"{i}.{name}": value.contiguous() for i, entry in state.items() for name, value in entry.items()
-    }
-    save_file(tensors, target / "optimizer.safetensors")
-    atomic_write(target / _STATE, json.dumps({"fingerprint": fingerprint, "history": history}))
-    for other in Path(folder).glob("epoch_*"):
-        if other not in (target, _epoch_folder(folder, keep)):
-            shutil.rmtree(other, ignore_errors=True)
+class Checkpoint:
+    """The folder in which a training keeps its epochs.
 
-
-def load_checkpoint(
-    folder: str | Path, model: torch.nn.Module, *, optimizer: torch.optim.Optimizer, fingerprint: str
-) -> list[dict[str, float]]:
-    """Bring model and optimizer to the last whole epoch; return its history, empty if there is none.
-
-    A checkpoint of other data or settings has another fingerprint and is left alone.
+    `fingerprint` identifies model, data and settings; epochs of another one are left alone.
     """
-    paths = Path(folder).glob(f"epoch_*/{_STATE}")
-    for state_path in sorted(paths, key=lambda path: -int(path.parent.name.removeprefix("epoch_"))):
-        state = json.loads(state_path.read_text(encoding="utf-8"))
-        if state["fingerprint"] != fingerprint:
-            log.warning("%s is of another training; starting anew", state_path.parent)
-            continue
-        load_model(model, str(state_path.parent / "model.safetensors"))
-        entries: dict[int, dict[str, torch.Tensor]] = {}
-        for key, tensor in load_file(state_path.parent / "optimizer.safetensors").items():
-            index, name = key.split(".", 1)
-            entries.setdefault(int(index), {})[name] = tensor
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": entries, "param_groups": groups})
-        log.info("going on after epoch %d", state["history"][-1]["epoch"])
-        return state["history"]
-    return []
 
+    def __init__(
+        self,
+        folder: str | Path,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        fingerprint: str,
+    ) -> None:
+        self.folder = Path(folder)
+        self._model, self._optimizer, self._fingerprint = model, optimizer, fingerprint
 
-def load_epoch(folder: str | Path, model: torch.nn.Module, *, epoch: int) -> None:
-    """Give a model the weights of a saved epoch."""
-    load_model(model, str(_epoch_folder(folder, epoch) / "model.safetensors"))
+    def save(self, history: list[dict[str, float]], *, keep: int) -> None:
+        """Save the epoch that the history ends with; drop all others but epoch `keep`.
 
+        Raises: StoreFull or UnwritableFile.
+        """
+        target = self._epoch_folder(len(history) - 1)
+        shutil.rmtree(target, ignore_errors=True)
+        with map_write_errors(target):
+            target.mkdir(parents=True)
+            save_model(self._model, str(target / _WEIGHTS))
+            state = self._optimizer.state_dict()["state"]
+            tensors = {
+                f"{i}.{name}": value.contiguous()
+                for i, entry in state.items()
+                for name, value in entry.items()
+            }
+            save_file(tensors, target / _OPTIMIZER)
+        text = json.dumps({"fingerprint": self._fingerprint, "history": history})
+        atomic_write(target / _STATE, text)
+        for other in self.folder.glob("epoch_*"):
+            if other not in (target, self._epoch_folder(keep)):
+                shutil.rmtree(other, ignore_errors=True)
 
-def _epoch_folder(folder: str | Path, epoch: int) -> Path:
-    return Path(folder) / f"epoch_{epoch}"
+    def load(self) -> list[dict[str, float]]:
+        """Bring model and optimizer to the last whole epoch; return its history, empty if there is none."""
+        paths = self.folder.glob(f"epoch_*/{_STATE}")
+        for path in sorted(paths, key=lambda path: -int(path.parent.name.removeprefix("epoch_"))):
+            state = json.loads(path.read_text(encoding="utf-8"))
+            if state["fingerprint"] != self._fingerprint:
+                log.warning("%s is of another training; starting anew", path.parent)
+                continue
+            history: list[dict[str, float]] = state["history"]
+            self.load_weights(len(history) - 1)
+            entries: dict[int, dict[str, torch.Tensor]] = {}
+            for key, tensor in load_file(path.parent / _OPTIMIZER).items():
+                index, name = key.split(".", 1)
+                entries.setdefault(int(index), {})[name] = tensor
+            groups = self._optimizer.state_dict()["param_groups"]
+            self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
+            log.info("going on after epoch %d", len(history) - 1)
+            return history
+        return []
+
+    def load_weights(self, epoch: int) -> None:
+        """Give the model the weights of a saved epoch."""
+        load_model(self._model, str(self._epoch_folder(epoch) / _WEIGHTS))
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _epoch_folder(self, epoch: int) -> Path:
+        return self.folder / f"epoch_{epoch}"

@@ -1,9 +1,9 @@
-"""How alike messages are, against how far apart they were written.
+"""How similar messages are, against how far apart they were written.
 
 Vectors of a language model all point much the same way, so they are centred first. Pairs by
-the same author and pairs of the same text are left out: they are alike for other reasons. What
+the same author and pairs of the same text are left out: they are similar for other reasons. What
 pairs of the same stream have in common at any distance (the mean over all of them, which is
-what shuffling the times gives) is subtracted, so 0 means "no more alike than any two messages
+what shuffling the times gives) is subtracted, so 0 means "no more similar than any two messages
 of that stream". The band is a bootstrap over streams.
 """
 
@@ -24,6 +24,7 @@ EDGES_S = (0, 2, 5, 10, 20, 45, 90, 180, 360, 720, 1440, 2880, 5760, 11520)
 # The same in messages of the stream: 1 is the next one.
 EDGES_MESSAGES = (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097)
 MIN_PAIRS = 30
+N_BOOTSTRAP = 1000
 _UNITS = {"seconds": ("offset_s", EDGES_S), "messages": ("position", EDGES_MESSAGES)}
 
 
@@ -50,7 +51,7 @@ class Coherence:
         """Return one sentence about what was found; `name` begins it."""
         nearest, farthest = self.table.iloc[0], self.table.iloc[-1]
         last = 1 if self.unit == "messages" else 0  # of whole numbers, the last one before the edge
-        near, far = self._say(nearest["high_edge"] - last), self._say(farthest["low_edge"] - last)
+        near, far = self._format(nearest["high_edge"] - last), self._format(farthest["low_edge"] - last)
         text = (
             f"{name}, messages at most {near} apart are {nearest['similarity']:+.3f} more alike than "
             f"shuffled pairs, those over {far} apart {farthest['similarity']:+.3f}"
@@ -59,14 +60,14 @@ class Coherence:
             return f"{text}; {self.n_streams} streams are too few for a band."
         if self.gone_after is None:
             return f"{text}; the likeness stays above 0 at every distance measured."
-        return f"{text}; the band first reaches 0 after {self._say(self.gone_after)}."
+        return f"{text}; the band first reaches 0 after {self._format(self.gone_after)}."
 
-    def _say(self, distance: float) -> str:
-        return (
-            _say_s(distance)
-            if self.unit == "seconds"
-            else f"{distance:,.0f} message" + "s" * bool(distance != 1)
-        )
+    def _format(self, distance: float) -> str:
+        if self.unit == "messages":
+            return "1 message" if distance == 1 else f"{distance:,.0f} messages"
+        if distance < 60:
+            return f"{distance:.0f} s"
+        return f"{distance / 60:.0f} min" if distance < 7200 else f"{distance / 3600:.1f} h"
 
     def to_results(self) -> dict[str, object]:
         """Return the named numbers of this measurement."""
@@ -97,12 +98,12 @@ def measure_coherence(
     vectors: np.ndarray,
     *,
     unit: str = "seconds",
-    edges: Sequence[float] | None = None,
-    n_bootstrap: int = 1000,
+    edges: Sequence[float] = (),
     seed: int = 0,
 ) -> Coherence:
     """Return the similarity of messages of the same stream against their distance.
 
+    `edges` are those of the bins, by default about doubling from bin to bin.
     `unit` is "seconds" or "messages" (how many lie between two, plus one). `chat` has
     `stream_id, offset_s, author, text` and for messages `position`, as from `sample_messages`,
     with a row for each row of `vectors`.
@@ -116,8 +117,8 @@ def measure_coherence(
     if unit not in _UNITS:
         raise ParameterError(f"Distance is in {' or '.join(_UNITS)}, got {unit!r}.")
     column, usual_edges = _UNITS[unit]
-    edges = np.asarray(usual_edges if edges is None else edges, float)
-    n_pairs, cosines, totals, counts = _sum_streams(chat, vectors, column=column, edges=edges)
+    bins = np.asarray(edges or usual_edges, float)
+    n_pairs, cosines, totals, counts = _sum_streams(chat, vectors, column=column, edges=bins)
     used = n_pairs.sum(0) >= MIN_PAIRS
     if not used.any():
         raise NotEnoughData(
@@ -126,10 +127,10 @@ def measure_coherence(
         )
     baseline = totals / np.maximum(counts, 1)
     n_pairs, excess = n_pairs[:, used], (cosines - n_pairs * baseline[:, None])[:, used]
-    table = _bins_as_table(edges, unit=unit).loc[used].reset_index(drop=True)
+    table = _bins_as_table(bins, unit=unit).loc[used].reset_index(drop=True)
     table["n_pairs"] = n_pairs.sum(0)
     table["similarity"] = excess.sum(0) / n_pairs.sum(0)
-    table["low"], table["high"] = _bootstrap(excess, n_pairs, n=n_bootstrap, seed=seed)
+    table["low"], table["high"] = _bootstrap(excess, n_pairs, seed=seed)
     return Coherence(
         table=table,
         baseline=float(totals.sum() / max(counts.sum(), 1)),
@@ -177,7 +178,7 @@ def _centre(vectors: np.ndarray) -> np.ndarray:
 
 
 def _rows_by_stream(chat: pd.DataFrame) -> list[np.ndarray]:
-    return list(chat.groupby("stream_id", sort=False).indices.values())
+    return [np.asarray(rows) for rows in chat.groupby("stream_id", sort=False).indices.values()]
 
 
 def _sum_streams(
@@ -210,14 +211,12 @@ def _sum_pairs(
     return n_pairs, sums, cosines.sum(), float(len(cosines))
 
 
-def _bootstrap(
-    excess: np.ndarray, n_pairs: np.ndarray, *, n: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _bootstrap(excess: np.ndarray, n_pairs: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     n_streams, n_bins = excess.shape
     if n_streams < 3:
         return np.full(n_bins, np.nan), np.full(n_bins, np.nan)
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(n_streams, np.full(n_streams, 1 / n_streams), size=n)
+    weights = rng.multinomial(n_streams, np.full(n_streams, 1 / n_streams), size=N_BOOTSTRAP)
     pairs = weights @ n_pairs
     means = np.where(pairs > 0, weights @ excess / np.maximum(pairs, 1), np.nan)
     low, high = np.nanpercentile(means, [2.5, 97.5], axis=0)
@@ -230,12 +229,6 @@ def _bins_as_table(edges: np.ndarray, *, unit: str) -> pd.DataFrame:
     last = high - 1 if unit == "messages" else high
     middle = np.where(low > 0, np.sqrt(low * last), last / 2)
     return pd.DataFrame({"distance": middle, "low_edge": low, "high_edge": high})
-
-
-def _say_s(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _gone_after(table: pd.DataFrame) -> float | None:

@@ -18,7 +18,8 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.pretrain.corpus import Corpus, pack_blocks
+from chatlib.pretrain import TrainSettings
+from chatlib.pretrain.corpus import Corpus
 from chatlib.pretrain.tokenizer import tokenize
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "iter_token_batches",
     "make_data",
     "mask_rows",
+    "pack_blocks",
     "pad_rows",
 ]
 
@@ -112,7 +114,7 @@ def iter_token_batches(
     yield from batches
 
 
-def pad_rows(rows: Sequence[np.ndarray | list[int]], *, fill: int) -> tuple[np.ndarray, np.ndarray]:
+def pad_rows(rows: Sequence[Sequence[int] | np.ndarray], *, fill: int) -> tuple[np.ndarray, np.ndarray]:
     """Return rows padded with `fill` to the longest, int64, and where they are no padding, bool."""
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     is_token = np.arange(lengths.max()) < lengths[:, None]
@@ -135,21 +137,15 @@ class Batch(NamedTuple):
     n_masked: int
 
 
-def make_data(
-    corpus: Corpus,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    block_len: int = 128,
-    across_messages: bool = True,
-    seed: int = 0,
-) -> LmData:
+def make_data(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, settings: TrainSettings) -> LmData:
     """Return a corpus as a language model reads it. A message is cut at `block_len` - 2 tokens.
 
-    With `across_messages` training reads packed blocks, where a message sees those before and
-    after it; without, each message alone, as `[CLS] … [SEP]`. What is held out is the same.
+    Training reads packed blocks, where a message sees those before and after it; or with
+    `settings.alone` each message by itself, as `[CLS] … [SEP]`. What is held out is the same.
 
     Raises: ParameterError for blocks that the tokenizer's model cannot read; NotEnoughData.
     """
+    block_len, seed = settings.block_len, settings.seed
     if not 8 <= block_len <= tokenizer.model_max_length:
         raise ParameterError(
             f"BLOCK_LEN is between 8 and the model's {tokenizer.model_max_length}, got {block_len}."
@@ -164,7 +160,7 @@ def make_data(
     chosen = np.unique(np.linspace(0, len(held_out_blocks) - 1, n_chosen).round().astype(int))
     return LmData(
         blocks=pack_blocks(_by_stream(corpus.train, train), block_len=block_len, **frame),
-        messages=None if across_messages else frame_messages(train, **frame),
+        messages=frame_messages(train, **frame) if settings.alone else None,
         held_out_blocks=mask_rows(
             list(held_out_blocks[chosen]),
             tokenizer,
@@ -178,6 +174,32 @@ def make_data(
             seed=seed,
         ),
     )
+
+
+def pack_blocks(
+    token_ids: Iterable[Sequence[np.ndarray]], *, block_len: int, cls_id: int, sep_id: int
+) -> np.ndarray:
+    """Pack the tokenized messages of each stream, oldest first, into blocks.
+
+    A block is `[CLS]`, then messages that each end with `[SEP]`; a message goes on in the next
+    block if there is no room. A tail shorter than a block is dropped, streams are never mixed.
+
+    Returns: int64, shape (n_blocks, block_len).
+    Raises: NotEnoughData if no stream fills a block.
+    """
+    body = block_len - 1
+    blocks = []
+    for messages in token_ids:
+        parts = [part for ids in messages for part in (ids, [sep_id])]
+        flat = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+        blocks.append(flat[: len(flat) // body * body].reshape(-1, body))
+    packed = np.concatenate(blocks) if blocks else np.empty((0, body), np.int64)
+    if not len(packed):
+        raise NotEnoughData(
+            f"At least one stream must fill a block of {block_len} tokens; none of {len(blocks)} does. "
+            "Add chat, or lower BLOCK_LEN."
+        )
+    return np.hstack([np.full((len(packed), 1), cls_id, np.int64), packed])
 
 
 def frame_messages(token_ids: Iterable[np.ndarray], *, cls_id: int, sep_id: int) -> list[np.ndarray]:
@@ -215,27 +237,25 @@ def mask_rows(
 def iter_batches(
     data: LmData,
     tokenizer: PreTrainedTokenizerBase,
+    settings: TrainSettings,
     *,
-    batch_blocks: int,
-    mask_rate: float,
-    seed: int,
     epoch: int,
     shares: Sequence[int] = (0,),
     of: int = 1,
 ) -> Iterator[list[Batch]]:
-    """Yield an epoch's batches, each as the asked shares of its rows, `of` how many.
+    """Yield an epoch's batches, each as the chosen shares of its rows, out of `of` shares.
 
     Every batch has at least one mask. Of the chosen tokens 80 % become `[MASK]`, 10 % a random
     token, 10 % stay. Source: Devlin et al., BERT, arXiv 1810.04805.
     """
-    rng = np.random.default_rng([seed, epoch])
+    rng = np.random.default_rng([settings.seed, epoch])
     special = np.zeros(len(tokenizer), dtype=bool)
     special[tokenizer.all_special_ids] = True
     words = np.flatnonzero(~special)
     source = data.blocks if data.messages is None else data.messages
-    for chosen_rows in data.plan_batches(batch_blocks, rng):
+    for chosen_rows in data.plan_batches(settings.batch_blocks, rng):
         ids, is_token = pad_rows([source[i] for i in chosen_rows], fill=tokenizer.pad_token_id)
-        chosen = ~special[ids] & (rng.random(ids.shape) < mask_rate)
+        chosen = ~special[ids] & (rng.random(ids.shape) < settings.mask_rate)
         if not chosen.any():
             continue
         labels = np.where(chosen, ids, IGNORED)
@@ -267,8 +287,8 @@ def _as_batch(ids: np.ndarray, labels: np.ndarray, is_token: np.ndarray, *, n_ma
 def _by_stream(chat: pd.DataFrame, tokens: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
     streams = chat["stream_id"].to_numpy()
     for stream in dict.fromkeys(streams):
-        yield [tokens[i] for i in np.flatnonzero(streams == stream)]
+        yield [tokens[i] for i in np.flatnonzero(streams == stream).tolist()]
 
 
-def _chars_per_token(texts: Sequence[str], tokens: Sequence[np.ndarray]) -> float:
+def _chars_per_token(texts: Iterable[str], tokens: Sequence[np.ndarray]) -> float:
     return sum(map(len, texts)) / max(1, sum(map(len, tokens)))

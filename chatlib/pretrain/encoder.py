@@ -3,13 +3,11 @@
 Each distinct text is computed once, and never again if there is a cache. Texts go through the
 model in portions that fit into memory; of a portion, sorted by their number of tokens, in
 batches of about the same number of tokens, so almost nothing is padding. The next portion is
-tokenized while the model works. On a CPU each core computes batches of its own: cores that
-share the work of every layer wait for each other all the time, above all on a busy machine.
+tokenized while the model works. On a CPU each core computes batches of its own (`device`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
@@ -21,9 +19,8 @@ import torch
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from chatlib.errors import ParameterError
-from chatlib.pretrain.cores import map_in_threads, one_thread_each
 from chatlib.pretrain.data import iter_token_batches, pad_rows
-from chatlib.pretrain.device import autocast, pick_device
+from chatlib.pretrain.device import autocast, move_model, open_workers, pick_device
 from chatlib.pretrain.language_model import LanguageModel, load_pretrained
 from chatlib.pretrain.vector_cache import VectorCache, text_digest
 from chatlib.workspace import progress_bar
@@ -34,7 +31,7 @@ log = logging.getLogger(__name__)
 
 _PORTION = 16_384  # distinct texts; sorting more of them together would save no padding worth it
 _GPU_BATCH = 32_768  # tokens
-_CPU_BATCH = 512  # tokens per core: more is more padding and leaves the cache, with less Python is the limit
+_CPU_BATCH = 512  # tokens per core: with more there is more padding, with less Python is the limit
 
 
 class Encoder:
@@ -55,9 +52,11 @@ class Encoder:
                 f"got {max_len} and {tokens_per_batch}."
             )
         self.device = pick_device()
-        self.model = model.to(self.device).eval()
+        self.model = model.eval()
+        move_model(model, self.device)
         if getattr(model, "pooler", None) is not None:
-            model.pooler = None  # not used here, and random in a model that was trained on masks
+            # Unused, and random in a model that was trained on masks.
+            model.pooler = None  # type: ignore[assignment]
         self.tokenizer = tokenizer
         self.max_len = min(max_len, tokenizer.model_max_length)
         self.tokens_per_batch = tokens_per_batch or (_CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH)
@@ -77,7 +76,7 @@ class Encoder:
         `max_len`; if it gives none, the unknown token's. Equal to encoding one text at a time
         within 1e-4 (float32). Where memory runs out, batches are halved from then on.
         """
-        self.model.to(self.device)  # training ends with the shared weights on the CPU
+        move_model(self.model, self.device)  # training left the weights that they share on the CPU
         place: dict[str, int] = {}
         inverse = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int64)
         distinct = list(place)
@@ -104,7 +103,7 @@ class Encoder:
     def _iter_portions(
         self, texts: Sequence[str], indices: np.ndarray
     ) -> Iterator[tuple[np.ndarray, list[list[int]]]]:
-        """Yield indices and their token ids, a portion ahead of what is asked for."""
+        """Yield indices and their token ids; the next portion is tokenized meanwhile."""
         portions = [indices[i : i + _PORTION] for i in range(0, len(indices), _PORTION)]
         with ThreadPoolExecutor(1) as pool:
             ahead = [pool.submit(self._tokenize, [texts[i] for i in p]) for p in portions[:1]]
@@ -119,22 +118,16 @@ class Encoder:
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         batches = list(iter_token_batches(lengths, max_tokens=self.tokens_per_batch))[::-1]
         rows = ([tokens[i] for i in chosen] for chosen in batches)
-        n_workers = torch.get_num_threads() if self.device.type == "cpu" else 1
-        if n_workers == 1 or len(batches) == 1:
-            yield from zip(batches, map(self._encode_batch, rows), strict=True)
-            return
-        with (
-            one_thread_each(),
-            contextlib.closing(map_in_threads(self._encode_batch, rows, n_workers)) as done,
-        ):
-            yield from zip(batches, done, strict=True)
+        n_workers = torch.get_num_threads() if self.device.type == "cpu" and len(batches) > 1 else 1
+        with open_workers(n_workers) as run:
+            yield from zip(batches, run(self._encode_batch, rows), strict=True)
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         tokens = self.tokenizer(
             [text.encode("utf-8", "replace").decode() for text in texts],  # "?" for half a character
             truncation=True,
             max_length=self.max_len,
-            split_special_tokens=True,  # who writes "[MASK]" in chat has written just that
+            split_special_tokens=True,  # "[MASK]" in chat is text
             return_attention_mask=False,
             return_token_type_ids=False,
         )["input_ids"]
@@ -204,4 +197,6 @@ def load_encoder(
 
 def encoder_of(lm: LanguageModel, *, max_len: int = 128, tokens_per_batch: int = 0) -> Encoder:
     """Return the encoder of a language model in memory; they share their weights."""
-    return Encoder(lm.model.base_model, lm.tokenizer, max_len=max_len, tokens_per_batch=tokens_per_batch)
+    base = lm.model.base_model
+    assert isinstance(base, PreTrainedModel)
+    return Encoder(base, lm.tokenizer, max_len=max_len, tokens_per_batch=tokens_per_batch)

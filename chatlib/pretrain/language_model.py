@@ -1,22 +1,23 @@
 """A masked language model and its tokenizer: made from scratch, loaded, saved.
 
 A saved model is a folder that `from_pretrained` reads: weights as safetensors, the tokenizer,
-and `training.json`, which is written last, so that its existence means that all is there.
+and `training.json`, the manifest. Folders are replaced as a whole.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import torch
+from tokenizers import AddedToken
 from torch import nn
 from transformers import (
     AutoModelForMaskedLM,
@@ -29,15 +30,17 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from chatlib.errors import ModelError, ParameterError
-from chatlib.files import atomic_write
-from chatlib.pretrain.fast_linear import speed_up
-from chatlib.pretrain.tokenizer import check_special_tokens, train_tokenizer
+from chatlib.files import atomic_folder
+from chatlib.pretrain import SCRATCH, TrainSettings
+from chatlib.pretrain.device import speed_up
+from chatlib.pretrain.tokenizer import MAX_LEN, check_special_tokens, tokenize, train_tokenizer
 from chatlib.workspace import resolve_path
 
 __all__ = [
     "MANIFEST",
     "LanguageModel",
     "MaskedHead",
+    "add_emotes",
     "load_language_model",
     "load_manifest",
     "load_pretrained",
@@ -49,8 +52,10 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 MANIFEST = "training.json"
-SCRATCH = "scratch"
 _HUB_TIMEOUT_S = 5.0
+_HEAD_WIDTH = 32
+_MAX_SIZE, _MAX_LAYERS = 5_000_000, 500  # in a model's configuration
+_PROBE_TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class LanguageModel:
 
 
 class MaskedHead(nn.Module):
-    """A masked language model whose head is computed at asked positions only.
+    """A masked language model whose head is computed at chosen positions only.
 
     Works for every architecture whose head reads the first output of its base model.
     """
@@ -81,8 +86,8 @@ class MaskedHead(nn.Module):
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
-        self._asked = threading.local()  # several threads may ask at once
-        self._hook = model.base_model.register_forward_hook(self._keep_asked)
+        self._chosen = threading.local()  # of each thread that computes
+        self._hook = model.base_model.register_forward_hook(self._keep_chosen)
 
     def forward(
         self, input_ids: torch.Tensor, positions: torch.Tensor, attention_mask: torch.Tensor | None = None
@@ -91,39 +96,35 @@ class MaskedHead(nn.Module):
 
         `positions` index the flattened (batch, length) grid of `input_ids`.
         """
-        self._asked.positions = positions
+        self._chosen.positions = positions
         try:
             return self.model(input_ids=input_ids, attention_mask=attention_mask).logits[0]
         finally:
-            self._asked.positions = None
+            self._chosen.positions = None
 
     def close(self) -> None:
-        """Give the model back as it was."""
+        """Take the hook off the model."""
         self._hook.remove()
 
-    def _keep_asked(self, module: nn.Module, inputs: object, output: Mapping) -> Mapping:
-        positions = getattr(self._asked, "positions", None)
+    def _keep_chosen(self, module: nn.Module, inputs: object, output: dict[str, Any]) -> dict[str, Any]:
+        positions = getattr(self._chosen, "positions", None)
         if positions is not None:
             hidden = output["last_hidden_state"]
             output["last_hidden_state"] = hidden.flatten(0, 1)[positions].unsqueeze(0)
         return output
 
 
-def open_language_model(
-    base: str, texts: Sequence[str], *, vocabulary: int = 6000, layers: int = 3, width: int = 128
-) -> LanguageModel:
-    """Return the model to start from: `"scratch"`, a local folder, or a hub id.
+def open_language_model(texts: Sequence[str], settings: TrainSettings) -> LanguageModel:
+    """Return the model to start from: `settings.base` is `"scratch"`, a local folder, or a hub id.
 
     The sizes and the texts (for the tokenizer) count only from scratch.
     """
-    if base == SCRATCH:
-        return new_language_model(texts, vocabulary=vocabulary, layers=layers, width=width)
-    return load_language_model(base)
+    if settings.base == SCRATCH:
+        return new_language_model(texts, settings)
+    return load_language_model(settings.base)
 
 
-def new_language_model(
-    texts: Sequence[str], *, vocabulary: int = 6000, layers: int = 3, width: int = 128, max_len: int = 512
-) -> LanguageModel:
+def new_language_model(texts: Sequence[str], settings: TrainSettings) -> LanguageModel:
     """Return an untrained small ModernBERT with a tokenizer trained on these texts.
 
     Its first layer sees the whole block, the others four tokens to each side, and the weights
@@ -131,21 +132,22 @@ def new_language_model(
     size stays near word frequencies for longer than a chat lasts. Seed torch before.
     Source: Warner et al., Smarter, Better, Faster, Longer, arXiv 2412.13663.
     """
-    head_width = 32
-    if width < head_width or width % head_width or layers < 1:
+    width, layers = settings.width, settings.layers
+    if width < _HEAD_WIDTH or width % _HEAD_WIDTH or layers < 1:
         raise ParameterError(
-            f"The width is a multiple of {head_width} and there is a layer: got {width} and {layers}."
+            f"The width must be a multiple of {_HEAD_WIDTH} and the layers at least 1: "
+            f"got {width} and {layers}."
         )
-    tokenizer = train_tokenizer(texts, vocabulary=vocabulary, max_len=max_len)
+    tokenizer = train_tokenizer(texts, vocabulary=settings.vocabulary)
     config = ModernBertConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
         intermediate_size=-(-width * 8 // 3 // 32) * 32,
         num_hidden_layers=layers,
-        num_attention_heads=width // head_width,
-        max_position_embeddings=max_len,
+        num_attention_heads=width // _HEAD_WIDTH,
+        max_position_embeddings=MAX_LEN,
         local_attention=8,
-        global_attn_every_n_layers=layers,
+        global_attn_every_n_layers=layers,  # type: ignore[call-arg]  # an older name of transformers for layer_types
         initializer_range=0.06,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.cls_token_id,
@@ -154,6 +156,31 @@ def new_language_model(
         sep_token_id=tokenizer.sep_token_id,
     )
     return LanguageModel(speed_up(ModernBertForMaskedLM(config)), tokenizer, SCRATCH)
+
+
+@torch.no_grad()
+def add_emotes(lm: LanguageModel, emotes: Sequence[str]) -> list[str]:
+    """Make each emote one token of the model, in place; return those that were not one before.
+
+    A new token's embedding, and its output weights and bias, are the mean of its pieces' (of an
+    unknown emote, those of the unknown token).
+    """
+    pieces = dict(zip(emotes, tokenize(lm.tokenizer, emotes, max_len=64), strict=True))
+    unknown = lm.tokenizer.unk_token_id
+    new = [emote for emote in emotes if len(pieces[emote]) != 1 or pieces[emote][0] == unknown]
+    if not new:
+        return []
+    words = [AddedToken(emote, single_word=emote[0].isalnum(), normalized=False) for emote in new]
+    lm.tokenizer.add_tokens(words)
+    vocabulary = lm.tokenizer.get_vocab()
+    ids = [vocabulary[emote] for emote in new]
+    if max(ids) >= _embeddings(lm.model).shape[0]:
+        lm.model.resize_token_embeddings(max(ids) + 1, mean_resizing=False)
+    for tensor in _rows_by_token(lm.model):
+        for token_id, emote in zip(ids, new, strict=True):
+            parts = pieces[emote].tolist() or [unknown]
+            tensor[token_id] = tensor[parts].mean(0)
+    return new
 
 
 def load_language_model(base: str | Path) -> LanguageModel:
@@ -166,63 +193,84 @@ def load_language_model(base: str | Path) -> LanguageModel:
     return LanguageModel(model, tokenizer, str(base))
 
 
-def load_pretrained(base: str | Path, auto_model: type) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_pretrained(base: str | Path, auto_model: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Return a model of a kind (an `AutoModel…` class) and its tokenizer.
 
-    A relative folder starts at the project. Only safetensors are read. A hub id that is not in
-    the local cache is fetched, or refused within seconds where there is no network.
-    Raises: ModelError.
+    A relative folder starts at the project. Only safetensors are read, and no code that comes
+    with a model is run. A hub id that is not in the local cache is fetched, or refused within
+    seconds where there is no network.
+    Raises: ModelError, also for weights that are missing, not finite or of another model.
     """
     folder = resolve_path(base)
-    local = folder.is_dir()
-    source = str(folder) if local else str(base)
-    if not local and not _is_hub_id(source):
+    is_folder = folder.is_dir()
+    source = str(folder) if is_folder else str(base)
+    if is_folder:
+        _check_config(folder)
+    elif not _is_hub_id(source):
         raise ModelError(f"A model is a folder or a hub id, and there is no folder {folder}. {_ALTERNATIVE}")
     try:
-        with _quiet_transformers():
-            if not local:
-                _require_reachable(source, auto_model)
-            model = auto_model.from_pretrained(source, use_safetensors=True)
-            tokenizer = AutoTokenizer.from_pretrained(source)
+        model, tokenizer = _load(source, auto_model, local_files_only=True)
     except ModelError:
-        raise
-    except Exception as error:  # transformers, safetensors and tokenizers have no root in common
-        raise ModelError(
-            f"A model folder has config.json, model.safetensors and a tokenizer; {source} could not be "
-            f"read ({_first_line(error)}). {_ALTERNATIVE}"
-        ) from error
+        if is_folder:
+            raise
+        _require_reachable(source)
+        model, tokenizer = _load(source, auto_model)
     _check_fit(model, tokenizer, source)
     return speed_up(model), tokenizer
 
 
 def save_language_model(lm: LanguageModel, folder: str | Path, *, manifest: Mapping[str, object]) -> Path:
-    """Write model, tokenizer and last `training.json` (the manifest and the versions); return the folder.
+    """Write model, tokenizer and `training.json` (the manifest and the versions); return the folder.
 
-    What was there before is replaced; killed half-way, the folder has no manifest.
+    It replaces what was there as a whole; killed half-way, what was there stays.
+    Raises: StoreFull or UnwritableFile.
     """
-    folder = Path(folder)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with _quiet_transformers():
-        lm.model.save_pretrained(folder)
-        lm.tokenizer.save_pretrained(folder)
-    packages = ("torch", "transformers", "tokenizers")
-    full = {**manifest, "versions": {name: version(name) for name in packages}}
-    atomic_write(folder / MANIFEST, json.dumps(full, indent=2, ensure_ascii=False) + "\n")
-    return folder
+    versions = {name: version(name) for name in ("torch", "transformers", "tokenizers")}
+    text = json.dumps({**manifest, "versions": versions}, indent=2, ensure_ascii=False)
+    with atomic_folder(folder) as part, _quiet_transformers():
+        lm.model.save_pretrained(part)
+        lm.tokenizer.save_pretrained(part)
+        (part / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    return Path(folder)
 
 
-def load_manifest(folder: str | Path) -> dict[str, object]:
-    """Return what a saved model says of its training. Raises: ModelError if it is not complete."""
+def load_manifest(folder: str | Path) -> dict[str, Any]:
+    """Return what a saved model says of its training. Raises: ModelError if it has no whole manifest."""
     path = Path(folder) / MANIFEST
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(manifest, dict):
+            return manifest
+        raise ValueError("not an object")
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"A trained chat model has a {MANIFEST}, written last; there is no whole one in {folder}. "
-            "Run notebook 03 to its end."
+            f"A trained chat model has a {MANIFEST}; there is no whole one in {folder} "
+            f"({_first_line(error)}). Run notebook 03 to its end."
         ) from error
+
+
+def _load(source: str, auto_model: Any, **options: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    options["trust_remote_code"] = False
+    try:
+        with _quiet_transformers():
+            model, info = auto_model.from_pretrained(
+                source, use_safetensors=True, output_loading_info=True, **options
+            )
+            tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # transformers, safetensors and tokenizers, whose panics are no Exception
+        raise ModelError(
+            f"A model folder has config.json, model.safetensors and a tokenizer; {source} could not be "
+            f"read ({_first_line(error)}). {_ALTERNATIVE}"
+        ) from error
+    # The pooler is not used, and models trained on masks have none.
+    if missing := sorted(key for key in info["missing_keys"] if not key.startswith("pooler.")):
+        raise ModelError(
+            f"A model must bring all its weights; {source} lacks {len(missing)}, {missing[0]} for one. "
+            f"{_ALTERNATIVE}"
+        )
+    return model, tokenizer
 
 
 _ALTERNATIVE = 'Name a folder with a BERT-like model, or train one from this chat: BASE_MODEL = "scratch".'
@@ -232,29 +280,79 @@ def _is_hub_id(name: str) -> bool:
     return name.count("/") <= 1 and not name.startswith((".", "/", "~")) and "\\" not in name
 
 
-def _require_reachable(hub_id: str, auto_model: type) -> None:
-    """Raise ModelError unless the model is in the local cache or the hub answers, in seconds."""
-    try:
-        auto_model.from_pretrained(hub_id, use_safetensors=True, local_files_only=True)
-        AutoTokenizer.from_pretrained(hub_id, local_files_only=True)
-        return
-    except Exception:
-        log.info("%s is not in the local cache; asking the hub", hub_id)
+def _require_reachable(hub_id: str) -> None:
+    """Raise ModelError unless the hub knows the model and answers in seconds."""
+    log.info("%s is not in the local cache; asking the hub", hub_id)
     try:
         huggingface_hub.HfApi().model_info(hub_id, timeout=_HUB_TIMEOUT_S)
     except Exception as error:
         raise ModelError(
-            f"{hub_id} is no folder here, and the hub did not give it ({_first_line(error)}). {_ALTERNATIVE}"
+            f"{hub_id} is no folder here, and the hub did not send it ({_first_line(error)}). {_ALTERNATIVE}"
         ) from error
 
 
+def _check_config(folder: Path) -> None:
+    """Raise ModelError for a model with code of its own, or of absurd size, before anything is loaded."""
+    for path in (folder / "config.json", folder / "tokenizer_config.json"):
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            continue  # the loaders say what is wrong
+        if not isinstance(config, dict):
+            continue
+        if "auto_map" in config:
+            raise ModelError(
+                f"No code from a model is run here, and {path} asks for some (auto_map). "
+                f"Take a model that transformers knows by itself. {_ALTERNATIVE}"
+            )
+        for key, value in config.items():
+            limit = _MAX_LAYERS if "layers" in key else _MAX_SIZE
+            if path.name == "config.json" and isinstance(value, int) and value > limit:
+                raise ModelError(
+                    f"{key} must be at most {limit:,}, and {path} says {value:,}. {_ALTERNATIVE}"
+                )
+
+
+@torch.inference_mode()
 def _check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    n_rows = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > n_rows:
+    """Raise ModelError unless the model computes finite numbers from what the tokenizer gives."""
+    n_rows = _embeddings(model).shape[0]
+    n_tokens = max([len(tokenizer), *(token_id + 1 for token_id in tokenizer.get_vocab().values())])
+    if n_tokens > n_rows:
         raise ModelError(
-            f"A tokenizer fits a model that has a row for each of its tokens; in {name} it has "
-            f"{len(tokenizer)} and the model {n_rows}. Take both from the same place."
+            f"A model must have a row for each token of its tokenizer; in {name} the tokenizer has "
+            f"{n_tokens} tokens and the model {n_rows} rows. Take both from the same place."
         )
+    bad = [key for key, weight in model.state_dict().items() if not torch.isfinite(weight).all()]
+    try:
+        ids = tokenizer("a probe " * 100, truncation=True, max_length=_PROBE_TOKENS, return_tensors="pt")
+        output = model(input_ids=ids["input_ids"])[0]
+        if not torch.isfinite(output).all():
+            bad.append("its output")
+    except Exception as error:
+        raise ModelError(
+            f"A model must read what its tokenizer writes; {name} does not ({_first_line(error)}). "
+            f"{_ALTERNATIVE}"
+        ) from error
+    if bad:
+        raise ModelError(f"Weights must be finite, and in {name} {bad[0]} is not. {_ALTERNATIVE}")
+
+
+def _embeddings(model: PreTrainedModel) -> torch.Tensor:
+    weight = model.get_input_embeddings().weight
+    assert isinstance(weight, torch.Tensor)
+    return weight
+
+
+def _rows_by_token(model: PreTrainedModel) -> list[torch.Tensor]:
+    """Return the tensors with a row per token, each once: embeddings, output weights, output bias."""
+    output = model.get_output_embeddings()
+    tensors = [_embeddings(model)]
+    if output.weight is not tensors[0]:
+        tensors.append(output.weight)
+    if output.bias is not None:
+        tensors.append(output.bias)
+    return tensors
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,21 +2,25 @@
 
 Byte-level, so nothing is unknown: Japanese, emoji and whatever comes next year are at worst
 their bytes, and at best (where frequent) one token. An emote's code, `:_name:`, is never cut
-by the rules that cut text at punctuation, so a frequent emote becomes one token.
+by the rules that cut text at punctuation, so a frequent emote becomes one token. A tokenizer
+trained elsewhere cuts `:_catWave:` or `streamerLove` into pieces that mean nothing together, and
+knows few emoji; `find_emotes` finds those that deserve a token of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from chatlib.errors import ModelError, NotEnoughData
 from chatlib.pretrain.corpus import CLEANING
 
-__all__ = ["SPECIAL_TOKENS", "tokenize", "train_tokenizer"]
+__all__ = ["SPECIAL_TOKENS", "find_emotes", "tokenize", "train_tokenizer"]
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # Where text is cut before pairs are merged: an emote's code, a word, a run of one Japanese script,
@@ -27,21 +31,29 @@ _PIECES = (
     r"| ?[\p{L}\p{M}&&[^\p{Han}\p{Hiragana}\p{Katakana}]]+('[A-Za-z]+)?"
     r"| ?\p{N}{1,3}| ?[^ \p{L}\p{M}\p{N}]+| +"
 )
+# An emote's code as YouTube writes it; a word with a capital inside, as Twitch's emotes are called;
+# an emoji with what belongs to it (skin tones, joiners, flags).
+_CODE = r":_?[A-Za-z][A-Za-z0-9_\-]*:"
+_CAMEL = r"\b[A-Za-z0-9]*[a-z][A-Z][A-Za-z0-9]*\b"
+_PICTURE = "[\u2600-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]"
+_EMOJI = f"[\U0001f1e6-\U0001f1ff]{{2}}|{_PICTURE}[\ufe0f\U0001f3fb-\U0001f3ff]*(?:\u200d{_PICTURE}\ufe0f?)*"
+_EMOTE = re.compile(f"{_CODE}|{_CAMEL}|{_EMOJI}")
+_MIN_TEXTS = 10  # that have an emote
+_MIN_PAIRS = 3  # that are merged into a token
+MAX_LEN = 512  # what a tokenizer truncates to when asked to truncate
 
 
-def train_tokenizer(
-    texts: Iterable[str], *, vocabulary: int = 6000, min_count: int = 3, max_len: int = 128
-) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], *, vocabulary: int) -> PreTrainedTokenizerFast:
     """Return a tokenizer of at most `vocabulary` tokens, trained on these texts.
 
-    It cleans text as the corpus does, so raw chat may be given to it. The same texts give the
-    same tokenizer. `max_len` is what it truncates to when asked to truncate.
+    It normalizes text as the corpus does, so raw chat may be given to it. The same texts give the
+    same tokenizer.
     Raises: NotEnoughData if there is no text.
     """
     tokenizer = _untrained()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        min_frequency=min_count,
+        min_frequency=_MIN_PAIRS,
         special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
@@ -64,26 +76,34 @@ def train_tokenizer(
         cls_token=cls,
         sep_token=sep,
         mask_token=mask,
-        model_max_length=max_len,
+        model_max_length=MAX_LEN,
     )
 
 
-def tokenize(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], *, max_len: int) -> list[np.ndarray]:
+def find_emotes(texts: Iterable[str], *, most: int) -> list[str]:
+    """Return up to `most` emotes and emoji that at least ten texts have, most frequent first."""
+    counts = Counter(emote for text in texts for emote in set(_EMOTE.findall(text)))
+    frequent = [(-n, emote) for emote, n in counts.items() if n >= _MIN_TEXTS]
+    return [emote for _, emote in sorted(frequent)[:most]]
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, max_len: int) -> list[np.ndarray]:
     """Return the token ids of each text, without special tokens, at most `max_len` of them."""
-    if not len(texts):
+    texts = list(texts)
+    if not texts:
         return []
     encoded = tokenizer(
-        list(texts),
+        texts,
         add_special_tokens=False,
         truncation=True,
         max_length=max_len,
-        split_special_tokens=True,  # who writes "[MASK]" in chat has written just that
+        split_special_tokens=True,  # "[MASK]" in chat is text
         return_attention_mask=False,
     )
     return [np.asarray(ids, dtype=np.int64) for ids in encoded["input_ids"]]
 
 
-def check_special_tokens(tokenizer: PreTrainedTokenizerFast, *, name: str) -> None:
+def check_special_tokens(tokenizer: PreTrainedTokenizerBase, *, name: str) -> None:
     """Raise ModelError if the tokenizer lacks what masked-language-model training needs."""
     needed = {"mask_token": tokenizer.mask_token_id, "pad_token": tokenizer.pad_token_id}
     needed |= {"sep_token": tokenizer.sep_token_id, "cls_token": tokenizer.cls_token_id}

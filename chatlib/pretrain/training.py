@@ -5,36 +5,45 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
-import shutil
+import math
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
+from torch.nn import functional
 from tqdm import tqdm
 
-from chatlib.errors import ModelError, ParameterError
-from chatlib.pretrain.checkpoint import load_checkpoint, save_checkpoint
+from chatlib.errors import ModelError
+from chatlib.pretrain import TrainSettings
+from chatlib.pretrain.checkpoint import Checkpoint
 from chatlib.pretrain.corpus import Corpus
-from chatlib.pretrain.data import LmData, iter_batches, make_data
-from chatlib.pretrain.device import pick_device, seed_torch
-from chatlib.pretrain.early_stop import BestWeights, find_kept, is_over
-from chatlib.pretrain.gradients import count_shares, open_gradients
+from chatlib.pretrain.data import IGNORED, Batch, LmData, iter_batches
+from chatlib.pretrain.device import (
+    Processes,
+    autocast,
+    join_processes,
+    move_model,
+    open_workers,
+    pick_device,
+    seed_torch,
+)
 from chatlib.pretrain.language_model import LanguageModel, MaskedHead
-from chatlib.pretrain.optimization import SCHEDULES, make_optimizer, set_rate
 from chatlib.pretrain.perplexity import Score, score_model, score_unigram
-from chatlib.pretrain.processes import Processes, join_processes
 from chatlib.workspace import progress_bar
 
 __all__ = [
-    "LmData",
-    "TrainSettings",
+    "Trainer",
     "describe_training",
     "find_kept",
-    "make_data",
+    "make_optimizer",
     "score_reference",
+    "set_learning_rate",
     "train",
 ]
 
@@ -42,76 +51,199 @@ log = logging.getLogger(__name__)
 
 SCRATCH_LR = 2e-3
 PRETRAINED_LR = 5e-5
+WEIGHT_DECAY = 0.01
+CLIP_NORM = 1.0
 
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How to train. `lr` 0 means 2e-3 from scratch and 5e-5 from pretrained weights.
-
-    The learning rate rises over the first `warmup` of all steps, then follows the `schedule`:
-    "linear" or "cosine" to zero, or "constant". A step takes `accumulate` batches of
-    `batch_blocks` blocks, with the result of one batch of all of them. With `patience`, training
-    ends after so many epochs without a better perplexity on held-out blocks, and the best
-    epoch's weights are kept; 0 goes through all epochs and keeps the last.
-    `mask_rate` is for training only; evaluation always masks 15 %.
-    """
-
-    epochs: int = 3
-    lr: float = 0.0
-    batch_blocks: int = 8
-    accumulate: int = 1
-    mask_rate: float = 0.30
-    schedule: str = "linear"
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    patience: int = 0
-    seed: int = 0
+History = Sequence[Mapping[str, float]]
 
 
 def train(
-    lm: LanguageModel, data: LmData, settings: TrainSettings, *, checkpoint: str | Path | None = None
+    lm: LanguageModel, data: LmData, settings: TrainSettings, *, checkpoint: str | Path
 ) -> pd.DataFrame:
     """Train a language model in place; return one row per evaluation, before training and after each epoch.
 
     Columns: `epoch` (0: before), `train_loss` (mean over the epoch's steps, nats per masked token),
     `blocks_perplexity`, `blocks_bits_per_char`, `single_perplexity`, `single_bits_per_char`,
     `seconds` (of training alone) and `tokens_per_s`. The model ends on the CPU, in evaluation mode,
-    with the weights of the epoch that is kept (`early_stop`).
+    with the weights of the epoch that is kept (`find_kept`).
     From scratch, the first step starts from token frequencies (the output layer's bias), which
     saves it the time to learn those. The same data, settings and machine give the same weights,
     also when a run was killed and the same run goes on from the folder `checkpoint`, which is
     removed at the end. Started by `accelerate launch` or `torchrun`, processes share each batch.
 
-    Raises: ModelError if the loss is no number any more, or a batch does not fit into memory.
+    Raises: ModelError if the loss is not finite any more, or a batch does not fit into memory.
     """
-    _check(settings)
     processes = join_processes()
-    head = MaskedHead(lm.model.to(pick_device()))
+    move_model(lm.model, pick_device())
     processes.share_weights(lm.model)
-    lr = settings.lr or (SCRATCH_LR if lm.from_scratch else PRETRAINED_LR)
-    optimizer = make_optimizer(lm.model, lr=lr, weight_decay=settings.weight_decay)
-    files = {"optimizer": optimizer, "fingerprint": _fingerprint(lm, data, settings)}
-    history = [] if checkpoint is None else load_checkpoint(checkpoint, lm.model, **files)
+    trainer = Trainer(lm, data, settings, processes)
+    saved = Checkpoint(checkpoint, lm.model, trainer.optimizer, fingerprint=_fingerprint(lm, data, settings))
+    history = saved.load()
     if not history:
-        history = [_evaluate(head, data, epoch=0)]
+        history = [trainer.evaluate(epoch=0)]
         _start_from_frequencies(lm, data.blocks)
-    best = BestWeights(lm.model, history, patience=settings.patience, checkpoint=checkpoint)
-    with _open_progress(data, settings, n_epochs_done=len(history) - 1) as progress:
-        tools = {"optimizer": optimizer, "progress": progress, "processes": processes}
+    n_done, n_all = (n * trainer.steps_per_epoch for n in (len(history) - 1, settings.epochs))
+    with progress_bar(total=n_all, initial=n_done, desc="training", unit="step") as progress:
         while len(history) <= settings.epochs and not is_over(history, patience=settings.patience):
-            history.append(_train_and_evaluate(head, lm, data, settings, epoch=len(history), **tools))
-            best.look_at(history)
-            if checkpoint is not None and processes.is_first:
-                kept = find_kept(history, patience=settings.patience)
-                save_checkpoint(checkpoint, lm.model, history=history, keep=kept, **files)
+            epoch, start = len(history), time.perf_counter()
+            loss = trainer.train_epoch(epoch, progress)
+            history.append(trainer.evaluate(epoch=epoch, loss=loss, seconds=time.perf_counter() - start))
+            if processes.is_first:
+                saved.save(history, keep=find_kept(history, patience=settings.patience))
             processes.wait()
-    head.close()
-    best.restore()
-    lm.model.to("cpu").eval()
-    if checkpoint is not None and processes.is_first:
-        shutil.rmtree(checkpoint, ignore_errors=True)
+    trainer.head.close()
+    if (kept := find_kept(history, patience=settings.patience)) < len(history) - 1:
+        saved.load_weights(kept)
+        processes.wait()
+    if processes.is_first:
+        saved.remove()
+    move_model(lm.model, "cpu")
+    lm.model.eval()
     return pd.DataFrame(history)
+
+
+class Trainer:
+    """A language model with its optimizer, trained an epoch at a time on the device that it is on."""
+
+    def __init__(
+        self, lm: LanguageModel, data: LmData, settings: TrainSettings, processes: Processes
+    ) -> None:
+        self.lm, self.data, self.settings, self.processes = lm, data, settings, processes
+        self.device = next(lm.model.parameters()).device
+        self.head = MaskedHead(lm.model)
+        self.optimizer = make_optimizer(
+            lm.model, lr=settings.lr or (SCRATCH_LR if lm.from_scratch else PRETRAINED_LR)
+        )
+        n_batches = len(data.plan_batches(settings.batch_blocks, np.random.default_rng(0)))
+        self.steps_per_epoch = -(-n_batches // settings.accumulate)
+        self.n_shares = _count_shares(lm.model, most=settings.batch_blocks)
+
+    def train_epoch(self, epoch: int, progress: tqdm) -> float:
+        """Train for one epoch, from 1 on; return the mean loss of its steps.
+
+        All that is random comes from the seed and the epoch.
+        Raises: ModelError if a batch does not fit into the GPU's memory.
+        """
+        settings, parameters = self.settings, list(self.lm.model.parameters())
+        n_steps = self.steps_per_epoch * settings.epochs
+        seed_torch(settings.seed + epoch)
+        self.head.train()
+        losses = []
+        with open_workers(self.n_shares) as run, _explain_full_memory(settings):
+            for i, batches in enumerate(self._iter_steps(epoch)):
+                step = self.steps_per_epoch * (epoch - 1) + i
+                set_learning_rate(self.optimizer, settings, step=step, n_steps=n_steps)
+                self.optimizer.zero_grad(set_to_none=True)
+                n_masked = sum(shares[0].n_masked for shares in batches)
+                added = [self.add_gradients(shares, n_masked, run) for shares in batches]
+                losses.append(sum(added, start=torch.zeros(())))
+                self.processes.sum_gradients(parameters)
+                torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
+                self.optimizer.step()
+                progress.update()
+        return self.processes.sum(torch.stack(losses).mean()).item() if losses else math.nan
+
+    def add_gradients(self, shares: Sequence[Batch], n_masked: int, run: Callable = map) -> torch.Tensor:
+        """Add the gradients of a batch, in the order of its shares; return its part of the mean loss.
+
+        The mean is over the `n_masked` masks of the step; `run` is a `map` over the shares.
+        """
+        total = torch.zeros((), device=self.device)
+        parameters = [p for p in self.head.parameters() if p.requires_grad]
+        for loss, gradients in run(lambda batch: self._compute(batch, n_masked, parameters), shares):
+            total += loss
+            for parameter, gradient in zip(parameters, gradients, strict=False):
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        return total
+
+    def evaluate(self, *, epoch: int, loss: float = math.nan, seconds: float = 0.0) -> dict[str, float]:
+        """Return the row of the history of an epoch: how well the model knows what is held out.
+
+        Raises: ModelError if a loss is not finite.
+        """
+        blocks = score_model(self.head, self.data.held_out_blocks, device=self.device)
+        single = score_model(self.head, self.data.single_messages, device=self.device)
+        if not math.isfinite(blocks.loss) or (seconds and not math.isfinite(loss)):
+            raise ModelError(
+                f"The loss must stay finite, and in epoch {epoch} it is {loss}. Lower the learning rate."
+            )
+        log.info("epoch %d: blocks %.1f, single messages %.1f", epoch, blocks.perplexity, single.perplexity)
+        return {
+            "epoch": epoch,
+            "train_loss": loss,
+            "blocks_perplexity": blocks.perplexity,
+            "blocks_bits_per_char": blocks.bits_per_char,
+            "single_perplexity": single.perplexity,
+            "single_bits_per_char": single.bits_per_char,
+            "seconds": seconds,
+            "tokens_per_s": self.data.n_tokens / seconds if seconds else math.nan,
+        }
+
+    def _iter_steps(self, epoch: int) -> Iterator[list[list[Batch]]]:
+        """Yield the batches of each step, each as the shares of this process's threads."""
+        first = self.processes.rank * self.n_shares
+        batches = iter_batches(
+            self.data,
+            self.lm.tokenizer,
+            self.settings,
+            epoch=epoch,
+            shares=range(first, first + self.n_shares),
+            of=self.processes.n * self.n_shares,
+        )
+        while together := list(itertools.islice(batches, self.settings.accumulate)):
+            yield together
+
+    def _compute(
+        self, batch: Batch, n_masked: int, parameters: Sequence[nn.Parameter]
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor | None]]:
+        """Return a share's part of the mean loss over `n_masked` tokens, and its gradients."""
+        if not len(batch.labels):
+            return torch.zeros((), device=self.device), []
+        attention = None if batch.attention is None else batch.attention.to(self.device)
+        with autocast(self.device):
+            logits = self.head(batch.ids.to(self.device), batch.positions.to(self.device), attention)
+        labels = batch.labels.to(self.device)
+        loss = functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum")
+        loss = loss / n_masked
+        return loss.detach(), torch.autograd.grad(loss, parameters, allow_unused=True)
+
+
+def find_kept(history: History, *, patience: int) -> int:
+    """Return the epoch whose weights are kept: the last, or with patience the best on held-out blocks.
+
+    `history` has a row per evaluation, the one before training first, which is kept only if alone.
+    """
+    trained = [row for row in history if row["epoch"] > 0]
+    if not patience or not trained:
+        return int(history[-1]["epoch"])
+    return int(min(trained, key=lambda row: row["blocks_perplexity"])["epoch"])
+
+
+def is_over(history: History, *, patience: int) -> bool:
+    """Return whether so many epochs in a row were no better than the best that training ends."""
+    return bool(patience) and history[-1]["epoch"] - find_kept(history, patience=patience) >= patience
+
+
+def make_optimizer(model: nn.Module, *, lr: float) -> torch.optim.Optimizer:
+    """Return AdamW over a model's weights. Biases and norms do not decay."""
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": WEIGHT_DECAY},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([{**group, "peak_lr": lr} for group in groups], lr=lr, betas=(0.9, 0.98))
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, settings: TrainSettings, *, step: int, n_steps: int
+) -> None:
+    """Set the learning rate of a step: up to the peak over the warm-up, then as scheduled."""
+    n_warmup = max(1, round(settings.warmup * n_steps))
+    done = max(0, step - n_warmup) / max(1, n_steps - n_warmup)
+    fall = {"constant": 1.0, "cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1.0 - done}
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * min((step + 1) / n_warmup, fall[settings.schedule], 1.0)
 
 
 def score_reference(lm: LanguageModel, data: LmData) -> dict[str, Score]:
@@ -125,7 +257,8 @@ def score_reference(lm: LanguageModel, data: LmData) -> dict[str, Score]:
 def describe_training(
     lm: LanguageModel, corpus: Corpus, data: LmData, *, settings: TrainSettings, history: pd.DataFrame
 ) -> dict[str, object]:
-    """Return the manifest of a training: which streams, which settings, what came of it."""
+    """Return the manifest of a training: its streams, its settings, its epochs."""
+    rows = [{str(key): value for key, value in row.items()} for row in history.to_dict("records")]
     return {
         "base": lm.base,
         "streams": _stream_keys(corpus.streams),
@@ -135,107 +268,30 @@ def describe_training(
         "n_messages": len(corpus.train),
         "n_messages_available": corpus.n_available,
         "n_tokens": int(data.n_tokens),
-        "block_len": int(data.blocks.shape[1]),
-        "across_messages": data.messages is None,
         "n_parameters": lm.n_parameters,
         "vocabulary": len(lm.tokenizer),
         "settings": asdict(settings),
-        "kept_epoch": find_kept(history.to_dict("records"), patience=settings.patience),
-        "seed": settings.seed,
+        "kept_epoch": find_kept(rows, patience=settings.patience),
         "device": str(pick_device()),
-        "epochs": [
-            {key: None if pd.isna(value) else value for key, value in row.items()}
-            for row in history.to_dict("records")
-        ],
+        "epochs": [{key: None if pd.isna(value) else value for key, value in row.items()} for row in rows],
     }
 
 
-def _check(settings: TrainSettings) -> None:
-    sizes = (settings.epochs, settings.batch_blocks, settings.accumulate)
-    if min(sizes) < 1 or not 0 < settings.mask_rate < 1:
-        raise ParameterError(
-            "Training takes at least one epoch, one block a batch and one batch a step, and a mask rate "
-            f"between 0 and 1: got {settings.epochs}, {settings.batch_blocks}, {settings.accumulate} and "
-            f"{settings.mask_rate}."
-        )
-    if settings.schedule not in SCHEDULES or settings.patience < 0:
-        raise ParameterError(
-            f"The schedule is one of {', '.join(SCHEDULES)}, and patience a number of epochs, or 0 for "
-            f"never: got {settings.schedule!r} and {settings.patience}."
-        )
+def _count_shares(model: nn.Module, *, most: int) -> int:
+    """Return over how many threads the rows of a batch are spread, at most `most`.
+
+    One where the model draws random numbers (dropout): threads would draw them in any order.
+    """
+    if next(model.parameters()).device.type != "cpu" or _has_dropout(model):
+        return 1
+    return max(1, min(torch.get_num_threads(), most))
 
 
-def _steps_per_epoch(data: LmData, settings: TrainSettings) -> int:
-    n_batches = len(data.plan_batches(settings.batch_blocks, np.random.default_rng(0)))
-    return -(-n_batches // settings.accumulate)
-
-
-def _open_progress(data: LmData, settings: TrainSettings, *, n_epochs_done: int) -> tqdm:
-    n_steps = _steps_per_epoch(data, settings)
-    return progress_bar(
-        total=n_steps * settings.epochs, initial=n_steps * n_epochs_done, desc="training", unit="step"
-    )
-
-
-def _train_and_evaluate(
-    head: MaskedHead, lm: LanguageModel, data: LmData, settings: TrainSettings, *, epoch: int, **tools: object
-) -> dict[str, float]:
-    """Train for an epoch with these tools; return its row of the history."""
-    start = time.perf_counter()
-    try:
-        loss = _train_epoch(head, lm, data, settings, epoch=epoch, **tools)
-    except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"A batch must fit into the GPU's memory, and {settings.batch_blocks} blocks of "
-            f"{data.blocks.shape[1]} tokens do not. Halve the blocks of a batch and double the batches of "
-            f"a step, now {settings.accumulate}: the steps stay as large."
-        ) from error
-    return _evaluate(head, data, epoch=epoch, loss=loss, seconds=time.perf_counter() - start)
-
-
-def _train_epoch(
-    head: MaskedHead,
-    lm: LanguageModel,
-    data: LmData,
-    settings: TrainSettings,
-    *,
-    optimizer: torch.optim.Optimizer,
-    epoch: int,
-    progress: tqdm,
-    processes: Processes,
-) -> float:
-    """Train for one epoch; return the mean loss of its steps. All that is random comes from the epoch."""
-    seed_torch(settings.seed + epoch)
-    head.train()
-    parameters = list(lm.model.parameters())
-    steps_per_epoch = _steps_per_epoch(data, settings)
-    n_shares = count_shares(lm.model, most=settings.batch_blocks)
-    batches = iter_batches(
-        data,
-        lm.tokenizer,
-        batch_blocks=settings.batch_blocks,
-        mask_rate=settings.mask_rate,
-        seed=settings.seed,
-        epoch=epoch,
-        shares=range(processes.number * n_shares, (processes.number + 1) * n_shares),
-        of=processes.count * n_shares,
-    )
-    losses = []
-    with open_gradients(head, n_shares=n_shares) as add_gradients:
-        for step in itertools.count(steps_per_epoch * (epoch - 1)):
-            together = list(itertools.islice(batches, settings.accumulate))
-            if not together:
-                break
-            rule = {"warmup": settings.warmup, "schedule": settings.schedule}
-            set_rate(optimizer, step=step, n_steps=steps_per_epoch * settings.epochs, **rule)
-            optimizer.zero_grad(set_to_none=True)
-            n_masked = sum(shares[0].n_masked for shares in together)
-            losses.append(sum(add_gradients(shares, n_masked) for shares in together))
-            processes.sum_gradients(parameters)
-            torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-            optimizer.step()
-            progress.update()
-    return processes.sum(torch.stack(losses).mean()).item() if losses else float("nan")
+def _has_dropout(model: nn.Module) -> bool:
+    if any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules()):
+        return True
+    config = vars(model.config)
+    return any("dropout" in name and isinstance(rate, float) and rate > 0 for name, rate in config.items())
 
 
 @torch.no_grad()
@@ -249,8 +305,20 @@ def _start_from_frequencies(lm: LanguageModel, blocks: np.ndarray) -> None:
     bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
 
 
+@contextmanager
+def _explain_full_memory(settings: TrainSettings) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"A batch must fit into the GPU's memory, and {settings.batch_blocks} blocks of "
+            f"{settings.block_len} tokens do not. Halve the blocks of a batch and double the batches of "
+            f"a step, now {settings.accumulate}: the steps stay as large."
+        ) from error
+
+
 def _fingerprint(lm: LanguageModel, data: LmData, settings: TrainSettings) -> str:
-    """Return what tells one training from another: model, data and settings."""
+    """Return what distinguishes one training from another: model, data and settings."""
     digest = hashlib.blake2b(data.blocks.tobytes(), digest_size=16)
     digest.update(
         repr((lm.base, lm.n_parameters, len(lm.tokenizer), data.n_tokens, asdict(settings))).encode()
@@ -258,33 +326,6 @@ def _fingerprint(lm: LanguageModel, data: LmData, settings: TrainSettings) -> st
     return digest.hexdigest()
 
 
-def _evaluate(
-    head: MaskedHead,
-    data: LmData,
-    *,
-    epoch: int,
-    loss: float = float("nan"),
-    seconds: float = 0.0,
-) -> dict[str, float]:
-    device = pick_device()
-    blocks = score_model(head, data.held_out_blocks, device=device)
-    single = score_model(head, data.single_messages, device=device)
-    if not np.isfinite(blocks.loss) or (seconds and not np.isfinite(loss)):
-        raise ModelError(
-            f"The loss must stay a number, and in epoch {epoch} it is {loss}. Lower the learning rate."
-        )
-    log.info("epoch %d: blocks %.1f, single messages %.1f", epoch, blocks.perplexity, single.perplexity)
-    return {
-        "epoch": epoch,
-        "train_loss": loss,
-        "blocks_perplexity": blocks.perplexity,
-        "blocks_bits_per_char": blocks.bits_per_char,
-        "single_perplexity": single.perplexity,
-        "single_bits_per_char": single.bits_per_char,
-        "seconds": seconds,
-        "tokens_per_s": data.n_tokens / seconds if seconds else float("nan"),
-    }
-
-
 def _stream_keys(streams: pd.DataFrame) -> list[dict[str, str]]:
-    return streams[["platform", "video_id"]].to_dict("records")
+    keys = zip(streams["platform"], streams["video_id"], strict=True)
+    return [{"platform": platform, "video_id": video_id} for platform, video_id in keys]

@@ -34,7 +34,7 @@ class VectorCache:
     """The vectors of one model, by text. `model_key` identifies the model and how it is used.
 
     The file lies in `folder` and is named after the key. If it cannot be written to (a full
-    disk), that is told once in the log, and everything goes on without new entries.
+    disk), a warning says so once, and encoding goes on without new entries.
 
     Raises: ModelError if the file there is no cache, or of another model or width.
     """
@@ -72,10 +72,10 @@ class VectorCache:
             with self.path.open("ab", buffering=0) as file:
                 written = file.write(records.tobytes())
                 if written != records.nbytes:
-                    raise OSError("the disk took only a part")
+                    raise OSError("only a part was written")
         except OSError as error:
             self._writable = False
-            log.warning("vectors are not kept any more: %s cannot be written (%s)", self.path, error)
+            log.warning("no more vectors are cached: %s cannot be written (%s)", self.path, error)
             self._cut(start)
             return
         self._rows.update((digest, start + i) for i, digest in enumerate(digests))
@@ -87,7 +87,7 @@ class VectorCache:
                 self.path.write_bytes(self._header.ljust(_HEADER_BYTES))
         except OSError as error:
             self._writable = False
-            log.warning("vectors are not kept: %s cannot be written (%s)", self.path, error)
+            log.warning("vectors are not cached: %s cannot be written (%s)", self.path, error)
             return
         with self.path.open("rb") as file:
             header = file.read(_HEADER_BYTES).rstrip()

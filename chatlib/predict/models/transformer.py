@@ -29,8 +29,7 @@ from chatlib.predict.evaluation import log_loss, rank_metrics
 from chatlib.predict.viewers.table import Viewers
 from chatlib.predict.viewers.texts import choose_messages
 from chatlib.pretrain.data import iter_token_batches
-from chatlib.pretrain.device import pick_device
-from chatlib.pretrain.fast_linear import speed_up
+from chatlib.pretrain.device import pick_device, speed_up
 
 __all__ = [
     "HEADS",
