@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from chatlib.errors import ParameterError, StoreFull, UnwritableFile
-from chatlib.files import atomic_path, atomic_write, save_table
+from chatlib.files import atomic_folder, atomic_path, atomic_write, save_table
 
 
 def names_in(folder):
@@ -103,3 +103,18 @@ def test_a_table_of_chat_is_inert_in_a_spreadsheet(tmp_path):
     )
     lines = save_table(table, tmp_path / "t.csv").read_text().splitlines()
     assert lines == ["text,n,words", "'=1+1,1,a | b", "'-x,-2,a | b", "fine,3,a | b", "'\t@x,4,a | b"]
+
+
+def test_a_folder_is_replaced_as_a_whole_or_stays_as_it_was(tmp_path):
+    folder = tmp_path / "model"
+    for number in ("1", "2"):
+        with atomic_folder(folder) as part:
+            (part / number).mkdir()
+            (part / number / "x").write_text(number)
+            assert folder.exists() is (number == "2")
+        assert [path.name for path in folder.iterdir()] == [number]
+    with pytest.raises(KeyboardInterrupt), atomic_folder(folder) as part:
+        (part / "y").write_text("half")
+        raise KeyboardInterrupt
+    assert [path.name for path in folder.iterdir()] == ["2"]
+    assert list(tmp_path.iterdir()) == [folder]

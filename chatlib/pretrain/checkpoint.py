@@ -7,6 +7,7 @@ and the best one where the best is kept in the end.
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import shutil
@@ -65,24 +66,39 @@ class Checkpoint:
                 shutil.rmtree(other, ignore_errors=True)
 
     def load(self) -> list[dict[str, float]]:
-        """Bring model and optimizer to the last whole epoch; return its history, empty if there is none."""
+        """Bring model and optimizer to the last whole epoch; return its history, empty if there is none.
+
+        An epoch that cannot be read is left alone, too.
+        """
+        before = copy.deepcopy(self._model.state_dict())
         paths = self.folder.glob(f"epoch_*/{_STATE}")
         for path in sorted(paths, key=lambda path: -int(path.parent.name.removeprefix("epoch_"))):
-            state = json.loads(path.read_text(encoding="utf-8"))
-            if state["fingerprint"] != self._fingerprint:
-                log.warning("%s is of another training; starting anew", path.parent)
+            try:
+                history = self._load_epoch(path)
+            except Exception as error:  # json, safetensors and torch have no root in common
+                log.warning("%s cannot be read (%s); starting anew", path.parent, error)
+                self._model.load_state_dict(before)
                 continue
-            history: list[dict[str, float]] = state["history"]
-            self.load_weights(len(history) - 1)
-            entries: dict[int, dict[str, torch.Tensor]] = {}
-            for key, tensor in load_file(path.parent / _OPTIMIZER).items():
-                index, name = key.split(".", 1)
-                entries.setdefault(int(index), {})[name] = tensor
-            groups = self._optimizer.state_dict()["param_groups"]
-            self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
-            log.info("going on after epoch %d", len(history) - 1)
-            return history
+            if history:
+                log.info("going on after epoch %d", len(history) - 1)
+                return history
+            log.warning("%s is of another training; starting anew", path.parent)
         return []
+
+    def _load_epoch(self, path: Path) -> list[dict[str, float]]:
+        """Load an epoch and return its history; empty, with nothing loaded, for another fingerprint."""
+        state = json.loads(path.read_text(encoding="utf-8"))
+        if state["fingerprint"] != self._fingerprint:
+            return []
+        entries: dict[int, dict[str, torch.Tensor]] = {}
+        for key, tensor in load_file(path.parent / _OPTIMIZER).items():
+            index, name = key.split(".", 1)
+            entries.setdefault(int(index), {})[name] = tensor
+        history: list[dict[str, float]] = state["history"]
+        self.load_weights(len(history) - 1)
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
+        return history
 
     def load_weights(self, epoch: int) -> None:
         """Give the model the weights of a saved epoch."""

@@ -26,8 +26,8 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from chatlib.collect.files.importing import read_chat_file
 from chatlib.pretrain.data import iter_token_batches
+from chatlib.pretrain.device import _multiply, has_fast_linear
 from chatlib.pretrain.encoder import Encoder, load_encoder
-from chatlib.pretrain.fast_linear import _multiply, has_fast_linear
 from chatlib.pretrain.tokenizer import train_tokenizer
 from chatlib.records import CHAT_KINDS
 

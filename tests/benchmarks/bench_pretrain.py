@@ -28,17 +28,13 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertForMaskedLM, DataCollatorForLanguageModeling
 
-from chatlib.pretrain import training as masked_lm
-from chatlib.pretrain.corpus import clean_text, pack_blocks
-from chatlib.pretrain.data import LmData, iter_batches
-from chatlib.pretrain.device import autocast, pick_device, seed_torch
-from chatlib.pretrain.fast_linear import FastLinear, speed_up
-from chatlib.pretrain.gradients import open_gradients
-from chatlib.pretrain.language_model import LanguageModel, MaskedHead, new_language_model
-from chatlib.pretrain.optimization import make_optimizer
-from chatlib.pretrain.processes import Processes
+from chatlib.pretrain import TrainSettings
+from chatlib.pretrain.corpus import normalize_for_model
+from chatlib.pretrain.data import LmData, iter_batches, pack_blocks
+from chatlib.pretrain.device import FastLinear, Processes, autocast, pick_device, seed_torch, speed_up
+from chatlib.pretrain.language_model import LanguageModel, new_language_model
 from chatlib.pretrain.tokenizer import tokenize, train_tokenizer
-from chatlib.pretrain.training import TrainSettings
+from chatlib.pretrain.training import Trainer, make_optimizer
 from chatlib.workspace import progress_bar
 
 N_TURNS = 4  # the first one warms up and is not counted
@@ -49,7 +45,9 @@ MASK_RATE = 0.3
 def main() -> None:
     """Run both sides in turns and print a table, and its numbers as JSON at the end."""
     args = read_arguments()
-    texts = [text for text in map(clean_text, bench_encode.load_texts(args.chats, args.messages)) if text]
+    texts = [
+        text for text in map(normalize_for_model, bench_encode.load_texts(args.chats, args.messages)) if text
+    ]
     seed_torch(0)
     lm = make_model(texts, shape=args.shape)
     tokens = tokenize(lm.tokenizer, texts, max_len=BLOCK_LEN - 2)
@@ -98,7 +96,7 @@ def take(items: Sequence, turn: int, n: int) -> Sequence:
 def make_model(texts: Sequence[str], *, shape: str) -> LanguageModel:
     """Return the default model from scratch, or a BERT of a shape, with random weights."""
     if shape == "scratch":
-        return new_language_model(texts)
+        return new_language_model(texts, TrainSettings())
     tokenizer = train_tokenizer(texts, vocabulary=30_000)
     config = BertConfig(vocab_size=len(tokenizer), num_hidden_layers=6, **bench_encode.SHAPES[shape])
     return LanguageModel(speed_up(BertForMaskedLM(config)), tokenizer, shape)
@@ -115,21 +113,18 @@ def make_plain(lm: LanguageModel) -> nn.Module:
 
 def time_ours(lm: LanguageModel, data: LmData, settings: TrainSettings) -> dict[str, float]:
     """Return tokens, seconds, seconds within the model and the optimizer, and padded tokens of an epoch."""
-    head = MaskedHead(lm.model)
-    optimizer = make_optimizer(lm.model, lr=1e-4, weight_decay=0.01)
-    options = {"optimizer": optimizer, "epoch": 1, "processes": Processes()}
-    with watch(optimizer) as spent, progress_bar(total=1, disable=True) as progress:
+    trainer = Trainer(lm, data, settings, Processes())
+    with watch(trainer) as spent, progress_bar(total=1, disable=True) as progress:
         start = time.perf_counter()
-        masked_lm._train_epoch(head, lm, data, settings, progress=progress, **options)
+        trainer.train_epoch(1, progress)
         seconds = time.perf_counter() - start
-    head.close()
-    rules = {"batch_blocks": settings.batch_blocks, "mask_rate": MASK_RATE, "seed": 0, "epoch": 1}
-    n_places = sum(batch.ids.numel() for (batch,) in iter_batches(data, lm.tokenizer, **rules))
+    trainer.head.close()
+    n_places = sum(batch.ids.numel() for (batch,) in iter_batches(data, lm.tokenizer, settings, epoch=1))
     return {"tokens": data.n_tokens, "seconds": seconds, "inside": sum(spent), "places": n_places}
 
 
 @contextmanager
-def watch(optimizer: torch.optim.Optimizer) -> Iterator[list[float]]:
+def watch(trainer: Trainer) -> Iterator[list[float]]:
     """Collect the seconds spent in forward, loss and backward (of all cores together), and the optimizer."""
     spent: list[float] = []
 
@@ -141,17 +136,12 @@ def watch(optimizer: torch.optim.Optimizer) -> Iterator[list[float]]:
 
         return timed
 
-    @contextmanager
-    def open_timed(*args: object, **kwargs: object) -> Iterator[Callable]:
-        with open_gradients(*args, **kwargs) as add:
-            yield time_calls(add)
-
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(masked_lm, "open_gradients", open_timed))
         for owner, name in [
+            (trainer, "add_gradients"),
             (torch.nn.utils, "clip_grad_norm_"),
-            (optimizer, "zero_grad"),
-            (optimizer, "step"),
+            (trainer.optimizer, "zero_grad"),
+            (trainer.optimizer, "step"),
         ]:
             stack.enter_context(mock.patch.object(owner, name, time_calls(getattr(owner, name))))
         yield spent
@@ -160,7 +150,7 @@ def watch(optimizer: torch.optim.Optimizer) -> Iterator[list[float]]:
 def time_plain(model: nn.Module, lm: LanguageModel, texts: Sequence[str], *, n_rows: int) -> dict[str, float]:
     """Return tokens, seconds and padded tokens of a plain training on these texts."""
     collate = DataCollatorForLanguageModeling(lm.tokenizer, mlm_probability=MASK_RATE)
-    optimizer = make_optimizer(model, lr=1e-4, weight_decay=0.01)
+    optimizer = make_optimizer(model, lr=1e-4)
     rows = lm.tokenizer(list(texts), truncation=True, max_length=BLOCK_LEN)["input_ids"]
     order = torch.randperm(len(rows)).tolist()
     model.train()

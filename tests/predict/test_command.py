@@ -9,8 +9,9 @@ from chatlib.predict.protocol import split_streams
 from chatlib.predict.scorer import Scorer, digest_encoder, save_scorer
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.predict.viewers.tasks import Task
+from chatlib.pretrain import TrainSettings
 from chatlib.pretrain.encoder import load_encoder
-from chatlib.pretrain.language_model import open_language_model, save_language_model
+from chatlib.pretrain.language_model import new_language_model, save_language_model
 from chatlib.store import open_store
 from tests.predict.channels import fit_small_blends
 
@@ -26,7 +27,7 @@ def run_dir(channel_path, tmp_path_factory):
         author = int(viewers.table["author"].to_numpy()[viewers.find_rows([last])][0])
         db.connection.execute("UPDATE authors SET name = ? WHERE author = ?", ["=1+1\x1b[31m\nred", author])
         db.connection.commit()
-    lm = open_language_model("scratch", viewers.texts, vocabulary=300, layers=1, width=32)
+    lm = new_language_model(viewers.texts, TrainSettings(vocabulary=300, layers=1, width=32))
     save_language_model(lm, folder / "models" / "chat_lm", manifest={"streams": []})
     encoder = load_encoder(folder / "models" / "chat_lm")
     blends, _ = fit_small_blends(viewers, split, encoder)

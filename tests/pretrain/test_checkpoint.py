@@ -1,90 +1,135 @@
 """A training that was killed goes on, and ends where it would have ended."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
 
-from chatlib.pretrain import training as masked_lm
-from chatlib.pretrain.device import seed_torch
-from chatlib.pretrain.language_model import new_language_model
-from chatlib.pretrain.training import TrainSettings, make_data, train
+from chatlib.pretrain import training
+from chatlib.pretrain.training import find_kept, is_over, train
+from tests.pretrain.chats import SMALL, weights_of
 
-SETTINGS = TrainSettings(epochs=4, lr=5e-3, batch_blocks=8)
-
-
-@pytest.fixture
-def fresh(chat):
-    def make():
-        seed_torch(0)
-        lm = new_language_model(chat.train["text"].tolist(), vocabulary=400, layers=1, width=32)
-        return lm, make_data(chat, lm.tokenizer, block_len=32)
-
-    return make
-
-
-def weights_of(lm):
-    return torch.cat([p.detach().flatten() for p in lm.model.parameters()])
+SETTINGS = replace(SMALL, epochs=4, lr=5e-3)
+PATIENT = replace(SMALL, epochs=5, lr=5e-3, patience=2, accumulate=2, batch_blocks=4, schedule="cosine")
+TIMING = ["seconds", "tokens_per_s"]
+PERPLEXITIES = [99.0, 50.0, 40.0, 45.0, 41.0, 39.0]
 
 
 def stop_in_epoch(monkeypatch, number):
-    real = masked_lm.iter_batches
+    """Let training be interrupted in the third batch of an epoch; return the epochs that it began."""
+    real, begun = training.iter_batches, []
 
     def iterate(*args, epoch, **options):
+        begun.append(epoch)
         for i, batch in enumerate(real(*args, epoch=epoch, **options)):
             if (epoch, i) == (number, 2):
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(masked_lm, "iter_batches", iterate)
+    monkeypatch.setattr(training, "iter_batches", iterate)
+    return begun
+
+
+def interrupt(fresh, settings, folder, monkeypatch, *, epoch):
+    with monkeypatch.context() as patch:
+        stop_in_epoch(patch, epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(*fresh(), settings, checkpoint=folder)
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 4])
 def test_killed_in_an_epoch_it_ends_with_the_same_weights(fresh, tmp_path, monkeypatch, epoch):
     lm, data = fresh()
-    whole = train(lm, data, SETTINGS)
-    with monkeypatch.context() as patch:
-        stop_in_epoch(patch, epoch)
-        killed, data = fresh()
-        with pytest.raises(KeyboardInterrupt):
-            train(killed, data, SETTINGS, checkpoint=tmp_path / "c")
+    whole = train(lm, data, SETTINGS, checkpoint=tmp_path / "whole")
+    interrupt(fresh, SETTINGS, tmp_path / "c", monkeypatch, epoch=epoch)
     again, data = fresh()
     resumed = train(again, data, SETTINGS, checkpoint=tmp_path / "c")
     assert torch.equal(weights_of(again), weights_of(lm))
-    timing = ["seconds", "tokens_per_s"]
-    pd.testing.assert_frame_equal(resumed.drop(columns=timing), whole.drop(columns=timing))
-    assert not (tmp_path / "c").exists()
+    pd.testing.assert_frame_equal(resumed.drop(columns=TIMING), whole.drop(columns=TIMING))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_epochs_that_are_missing_are_trained(fresh, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        stop_in_epoch(patch, 3)
-        lm, data = fresh()
-        with pytest.raises(KeyboardInterrupt):
-            train(lm, data, SETTINGS, checkpoint=tmp_path)
+    interrupt(fresh, SETTINGS, tmp_path, monkeypatch, epoch=3)
     assert [path.name for path in tmp_path.iterdir()] == ["epoch_2"]
-    epochs, real = [], masked_lm.iter_batches
+    begun = stop_in_epoch(monkeypatch, 0)
+    train(*fresh(), SETTINGS, checkpoint=tmp_path)
+    assert begun == [3, 4]
 
-    def iterate(*args, epoch, **options):
-        epochs.append(epoch)
-        return real(*args, epoch=epoch, **options)
 
-    monkeypatch.setattr(masked_lm, "iter_batches", iterate)
+@pytest.mark.parametrize("damage", ["another training", "no JSON", "cut weights", "no optimizer", "half"])
+def test_a_checkpoint_that_does_not_fit_is_left_alone(fresh, tmp_path, monkeypatch, caplog, damage):
+    settings = replace(SETTINGS, epochs=2)
+    interrupt(fresh, settings, tmp_path, monkeypatch, epoch=2)
+    epoch = tmp_path / "epoch_1"
+    match damage:
+        case "another training":
+            settings = replace(settings, lr=1e-3)
+        case "no JSON":
+            (epoch / "checkpoint.json").write_text("{")
+        case "cut weights":
+            (epoch / "model.safetensors").write_bytes((epoch / "model.safetensors").read_bytes()[:1000])
+        case "no optimizer":
+            (epoch / "optimizer.safetensors").unlink()
+        case "half":
+            (epoch / "checkpoint.json").unlink()
+    begun = stop_in_epoch(monkeypatch, 0)
     lm, data = fresh()
-    train(lm, data, SETTINGS, checkpoint=tmp_path)
-    assert epochs == [3, 4]
+    train(lm, data, settings, checkpoint=tmp_path)
+    assert begun == [1, 2]
+    assert ("starting anew" in caplog.text) is (damage != "half")
+    expected, data = fresh()
+    train(expected, data, settings, checkpoint=tmp_path)
+    assert torch.equal(weights_of(lm), weights_of(expected))
 
 
-def test_half_a_checkpoint_or_that_of_another_training_is_left_alone(fresh, tmp_path, monkeypatch, caplog):
-    with monkeypatch.context() as patch:
-        stop_in_epoch(patch, 2)
-        lm, data = fresh()
-        with pytest.raises(KeyboardInterrupt):
-            train(lm, data, SETTINGS, checkpoint=tmp_path)
+@pytest.mark.parametrize(
+    ("n", "patience", "kept", "over"),
+    [
+        (6, 0, 5, False),
+        (5, 0, 4, False),
+        (4, 1, 2, True),
+        (4, 2, 2, False),
+        (5, 2, 2, True),
+        (6, 3, 5, False),
+        (1, 2, 0, False),
+        (2, 2, 1, False),
+    ],
+)
+def test_the_best_epoch_is_kept_and_patience_ends(n, patience, kept, over):
+    history = [{"epoch": i, "blocks_perplexity": p} for i, p in enumerate(PERPLEXITIES[:n])]
+    assert find_kept(history, patience=patience) == kept
+    assert is_over(history, patience=patience) is over
+
+
+def test_weights_before_training_are_never_the_best():
+    history = [{"epoch": i, "blocks_perplexity": p} for i, p in enumerate([1.0, 5.0, 6.0])]
+    assert find_kept(history, patience=1) == 1
+
+
+@pytest.fixture
+def plan(monkeypatch):
+    """Let held-out perplexities be as planned, and collect the weights at each epoch's end."""
+    real, seen = training.Trainer.evaluate, {}
+
+    def evaluate(trainer, *, epoch, **options):
+        seen[epoch] = weights_of(trainer.lm).clone()
+        return {**real(trainer, epoch=epoch, **options), "blocks_perplexity": PERPLEXITIES[epoch]}
+
+    monkeypatch.setattr(training.Trainer, "evaluate", evaluate)
+    return seen
+
+
+def test_training_ends_early_with_the_best_weights_also_after_a_kill(fresh, plan, tmp_path, monkeypatch):
     lm, data = fresh()
-    other = TrainSettings(epochs=1, lr=1e-3)
-    assert len(train(lm, data, other, checkpoint=tmp_path)) == 2
-    assert "is of another training" in caplog.text
-    (tmp_path / "epoch_1").mkdir(parents=True)
-    (tmp_path / "epoch_1" / "model.safetensors").write_bytes(b"half")
-    lm, data = fresh()
-    assert len(train(lm, data, other, checkpoint=tmp_path)) == 2
+    whole = train(lm, data, PATIENT, checkpoint=tmp_path / "whole")
+    assert whole["epoch"].tolist() == [0, 1, 2, 3, 4]
+    assert torch.equal(weights_of(lm), plan[2])
+    assert not torch.equal(weights_of(lm), plan[4])
+    interrupt(fresh, PATIENT, tmp_path / "c", monkeypatch, epoch=4)
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["epoch_2", "epoch_3"]
+    again, data = fresh()
+    resumed = train(again, data, PATIENT, checkpoint=tmp_path / "c")
+    assert torch.equal(weights_of(again), weights_of(lm))
+    pd.testing.assert_frame_equal(resumed.drop(columns=TIMING), whole.drop(columns=TIMING))

@@ -1,16 +1,18 @@
 """What the language model reads, and what it never reads."""
 
-import numpy as np
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.pretrain.corpus import build_corpus, clean_text, load_chat, pack_blocks
+from chatlib.errors import NotEnoughData
+from chatlib.pretrain.corpus import build_corpus, load_chat, normalize_for_model
 from chatlib.records import Message, Stream
 from chatlib.splits import split_by_date
 from chatlib.store import open_store
+from tests.pretrain.chats import SMALL, make_chat, make_stream
 
 
 def video_ids(streams):
@@ -30,18 +32,18 @@ def video_ids(streams):
         ("\u200b", ""),
     ],
 )
-def test_clean_text_has_no_names_addresses_or_invisible_signs(written, clean):
-    assert clean_text(written) == clean
+def test_a_normalized_text_has_no_names_addresses_or_invisible_characters(written, clean):
+    assert normalize_for_model(written) == clean
 
 
 @given(st.text())
-def test_clean_text_is_clean(text):
-    once = clean_text(text)
-    assert clean_text(once) == once
+def test_normalizing_twice_changes_nothing(text):
+    once = normalize_for_model(text)
+    assert normalize_for_model(once) == once
     assert "  " not in once
 
 
-def test_only_a_viewers_own_words_are_read(tmp_path, make_stream):
+def test_only_a_viewers_own_words_are_read(tmp_path):
     rows = [
         Message("1", "text_message", 9.0, "a", None, "second  words"),
         Message("2", "text_message", 5.0, None, None, "first words"),
@@ -85,19 +87,19 @@ def test_a_short_validation_period_is_filled_up_from_the_end_of_training(chat):
     assert video_ids(chat.held_out_streams) == ["v5", "v6", "v7"]
 
 
-def test_streams_of_one_date_are_held_out_together(tmp_path, make_chat, make_stream):
+def test_streams_of_one_date_are_held_out_together(tmp_path):
     with open_store(tmp_path / "db", create=True) as db:
         for number in range(10):
             stream = make_stream(number)
             if number in (3, 4, 5):  # the last three of the training period
                 stream = stream._replace(started_at="2026-01-05")
             db.save_chat(stream, make_chat(number))
-        corpus = build_corpus(db)
+        corpus = build_corpus(db, SMALL)
     assert video_ids(corpus.streams) == ["v0", "v1", "v2"]
     assert video_ids(corpus.held_out_streams) == ["v3", "v4", "v5", "v6", "v7"]
 
 
-def test_a_held_out_single_message_is_new_in_any_spelling(tmp_path, make_chat, make_stream):
+def test_a_held_out_single_message_is_new_in_any_spelling(tmp_path):
     with open_store(tmp_path / "db", create=True) as db:
         for number in range(10):
             db.save_chat(make_stream(number), make_chat(number))
@@ -105,14 +107,14 @@ def test_a_held_out_single_message_is_new_in_any_spelling(tmp_path, make_chat, m
         db.save_chat(make_stream(0), [known])
         later = [known._replace(text="word for WORD"), known._replace(message_id="n", text="not yet said")]
         db.save_chat(make_stream(7), later)
-        corpus = build_corpus(db)
+        corpus = build_corpus(db, SMALL)
     assert "not yet said" in corpus.single_messages
     assert "word for WORD" not in corpus.single_messages
     assert not {t.casefold() for t in corpus.single_messages} & {t.casefold() for t in corpus.train["text"]}
     assert len(set(corpus.single_messages)) == len(corpus.single_messages)
 
 
-def test_copies_of_a_text_are_capped_per_stream(tmp_path, make_chat, make_stream):
+def test_copies_of_a_text_are_capped_per_stream(tmp_path):
     with open_store(tmp_path / "db", create=True) as db:
         for number in range(10):
             pasta = [
@@ -120,65 +122,43 @@ def test_copies_of_a_text_are_capped_per_stream(tmp_path, make_chat, make_stream
                 for i in range(30)
             ]
             db.save_chat(make_stream(number), make_chat(number) + pasta)
-        corpus = build_corpus(db, max_copies=10)
+        corpus = build_corpus(db, SMALL)
     copies = corpus.train[corpus.train["text"].str.casefold() == "pasta"]
     assert copies.groupby("stream_id").size().tolist() == [10] * 5
     assert corpus.n_available == 5 * 150
 
 
 def test_whole_streams_are_sampled_up_to_the_cap_and_stay_in_order(db):
-    corpus = build_corpus(db, max_messages=250, seed=3)
+    corpus = build_corpus(db, replace(SMALL, messages=250, seed=3))
     assert len(corpus.train) == 250
     assert sorted(corpus.train.groupby("stream_id").size()) == [10, 120, 120]
     assert corpus.train["stream_id"].is_monotonic_increasing
     for _, offsets in corpus.train.groupby("stream_id")["offset_s"]:
         assert offsets.is_monotonic_increasing
-    assert len(build_corpus(db, n_streams=2).streams) == 2
+    assert len(build_corpus(db, replace(SMALL, streams=2)).streams) == 2
 
 
 def test_the_seed_decides_the_sample(db):
-    one, same, other = (build_corpus(db, n_streams=2, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (build_corpus(db, replace(SMALL, streams=2, seed=seed)) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(one.train, same.train)
     assert video_ids(one.streams) != video_ids(other.streams)
 
 
-def test_a_stream_without_messages_is_no_reason_to_stop(tmp_path, make_chat, make_stream):
+def test_a_stream_without_messages_is_no_reason_to_stop(tmp_path):
     with open_store(tmp_path / "db", create=True) as db:
         for number in range(10):
             db.save_chat(make_stream(number), make_chat(number))
         db.save_chat(Stream("youtube", "empty", started_at="2026-01-01"))
         sticker = Message("s", "paid_sticker", 1.0, "a", None, None)
         db.save_chat(Stream("youtube", "paid only", started_at="2025-12-31"), [sticker])
-        corpus = build_corpus(db)
+        corpus = build_corpus(db, SMALL)
     assert not {"empty", "paid only"} & set(video_ids(corpus.streams))
 
 
-def test_too_little_chat_is_told(tmp_path, db, make_chat, make_stream):
+def test_too_little_chat_is_told(tmp_path, db):
     with pytest.raises(NotEnoughData, match="there are 100 and"):
-        build_corpus(db, max_messages=100)
+        build_corpus(db, replace(SMALL, messages=100))
     with open_store(tmp_path / "db", create=True) as few:
         few.save_chat(make_stream(0), make_chat(0))
         with pytest.raises(NotEnoughData):
-            build_corpus(few)
-    with pytest.raises(ParameterError, match="max_messages is a count"):
-        build_corpus(db, max_messages=-1)
-
-
-def test_blocks_are_messages_in_order_each_with_its_end():
-    streams = [
-        [np.array([11, 12]), np.array([13]), np.array([14, 15, 16])],
-        [np.array([21])],
-        [np.array([31, 32, 33, 34])],
-    ]
-    blocks = pack_blocks(streams, block_len=5, cls_id=1, sep_id=2)
-    assert blocks.tolist() == [
-        [1, 11, 12, 2, 13],
-        [1, 2, 14, 15, 16],
-        [1, 31, 32, 33, 34],
-    ]
-    assert blocks.dtype == np.int64
-
-
-def test_no_full_block_is_told():
-    with pytest.raises(NotEnoughData, match="block of 9 tokens; none of 2"):
-        pack_blocks([[np.array([3])], []], block_len=9, cls_id=1, sep_id=2)
+            build_corpus(few, SMALL)

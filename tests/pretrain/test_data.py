@@ -1,30 +1,31 @@
 """Batches: each word once, masked at the rate, without padding, the same for every number of processes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from chatlib.pretrain.data import IGNORED, iter_batches, iter_token_batches, make_data, pad_rows
+from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.pretrain.data import (
+    IGNORED,
+    iter_batches,
+    iter_token_batches,
+    make_data,
+    pack_blocks,
+    pad_rows,
+)
+from tests.pretrain.chats import SMALL
 
 
 @pytest.fixture(params=["across messages", "alone"])
 def data(request, chat, lm):
-    return make_data(chat, lm.tokenizer, block_len=32, across_messages=request.param != "alone")
+    return make_data(chat, lm.tokenizer, replace(SMALL, alone=request.param == "alone"))
 
 
-def batches_of(data, lm, *, batch_blocks=8, mask_rate=0.4, seed=0, epoch=1, **options):
-    return [
-        batch
-        for (batch,) in iter_batches(
-            data,
-            lm.tokenizer,
-            batch_blocks=batch_blocks,
-            mask_rate=mask_rate,
-            seed=seed,
-            epoch=epoch,
-            **options,
-        )
-    ]
+def batches_of(data, lm, *, seed=0, epoch=1, **shares):
+    settings = replace(SMALL, mask_rate=0.4, seed=seed)
+    return [batch for (batch,) in iter_batches(data, lm.tokenizer, settings, epoch=epoch, **shares)]
 
 
 def rows_of(batches, pad_id):
@@ -70,13 +71,13 @@ def test_hardly_anything_is_padding_and_no_batch_is_over_the_budget(lm, data):
 
 
 def test_alone_a_message_is_framed_and_nothing_else_is_in_its_row(chat, lm):
-    data = make_data(chat, lm.tokenizer, block_len=32, across_messages=False)
+    data = make_data(chat, lm.tokenizer, replace(SMALL, alone=True))
     cls_id, sep_id = lm.tokenizer.cls_token_id, lm.tokenizer.sep_token_id
     assert len(data.messages) == len(chat.train)
     for row in data.messages:
         assert (row[0], row[-1]) == (cls_id, sep_id)
         assert not np.isin(row[1:-1], [cls_id, sep_id]).any()
-    together = make_data(chat, lm.tokenizer, block_len=32)
+    together = make_data(chat, lm.tokenizer, SMALL)
     for name in ("held_out_blocks", "single_messages"):
         ours, theirs = (getattr(d, name).labels for d in (data, together))
         assert np.array_equal(np.concatenate(ours), np.concatenate(theirs))
@@ -125,3 +126,29 @@ def test_rows_are_padded_to_the_longest():
     padded, is_token = pad_rows([np.array([1, 2]), [3]], fill=9)
     assert padded.tolist() == [[1, 2], [3, 9]]
     assert is_token.tolist() == [[True, True], [True, False]]
+
+
+def test_blocks_are_messages_in_order_each_with_its_end():
+    streams = [
+        [np.array([11, 12]), np.array([13]), np.array([14, 15, 16])],
+        [np.array([21])],
+        [np.array([31, 32, 33, 34])],
+    ]
+    blocks = pack_blocks(streams, block_len=5, cls_id=1, sep_id=2)
+    assert blocks.tolist() == [
+        [1, 11, 12, 2, 13],
+        [1, 2, 14, 15, 16],
+        [1, 31, 32, 33, 34],
+    ]
+    assert blocks.dtype == np.int64
+
+
+def test_no_full_block_is_told():
+    with pytest.raises(NotEnoughData, match="block of 9 tokens; none of 2"):
+        pack_blocks([[np.array([3])], []], block_len=9, cls_id=1, sep_id=2)
+
+
+@pytest.mark.parametrize("block_len", [4, 1000])
+def test_blocks_that_the_model_cannot_read_are_refused(chat, lm, block_len):
+    with pytest.raises(ParameterError, match="BLOCK_LEN is between 8 and the model's 512"):
+        make_data(chat, lm.tokenizer, replace(SMALL, block_len=block_len))

@@ -17,14 +17,17 @@ from transformers import (
 )
 
 from chatlib.errors import ModelError, ParameterError
-from chatlib.pretrain import language_model
+from chatlib.pretrain import TrainSettings
 from chatlib.pretrain.language_model import (
+    LanguageModel,
     MaskedHead,
+    add_emotes,
     load_language_model,
     load_manifest,
     open_language_model,
     save_language_model,
 )
+from chatlib.pretrain.tokenizer import tokenize, train_tokenizer
 
 SMALL = {"vocab_size": 50, "max_position_embeddings": 32}
 
@@ -77,13 +80,23 @@ def test_the_manifest_says_what_was_trained_and_with_what(saved):
     assert manifest["versions"]["torch"] == torch.__version__
 
 
-def test_a_save_that_was_interrupted_leaves_no_manifest(lm, saved, monkeypatch):
+def test_a_save_that_was_interrupted_leaves_the_model_that_was_there(lm, saved, monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
     monkeypatch.setattr(lm.tokenizer, "save_pretrained", stop)
     with pytest.raises(KeyboardInterrupt):
         save_language_model(lm, saved, manifest={"seed": 4})
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "[" * 100_000])
+def test_a_folder_without_a_whole_manifest_is_refused(saved, content):
+    (saved / "training.json").unlink()
+    if content is not None:
+        (saved / "training.json").write_text(content)
     with pytest.raises(ModelError, match="Run notebook 03 to its end"):
         load_manifest(saved)
 
@@ -138,11 +151,66 @@ def test_a_hub_id_without_network_is_told_within_seconds(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
     start = time.perf_counter()
     with pytest.raises(ModelError, match=r"no-such-model-here .* train one from this chat"):
-        open_language_model("no-such-model-here", [])
+        open_language_model([], TrainSettings(base="no-such-model-here"))
     assert time.perf_counter() - start < 15
 
 
 @pytest.mark.parametrize("size", [{"width": 100}, {"width": 0}, {"layers": 0}])
 def test_an_impossible_size_is_told(size):
     with pytest.raises(ParameterError, match="a multiple of 32"):
-        open_language_model(language_model.SCRATCH, ["some text"], **size)
+        open_language_model(["some text"], TrainSettings(**size))
+
+
+@pytest.fixture
+def plain():
+    """A model whose tokenizer has seen no emote."""
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(["some words of the language", "and some more words"] * 5, vocabulary=300)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
+    lm = LanguageModel(BertForMaskedLM(config), tokenizer, "test")
+    with torch.no_grad():
+        lm.model.get_output_embeddings().bias.normal_()
+    return lm
+
+
+def ids_of(lm, text):
+    return tokenize(lm.tokenizer, [text], max_len=50)[0].tolist()
+
+
+def test_an_added_emote_is_one_token_that_starts_as_the_mean_of_its_pieces(plain):
+    emotes = [":_catWave:", "streamerLove", "👩‍👩‍👧"]
+    pieces = {emote: ids_of(plain, emote) for emote in emotes}
+    assert min(map(len, pieces.values())) > 1
+    assert add_emotes(plain, emotes) == emotes
+    for emote, parts in pieces.items():
+        (token,) = ids_of(plain, emote)
+        for rows in (plain.model.get_input_embeddings().weight, plain.model.get_output_embeddings().bias):
+            torch.testing.assert_close(rows[token], rows[parts].mean(0))
+    assert ids_of(plain, "words:_catWave::_catWave: words").count(ids_of(plain, ":_catWave:")[0]) == 2
+    assert ids_of(plain, "xstreamerLove") != ids_of(plain, "streamerLove")
+    logits = plain.model(input_ids=torch.tensor([ids_of(plain, "words :_catWave:")])).logits
+    assert logits.shape[-1] == len(plain.tokenizer)
+
+
+def test_what_is_one_token_already_stays_and_twice_changes_nothing(plain):
+    add_emotes(plain, ["streamerLove"])
+    n_tokens, weights = len(plain.tokenizer), plain.model.get_input_embeddings().weight.clone()
+    assert add_emotes(plain, ["streamerLove"]) == []
+    assert add_emotes(plain, []) == []
+    assert len(plain.tokenizer) == n_tokens
+    assert torch.equal(plain.model.get_input_embeddings().weight, weights)
+
+
+def test_saved_and_loaded_they_are_still_there(plain, tmp_path):
+    add_emotes(plain, [":_catWave:"])
+    loaded = load_language_model(save_language_model(plain, tmp_path / "m", manifest={}))
+    assert ids_of(loaded, ":_catWave:") == ids_of(plain, ":_catWave:")
+    assert len(ids_of(loaded, ":_catWave:")) == 1
+    for name, weight in plain.model.state_dict().items():
+        torch.testing.assert_close(loaded.model.state_dict()[name], weight)

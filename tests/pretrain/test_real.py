@@ -3,28 +3,30 @@
 import pytest
 
 from chatlib.collect.files.importing import import_chats
-from chatlib.pretrain import coherence, corpus, encoder, language_model
-from chatlib.pretrain import training as masked_lm
+from chatlib.pretrain import TrainSettings, coherence, encoder, training
+from chatlib.pretrain.corpus import build_corpus
+from chatlib.pretrain.data import make_data
 from chatlib.pretrain.device import seed_torch
+from chatlib.pretrain.language_model import new_language_model
 from chatlib.store import open_store
 from tests.places import CHANNEL_2023
 
-CHANNEL = CHANNEL_2023
+SETTINGS = TrainSettings(messages=40_000, epochs=2)
 
 
 @pytest.mark.real
 @pytest.mark.timeout(1200)
 def test_a_channel_is_learnt(tmp_path):
-    if not CHANNEL.is_dir():
+    if not CHANNEL_2023.is_dir():
         pytest.skip("no ../shared/data beside the repository")
     with open_store(tmp_path / "db", create=True) as db:
-        import_chats(db, [CHANNEL], limit=30)
-        chat = corpus.build_corpus(db, max_messages=40_000)
+        import_chats(db, [CHANNEL_2023], limit=30)
+        chat = build_corpus(db, SETTINGS)
     seed_torch(0)
-    lm = language_model.new_language_model(chat.train["text"].tolist())
-    data = masked_lm.make_data(chat, lm.tokenizer)
-    last = masked_lm.train(lm, data, masked_lm.TrainSettings(epochs=2)).iloc[-1]
-    for kind, unigram in masked_lm.score_reference(lm, data).items():
+    lm = new_language_model(chat.train["text"].tolist(), SETTINGS)
+    data = make_data(chat, lm.tokenizer, SETTINGS)
+    last = training.train(lm, data, SETTINGS, checkpoint=tmp_path / "unfinished").iloc[-1]
+    for kind, unigram in training.score_reference(lm, data).items():
         assert last[f"{kind}_perplexity"] < 0.7 * unigram.perplexity
 
     probe = coherence.sample_messages(chat.held_out)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatlib.errors import NotEnoughData
-from chatlib.pretrain.corpus import clean_text
-from chatlib.pretrain.tokenizer import SPECIAL_TOKENS, tokenize, train_tokenizer
+from chatlib.pretrain.corpus import normalize_for_model
+from chatlib.pretrain.tokenizer import SPECIAL_TOKENS, find_emotes, tokenize, train_tokenizer
 
 TEXTS = ["hello :_catWave: friends", "草 すごい カワイイ", ":_catWave::_catWave:", "it's 12:30"] * 20
 NORMALIZER = train_tokenizer(TEXTS, vocabulary=300).backend_tokenizer.normalizer
@@ -37,7 +37,7 @@ def test_japanese_is_cut_where_the_script_changes(tokenizer):
 @settings(max_examples=200, deadline=None)
 def test_it_cleans_as_the_corpus_does(text):
     folded = unicodedata.normalize("NFKC", text)  # which the tokenizer does first, the corpus never
-    assert NORMALIZER.normalize_str(text).strip(" ") == clean_text(folded)
+    assert NORMALIZER.normalize_str(text).strip(" ") == normalize_for_model(folded)
 
 
 def test_nothing_is_unknown_and_nothing_is_lost(tokenizer):
@@ -71,4 +71,23 @@ def test_the_same_texts_give_the_same_tokenizer():
 
 def test_no_text_is_told():
     with pytest.raises(NotEnoughData, match="there is none"):
-        train_tokenizer(["", ""])
+        train_tokenizer(["", ""], vocabulary=300)
+
+
+EMOTES_IN = [
+    "wow :_catWave: wow",
+    ":_catWave::_catWave: streamerLove",
+    "👩‍👩‍👧 hi",
+    "streamerLove 🇯🇵 ok",
+    "🇯🇵 LUL",
+    "❤️",
+]
+
+
+def test_codes_words_with_a_capital_inside_and_whole_emoji_are_emotes():
+    found = find_emotes(EMOTES_IN * 10, most=10)
+    assert found == sorted(found, key=lambda e: (-sum(e in text for text in EMOTES_IN), e))
+    assert set(found) == {":_catWave:", "streamerLove", "👩‍👩‍👧", "🇯🇵", "❤️"}
+    assert find_emotes(EMOTES_IN * 5, most=10) == [":_catWave:", "streamerLove", "🇯🇵"]  # in ten texts
+    assert find_emotes(EMOTES_IN * 10, most=1) == [":_catWave:"]
+    assert find_emotes(EMOTES_IN * 10, most=0) == []

@@ -7,24 +7,38 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from transformers import BertConfig, BertForMaskedLM
 
 from chatlib.errors import ModelError, ParameterError
-from chatlib.pretrain import training as masked_lm
-from chatlib.pretrain.cores import one_thread_each
-from chatlib.pretrain.data import IGNORED, iter_batches
-from chatlib.pretrain.device import seed_torch
-from chatlib.pretrain.language_model import new_language_model
-from chatlib.pretrain.training import TrainSettings, describe_training, make_data, score_reference, train
+from chatlib.pretrain import TrainSettings, training
+from chatlib.pretrain.data import IGNORED, iter_batches, make_data
+from chatlib.pretrain.device import Processes, open_workers
+from chatlib.pretrain.language_model import LanguageModel
+from chatlib.pretrain.training import (
+    describe_training,
+    make_optimizer,
+    score_reference,
+    set_learning_rate,
+)
+from tests.pretrain.chats import SMALL, weights_of
+
+
+@pytest.fixture
+def train(tmp_path):
+    def run(lm, data, settings):
+        return training.train(lm, data, settings, checkpoint=tmp_path / "unfinished")
+
+    return run
 
 
 @pytest.fixture
 def data(chat, lm):
-    return make_data(chat, lm.tokenizer, block_len=32)
+    return make_data(chat, lm.tokenizer, SMALL)
 
 
-def test_it_learns_what_word_counts_cannot(lm, data):
+def test_it_learns_what_word_counts_cannot(lm, data, train):
     reference = score_reference(lm, data)
-    history = train(lm, data, TrainSettings(epochs=6, lr=6e-3, batch_blocks=4))
+    history = train(lm, data, replace(SMALL, epochs=6, lr=6e-3, batch_blocks=4))
     assert history["epoch"].tolist() == list(range(7))
     before, after = history.iloc[0], history.iloc[-1]
     for kind in ("blocks", "single"):
@@ -36,101 +50,164 @@ def test_it_learns_what_word_counts_cannot(lm, data):
     assert not lm.model.training
 
 
-def test_the_seed_decides_everything(chat):
+def test_the_seed_decides_everything(fresh, train):
     weights = []
     for seed in (1, 1, 2):
-        torch.manual_seed(5)
-        lm = new_language_model(chat.train["text"].tolist(), vocabulary=400, layers=1, width=32)
-        data = make_data(chat, lm.tokenizer, block_len=32)
-        train(lm, data, TrainSettings(epochs=1, seed=seed))
-        weights.append(torch.cat([p.detach().flatten() for p in lm.model.parameters()]))
+        lm, data = fresh()
+        train(lm, data, replace(SMALL, epochs=1, seed=seed))
+        weights.append(weights_of(lm))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
-def split_batches(data, tokenizer, *, batch_blocks, shares, of, **options):
+def split_batches(data, tokenizer, settings, *, epoch, shares, of):
     """Yield the batches of eight blocks in four parts each, with the same masks."""
     assert (list(shares), of) == ([0], 1)
-    for parts in iter_batches(data, tokenizer, batch_blocks=8, shares=range(4), of=4, **options):
+    whole = replace(settings, batch_blocks=8)
+    for parts in iter_batches(data, tokenizer, whole, epoch=epoch, shares=range(4), of=4):
         for part in parts:
             yield [part._replace(n_masked=int((part.labels != IGNORED).sum()))]
 
 
-@pytest.fixture
-def one_thread():
-    with one_thread_each():
-        yield
-
-
-def test_accumulated_batches_train_as_one_large_batch_does(chat, monkeypatch, one_thread):
+def test_accumulated_batches_train_as_one_large_batch_does(fresh, train, monkeypatch, one_thread):
     histories = []
-    for settings in (
-        TrainSettings(epochs=1, batch_blocks=8),
-        TrainSettings(epochs=1, batch_blocks=2, accumulate=4),
-    ):
-        seed_torch(5)
-        lm = new_language_model(chat.train["text"].tolist(), vocabulary=400, layers=1, width=32)
-        data = make_data(chat, lm.tokenizer, block_len=32)
+    for sizes in ({"batch_blocks": 8}, {"batch_blocks": 2, "accumulate": 4}):
+        lm, data = fresh()
         data = replace(data, blocks=data.blocks[: len(data.blocks) // 8 * 8])
-        histories.append(train(lm, data, settings).drop(columns=["seconds", "tokens_per_s"]))
-        monkeypatch.setattr(masked_lm, "iter_batches", split_batches)
+        history = train(lm, data, replace(SMALL, epochs=1, **sizes))
+        histories.append(history.drop(columns=["seconds", "tokens_per_s"]))
+        monkeypatch.setattr(training, "iter_batches", split_batches)
     pd.testing.assert_frame_equal(*histories, rtol=1e-4)
 
 
-def test_trained_on_messages_alone_it_learns_messages(chat, lm):
-    data = make_data(chat, lm.tokenizer, block_len=32, across_messages=False)
-    history = train(lm, data, TrainSettings(epochs=4, lr=6e-3, batch_blocks=4))
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
+
+
+def gradients_of(trainer, batches, *, n_workers):
+    trainer.lm.model.zero_grad()
+    with open_workers(n_workers) as run:
+        loss = trainer.add_gradients(batches, batches[0].n_masked, run)
+    parameters = trainer.lm.model.named_parameters()
+    return loss.item(), {name: p.grad.clone() for name, p in parameters if p.grad is not None}
+
+
+@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, alone=True), replace(SMALL, batch_blocks=2)])
+def test_threads_add_up_to_what_one_computes_the_same_every_time(chat, lm, three_threads, settings):
+    data = make_data(chat, lm.tokenizer, settings)
+    trainer = training.Trainer(lm, data, settings, Processes())
+    assert trainer.n_shares == min(3, settings.batch_blocks)
+    whole = next(iter_batches(data, lm.tokenizer, settings, epoch=1))
+    parts = next(iter_batches(data, lm.tokenizer, settings, epoch=1, shares=range(3), of=3))
+    loss, plain = gradients_of(trainer, whole, n_workers=1)
+    first_loss, first = gradients_of(trainer, parts, n_workers=3)
+    assert first_loss == pytest.approx(loss, rel=1e-5)
+    assert first.keys() == plain.keys()
+    for name, gradient in plain.items():
+        torch.testing.assert_close(first[name], gradient, rtol=1e-3, atol=1e-6)
+    for _ in range(3):
+        again_loss, again = gradients_of(trainer, parts, n_workers=3)
+        assert again_loss == first_loss
+        assert all(torch.equal(again[name], gradient) for name, gradient in first.items())
+
+
+def test_a_model_with_dropout_is_not_spread_over_threads(lm, data, three_threads):
+    bert = BertForMaskedLM(BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2))
+    other = LanguageModel(bert, lm.tokenizer, "test")
+    assert training.Trainer(other, data, SMALL, Processes()).n_shares == 1
+
+
+def test_trained_on_messages_alone_it_learns_messages(chat, lm, train):
+    settings = replace(SMALL, epochs=4, lr=6e-3, batch_blocks=4, alone=True)
+    data = make_data(chat, lm.tokenizer, settings)
+    history = train(lm, data, settings)
     assert history["single_perplexity"].iloc[-1] < 0.5 * score_reference(lm, data)["single"].perplexity
-    settings = TrainSettings()
     manifest = describe_training(lm, chat, data, settings=settings, history=history)
-    assert manifest["across_messages"] is False
+    assert manifest["settings"]["alone"] is True
     assert manifest["n_tokens"] == sum(map(len, data.messages))
 
 
-def test_the_manifest_names_the_streams_and_can_be_written(chat, lm, data):
-    settings = TrainSettings(epochs=1, seed=4)
+def test_the_manifest_names_the_streams_and_can_be_written(chat, lm, data, train):
+    settings = replace(SMALL, epochs=1, seed=4)
     history = train(lm, data, settings)
     manifest = json.loads(json.dumps(describe_training(lm, chat, data, settings=settings, history=history)))
     assert manifest["streams"] == [{"platform": "youtube", "video_id": f"v{i}"} for i in range(5)]
     assert manifest["held_out_streams"] == [{"platform": "youtube", "video_id": f"v{i}"} for i in (5, 6, 7)]
     assert (manifest["first_date"], manifest["last_date"]) == ("2026-01-01", "2026-01-05")
-    assert manifest["seed"] == 4
-    assert manifest["settings"]["epochs"] == 1
+    assert (manifest["settings"]["seed"], manifest["settings"]["epochs"]) == (4, 1)
     assert manifest["n_messages"] == 600
     assert [row["epoch"] for row in manifest["epochs"]] == [0, 1]
     assert manifest["epochs"][0]["train_loss"] is None
 
 
-def test_a_learning_rate_that_breaks_it_is_told(lm, data):
+def rates(**settings):
+    optimizer = make_optimizer(torch.nn.Linear(2, 2), lr=1.0)
+    for step in range(10):
+        set_learning_rate(optimizer, TrainSettings(**settings), step=step, n_steps=10)
+        yield optimizer.param_groups[0]["lr"]
+
+
+def test_the_learning_rate_rises_over_the_warm_up_and_then_follows_the_schedule():
+    assert list(rates(schedule="constant", warmup=0.2)) == pytest.approx([0.5, *[1.0] * 9])
+    linear = [0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
+    assert list(rates(schedule="linear", warmup=0.2)) == pytest.approx(linear)
+    cosine = list(rates(schedule="cosine", warmup=0.2))
+    assert cosine[:3] == pytest.approx([0.5, 1, 1])
+    assert cosine[6] == pytest.approx(0.5)
+    assert cosine[9] == pytest.approx(0.038, abs=1e-3)
+    assert next(rates(schedule="linear", warmup=0.0)) == 1.0
+
+
+def test_only_matrices_decay():
+    groups = make_optimizer(torch.nn.Linear(2, 3), lr=1.0).param_groups
+    assert [(group["weight_decay"], [tuple(p.shape) for p in group["params"]]) for group in groups] == [
+        (0.01, [(3, 2)]),
+        (0.0, [(3,)]),
+    ]
+
+
+def test_a_learning_rate_that_breaks_it_is_an_error(lm, data, train):
     with pytest.raises(ModelError, match="Lower the learning rate"):
-        train(lm, data, TrainSettings(epochs=2, lr=1e12, clip_norm=1e12))
+        train(lm, data, replace(SMALL, epochs=2, lr=1e30))
 
 
-def test_a_batch_that_does_not_fit_into_memory_is_told(lm, data):
+def test_a_batch_that_does_not_fit_into_memory_is_an_error(lm, data, train):
     def run_out(module, args):
         if module.training:
             raise torch.OutOfMemoryError("no room")
 
     lm.model.register_forward_pre_hook(run_out)
     with pytest.raises(ModelError, match=r"6 blocks of 32 tokens do not\. Halve the blocks .* now 2"):
-        train(lm, data, TrainSettings(batch_blocks=6, accumulate=2))
+        train(lm, data, replace(SMALL, batch_blocks=6, accumulate=2))
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"batch_blocks": 0}, {"accumulate": 0}, {"mask_rate": 1.0}, {"mask_rate": 0.0}]
+    ("wrong", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"batch_blocks": 0}, "batch_blocks must be at least 1"),
+        ({"accumulate": 0}, "accumulate must be at least 1"),
+        ({"mask_rate": 1.0}, "mask_rate must be between 0 and 1"),
+        ({"mask_rate": 0.0}, "mask_rate must be between 0 and 1"),
+        ({"schedule": "steep"}, "schedule must be one of linear, cosine, constant, got 'steep'"),
+        ({"patience": -1}, "patience is a count, or 0: got -1"),
+        ({"messages": -1}, "messages is a count"),
+        ({"emotes": -1}, "emotes is a count"),
+    ],
 )
-def test_impossible_settings_are_told(lm, data, wrong):
-    with pytest.raises(ParameterError, match="Training takes at least one epoch"):
-        train(lm, data, TrainSettings(**wrong))
-
-
-@pytest.mark.parametrize("wrong", [{"schedule": "steep"}, {"patience": -1}])
-def test_an_unknown_schedule_is_told(lm, data, wrong):
-    with pytest.raises(ParameterError, match="The schedule is one of constant, cosine, linear"):
-        train(lm, data, TrainSettings(**wrong))
-
-
-@pytest.mark.parametrize("block_len", [4, 1000])
-def test_blocks_that_the_model_cannot_read_are_told(chat, lm, block_len):
-    with pytest.raises(ParameterError, match="BLOCK_LEN is between 8 and the model's 512"):
-        make_data(chat, lm.tokenizer, block_len=block_len)
+def test_impossible_settings_are_refused(wrong, message):
+    with pytest.raises(ParameterError, match=message):
+        TrainSettings(**wrong)

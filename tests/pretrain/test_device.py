@@ -1,0 +1,215 @@
+"""Where the work is done: processor, linear layers through oneDNN, processes that train as one."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+import weakref
+
+import pytest
+import torch
+from torch import nn
+
+from chatlib.pretrain import device
+from chatlib.pretrain.device import (
+    FastLinear,
+    Processes,
+    has_fast_linear,
+    join_processes,
+    pick_device,
+    speed_up,
+)
+from chatlib.pretrain.language_model import load_manifest
+from tests.places import ROOT
+
+PROGRAM = """
+import argparse, sys
+from chatlib.pretrain import command
+parser = argparse.ArgumentParser()
+command.add_parsers(parser.add_subparsers())
+args = parser.parse_args(["pretrain", *sys.argv[1:]])
+sys.exit(args.run(args))
+"""
+LAUNCHERS = {
+    "alone": [sys.executable],
+    "torchrun": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"],
+    "accelerate": [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"],
+}
+
+
+def run(launcher, db_path, folder):
+    folder.mkdir()
+    program = folder / "program.py"
+    program.write_text(PROGRAM)
+    sizes = {
+        "--vocabulary": 400,
+        "--layers": 1,
+        "--width": 32,
+        "--block-len": 32,
+        "--epochs": 2,
+        "--accumulate": 2,
+    }
+    options = [str(part) for pair in sizes.items() for part in pair]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "OMP_NUM_THREADS": "1"}
+    command = [*LAUNCHERS[launcher], str(program), str(db_path), str(folder / "model"), *options]
+    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout, load_manifest(folder / "model")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert pick_device() == torch.device(expected)
+
+
+@pytest.fixture
+def onednn():
+    if not has_fast_linear():
+        pytest.skip("torch has no oneDNN on this machine")
+
+
+def grads_of(layer, x):
+    x = x.clone().requires_grad_()
+    y = layer(x)
+    (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()
+    return [y.detach(), x.grad, *(p.grad for p in layer.parameters())]
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (5, 8), (3, 7, 8), (2, 3, 4, 8)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_outputs_and_gradients_are_those_of_a_linear_layer(onednn, shape, bias):
+    torch.manual_seed(0)
+    plain, x = nn.Linear(8, 6, bias=bias), torch.randn(shape)
+    fast = speed_up(copy.deepcopy(plain))
+    assert type(fast) is FastLinear
+    for ours, theirs in zip(grads_of(fast, x), grads_of(plain, x), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, 512, 513])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("no_gradients", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_the_outputs_are_those_of_a_linear_layer(onednn, n_rows, bias, no_gradients):
+    torch.manual_seed(0)
+    plain, x = nn.Linear(40, 24, bias=bias), torch.randn(n_rows, 40)
+    fast = speed_up(copy.deepcopy(plain))
+    with no_gradients():
+        for _ in range(2):
+            torch.testing.assert_close(fast(x), plain(x))
+
+
+def step(layer):
+    layer(torch.ones(1, 8)).sum().backward()
+    torch.optim.SGD(layer.parameters(), lr=0.5).step()
+
+
+def replace(layer):
+    layer.weight = nn.Parameter(torch.randn(6, 8))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        step,
+        replace,
+        lambda layer: layer.load_state_dict(nn.Linear(8, 6).state_dict()),
+        lambda layer: nn.init.ones_(layer.weight),
+        lambda layer: setattr(layer.weight, "data", torch.randn(6, 8)),
+        lambda layer: layer.state_dict()["weight"].mul_(2),
+    ],
+)
+def test_a_weight_that_changes_is_seen_also_without_gradients(onednn, change):
+    torch.manual_seed(0)
+    fast, x = speed_up(nn.Linear(8, 6)), torch.randn(3, 8)
+    with torch.inference_mode():
+        before = fast(x)
+    change(fast)
+    with torch.inference_mode():
+        after = fast(x)
+        torch.testing.assert_close(after, nn.functional.linear(x, fast.weight, fast.bias))
+    assert not torch.allclose(before, after)
+
+
+def test_a_layer_that_has_worked_can_be_copied_and_is_not_kept_alive(onednn):
+    fast, x = speed_up(nn.Linear(8, 6)), torch.randn(3, 8)
+    with torch.inference_mode():
+        before = fast(x)
+        twin = copy.deepcopy(fast)
+        nn.init.zeros_(twin.weight)
+        torch.testing.assert_close(fast(x), before)
+        torch.testing.assert_close(twin(x), twin.bias.expand(3, 6))
+    gone = weakref.ref(twin)
+    del twin
+    assert gone() is None
+
+
+def test_a_model_made_without_gradients_multiplies_too(onednn):
+    with torch.inference_mode():
+        fast, x = speed_up(nn.Linear(8, 6)), torch.randn(3, 8)
+        torch.testing.assert_close(fast(x), nn.functional.linear(x, fast.weight, fast.bias))
+
+
+def test_inputs_that_are_not_contiguous_or_empty_are_as_good(onednn):
+    torch.manual_seed(0)
+    plain = nn.Linear(8, 6)
+    fast = speed_up(copy.deepcopy(plain))
+    for x in (
+        torch.randn(8, 5).t(),
+        torch.randn(5, 16)[:, ::2],
+        torch.randn(0, 8),
+        torch.randn(1, 8).expand(4, 8),
+    ):
+        torch.testing.assert_close(fast(x), plain(x))
+        with torch.no_grad():
+            torch.testing.assert_close(fast(x), plain(x))
+
+
+def test_other_precisions_stay_torchs_own(onednn):
+    fast = speed_up(nn.Linear(8, 6).double())
+    assert fast(torch.randn(2, 8).double()).dtype == torch.float64
+
+
+def test_shared_weights_stay_shared_and_names_stay_what_they_were(onednn):
+    model = nn.Sequential(nn.Embedding(6, 8), nn.Linear(8, 6, bias=False))
+    model[1].weight = model[0].weight
+    names = list(model.state_dict())
+    speed_up(model)
+    assert model[1].weight is model[0].weight
+    assert list(model.state_dict()) == names
+    model[1](model[0](torch.tensor([1, 2]))).sum().backward()
+    assert model[0].weight.grad.abs().sum() > 0
+
+
+def test_where_it_multiplies_wrong_nothing_changes(onednn, monkeypatch):
+    monkeypatch.setattr(device, "_multiply", lambda a, b, c: a @ b.T + 1)
+    has_fast_linear.cache_clear()
+    try:
+        assert type(speed_up(nn.Linear(2, 2))) is nn.Linear
+    finally:
+        has_fast_linear.cache_clear()
+
+
+def test_alone_a_process_is_the_first_of_one(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert join_processes() == Processes(0, 1)
+    assert join_processes().is_first
+
+
+@pytest.fixture(scope="module")
+def one(db_path, tmp_path_factory):
+    return run("alone", db_path, tmp_path_factory.mktemp("processes") / "one")[1]
+
+
+@pytest.mark.parametrize("launcher", ["accelerate", pytest.param("torchrun", marks=pytest.mark.real)])
+def test_two_processes_reach_the_losses_of_one(launcher, one, db_path, tmp_path):
+    said, two = run(launcher, db_path, tmp_path / "two")
+    assert said.count("train_loss") == 1  # only one of them talks
+    assert json.dumps(two["settings"]) == json.dumps(one["settings"])
+    for ours, theirs in zip(two["epochs"], one["epochs"], strict=True):
+        for name in ("train_loss", "blocks_perplexity", "single_perplexity")[ours["epoch"] == 0 :]:
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3)
