@@ -1,0 +1,35 @@
+"""The README names files that exist and commands that the command line has."""
+
+import re
+
+import pytest
+
+from chatlib.__main__ import main
+from tests.places import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_files_that_it_names_exist():
+    named = set(re.findall(r"`((?:chatlib|tests|notebooks|data/sample|\.github)/[\w./]*)`", README))
+    named |= set(re.findall(r"\]\(([\w./]+)\)", README))
+    assert len(named) > 20
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+
+
+def test_the_files_beside_those_exist():
+    walk = README[README.index("A walk through the library") : README.index("A run's folder holds")]
+    for name in re.findall(r"`(\w+\.py)`", walk):
+        assert list((ROOT / "chatlib").rglob(name)), name
+
+
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"^\.venv/bin/chatlib (\w+)", README, re.MULTILINE)))
+)
+def test_the_commands_that_it_names_exist(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    options = set(re.findall(rf"^\.venv/bin/chatlib {command} (.*?)(?:#|$)", README, re.MULTILINE))
+    said = capsys.readouterr().out
+    assert [o for o in re.findall(r"--[\w-]+", " ".join(options)) if o not in said] == []
