@@ -123,14 +123,18 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         help="file to write, .json is added if missing (default: the title as a file name); in mode db "
         "without --stream, a folder (default: chat_analytics)",
     )
-    group.add_argument("--highlights-csv", metavar="FILE", help="also write the ranked highlights as a table")
-    group.add_argument("--chapters", metavar="FILE", help="also write the highlights as a list of chapters")
+    group.add_argument("--highlights-csv", metavar="FILE", help="also write the best moments as a table")
+    group.add_argument("--chapters", metavar="FILE", help="also write them as chapters for YouTube")
+    group.add_argument("--clips", metavar="FILE", help="also write them as a table of clips to cut")
     group.add_argument(
         "--merge-gap",
         type=float,
-        default=0.0,
+        default=30.0,
         metavar="S",
-        help="in table and chapters, highlights at most so many seconds apart are merged (default: 0)",
+        help="highlights at most so many seconds apart are one moment (default: 30)",
+    )
+    group.add_argument(
+        "--top", type=int, default=8, metavar="N", help="the N best moments; 0 is all (default: 8)"
     )
     group.add_argument("--nojson", action="store_true", help="do not add .json to the name of the output")
     group.add_argument(
@@ -228,7 +232,7 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
             spoken = load_spoken(store, stream) if _wants_moments(args) else None
             return _write(analyze_stream(store, stream, settings), args, spoken=spoken)
         if _wants_moments(args):
-            raise ParameterError("Highlights and chapters are written of one stream: name it with --stream.")
+            raise ParameterError("Moments, chapters and clips are of one stream: name it with --stream.")
         folder = Path(args.output or "chat_analytics")
         channel = analyze_channel(store, folder, settings)
     for sentence in channel.skipped:
@@ -240,7 +244,7 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 
 def _wants_moments(args: argparse.Namespace) -> bool:
-    return bool(args.highlights_csv or args.chapters)
+    return bool(args.highlights_csv or args.chapters or args.clips)
 
 
 def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.DataFrame | None = None) -> int:
@@ -265,18 +269,20 @@ def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.Dat
 
 
 def _write_moments(analytics: ChatAnalytics, args: argparse.Namespace, spoken: pd.DataFrame | None) -> None:
-    from chatlib.analyze.moments import (
-        describe_moments,
-        find_moments,
-        format_chapters,
-        moments_as_table,
-        save_chapters,
-    )
+    from chatlib.analyze import moments as m
     from chatlib.files import save_table
 
-    moments = find_moments(analytics, gap_s=args.merge_gap)
-    written = None if spoken is None else describe_moments(spoken, moments)
+    if args.top < 0:
+        raise ParameterError(f"--top must be 0 or more moments, got {args.top}.")
+    moments = m.find_moments(analytics, top=args.top or None, gap_s=args.merge_gap)
+    written = None if spoken is None else m.describe_moments(spoken, moments)
     if args.highlights_csv:
-        save_table(moments_as_table(moments, written), Path(args.highlights_csv))
+        save_table(m.moments_as_table(moments, written), args.highlights_csv)
+    if args.clips:
+        save_table(m.clips_as_table(moments, written, duration_s=analytics.duration), args.clips)
     if args.chapters:
-        save_chapters(format_chapters(moments, written), args.chapters)
+        chapters = m.format_chapters(moments, written, duration_s=analytics.duration)
+        if chapters:
+            m.save_chapters(chapters, args.chapters)
+        else:
+            log.warning("No chapters: YouTube needs three of 10 seconds each, and there are too few moments.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -15,11 +16,12 @@ from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.format import METRIC_FIELDS, format_time
 from chatlib.errors import ParameterError
 from chatlib.files import atomic_write
-from chatlib.text import compare_words, find_typical_messages
+from chatlib.text import compare_words, find_typical_messages, normalize_text, read_emotes, split_words
 
 __all__ = [
     "Moment",
     "MomentWords",
+    "clips_as_table",
     "describe_moments",
     "find_best_windows",
     "find_moments",
@@ -30,7 +32,17 @@ __all__ = [
 ]
 
 _HOSTS = {"www.youtube.com", "youtube.com", "m.youtube.com", "youtu.be", "www.twitch.tv", "twitch.tv"}
-_LEAST_CHAPTER_S = 10  # YouTube's rule, as is the chapter at 0:00
+_LEAST_CHAPTER_S, _LEAST_CHAPTERS = 10, 3  # YouTube's rules, as is the chapter at 0:00
+_AFTER_MOMENT = "And on"
+_CLIP_LEAD_S, _CLIP_TAIL_S, _LEAST_CLIP_S = 15.0, 10.0, 20.0
+# What a title must not hold: links, names, commands, times, brackets (YouTube refuses them), controls.
+_NOT_IN_TITLE = re.compile(
+    r"https?://|www\.|@|^!|\d:\d\d|[<>\x00-\x1f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+_PLAIN_WORD = re.compile(r"\W*(?!\w*[a-z][A-Z])[^\W\d_]")  # an inner capital is an emote's
+_PHRASE = re.compile(r"[\u3041-\u30ff\u4e00-\u9fff]{4}")  # of a script without spaces
+_LONGEST_TITLE = 50
+_LEAST_PEOPLE = 2  # who wrote a title
 _LEAST_Z = 2.0  # below, a word is not clearly the moment's own
 _N_WORDS = 5
 _MAX_MESSAGE = 80
@@ -75,19 +87,10 @@ def find_moments(
     for start, end in spans:
         first, last = int(start // analytics.interval), int(-(-end // analytics.interval))
         values = [getattr(sample, metric_field) for sample in analytics.samples[first:last]]
-        found.append((max(values), sum(values) / len(values), -start, end))
-    found.sort(reverse=True)
-    return [
-        Moment(
-            rank=rank,
-            start_s=-minus_start,
-            end_s=end,
-            peak=peak,
-            avg=avg,
-            link=link_to_moment(address, -minus_start - lead_s),
-        )
-        for rank, (peak, avg, minus_start, end) in enumerate(found[:top], 1)
-    ]
+        link = link_to_moment(address, start - lead_s)
+        found.append(Moment(0, start, end, max(values), sum(values) / len(values), link))
+    found.sort(key=lambda moment: (-moment.peak, -moment.avg, moment.start_s))
+    return [replace(moment, rank=rank) for rank, moment in enumerate(found[:top], 1)]
 
 
 def find_best_windows(
@@ -144,18 +147,22 @@ def link_to_moment(address: str, offset_s: float) -> str | None:
 
 
 class MomentWords(NamedTuple):
-    """What people wrote in a moment: its characteristic words and typical messages, and how much."""
+    """What people wrote in a moment: its characteristic words and typical messages, and how much.
+
+    `title` is a readable message that several people wrote, else the words.
+    """
 
     n_messages: int = 0
     n_people: int = 0
     words: Sequence[str] = ()
     messages: Sequence[str] = ()
+    title: str = "Highlight"
 
 
 def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[MomentWords]:
     """Return what was written in each moment, as compared with the whole stream.
 
-    `messages` are the chat messages of the stream: columns offset_s, author, text.
+    `messages` are the chat messages of the stream: columns offset_s, author, text, emotes.
     """
     spoken = messages[messages["text"].notna() & (messages["text"] != "")]
     written = []
@@ -164,9 +171,9 @@ def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[
         words = compare_words(inside["text"], spoken["text"])
         typical = find_typical_messages(inside["text"].tolist(), inside["author"].tolist(), words=words)
         own = words.loc[words["z"] >= _LEAST_Z, "word"].head(_N_WORDS).tolist()
-        written.append(
-            MomentWords(len(inside), inside["author"].nunique(), own, [_shorten(text) for text in typical])
-        )
+        title = _pick_title(inside, words) or ", ".join(own[:3]) or MomentWords().title
+        n_people = inside["author"].nunique()
+        written.append(MomentWords(len(inside), n_people, own, [_shorten(text) for text in typical], title))
     return written
 
 
@@ -185,22 +192,40 @@ def moments_as_table(moments: Sequence[Moment], written: Sequence[MomentWords] |
     return pd.DataFrame(rows, columns=columns)
 
 
-def format_chapters(moments: Sequence[Moment], written: Sequence[MomentWords] | None = None) -> str:
-    """Return a chapter list in time order, one line each, as YouTube reads it from a description.
+def format_chapters(
+    moments: Sequence[Moment], written: Sequence[MomentWords] | None = None, *, duration_s: float
+) -> str:
+    """Return a chapter list as YouTube accepts it in a description; empty if there can't be one.
 
-    The first chapter starts at 0:00; a moment less than 10 seconds after the chapter before is
-    left out.
+    YouTube wants a chapter at 0:00, at least three in all, each 10 seconds long or longer: a moment
+    too close to its neighbour or to the end is left out, and if moments are too few, the time after
+    one is a chapter, too.
     """
-    lines = [f"{format_time(0)} Start"]
-    last = 0.0
     pairs = zip(moments, written or [MomentWords()] * len(moments), strict=True)
-    for moment, words in sorted(pairs, key=lambda pair: pair[0].start_s):
-        if moment.start_s - last < _LEAST_CHAPTER_S:
-            continue
-        title = ", ".join(words.words[:3]) or "Highlight"
-        lines.append(f"{format_time(moment.start_s)} {title} (rank {moment.rank})")
-        last = moment.start_s
-    return "\n".join(lines) + "\n"
+    starts = [(int(moment.start_s), words.title) for moment, words in pairs]
+    chapters = _space_chapters(starts, duration_s)
+    if len(chapters) < _LEAST_CHAPTERS:
+        ends = [(int(moment.end_s), _AFTER_MOMENT) for moment in moments]
+        chapters = _space_chapters(starts + ends, duration_s)
+    if len(chapters) < _LEAST_CHAPTERS:
+        return ""
+    return "".join(f"{format_time(start_s)} {title}\n" for start_s, title in chapters)
+
+
+def clips_as_table(
+    moments: Sequence[Moment], written: Sequence[MomentWords] | None = None, *, duration_s: float
+) -> pd.DataFrame:
+    """Return moments as clips to cut, best first: 15 s of lead, 10 s of tail, 20 s or longer.
+
+    Columns: rank, in, out, in_s, out_s, title, link.
+    """
+    rows = []
+    for moment, words in zip(moments, written or [MomentWords()] * len(moments), strict=True):
+        in_s = max(moment.start_s - _CLIP_LEAD_S, 0.0)
+        out_s = min(max(moment.end_s + _CLIP_TAIL_S, in_s + _LEAST_CLIP_S), duration_s)
+        times = (format_time(in_s), format_time(out_s), in_s, out_s)
+        rows.append((moment.rank, *times, words.title, moment.link and link_to_moment(moment.link, in_s)))
+    return pd.DataFrame(rows, columns=["rank", "in", "out", "in_s", "out_s", "title", "link"])
 
 
 def save_chapters(text: str, path: str | Path) -> Path:
@@ -221,3 +246,44 @@ def _merge(spans: Iterable[tuple[float, float]], *, gap_s: float) -> list[tuple[
 def _shorten(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"
+
+
+def _pick_title(inside: pd.DataFrame, words: pd.DataFrame) -> str | None:
+    """Return the most typical of the readable messages that several people wrote; None without any.
+
+    It has a word that is characteristic of the moment.
+    """
+    emotes = inside["emotes"] if "emotes" in inside else [None] * len(inside)
+    own = set(words.loc[words["z"] >= _LEAST_Z, "word"])
+    readable = inside[
+        [
+            _is_readable(text, names) and not own.isdisjoint(split_words(text))
+            for text, names in zip(inside["text"], emotes, strict=True)
+        ]
+    ]
+    if readable.empty:
+        return None
+    n_people = readable["author"].groupby(readable["text"].map(normalize_text)).transform("nunique")
+    repeated = readable[n_people >= _LEAST_PEOPLE]
+    typical = find_typical_messages(
+        repeated["text"].tolist(), repeated["author"].tolist(), words=words, top=1
+    )
+    return _shorten(typical[0]) if typical else None
+
+
+def _is_readable(text: str, emotes: object) -> bool:
+    """Return whether a message makes a title: short, of several words, nothing that YouTube would parse."""
+    if len(text) > _LONGEST_TITLE or _NOT_IN_TITLE.search(text):
+        return False
+    names = set(read_emotes(emotes, None))
+    tokens = text.split()
+    words = {word.casefold() for word in tokens if word not in names and _PLAIN_WORD.match(word)}
+    return (len(words) >= 2 and 3 * len(words) >= 2 * len(tokens)) or bool(_PHRASE.search(text))
+
+
+def _space_chapters(starts: Iterable[tuple[int, str]], duration_s: float) -> list[tuple[int, str]]:
+    chapters = [(0, "Start")]
+    for start_s, title in sorted(starts):
+        if min(start_s - chapters[-1][0], duration_s - start_s) >= _LEAST_CHAPTER_S:
+            chapters.append((start_s, title))
+    return chapters

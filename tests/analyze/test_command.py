@@ -91,15 +91,17 @@ def test_highlights_are_exported_as_a_table_and_as_chapters(run, tmp_path):
     rows += [Message(f"x{i}", "text_message", 300 + i / 9, f"v{i}", text="GOAL") for i in range(80)]
     with open_store(tmp_path / "chat.db", create=True) as db:
         db.save_chat(Stream("twitch", "one", "https://www.twitch.tv/videos/1"), rows)
-    options = ["--highlights-csv", "h.csv", "--chapters", "c.txt", "--merge-gap", "60", "-ep", "98.5"]
+    options = ["--highlights-csv", "h.csv", "--chapters", "c.txt", "--clips", "clips.csv", "-ep", "98.5"]
     assert run("chat.db", "--stream", "one", *options, "-o", "a")[0] == 0
-    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n5:00 goal (rank 1)\n"
+    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n5:00 goal\n5:10 And on\n"
+    clips = (tmp_path / "clips.csv").read_text().splitlines()
+    assert clips[1] == "1,4:45,5:20,285.0,320.0,goal,https://www.twitch.tv/videos/1?t=0h4m45s"
     table = (tmp_path / "h.csv").read_text().splitlines()
     assert table[0].startswith("rank,from,to")
     assert table[1].startswith("1,5:00,5:10")
     assert table[1].endswith("https://www.twitch.tv/videos/1?t=0h4m45s")
     assert run("a.json", *options, "-o", "b")[0] == 0  # without the messages, without words
-    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n5:00 Highlight (rank 1)\n"
+    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n5:00 Highlight\n5:10 And on\n"
     assert run("chat.db", *options)[0] == 2
 
 
@@ -110,7 +112,7 @@ def test_highlights_of_a_chat_file_are_told_in_its_words(run, chat_file, tmp_pat
     chat_file.write_text(json.dumps(rows))
     options = ["--highlights-csv", "h.csv", "--chapters", "c.txt", "-ep", "97", "-o", "a"]
     assert run(chat_file, *options)[0] == 0
-    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n2:30 goal (rank 1)\n"
+    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n2:30 goal\n2:40 And on\n"
     assert "GOAL" in (tmp_path / "h.csv").read_text()
 
 
@@ -132,6 +134,7 @@ def test_spike_options_reach_the_analysis(run, chat_file, tmp_path):
         (["-em", "messages"], "invalid choice"),
         (["-ss", "-1"], "above 0"),
         (["--merge-gap", "-1", "--chapters", "c.txt"], "0 or more"),
+        (["--top", "-1", "--clips", "c.csv"], "0 or more"),
         (["--platform", "kick"], "invalid choice"),
         (["-m", "live"], "invalid choice"),
         (["-sc", "raw.json"], "--mode url"),
