@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatlib.errors import StoreFull, UnwritableFile
+from chatlib.text import disarm_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["atomic_folder", "atomic_path", "atomic_write", "map_write_errors", "save_table"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def atomic_write(path: str | Path, content: str | bytes) -> Path:
@@ -130,4 +130,4 @@ def save_table(table: pd.DataFrame, path: str | Path) -> Path:
 def _disarm(value: object) -> object:
     if isinstance(value, list):
         value = " | ".join(map(str, value))
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    return disarm_cell(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""What people write: words, emotes, emoji, scripts, languages, and what is special about a moment.
+"""What people write: cleaned for storing and showing; its words, emotes and emoji.
 
 Everything here is a function of texts; nothing is looked up elsewhere.
 """
@@ -6,23 +6,40 @@ Everything here is a function of texts; nothing is looked up elsewhere.
 from __future__ import annotations
 
 import json
+import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
+
+# pandas and numpy are imported where they are used: cleaning needs neither.
 
 __all__ = [
     "EMOJI",
+    "clean_json",
+    "clean_text",
     "compare_words",
+    "disarm_cell",
     "find_typical_messages",
     "is_emote",
     "normalize_text",
+    "one_line",
     "read_emotes",
+    "read_name",
+    "read_number",
     "split_words",
 ]
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_NUMBER = re.compile(r"\s*[-+]?\d{1,18}(\.\d*)?\s*")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_BIDIRECTIONAL = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 _LINK = re.compile(r"https?://\S+|www\.\S+")
 _EMOJI = (
@@ -42,6 +59,79 @@ _TWITCH_EMOTE = re.compile(r"[a-z][a-z0-9]{2,}[A-Z][A-Za-z0-9]+")
 _YOUTUBE_EMOTE = re.compile(r":[\w-]+:")
 _NO_WIDTH = re.compile("[\u200b\u2060\ufeff\U000e0000]")
 _STRETCHED = re.compile(r"(.)\1{2,}")
+
+
+# ---------------------------------------------------------------- cleaning
+
+
+@overload
+def clean_text(value: str) -> str: ...
+@overload
+def clean_text(value: object) -> str | None: ...
+def clean_text(value: object) -> str | None:
+    """Return text that SQLite and UTF-8 can hold, or None if it is no text.
+
+    NUL is dropped, a lone surrogate becomes U+FFFD.
+    """
+    if not isinstance(value, str):
+        return None
+    if _UNSTORABLE.search(value):
+        value = value.replace("\x00", "")
+        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def clean_json(value: Any) -> Any:
+    """Return parsed JSON whose texts and numbers SQLite and orjson can hold (see `clean_text`)."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [clean_json(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_text(key): clean_json(item) for key, item in value.items()}
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return float(value) if abs(value) < 10**300 else None
+    return value
+
+
+def read_name(value: object) -> str | None:
+    """Return an id or a name; whole numbers count as text, emptiness is None."""
+    if type(value) is int:  # True is none
+        value = str(value) if abs(value) < 10**30 else None
+    return clean_text(value) or None
+
+
+def read_number(value: object) -> float | None:
+    """Return a finite number that came as one, or as plain text; True is none."""
+    if type(value) is str and _NUMBER.fullmatch(value):
+        value = float(value)
+    if not (type(value) is int or type(value) is float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def one_line(text: object, width: int = 1000) -> str:
+    """Return text as one line for a terminal: no control or direction characters, at most `width` long."""
+    plain = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in str(text or ""))
+    plain = " ".join(plain.split())
+    return plain if len(plain) <= width else plain[: width - 1] + "…"
+
+
+def disarm_cell(text: str) -> str:
+    """Return text as a cell that a spreadsheet only shows.
+
+    Control characters become blanks, direction characters go; what would then begin a formula
+    gets an apostrophe in front.
+    """
+    text = _BIDIRECTIONAL.sub("", _CONTROLS.sub(" ", text))
+    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
+
+
+# ------------------------------------------------------------------ wording
 
 
 def split_words(text: str) -> list[str]:
@@ -78,6 +168,9 @@ def compare_words(inside: Iterable[str], everywhere: Iterable[str]) -> pd.DataFr
     (inside that have it), z (standard scores of the log-odds ratio against the rest, with the
     whole as prior). Source: Monroe, Colaresi, Quinn, Fightin' Words, Political Analysis 2008.
     """
+    import numpy as np
+    import pandas as pd
+
     within = Counter(word for text in inside for word in set(split_words(text)))
     whole = Counter(word for text in everywhere for word in set(split_words(text)))
     words = sorted(within)
@@ -105,6 +198,8 @@ def find_typical_messages(
     A message weighs by how many people wrote the same, and by how much its words (a table of
     `compare_words`) are those of the moment. Of messages that say the same, the first is shown.
     """
+    import numpy as np
+
     scores = dict(zip(words["word"], words["z"].clip(lower=0), strict=True))
     first: dict[str, str] = {}
     people: dict[str, set[object]] = {}

@@ -102,7 +102,7 @@ def test_a_table_of_chat_is_inert_in_a_spreadsheet(tmp_path):
         {"text": ["=1+1", "-x", "fine", "\t@x"], "n": [1, -2, 3, 4], "words": [["a", "b"]] * 4}
     )
     lines = save_table(table, tmp_path / "t.csv").read_text().splitlines()
-    assert lines == ["text,n,words", "'=1+1,1,a | b", "'-x,-2,a | b", "fine,3,a | b", "'\t@x,4,a | b"]
+    assert lines == ["text,n,words", "'=1+1,1,a | b", "'-x,-2,a | b", "fine,3,a | b", "' @x,4,a | b"]
 
 
 def test_a_folder_is_replaced_as_a_whole_or_stays_as_it_was(tmp_path):

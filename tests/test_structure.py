@@ -22,8 +22,8 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(chatlib.__path__, "chatli
 
 # Who may import whom, lowest first; a part may import what stands in the layers below it.
 LAYERS = [
-    {"errors", "records", "schema", "files"},
-    {"money", "text", "workspace", "colab", "ahead"},
+    {"errors", "records", "schema"},
+    {"money", "text", "workspace", "colab", "files", "ahead", "limits", "times"},
     {"store", "queries", "splits"},
     {"simulate", "collect", "pretrain"},
     {"predict", "analyze"},

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TypeGuard
 from urllib.parse import quote, unquote, urlsplit
 
 from chatlib.errors import ParameterError
 from chatlib.records import TWITCH, YOUTUBE
 
-__all__ = ["clean_channel_url", "find_ids_in_name", "find_video_id", "guess_platform", "make_video_url"]
+__all__ = [
+    "clean_channel_url",
+    "find_ids_in_name",
+    "find_video_id",
+    "guess_platform",
+    "is_video_id",
+    "make_video_url",
+]
 
 _HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com"}
 _CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}")
@@ -19,6 +27,7 @@ _SITE = "https://www.youtube.com"
 _VIDEO_IN_URL = re.compile(
     r"(?:[?&]v=|youtu\.be/|/live/|/shorts/|/embed/)([\w-]{11})(?![\w-])|twitch\.tv/(?:videos|[^/]+/v)/(\d+)"
 )
+_VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_ID = re.compile(r"[\w-]{11}")
 _TWITCH_ID = re.compile(r"v?\d{6,}")
 _BRACKETED = re.compile(r"\[([\w-]{11}|v?\d{6,})\]")
@@ -61,6 +70,11 @@ def _channel_path(text: str) -> str | None:
     if first == "channel" and _CHANNEL_ID.fullmatch(second):
         return f"channel/{second}"
     return f"{first}/{second}" if first in ("c", "user") and _NAME.fullmatch(second) else None
+
+
+def is_video_id(value: object) -> TypeGuard[str]:
+    """Return whether a value is a video id of YouTube's: eleven letters, digits, `-` or `_`."""
+    return isinstance(value, str) and _VIDEO_ID.fullmatch(value) is not None
 
 
 def find_video_id(url: str | None) -> str | None:

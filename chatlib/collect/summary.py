@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from decimal import Decimal
 
 import pandas as pd
@@ -10,6 +9,7 @@ import pandas as pd
 from chatlib.money import convert_money
 from chatlib.records import AMOUNT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS
 from chatlib.store import Store
+from chatlib.times import find_day
 
 __all__ = [
     "say_origin",
@@ -83,13 +83,8 @@ def summarize_money(db: Store, *, to: str = "USD") -> pd.DataFrame:
 
 
 def _value(amount: str, currency: str | None, to: str, stamp: int | None, start: str | None) -> float:
-    if stamp is not None:
-        date = dt.datetime.fromtimestamp(stamp / 1e6, dt.UTC).date()
-    elif start:
-        date = dt.date.fromisoformat(start[:10])
-    else:
-        return float("nan")
-    value = convert_money(Decimal(amount), currency, to=to, date=date)
+    day = find_day(stamp, start)
+    value = None if day is None else convert_money(Decimal(amount), currency, to=to, date=day)
     return float("nan") if value is None else float(value)
 
 

@@ -26,6 +26,6 @@ def test_japanese_has_glyphs():
     draw("草生える")._repr_mimebundle_()
 
 
-def test_labels_are_one_printable_line_of_bounded_length():
+def test_labels_are_one_one_line_of_bounded_length():
     assert label("a\nb\t\u202ec\x00") == "a b c"
     assert label("x" * 100, max_chars=10) == "x" * 9 + "…"

@@ -11,6 +11,7 @@ from chatlib.errors import ParameterError
 from chatlib.money import convert_money
 from chatlib.records import AMOUNT_KINDS, DONATION_KINDS, GIFT_RECEIVED_KINDS, MEMBERSHIP_KINDS
 from chatlib.store import Store
+from chatlib.times import find_day
 
 __all__ = [
     "convert_events",
@@ -59,7 +60,7 @@ def load_events(store: Store) -> pd.DataFrame:
             _read_amount(amount),
             currency,
             bits or 0,
-            _find_day(time_us, start),
+            find_day(time_us, start),
         )
         for stream_id, offset_s, kind, author, amount, currency, bits, time_us, start in store.load_events(
             _UNPAID_EVENT_KINDS
@@ -217,15 +218,6 @@ def _read_amount(text: str | None) -> Decimal | None:
     try:
         return None if text is None else Decimal(text)
     except InvalidOperation:
-        return None
-
-
-def _find_day(timestamp_us: int | None, started_at: str | None) -> dt.date | None:
-    try:
-        if timestamp_us is not None:
-            return dt.datetime.fromtimestamp(timestamp_us / 1e6, dt.UTC).date()
-        return None if not started_at else dt.date.fromisoformat(started_at[:10])
-    except (ValueError, OverflowError, OSError):
         return None
 
 

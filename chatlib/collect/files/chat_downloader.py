@@ -9,26 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chatlib.collect.files.rows import (
-    MAX_OFFSET_S,
-    MAX_TIMESTAMP_US,
-    MIN_TIMESTAMP_US,
     IdMaker,
     Notes,
     author_key,
     badge_json,
-    clean_text,
     dump_names,
     money_fields,
     money_of_number,
     name_json,
     read_count,
-    read_name,
-    read_offset,
-    read_timestamp,
     repeated_kind,
 )
 from chatlib.collect.files.twitch_events import tell_event
 from chatlib.records import CHAT_KINDS, GIFT_RECEIVED_KINDS, Message
+from chatlib.text import clean_text, read_name
+from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset, read_timestamp
 
 __all__ = ["looks_like_rows", "read_rows"]
 

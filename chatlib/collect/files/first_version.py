@@ -15,20 +15,12 @@ from itertools import zip_longest
 from pathlib import Path
 from urllib.parse import quote
 
-from chatlib.collect.files.rows import (
-    IdMaker,
-    Notes,
-    author_key,
-    badge_json,
-    clean_text,
-    money_fields,
-    money_of_number,
-    read_name,
-    read_offset,
-)
+from chatlib.collect.files.rows import IdMaker, Notes, author_key, badge_json, money_fields, money_of_number
 from chatlib.errors import SourceError, UnknownFormat
 from chatlib.records import Message
 from chatlib.schema import APPLICATION_ID
+from chatlib.text import clean_text, read_name
+from chatlib.times import read_offset
 
 __all__ = ["COLUMNS", "OldDatabase"]
 

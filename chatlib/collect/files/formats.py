@@ -14,14 +14,12 @@ from chatlib.collect.files import innertube as innertube_rows
 from chatlib.collect.files import twitch as twitch_rows
 from chatlib.collect.files import video_pages
 from chatlib.collect.files.containers import CUT, Parsed, parse_json, unpack
-from chatlib.collect.files.rows import IdMaker, Notes, clean_text, repeated_kind
-from chatlib.collect.sheets.streams import (
-    date_of_timestamp,
-    read_date,
-    stream_of_row,
-)
+from chatlib.collect.files.rows import IdMaker, Notes, repeated_kind
+from chatlib.collect.sheets.streams import stream_of_row
 from chatlib.errors import UnknownFormat
 from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message, Stream
+from chatlib.text import clean_text
+from chatlib.times import format_timestamp, read_date
 
 __all__ = ["Chat", "complete_chat", "read_chat", "tell_apart"]
 
@@ -147,7 +145,7 @@ def _derive_start(rows: list[tuple]) -> str | None:
     both = [r for r in rows[:5000] if r[_TIMESTAMP] is not None and r[_OFFSET] is not None]
     after = [r for r in both if r[_OFFSET] > 0]
     starts = [r[_TIMESTAMP] - r[_OFFSET] * 1e6 for r in (after or both)[:1000]]
-    return date_of_timestamp(statistics.median_low(starts)) if starts else None
+    return format_timestamp(statistics.median_low(starts)) if starts else None
 
 
 def _platform_of(rows: list[tuple]) -> str | None:

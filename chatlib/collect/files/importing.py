@@ -15,11 +15,11 @@ from chatlib.collect.files.first_version import OldDatabase
 from chatlib.collect.files.formats import Chat, complete_chat
 from chatlib.collect.files.reading import Outcome, Task, digest_content, iter_outcomes, read_task
 from chatlib.collect.files.report import FileReport, ImportReport
-from chatlib.collect.files.rows import clean_text
 from chatlib.collect.sheets.streams import Found, age_of_row, find_chat_files
 from chatlib.errors import ParameterError, SourceError
 from chatlib.records import Message, Stream
 from chatlib.store import Import, Store
+from chatlib.text import clean_text
 from chatlib.workspace import progress_bar, without_gc
 
 __all__ = ["ChatFile", "import_chats", "read_chat_file"]

@@ -13,18 +13,10 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from chatlib.collect.files.renderers import Shown, find_kind, read_renderer, read_text, walk
-from chatlib.collect.files.rows import (
-    IdMaker,
-    Notes,
-    author_key,
-    badge_json,
-    money_fields,
-    name_json,
-    read_name,
-    read_offset,
-    read_timestamp,
-)
+from chatlib.collect.files.rows import IdMaker, Notes, author_key, badge_json, money_fields, name_json
 from chatlib.records import Message
+from chatlib.text import read_name
+from chatlib.times import read_offset, read_timestamp
 
 __all__ = ["find_action_name", "find_actions", "find_stream_ids", "iter_actions", "read_actions"]
 

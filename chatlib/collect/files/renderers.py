@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from chatlib.collect.files.rows import Notes, clean_text, read_name
+from chatlib.collect.files.rows import Notes
+from chatlib.text import clean_text, read_name
 
 __all__ = ["Runs", "Shown", "find_kind", "read_link", "read_renderer", "read_text", "walk"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from chatlib.collect.files.rows import clean_text
 from chatlib.errors import UnknownFormat
+from chatlib.text import clean_text
 
 __all__ = ["FILE_STATES", "FileReport", "ImportReport", "say_totals", "shorten"]
 

@@ -6,41 +6,29 @@ of the wrong type becomes None and is counted in `Notes`, so nothing is lost in 
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
-import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
 from chatlib.money import parse_money
 from chatlib.records import NAME_PREFIX, Message
+from chatlib.text import clean_text, read_number
 
 __all__ = [
     "IdMaker",
     "Notes",
     "author_key",
     "badge_json",
-    "clean_json",
-    "clean_text",
     "money_fields",
     "money_of_number",
     "name_json",
-    "one_line",
     "read_count",
-    "read_name",
-    "read_offset",
-    "read_timestamp",
-    "read_timestamp_text",
     "repeated_kind",
 ]
 
-MAX_OFFSET_S = 1e8  # three years; what is beyond is no offset
-MIN_TIMESTAMP_US = 1_100_000_000_000_000  # 2004, before there was any of this
-MAX_TIMESTAMP_US = 4_100_000_000_000_000  # 2099
 MAX_COUNT = 2**63 - 1
 
 _REPEATED = {
@@ -49,11 +37,7 @@ _REPEATED = {
     "ticker_sponsor_item": "membership_item",
 }
 _REMOVALS = ("ban_user", "deleted_message", "remove_banner")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_BELOW_MICRO = re.compile(r"(\.\d{6})\d+")  # Twitch writes nanoseconds
-_NUMBER = re.compile(r"\s*[-+]?\d{1,18}(\.\d*)?\s*")
 _PLAIN_AMOUNT = re.compile(r"\d{1,15}(\.\d{1,6})?")
-_CLOCK = re.compile(r"\s*(-?)(?:(\d{1,4}):)?(\d{1,4}):(\d\d(?:\.\d+)?)\s*")
 
 
 class Notes(Counter):
@@ -68,97 +52,6 @@ class Notes(Counter):
         named = f"{reason}: {name}"
         plain = re.fullmatch(r"\w{1,60}", name) and (named in self or len(self) < 40)
         self[named if plain else reason] += 1
-
-
-def clean_text(value: object) -> str | None:
-    """Return text that SQLite and UTF-8 can hold, or None if it is no text.
-
-    NUL is dropped, a lone surrogate becomes U+FFFD.
-    """
-    if type(value) is not str:
-        return None
-    if _UNSTORABLE.search(value):
-        value = value.replace("\x00", "")
-        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value
-
-
-def clean_json(value: object) -> object:
-    """Return parsed JSON whose texts and numbers SQLite and orjson can hold (see `clean_text`)."""
-    if type(value) is str:
-        return clean_text(value)
-    if type(value) is list:
-        return [clean_json(item) for item in value]
-    if type(value) is dict:
-        return {clean_text(key): clean_json(item) for key, item in value.items()}
-    if type(value) is int and abs(value) >= 2**63:
-        return float(value) if abs(value) < 10**300 else None
-    return value
-
-
-def one_line(text: str | None, width: int) -> str:
-    """Return text as one line for a terminal: no control or direction characters, at most `width` long."""
-    plain = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text or "")
-    plain = " ".join(plain.split())
-    return plain if len(plain) <= width else plain[: width - 1] + "…"
-
-
-def read_name(value: object) -> str | None:
-    """Return an id or a name; whole numbers count as text, emptiness is None."""
-    if type(value) is int:
-        value = str(value) if abs(value) < 10**30 else None
-    return clean_text(value) or None
-
-
-def read_number(value: object) -> float | None:
-    """Return a finite number that came as one, or as plain text; True is none."""
-    if type(value) is str and _NUMBER.fullmatch(value):
-        value = float(value)
-    if type(value) not in (int, float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def read_offset(value: object, *, scale: float = 1.0) -> float | None:
-    """Return seconds from a number, from plain text, or from a clock such as `-1:02:03`."""
-    number = read_number(value)
-    if number is None and type(value) is str and (clock := _CLOCK.fullmatch(value)):
-        sign, hours, minutes, seconds = clock.groups()
-        number = (int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)) * (-1 if sign else 1)
-        scale = 1.0
-    if number is None:
-        return None
-    number = number / scale
-    return number + 0.0 if abs(number) <= MAX_OFFSET_S else None
-
-
-def read_timestamp(value: object) -> int | None:
-    """Return microseconds since 1970 from micro-, milli- or whole seconds between 2004 and 2099."""
-    if type(value) is str and value.strip().isdigit() and len(value) < 20:
-        value = int(value)
-    if type(value) not in (int, float) or not math.isfinite(value):
-        return None
-    for factor in (1, 1000, 1_000_000):
-        if MIN_TIMESTAMP_US <= value * factor <= MAX_TIMESTAMP_US:
-            return int(value * factor)
-    return None
-
-
-def read_timestamp_text(value: object) -> int | None:
-    """Return microseconds since 1970 from an ISO 8601 moment, or None."""
-    if type(value) is not str:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(_BELOW_MICRO.sub(r"\1", value.strip()))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=dt.UTC)
-        return read_timestamp(round(moment.timestamp() * 1_000_000))
-    except (ValueError, OverflowError):
-        return None
 
 
 def read_count(value: object) -> int | None:

@@ -5,20 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from chatlib.collect.files.rows import (
-    IdMaker,
-    Notes,
-    author_key,
-    clean_text,
-    name_json,
-    read_count,
-    read_name,
-    read_offset,
-    read_timestamp_text,
-)
+from chatlib.collect.files.rows import IdMaker, Notes, author_key, name_json, read_count
 from chatlib.collect.files.twitch_events import kind_of_notice, tell_event
-from chatlib.collect.sheets.streams import read_date
 from chatlib.records import TWITCH, Message, Stream
+from chatlib.text import clean_text, read_name
+from chatlib.times import read_date, read_offset, read_timestamp_text
 
 __all__ = ["find_comments", "read_comments", "read_stream"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from chatlib.collect.files.renderers import read_text, walk
-from chatlib.collect.files.rows import clean_text, read_name, read_number, read_timestamp
-from chatlib.collect.sheets.streams import date_of_timestamp, read_date
 from chatlib.records import YOUTUBE, Stream
+from chatlib.text import clean_text, read_name, read_number
+from chatlib.times import format_timestamp, read_date, read_timestamp
 
 __all__ = ["read_video_page"]
 
@@ -53,7 +53,7 @@ def _read_info(info: dict) -> Stream | None:
         title=clean_text(info.get("title")),
         channel_id=read_name(info.get("channel_id")),
         channel_name=read_name(info.get("channel")) or read_name(info.get("uploader")),
-        started_at=date_of_timestamp(started),
+        started_at=format_timestamp(started),
         duration_s=_positive(info.get("duration")),
     )
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatlib.collect.address import clean_channel_url, find_video_id
-from chatlib.collect.files.rows import read_number, read_offset
 from chatlib.collect.sheets.ods import clean_cell, clean_line, save_tables, tell_disk_errors
 from chatlib.collect.sheets.streams import Table, age_of_row, load_tables, name_columns
 from chatlib.errors import MissingSource, ParameterError, SourceError
+from chatlib.text import read_number
+from chatlib.times import read_offset
 
 __all__ = [
     "STREAM_COLUMNS",

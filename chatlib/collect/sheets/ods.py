@@ -12,10 +12,10 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
-from chatlib.collect.files.rows import clean_text
 from chatlib.collect.sheets.streams import Table
 from chatlib.errors import SourceError, UnwritableFile
 from chatlib.files import atomic_write
+from chatlib.text import clean_text
 
 __all__ = ["clean_cell", "clean_line", "save_tables", "tell_disk_errors"]
 

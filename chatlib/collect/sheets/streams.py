@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import io
 import logging
 import os
@@ -13,21 +12,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatlib.collect.address import find_ids_in_name, find_video_id, guess_platform
-from chatlib.collect.files.rows import clean_text, read_offset
 from chatlib.errors import MissingSource, SourceError
 from chatlib.records import Stream
+from chatlib.text import clean_text
+from chatlib.times import read_date, read_offset
 
 __all__ = [
     "Found",
     "Sheet",
     "Table",
     "age_of_row",
-    "date_of_timestamp",
     "find_chat_files",
     "load_sheet",
     "load_tables",
     "name_columns",
-    "read_date",
     "stream_of_row",
 ]
 
@@ -158,33 +156,6 @@ def stream_of_row(row: Mapping[str, str]) -> Stream:
         duration_s=read_offset(row.get("duration_s")),
         simulated=row.get("simulated", "").lower() in ("1", "1.0", "true", "yes"),
     )
-
-
-def read_date(text: object) -> str | None:
-    """Return a date, or a moment in UTC, as ISO 8601; None for what is neither.
-
-    A moment without a zone is taken as UTC.
-    """
-    if type(text) is not str or not text.strip():
-        return None
-    text = text.strip()
-    try:
-        if len(text) == 10:
-            return dt.date.fromisoformat(text).isoformat()
-        text = re.sub(r"(\.\d{6})\d+", r"\1", text)  # Twitch writes nanoseconds
-        moment = dt.datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=dt.UTC)
-        return moment.astimezone(dt.UTC).isoformat(timespec="seconds")
-    except (ValueError, OverflowError):
-        return None
-
-
-def date_of_timestamp(timestamp_us: float | None) -> str | None:
-    """Return microseconds since 1970 as a moment in UTC, ISO 8601, to the second."""
-    if timestamp_us is None:
-        return None
-    return dt.datetime.fromtimestamp(round(timestamp_us / 1e6), dt.UTC).isoformat()
 
 
 def find_chat_files(paths: Iterable[str | Path]) -> tuple[list[Found], dict[Path, SourceError]]:

@@ -11,9 +11,9 @@ import orjson
 
 from chatlib.collect.files.innertube import Action, iter_actions
 from chatlib.collect.files.renderers import walk
-from chatlib.collect.files.rows import read_offset
 from chatlib.errors import SourceError
 from chatlib.files import map_write_errors
+from chatlib.times import read_offset
 
 __all__ = [
     "Batch",

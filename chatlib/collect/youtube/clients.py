@@ -23,8 +23,6 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.utils import YoutubeDLError
 from yt_dlp.utils.networking import random_user_agent
 
-from chatlib.collect.files.rows import clean_json
-from chatlib.collect.sheets.streams import date_of_timestamp
 from chatlib.collect.youtube.batches import find_chat_token
 from chatlib.collect.youtube.pages import find_initial_data
 from chatlib.collect.youtube.transport import (
@@ -40,6 +38,8 @@ from chatlib.collect.youtube.transport import (
 )
 from chatlib.errors import SourceRefused
 from chatlib.records import YOUTUBE, Stream
+from chatlib.text import clean_json
+from chatlib.times import format_timestamp
 
 __all__ = ["ChatClient", "ChatDownloaderClient", "Video", "YtDlpClient", "open_client"]
 
@@ -125,8 +125,8 @@ class ChatDownloaderClient(YouTubeChatDownloader):
             title=details.get("title"),
             channel_id=details.get("author_id"),
             channel_name=details.get("author"),
-            started_at=date_of_timestamp(details.get("start_time")),
-            ended_at=date_of_timestamp(details.get("end_time")),
+            started_at=format_timestamp(details.get("start_time")),
+            ended_at=format_timestamp(details.get("end_time")),
             duration_s=details.get("duration") or None,
             view="live",
         )
@@ -233,7 +233,7 @@ class YtDlpClient(YoutubeDL):
             title=info.get("title"),
             channel_id=info.get("channel_id"),
             channel_name=info.get("channel") or info.get("uploader"),
-            started_at=None if start_s is None else date_of_timestamp(start_s * 1e6),
+            started_at=None if start_s is None else format_timestamp(start_s * 1e6),
             duration_s=info.get("duration") or None,
             view="live",
         )

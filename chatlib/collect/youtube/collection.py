@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from chatlib.ahead import map_ahead
 from chatlib.collect.address import find_video_id, guess_platform, make_video_url
 from chatlib.collect.files.importing import ChatFile, import_chats
-from chatlib.collect.files.rows import read_count, read_offset
+from chatlib.collect.files.rows import read_count
 from chatlib.collect.sheets.channels import Channel, load_stream_list, merge_stream_list, save_stream_list
 from chatlib.collect.youtube.listing import Listing, list_streams
 from chatlib.collect.youtube.metadata import Metadata, VideoFacts, fetch_videos, find_key
@@ -24,6 +24,7 @@ from chatlib.collect.youtube.settings import CollectSettings
 from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.records import YOUTUBE
 from chatlib.store import Import, Store
+from chatlib.times import read_offset
 from chatlib.workspace import rare_gc, without_gc
 
 __all__ = ["Plan", "collect_channels", "fetch_chat", "load_known_channels", "plan_streams"]

@@ -19,9 +19,7 @@ from zoneinfo import ZoneInfo
 import requests
 
 from chatlib.colab import read_secret
-from chatlib.collect.files.rows import clean_text
-from chatlib.collect.sheets.streams import read_date
-from chatlib.collect.youtube.pages import is_video_id
+from chatlib.collect.address import is_video_id
 from chatlib.collect.youtube.transport import (
     SLOWEST,
     Politeness,
@@ -32,6 +30,8 @@ from chatlib.collect.youtube.transport import (
     read_whole,
 )
 from chatlib.errors import SourceError
+from chatlib.text import clean_text
+from chatlib.times import read_date
 from chatlib.workspace import progress_bar
 
 __all__ = ["KEY_NAME", "Metadata", "VideoFacts", "fetch_videos", "find_key"]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
+from chatlib.collect.address import is_video_id
 from chatlib.collect.files.renderers import read_text, walk
-from chatlib.collect.files.rows import clean_text, read_name
+from chatlib.text import clean_text, read_name
 
 __all__ = [
     "ListedStream",
@@ -20,13 +21,11 @@ __all__ = [
     "StreamPage",
     "distinct_streams",
     "find_initial_data",
-    "is_video_id",
     "read_clock",
     "read_line",
     "read_stream_page",
 ]
 
-_VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _CLOCK = re.compile(r"(?:(\d{1,3})[:.])?(\d{1,3})[:.](\d\d)")
 _INITIAL = re.compile(r"""(?:\bvar\s+ytInitialData|\bwindow\s*\[\s*["']ytInitialData["']\s*\])\s*=\s*""")
 _COUNT = re.compile(r"(\d{1,3}(?:[.,\s’']\d{3})+|\d+)\s+[^\W\d]+|(\d+(?:\.\d+)?)([KMB])\s+[^\W\d]+")
@@ -129,11 +128,6 @@ def distinct_streams(rows: Iterable[ListedStream]) -> list[ListedStream]:
         known = kept.get(row.video_id)
         kept[row.video_id] = row if known is None else _fill(known, row)
     return list(kept.values())
-
-
-def is_video_id(value: object) -> TypeGuard[str]:
-    """Return whether a value is a video id: eleven letters, digits, `-` or `_`."""
-    return isinstance(value, str) and _VIDEO_ID.fullmatch(value) is not None
 
 
 def read_clock(text: str | None) -> float | None:

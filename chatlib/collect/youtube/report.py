@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from chatlib.collect.files.report import say_totals, shorten
-from chatlib.collect.files.rows import one_line
 from chatlib.errors import SourceError
 from chatlib.records import STATES
+from chatlib.text import one_line
 from chatlib.workspace import progress_bar
 
 __all__ = ["ChannelReport", "CollectReport", "ProgressBoard", "StreamReport"]

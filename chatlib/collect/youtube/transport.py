@@ -25,8 +25,8 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.response import HTTPResponse
 
-from chatlib.collect.files.rows import clean_json
 from chatlib.errors import SourceRefused, SourceUnreachable
+from chatlib.text import clean_json
 
 __all__ = [
     "PoliteAdapter",

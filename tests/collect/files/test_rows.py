@@ -7,17 +7,14 @@ import pytest
 from chatlib.collect.files.rows import (
     IdMaker,
     badge_json,
-    clean_text,
     money_fields,
     money_of_number,
     name_json,
     read_count,
-    read_name,
-    read_offset,
-    read_timestamp,
-    read_timestamp_text,
 )
 from chatlib.records import Message
+from chatlib.text import clean_text, read_name
+from chatlib.times import read_offset, read_timestamp, read_timestamp_text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+"""Dates, moments and offsets as sources write them.
+
+Dates are kept as ISO 8601 in UTC, moments as microseconds since 1970, offsets as seconds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+
+from chatlib.text import read_number
+
+__all__ = [
+    "MAX_OFFSET_S",
+    "MAX_TIMESTAMP_US",
+    "MIN_TIMESTAMP_US",
+    "find_day",
+    "format_timestamp",
+    "read_date",
+    "read_offset",
+    "read_timestamp",
+    "read_timestamp_text",
+]
+
+MAX_OFFSET_S = 1e8  # three years; what is beyond is no offset
+MIN_TIMESTAMP_US = 1_100_000_000_000_000  # 2004, before there was any of this
+MAX_TIMESTAMP_US = 4_100_000_000_000_000  # 2099
+
+_BELOW_MICRO = re.compile(r"(\.\d{6})\d+")  # Twitch writes nanoseconds
+_CLOCK = re.compile(r"\s*(-?)(?:(\d{1,4}):)?(\d{1,4}):(\d\d(?:\.\d+)?)\s*")
+
+
+def read_offset(value: object, *, scale: float = 1.0) -> float | None:
+    """Return seconds from a number, from plain text, or from a clock such as `-1:02:03`.
+
+    A number is divided by `scale`; a clock is not.
+    """
+    number = read_number(value)
+    if number is None and isinstance(value, str) and (clock := _CLOCK.fullmatch(value)):
+        sign, hours, minutes, seconds = clock.groups()
+        number = (int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)) * (-1 if sign else 1)
+        scale = 1.0
+    if number is None:
+        return None
+    number = number / scale
+    return number + 0.0 if abs(number) <= MAX_OFFSET_S else None
+
+
+def read_timestamp(value: object) -> int | None:
+    """Return microseconds since 1970 from micro-, milli- or whole seconds between 2004 and 2099."""
+    if type(value) is str and value.strip().isdigit() and len(value) < 20:
+        value = int(value)
+    if not (type(value) is int or type(value) is float) or not math.isfinite(value):  # True is none
+        return None
+    for factor in (1, 1000, 1_000_000):
+        if MIN_TIMESTAMP_US <= value * factor <= MAX_TIMESTAMP_US:
+            return int(value * factor)
+    return None
+
+
+def read_timestamp_text(value: object) -> int | None:
+    """Return microseconds since 1970 from an ISO 8601 moment, or None. Without a zone it is in UTC."""
+    try:
+        return read_timestamp(round(_parse_moment(value).timestamp() * 1_000_000))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def read_date(value: object) -> str | None:
+    """Return a date, or a moment in UTC to the second, as ISO 8601; None for what is neither.
+
+    A moment without a zone is taken as UTC.
+    """
+    try:
+        if isinstance(value, str) and len(value.strip()) == 10:
+            return dt.date.fromisoformat(value.strip()).isoformat()
+        return _parse_moment(value).astimezone(dt.UTC).isoformat(timespec="seconds")
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _parse_moment(value: object) -> dt.datetime:
+    if not isinstance(value, str):
+        raise TypeError("a moment is text")
+    moment = dt.datetime.fromisoformat(_BELOW_MICRO.sub(r"\1", value.strip()))
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def format_timestamp(timestamp_us: float | None) -> str | None:
+    """Return microseconds since 1970 as a moment in UTC, ISO 8601, to the second."""
+    if timestamp_us is None:
+        return None
+    return dt.datetime.fromtimestamp(round(timestamp_us / 1e6), dt.UTC).isoformat()
+
+
+def find_day(timestamp_us: float | None, started_at: str | None) -> dt.date | None:
+    """Return the UTC day of a message: of its timestamp, else of its stream's start, else None."""
+    if timestamp_us is not None and not math.isnan(timestamp_us):
+        return dt.datetime.fromtimestamp(timestamp_us / 1e6, dt.UTC).date()
+    return dt.date.fromisoformat(started_at[:10]) if started_at else None
