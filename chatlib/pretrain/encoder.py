@@ -1,14 +1,13 @@
 """From messages to vectors: the mean of a language model's last layer over a message's tokens.
 
-Each distinct text is computed once, and never again if there is a cache. Texts go through the
-model in portions that fit into memory; of a portion, sorted by their number of tokens, in
-batches of about the same number of tokens, so almost nothing is padding. The next portion is
-tokenized while the model works. On a CPU each core computes batches of its own (`device`).
+Each distinct text is computed once. Texts go through the model in portions that fit into memory;
+of a portion, sorted by their number of tokens, in batches of about the same number of tokens, so
+almost nothing is padding. The next portion is tokenized while the model works. On a CPU each core
+computes batches of its own (`device`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,6 @@ from chatlib.errors import ParameterError
 from chatlib.pretrain.data import iter_token_batches, pad_rows
 from chatlib.pretrain.device import autocast, move_model, open_workers, pick_device
 from chatlib.pretrain.language_model import LanguageModel, load_pretrained
-from chatlib.pretrain.vector_cache import VectorCache, text_digest
 from chatlib.workspace import progress_bar
 
 __all__ = ["Encoder", "encoder_of", "load_encoder"]
@@ -43,14 +41,9 @@ class Encoder:
         tokenizer: PreTrainedTokenizerBase,
         *,
         max_len: int = 128,
-        tokens_per_batch: int = 0,
-        cache: str | Path | None = None,
     ) -> None:
-        if max_len < 3 or tokens_per_batch < 0:
-            raise ParameterError(
-                "A message has at least 3 tokens, a batch at least 1 (0: as many as are fast here): "
-                f"got {max_len} and {tokens_per_batch}."
-            )
+        if max_len < 3:
+            raise ParameterError(f"max_len must be at least 3 tokens, two of them special: got {max_len}.")
         self.device = pick_device()
         self.model = model.eval()
         move_model(model, self.device)
@@ -59,10 +52,7 @@ class Encoder:
             model.pooler = None  # type: ignore[assignment]
         self.tokenizer = tokenizer
         self.max_len = min(max_len, tokenizer.model_max_length)
-        self.tokens_per_batch = tokens_per_batch or (_CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH)
-        self.cache = None
-        if cache is not None:
-            self.cache = VectorCache(cache, model_key=self._identify(), dim=self.dim)
+        self.tokens_per_batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
 
     @property
     def dim(self) -> int:
@@ -82,36 +72,22 @@ class Encoder:
         distinct = list(place)
         vectors = np.empty((len(distinct), self.dim), np.float32)
         with progress_bar(total=len(distinct), desc="encoding", unit="text", leave=False) as progress:
-            missing = self._fill_from_cache(distinct, vectors)
-            progress.update(len(distinct) - len(missing))
-            for portion, tokens in self._iter_portions(distinct, missing):
+            for start, tokens in self._iter_portions(distinct):
                 for chosen, computed in self._iter_vectors(tokens):
-                    vectors[portion[chosen]] = computed
+                    vectors[start + chosen] = computed
                     progress.update(len(chosen))
-                if self.cache is not None:
-                    self.cache.append([text_digest(distinct[i]) for i in portion], vectors[portion])
         return vectors[inverse]
 
-    def _fill_from_cache(self, texts: Sequence[str], vectors: np.ndarray) -> np.ndarray:
-        """Fill in what the cache has; return the indices of what it has not."""
-        if self.cache is None or not texts:
-            return np.arange(len(texts))
-        rows = self.cache.find([text_digest(text) for text in texts])
-        vectors[rows >= 0] = self.cache.load(rows[rows >= 0])
-        return np.flatnonzero(rows < 0)
-
-    def _iter_portions(
-        self, texts: Sequence[str], indices: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, list[list[int]]]]:
-        """Yield indices and their token ids; the next portion is tokenized meanwhile."""
-        portions = [indices[i : i + _PORTION] for i in range(0, len(indices), _PORTION)]
+    def _iter_portions(self, texts: list[str]) -> Iterator[tuple[int, list[list[int]]]]:
+        """Yield where each portion starts and its token ids; the next one is tokenized meanwhile."""
+        starts = range(0, len(texts), _PORTION)
         with ThreadPoolExecutor(1) as pool:
-            ahead = [pool.submit(self._tokenize, [texts[i] for i in p]) for p in portions[:1]]
-            for number, portion in enumerate(portions):
+            ahead = [pool.submit(self._tokenize, texts[i : i + _PORTION]) for i in starts[:1]]
+            for start in starts:
                 tokens = ahead.pop().result()
-                for following in portions[number + 1 : number + 2]:
-                    ahead.append(pool.submit(self._tokenize, [texts[i] for i in following]))
-                yield portion, tokens
+                if following := texts[start + _PORTION : start + 2 * _PORTION]:
+                    ahead.append(pool.submit(self._tokenize, following))
+                yield start, tokens
 
     def _iter_vectors(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield indices of texts and their vectors, a batch at a time, the longest texts first."""
@@ -158,45 +134,15 @@ class Encoder:
         weights = (mask / mask.sum(1, keepdim=True)).unsqueeze(2)
         return (hidden.float() * weights).sum(1).cpu().numpy()
 
-    def _identify(self) -> str:
-        """Return a digest of everything that a vector depends on but the text."""
-        config = self.model.config.to_dict()
-        kept = {
-            key: value
-            for key, value in config.items()
-            if key not in ("_name_or_path", "transformers_version")
-        }
-        backend = self.tokenizer.backend_tokenizer
-        backend.no_truncation()
-        backend.no_padding()
-        precision = type(autocast(self.device)).__name__
-        parts = (repr(self.max_len), precision, repr(sorted(kept.items(), key=str)), backend.to_str())
-        digest = hashlib.blake2b("\n".join(parts).encode(), digest_size=16)
-        for name, weight in self.model.state_dict().items():
-            digest.update(name.encode())
-            digest.update(weight.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return digest.hexdigest()
 
-
-def load_encoder(
-    folder: str | Path,
-    *,
-    max_len: int = 128,
-    tokens_per_batch: int = 0,
-    cache: str | Path | None = None,
-) -> Encoder:
-    """Return the encoder of a saved language model: a folder, or a hub id.
-
-    `tokens_per_batch` 0 chooses what is fast on this machine. `cache` is a folder
-    where vectors are kept, for all models; None keeps none.
-    Raises: ModelError.
-    """
+def load_encoder(folder: str | Path, *, max_len: int = 128) -> Encoder:
+    """Return the encoder of a saved language model: a folder, or a hub id. Raises: ModelError."""
     model, tokenizer = load_pretrained(folder, AutoModel)
-    return Encoder(model, tokenizer, max_len=max_len, tokens_per_batch=tokens_per_batch, cache=cache)
+    return Encoder(model, tokenizer, max_len=max_len)
 
 
-def encoder_of(lm: LanguageModel, *, max_len: int = 128, tokens_per_batch: int = 0) -> Encoder:
+def encoder_of(lm: LanguageModel, *, max_len: int = 128) -> Encoder:
     """Return the encoder of a language model in memory; they share their weights."""
     base = lm.model.base_model
     assert isinstance(base, PreTrainedModel)
-    return Encoder(base, lm.tokenizer, max_len=max_len, tokens_per_batch=tokens_per_batch)
+    return Encoder(base, lm.tokenizer, max_len=max_len)

@@ -49,7 +49,8 @@ def main() -> None:
     texts = load_texts(args.chats, args.messages)
     distinct = list(dict.fromkeys(texts))
     folder = args.model or find_model(distinct, shape=args.shape)
-    encoder = load_encoder(folder, max_len=MAX_LEN, tokens_per_batch=args.tokens_per_batch)
+    encoder = load_encoder(folder, max_len=MAX_LEN)
+    encoder.tokens_per_batch = args.tokens_per_batch or encoder.tokens_per_batch
     tokens = encoder._tokenize(distinct)
     print(f"{len(texts):,} messages, {len(distinct):,} distinct of {np.mean([*map(len, tokens)]):.1f} tokens")
     print(f"{encoder.device}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
@@ -63,10 +64,6 @@ def main() -> None:
     result |= measure_one_at_a_time(encoder, folder, distinct, vectors, n=args.single)
     if importlib.util.find_spec("sentence_transformers"):
         result |= measure_peer(encoder, folder, texts, distinct, vectors=vectors, sizes=args.peer_batch)
-    with tempfile.TemporaryDirectory() as cache:
-        load_encoder(folder, max_len=MAX_LEN, cache=cache).encode(distinct[:5000])
-        again = load_encoder(folder, max_len=MAX_LEN, cache=cache)
-        result["second_run_of_5000_s"] = clock(lambda: again.encode(distinct[:5000]))[1]
     result |= compare(result) | {"load_at_the_end": os.getloadavg()[0]}
     for name, value in result.items():
         print(f"{name:38} {value:>12,.4g}" if isinstance(value, float) else f"{name:38} {value:>12}")

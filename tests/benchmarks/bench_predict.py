@@ -101,7 +101,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     if args.viewers and args.viewers < len(viewers):
         viewers = viewers.take(np.sort(rng.choice(len(viewers), args.viewers, replace=False)))
-    encoder = load_encoder(args.model, cache=args.cache) if args.model else RandomEncoder()
+    encoder = load_encoder(args.model) if args.model else RandomEncoder()
     inputs = build_inputs(viewers, encoder, max_messages=args.max_messages)
     longest = int(np.diff(viewers.starts).max())
     result |= {
@@ -135,7 +135,6 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--db", type=Path, help="a database, instead of importing --chats")
     parser.add_argument("--chats", type=Path, default=bench_encode.CHANNEL)
     parser.add_argument("--model", default="", help="folder of a language model")
-    parser.add_argument("--cache", help="folder of its vectors")
     parser.add_argument("--max-messages", type=int, default=64)
     parser.add_argument("--viewers", type=int, default=0, help="that many, drawn; 0: all")
     parser.add_argument("--peer-share", type=float, default=0.05, help="of an epoch, for the comparison")

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from chatlib.errors import ModelError, ParameterError
-from chatlib.pretrain.encoder import Encoder, encoder_of, load_encoder
+from chatlib.pretrain.encoder import encoder_of, load_encoder
 from chatlib.pretrain.language_model import LanguageModel, save_language_model
 from chatlib.pretrain.tokenizer import SPECIAL_TOKENS
 
@@ -41,7 +41,8 @@ def encode_one_at_a_time(folder, texts, *, max_len=128):
 
 @pytest.mark.parametrize("tokens_per_batch", [1, 40, 4096])
 def test_batches_give_what_one_at_a_time_gives(folder, tokens_per_batch):
-    encoder = load_encoder(folder, tokens_per_batch=tokens_per_batch)
+    encoder = load_encoder(folder)
+    encoder.tokens_per_batch = tokens_per_batch
     vectors = encoder.encode(TEXTS)
     assert vectors.dtype == np.float32
     assert vectors.shape == (len(TEXTS), encoder.dim) == (24, 32)
@@ -104,7 +105,8 @@ def test_half_a_character_is_a_question_mark(folder):
 
 
 def test_each_text_is_computed_once_and_batches_keep_to_the_budget(folder):
-    encoder = load_encoder(folder, tokens_per_batch=60, max_len=16)
+    encoder = load_encoder(folder, max_len=16)
+    encoder.tokens_per_batch = 60
     shapes = []
     encoder.model.register_forward_pre_hook(
         lambda module, args, kwargs: shapes.append(kwargs["input_ids"].shape), with_kwargs=True
@@ -121,62 +123,10 @@ def test_portions_change_nothing(folder, monkeypatch):
     np.testing.assert_allclose(load_encoder(folder).encode(TEXTS), whole, atol=1e-5)
 
 
-def count_computed(encoder):
-    counts = []
-    encoder.model.register_forward_pre_hook(
-        lambda module, args, kwargs: counts.append(len(kwargs["input_ids"])), with_kwargs=True
-    )
-    return counts
-
-
-def test_a_cache_gives_the_same_and_only_new_texts_cost(folder, tmp_path):
-    fresh = load_encoder(folder).encode(TEXTS)
-    cache = tmp_path / "cache"
-    np.testing.assert_allclose(load_encoder(folder, cache=cache).encode(TEXTS), fresh, atol=1e-5)
-    again = load_encoder(folder, cache=cache)
-    counts = count_computed(again)
-    np.testing.assert_allclose(again.encode(TEXTS), fresh, atol=1e-5)
-    assert counts == []
-    again.encode([*TEXTS, "new", "new"])
-    assert sum(counts) == 1
-
-
-def test_a_kill_keeps_the_portions_that_were_done(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("chatlib.pretrain.encoder._PORTION", 2)
-    encoder = load_encoder(folder, cache=tmp_path)
-    real, calls = encoder._encode_batch, []
-
-    def stop_at_the_third(rows):
-        calls.append(rows)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return real(rows)
-
-    monkeypatch.setattr(encoder, "_encode_batch", stop_at_the_third)
-    with pytest.raises(KeyboardInterrupt):
-        encoder.encode(TEXTS)
-    again = load_encoder(folder, cache=tmp_path)
-    counts = count_computed(again)
-    np.testing.assert_allclose(again.encode(TEXTS), load_encoder(folder).encode(TEXTS), atol=1e-5)
-    assert sum(counts) == 7 - 4
-
-
-def test_each_model_and_length_has_a_cache_of_its_own(folder, lm, tmp_path):
-    cache = tmp_path / "cache"
-    load_encoder(folder, cache=cache).encode(TEXTS)
-    with torch.no_grad():
-        next(lm.model.parameters()).add_(0.5)
-    other = save_language_model(LanguageModel(lm.model, lm.tokenizer, "x"), tmp_path / "other", manifest={})
-    for encoder in (load_encoder(other, cache=cache), load_encoder(folder, cache=cache, max_len=16)):
-        counts = count_computed(encoder)
-        encoder.encode(TEXTS)
-        assert sum(counts) == 7
-    assert len(list(cache.iterdir())) == 3
-
-
 def test_where_memory_runs_out_batches_are_halved(folder, monkeypatch, caplog):
     whole = load_encoder(folder).encode(TEXTS)
-    encoder = load_encoder(folder, tokens_per_batch=4096)
+    encoder = load_encoder(folder)
+    encoder.tokens_per_batch = 4096
     real, sizes = encoder._run_model, []
 
     def run_only_two(rows):
@@ -218,10 +168,9 @@ def test_a_folder_that_is_no_model_is_told(tmp_path):
         load_encoder(tmp_path)
 
 
-@pytest.mark.parametrize("wrong", [{"max_len": 2}, {"tokens_per_batch": -1}])
-def test_impossible_sizes_are_told(lm, wrong):
+def test_an_impossible_length_is_refused(lm):
     with pytest.raises(ParameterError, match="at least 3 tokens"):
-        Encoder(lm.model.base_model, lm.tokenizer, **wrong)
+        encoder_of(lm, max_len=2)
 
 
 @pytest.fixture
@@ -233,7 +182,8 @@ def two_threads():
 
 
 def test_cores_share_the_batches_and_threads_are_given_back(folder, two_threads):
-    encoder = load_encoder(folder, tokens_per_batch=16)
+    encoder = load_encoder(folder)
+    encoder.tokens_per_batch = 16
     texts = [f"{text} {i}" for i, text in enumerate(TEXTS * 4)]
     threads = set()
     encoder.model.register_forward_pre_hook(
@@ -247,7 +197,8 @@ def test_cores_share_the_batches_and_threads_are_given_back(folder, two_threads)
 
 
 def test_a_core_that_fails_stops_the_others(folder, two_threads, monkeypatch):
-    encoder = load_encoder(folder, tokens_per_batch=1)
+    encoder = load_encoder(folder)
+    encoder.tokens_per_batch = 1
     calls = []
 
     def stop_at_the_third(rows):
