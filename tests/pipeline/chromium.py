@@ -38,7 +38,6 @@ return {
   images: document.images.length,
   scripts: document.querySelectorAll('script').length,
   hacked: !!window.hacked,
-  load_ms: performance.getEntriesByType('navigation')[0].loadEventEnd,
 }
 """
 

@@ -103,7 +103,7 @@ def lab(tmp_path):
     try:
         yield wait_for(Lab(port, token), server, tmp_path / "log")
         server.send_signal(signal.SIGTERM)
-        assert server.wait(60) == 0
+        assert server.wait(120) == 0
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGKILL)
@@ -111,7 +111,7 @@ def lab(tmp_path):
 
 
 def wait_for(lab, server, log):
-    for _ in range(600):
+    for _ in range(1800):
         assert server.poll() is None, log.read_text()
         try:
             lab.ask("GET", "/api/status")

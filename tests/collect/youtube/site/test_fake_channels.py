@@ -83,19 +83,19 @@ def test_private_and_deleted_streams_are_not_listed(youtube):
 def test_consent_is_asked_once(youtube):
     youtube.add_channel("@sample", make_videos(2), consent=True)
     with requests.Session() as session:
-        asked = session.get(URL, timeout=5)
+        asked = session.get(URL, timeout=60)
         assert asked.url.startswith("https://consent.youtube.com/m?continue=https%3A%2F%2Fwww.youtube.com")
         fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', asked.text))
-        answered = session.post("https://consent.youtube.com/save", data=fields, timeout=5)
+        answered = session.post("https://consent.youtube.com/save", data=fields, timeout=60)
         assert answered.url == URL
-        assert session.get(URL, timeout=5).url == URL
-    assert requests.get(URL, cookies={"SOCS": "CAI"}, timeout=5).url == URL
+        assert session.get(URL, timeout=60).url == URL
+    assert requests.get(URL, cookies={"SOCS": "CAI"}, timeout=60).url == URL
     assert len(list_with_yt_dlp()["entries"]) == 2  # it brings the cookie
 
 
 def test_the_page_holds_its_first_part(youtube):
     youtube.add_channel("@sample", make_videos(40))
-    text = requests.get(URL, timeout=5).text
+    text = requests.get(URL, timeout=60).text
     content = json.JSONDecoder().raw_decode(text, text.index("{", text.index("var ytInitialData = ")))[0]
     tab = content["contents"]["twoColumnBrowseResultsRenderer"]["tabs"][1]["tabRenderer"]
     items = tab["content"]["richGridRenderer"]["contents"]

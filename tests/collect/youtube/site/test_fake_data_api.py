@@ -12,7 +12,7 @@ PARTS = "snippet,liveStreamingDetails,contentDetails,statistics"
 def ask(ids, *, key=DATA_KEY, part=PARTS):
     """Return the answer's status and content."""
     headers = {} if key is None else {"X-Goog-Api-Key": key}
-    answer = requests.get(URL, params={"part": part, "id": ids}, headers=headers, timeout=5)
+    answer = requests.get(URL, params={"part": part, "id": ids}, headers=headers, timeout=60)
     return answer.status_code, answer.json()
 
 
@@ -61,7 +61,7 @@ def test_refusals(youtube):
     assert refusal(",".join(ids)) == (400, "invalidFilters")
     assert refusal(ids[0], key="AIzaWrong") == (400, "badRequest")
     assert refusal(ids[0], key=None) == (403, "forbidden")
-    in_address = requests.get(f"{URL}?part=id&id=a&key={DATA_KEY}", timeout=5)  # where it is not to be
+    in_address = requests.get(f"{URL}?part=id&id=a&key={DATA_KEY}", timeout=60)  # where it is not to be
     assert in_address.status_code == 403
     youtube.fail_next("quota")
     assert refusal(ids[0]) == (403, "quotaExceeded")

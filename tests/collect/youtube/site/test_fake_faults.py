@@ -29,7 +29,7 @@ def session():
         yield opened
 
 
-def ask(session, token, timeout=2, **facts):
+def ask(session, token, timeout=60, **facts):
     body = {"context": {"client": {"clientName": "WEB"}}, "continuation": token, **facts}
     return session.post(URL, json=body, timeout=timeout)
 
@@ -59,7 +59,7 @@ def test_refusals(youtube, video, session, kind, code):
     assert answers[0].json()["error"]["code"] == code
     assert [kind for kind, _ in youtube.faulted] == [kind, kind]
     youtube.fail_next(kind)
-    page = session.get(f"https://www.youtube.com/watch?v={ID}", timeout=2)
+    page = session.get(f"https://www.youtube.com/watch?v={ID}", timeout=60)
     assert (page.status_code, page.headers["content-type"][:9]) == (code, "text/html")
 
 
@@ -108,7 +108,7 @@ def test_tokens_of_no_use(youtube, video, session):
     for token in ("nonsense", make_token("selector", ID, "live"), make_token("page", ID), batch(3)):
         assert ask(session, token).status_code == 400
     for token in (make_token("selector", ID, "live"), "nonsense"):
-        page = session.get(f"https://www.youtube.com/live_chat_replay?continuation={token}", timeout=2)
+        page = session.get(f"https://www.youtube.com/live_chat_replay?continuation={token}", timeout=60)
         assert "ytInitialData" not in page.text
 
 
@@ -124,7 +124,7 @@ def test_faults_at_random_are_as_many_as_asked_and_the_same_again(youtube, video
     for _ in range(2):
         youtube.faults = Faults(rate=0.2, kinds=("429", "500"), seed=5, where=lambda r: r.path == PATH)
         seen.append([ask(session, batch(0)).status_code for _ in range(100)])
-        assert session.get("https://www.youtube.com/tv", timeout=2).status_code == 200
+        assert session.get("https://www.youtube.com/tv", timeout=60).status_code == 200
     assert seen[0] == seen[1]
     assert 8 <= sum(code != 200 for code in seen[0]) <= 35
     youtube.faults = Faults(rate=1.0, kinds=("500",), limit=2)
@@ -136,6 +136,6 @@ def test_faults_at_random_are_as_many_as_asked_and_the_same_again(youtube, video
 def test_a_bot_check_now_and_then(youtube, video, session):
     youtube.fail_next("bot_check")
     url = f"https://www.youtube.com/watch?v={ID}"
-    first, second = (session.get(url, timeout=2).text for _ in range(2))
+    first, second = (session.get(url, timeout=60).text for _ in range(2))
     assert "not a bot" in first and "liveChatRenderer" not in first
     assert "not a bot" not in second and "liveChatRenderer" in second
