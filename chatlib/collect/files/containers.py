@@ -12,10 +12,10 @@ import orjson
 
 from chatlib.collect.files.rows import Notes
 from chatlib.errors import SourceError, UnknownFormat
+from chatlib.limits import GZIP_MAGIC, JSON_OBJECTS, LINE_MB, unpack_gzip
 
 __all__ = [
     "CUT",
-    "GZIP_MAGIC",
     "SQLITE_MAGIC",
     "Parsed",
     "looks_like_data",
@@ -24,7 +24,6 @@ __all__ = [
     "unpack",
 ]
 
-GZIP_MAGIC = b"\x1f\x8b"
 SQLITE_MAGIC = b"SQLite format 3\x00"
 _SPACE = b" \t\r\n"
 CUT = "file is cut short"
@@ -43,40 +42,14 @@ def unpack(data: bytes, notes: Notes) -> bytes:
     A gzip file that is cut short or damaged gives what could be read; `notes` says so.
     """
     if data.startswith(GZIP_MAGIC):
-        data = _gunzip(data, notes)
+        data, whole = unpack_gzip(data)
+        if not whole:
+            notes[CUT] += 1
     if data.startswith(codecs.BOM_UTF8):
         return data[len(codecs.BOM_UTF8) :]
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace").encode()
     return data
-
-
-def _gunzip(data: bytes, notes: Notes) -> bytes:
-    parts = []
-    rest: bytes = data
-    try:
-        while rest.startswith(GZIP_MAGIC):
-            unzip = zlib.decompressobj(wbits=31)
-            parts.append(unzip.decompress(rest))
-            if not unzip.eof:
-                notes[CUT] += 1
-            rest = unzip.unused_data.lstrip(b"\x00")
-    except zlib.error:
-        notes[CUT] += 1
-        parts.append(_gunzip_bytewise(rest))
-    return b"".join(parts)
-
-
-def _gunzip_bytewise(data: bytes) -> bytes:
-    """Return what can be read before the damage."""
-    unzip = zlib.decompressobj(wbits=31)
-    parts = []
-    try:
-        for start in range(0, len(data), 256):
-            parts.append(unzip.decompress(data[start : start + 256]))
-    except zlib.error:
-        pass
-    return b"".join(parts)
 
 
 def read_head(path: Path) -> bytes:
@@ -109,6 +82,7 @@ def parse_json(data: bytes, notes: Notes) -> Parsed:
     if start[:1] not in (b"{", b"["):
         kind = "a web page" if start[:1] == b"<" else "no JSON"
         raise UnknownFormat(f"A chat file is JSON, JSON Lines or SQLite, and this is {kind}.")
+    JSON_OBJECTS.require(start.count(b"{") + start.count(b"["))
     plain = b"\\u0000" not in data
     lines = _split_lines(start)
     if lines is not None:
@@ -149,6 +123,7 @@ def _parse_lines(lines: list[bytes], notes: Notes, plain: bool) -> Parsed:
     for line in lines:
         if not line.strip(_SPACE):
             continue
+        LINE_MB.require(len(line) / 1e6)
         parsed = _parse_line(line)
         if parsed is None:
             notes["line is no JSON"] += 1
