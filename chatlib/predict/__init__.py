@@ -1,3 +1,3 @@
-"""Represent viewers by what they wrote and when; tell donors from non-donors, honestly."""
+"""Who will pay: viewers as rows of what they wrote and did, models of them, and an honest evaluation."""
 
-from chatlib import pretrain as pretrain  # sets how threads wait, before torch is loaded
+from chatlib import pretrain as pretrain  # sets the threads' wait policy before torch loads

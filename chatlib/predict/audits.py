@@ -37,8 +37,8 @@ def audit(db: Store, viewers: Viewers, split: DateSplit, *, encoder_folder: str 
     features = build_features(viewers, known_before=True, habits=True)
     if leaking := find_leaking_features(features, viewers.paid):
         raise DataError(
-            f"No feature may tell donors from the others by itself (ROC-AUC {_SUSPICIOUS_AUC} or beyond); "
-            f"{', '.join(leaking)} does. Find out how it knows, and leave it out."
+            f"No feature may separate donors from others by itself (ROC-AUC {_SUSPICIOUS_AUC} or beyond); "
+            f"{', '.join(leaking)} does. Find out where it gets the answer from, and leave it out."
         )
     check_periods(streams, split)
     n_streams = check_encoder_streams(encoder_folder, streams, split)
@@ -47,7 +47,7 @@ def audit(db: Store, viewers: Viewers, split: DateSplit, *, encoder_folder: str 
         ("nor is what they wrote in earlier streams", f"{check_earlier(db, viewers):,} messages"),
         ("training before validation before test", f"{sum(map(len, split))} streams"),
         ("the language model saw training streams only", f"{n_streams} streams"),
-        ("no feature tells donors by itself", f"{features.shape[1]} features"),
+        ("no feature separates donors by itself", f"{features.shape[1]} features"),
     ]
     return pd.DataFrame(rows, columns=["what was checked", "looked at"])
 
@@ -120,7 +120,7 @@ def check_encoder_streams(folder: str | Path, streams: pd.DataFrame, split: Date
 
     Streams are named in training.json, list `streams`, by platform and video id.
 
-    Raises: DataError if it saw another stream, or if the file is missing or does not say.
+    Raises: DataError if it saw another stream, or if the file is missing or lists none.
     """
     path = Path(folder) / "training.json"
     try:
@@ -130,13 +130,13 @@ def check_encoder_streams(folder: str | Path, streams: pd.DataFrame, split: Date
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"A language model must say in training.json which streams it saw, and {path} does not "
+            f"A language model lists the streams it was trained on in training.json, and {path} does not "
             f"({error}). Run notebook 03 again."
         ) from error
     allowed = streams.loc[streams["stream_id"].isin(split.train), ["platform", "video_id"]]
     if outside := sorted(seen - set(allowed.itertuples(index=False, name=None))):
         raise DataError(
-            f"The language model may have seen streams of the training period only; it saw {len(outside)} "
+            f"A language model may be trained on streams of the training period only; it saw {len(outside)} "
             f"other(s), {'/'.join(outside[0])} among them. Train it again with the same shares of the split."
         )
     return len(seen)
@@ -145,7 +145,7 @@ def check_encoder_streams(folder: str | Path, streams: pd.DataFrame, split: Date
 def find_leaking_features(
     features: pd.DataFrame, labels: np.ndarray, *, limit: float = _SUSPICIOUS_AUC
 ) -> list[str]:
-    """Return the features that tell donors from the others too well to be true, each by itself.
+    """Return the features that separate donors from the others too well to be true, each by itself.
 
     Too well is a ROC-AUC of `limit` or beyond, in either direction, of the value itself or of
     its being missing. Empty without both classes.

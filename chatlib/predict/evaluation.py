@@ -17,6 +17,7 @@ from chatlib.errors import NotEnoughData
 
 __all__ = [
     "Calibrator",
+    "are_sane",
     "average_precision",
     "bootstrap_metrics",
     "calibration_table",
@@ -36,6 +37,7 @@ __all__ = [
 
 _TOP_SHARES = (0.01, 0.05)
 _EPS = 1e-6
+_LIMIT = 1e9
 _LEAST_SLOPE = 1e-3
 
 
@@ -84,6 +86,11 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
 def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Return the ROC-AUC of `rank_metrics`."""
     return rank_metrics(labels, scores)[1]
+
+
+def are_sane(*values: object) -> bool:
+    """Return whether all numbers, or arrays of them, are finite and smaller than any model has reason for."""
+    return all(bool((np.abs(np.asarray(value, float)) < _LIMIT).all()) for value in values)
 
 
 def log_loss(labels: np.ndarray, logits: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """What a score rests on: messages, behaviours, and where viewers stand before and after training.
 
-None of this says what makes people pay.
+None of this is a cause: what makes people pay stays open.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def permutation_importance(
 
 @dataclass(frozen=True)
 class ViewerPlane:
-    """Viewers in two pictures, before and after training; `labels` say who paid.
+    """Viewers in two pictures, before and after training; `labels` mark who paid.
 
     `before` are the first two principal components of mean message vectors, shape (n, 2);
     `explained` are their shares of the variance. `after` are CLS outputs. With a linear head its

@@ -121,7 +121,7 @@ def evaluate_models(
 
 
 def compare_pairs(evaluation: Evaluation, pairs: Mapping[str, str]) -> pd.DataFrame:
-    """Return each model beside the one it has to beat: both PR-AUCs on test, their ratio and difference.
+    """Return each model beside the one it should beat: both PR-AUCs on test, their ratio and difference.
 
     The 95 % interval of the difference is over draws of streams, the same for both.
     """
@@ -186,7 +186,7 @@ def load_truth(path: str | Path, db: Store, viewers: Viewers) -> np.ndarray | No
     if len(table) != len(viewers) or wrong.any():
         raise DataError(
             f"The true probabilities in {path} must be of this chat; {int(wrong.sum())} of {len(viewers)} "
-            "viewers are not in it, or paid where it says that they did not. Use the file made together "
+            "viewers are not in it, or paid against what it states. Use the file made together "
             "with the chat, or name none."
         )
     return table["probability"].to_numpy(float)

@@ -1,4 +1,4 @@
-"""A trained donor model at work: who of a stream's viewers will pay, most likely first."""
+"""A trained donor model in use: the viewers of a stream, the most likely donor first."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from chatlib.errors import ModelError
-from chatlib.predict.evaluation import Calibrator
+from chatlib.errors import ModelError, ParameterError
+from chatlib.predict.evaluation import Calibrator, are_sane
 from chatlib.predict.models.blend import Blend, load_blend, save_blend
 from chatlib.predict.models.transformer import Encoder, build_inputs
 from chatlib.predict.viewers.table import load_viewers
@@ -23,10 +24,10 @@ _ENCODER_FILES = ("config.json", "*.safetensors", "tokenizer.json")
 
 @dataclass(frozen=True)
 class Scorer:
-    """All that is needed to score a stream; from `load_scorer`, or made after training.
+    """Everything that scoring a stream needs; from `load_scorer`, or made after training.
 
     `calibrator` is of the blend as a whole. `prevalence` is the share of donors in the training
-    period; `encoder_digest` tells the language model that it was trained with from any other.
+    period; `encoder_digest` identifies the language model that it was trained with.
     """
 
     blend: Blend
@@ -43,7 +44,7 @@ class Scorer:
         threshold?), n_messages. Labels are not read.
 
         Raises: DataError for a stream that is not there or has no date; NotEnoughData if nobody
-        wrote in it; ModelError for an encoder of another width.
+        wrote in it; ModelError for an encoder of another width, or if a probability is not a number.
         """
         viewers = load_viewers(db, self.task, only=[stream_id])
         config = self.blend.transformers[0].config
@@ -55,6 +56,8 @@ class Scorer:
         inputs = build_inputs(viewers, encoder, max_messages=config.max_messages)
         logits = self.blend.score(viewers, inputs)
         table = viewers.table[["author", "n_messages"]].assign(probability=self.calibrator.apply(logits))
+        if not np.isfinite(table["probability"]).all():
+            raise ModelError("The donor model's probabilities must be numbers. Run notebook 04 again.")
         table["named"] = table["probability"] >= self.threshold
         table = table.sort_values("probability", ascending=False, kind="stable", ignore_index=True)
         return table[["author", "probability", "named", "n_messages"]]
@@ -80,15 +83,17 @@ def load_scorer(folder: str | Path, *, encoder_folder: str | Path) -> Scorer:
         scorer = Scorer(
             blend=blend,
             task=Task(**card["task"]),
-            calibrator=Calibrator(**card["calibrator"]),
+            calibrator=Calibrator(float(card["calibrator"]["slope"]), float(card["calibrator"]["shift"])),
             threshold=float(card["threshold"]),
             prevalence=float(card["prevalence"]),
             encoder_digest=str(card["encoder_digest"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+        if not are_sane(*scorer.calibrator, scorer.threshold, scorer.prevalence):
+            raise ValueError("a number is not finite")
+    except (KeyError, TypeError, ValueError, OverflowError, ParameterError) as error:
         raise ModelError(
-            f"The card of a donor model says how it was made, and that in {folder} does not ({error!r}). "
-            "Run notebook 04 again."
+            f"The card of a donor model has its task, threshold and calibration, and that in {folder} "
+            f"does not ({error!r}). Run notebook 04 again."
         ) from error
     if scorer.encoder_digest != found:
         raise ModelError(

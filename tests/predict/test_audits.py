@@ -159,7 +159,7 @@ def test_streams_that_the_language_model_saw_are_of_training(channel, tmp_path):
     saw += keys_of(channel, split.test[:1])
     with pytest.raises(DataError, match=r"it saw 1 other\(s\), youtube/stream-09 among them"):
         check_encoder_streams(write_manifest(tmp_path / "leaky", saw), streams, split)
-    with pytest.raises(DataError, match=r"must say in training\.json which streams it saw"):
+    with pytest.raises(DataError, match=r"lists the streams it was trained on in training\.json"):
         check_encoder_streams(tmp_path / "none", streams, split)
-    with pytest.raises(DataError, match=r"must say in training\.json"):
+    with pytest.raises(DataError, match=r"trained on in training\.json"):
         check_encoder_streams(write_manifest(tmp_path / "old", None), streams, split)

@@ -80,7 +80,8 @@ def test_labels_of_test_change_no_probability_and_no_threshold(evaluated):
     viewers, split, scores, evaluation = evaluated
     labels = viewers.paid.copy()
     labels[evaluation.rows] = ~labels[evaluation.rows]
-    again = evaluate_models(viewers.with_labels(labels), split, scores, reference="prior", n_draws=10)
+    flipped = dataclasses.replace(viewers, table=viewers.table.assign(paid=labels))
+    again = evaluate_models(flipped, split, scores, reference="prior", n_draws=10)
     for model in scores:
         assert np.array_equal(again.probabilities[model], evaluation.probabilities[model])
         assert again.thresholds[model] == evaluation.thresholds[model]

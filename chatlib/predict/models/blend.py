@@ -1,6 +1,6 @@
-"""The best that this project can say of a viewer: transformers, words and trees, added up.
+"""The strongest model here: transformers, words and trees, their log odds added up.
 
-Validation says how much each member counts; one that learned nothing, or only repeats the others,
+The weight of each member comes from validation; one that learned nothing, or only repeats the others,
 counts for little. On disk a blend is weights as safetensors, trees as LightGBM's text, and the rest as JSON.
 """
 
@@ -19,7 +19,7 @@ from scipy import sparse
 
 from chatlib.errors import ModelError
 from chatlib.files import atomic_path, atomic_write
-from chatlib.predict.evaluation import fit_weights
+from chatlib.predict.evaluation import are_sane, fit_weights
 from chatlib.predict.models.transformer import (
     DonorInputs,
     DonorTransformer,
@@ -29,25 +29,28 @@ from chatlib.predict.models.transformer import (
 )
 from chatlib.predict.models.trees import TreeModel, fit_trees
 from chatlib.predict.models.words import Vocabulary, WordModel, fit_words, learn_vocabulary
-from chatlib.predict.viewers.features import BADGE_FEATURES, build_features
+from chatlib.predict.viewers.features import BADGE_FEATURES, BEHAVIOUR_FEATURES, build_features
 from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS
 from chatlib.predict.viewers.table import Periods, Viewers
 
 __all__ = [
     "BLENDS",
     "EVIDENCE",
+    "MEMBERS",
     "MESSAGE_COLUMNS",
     "Blend",
     "fit_blends",
     "group_columns",
+    "list_columns",
     "load_blend",
     "save_blend",
     "score_transformers",
 ]
 
 BLENDS = {"blend: messages": False, "blend: messages, badges, history": True}
+MEMBERS = ("transformer", "words", "trees")
 EVIDENCE = ("transformer", "words of this stream", "words of earlier streams")
-# What being there tells, no badge and no payment; a stream in which somebody only paid is one attended.
+# From attendance alone, without badges and payments; a stream in which somebody only paid is attended.
 MESSAGE_COLUMNS = (
     "past_streams",
     "past_messages",
@@ -64,7 +67,7 @@ MESSAGE_COLUMNS = (
 class Blend:
     """Members and how they are added up.
 
-    `known_before` says whether badges and past payments are read, or messages and times alone.
+    `known_before` is whether badges and past payments are read, or messages and times alone.
     `weights` has one for each member, and `shift` is added to their sum.
     """
 
@@ -75,6 +78,18 @@ class Blend:
     known_before: bool
     weights: dict[str, float]
     shift: float
+
+    def __post_init__(self) -> None:
+        """Raise ModelError unless the members fit each other."""
+        known, n_terms = list_columns(known_before=self.known_before), sum(map(len, self.vocabulary.terms))
+        if len({(model.config.dim, model.config.max_messages) for model in self.transformers}) != 1:
+            raise ModelError("A blend has transformers, and all of them read the same inputs.")
+        if unknown := sorted(set(self.words.columns + self.trees.columns) - set(known)):
+            raise ModelError(f"A blend reads columns that this version computes, and {unknown[0]!r} is none.")
+        if self.words.weights.shape != (n_terms + len(self.words.columns),):
+            raise ModelError("A blend has a weight for each term and each column of its model of words.")
+        if set(self.weights) != set(MEMBERS) or not are_sane(*self.weights.values(), self.shift):
+            raise ModelError(f"A blend has finite weights for {', '.join(MEMBERS)}, got {self.weights}.")
 
     def tabulate(
         self, viewers: Viewers, logits: np.ndarray, *, terms: sparse.csr_matrix | None = None
@@ -136,7 +151,8 @@ def fit_blends(
         plain = [column for column in numbers if not known_before or column not in RHYTHM_COLUMNS]
         words = fit_words(terms[train], numbers[plain], viewers.paid[train])
         trees = fit_trees(numbers, viewers.paid[train], seed=seed)
-        blend = Blend(tuple(transformers), vocabulary, words, trees, known_before, {}, 0.0)
+        equal = dict.fromkeys(MEMBERS, 1.0)
+        blend = Blend(tuple(transformers), vocabulary, words, trees, known_before, equal, 0.0)
         tables[name] = blend.tabulate(scored, logits, terms=terms[periods.scored])
         members = blend.score_members(tables[name].iloc[: len(labels)])
         *weights, shift = fit_weights(labels, np.stack(list(members.values()), axis=1)).tolist()
@@ -175,6 +191,13 @@ def score_transformers(
 ) -> np.ndarray:
     """Return log odds of the viewers `rows`, the mean over models of several seeds."""
     return np.mean([score_donor_model(model, inputs, rows) for model in models], axis=0)
+
+
+def list_columns(*, known_before: bool) -> list[str]:
+    """Return the names of the numbers that a blend may read of a viewer."""
+    if known_before:
+        return [*BEHAVIOUR_FEATURES, *BADGE_FEATURES, *HISTORY_COLUMNS, *RHYTHM_COLUMNS]
+    return [*BEHAVIOUR_FEATURES, *MESSAGE_COLUMNS]
 
 
 def _build_numbers(viewers: Viewers, *, known_before: bool) -> pd.DataFrame:
@@ -248,12 +271,10 @@ def load_blend(folder: str | Path) -> tuple[Blend, dict[str, Any]]:
                 weights=arrays["weights"],
             ),
             trees=TreeModel(trees=(folder / _TREES).read_text(encoding="ascii"), **members["trees"]),
-            known_before=bool(members["known_before"]),
+            known_before=members["known_before"] is True,
             weights={name: float(weight) for name, weight in members["weights"].items()},
             shift=float(members["shift"]),
         )
-    except ModelError:
-        raise
     except Exception as error:
         raise ModelError(
             f"A donor model is a folder with {_CARD}, {_TERMS}, {_WEIGHTS}, {_TREES} and its transformers, "

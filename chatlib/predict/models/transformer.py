@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.files import atomic_path, atomic_write
-from chatlib.predict.evaluation import log_loss, rank_metrics
+from chatlib.predict.evaluation import are_sane, log_loss, rank_metrics
 from chatlib.predict.viewers.table import Viewers
 from chatlib.predict.viewers.texts import choose_messages
 from chatlib.pretrain.data import iter_token_batches
@@ -75,9 +75,9 @@ class DonorConfig:
             raise ParameterError(f"HEAD must be one of {HEADS}, got {self.head!r}.")
         if self.max_messages < 1:
             raise ParameterError(f"MAX_MESSAGES must be at least 1, got {self.max_messages}.")
-        if self.n_layers < 1 or self.width % self.n_heads:
+        if not 1 <= self.n_layers <= 100 or self.n_heads < 1 or self.width % self.n_heads:
             raise ParameterError(
-                "There must be at least one layer, and WIDTH must be a multiple of the number of heads; "
+                "There must be 1 to 100 layers, and WIDTH must be a multiple of the number of heads; "
                 f"got {self.n_layers} layers, width {self.width}, {self.n_heads} heads."
             )
 
@@ -218,7 +218,7 @@ class DonorTransformer(nn.Module):
         self.spread.copy_(torch.from_numpy(spread.astype(np.float32)))
 
     def set_prior(self, rate: float) -> None:
-        """Start from the training prevalence: an untrained model says that, and little else."""
+        """Start from the training prevalence: an untrained model predicts little else."""
         last = self.head[-1]
         assert isinstance(last, nn.Linear)
         nn.init.normal_(last.weight, std=0.02)
@@ -459,8 +459,15 @@ def load_donor_model(folder: str | Path) -> DonorTransformer:
     folder = Path(folder)
     try:
         card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
-        model = DonorTransformer(DonorConfig(**card["config"]))
-        model.load_state_dict(load_file(str(folder / _WEIGHTS)))
+        weights, config = load_file(str(folder / _WEIGHTS)), DonorConfig(**card["config"])
+        if not are_sane(*weights.values()):
+            raise ValueError("a weight is not finite")
+        if (shape := tuple(weights["reduce.weight"].shape)) != (config.width, config.dim + 2):
+            raise ValueError(f"weights of shape {shape} for width {config.width}")  # before room is taken
+        model = DonorTransformer(config)
+        model.load_state_dict(weights)
+        if not (model.spread > 0).all():
+            raise ValueError("a spread is not positive")
     except Exception as error:
         raise ModelError(
             f"A donor model is a folder with {_CARD} and {_WEIGHTS}, and {folder} cannot be read as one "

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.errors import ModelError
+from chatlib.predict.evaluation import are_sane
 
 __all__ = ["TreeModel", "boost", "fit_trees", "predict_boosted"]
 
@@ -49,7 +50,7 @@ class TreeModel:
 
     def __post_init__(self) -> None:
         try:
-            if self.n_seeds < 1 or not self.columns:
+            if self.n_seeds < 1 or not self.columns or len(set(self.columns)) < len(self.columns):
                 raise ValueError(f"{self.n_seeds} models of {len(self.columns)} columns")
             for tree in _split_trees(self.trees):
                 _check_tree(tree, len(self.columns))
@@ -58,7 +59,7 @@ class TreeModel:
             infos = " ".join(["none"] * len(self.columns))
             text = f"{header}feature_names={names}\nfeature_infos={infos}\n\n{self.trees}end of trees\n"
             booster = lightgbm.Booster(model_str=text)
-        except (ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
+        except (ValueError, TypeError, OverflowError, lightgbm.basic.LightGBMError) as error:
             raise ModelError(f"Trees must be LightGBM's text, and these are not ({error!r}).") from error
         object.__setattr__(self, "_booster", booster)
 
@@ -128,7 +129,7 @@ def _check_tree(tree: str, n_columns: int) -> None:
         and (np.maximum(children, n) > np.tile(np.arange(n), 2)).all()
         and ((feature >= 0) & (feature < n_columns)).all()
         and np.isin(decision, _DECISIONS).all()
-        and np.isfinite(value).all()
+        and are_sane(value)
         and not np.isnan(threshold).any()
     )
     if not sound:

@@ -1,7 +1,7 @@
 """A linear model of a viewer's words, in this stream and in earlier ones, beside numbers about them.
 
-With few donors, what somebody says word by word (the emotes that only members have, the jokes of
-the regulars) is more than an averaged vector keeps of it.
+With few donors, single words (the emotes that only members have, the jokes of the regulars) hold
+more than an averaged vector keeps of them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
+from chatlib.errors import ModelError
+from chatlib.predict.evaluation import are_sane
 from chatlib.predict.viewers.table import Viewers
 from chatlib.predict.viewers.texts import choose_messages
 
@@ -37,6 +39,12 @@ class Vocabulary:
 
     terms: tuple[list[str], list[str]]
     idf: tuple[np.ndarray, np.ndarray]
+
+    def __post_init__(self) -> None:
+        for terms, idf in zip(self.terms, self.idf, strict=True):
+            distinct = {term for term in terms if isinstance(term, str)}
+            if not len(distinct) == len(terms) == idf.size or not are_sane(idf):
+                raise ModelError("A vocabulary has distinct terms, each with a finite frequency.")
 
     def transform(self, viewers: Viewers) -> sparse.csr_matrix:
         """Return TF-IDF rows of length one, one per viewer: terms of this stream, then terms of earlier ones.
@@ -65,6 +73,13 @@ class WordModel:
     spread: np.ndarray
     weights: np.ndarray
     intercept: float
+
+    def __post_init__(self) -> None:
+        n, numbers = len(self.columns), (self.mean, self.spread, self.weights, self.intercept)
+        if not self.mean.shape == self.spread.shape == (n,) or self.weights.shape[0] < n:
+            raise ModelError(f"A model of words needs a mean, a spread and a weight for each of {n} columns.")
+        if not are_sane(*numbers) or not (self.spread > 0).all():
+            raise ModelError("The numbers of a model of words must be finite, and the spreads positive.")
 
     def weigh(self, terms: sparse.csr_matrix, n_first: int) -> np.ndarray:
         """Return sums of weighted terms, shape (n, 2): the first `n_first`, of this stream; the others."""

@@ -55,7 +55,7 @@ class Viewers:
     stream_end_s (where the input ends: the last offset, or the landmark), n_messages, n_viewers (of
     the stream), paid, badges (known before the stream; in `forecast`: at the landmark) and
     HISTORY_COLUMNS and RHYTHM_COLUMNS. Messages of row i are those from `starts[i]` to
-    `starts[i + 1]`, by offset; `texts[text_codes[j]]` is what message j says. `earlier` is what
+    `starts[i + 1]`, by offset; `texts[text_codes[j]]` is the text of message j. `earlier` is what
     they wrote in earlier streams. `exclusions` counts what was left out.
     """
 
@@ -102,10 +102,6 @@ class Viewers:
             earlier=self.earlier.take(rows),
         )
 
-    def with_labels(self, paid: np.ndarray) -> Viewers:
-        """Return the same viewers with other labels, for audits."""
-        return replace(self, table=self.table.assign(paid=np.asarray(paid, bool)))
-
 
 def load_viewers(
     db: Store,
@@ -114,7 +110,7 @@ def load_viewers(
     only: Collection[int] | None = None,
     select: Callable[[pd.DataFrame, np.ndarray], np.ndarray] = select_inputs,
 ) -> Viewers:
-    """Build the viewers of all dated streams, oldest stream first, each by author.
+    """Build the viewers of all dated streams, oldest stream first, sorted by author within a stream.
 
     Left out and counted: streams without a date, the channel's owner, viewers without a message
     that may be an input, and in `forecast` those who have paid by the landmark, or at a time that
@@ -185,8 +181,8 @@ def _read_streams(
         usable = select(rows, paid)
         table, viewer, is_input = _attend(rows, usable, paid, task)
         tables.append(table.assign(stream_id=stream_id, started_at=started_at))
-        texts = rows["text"][usable].fillna("")
-        code = np.fromiter((codes.setdefault(t, len(codes)) for t in texts), np.int64, len(texts))
+        texts = rows["text"].fillna("").to_numpy(object)[usable].tolist()
+        code = np.array([codes.setdefault(text, len(codes)) for text in texts], np.int64)
         position, offset_s = rows["position"].to_numpy(np.int64), rows["offset_s"].to_numpy(float)
         parts.append((viewer[usable] + n_rows, position[usable], offset_s[usable], code, is_input[usable]))
         n_rows += len(table)

@@ -40,7 +40,7 @@ def select_inputs(messages: pd.DataFrame, paid: np.ndarray) -> np.ndarray:
 class Earlier:
     """Messages of earlier dates. Those of viewer i are from `starts[i]` to `starts[i + 1]`, oldest first.
 
-    `stream_ids` and `positions` say where message j is stored, `text_codes` what it says, as in
+    `stream_ids` and `positions` say where message j is stored, `text_codes` its text, as in
     `Viewers.texts`.
     """
 

@@ -53,10 +53,14 @@ def test_members_together_know_what_each_knows(fitted):
     rng = np.random.default_rng(0)
     first, second, noise = rng.normal(size=(3, 6000))
     labels = rng.random(6000) < 1 / (1 + np.exp(3 - first - second))
-    members = {"a": first - 3, "b": 5 * second, "c": noise}  # on scales of their own, one knows nothing
+    members = {
+        "transformer": first - 3,
+        "words": 5 * second,
+        "trees": noise,
+    }  # on scales of their own, one knows nothing
     *weights, shift = fit_weights(labels[:3000], np.stack(list(members.values()), axis=1)[:3000])
     blend = dataclasses.replace(
-        fitted[1][MESSAGES], weights=dict(zip("abc", weights, strict=True)), shift=shift
+        fitted[1][MESSAGES], weights=dict(zip(members, weights, strict=True)), shift=shift
     )
     assert weights[0] == pytest.approx(5 * weights[1], rel=0.4) and weights[2] < 0.1
     together = average_precision(labels, blend.combine(members))
