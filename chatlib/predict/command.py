@@ -28,7 +28,7 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from chatlib.collect.sheets.ods import clean_line
+    from chatlib.collect.sheets.tables import clean_line
     from chatlib.errors import ParameterError
     from chatlib.files import save_table
     from chatlib.predict.scorer import load_scorer

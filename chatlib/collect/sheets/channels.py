@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatlib.collect.address import clean_channel_url, find_video_id
-from chatlib.collect.sheets.ods import clean_cell, clean_line, save_tables, tell_disk_errors
-from chatlib.collect.sheets.streams import Table, age_of_row, load_tables, name_columns
+from chatlib.collect.sheets.streams import age_of_row, name_columns
+from chatlib.collect.sheets.tables import Table, clean_cell, clean_line, load_tables, save_tables
 from chatlib.errors import MissingSource, ParameterError, SourceError
 from chatlib.text import read_number
 from chatlib.times import read_offset
@@ -53,7 +53,7 @@ def load_channels(path: str | Path) -> list[Channel]:
     row that is none, a channel listed twice, or a spreadsheet that two would share.
     """
     path = Path(path)
-    header, rows = _split_header(_load_first(path))
+    header, rows = _split_header(load_tables(path)[0].cells)
     channels = {number: _read_channel(path, number, header, row) for number, row in rows}
     if not channels:
         raise MissingSource(
@@ -62,18 +62,6 @@ def load_channels(path: str | Path) -> list[Channel]:
         )
     _check_distinct(path, channels)
     return list(channels.values())
-
-
-def _load_first(path: Path) -> list[list[object]]:
-    """Return the cells of a file's first sheet, none of an empty file. Raises: MissingSource; SourceError."""
-    with tell_disk_errors(path):
-        if not path.is_file():
-            raise MissingSource(f"A sheet must be there to be read, and there is no file {path}.")
-        if not path.stat().st_size:
-            return []
-    if path.suffix.lower() not in (".ods", ".csv"):
-        raise SourceError(f"A sheet must be an ODS or CSV file, got {path.name}. Save it as ODS.")
-    return load_tables(path)[0].cells
 
 
 def _split_header(cells: Iterable[Iterable[object]]) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -152,7 +140,7 @@ def load_stream_list(path: str | Path) -> list[dict[str, object]]:
     Raises: MissingSource if there is none; SourceError if it is no such list.
     """
     path = Path(path)
-    return _read_streams(path, _load_first(path))[1]
+    return _read_streams(path, load_tables(path)[0].cells)[1]
 
 
 def _read_streams(path: Path, cells: Sequence[Sequence[object]]) -> tuple[list[str], list[dict[str, object]]]:
@@ -227,20 +215,21 @@ def save_stream_list(path: str | Path, rows: Iterable[Mapping[str, object]]) -> 
     `rows`, and so are its other sheets, as values; formatting and formulas are not.
 
     Raises: ParameterError for a name without `.ods`; SourceError if the file that is there is no
-    list, or nothing can be written; StoreFull if the disk is full. The file is whole then.
+    list; UnwritableFile; StoreFull if the disk is full. The file is whole then.
     """
     path = Path(path)
     if path.suffix.lower() != ".ods":
         raise ParameterError(f"A list of streams is written as ODS, got {path.name}. End the name in .ods.")
-    with tell_disk_errors(path):
-        first, *others = (
-            load_tables(path) if path.is_file() and path.stat().st_size else [Table("streams", [])]
-        )
+    try:
+        first, *others = load_tables(path)
+    except MissingSource:
+        first, others = Table("", []), []
     names, present = _read_streams(path, first.cells)
     added = [name for name in names if name and name not in STREAM_COLUMNS]
     kept = {row["video_id"]: {name: row[name] for name in added} for row in present}
     written = [kept.get(_find_id(row), {}) | dict(row) for row in rows]
     written.sort(key=lambda row: age_of_row({name: str(row.get(name)) for name in ("started_at", "date")}))
     columns = list(dict.fromkeys([*STREAM_COLUMNS, *added, *(name for row in written for name in row)]))
+    header: list[object] = [*columns]
     cells = [[row.get(name) for name in columns] for row in written]
-    save_tables(path, [Table(first.name, [columns, *cells]), *others])
+    save_tables(path, [Table(first.name or "streams", [header, *cells]), *others])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import os
 import re
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatlib.collect.address import find_ids_in_name, find_video_id, guess_platform
+from chatlib.collect.sheets.tables import load_tables
 from chatlib.errors import MissingSource, SourceError
 from chatlib.records import Stream
 from chatlib.text import clean_text
@@ -20,11 +19,9 @@ from chatlib.times import read_date, read_offset
 __all__ = [
     "Found",
     "Sheet",
-    "Table",
     "age_of_row",
     "find_chat_files",
     "load_sheet",
-    "load_tables",
     "name_columns",
     "stream_of_row",
 ]
@@ -59,13 +56,6 @@ class Sheet(NamedTuple):
                 return self.rows[candidate]
         tokens = set(re.split(r"[^\w-]+|_(?=\d)", file_name))
         return next((row for video_id, row in self.rows.items() if video_id in tokens), {})
-
-
-class Table(NamedTuple):
-    """One sheet of a file: its name, and its cells row by row, the header as any other."""
-
-    name: str
-    cells: list[list[object]]
 
 
 class Found(NamedTuple):
@@ -107,37 +97,6 @@ def name_columns(header: Iterable[object]) -> list[str]:
     names = [str(cell).strip().lower().replace(" ", "_") for cell in header]
     ours = [_ALIASES.get(name, name) for name in names]
     return [name if our in names else our for name, our in zip(names, ours, strict=True)]
-
-
-def load_tables(path: Path) -> list[Table]:
-    """Return the sheets of an ODS file, at least one; a CSV file is one.
-
-    An empty cell is "". Text is as it stands; in an ODS file, numbers and dates are such.
-    Raises: SourceError if it cannot be read.
-    """
-    try:
-        return _load_ods(path) if path.suffix.lower() == ".ods" else [Table("", _load_csv(path))]
-    except Exception as error:  # odfpy, zipfile, csv and pandas all raise their own
-        raise SourceError(
-            f"A list of streams or channels must be a CSV or ODS sheet; {path} is not ({error})."
-        ) from error
-
-
-def _load_csv(path: Path) -> list[list[object]]:
-    text = path.read_bytes().decode("utf-8-sig", "replace").replace("\x00", "")
-    header = text.partition("\n")[0]
-    return list(csv.reader(io.StringIO(text), delimiter=max(",;\t", key=header.count)))
-
-
-def _load_ods(path: Path) -> list[Table]:
-    import pandas as pd
-
-    frames = pd.read_excel(path, sheet_name=None, header=None, engine="odf", dtype=object, na_filter=False)
-    tables = []
-    for name, frame in frames.items():  # a cell unlike itself is NaN, as pandas reads an error's text
-        rows = [["" if cell != cell else cell for cell in row] for row in frame.to_numpy().tolist()]
-        tables.append(Table(str(name), rows))
-    return tables or [Table("", [])]
 
 
 def stream_of_row(row: Mapping[str, str]) -> Stream:
