@@ -9,23 +9,14 @@ import json
 import math
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, overload
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-# pandas and numpy are imported where they are used: cleaning needs neither.
+from typing import Any, overload
 
 __all__ = [
     "EMOJI",
     "clean_json",
     "clean_text",
-    "compare_words",
     "disarm_cell",
-    "find_typical_messages",
     "is_emote",
     "normalize_text",
     "one_line",
@@ -159,61 +150,3 @@ def read_emotes(emotes: object, text: object) -> list[str]:
     if isinstance(emotes, str):
         return [str(name) for name in json.loads(emotes)]
     return [token for token in _TOKEN.findall(text) if is_emote(token)] if isinstance(text, str) else []
-
-
-def compare_words(inside: Iterable[str], everywhere: Iterable[str]) -> pd.DataFrame:
-    """Return the words of some texts that are overrepresented in them, the most so first.
-
-    A word counts once a text. `everywhere` includes the texts inside. Columns: word, texts
-    (inside that have it), z (standard scores of the log-odds ratio against the rest, with the
-    whole as prior). Source: Monroe, Colaresi, Quinn, Fightin' Words, Political Analysis 2008.
-    """
-    import numpy as np
-    import pandas as pd
-
-    within = Counter(word for text in inside for word in set(split_words(text)))
-    whole = Counter(word for text in everywhere for word in set(split_words(text)))
-    words = sorted(within)
-    a = np.array([within[word] for word in words], dtype=float)
-    prior = np.array([max(whole[word], within[word]) for word in words], dtype=float)
-    b = prior - a
-    n_prior = max(sum(whole.values()), 1)
-    n_a, n_b = a.sum(), max(n_prior - a.sum(), 0)
-    scale = 500 / n_prior  # the prior weighs as much as 500 words
-    alpha, alpha_0 = prior * scale, 500.0
-    with np.errstate(divide="ignore"):
-        ratio = np.log((a + alpha) / (n_a + alpha_0 - a - alpha)) - np.log(
-            (b + alpha) / (n_b + alpha_0 - b - alpha)
-        )
-    z = ratio / np.sqrt(1 / (a + alpha) + 1 / (b + alpha))
-    table = pd.DataFrame({"word": words, "texts": a.astype(int), "z": z})
-    return table.sort_values(["z", "word"], ascending=[False, True], ignore_index=True)
-
-
-def find_typical_messages(
-    texts: Sequence[str], authors: Sequence[object], *, words: pd.DataFrame, top: int = 3
-) -> list[str]:
-    """Return the messages that stand best for a moment.
-
-    A message weighs by how many people wrote the same, and by how much its words (a table of
-    `compare_words`) are those of the moment. Of messages that say the same, the first is shown.
-    """
-    import numpy as np
-
-    scores = dict(zip(words["word"], words["z"].clip(lower=0), strict=True))
-    first: dict[str, str] = {}
-    people: dict[str, set[object]] = {}
-    for text, author in zip(texts, authors, strict=True):
-        key = normalize_text(text)
-        first.setdefault(key, text)
-        people.setdefault(key, set()).add(author)
-    weights = {
-        key: np.log2(1 + len(people[key])) * (0.1 + _mean_score(text, scores)) for key, text in first.items()
-    }
-    ranked = sorted(first, key=lambda key: (-weights[key], key))
-    return [first[key] for key in ranked[:top]]
-
-
-def _mean_score(text: str, scores: dict[str, float]) -> float:
-    tokens = split_words(text)
-    return sum(scores.get(token, 0.0) for token in tokens) / len(tokens) if tokens else 0.0

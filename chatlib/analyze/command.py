@@ -269,20 +269,21 @@ def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.Dat
 
 
 def _write_moments(analytics: ChatAnalytics, args: argparse.Namespace, spoken: pd.DataFrame | None) -> None:
-    from chatlib.analyze import moments as m
+    from chatlib.analyze import clips
+    from chatlib.analyze.moments import find_moments
     from chatlib.files import save_table
 
     if args.top < 0:
         raise ParameterError(f"--top must be 0 or more moments, got {args.top}.")
-    moments = m.find_moments(analytics, top=args.top or None, gap_s=args.merge_gap)
-    written = None if spoken is None else m.describe_moments(spoken, moments)
+    moments = find_moments(analytics, top=args.top or None, gap_s=args.merge_gap)
+    written = None if spoken is None else clips.describe_moments(spoken, moments)
     if args.highlights_csv:
-        save_table(m.moments_as_table(moments, written), args.highlights_csv)
+        save_table(clips.moments_as_table(moments, written), args.highlights_csv)
     if args.clips:
-        save_table(m.clips_as_table(moments, written, duration_s=analytics.duration), args.clips)
+        save_table(clips.clips_as_table(moments, written, duration_s=analytics.duration), args.clips)
     if args.chapters:
-        chapters = m.format_chapters(moments, written, duration_s=analytics.duration)
+        chapters = clips.format_chapters(moments, written, duration_s=analytics.duration)
         if chapters:
-            m.save_chapters(chapters, args.chapters)
+            clips.save_chapters(chapters, args.chapters)
         else:
             log.warning("No chapters: YouTube needs three of 10 seconds each, and there are too few moments.")

@@ -1,12 +1,9 @@
-"""The moments of a stream worth a click: highlights merged, ranked, linked, described, listed as chapters."""
+"""The moments of a stream worth a click: highlights merged, ranked and linked."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import numpy as np
@@ -15,37 +12,10 @@ import pandas as pd
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.format import METRIC_FIELDS, format_time
 from chatlib.errors import ParameterError
-from chatlib.files import atomic_write
-from chatlib.text import compare_words, find_typical_messages, normalize_text, read_emotes, split_words
 
-__all__ = [
-    "Moment",
-    "MomentWords",
-    "clips_as_table",
-    "describe_moments",
-    "find_best_windows",
-    "find_moments",
-    "format_chapters",
-    "link_to_moment",
-    "moments_as_table",
-    "save_chapters",
-]
+__all__ = ["Moment", "find_best_windows", "find_moments", "link_to_moment"]
 
 _HOSTS = {"www.youtube.com", "youtube.com", "m.youtube.com", "youtu.be", "www.twitch.tv", "twitch.tv"}
-_LEAST_CHAPTER_S, _LEAST_CHAPTERS = 10, 3  # YouTube's rules, as is the chapter at 0:00
-_AFTER_MOMENT = "And on"
-_CLIP_LEAD_S, _CLIP_TAIL_S, _LEAST_CLIP_S = 15.0, 10.0, 20.0
-# What a title must not hold: links, names, commands, times, brackets (YouTube refuses them), controls.
-_NOT_IN_TITLE = re.compile(
-    r"https?://|www\.|@|^!|\d:\d\d|[<>\x00-\x1f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
-_PLAIN_WORD = re.compile(r"\W*(?!\w*[a-z][A-Z])[^\W\d_]")  # an inner capital is an emote's
-_PHRASE = re.compile(r"[\u3041-\u30ff\u4e00-\u9fff]{4}")  # of a script without spaces
-_LONGEST_TITLE = 50
-_LEAST_PEOPLE = 2  # who wrote a title
-_LEAST_Z = 2.0  # below, a word is not clearly the moment's own
-_N_WORDS = 5
-_MAX_MESSAGE = 80
 
 
 @dataclass(frozen=True)
@@ -146,93 +116,6 @@ def link_to_moment(address: str, offset_s: float) -> str | None:
     return urlunsplit(("https", parts.netloc, parts.path, urlencode([*query, ("t", at)]), ""))
 
 
-class MomentWords(NamedTuple):
-    """What people wrote in a moment: its characteristic words and typical messages, and how much.
-
-    `title` is a readable message that several people wrote, else the words.
-    """
-
-    n_messages: int = 0
-    n_people: int = 0
-    words: Sequence[str] = ()
-    messages: Sequence[str] = ()
-    title: str = "Highlight"
-
-
-def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[MomentWords]:
-    """Return what was written in each moment, as compared with the whole stream.
-
-    `messages` are the chat messages of the stream: columns offset_s, author, text, emotes.
-    """
-    spoken = messages[messages["text"].notna() & (messages["text"] != "")]
-    written = []
-    for moment in moments:
-        inside = spoken[(spoken["offset_s"] >= moment.start_s) & (spoken["offset_s"] < moment.end_s)]
-        words = compare_words(inside["text"], spoken["text"])
-        typical = find_typical_messages(inside["text"].tolist(), inside["author"].tolist(), words=words)
-        own = words.loc[words["z"] >= _LEAST_Z, "word"].head(_N_WORDS).tolist()
-        title = _pick_title(inside, words) or ", ".join(own[:3]) or MomentWords().title
-        n_people = inside["author"].nunique()
-        written.append(MomentWords(len(inside), n_people, own, [_shorten(text) for text in typical], title))
-    return written
-
-
-def moments_as_table(moments: Sequence[Moment], written: Sequence[MomentWords] | None = None) -> pd.DataFrame:
-    """Return moments as a table, with what was written in each if it is given."""
-    rows = []
-    for moment, words in zip(moments, written or [MomentWords()] * len(moments), strict=True):
-        row = {"rank": moment.rank, "from": format_time(moment.start_s), "to": format_time(moment.end_s)}
-        row |= {"start_s": moment.start_s, "end_s": moment.end_s, "peak": moment.peak, "mean": moment.avg}
-        if written is not None:
-            row |= {"messages": words.n_messages, "people": words.n_people}
-            row |= {"words": ", ".join(words.words), "typical": list(words.messages)}
-        rows.append(row | {"link": moment.link})
-    word_columns = ["messages", "people", "words", "typical"] if written is not None else []
-    columns = ["rank", "from", "to", "start_s", "end_s", "peak", "mean", *word_columns, "link"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def format_chapters(
-    moments: Sequence[Moment], written: Sequence[MomentWords] | None = None, *, duration_s: float
-) -> str:
-    """Return a chapter list as YouTube accepts it in a description; empty if there can't be one.
-
-    YouTube wants a chapter at 0:00, at least three in all, each 10 seconds long or longer: a moment
-    too close to its neighbour or to the end is left out, and if moments are too few, the time after
-    one is a chapter, too.
-    """
-    pairs = zip(moments, written or [MomentWords()] * len(moments), strict=True)
-    starts = [(int(moment.start_s), words.title) for moment, words in pairs]
-    chapters = _space_chapters(starts, duration_s)
-    if len(chapters) < _LEAST_CHAPTERS:
-        ends = [(int(moment.end_s), _AFTER_MOMENT) for moment in moments]
-        chapters = _space_chapters(starts + ends, duration_s)
-    if len(chapters) < _LEAST_CHAPTERS:
-        return ""
-    return "".join(f"{format_time(start_s)} {title}\n" for start_s, title in chapters)
-
-
-def clips_as_table(
-    moments: Sequence[Moment], written: Sequence[MomentWords] | None = None, *, duration_s: float
-) -> pd.DataFrame:
-    """Return moments as clips to cut, best first: 15 s of lead, 10 s of tail, 20 s or longer.
-
-    Columns: rank, in, out, in_s, out_s, title, link.
-    """
-    rows = []
-    for moment, words in zip(moments, written or [MomentWords()] * len(moments), strict=True):
-        in_s = max(moment.start_s - _CLIP_LEAD_S, 0.0)
-        out_s = min(max(moment.end_s + _CLIP_TAIL_S, in_s + _LEAST_CLIP_S), duration_s)
-        times = (format_time(in_s), format_time(out_s), in_s, out_s)
-        rows.append((moment.rank, *times, words.title, moment.link and link_to_moment(moment.link, in_s)))
-    return pd.DataFrame(rows, columns=["rank", "in", "out", "in_s", "out_s", "title", "link"])
-
-
-def save_chapters(text: str, path: str | Path) -> Path:
-    """Write a chapter list; return the path. Raises: UnwritableFile; StoreFull."""
-    return atomic_write(path, text)
-
-
 def _merge(spans: Iterable[tuple[float, float]], *, gap_s: float) -> list[tuple[float, float]]:
     merged: list[tuple[float, float]] = []
     for start, end in spans:
@@ -241,49 +124,3 @@ def _merge(spans: Iterable[tuple[float, float]], *, gap_s: float) -> list[tuple[
         else:
             merged.append((start, end))
     return merged
-
-
-def _shorten(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"
-
-
-def _pick_title(inside: pd.DataFrame, words: pd.DataFrame) -> str | None:
-    """Return the most typical of the readable messages that several people wrote; None without any.
-
-    It has a word that is characteristic of the moment.
-    """
-    emotes = inside["emotes"] if "emotes" in inside else [None] * len(inside)
-    own = set(words.loc[words["z"] >= _LEAST_Z, "word"])
-    readable = inside[
-        [
-            _is_readable(text, names) and not own.isdisjoint(split_words(text))
-            for text, names in zip(inside["text"], emotes, strict=True)
-        ]
-    ]
-    if readable.empty:
-        return None
-    n_people = readable["author"].groupby(readable["text"].map(normalize_text)).transform("nunique")
-    repeated = readable[n_people >= _LEAST_PEOPLE]
-    typical = find_typical_messages(
-        repeated["text"].tolist(), repeated["author"].tolist(), words=words, top=1
-    )
-    return _shorten(typical[0]) if typical else None
-
-
-def _is_readable(text: str, emotes: object) -> bool:
-    """Return whether a message makes a title: short, of several words, nothing that YouTube would parse."""
-    if len(text) > _LONGEST_TITLE or _NOT_IN_TITLE.search(text):
-        return False
-    names = set(read_emotes(emotes, None))
-    tokens = text.split()
-    words = {word.casefold() for word in tokens if word not in names and _PLAIN_WORD.match(word)}
-    return (len(words) >= 2 and 3 * len(words) >= 2 * len(tokens)) or bool(_PHRASE.search(text))
-
-
-def _space_chapters(starts: Iterable[tuple[int, str]], duration_s: float) -> list[tuple[int, str]]:
-    chapters = [(0, "Start")]
-    for start_s, title in sorted(starts):
-        if min(start_s - chapters[-1][0], duration_s - start_s) >= _LEAST_CHAPTER_S:
-            chapters.append((start_s, title))
-    return chapters
