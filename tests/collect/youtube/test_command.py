@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -73,6 +74,34 @@ def small_videos(*letters):
     ]
 
 
+class Killer:
+    """Sends a signal to a child at the request of a given number that it makes."""
+
+    def __init__(self, youtube):
+        self._left, self._sign = 0, signal.SIGKILL
+        self._lock = threading.Lock()
+        self._child = None
+        self._is_started = threading.Event()
+        youtube.add_route("*", self._count)
+
+    def run(self, number, start_child, sign):
+        """Start a child, and return its exit code and output; it gets the signal at that request."""
+        self._left, self._sign = number, sign
+        self._is_started.clear()
+        self._child = start_child()
+        self._is_started.set()
+        said, _ = self._child.communicate(timeout=120)
+        return self._child.returncode, said
+
+    def _count(self, request):
+        with self._lock:
+            self._left -= 1
+            is_due = self._left == 0
+        if is_due:
+            self._is_started.wait(10)
+            self._child.send_signal(self._sign)
+
+
 @pytest.mark.parametrize(
     ("n_streams", "n_messages", "n_kills"),
     [(3, 600, 3), pytest.param(8, 3000, 25, marks=pytest.mark.real, id="25 kills")],
@@ -80,42 +109,30 @@ def small_videos(*letters):
 def test_killed_again_and_again_it_ends_with_the_same_content(
     youtube, tmp_path, n_streams, n_messages, n_kills
 ):
+    """A kill at the nth request of each run: in the list, at a watch page, between batches and streams."""
     youtube.add_channel("@sample", videos_of_simulation(n_streams, n_messages, seed=9))
-    youtube.latency_s = 0.03
-    began = time.monotonic()
     succeed(tmp_path / "whole")
-    took_s = time.monotonic() - began
-    moments, n_killed = random.Random(4), 0
+    killer, numbers = Killer(youtube), random.Random(4)
     for _ in range(n_kills):
-        process = start(tmp_path / "killed")
-        try:
-            process.wait(moments.uniform(0.5, 1.5 + 1.5 * took_s / n_kills))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            n_killed += 1
-        process.communicate()
+        code, said = killer.run(numbers.randint(1, 9), lambda: start(tmp_path / "killed"), signal.SIGKILL)
+        assert code == -signal.SIGKILL, said
     succeed(tmp_path / "killed")
-    assert n_killed >= 0.8 * n_kills
     assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
     assert list_without_times(tmp_path / "killed") == list_without_times(tmp_path / "whole")
     assert not (tmp_path / "killed" / "unfinished").exists()
 
 
-def test_an_interrupted_download_goes_on_where_it_stopped(youtube, tmp_path):
+def test_an_interrupted_download_is_resumed_where_it_stopped(youtube, tmp_path):
     (video,) = videos_of_simulation(1, 3000, seed=2)
     youtube.add_channel("@sample", [video])
-    youtube.latency_s = 0.05
-    process = start(tmp_path)
-    wait_until(lambda: count_batches(youtube) >= 10)
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=30)
-    assert process.returncode == 130 and "The same command goes on" in said
+    code, said = Killer(youtube).run(13, lambda: start(tmp_path), signal.SIGINT)  # the tenth batch
+    assert code == 130 and "The same command goes on" in said
     had = count_batches(youtube)
     succeed(tmp_path)
     n_batches = len(video.chat)
     assert count_batches(youtube) - had <= n_batches - 8  # those before were on disk
     with open_store(tmp_path / "chat.dbs") as db:
-        assert db.load_streams()[["state", "n_messages"]].values.tolist()[0][0] == "complete"
+        assert db.load_streams()["state"].tolist() == ["complete"]
         ids = {row[0] for row in db.connection.execute("SELECT message_id FROM messages")}
     assert ids >= {held.message_id for held in video.held}
 
@@ -141,7 +158,7 @@ def test_ctrl_c_is_quick_even_while_the_site_says_nothing(youtube, tmp_path):
     began = time.monotonic()
     process.communicate(timeout=30)
     assert process.returncode == 130
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10  # a read waits 20 s
 
 
 def test_the_api_gives_exact_facts_and_its_key_is_seen_nowhere(youtube, tmp_path):
