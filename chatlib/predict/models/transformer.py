@@ -73,8 +73,11 @@ class DonorConfig:
     def __post_init__(self) -> None:
         if self.head not in HEADS:
             raise ParameterError(f"HEAD must be one of {HEADS}, got {self.head!r}.")
-        if self.max_messages < 1:
-            raise ParameterError(f"MAX_MESSAGES must be at least 1, got {self.max_messages}.")
+        if not 1 <= self.max_messages <= 1_000_000 or not 0 <= self.dropout < 1:
+            raise ParameterError(
+                "MAX_MESSAGES must be 1 to 1,000,000 and the dropout a share below 1; "
+                f"got {self.max_messages} and {self.dropout}."
+            )
         if not 1 <= self.n_layers <= 100 or self.n_heads < 1 or self.width % self.n_heads:
             raise ParameterError(
                 "There must be 1 to 100 layers, and WIDTH must be a multiple of the number of heads; "
@@ -460,6 +463,9 @@ def load_donor_model(folder: str | Path) -> DonorTransformer:
     try:
         card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
         weights, config = load_file(str(folder / _WEIGHTS)), DonorConfig(**card["config"])
+        types = {name: type(value) for name, value in asdict(config).items()}
+        if types != {name: type(value) for name, value in asdict(DonorConfig(dim=1)).items()}:
+            raise ValueError(f"a setting of another type among {types}")
         if not are_sane(*weights.values()):
             raise ValueError("a weight is not finite")
         if (shape := tuple(weights["reduce.weight"].shape)) != (config.width, config.dim + 2):

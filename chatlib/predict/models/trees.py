@@ -50,8 +50,8 @@ class TreeModel:
 
     def __post_init__(self) -> None:
         try:
-            if self.n_seeds < 1 or not self.columns or len(set(self.columns)) < len(self.columns):
-                raise ValueError(f"{self.n_seeds} models of {len(self.columns)} columns")
+            if not 1 <= self.n_seeds <= 1000 or not 0 < len(self.columns) == len(set(self.columns)):
+                raise ValueError(f"{self.n_seeds} models of the columns {self.columns}")
             for tree in _split_trees(self.trees):
                 _check_tree(tree, len(self.columns))
             header = f"{_HEADER}max_feature_idx={len(self.columns) - 1}\nobjective=binary sigmoid:1\n"

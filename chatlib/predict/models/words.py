@@ -7,6 +7,7 @@ more than an averaged vector keeps of them.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ _MAX_TERMS = 60_000
 _MIN_VIEWERS = 5  # who use a term
 _SCALE = 0.1  # of the numbers beside TF-IDF rows of length one
 _EAST_ASIAN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without spaces: each sign is a token
+_MENTION = re.compile(r"[@＠]\S+")
 _TOKEN = rf"[{_EAST_ASIAN}]|[^\s{_EAST_ASIAN}]+"
 
 
@@ -159,7 +161,12 @@ def _count_terms(viewers: Viewers, counter: CountVectorizer | None) -> Iterator[
 
 
 def _counter(**settings: Any) -> CountVectorizer:
-    return CountVectorizer(token_pattern=_TOKEN, ngram_range=(1, 2), **settings)
+    return CountVectorizer(preprocessor=_mask_mentions, token_pattern=_TOKEN, ngram_range=(1, 2), **settings)
+
+
+def _mask_mentions(text: str) -> str:
+    """Return the text in lower case, each @mention as a bare @: no model keeps a viewer's name."""
+    return _MENTION.sub("@", text.lower())
 
 
 def _compress(numbers: pd.DataFrame) -> np.ndarray:

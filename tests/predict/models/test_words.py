@@ -5,6 +5,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from chatlib.predict.models.words import fit_words, join_texts, learn_vocabulary
 from chatlib.predict.viewers.table import load_viewers
+from chatlib.store import open_store
+from tests.predict.channels import day, save, say
 
 
 def test_a_word_that_donors_say_is_found_here_and_in_earlier_streams(channel):
@@ -53,3 +55,13 @@ def test_no_text_is_no_terms(small):
     numbers = pd.DataFrame({"n": np.arange(float(len(viewers)))})
     model = fit_words(sparse.csr_matrix((len(viewers), 0)), numbers, np.arange(len(viewers)) > 2)
     assert np.isfinite(model.score(model.weigh(vocabulary.transform(viewers), 0), numbers)).all()
+
+
+def test_no_mention_names_a_viewer(tmp_path):
+    rows = [say(i, f"viewer-{i}", "hey @Some_One-1 how are you ＠other") for i in range(9)]
+    with open_store(tmp_path / "x.dbs", create=True) as db:
+        save(db, {"a": (day(1), rows)})
+        viewers = load_viewers(db)
+    terms = learn_vocabulary(viewers, train=np.arange(9)).terms[0]
+    assert {"hey", "@", "hey @", "@ how", "you @"} <= set(terms)
+    assert not any("some" in term or "other" in term for term in terms)
