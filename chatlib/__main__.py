@@ -11,11 +11,19 @@ from contextlib import suppress
 
 import chatlib
 from chatlib.errors import ChatlibError, ParameterError
+from chatlib.text import remove_controls
 
 __all__ = ["main"]
 
 _ROOMS = ("collect", "simulate", "pretrain", "predict", "analyze", "pipeline")
 _INTERRUPTED = "interrupted; what was stored is whole. The same command goes on."
+
+
+class _PlainFormatter(logging.Formatter):
+    """Formats records without control and direction characters: they may quote chat and file names."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(remove_controls, super().formatMessage(record).split("\n")))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,7 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         args = _build_parser().parse_args(argv)
         debug = getattr(args, "debug", False)
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        lines = logging.StreamHandler(sys.stderr)
+        lines.setFormatter(_PlainFormatter("%(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[lines])
         for noisy in ("papermill", "traitlets", "blib2to3"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
         code = args.run(args) or 0
@@ -43,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         if debug:
             raise
         code, message = _explain(error)
-        print(f"chatlib: {message}", file=sys.stderr)
+        print(f"chatlib: {remove_controls(message)}", file=sys.stderr)
         _discard_output()  # what could not be written would be tried again at exit
         return code
 

@@ -23,6 +23,7 @@ __all__ = [
     "read_emotes",
     "read_name",
     "read_number",
+    "remove_controls",
     "split_words",
 ]
 
@@ -112,13 +113,18 @@ def one_line(text: object, width: int = 1000) -> str:
     return plain if len(plain) <= width else plain[: width - 1] + "…"
 
 
+def remove_controls(text: str) -> str:
+    """Return text with blanks for control characters, line breaks too, and without direction characters."""
+    return _BIDIRECTIONAL.sub("", _CONTROLS.sub(" ", text))
+
+
 def disarm_cell(text: str) -> str:
     """Return text as a cell that a spreadsheet only shows.
 
     Control characters become blanks, direction characters go; what would then begin a formula
     gets an apostrophe in front.
     """
-    text = _BIDIRECTIONAL.sub("", _CONTROLS.sub(" ", text))
+    text = remove_controls(text)
     return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
 
 

@@ -10,6 +10,7 @@ import pytest
 from chatlib.__main__ import main
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
+from tests.places import ROOT
 
 
 @pytest.fixture
@@ -222,3 +223,15 @@ def test_a_file_that_the_system_does_not_let_read_is_one_sentence(run, chat_file
     code, said = run(chat_file)
     assert (code, said.count("\n")) == (1, 1)
     assert "permissions" in said
+
+
+def test_a_hostile_file_name_reaches_no_terminal(tmp_path):
+    name = "evil\x1b]0;owned\x07\u202egnp.json"
+    (tmp_path / name).write_text(json.dumps([{"message_type": "text_message", "author": {}}]))
+    for source in (name, "missing" + name):
+        command = [sys.executable, "-m", "chatlib", "analyze", source]
+        said = subprocess.run(
+            command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
+        )
+        assert (said.returncode, said.stderr.count(b"\n")) == (1, 1)
+        assert not {"\x1b", "\x07", "\u202e"} & set(said.stderr.decode())
