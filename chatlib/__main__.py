@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -73,6 +74,11 @@ def _explain(error: BaseException) -> tuple[int, str]:
             return 1, "The memory is used up. Give the command less at once, or a machine with more."
         case UnicodeError():
             return 1, f"A text or file name is not valid UTF-8 ({error}). Rename or convert that file."
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
+            return (
+                1,
+                "The disk is full, or what the output goes to. Free some space and run the command again.",
+            )
         case OSError():
             where = f": {error.filename}" if error.filename is not None else ""
             return 1, f"The system refused ({error.strerror or error}){where}. Check the path, and try again."
