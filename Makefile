@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # An option with what was given for it, for the shell: any character stands for itself.
 option = $(if $(value $(2)),$(1) '$(subst ','\'',$(value $(2)))')
 
-.PHONY: report test test-real bench lab images bundle notebooks format home clean help setup
+.PHONY: report test test-real bench lab images bundle notebooks format lock home clean help setup
 .DEFAULT_GOAL := report
 
 help: ## this list
@@ -14,10 +14,14 @@ help: ## this list
 
 setup: $(VENV)/ready ## the environment in .venv
 
-$(VENV)/ready: requirements.txt constraints.txt pyproject.toml
+# torch is installed apart, without a hash: its build differs from machine to machine.
+$(VENV)/ready: requirements.txt constraints.txt pyproject.toml .ci/hashes.txt .ci/build-hashes.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.12, for example." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(RUN) pip install --quiet --require-hashes --no-deps -r .ci/build-hashes.txt
+	$(RUN) pip install --quiet --require-hashes --no-deps --no-build-isolation -r .ci/hashes.txt
+	$(RUN) pip install --quiet --constraint constraints.txt torch
+	$(RUN) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 report: setup ## the five notebooks and their report [CHATS=folder | CHANNELS=address-or-list] [NAME=name LIMIT=n ARGS="-p 03.EPOCHS=1"]
@@ -52,6 +56,14 @@ notebooks: setup ## the outputs that notebooks/ are committed with, from the sam
 format: setup ## format the code
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
+
+LOCK := $(RUN) uv pip compile --quiet --generate-hashes --no-annotate --no-header --constraint constraints.txt
+
+lock: ## .ci/hashes.txt, after a change of requirements.txt, pyproject.toml or constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(RUN) pip install --quiet uv==0.13.9
+	echo setuptools | $(LOCK) --output-file .ci/build-hashes.txt -
+	$(LOCK) --universal --python-version 3.11.5 --extra dev --output-file .ci/hashes.txt pyproject.toml
 
 home: setup ## a new address for badges and clones: URL=https://github.com/OWNER/REPOSITORY
 	@$(CHATLIB) home $(call option,,URL)
