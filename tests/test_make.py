@@ -1,9 +1,11 @@
 """`make`: what it hands to the command line, and what it runs."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 
@@ -40,3 +42,16 @@ def test_help_names_every_target():
     plain = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     phony = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY"))
     assert {line.split()[1] for line in plain.splitlines()} == set(phony.split()[1:])
+
+
+def test_the_hashes_are_of_the_pins():
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    pins = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}
+    hashed = (ROOT / ".ci" / "hashes.txt").read_text()
+    locked = dict(re.findall(r"^([\w.-]+)==([\w.]+) .*\\$", hashed, re.MULTILINE))
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lines = [*(ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()]
+    lines += settings["project"]["optional-dependencies"]["dev"]
+    named = {re.sub(r"[-_.]+", "-", line.split(">=")[0]).lower() for line in lines if ">=" in line}
+    assert named - set(locked) == {"torch"}, "run `make lock`"
+    assert {name: v for name, v in locked.items() if pins.get(name, v) != v} == {}, "run `make lock`"

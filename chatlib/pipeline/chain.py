@@ -81,8 +81,8 @@ class _Plan:
     @property
     def hidden(self) -> list[Path]:
         """Paths that the executed notebooks do not show."""
-        paths = [self.run_dir, self.chats, Path(self.channels) if self.channels else None]
-        return [path for path in paths if path and path.is_absolute()]
+        paths = [self.run_dir, *(Path(value) for value in self.general.values() if isinstance(value, str))]
+        return [path for path in paths if path.is_absolute()]
 
     def compute_key(self, notebook: str) -> str:
         """A digest of the notebook's code and of what it is given; outputs may be refreshed at any time."""
@@ -128,6 +128,9 @@ def _make_plan(settings: RunSettings) -> _Plan:
     general: dict[str, object] = {"RUN_DIR": _pass_path(run_dir), "LIMIT": settings.limit}
     if chats:
         general |= {"SOURCE": "chats", "CHATS": _pass_path(chats)}
+        beside = (folder / "truth.csv.gz" for folder in (chats, chats.parent))
+        if truth := next((path for path in beside if path.is_file()), None):  # of a simulated channel
+            general["TRUTH"] = _pass_path(truth)
     elif channels:
         general |= {"SOURCE": "youtube", "CHANNELS": channels}
     given = {

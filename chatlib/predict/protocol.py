@@ -164,10 +164,10 @@ def _compare_groups(
 def load_truth(path: str | Path, db: Store, viewers: Viewers) -> np.ndarray | None:
     """Return the true probability of paying of each viewer of simulated chat, or None.
 
-    None if there is no such file, or if a stream of the viewers is not simulated. The file is a
-    CSV with video_id, author_id, probability and paid.
+    None if there is no such file, if a stream of the viewers is not simulated, or if the file is of
+    another channel. It is a CSV with video_id, author_id, probability and paid.
 
-    Raises: DataError if the file was made for other chat.
+    Raises: DataError if the file contradicts the chat.
     """
     path = Path(path)
     streams = db.load_streams()
@@ -182,6 +182,8 @@ def load_truth(path: str | Path, db: Store, viewers: Viewers) -> np.ndarray | No
     )
     table = table.merge(authors, on="author", how="left")
     table = table.merge(truth, on=["video_id", "author_id"], how="left")
+    if table["probability"].isna().all():
+        return None
     wrong = table["probability"].isna() | (table["paid"].fillna(0).astype(bool) != viewers.paid)
     if len(table) != len(viewers) or wrong.any():
         raise DataError(

@@ -9,6 +9,7 @@ import pytest
 
 from chatlib.__main__ import main
 from chatlib.errors import ParameterError, PipelineError
+from chatlib.pipeline import chain as chain_module
 from chatlib.pipeline.committed import set_home
 from chatlib.pipeline.notebooks import parse_override, read_parameters
 from chatlib.pipeline.report import render_bundle
@@ -59,6 +60,27 @@ def test_what_one_mails_names_no_folder_of_this_machine(chain, tmp_path):
     for path in folder.iterdir():
         if path.suffix in {".html", ".json", ".ipynb"}:
             assert str(tmp_path) not in path.read_text(), path
+
+
+def test_the_truth_beside_a_simulated_folder_is_handed_on(chain, tmp_path, monkeypatch):
+    parameters = 'RUN_DIR = "data"\nSOURCE = "sample"\nCHATS = ""\nTRUTH = "the sample\'s"'
+    write_notebook(chain["notebooks_dir"] / "04_predict.ipynb", parameters=parameters)
+    given = {}
+    monkeypatch.setattr(chain_module, "render_page", lambda *_: None)
+    monkeypatch.setattr(chain_module, "render_index", lambda *_: None)
+
+    def execute(source, output, *, parameters, **_):
+        given[source.stem] = parameters
+
+    monkeypatch.setattr(chain_module, "execute_notebook", execute)
+    (tmp_path / "mine" / "first").mkdir(parents=True)
+    run("a", chats=tmp_path / "mine" / "first", **chain)
+    assert "TRUTH" not in given["04_predict"]
+    (tmp_path / "mine" / "truth.csv.gz").touch()
+    run("b", chats=tmp_path / "mine" / "first", **chain)
+    assert given["04_predict"]["TRUTH"] == str(tmp_path / "mine" / "truth.csv.gz")
+    record = (chain["runs_dir"] / "b" / "run.json").read_text()
+    assert "…/truth.csv.gz" in record and str(tmp_path) not in record and " -p " not in record
 
 
 def test_a_failing_cell_is_named_and_the_chain_goes_on_from_it(chain):

@@ -209,6 +209,8 @@ def test_truth_of_other_chat_is_refused(small, tmp_path):
 def test_truth_is_only_for_simulated_chat(small, tmp_path):
     viewers = load_viewers(small)
     assert load_truth(tmp_path / "none.csv.gz", small, viewers) is None
+    other = write_truth(tmp_path / "other.csv.gz", ["another," + row.partition(",")[2] for row in TRUTH])
+    assert load_truth(other, small, viewers) is None
     path = write_truth(tmp_path / "truth.csv.gz", TRUTH)
     small.connection.execute("UPDATE streams SET simulated = 0 WHERE video_id = 'b'")
     assert load_truth(path, small, viewers) is None
