@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
-from chatlib.errors import ParameterError
+from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain.data import iter_token_batches, pad_rows
 from chatlib.pretrain.device import autocast, move_model, open_workers, pick_device
 from chatlib.pretrain.language_model import LanguageModel, load_pretrained
@@ -51,7 +51,7 @@ class Encoder:
             # Unused, and random in a model that was trained on masks.
             model.pooler = None  # type: ignore[assignment]
         self.tokenizer = tokenizer
-        self.max_len = min(max_len, tokenizer.model_max_length)
+        self.max_len = min(max_len, int(tokenizer.model_max_length))
         self.tokens_per_batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
 
     @property
@@ -65,6 +65,8 @@ class Encoder:
         The mean over all tokens that the tokenizer gives, special ones included, cut at
         `max_len`; if it gives none, the unknown token's. Equal to encoding one text at a time
         within 1e-4 (float32). Where memory runs out, batches are halved from then on.
+
+        Raises: ModelError if a vector is not finite.
         """
         move_model(self.model, self.device)  # training left the weights that they share on the CPU
         place: dict[str, int] = {}
@@ -76,6 +78,8 @@ class Encoder:
                 for chosen, computed in self._iter_vectors(tokens):
                     vectors[start + chosen] = computed
                     progress.update(len(chosen))
+        if not np.isfinite(vectors).all():
+            raise ModelError("A message's vector must be finite, and this model's are not. Train it again.")
         return vectors[inverse]
 
     def _iter_portions(self, texts: list[str]) -> Iterator[tuple[int, list[list[int]]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ MANIFEST = "training.json"
 _HUB_TIMEOUT_S = 5.0
 _HEAD_WIDTH = 32
 _MAX_SIZE, _MAX_LAYERS = 5_000_000, 500  # in a model's configuration
-_PROBE_TOKENS = 64
+_MIN_LEN, _PROBE_LEN = 8, 64  # tokens that a model must read, and does so on trial
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,6 @@ def load_pretrained(base: str | Path, auto_model: Any) -> tuple[PreTrainedModel,
             raise
         _require_reachable(source)
         model, tokenizer = _load(source, auto_model)
-    _check_fit(model, tokenizer, source)
     return speed_up(model), tokenizer
 
 
@@ -257,19 +257,14 @@ def _load(source: str, auto_model: Any, **options: bool) -> tuple[PreTrainedMode
                 source, use_safetensors=True, output_loading_info=True, **options
             )
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
-    except (KeyboardInterrupt, SystemExit):
+        _check_fit(model, tokenizer, source, missing=sorted(info["missing_keys"]))
+    except (ModelError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # transformers, safetensors and tokenizers, whose panics are no Exception
         raise ModelError(
-            f"A model folder has config.json, model.safetensors and a tokenizer; {source} could not be "
-            f"read ({_first_line(error)}). {_ALTERNATIVE}"
+            f"A model folder has config.json, model.safetensors and a tokenizer that fits; {source} could "
+            f"not be read ({_first_line(error)}). {_ALTERNATIVE}"
         ) from error
-    # The pooler is not used, and models trained on masks have none.
-    if missing := sorted(key for key in info["missing_keys"] if not key.startswith("pooler.")):
-        raise ModelError(
-            f"A model must bring all its weights; {source} lacks {len(missing)}, {missing[0]} for one. "
-            f"{_ALTERNATIVE}"
-        )
     return model, tokenizer
 
 
@@ -314,8 +309,16 @@ def _check_config(folder: Path) -> None:
 
 
 @torch.inference_mode()
-def _check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-    """Raise ModelError unless the model computes finite numbers from what the tokenizer gives."""
+def _check_fit(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, *, missing: Sequence[str]
+) -> None:
+    """Raise ModelError unless the model is whole, and finite in what it makes of the tokenizer's ids."""
+    # The pooler is not used, and models trained on masks have none.
+    if missing := [key for key in missing if not key.startswith("pooler.")]:
+        raise ModelError(
+            f"A model must bring all its weights; {name} lacks {len(missing)}, {missing[0]} for one. "
+            f"{_ALTERNATIVE}"
+        )
     n_rows = _embeddings(model).shape[0]
     n_tokens = max([len(tokenizer), *(token_id + 1 for token_id in tokenizer.get_vocab().values())])
     if n_tokens > n_rows:
@@ -323,18 +326,21 @@ def _check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name:
             f"A model must have a row for each token of its tokenizer; in {name} the tokenizer has "
             f"{n_tokens} tokens and the model {n_rows} rows. Take both from the same place."
         )
-    bad = [key for key, weight in model.state_dict().items() if not torch.isfinite(weight).all()]
-    try:
-        ids = tokenizer("a probe " * 100, truncation=True, max_length=_PROBE_TOKENS, return_tensors="pt")
-        output = model(input_ids=ids["input_ids"])[0]
-        if not torch.isfinite(output).all():
-            bad.append("its output")
-    except Exception as error:
+    max_len = tokenizer.model_max_length
+    if (
+        isinstance(max_len, bool)
+        or not isinstance(max_len, int | float)
+        or not _MIN_LEN <= max_len < math.inf
+    ):
         raise ModelError(
-            f"A model must read what its tokenizer writes; {name} does not ({_first_line(error)}). "
+            f"model_max_length must be at least {_MIN_LEN} tokens; in {name} it is {max_len!r}. "
             f"{_ALTERNATIVE}"
-        ) from error
-    if bad:
+        )
+    tensors = model.state_dict()
+    n_probe = min(_PROBE_LEN, int(max_len))
+    probe = tokenizer("a probe " * n_probe, truncation=True, max_length=n_probe, return_tensors="pt")
+    tensors["output"] = model(input_ids=probe["input_ids"])[0]
+    if bad := [key for key, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
         raise ModelError(f"Weights must be finite, and in {name} {bad[0]} is not. {_ALTERNATIVE}")
 
 
