@@ -50,7 +50,7 @@ def chain(tmp_path):
 
 
 @contextlib.contextmanager
-def start(chain, *arguments):
+def start_command(chain, *arguments):
     """Yield a process of the command; it has ended, or is killed, when this is left."""
     command = [sys.executable, "-c", COMMAND, chain["notebooks_dir"], chain["runs_dir"], *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -77,12 +77,12 @@ def is_alive(pid):
         return False
 
 
-def stop_in(chain, chapter, number):
+def stop_in(chain, chapter, number, *arguments):
     """Run until `chapter` has started, stop it; return the exit code and what was said on both channels."""
     run = chain["runs_dir"] / "r"
     wait, pid = chain["runs_dir"] / f"wait_in_{chapter}", run / f"{chapter}.pid"
     wait.touch()
-    with start(chain, "--name", "r") as process:
+    with start_command(chain, "--name", "r", *arguments) as process:
         wait_for(lambda: pid.exists() and pid.read_text(), process)
         process.send_signal(number)
         said = process.communicate(timeout=60)
@@ -92,14 +92,34 @@ def stop_in(chain, chapter, number):
     return process.returncode, *said
 
 
-@pytest.mark.real  # forty seconds
-def test_stopped_at_each_chapter_it_goes_on_from_there(chain):
-    run = chain["runs_dir"] / "r"
-    for chapter in NOTEBOOKS:
-        killed = chapter == "04_predict"  # the others are asked to stop
-        code, out, said = stop_in(chain, chapter, signal.SIGKILL if killed else signal.SIGINT)
-        assert (code, out) == (-signal.SIGKILL if killed else 130, "")
-        assert killed or said.splitlines()[-1] == (
+# How a chapter is stopped. `chatlib` ends by itself when it is interrupted, and at once for the others.
+SIGNALS = {
+    "01_collect": signal.SIGINT,
+    "02_update": signal.SIGTERM,
+    "03_pretrain": signal.SIGINT,
+    "04_predict": signal.SIGKILL,
+    "05_analyze": signal.SIGINT,
+}
+
+
+@pytest.mark.real  # minutes
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("begin", ["fresh", "complete", "from"])
+def test_stopped_at_each_chapter_it_goes_on_from_there(chain, begin):
+    run, chapters = chain["runs_dir"] / "r", NOTEBOOKS
+    if begin != "fresh":
+        run_small("r", **chain)
+        (run / "started.txt").unlink()
+        for pid in run.glob("*.pid"):
+            pid.unlink()
+    if begin == "from":
+        chapters = NOTEBOOKS[2:]
+    for chapter in chapters:
+        start = ["--from", "03"] if begin == "from" and chapter == chapters[0] else []
+        number = SIGNALS[chapter]
+        code, out, said = stop_in(chain, chapter, number, *start)
+        assert (code, out) == (130 if number == signal.SIGINT else -number, "")
+        assert number != signal.SIGINT or said.splitlines()[-1] == (
             "chatlib: interrupted; what was stored is whole. The same command goes on."
         )
         assert "Traceback" not in said
@@ -108,20 +128,23 @@ def test_stopped_at_each_chapter_it_goes_on_from_there(chain):
         assert [f'<h2><a href="{name}.html"' in index for name in NOTEBOOKS] == [
             name < chapter for name in NOTEBOOKS
         ]
-    with start(chain, "--name", "r") as process:
+    with start_command(chain, "--name", "r") as process:
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and said.startswith("The report: ")
     assert (run / "run.json").exists()
-    assert (run / "started.txt").read_text().split() == [name for name in NOTEBOOKS for _ in range(2)]
+    assert (run / "started.txt").read_text().split() == [name for name in chapters for _ in range(2)]
 
 
 def test_two_at_once_do_not_mix_and_of_one_name_the_second_is_refused(chain):
     wait = chain["runs_dir"] / "wait_in_03_pretrain"
     wait.touch()
-    with start(chain, "--name", "a", "-p", "03.SEED=1") as one, start(chain, "--name", "b") as other:
+    with (
+        start_command(chain, "--name", "a", "-p", "03.SEED=1") as one,
+        start_command(chain, "--name", "b") as other,
+    ):
         for name, process in (("a", one), ("b", other)):
             wait_for((chain["runs_dir"] / name / "03_pretrain.pid").exists, process)
-        with start(chain, "--name", "a") as second:
+        with start_command(chain, "--name", "a") as second:
             said = second.communicate(timeout=60)
         assert (second.returncode, *said) == (
             2,
