@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from chatlib import limits
 from chatlib.__main__ import main
 from tests.places import ROOT
 
@@ -33,3 +34,10 @@ def test_the_commands_that_it_names_exist(command, capsys):
     options = set(re.findall(rf"^\.venv/bin/chatlib {command} (.*?)(?:#|$)", README, re.MULTILINE))
     said = capsys.readouterr().out
     assert [o for o in re.findall(r"--[\w-]+", " ".join(options)) if o not in said] == []
+
+
+def test_the_limits_that_it_states_hold():
+    stated = README[README.index("- **Limits**") : README.index("- **Whole or not at all**")]
+    found = [value for value in vars(limits).values() if isinstance(value, limits.Limit)]
+    assert len(found) >= 7
+    assert [limit.variable for limit in found if f"{limit.default:,}" not in stated] == []

@@ -165,6 +165,11 @@ def test_heavy_packages_are_imported_only_where_they_are_used(package):
     assert [module for module in users if part_of(module) not in HEAVY[package]] == []
 
 
+def test_nothing_is_imported_that_windows_lacks():
+    lacking = {"fcntl", "grp", "pwd", "resource", "termios"}
+    assert [m for m in MODULES if lacking & {name.split(".")[0] for name in imports_of(m)}] == []
+
+
 def test_collecting_and_analyzing_start_without_heavy_packages():
     light = [
         m for m in MODULES if part_of(m) in {"collect", "analyze", "simulate", "store", "money", "plots"}
