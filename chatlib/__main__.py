@@ -8,7 +8,6 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 
 import chatlib
@@ -38,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     debug = False
     try:
-        args = _build_parser(sys.argv[1:] if argv is None else argv).parse_args(argv)
+        args = _build_parser().parse_args(argv)
         debug = getattr(args, "debug", False)
         lines = logging.StreamHandler(sys.stderr)
         lines.setFormatter(_PlainFormatter("%(message)s"))
@@ -116,12 +115,11 @@ def _discard_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _build_parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Return the parser of a command line. `analyze` starts fast: it needs no other room."""
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="chatlib", description=chatlib.__doc__)
     parser.add_argument("--version", action="version", version=f"chatlib {chatlib.__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for room in ("analyze",) if argv[:1] == ["analyze"] else _ROOMS:
+    for room in _ROOMS:
         importlib.import_module(f"chatlib.{room}.command").add_parsers(subparsers)
     for command in subparsers.choices.values():
         with suppress(argparse.ArgumentError):  # `analyze` has one of its own

@@ -38,3 +38,13 @@ def youtube(monkeypatch):
     with FakeYoutube() as fake:
         apply_environment(fake, monkeypatch)
         yield fake
+
+
+@pytest.fixture
+def twitch(youtube):
+    """A local Twitch beside the local YouTube."""
+    from tests.collect.twitch.site.graphql import FakeTwitch
+
+    fake = FakeTwitch()
+    fake.play_on(youtube)
+    return fake

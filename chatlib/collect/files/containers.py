@@ -94,12 +94,13 @@ def parse_json(data: bytes, notes: Notes) -> Parsed:
 
 
 def _split_lines(start: bytes) -> list[bytes] | None:
-    """Return the lines if these are JSON Lines: more than one, the first a whole object."""
-    if start[:1] != b"{":
-        return None
+    """Return the lines if these are JSON Lines: more than one, the first a whole object or array."""
     first, newline, rest = start.partition(b"\n")
     if not newline or not rest.strip(_SPACE):
         return None
+    if start[:1] == b"[":  # an array per line
+        is_lines = rest.lstrip(_SPACE).startswith(b"[") and _parse_line(first) is not None
+        return start.splitlines() if is_lines else None
     if not first.rstrip(_SPACE).endswith(b"}") and b"\n{" not in rest:
         return None
     if _parse_line(first) is None and not rest.lstrip(_SPACE).startswith(b"{"):

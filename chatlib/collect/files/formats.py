@@ -12,6 +12,7 @@ from chatlib.collect.address import find_ids_in_name, guess_platform, make_video
 from chatlib.collect.files import chat_downloader as chat_downloader_rows
 from chatlib.collect.files import innertube as innertube_rows
 from chatlib.collect.files import twitch as twitch_rows
+from chatlib.collect.files import twitch_graphql as graphql_rows
 from chatlib.collect.files import video_pages
 from chatlib.collect.files.containers import CUT, Parsed, parse_json, unpack
 from chatlib.collect.files.rows import IdMaker, Notes, repeated_kind
@@ -49,7 +50,7 @@ def read_chat(data: bytes, *, file_name: str, row: Mapping[str, str]) -> Chat:
     if chat is None:
         raise UnknownFormat(
             "This is JSON, but of no chat that chatlib knows: chat-downloader, yt-dlp live_chat, YouTube's "
-            "own responses, TwitchDownloader, Twitch v5 comments."
+            "own responses, TwitchDownloader, Twitch v5 comments, Twitch GraphQL comment pages."
         )
     if notes[CUT]:
         chat = chat._replace(stream=chat.stream._replace(state="partial"))
@@ -68,6 +69,10 @@ def _read_content(parsed: Parsed, notes: Notes) -> Chat | None:
         channel_id, video_id = innertube_rows.find_stream_ids(actions)
         stream = Stream(YOUTUBE, video_id or "", channel_id=channel_id)
         return Chat("youtube", stream, innertube_rows.read_actions(actions, notes), notes)
+    nodes = graphql_rows.find_nodes(content)
+    if nodes is not None:
+        stream = graphql_rows.read_stream(content)
+        return Chat("twitch-graphql", stream, graphql_rows.read_nodes(nodes, notes), notes)
     comments = twitch_rows.find_comments(content)
     if comments is not None:
         stream = twitch_rows.read_stream(content, comments)

@@ -12,7 +12,7 @@ import pandas as pd
 from chatlib.errors import UnknownFormat
 from chatlib.text import clean_text
 
-__all__ = ["FILE_STATES", "FileReport", "ImportReport", "format_totals", "shorten"]
+__all__ = ["FILE_STATES", "FileReport", "ImportReport", "say_totals", "shorten"]
 
 _MAX_LINES = 20  # of each list in a summary
 
@@ -76,14 +76,14 @@ class ImportReport:
                 f"At least one chat must be readable, and of {len(self.files)} files none was. {first}"
             )
 
-    def format_summary(self, db: Path) -> str:
+    def say(self, db: Path) -> str:
         """Return the summary: what is in the database, what was left out, and why."""
         states = [file.state for file in self.files]
         lines = [
             f"{states.count('imported'):,} read, {states.count('known'):,} known already, "
             f"{states.count('failed'):,} failed; {self.n_added:,} new messages in {db}",
             "",
-            *format_totals(self.totals, self.skipped),
+            *say_totals(self.totals, self.skipped),
         ]
         if self.errors:
             lines += ["", "Could not be read:"]
@@ -97,13 +97,13 @@ class ImportReport:
         """Return one row per file: what it is, its stream, rows, rows that were new, what was left out."""
         columns = ("file", "state", "format", "stream", "rows", "added", "left out", "error")
         rows = [
-            (f.path.name, f.state, f.format, f.stream, f.n_rows, f.n_added, format_counts(f.skipped), f.error)
+            (f.path.name, f.state, f.format, f.stream, f.n_rows, f.n_added, say_counts(f.skipped), f.error)
             for f in self.files
         ]
         return pd.DataFrame(rows, columns=list(columns))
 
 
-def format_totals(totals: Mapping[str, int], skipped: Mapping[str, int]) -> list[str]:
+def say_totals(totals: Mapping[str, int], skipped: Mapping[str, int]) -> list[str]:
     """Return the lines of a summary that tell what a database holds, and what was left out by reason."""
     columns = [(name, f"{count:,}") for name, count in totals.items()]
     widths = [2 + max(map(len, column)) for column in columns]
@@ -120,6 +120,6 @@ def shorten(lines: list[str]) -> list[str]:
     return lines if more <= 0 else [*lines[:_MAX_LINES], f"  … and {more:,} more"]
 
 
-def format_counts(counts: Mapping[str, int]) -> str:
+def say_counts(counts: Mapping[str, int]) -> str:
     """Return counts as a phrase: `3 × row is empty, 1 × line is no JSON`."""
     return ", ".join(f"{n:,} × {reason}" for reason, n in counts.items())

@@ -41,7 +41,7 @@ from chatlib.records import YOUTUBE, Stream
 from chatlib.text import clean_json
 from chatlib.times import format_timestamp
 
-__all__ = ["ChatClient", "ChatDownloaderClient", "Video", "YtDlpClient", "open_client"]
+__all__ = ["ChatClient", "ChatDownloaderClient", "PoliteYoutubeDL", "Video", "YtDlpClient", "open_client"]
 
 _WATCH_PAGE = "https://www.youtube.com/watch?v="
 _CHAT_PAGE = "https://www.youtube.com/live_chat_replay?"
@@ -196,15 +196,13 @@ _OPTIONS = {
 _STATUSES = {"is_live": "live", "is_upcoming": "upcoming"}
 
 
-class YtDlpClient(YoutubeDL):
-    """yt-dlp. Only the watch page is asked for what a video is; no format is looked for."""
+class PoliteYoutubeDL(YoutubeDL):
+    """yt-dlp whose requests keep to a `Politeness`, and whose warnings are kept in `warnings`."""
 
     def __init__(self, politeness: Politeness, cookies: Path | None) -> None:
         self._politeness = politeness
         self._listener = _Listener()
-        self._watch_page = ""
-        self._config: dict[str, Any] = {}
-        self._headers: dict[str, str] = {}
+        self.warnings = self._listener.warnings
         options = _OPTIONS | {"logger": self._listener, "socket_timeout": politeness.timeout_s}
         try:
             if cookies:  # as text: yt-dlp would write into a file
@@ -212,6 +210,38 @@ class YtDlpClient(YoutubeDL):
             super().__init__(options)
         except (CookieLoadError, OSError, ValueError) as error:
             raise _refuse_cookies(error) from None
+
+    def urlopen(self, req: Request | str) -> Response:
+        """Answer a request, also one of yt-dlp's own: politely, and whole."""
+        request = Request(req) if isinstance(req, str) else req
+        url = urlsplit(request.url)
+        return self._politeness.call(url.hostname or "", lambda: self._open_once(request, url.path))
+
+    def _open_once(self, request: Request, path: str) -> Response:
+        try:
+            answer = super().urlopen(request.copy())
+        except HTTPError as error:
+            error.response.close()
+            check_answer(path, error.status, b"", retry_after=error.response.headers.get("Retry-After"))
+            raise
+        except RequestError as error:
+            raise Transient(describe_failure(error)) from None
+        body = read_whole(answer.fp, limit_s=SLOWEST * self._politeness.timeout_s)
+        check_answer(path, answer.status, body)
+        dropped = ("content-encoding", "content-length", "transfer-encoding")
+        headers = {key: value for key, value in answer.headers.items() if key.lower() not in dropped}
+        headers["Content-Length"] = str(len(body))
+        return Response(io.BytesIO(body), request.url, headers, answer.status)
+
+
+class YtDlpClient(PoliteYoutubeDL):
+    """yt-dlp. Only the watch page is asked for what a video is; no format is looked for."""
+
+    def __init__(self, politeness: Politeness, cookies: Path | None) -> None:
+        super().__init__(politeness, cookies)
+        self._watch_page = ""
+        self._config: dict[str, Any] = {}
+        self._headers: dict[str, str] = {}
 
     def open_video(self, video_id: str) -> Video:
         """Return what the watch page says. Raises: SourceRefused if there is no such video, or no chat."""
@@ -240,7 +270,7 @@ class YtDlpClient(YoutubeDL):
         return Video(stream, _STATUSES.get(info.get("live_status"), "past"), token)
 
     def _find_refusal(self) -> SourceRefused:
-        said = " ".join(_strip_prefix(words) for words in self._listener.warnings)
+        said = " ".join(_strip_prefix(words) for words in self.warnings)
         refusal = find_refusal(said)
         if refusal.state == "failed" and (not said or "no video formats" in said.lower()):
             return find_refusal("The video has no chat replay.")
@@ -266,31 +296,13 @@ class YtDlpClient(YoutubeDL):
             return b"{}"
 
     def urlopen(self, req: Request | str) -> Response:
-        """Answer a request, also one of yt-dlp's own: politely, and whole."""
-        request = Request(req) if isinstance(req, str) else req
-        url = urlsplit(request.url)
-        response = self._politeness.call(url.hostname or "", lambda: self._open_once(request, url.path))
-        if url.path == "/watch":
+        """Answer a request as politely, and keep the watch page."""
+        response = super().urlopen(req)
+        if urlsplit(response.url).path == "/watch":
             body = response.read()
             self._watch_page = body.decode("utf-8", "replace")
-            response = Response(io.BytesIO(body), request.url, response.headers, response.status)
+            response = Response(io.BytesIO(body), response.url, response.headers, response.status)
         return response
-
-    def _open_once(self, request: Request, path: str) -> Response:
-        try:
-            answer = super().urlopen(request.copy())
-        except HTTPError as error:
-            error.response.close()
-            check_answer(path, error.status, b"", retry_after=error.response.headers.get("Retry-After"))
-            raise
-        except RequestError as error:
-            raise Transient(describe_failure(error)) from None
-        body = read_whole(answer.fp, limit_s=SLOWEST * self._politeness.timeout_s)
-        check_answer(path, answer.status, body)
-        dropped = ("content-encoding", "content-length", "transfer-encoding")
-        headers = {key: value for key, value in answer.headers.items() if key.lower() not in dropped}
-        headers["Content-Length"] = str(len(body))
-        return Response(io.BytesIO(body), request.url, headers, answer.status)
 
 
 def _refuse_cookies(error: Exception) -> SourceRefused:

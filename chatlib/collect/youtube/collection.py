@@ -19,15 +19,9 @@ from chatlib.collect.sheets.channels import Channel, load_stream_list, merge_str
 from chatlib.collect.youtube.listing import Listing, list_streams
 from chatlib.collect.youtube.metadata import Metadata, VideoFacts, fetch_videos, find_key
 from chatlib.collect.youtube.replay import Fetcher, Replay
-from chatlib.collect.youtube.report import (
-    RETRIED,
-    ChannelReport,
-    CollectReport,
-    ProgressBoard,
-    StreamReport,
-)
+from chatlib.collect.youtube.report import ChannelReport, CollectReport, ProgressBoard, StreamReport
 from chatlib.collect.youtube.settings import CollectSettings
-from chatlib.errors import ParameterError, SourceError, SourceRefused, UnwritableFile
+from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.records import YOUTUBE
 from chatlib.store import Import, Store
 from chatlib.times import read_offset
@@ -39,6 +33,8 @@ log = logging.getLogger(__name__)
 
 UNFINISHED = "unfinished"  # the folder beside the database for unfinished downloads
 MAX_BLOCKED = 3  # refusals in a row after which a channel's other streams are not asked for
+# States of a chat that another attempt may improve; the members' ones only with a member's cookies.
+RETRIED = ("partial", "blocked", "failed")
 _STORED = (
     "video_id", "title", "url", "duration_s", "started_at", "ended_at", "state", "view", "reason",
     "channel_name", "n_messages", "updated_at",
@@ -68,8 +64,8 @@ def collect_channels(
     updates. Each stream's chat is stored whole or not at all; the channel's sheet is written
     before the first chat is fetched and when the last one is in, also at Ctrl-C.
 
-    Raises: StoreError. A channel that cannot be listed, a sheet that cannot be used, and a stream
-    that gives no chat, are in the report, and the others go on.
+    Raises: StoreError; ParameterError for a sheet that cannot be used. A channel that cannot be
+    listed, and a stream that gives no chat, are in the report.
     """
     folder = db.path.parent / UNFINISHED
     fetcher = Fetcher(settings, folder)
@@ -77,12 +73,7 @@ def collect_channels(
     with _lock(folder), rare_gc():
         for channel in channels:
             _import_earlier_database(db, channel, progress=progress)
-            collection = _ChannelCollection(db, channel, settings, fetcher, progress=progress)
-            try:
-                collection.run()
-            except (SourceError, UnwritableFile) as error:
-                collection.report.failures.append(str(error))
-            reports.append(collection.report)
+            reports.append(_ChannelCollection(db, channel, settings, fetcher, progress=progress).run())
     ids = [video_id for report in reports for video_id in report.titles]
     return CollectReport(reports, db.count_content(db.find_streams(YOUTUBE, ids)["stream_id"]))
 
@@ -175,9 +166,8 @@ def plan_streams(
 ) -> Plan:
     """Plan for the streams in a list, newest first, and for known ones that it no longer shows.
 
-    `states` are the states of the chats that are in the database; members-only ones are tried again
-    with cookies only. With `limit`, only the newest so many that are over count, and known ones
-    beyond them are left as they are.
+    `states` are the states of the chats that are in the database. With `limit`, only the newest so
+    many that are over count, and known ones beyond them are left as they are.
     """
     retried = (*RETRIED, "members_only") if has_cookies else RETRIED
     away = {*running, *gone}
@@ -194,7 +184,7 @@ def plan_streams(
 
 
 class _ChannelCollection:
-    """The collection of one channel; `run` it once, what it did is in `report`."""
+    """The collection of one channel; `run` it once."""
 
     def __init__(
         self, db: Store, channel: Channel, settings: CollectSettings, fetcher: Fetcher, *, progress: bool
@@ -204,16 +194,13 @@ class _ChannelCollection:
         self._settings = settings
         self._fetcher = fetcher
         self._progress = progress
-        self.report = ChannelReport(channel.url, channel.spreadsheet)
+        self._report = ChannelReport(channel.url, channel.spreadsheet)
         self._rows: list[dict[str, object]] = []
         self._before: dict[str, str] = {}  # states of the chats so far
         self._n_blocked = 0
 
-    def run(self) -> None:
-        """List, look up, fetch, store.
-
-        Raises: StoreError; SourceError, UnwritableFile for a sheet that cannot be used.
-        """
+    def run(self) -> ChannelReport:
+        """List, look up, fetch, store. Raises: StoreError, SourceError for a sheet that cannot be used."""
         if self._channel.spreadsheet.is_file():
             self._rows = load_stream_list(self._channel.spreadsheet)
         listing = self._list()
@@ -234,6 +221,7 @@ class _ChannelCollection:
             self._fetch(plan)
         finally:
             self._save_sheet()
+        return self._report
 
     # ------------------------------------------------------------- what there is
 
@@ -247,13 +235,13 @@ class _ChannelCollection:
                 progress=self._progress,
             )
         except SourceError as error:
-            self.report.failures.append(f"the streams could not be listed: {error}")
+            self._report.problems.append(f"the streams could not be listed: {error}")
             return None
-        self.report.name = listing.channel_name
-        self.report.n_listed = len(listing.streams)
-        self.report.listing = f"{listing.reason}, {listing.seconds:.0f} s"
+        self._report.name = listing.channel_name
+        self._report.n_listed = len(listing.streams)
+        self._report.listing = f"{listing.reason}, {listing.seconds:.0f} s"
         if not listing.complete:
-            self.report.failures.append(f"the list may lack streams: it ended with {listing.reason}")
+            self._report.problems.append(f"the list may lack streams: it ended with {listing.reason}")
         self._note(
             {
                 "video_id": stream.video_id,
@@ -278,7 +266,7 @@ class _ChannelCollection:
             ids, key=find_key(), progress=self._progress, politeness=self._fetcher.politeness
         )
         if metadata.problem:
-            self.report.problems.append(metadata.problem)
+            self._report.problems.append(metadata.problem)
         self._note(_row_of_facts(facts) for facts in metadata.videos.values())
         return metadata
 
@@ -297,7 +285,7 @@ class _ChannelCollection:
         )
         left_out = {v: statuses[v] for v in plan.running} | dict.fromkeys(plan.gone, "gone")
         self._note({"video_id": v, "state": self._before.get(v) or status} for v, status in left_out.items())
-        report = self.report
+        report = self._report
         report.titles = {str(row["video_id"]): str(row.get("title") or "") for row in self._rows_with_id()}
         report.running, report.gone, report.left = plan.running, plan.gone, plan.left
         return plan
@@ -307,7 +295,7 @@ class _ChannelCollection:
     def _fetch(self, plan: Plan) -> None:
         known = {str(row["video_id"]): _as_text(row) for row in self._rows_with_id()}
         durations_s = {v: read_offset(known[v].get("duration_s")) or 0.0 for v in plan.wanted}
-        with ProgressBoard(self.report.titles, durations_s, shown=self._progress) as board:
+        with ProgressBoard(self._report.titles, durations_s, shown=self._progress) as board:
 
             def fetch(video_id: str) -> Replay:
                 return self._fetcher.fetch(
@@ -327,8 +315,8 @@ class _ChannelCollection:
                     stream = self._store(replay)
                     board.finish(stream)
                     if self._n_blocked >= MAX_BLOCKED:
-                        self.report.not_asked = plan.wanted[number:]
-                        self.report.failures.append(
+                        self._report.not_asked = plan.wanted[number:]
+                        self._report.problems.append(
                             f"{MAX_BLOCKED} streams in a row were refused ({stream.reason}); the others were "
                             "not asked for. The same command goes on with them"
                         )
@@ -338,7 +326,7 @@ class _ChannelCollection:
         """Store a chat, and note it in sheet and report; a stream that still runs is not stored."""
         video_id, stream = replay.stream.video_id, replay.stream
         if replay.running:
-            self.report.running.append(video_id)
+            self._report.running.append(video_id)
             self._note([{"video_id": video_id, "state": replay.running}])
             return self._make_report(replay, replay.running, 0)
         source = None
@@ -356,14 +344,14 @@ class _ChannelCollection:
         self._n_blocked = self._n_blocked + 1 if stream.state == "blocked" else 0
         (state,) = self._db.find_streams(YOUTUBE, [video_id])["state"]  # a better one may have been known
         report = self._make_report(replay, state, saved.added)
-        self.report.streams.append(report)
+        self._report.streams.append(report)
         return report
 
     def _make_report(self, replay: Replay, state: str, n_added: int) -> StreamReport:
         stream = replay.stream
         return StreamReport(
             stream.video_id,
-            stream.title or self.report.titles.get(stream.video_id),
+            stream.title or self._report.titles.get(stream.video_id),
             self._before.get(stream.video_id),
             state,
             stream.view,

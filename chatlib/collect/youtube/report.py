@@ -11,16 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from chatlib.collect.files.report import format_totals, shorten
+from chatlib.collect.files.report import say_totals, shorten
 from chatlib.errors import SourceError
 from chatlib.records import STATES
 from chatlib.text import one_line
 from chatlib.workspace import progress_bar
 
-__all__ = ["RETRIED", "ChannelReport", "CollectReport", "ProgressBoard", "StreamReport"]
-
-# States of a chat that another attempt may improve.
-RETRIED = ("partial", "blocked", "failed")
+__all__ = ["ChannelReport", "CollectReport", "ProgressBoard", "StreamReport"]
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +53,6 @@ class ChannelReport:
     n_listed: int = 0
     listing: str = ""  # why the listing ended, and after how long
     problems: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)  # the list or the sheet, not a stream
     titles: dict[str, str] = field(default_factory=dict)
     running: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
@@ -95,18 +91,11 @@ class CollectReport:
         """Whether the database has a chat of any of the channels' streams now."""
         return bool(self.totals.get("messages"))
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether a channel, a sheet or a stream failed, so that the same command may bring more."""
-        return any(channel.failures for channel in self.channels) or any(
-            stream.state in RETRIED for stream in self.streams
-        )
-
     def require_usable(self) -> None:
         """Raise SourceError if the database has no chat of these channels now."""
         if not self.is_usable:
             problems = [f"{s.video_id}: {s.reason}" for s in self.streams if s.reason]
-            problems += [f"{c.url}: {text}" for c in self.channels for text in (*c.failures, *c.problems)]
+            problems += [f"{c.url}: {problem}" for c in self.channels for problem in c.problems]
             raise SourceError(
                 "At least one stream must give its chat, and none did. "
                 + (problems[0] if problems else "No finished stream was listed.")
@@ -122,11 +111,11 @@ class CollectReport:
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=list(columns))
 
-    def format_summary(self, db: Path) -> str:
+    def say(self, db: Path) -> str:
         """Return the summary: what changed, what was left out, and what to do about it."""
         shown = [(channel, _format_path(channel.spreadsheet, db)) for channel in self.channels]
         lines = [line for channel, path in shown for line in [*_format_channel(channel, path), ""]]
-        lines += [f"{self.n_added:,} new messages in {db}", "", *format_totals(self.totals, self.skipped)]
+        lines += [f"{self.n_added:,} new messages in {db}", "", *say_totals(self.totals, self.skipped)]
         return "\n".join(lines) + "\n"
 
 
@@ -147,7 +136,7 @@ def _format_channel(channel: ChannelReport, sheet: str) -> list[str]:
         f"  {len(channel.left):,} left as they were",
         f"  their list: {sheet}",
     ]
-    lines += [f"  {problem}" for problem in (*channel.failures, *channel.problems)]
+    lines += [f"  {problem}" for problem in channel.problems]
     for what, video_ids in (
         ("not over yet, left out", channel.running),
         ("deleted or private", channel.gone),

@@ -43,7 +43,7 @@ __all__ = [
 MAX_RETRY_AFTER_S = 120.0  # a site that wants a longer pause is left alone
 SLOWEST = 6.0  # times its timeout that an answer may take in all
 _PAGES = ("/watch", "/live_chat_replay", "/live_chat")
-_API = "/youtubei/"
+_API = ("/youtubei/", "/gql")
 
 _BOT_CHECK = re.compile(r"not a bot|confirm you.re human|unusual traffic", re.I)
 _MEMBERS = re.compile(r"members[- ]only|join this channel|available to this channel.s members", re.I)
@@ -150,11 +150,15 @@ class Politeness:
 
 
 class PoliteAdapter(HTTPAdapter):
-    """The transport of a `requests` session that keeps to a `Politeness`; bodies are read whole."""
+    """The transport of a `requests` session that keeps to a `Politeness`; bodies are read whole.
 
-    def __init__(self, politeness: Politeness) -> None:
+    `check` raises Transient for an answer that is worth another attempt.
+    """
+
+    def __init__(self, politeness: Politeness, *, check: Callable[..., None] | None = None) -> None:
         super().__init__()
         self._politeness = politeness
+        self._check = check or check_answer
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request as often as it takes. Raises what `Politeness.call` does."""
@@ -172,7 +176,7 @@ class PoliteAdapter(HTTPAdapter):
         body = read_whole(response.raw, limit_s=SLOWEST * self._politeness.timeout_s)
         response.raw = io.BytesIO(body)  # where `requests` reads it from
         response.headers.pop("Content-Encoding", None)
-        check_answer(path, response.status_code, body, retry_after=response.headers.get("Retry-After"))
+        self._check(path, response.status_code, body, retry_after=response.headers.get("Retry-After"))
         return response
 
 

@@ -25,6 +25,10 @@ def _on_batches(request: Request) -> bool:
     return request.path == _BATCHES
 
 
+def _on_graphql(request: Request) -> bool:
+    return request.path == "/gql"
+
+
 def _on_data_api(request: Request) -> bool:
     return request.host in _API_HOSTS
 
@@ -46,6 +50,7 @@ KINDS: dict[str, Callable[[Request], bool]] = {
     "short_json": _anywhere,  # half a body that claims to be whole
     "empty_batch": _on_batches,
     "repeat_batch": _on_batches,
+    "service_error": _on_graphql,  # Twitch's, inside an answer that came
     "quota": _on_data_api,
     "not_enabled": _on_data_api,
     "bot_check": _on_player,

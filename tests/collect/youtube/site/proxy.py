@@ -18,6 +18,7 @@ __all__ = ["HOSTS", "Proxy"]
 HOSTS = frozenset(
     {
         "consent.youtube.com",
+        "gql.twitch.tv",
         "i.ytimg.com",
         "m.youtube.com",
         "music.youtube.com",
