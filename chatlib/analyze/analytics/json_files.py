@@ -25,6 +25,16 @@ __all__ = ["SCHEMA_PATH", "load", "make_safe_name", "save"]
 SCHEMA_PATH = Path(__file__).with_name("chat_analytics.schema.json")
 
 _SAFE_LENGTH = 80
+_LISTS = {"samples", "highlights", "spikes"}
+_TEXTS = {
+    "description",
+    "program_version",
+    "platform",
+    "mediaTitle",
+    "mediaSource",
+    "highlight_metric",
+    "type",
+}
 
 
 @without_gc()
@@ -96,25 +106,28 @@ def _build_analytics(content: object) -> ChatAnalytics:
     values["spikes"] = [_build_section(Spike, section) for section in content["spikes"]]
     values["description"] = content["description"] or ""
     analytics = made(**values)
-    _check_numbers(analytics, [name for name in values if name.startswith(("total", "overall"))])
+    _check_types(analytics)
     analytics.seal()
     return analytics
 
 
 def _build_sample(sample_class: type[Sample], content: Mapping) -> Sample:
     sample = sample_class(**{f.name: content[f.name] for f in fields(sample_class)})
-    _check_numbers(sample, [f.name for f in fields(sample) if not f.name.endswith(("_text", "Chats"))])
+    _check_types(sample)
     return sample
 
 
 def _build_section(section_class: type[Section], content: Mapping) -> Section:
     section = section_class(**{f.name: content[f.name] for f in fields(section_class) if f.init})
-    _check_numbers(section, ["startTime", "endTime", "peak", "avg"])
+    _check_types(section)
     return section
 
 
-def _check_numbers(thing: object, names: list[str]) -> None:
-    for name in names:
-        value = getattr(thing, name)
-        if isinstance(value, bool) or not isinstance(value, Real):
+def _check_types(item: ChatAnalytics | Sample | Section) -> None:
+    for name in (f.name for f in fields(item) if not f.name.startswith("_")):
+        value = getattr(item, name)
+        if name in _TEXTS or name.endswith("_text"):
+            if not isinstance(value, str):
+                raise TypeError(f"`{name}` must be a text, got {value!r}")
+        elif name not in _LISTS and (isinstance(value, bool) or not isinstance(value, Real)):
             raise TypeError(f"`{name}` must be a number, got {value!r}")

@@ -113,6 +113,10 @@ def test_another_programs_json_is_one_clear_error(content, says, tmp_path):
         lambda content: content.update(totalActivity=None),
         lambda content: content["highlights"][0].update(peak="high"),
         lambda content: content.update(samples=None),
+        lambda content: content.update(mediaSource=["https://youtu.be/x"]),
+        lambda content: content.update(mediaTitle=7),
+        lambda content: content["samples"][0].update(endTime_text=True),
+        lambda content: content["highlights"][0].update(description=1.5),
     ],
 )
 def test_a_damaged_json_is_refused(damage, tmp_path):
