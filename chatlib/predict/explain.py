@@ -144,8 +144,8 @@ def permutation_importance(
 class ViewerPlane:
     """Viewers in two pictures, before and after training; `labels` mark who paid.
 
-    `before` are the first two principal components of mean message vectors, shape (n, 2);
-    `explained` are their shares of the variance. `after` are CLS outputs. With a linear head its
+    `before` are the first two principal components of mean message vectors, shape (n, 2),
+    `after` are CLS outputs. With a linear head its
     first axis is the direction of the head's weights, its second the first principal component of
     what is left at right angles to it; so the model names exactly the viewers to the right of
     `line`. Without a linear head both axes are principal components and `line` is None.
@@ -154,7 +154,6 @@ class ViewerPlane:
     before: np.ndarray
     after: np.ndarray
     labels: np.ndarray
-    explained: tuple[float, float]
     line: float | None
 
 
@@ -196,25 +195,22 @@ def project_viewers(
     """
     if len(before) < 3:
         raise NotEnoughData(f"A picture needs at least three viewers, got {len(before)}. Add streams.")
-    first, explained = _fit_plane(before)
+    first = _fit_plane(before)
     if head is None:
-        return ViewerPlane(first, _fit_plane(after)[0], np.asarray(labels, bool), explained, None)
+        return ViewerPlane(first, _fit_plane(after), np.asarray(labels, bool), None)
     weight = head.weight.detach().cpu().double().numpy()[0]
     norm = max(float(np.linalg.norm(weight)), 1e-12)
     along = after @ (weight / norm)
     rest = after - along[:, None] * (weight / norm)
-    second = np.stack([along, _fit_plane(rest)[0][:, 0]], axis=1)
+    second = np.stack([along, _fit_plane(rest)[:, 0]], axis=1)
     line = (log_odds - float(head.bias.detach())) / norm
-    return ViewerPlane(first, second, np.asarray(labels, bool), explained, line)
+    return ViewerPlane(first, second, np.asarray(labels, bool), line)
 
 
-def _fit_plane(table: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
-    """Return the first two principal components, and their shares of the variance."""
-    pca = PCA(2, svd_solver="full")
+def _fit_plane(table: np.ndarray) -> np.ndarray:
+    """Return the first two principal components."""
     with np.errstate(invalid="ignore", divide="ignore"):  # viewers all alike have no variance
-        plane = pca.fit_transform(np.asarray(table, float))
-    one, two = np.nan_to_num(pca.explained_variance_ratio_)
-    return plane, (float(one), float(two))
+        return PCA(2, svd_solver="full").fit_transform(np.asarray(table, float))
 
 
 def find_log_odds(calibrator: Calibrator, threshold: float) -> float:
