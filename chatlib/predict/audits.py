@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from chatlib.errors import DataError
 from chatlib.predict.viewers.features import build_features
 from chatlib.predict.viewers.table import Viewers
-from chatlib.records import DONATION_KINDS
+from chatlib.records import DONATION_KINDS, TWITCH
 from chatlib.splits import DateSplit
 from chatlib.store import Store
 
@@ -78,9 +78,12 @@ def check_earlier(db: Store, viewers: Viewers) -> int:
     past = viewers.earlier
     row = np.repeat(np.arange(len(viewers)), np.diff(past.starts))
     bad = _find_payments_again(db, viewers, past.stream_ids, past.positions)
-    dates = db.load_streams().set_index("stream_id")["started_at"]
-    then = dates.loc[past.stream_ids].to_numpy(object)
-    late = then >= viewers.table["started_at"].to_numpy(object)[row]
+    streams = db.load_streams().set_index("stream_id")
+    # Streams of one date are ordered by their number where the platform numbers them in time.
+    number = streams["video_id"].where(streams["platform"] == TWITCH, "").str.rjust(20, "0")
+    then = (streams["started_at"] + number).loc[past.stream_ids].to_numpy(object)
+    now = viewers.table["started_at"] + number.loc[viewers.table["stream_id"]].to_numpy(object)
+    late = then >= now.to_numpy(object)[row]
     authors = db.load_message_authors()
     by = authors.set_index(["stream_id", "position"])["author"]
     by = by.reindex(pd.MultiIndex.from_arrays([past.stream_ids, past.positions]))

@@ -9,10 +9,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-__all__ = ["HISTORY_COLUMNS", "RHYTHM_COLUMNS", "AsOf", "build_history", "to_days"]
+from chatlib.records import TWITCH
+
+__all__ = ["HISTORY_COLUMNS", "RHYTHM_COLUMNS", "AsOf", "build_history", "order_streams", "to_days"]
 
 _MONTH = 30.44  # days
 _MOMENT = 1e-4  # days: more than numbers lose by rounding
+_NEXT = 1e-3  # days between streams of one date, of which only the order is known
 _WINDOWS = {"attended_last_week": 7.5, "attended_last_30_days": 30.0, "attended_last_60_days": 60.0}
 HISTORY_COLUMNS = (
     "past_streams",
@@ -43,6 +46,20 @@ def to_days(dates: pd.Series) -> np.ndarray:
     """Return days since 1970, float, from ISO 8601 dates; one without a zone is UTC."""
     days = pd.to_datetime(dates, utc=True, format="ISO8601")
     return ((days - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(float)
+
+
+def order_streams(streams: pd.DataFrame) -> pd.DataFrame:
+    """Return dated streams oldest first, with `day`: when they started, in days since 1970.
+
+    Often only a date is known. Twitch numbers its videos in time, so there each stream comes a moment
+    after the one before it. Elsewhere streams with the same start stay at the same time: neither is
+    known to be earlier.
+    """
+    number = pd.to_numeric(streams["video_id"].where(streams["platform"] == TWITCH), errors="coerce")
+    table = streams.assign(day=to_days(streams["started_at"]), number=number)
+    table = table.sort_values(["day", "number"], kind="stable", ignore_index=True)
+    rank = table.groupby(["day", "platform"]).cumcount().where(table["number"].notna(), 0)
+    return table.assign(day=table["day"] + _NEXT * rank).drop(columns="number")
 
 
 class AsOf:
@@ -90,8 +107,8 @@ def build_history(attendance: pd.DataFrame, *, stream_dates: np.ndarray) -> pd.D
     """Return HISTORY_COLUMNS, RHYTHM_COLUMNS and `badges` for each row of `attendance`, in its order.
 
     `attendance` has one row per author and stream: author, day, n_rows, n_paid, n_gifts, last_badges;
-    `stream_dates` are the days on which the channel had streams. Two streams at the same time (often
-    only a day is known) know nothing of each other. What never happened is NaN, badges None where
+    `stream_dates` are the days on which the channel had streams. Two streams at the same time know
+    nothing of each other (see `order_streams`). What never happened is NaN, badges None where
     the author is new. `streams_since_paid_month` counts the streams attended when the 30 days after
     the last payment were over.
     """

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.errors import DataError, NotEnoughData
-from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS, build_history, to_days
+from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS, build_history, order_streams
 from chatlib.predict.viewers.tasks import Task
 from chatlib.predict.viewers.texts import Earlier, find_earlier, select_inputs, slice_rows
 from chatlib.splits import DateSplit
@@ -124,7 +124,7 @@ def load_viewers(
     """
     task = task or Task()
     streams = db.load_streams()
-    dated = streams[streams["started_at"].notna() & (streams["n_messages"] > 0)].reset_index(drop=True)
+    dated = order_streams(streams[streams["started_at"].notna() & (streams["n_messages"] > 0)])
     if only is not None and (missing := sorted(set(map(int, only)) - set(dated["stream_id"]))):
         raise DataError(
             f"A stream must be in the database, with messages and a date; stream {missing[0]} is not. "
@@ -134,7 +134,7 @@ def load_viewers(
         raise NotEnoughData("Viewers need streams with messages and a date. Import chat first (notebook 01).")
     with without_gc():
         attendance, chat = _read_streams(db, dated, task, only, select)
-    attendance = attendance.join(build_history(attendance, stream_dates=to_days(dated["started_at"])))
+    attendance = attendance.join(build_history(attendance, stream_dates=dated["day"].to_numpy(float)))
     if task.name == "forecast":
         attendance["badges"] = attendance.pop("input_badges")
     exclusions = {"streams without a date": int(streams["started_at"].isna().sum())}
@@ -172,22 +172,22 @@ def _read_streams(
     authors = None if only is None else db.find_authors(only)
     payments = {key: part["position"] for key, part in db.load_payments().groupby("stream_id")}
     codes: dict[str, int] = {}
+    columns = ("stream_id", "started_at", "day")
     tables, parts, n_rows = [], [], 0
-    for stream_id, started_at in zip(streams["stream_id"], streams["started_at"], strict=True):
+    for stream_id, started_at, day in zip(*(streams[c] for c in columns), strict=True):
         everybody = only is None or stream_id in only
         rows = db.load_messages([stream_id], columns=_COLUMNS, authors=None if everybody else authors)
         rows = rows[rows["author"].notna()]
         paid = rows["position"].isin(payments.get(stream_id, ())).to_numpy(bool)
         usable = select(rows, paid)
         table, viewer, is_input = _attend(rows, usable, paid, task)
-        tables.append(table.assign(stream_id=stream_id, started_at=started_at))
+        tables.append(table.assign(stream_id=stream_id, started_at=started_at, day=day))
         texts = rows["text"].fillna("").to_numpy(object)[usable].tolist()
         code = np.array([codes.setdefault(text, len(codes)) for text in texts], np.int64)
         position, offset_s = rows["position"].to_numpy(np.int64), rows["offset_s"].to_numpy(float)
         parts.append((viewer[usable] + n_rows, position[usable], offset_s[usable], code, is_input[usable]))
         n_rows += len(table)
     attendance = pd.concat(tables, ignore_index=True)
-    attendance["day"] = to_days(attendance["started_at"])
     viewer, position, offset_s, code, is_input = (np.concatenate(part) for part in zip(*parts, strict=True))
     return attendance, _Chat(viewer, position, offset_s, code, is_input, list(codes))
 

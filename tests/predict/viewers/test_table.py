@@ -2,9 +2,10 @@ import pandas as pd
 import pytest
 
 from chatlib.errors import DataError, NotEnoughData, ParameterError
-from chatlib.predict.audits import check_inputs
+from chatlib.predict.audits import check_earlier, check_inputs
 from chatlib.predict.viewers.table import count_periods, load_viewers, require_donors
 from chatlib.predict.viewers.tasks import Task
+from chatlib.records import Stream
 from chatlib.splits import DateSplit
 from chatlib.store import open_store
 from tests.predict.channels import day, save, say
@@ -120,6 +121,21 @@ def test_no_input_is_a_payment(small, channel):
         for task in (Task(), Task("forecast")):
             viewers = load_viewers(db, task)
             assert check_inputs(db, viewers) == len(viewers.positions) > 0
+
+
+@pytest.mark.parametrize(("platform", "known"), [("twitch", [0, 1, 2]), ("youtube", [0, 0, 2])])
+def test_streams_of_one_date_follow_each_other_where_the_platform_numbers_them(tmp_path, platform, known):
+    with open_store(tmp_path / "x.dbs", create=True) as db:
+        for video_id, date in (("999", "2023-05-01"), ("1000", "2023-05-01"), ("1001", "2023-05-02")):
+            stream = Stream(platform, video_id, started_at=date)
+            db.save_chat(stream, [say(1, "ann", f"hi {video_id}", message_id=video_id)])
+        viewers = load_viewers(db)
+        ids = db.load_streams().set_index("stream_id")["video_id"]
+        table = viewers.table.assign(video_id=ids[viewers.table["stream_id"]].to_numpy()).set_index(
+            "video_id"
+        )
+        assert table["past_streams"].loc[["999", "1000", "1001"]].tolist() == known
+        assert check_earlier(db, viewers) == sum(known)
 
 
 def test_an_empty_stream_changes_nothing(small):
