@@ -152,5 +152,7 @@ def _follow_parent(parent: int) -> None:
             time.sleep(1)
         os._exit(1)
 
+    if hasattr(os, "setsid"):
+        os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=watch, daemon=True).start()

@@ -11,15 +11,22 @@ import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from babel import Locale
 from babel.numbers import get_currency_precision
 from currency_converter import CurrencyConverter, RateNotFoundError
 from price_parser import Price
 
-from chatlib.records import Money
-
-__all__ = ["convert_money", "parse_money"]
+__all__ = [
+    "NO_MONEY",
+    "Money",
+    "MoneyFields",
+    "convert_money",
+    "parse_money",
+    "read_money",
+    "read_plain_money",
+]
 
 # Symbols that CLDR's English list gives to none or to another currency, as YouTube means them.
 # `kr` is left out: Swedish, Norwegian, Danish and Icelandic amounts look the same.
@@ -45,6 +52,26 @@ _SYMBOLS = {
     "원": "KRW",
 }
 _NUMBER = re.compile(r"\d(?:[\d\s.,'’]*\d)?")
+_PLAIN_AMOUNT = re.compile(r"\d{1,15}(\.\d{1,6})?")
+
+
+class Money(NamedTuple):
+    """An amount of money as somebody wrote it, and as it was understood."""
+
+    text: str
+    amount: Decimal | None
+    currency: str | None  # ISO 4217
+
+
+class MoneyFields(NamedTuple):
+    """The three fields of a `Message` that hold its money; the amount is a decimal as text."""
+
+    amount_text: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+
+
+NO_MONEY = MoneyFields()
 
 
 @cache
@@ -68,6 +95,29 @@ def parse_money(text: str) -> Money:
     symbol = (plain[: number.start()] + plain[number.end() :]).strip(" -+\u200e\u200f")
     currency = _code_of_symbol().get(symbol) or _code_of_symbol().get(symbol.upper())
     return Money(text, _read_number(number.group(), currency), currency)
+
+
+def read_money(text: str | None) -> MoneyFields:
+    """Return the money in an amount as written; None for what is unknown."""
+    if not text or not text.strip():
+        return NO_MONEY
+    money = parse_money(text)
+    return MoneyFields(text, None if money.amount is None else format(money.amount, "f"), money.currency)
+
+
+def read_plain_money(amount: object, currency: str | None) -> MoneyFields | None:
+    """Return money from a plain number with a currency's code or symbol; None if it is no number.
+
+    Such a number has a decimal point whatever the currency: 5000.0 yen are 5000.
+    """
+    if isinstance(amount, bool) or not isinstance(amount, (int, float, str)):
+        return None
+    if not _PLAIN_AMOUNT.fullmatch(str(amount)):
+        return None
+    written = str(amount).removesuffix(".0")
+    if currency is None:
+        return MoneyFields(written, written)
+    return MoneyFields(f"{currency} {written}", written, parse_money(f"{currency} 1").currency)
 
 
 def _read_number(digits: str, currency: str | None) -> Decimal | None:

@@ -71,7 +71,8 @@ class StoreReader:
         """Return the streams as records, in the order of `load_streams`."""
         sql = f"SELECT {', '.join(StoredStream._fields)} FROM streams "
         rows = self._rows(sql + "ORDER BY started_at IS NULL, started_at, video_id")
-        return [StoredStream(*row[:7], bool(row[7]), *row[8:]) for row in rows]
+        streams = map(StoredStream._make, rows)
+        return [stream._replace(simulated=bool(stream.simulated)) for stream in streams]
 
     def find_streams(self, platform: str, video_ids: Sequence[str]) -> pd.DataFrame:
         """Return the streams of a platform with these ids, as `load_streams` does; absence is None."""

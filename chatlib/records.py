@@ -1,4 +1,4 @@
-"""Frozen records that cross the borders between parts, and the words they use.
+"""Frozen records that cross the borders between packages, and the words they use.
 
 `Message` is flat and a tuple on purpose: a million of them are made in seconds.
 Kinds are chat-downloader's `message_type`, unchanged.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
@@ -26,9 +25,7 @@ __all__ = [
     "VIEWS",
     "YOUTUBE",
     "YOUTUBE_PAID_KINDS",
-    "Author",
     "Message",
-    "Money",
     "Stream",
     "is_member",
 ]
@@ -81,21 +78,6 @@ GIFT_RECEIVED_KINDS = frozenset(
 )
 
 
-class Money(NamedTuple):
-    """An amount of money as somebody wrote it, and as it was understood."""
-
-    text: str
-    amount: Decimal | None
-    currency: str | None  # ISO 4217
-
-
-class Author(NamedTuple):
-    """Who wrote a message. Identity is `author_id`; the name is a label."""
-
-    author_id: str
-    name: str | None
-
-
 class Message(NamedTuple):
     """One row of a chat. None is absence; offsets are seconds from the stream's start.
 
@@ -118,19 +100,6 @@ class Message(NamedTuple):
     timestamp_us: int | None = None  # UTC, microseconds since 1970
     emotes: str | None = None
     target_id: str | None = None  # the message that a deletion removes
-
-    @property
-    def author(self) -> Author | None:
-        """The author, or None for a row that nobody wrote."""
-        return None if self.author_id is None else Author(self.author_id, self.author_name)
-
-    @property
-    def money(self) -> Money | None:
-        """The money that came with the message, or None."""
-        if self.amount_text is None:
-            return None
-        amount = None if self.amount is None else Decimal(self.amount)
-        return Money(self.amount_text, amount, self.currency)
 
 
 class Stream(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -23,14 +23,16 @@ from chatlib.errors import (
     StoreFull,
 )
 from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader
-from chatlib.records import STATES, VIEWS, Stream
+from chatlib.records import STATES, VIEWS, Message, Stream
 from chatlib.schema import APPLICATION_ID, MIGRATIONS
 
 __all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
 
+# Parameters: stream, position, author's key, then the fields of a Message, of which two are the author's.
+_PARAMETERS = ("stream_id", "position", "author", *Message._fields)
 _INSERT_MESSAGE = (
     f"INSERT OR IGNORE INTO messages ({', '.join(MESSAGE_COLUMNS)}) "
-    f"VALUES ({', '.join('?' * len(MESSAGE_COLUMNS))})"
+    f"VALUES ({', '.join(f'?{_PARAMETERS.index(column) + 1}' for column in MESSAGE_COLUMNS)})"
 )
 # A worse state never takes the place of a better one: what is stored is still there.
 _STATE_COLUMNS = ("state", "view", "reason")
@@ -60,6 +62,8 @@ class Store(StoreReader):
         self.path = path
         self._authors: dict[str, dict[str, tuple[int, str | None]]] = {}
         self._authors_as_of: int | None = None
+        self._next_author = 1
+        self._offered = 0
 
     def __enter__(self) -> Store:
         return self
@@ -97,13 +101,13 @@ class Store(StoreReader):
             raise _as_store_error(error, self.path) from error
 
     def save_chat(
-        self, stream: Stream, messages: Iterable[Sequence] = (), *, source: Import | None = None
+        self, stream: Stream, messages: Iterable[Message] = (), *, source: Import | None = None
     ) -> SaveCount:
         """Store a stream and its messages, in source order; what is there already stays.
 
         A message is there if its stream has one with the same id and kind. What is None in
         the stream leaves what is known alone, and a state never takes the place of a better
-        one. Rows are `Message`s or tuples like them.
+        one.
 
         Raises: ParameterError for a state or view that `chatlib.records` does not name.
         """
@@ -149,7 +153,7 @@ class Store(StoreReader):
         platform: str,
         stream_id: int,
         start: int,
-        messages: Iterable[Sequence],
+        messages: Iterable[Message],
         changed: dict[str, tuple[int, str | None]],
     ) -> Iterator[tuple]:
         """Yield rows of the table `messages`; authors that are new or renamed go to `changed`."""
@@ -157,10 +161,10 @@ class Store(StoreReader):
         next_key = self._next_author
         position = start
         for position, m in enumerate(messages, start + 1):
-            author_id = m[3]
+            author_id = m.author_id
             key = None
             if author_id is not None:
-                name = m[4]
+                name = m.author_name
                 entry = known.get(author_id)
                 if entry is None:
                     entry = known[author_id] = changed[author_id] = (next_key, name)
@@ -168,7 +172,7 @@ class Store(StoreReader):
                 elif entry[1] != name and name is not None:
                     entry = known[author_id] = changed[author_id] = (entry[0], name)
                 key = entry[0]
-            yield (stream_id, position - 1, m[0], m[1], m[2], key, *m[5:])
+            yield (stream_id, position - 1, key, *m)
         self._next_author = next_key
         self._offered = position - start
 

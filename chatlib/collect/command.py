@@ -105,7 +105,7 @@ def _run_import(args: argparse.Namespace) -> int:
 
     with open_store(args.db or PROJECT_DIR / "data" / "Db_file.dbs", create=True) as db:
         report = import_chats(db, args.paths, limit=args.limit)
-        sys.stdout.write(report.say(db.path))
+        sys.stdout.write(report.format_summary(db.path))
     return 0 if report.is_usable else 1
 
 
@@ -124,5 +124,5 @@ def _run_collect(args: argparse.Namespace) -> int:
     )
     with open_store(args.db or PROJECT_DIR / "data" / "Db_file.dbs", create=bool(args.channels)) as db:
         report = fill_from_youtube(db, args.channels, settings, base=Path.cwd())
-        sys.stdout.write(report.say(db.path))
+        sys.stdout.write(report.format_summary(db.path))
     return 0 if report.is_usable else 1

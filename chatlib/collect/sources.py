@@ -9,8 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from chatlib.colab import in_colab
 from chatlib.collect.address import clean_channel_url
-from chatlib.collect.files.importing import import_chats
-from chatlib.collect.files.report import ImportReport
+from chatlib.collect.files.importing import ImportReport, import_chats
 from chatlib.collect.sheets.channels import Channel, load_channels
 from chatlib.collect.youtube.report import CollectReport
 from chatlib.collect.youtube.settings import CollectSettings

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
-from chatlib.collect.files.importing import read_chat_file
+from chatlib.collect.files.formats import read_chat_file
 from chatlib.pretrain.data import iter_token_batches
 from chatlib.pretrain.device import _multiply, has_fast_linear
 from chatlib.pretrain.encoder import Encoder, load_encoder

@@ -160,7 +160,7 @@ def _identify_stream(first_rows: bytes, path: Path) -> Stream:
 
 
 def _import(path: Path) -> Chat:
-    from chatlib.collect.files.importing import read_chat_file
+    from chatlib.collect.files.formats import read_chat_file
 
     chat = read_chat_file(path)
     for reason, n_rows in chat.skipped.items():

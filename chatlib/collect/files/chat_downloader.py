@@ -1,12 +1,17 @@
-"""Rows as chat-downloader writes them: today's nested schema and the flat ones of its first years.
+"""chat-downloader's JSON: today's nested schema and the flat ones of its first years, read and written.
 
-Most rows of a file are plain messages, which a short path reads; every row that deviates takes
+Most rows of a file are plain messages, which a fast path reads; every row that deviates takes
 the careful path. Both give the same for what both can read.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
 
 from chatlib.collect.files.rows import (
     IdMaker,
@@ -14,18 +19,18 @@ from chatlib.collect.files.rows import (
     author_key,
     badge_json,
     dump_names,
-    money_fields,
-    money_of_number,
     name_json,
     read_count,
     repeated_kind,
 )
-from chatlib.collect.files.twitch_events import tell_event
-from chatlib.records import CHAT_KINDS, GIFT_RECEIVED_KINDS, Message
+from chatlib.collect.files.twitch import find_event
+from chatlib.files import atomic_path
+from chatlib.money import NO_MONEY, MoneyFields, read_money, read_plain_money
+from chatlib.records import CHAT_KINDS, GIFT_RECEIVED_KINDS, NAME_PREFIX, Message
 from chatlib.text import clean_text, read_name
 from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset, read_timestamp
 
-__all__ = ["looks_like_rows", "read_rows"]
+__all__ = ["looks_like_rows", "read_rows", "row_of_message", "save_chat_file"]
 
 # Kinds whose `message` is a fixed sentence of the platform, not somebody's words.
 _NOTICE_KINDS = GIFT_RECEIVED_KINDS | {
@@ -44,32 +49,34 @@ _NOTICE_KEYS = ("system_message", "header_message", "header_primary_text", "head
 _ROW_KEYS = frozenset({"message", "message_type", "message_id", "time_in_seconds", "action_type", "amount"})
 _PLAIN_KINDS = {kind: kind for kind in CHAT_KINDS}  # one object each, however many rows
 
+_AuthorFields = tuple[str, str, str | None]  # id, name, badges
+
 
 def looks_like_rows(items: list) -> bool:
     """Return whether these are chat-downloader's rows: objects with at least two of its keys."""
     return any(type(item) is dict and len(_ROW_KEYS & item.keys()) >= 2 for item in items[:200])
 
 
-def read_rows(items: Iterable[object], notes: Notes, *, plain: bool = True) -> list[tuple]:
-    """Return the rows as tuples in the order of `Message`; what is left out is counted in `notes`.
+def read_rows(items: Iterable[object], notes: Notes, *, plain: bool = True) -> list[Message]:
+    """Return the messages in rows; what is left out is counted in `notes`.
 
-    `plain` says that no text among them holds a NUL or a lone surrogate: only then the short
+    `plain` says that no text among them holds a NUL or a lone surrogate: only then the fast
     path is taken.
     """
-    rows: list[tuple] = []
-    authors: dict[tuple, tuple] = {}
+    messages: list[Message] = []
+    authors: dict[tuple, _AuthorFields] = {}
     ids = IdMaker()
     for item in items:
-        row = _read_plain(item, authors) if plain else None
-        if row is None:
-            row = _read_carefully(item, notes, ids)
-        if row is not None:
-            rows.append(row)
-    return rows
+        message = _read_plain(item, authors) if plain else None
+        if message is None:
+            message = _read_carefully(item, notes, ids)
+        if message is not None:
+            messages.append(message)
+    return messages
 
 
-def _read_plain(item: dict, authors: dict[tuple, tuple]) -> tuple | None:
-    """Return the row of a plain message, or None for whatever is not quite one.
+def _read_plain(item: Any, authors: dict[tuple, _AuthorFields]) -> Message | None:
+    """Return a plain message, or None for whatever is not quite one.
 
     `authors` keeps what is known of the file's authors, so that their texts are shared by all rows.
     """
@@ -81,76 +88,75 @@ def _read_plain(item: dict, authors: dict[tuple, tuple]) -> tuple | None:
         kind = _PLAIN_KINDS.get(item["message_type"])
         author = item["author"]
         key = (author["id"], author["name"], *[badge["title"] for badge in author.get("badges") or ()])
-        known = authors.get(key) or _know_author(key, authors)
-        plain = (
-            known is not None
-            and kind is not None
-            and type(message_id) is str
-            and message_id
-            and (text is None or type(text) is str)
-            and (type(offset_s) is int or type(offset_s) is float)
-            and -MAX_OFFSET_S <= offset_s <= MAX_OFFSET_S
-            and type(timestamp) is int
-            and MIN_TIMESTAMP_US <= timestamp <= MAX_TIMESTAMP_US
-            and "display_name" not in author
-        )
+        known = authors.get(key) or _add_author(key, authors)
+        if (
+            known is None
+            or kind is None
+            or type(message_id) is not str
+            or not message_id
+            or not (text is None or type(text) is str)
+            or not (type(offset_s) is int or type(offset_s) is float)
+            or not -MAX_OFFSET_S <= offset_s <= MAX_OFFSET_S
+            or type(timestamp) is not int
+            or not MIN_TIMESTAMP_US <= timestamp <= MAX_TIMESTAMP_US
+            or "display_name" in author
+        ):
+            return None
     except (KeyError, TypeError, AttributeError):
         return None
-    if not plain:
-        return None
     author_id, name, badges = known
-    return (
+    return Message(  # by position: it is made for nearly every row
         message_id, kind, offset_s + 0.0, author_id, name, text, None, badges,
-        None, None, None, None, timestamp, None, None,
+        None, None, None, None, timestamp,
     )  # fmt: skip
 
 
-def _know_author(key: tuple, authors: dict[tuple, tuple]) -> tuple | None:
+def _add_author(key: tuple, authors: dict[tuple, _AuthorFields]) -> _AuthorFields | None:
     """Return id, name and badges of an author seen for the first time, or None if one is no text."""
-    if not all(type(part) is str and part for part in key):
+    if not all(type(value) is str and value for value in key):
         return None
     author_id, name, *titles = key
     authors[key] = known = (author_id, name, dump_names(tuple(titles)) if titles else None)
     return known
 
 
-def _read_carefully(item: object, notes: Notes, ids: IdMaker) -> tuple | None:
+def _read_carefully(item: object, notes: Notes, ids: IdMaker) -> Message | None:
     if type(item) is not dict:
         notes["row is no object"] += 1
         return None
     author = item.get("author")
     author_id, author_name, badges = _read_author(item)
     money = _read_money(item)
-    kind = _read_kind(item, paid=money[0] is not None)
+    kind = _read_kind(item, paid=money.amount_text is not None)
     text, notice = _read_texts(item, kind)
     if type(author) is dict and "display_name" in author and notice is None:  # Twitch's replays
-        kind, text, notice = tell_event(kind, text, author_name)
-    emotes = _read_emotes(item)
-    if not text and emotes is not None:
-        text = " ".join(_emote_names(item["emotes"]))
+        kind, text, notice = find_event(kind, text, author_name)
+    names = _read_emotes(item.get("emotes"))
+    if not text and names:
+        text = " ".join(names)
     target_id = read_name(item.get("target_message_id")) or read_name(item.get("target_id"))
-    told = (clean_text(item.get("message_type")), text, notice, money[0], author_id, target_id, emotes)
-    if not any(told):
+    content = (clean_text(item.get("message_type")), text, notice, money.amount_text, author_id, target_id)
+    if not any(content) and not names:
         notes["row is empty"] += 1
         return None
-    row = Message(
-        read_name(item.get("message_id")) or read_name(item.get("id")) or "",
-        kind,
-        _read_time(item, notes),
-        author_id,
-        author_name,
-        text,
-        notice,
-        badges,
-        *money,
-        read_count(item.get("bits")),
-        _read_timestamp(item, notes),
-        emotes,
-        target_id,
+    message = Message(
+        message_id=read_name(item.get("message_id")) or read_name(item.get("id")) or "",
+        kind=kind,
+        offset_s=_read_time(item, notes),
+        author_id=author_id,
+        author_name=author_name,
+        text=text,
+        notice=notice,
+        badges=badges,
+        amount_text=money.amount_text,
+        amount=money.amount,
+        currency=money.currency,
+        bits=read_count(item.get("bits")),
+        timestamp_us=_read_timestamp(item, notes),
+        emotes=name_json(names),
+        target_id=target_id,
     )
-    if not row.message_id:
-        row = row._replace(message_id=ids.make_id(row, kind=repeated_kind(kind)))
-    return tuple(row)
+    return ids.complete(message, kind=repeated_kind(kind))
 
 
 def _read_kind(item: dict, *, paid: bool) -> str:
@@ -163,6 +169,7 @@ def _read_kind(item: dict, *, paid: bool) -> str:
 
 
 def _read_author(item: dict) -> tuple[str | None, str | None, str | None]:
+    """Return the author's key, name and badges."""
     author = item.get("author")
     badges = badge_json(item.get("author_badges")) or badge_json(item.get("badges"))
     author_id, name = read_name(item.get("author_id")), read_name(item.get("author_name"))
@@ -178,33 +185,34 @@ def _read_author(item: dict) -> tuple[str | None, str | None, str | None]:
 def _read_texts(item: dict, kind: str) -> tuple[str | None, str | None]:
     """Return the author's own words and the platform's sentence."""
     text = clean_text(item.get("message"))
-    parts = [part for key in _NOTICE_KEYS if (part := clean_text(item.get(key)))]
-    fixed = kind in _NOTICE_KINDS or (kind == "ticker_sponsor_item" and not parts)
+    sentences = [sentence for key in _NOTICE_KEYS if (sentence := clean_text(item.get(key)))]
+    fixed = kind in _NOTICE_KINDS or (kind == "ticker_sponsor_item" and not sentences)
     if fixed and text:
-        parts, text = [*parts, text], None
-    return text, " · ".join(parts) or None
+        sentences, text = [*sentences, text], None
+    return text, " · ".join(sentences) or None
 
 
-def _read_money(item: dict) -> tuple[str | None, str | None, str | None]:
+def _read_money(item: dict) -> MoneyFields:
     """Return the amount as written, not as chat-downloader understood it, which knew English only."""
     money = item.get("money")
     if type(money) is not dict:
-        return money_fields(clean_text(item.get("amount")))
+        return read_money(clean_text(item.get("amount")))
     text = clean_text(money.get("text"))
-    number = money_of_number(money.get("amount"), read_name(money.get("currency")))
-    return money_fields(text) if text else number or (None, None, None)
+    if text:
+        return read_money(text)
+    return read_plain_money(money.get("amount"), read_name(money.get("currency"))) or NO_MONEY
 
 
 def _read_time(item: dict, notes: Notes) -> float | None:
-    tried = False
+    unusable = False
     for key, scale in (("video_offset_time_msec", 1000.0), ("time_in_seconds", 1.0), ("time_text", 1.0)):
         if item.get(key) is not None:
-            tried = True
             offset_s = read_offset(item[key], scale=scale)
             if offset_s is not None:
                 return offset_s
-    if tried:
-        notes.field("offset")
+            unusable = True
+    if unusable:
+        notes.count_field("offset")
     return None
 
 
@@ -212,11 +220,12 @@ def _read_timestamp(item: dict, notes: Notes) -> int | None:
     value = item.get("timestamp")
     timestamp = read_timestamp(value)
     if timestamp is None and value not in (None, 0):
-        notes.field("timestamp")
+        notes.count_field("timestamp")
     return timestamp
 
 
-def _emote_names(emotes: object) -> list[str]:
+def _read_emotes(emotes: object) -> list[str]:
+    """Return the emotes' names: of each its name, its first shortcut, or the text that it is."""
     names = []
     for emote in emotes if type(emotes) is list else ():
         if type(emote) is dict:
@@ -228,5 +237,50 @@ def _emote_names(emotes: object) -> list[str]:
     return names
 
 
-def _read_emotes(item: dict) -> str | None:
-    return name_json(_emote_names(item.get("emotes")))
+# ------------------------------------------------------------------ writing
+
+
+def save_chat_file(path: str | Path, messages: Iterable[Message]) -> None:
+    """Write messages as one JSON array, a row per line; whole or not at all.
+
+    Raises: UnwritableFile; StoreFull.
+    """
+    with atomic_path(path) as part, part.open("wb") as file:
+        for number, message in enumerate(messages):
+            file.write((b",\n" if number else b"[\n") + orjson.dumps(row_of_message(message)))
+        file.write(b"\n]\n" if file.tell() else b"[]\n")
+
+
+def row_of_message(message: Message) -> dict[str, object]:
+    """Return a message as chat-downloader would write it; what is absent is left out.
+
+    Reading it gives the message back, but for amounts whose text no longer says what they are.
+    """
+    row: dict[str, object] = {
+        "message_id": message.message_id,
+        "message_type": message.kind,
+        "message": message.text,
+        "time_in_seconds": message.offset_s,
+        "timestamp": message.timestamp_us,
+        "author": _author_of_message(message),
+        "system_message": message.notice,
+        "bits": message.bits,
+        "target_message_id": message.target_id,
+    }
+    if message.amount_text is not None:
+        amount = None if message.amount is None else float(message.amount)
+        row["money"] = {"text": message.amount_text, "amount": amount, "currency": message.currency}
+    if message.emotes is not None:
+        row["emotes"] = [{"name": name} for name in json.loads(message.emotes)]
+    return {key: value for key, value in row.items() if value is not None or key == "message"}
+
+
+def _author_of_message(message: Message) -> dict[str, object] | None:
+    if message.author_id is None:
+        return None
+    author: dict[str, object] = {"name": message.author_name}
+    if not message.author_id.startswith(NAME_PREFIX):
+        author["id"] = message.author_id
+    if message.badges is not None:
+        author["badges"] = [{"title": title} for title in json.loads(message.badges)]
+    return author

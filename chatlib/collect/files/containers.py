@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -152,7 +153,7 @@ def _parse_leniently(start: bytes, notes: Notes) -> object:
     return items
 
 
-def _iter_items(text: str, decoder: json.JSONDecoder):
+def _iter_items(text: str, decoder: json.JSONDecoder) -> Iterator[object]:
     position = 1
     while True:
         while position < len(text) and text[position] in " \t\r\n,":

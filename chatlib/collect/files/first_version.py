@@ -9,14 +9,16 @@ from __future__ import annotations
 import ast
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
-from chatlib.collect.files.rows import IdMaker, Notes, author_key, badge_json, money_fields, money_of_number
+from chatlib.collect.files.rows import IdMaker, Notes, author_key, badge_json
 from chatlib.errors import SourceError, UnknownFormat
+from chatlib.money import NO_MONEY, MoneyFields, read_money, read_plain_money
 from chatlib.records import Message
 from chatlib.schema import APPLICATION_ID
 from chatlib.text import clean_text, read_name
@@ -24,10 +26,24 @@ from chatlib.times import read_offset
 
 __all__ = ["COLUMNS", "OldDatabase"]
 
-COLUMNS = (
-    "URL", "TypeofMessages", "ListofTimes", "ListofBadges", "ListofAuthors", "ListofMessages",
-    "DonationAmount", "DonationCurrency",
+
+class _Row(NamedTuple):
+    """A row of the old table without its address: the cells of one message, or lists of many."""
+
+    kind: object
+    time: object
+    badges: object
+    author: object
+    text: object
+    amount: object
+    currency: object
+
+
+_ROW_COLUMNS = (
+    "TypeofMessages", "ListofTimes", "ListofBadges", "ListofAuthors", "ListofMessages", "DonationAmount",
+    "DonationCurrency",
 )  # fmt: skip
+COLUMNS = ("URL", *_ROW_COLUMNS)
 _NOTHING = (None, "", "NULL")
 
 
@@ -40,13 +56,14 @@ class OldDatabase:
         Raises: UnknownFormat for an SQLite file without such a table; SourceError for a damaged one.
         """
         self._name = path.name
-        with self._told(), ExitStack() as on_failure:
+        with self._map_errors(), ExitStack() as on_failure:
             self._db = _open(path)
             on_failure.callback(self._db.close)
             self._db.text_factory = lambda data: data.decode("utf-8", "replace")
+            self._db.execute("PRAGMA trusted_schema = OFF")
             self._table = _quote(_find_table(self._db, path))
             _check(self._db, path)
-            # A copy of the addresses, indexed, so that each stream is read without a walk through all.
+            # An indexed copy of the addresses, so that each stream is read without a walk through all rows.
             self._db.execute(f"CREATE TEMP TABLE places AS SELECT URL, rowid AS place FROM {self._table}")
             self._db.execute("CREATE INDEX places_of ON places (URL, place)")
             urls = self._db.execute("SELECT URL FROM places GROUP BY URL ORDER BY min(place)")
@@ -59,20 +76,20 @@ class OldDatabase:
     def __exit__(self, *exc_info: object) -> None:
         self._db.close()
 
-    def read_stream(self, url: object) -> tuple[list[tuple], Notes]:
-        """Return a stream's messages as tuples in the order of `Message`, and what was left out."""
+    def read_stream(self, url: object) -> tuple[list[Message], Notes]:
+        """Return a stream's messages, and what was left out."""
         notes = Notes()
-        with self._told():
-            names = ", ".join(f"t.{_quote(name)}" for name in COLUMNS)
+        with self._map_errors():
+            names = ", ".join(f"t.{_quote(name)}" for name in _ROW_COLUMNS)
             rows = self._db.execute(
                 f"SELECT {names} FROM places p JOIN {self._table} t ON t.rowid = p.place "
                 "WHERE p.URL IS ? ORDER BY p.place",
                 (url,),
             )
-            return _read_rows(rows, notes), notes
+            return _read_rows(map(_Row._make, rows), notes), notes
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _map_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
@@ -101,9 +118,11 @@ def _quote(name: str) -> str:
 def _check(db: sqlite3.Connection, path: Path) -> None:
     """Raise if the file was cut: SQLite would read nothing where something was."""
     (page_size,) = db.execute("PRAGMA page_size").fetchone()
-    (told,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    if told != "ok" or path.stat().st_size % page_size:
-        raise sqlite3.DatabaseError("cut short or damaged" if told == "ok" else told.replace("\n", " "))
+    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict.replace("\n", " "))
+    if path.stat().st_size % page_size:
+        raise sqlite3.DatabaseError("cut short or damaged")
 
 
 def _find_table(db: sqlite3.Connection, path: Path) -> str:
@@ -121,59 +140,64 @@ def _find_table(db: sqlite3.Connection, path: Path) -> str:
     )
 
 
-def _read_text(value: object) -> str | None:
-    return None if value in _NOTHING else read_name(value)
-
-
-def _read_rows(rows: Iterator[tuple], notes: Notes) -> list[tuple]:
+def _read_rows(rows: Iterable[_Row], notes: Notes) -> list[Message]:
     ids = IdMaker()
-    messages = []
-    for row in rows:
-        times = _read_list(row[2])
-        cells = [row[1:]] if times is None else _iter_cells(row, times)
-        for cell in cells:
-            message = _read_message(cell, notes, ids)
-            if message is not None:
-                messages.append(message)
-    return messages
+    cells = (cell for row in rows for cell in _iter_cells(row))
+    messages = (_read_message(cell, notes) for cell in cells)
+    return [ids.complete(message) for message in messages if message is not None]
 
 
-def _iter_cells(row: tuple, times: list) -> Iterator[tuple]:
-    """Yield the messages of a row whose columns hold lists; a column that is none is for all of them."""
-    columns = [
-        times if name == "ListofTimes" else _read_list(cell) for name, cell in zip(COLUMNS, row, strict=True)
-    ]
+def _iter_cells(row: _Row) -> Iterator[_Row]:
+    """Yield a row's messages: itself, or those in its lists; a cell that is no list is for all of them."""
+    if _read_list(row.time) is None:
+        yield row
+        return
+    columns = [_read_list(cell) for cell in row]
     longest = max(len(column) for column in columns if column is not None)
-    filled = [[row[i]] * longest if column is None else column for i, column in enumerate(columns)]
-    return zip_longest(*filled[1:])
+    filled = [
+        [cell] * longest if column is None else column for cell, column in zip(row, columns, strict=True)
+    ]
+    yield from map(_Row._make, zip_longest(*filled))
 
 
 def _read_list(cell: object) -> list | None:
     """Return a list that was stored as JSON or as Python writes it, or None for anything else."""
-    if type(cell) is not str or not cell.startswith("["):
+    if not isinstance(cell, str) or not cell.startswith("["):
         return None
     for read in (json.loads, ast.literal_eval):
         try:
             values = read(cell)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-        return values if type(values) is list else None
+        return values if isinstance(values, list) else None
     return None
 
 
-def _read_message(cell: tuple, notes: Notes, ids: IdMaker) -> tuple | None:
-    kind, time, badges, name, text, amount, currency = cell
-    name, text = _read_text(name), _read_words(text)
-    money = _read_money(amount, currency)
-    kind = _read_text(kind) or ("paid_message" if money[0] else "text_message")
-    if name is None and text is None and money[0] is None and cell[0] in _NOTHING:
+def _read_message(row: _Row, notes: Notes) -> Message | None:
+    name, text = _read_name(row.author), _read_words(row.text)
+    money = _read_money(row.amount, row.currency)
+    if name is None and text is None and money == NO_MONEY and row.kind in _NOTHING:
         notes["row is empty"] += 1
         return None
-    offset_s = None if time in _NOTHING else read_offset(time)
-    if offset_s is None and time not in _NOTHING:
-        notes.field("offset")
-    row = Message("", kind, offset_s, author_key(None, name), name, text, None, _read_badges(badges), *money)
-    return tuple(row._replace(message_id=ids.make_id(row, kind=kind)))
+    offset_s = None if row.time in _NOTHING else read_offset(row.time)
+    if offset_s is None and row.time not in _NOTHING:
+        notes.count_field("offset")
+    return Message(
+        message_id="",
+        kind=_read_name(row.kind) or ("text_message" if money == NO_MONEY else "paid_message"),
+        offset_s=offset_s,
+        author_id=author_key(None, name),
+        author_name=name,
+        text=text,
+        badges=_read_badges(row.badges),
+        amount_text=money.amount_text,
+        amount=money.amount,
+        currency=money.currency,
+    )
+
+
+def _read_name(cell: object) -> str | None:
+    return None if cell in _NOTHING else read_name(cell)
 
 
 def _read_words(cell: object) -> str | None:
@@ -190,10 +214,10 @@ def _read_badges(cell: object) -> str | None:
     return badge_json(cell if values is None else values)
 
 
-def _read_money(amount: object, currency: object) -> tuple[str | None, str | None, str | None]:
+def _read_money(amount: object, currency: object) -> MoneyFields:
     """Return money from a number and a currency beside it, or from an amount as written."""
-    written = _read_text(amount) if type(amount) in (str, type(None)) else amount
-    code = _read_text(currency)
+    written = _read_name(amount) if isinstance(amount, str) else amount
+    code = _read_name(currency)
     if written is None:
-        return None, None, None
-    return money_of_number(written, code) or money_fields(" ".join(filter(None, (code, str(written)))))
+        return NO_MONEY
+    return read_plain_money(written, code) or read_money(" ".join(filter(None, (code, str(written)))))

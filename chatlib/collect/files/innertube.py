@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from chatlib.collect.files.renderers import Shown, find_kind, read_renderer, read_text, walk
-from chatlib.collect.files.rows import IdMaker, Notes, author_key, badge_json, money_fields, name_json
+from chatlib.collect.files.renderers import Shown, read_renderer, read_text, walk
+from chatlib.collect.files.rows import IdMaker, Notes, author_key, badge_json, name_json
+from chatlib.money import read_money
 from chatlib.records import Message
 from chatlib.text import read_name
 from chatlib.times import read_offset, read_timestamp
 
-__all__ = ["find_action_name", "find_actions", "find_stream_ids", "iter_actions", "read_actions"]
+__all__ = ["Action", "find_actions", "find_stream_ids", "iter_actions", "read_actions"]
 
 _ACTIONS = frozenset(
     {
@@ -40,12 +41,6 @@ _REMOVALS = {
     "removeBannerForLiveChatCommand": "remove_banner",
     "removeChatItemAction": "deleted_message",
     "removeChatItemByAuthorAction": "ban_user",
-}
-# Where an action has what it shows.
-_SHOWN_IN = {
-    "addChatItemAction": "item",
-    "addLiveChatTickerItemAction": "item",
-    "replaceChatItemAction": "replacementItem",
 }
 _ACTION_NAME = re.compile(r"[a-z][A-Za-z]{2,60}(?:Action|Command|Endpoint)")
 _WRAPPERS = (
@@ -105,38 +100,18 @@ def iter_actions(item: dict) -> Iterator[Action]:
         yield Action(action, offset_ms)
 
 
-def read_actions(actions: Iterable[Action], notes: Notes) -> list[tuple]:
-    """Return messages as tuples in the order of `Message`; what is none is counted by its name."""
+def read_actions(actions: Iterable[Action], notes: Notes) -> list[Message]:
+    """Return the messages that actions add, replace or remove; other actions are counted by their names."""
     ids = IdMaker()
-    rows = []
+    messages = []
     for action in actions:
         if type(action.content) is not dict:
             notes["row is no object"] += 1
             continue
         shown = _read_action(_name_action(action.content), action.content, notes)
         if shown is not None:
-            rows.append(_build_row(shown, action.offset_ms, notes, ids))
-    return rows
-
-
-def find_action_name(content: object, notes: Notes) -> str | None:
-    """Return the name of an action that becomes a message; one that does not is counted by its name."""
-    if type(content) is not dict:
-        notes["row is no object"] += 1
-        return None
-    name = _name_action(content)
-    body = content.get(name) if name else None
-    if type(body) is not dict:
-        notes["row is no chat action"] += 1
-        return None
-    if name not in _ACTIONS or name == "replayChatItemAction":
-        notes.unread("no message", name)
-        return None
-    if name == "addBannerToLiveChatCommand" and _find_banner(body, notes) is None:
-        return None
-    if name in _SHOWN_IN and find_kind(body.get(_SHOWN_IN[name]), notes) is None:
-        return None
-    return name
+            messages.append(ids.complete(_build_message(shown, action.offset_ms, notes)))
+    return messages
 
 
 def _name_action(content: dict) -> str | None:
@@ -144,7 +119,7 @@ def _name_action(content: dict) -> str | None:
 
 
 def find_stream_ids(actions: list[Action]) -> tuple[str | None, str | None]:
-    """Return the ids of the channel and the video that the first messages' menus tell, or None."""
+    """Return the ids of the channel and the video in the first messages' menus, or None."""
     for action in actions[:100]:
         item = walk(action.content, "addChatItemAction", "item")
         for renderer in item.values() if type(item) is dict else ():
@@ -155,12 +130,13 @@ def find_stream_ids(actions: list[Action]) -> tuple[str | None, str | None]:
 
 
 def _decode_menu(params: object) -> bytes:
+    data = params.encode("utf-8", "replace") if type(params) is str else b""
     try:
         for _ in range(2):
-            params = urlsafe_b64decode(unquote_to_bytes(params))
-    except (TypeError, ValueError, AttributeError):
+            data = urlsafe_b64decode(unquote_to_bytes(data))
+    except ValueError:
         return b""
-    return params
+    return data
 
 
 def _read_action(name: str | None, content: dict, notes: Notes) -> Shown | None:
@@ -183,21 +159,14 @@ def _read_action(name: str | None, content: dict, notes: Notes) -> Shown | None:
         return shown and shown._replace(target_id=read_name(body.get("targetItemId")))
     if name == "addBannerToLiveChatCommand":
         return _read_banner(body, notes)
-    notes.unread("no message", name)
-    return None
-
-
-def _find_banner(body: dict, notes: Notes) -> dict | None:
-    banner = walk(body, "bannerRenderer", "liveChatBannerRenderer")
-    if type(banner) is dict:
-        return banner
-    notes["row is no chat action"] += 1
+    notes.count_name("no message", name)
     return None
 
 
 def _read_banner(body: dict, notes: Notes) -> Shown | None:
-    banner = _find_banner(body, notes)
-    if banner is None:
+    banner = walk(body, "bannerRenderer", "liveChatBannerRenderer")
+    if type(banner) is not dict:
+        notes["row is no chat action"] += 1
         return None
     notice = read_text(walk(banner, "header", "liveChatBannerHeaderRenderer", "text")).text
     shown = read_renderer(banner.get("contents"), Notes()) or Shown(
@@ -206,33 +175,33 @@ def _read_banner(body: dict, notes: Notes) -> Shown | None:
     return shown._replace(kind="banner", notice=notice or shown.notice)
 
 
-def _build_row(shown: Shown, offset_ms: object, notes: Notes, ids: IdMaker) -> tuple:
+def _build_message(shown: Shown, offset_ms: object, notes: Notes) -> Message:
     timestamp = read_timestamp(shown.timestamp)
     if timestamp is None and shown.timestamp not in (None, 0, "0"):
-        notes.field("timestamp")
-    row = Message(
-        shown.message_id or "",
-        shown.kind,
-        _read_time(shown, offset_ms, notes),
-        author_key(shown.author_id, shown.author_name),
-        shown.author_name,
-        shown.text,
-        shown.notice,
-        badge_json(list(shown.badges)),
-        *money_fields(shown.amount_text),
+        notes.count_field("timestamp")
+    money = read_money(shown.amount_text)
+    return Message(
+        message_id=shown.message_id or "",
+        kind=shown.kind,
+        offset_s=_read_time(shown, offset_ms, notes),
+        author_id=author_key(shown.author_id, shown.author_name),
+        author_name=shown.author_name,
+        text=shown.text,
+        notice=shown.notice,
+        badges=badge_json(list(shown.badges)),
+        amount_text=money.amount_text,
+        amount=money.amount,
+        currency=money.currency,
         timestamp_us=timestamp,
         emotes=name_json(dict.fromkeys(shown.emotes)),
         target_id=shown.target_id,
     )
-    if not row.message_id:
-        row = row._replace(message_id=ids.make_id(row, kind=row.kind))
-    return tuple(row)
 
 
 def _read_time(shown: Shown, offset_ms: object, notes: Notes) -> float | None:
     offset_s = read_offset(offset_ms, scale=1000.0)
     if offset_s is None and offset_ms is not None:
-        notes.field("offset")
+        notes.count_field("offset")
     # Before the start YouTube says 0 and shows a clock such as -3:51. Live, the clock is the time of day.
     if not offset_s and (shown.clock or "").lstrip().startswith("-"):
         clock_s = read_offset(shown.clock)

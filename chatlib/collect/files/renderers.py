@@ -1,16 +1,18 @@
-"""What YouTube shows of one chat item: its renderer as plain fields."""
+"""What YouTube shows, as plain fields: the renderer of a chat item, and the page of a video."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from chatlib.collect.files.rows import Notes
-from chatlib.text import clean_text, read_name
+from chatlib.records import YOUTUBE, Stream
+from chatlib.text import clean_text, read_name, read_number
+from chatlib.times import format_timestamp, read_date, read_timestamp
 
-__all__ = ["Runs", "Shown", "find_kind", "read_link", "read_renderer", "read_text", "walk"]
+__all__ = ["Runs", "Shown", "read_link", "read_renderer", "read_text", "read_video_page", "walk"]
 
 _RENDERER = re.compile(r"liveChat([A-Z][A-Za-z]{1,60})Renderer")
 _KINDS = frozenset(
@@ -40,6 +42,7 @@ _SPOKEN = frozenset(
 )
 _ADDRESS = re.compile(r"(https?://|www\.)", re.I)
 _HOME = "https://www.youtube.com"
+_PLAYERS = ("parsedInitialPlayerResponse", "playerResponse", "ytInitialPlayerResponse")
 _NOTICES = ("headerPrimaryText", "headerSubtext", "text", "subtext", "detailText", "primaryText")
 
 
@@ -113,20 +116,14 @@ def _emoji_name(emoji: dict) -> str:
 
 def read_renderer(item: object, notes: Notes) -> Shown | None:
     """Return what an item shows, or None, counted by the renderer's name, if it is no message."""
-    found = find_kind(item, notes)
-    return found and _read_body(found[0], item[found[1]], notes)
-
-
-def find_kind(item: object, notes: Notes) -> tuple[str, str] | None:
-    """Return the kind of message that an item is and its renderer's name, or None, counted, if it is none."""
     if type(item) is not dict:
         notes["row is no chat action"] += 1
         return None
     for name, body in item.items():
         kind = _kind_of(name)
         if kind in _KINDS and type(body) is dict:
-            return kind, name
-    notes.unread("unknown renderer", next(iter(item), ""))
+            return _read_body(str(kind), body, notes)
+    notes.count_name("unknown renderer", next(iter(item), ""))
     return None
 
 
@@ -161,7 +158,7 @@ def _read_body(kind: str, body: dict, notes: Notes) -> Shown:
     return _join_ticker(shown, body, notes) if kind.startswith("ticker_") else shown
 
 
-def walk(node: object, *keys: str) -> object:
+def walk(node: object, *keys: str) -> Any:
     """Return what lies at the end of a path of keys through objects, or None."""
     for key in keys:
         if type(node) is not dict:
@@ -184,7 +181,8 @@ def _join_ticker(ticker: Shown, body: dict, notes: Notes) -> Shown:
     item = read_renderer(renderer, notes)
     if item is None:
         return ticker
-    return Shown(ticker.kind, *(repeated or own for own, repeated in zip(ticker[1:], item[1:], strict=True)))
+    repeated = {name: value for name, value in item._asdict().items() if value and name != "kind"}
+    return ticker._replace(**repeated)
 
 
 def _read_badges(badges: object) -> tuple[object, ...]:
@@ -193,3 +191,53 @@ def _read_badges(badges: object) -> tuple[object, ...]:
         renderer = _inner(badge)
         titles.append(renderer.get("tooltip"))
     return tuple(titles)
+
+
+def read_video_page(content: object) -> Stream | None:
+    """Return the stream that a watch page's data or yt-dlp's info JSON describes, or None."""
+    if type(content) is not dict:
+        return None
+    if content.get("_type", "video") == "video" and "extractor_key" in content:
+        return _read_info(content)
+    for player in (content, *(content.get(key) for key in _PLAYERS)):
+        details = walk(player, "videoDetails")
+        if type(details) is dict and read_name(details.get("videoId")):
+            return _read_player(details, walk(player, "microformat", "playerMicroformatRenderer"))
+    return None
+
+
+def _read_player(details: dict, micro: object) -> Stream:
+    live = walk(micro, "liveBroadcastDetails")
+    return Stream(
+        platform=YOUTUBE,
+        video_id=read_name(details.get("videoId")) or "",
+        title=clean_text(details.get("title")) or read_text(walk(micro, "title")).text,
+        channel_id=read_name(details.get("channelId")),
+        channel_name=read_name(details.get("author")),
+        started_at=read_date(walk(live, "startTimestamp")) or read_date(walk(micro, "publishDate")),
+        ended_at=read_date(walk(live, "endTimestamp")),
+        duration_s=_positive(details.get("lengthSeconds")),
+    )
+
+
+def _read_info(info: dict) -> Stream | None:
+    video_id = read_name(info.get("id"))
+    if video_id is None:
+        return None
+    extractor = (clean_text(info.get("extractor_key")) or "").lower()
+    started = read_timestamp(info.get("release_timestamp")) or read_timestamp(info.get("timestamp"))
+    return Stream(
+        platform="twitch" if extractor.startswith("twitch") else extractor[:40],
+        video_id=video_id.removeprefix("v") if extractor.startswith("twitch") else video_id,
+        url=clean_text(info.get("webpage_url")),
+        title=clean_text(info.get("title")),
+        channel_id=read_name(info.get("channel_id")),
+        channel_name=read_name(info.get("channel")) or read_name(info.get("uploader")),
+        started_at=format_timestamp(started),
+        duration_s=_positive(info.get("duration")),
+    )
+
+
+def _positive(value: object) -> float | None:
+    number = read_number(value)
+    return number if number and 0 < number < 1e8 else None

@@ -1,4 +1,8 @@
-"""Twitch comments: the v5 API's JSON and what TwitchDownloader writes, which keeps its shape."""
+"""Twitch comments, from the v5 API and from TwitchDownloader, and the events in any Twitch chat.
+
+Since late 2022 Twitch's replays no longer say which comment is a subscription. Its fixed sentence,
+which begins with the author's own name, still does, and is cut from the author's words.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +10,67 @@ import re
 from collections.abc import Iterable
 
 from chatlib.collect.files.rows import IdMaker, Notes, author_key, name_json, read_count
-from chatlib.collect.files.twitch_events import kind_of_notice, tell_event
 from chatlib.records import TWITCH, Message, Stream
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_date, read_offset, read_timestamp_text
 
-__all__ = ["find_comments", "read_comments", "read_stream"]
+__all__ = ["find_comments", "find_event", "read_comments", "read_stream"]
 
 _LENGTH = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?")
+# Twitch's names of events -> chat-downloader's.
+_KINDS = {
+    "anongiftpaidupgrade": "anonymous_gift_paid_upgrade",
+    "anonsubgift": "anonymous_subscription_gift",
+    "anonsubmysterygift": "anonymous_mystery_subscription_gift",
+    "bitsbadgetier": "bits_badge_tier",
+    "communitypayforward": "community_pay_forward",
+    "crowd-chant": "crowd_chant",
+    "extendsub": "extend_subscription",
+    "giftpaidupgrade": "gift_paid_upgrade",
+    "highlighted-message": "highlighted_message",
+    "primecommunitygiftreceived": "prime_community_gift_received",
+    "primepaidupgrade": "prime_paid_upgrade",
+    "raid": "raid",
+    "resub": "resubscription",
+    "rewardgift": "reward_gift",
+    "ritual": "ritual",
+    "skip-subs-mode-message": "send_message_in_subscriber_only_mode",
+    "standardpayforward": "standard_pay_forward",
+    "sub": "subscription",
+    "subgift": "subscription_gift",
+    "submysterygift": "mystery_subscription_gift",
+    "unraid": "unraid",
+}
+_STREAK = r"They've subscribed for \d+ months?(?:, currently on an? \d+ month streak)?! ?"
+_SENTENCES = (
+    ("resubscription", rf"subscribed (?:with Prime|at Tier \d)\. {_STREAK}"),
+    ("subscription", r"subscribed (?:with Prime|at Tier \d)\. ?"),
+    ("mystery_subscription_gift", r"is gifting \d+ Tier \d Subs? to .{1,60}'s community!.*"),
+    ("subscription_gift", r"gifted (?:a|\d+ months? of) Tier \d (?:sub )?to .{1,60}!.*"),
+    ("prime_paid_upgrade", r"converted from a Prime sub to a Tier \d sub!.*"),
+    ("gift_paid_upgrade", r"is continuing the Gift Sub they got from .*"),
+    ("community_pay_forward", r"is paying forward the Gift they got from .{1,60} to the community!.*"),
+    ("standard_pay_forward", r"is paying forward the Gift they got from .*"),
+)
+_EVENTS = tuple((kind, re.compile(sentence, re.S)) for kind, sentence in _SENTENCES)
 
 
 def find_comments(content: object) -> list | None:
     """Return the comments in parsed JSON: a list of them, pages of them, or an object around them."""
     if type(content) is dict:
         comments = content.get("comments")
-        told = bool(comments) or "video" in content or "streamer" in content
-        return comments if type(comments) is list and told and _looks_like_comments(comments) else None
+        is_chat = bool(comments) or "video" in content or "streamer" in content
+        return comments if type(comments) is list and is_chat and _look_like_comments(comments) else None
     if type(content) is not list:
         return None
     pages = [
         item["comments"] for item in content if type(item) is dict and type(item.get("comments")) is list
     ]
     comments = [comment for page in pages for comment in page] if pages else content
-    return comments if _looks_like_comments(comments) and (comments or pages) else None
+    return comments if _look_like_comments(comments) and (comments or pages) else None
 
 
-def _looks_like_comments(items: list) -> bool:
+def _look_like_comments(items: list) -> bool:
     return not items or any(
         type(item) is dict and ("content_offset_seconds" in item or "commenter" in item)
         for item in items[:200]
@@ -39,11 +78,10 @@ def _looks_like_comments(items: list) -> bool:
 
 
 def read_stream(content: object, comments: list) -> Stream:
-    """Return what the file says of its stream; the id and platform may be unknown ('')."""
-    about = content if type(content) is dict else {}
-    video = about["video"] if type(about.get("video")) is dict else {}
-    streamer = about["streamer"] if type(about.get("streamer")) is dict else {}
-    first = next((c for c in comments if type(c) is dict), {})
+    """Return what the file says of its stream; the id may be unknown ('')."""
+    file = _object(content)
+    video, streamer = _object(file.get("video")), _object(file.get("streamer"))
+    first: dict = next((comment for comment in comments if type(comment) is dict), {})
     video_id = read_name(video.get("id")) or read_name(video.get("_id")) or read_name(first.get("content_id"))
     return Stream(
         platform=TWITCH,
@@ -58,67 +96,71 @@ def read_stream(content: object, comments: list) -> Stream:
     )
 
 
+def _object(value: object) -> dict:
+    return value if type(value) is dict else {}
+
+
 def _read_length(value: object) -> float | None:
     """Return seconds above zero from a number, a clock, or `1h2m3s`."""
     length = _LENGTH.fullmatch(value) if type(value) is str and value else None
     if length:
-        hours, minutes, seconds = (int(part or 0) for part in length.groups())
+        hours, minutes, seconds = (int(digits or 0) for digits in length.groups())
         return float(hours * 3600 + minutes * 60 + seconds) or None
     length_s = read_offset(value)
     return length_s if length_s is not None and length_s > 0 else None
 
 
-def read_comments(comments: Iterable[object], notes: Notes) -> list[tuple]:
-    """Return the comments as tuples in the order of `Message`; what is left out is counted."""
+def read_comments(comments: Iterable[object], notes: Notes) -> list[Message]:
+    """Return the comments as messages; what is left out is counted."""
     ids = IdMaker()
-    rows = (_read_comment(comment, notes, ids) for comment in comments)
-    return [row for row in rows if row is not None]
+    messages = (_read_comment(comment, notes) for comment in comments)
+    return [ids.complete(message) for message in messages if message is not None]
 
 
-def _read_comment(comment: object, notes: Notes, ids: IdMaker) -> tuple | None:
+def _read_comment(comment: object, notes: Notes) -> Message | None:
     if type(comment) is not dict or type(comment.get("message")) is not dict:
         notes["comment without a message" if type(comment) is dict else "row is no object"] += 1
         return None
-    message = comment["message"]
-    commenter = comment["commenter"] if type(comment.get("commenter")) is dict else {}
+    content = comment["message"]
+    commenter = _object(comment.get("commenter"))
     name = read_name(commenter.get("display_name")) or read_name(commenter.get("name"))
-    fragments = _read_fragments(message)
-    body = clean_text(message.get("body"))
+    fragments = _read_fragments(content)
+    body = clean_text(content.get("body"))
     if not body:
         body = "".join(text for text, _ in fragments) or body
-    kind, text, notice = tell_event(_read_kind(message), body, name)
+    kind, text, notice = find_event(_read_kind(content), body, name)
     offset_s = read_offset(comment.get("content_offset_seconds"))
     if offset_s is None and comment.get("content_offset_seconds") is not None:
-        notes.field("offset")
-    row = Message(
-        read_name(comment.get("_id")) or "",
-        kind,
-        offset_s,
-        author_key(read_name(commenter.get("_id")), name),
-        name,
-        text,
-        notice,
-        _read_badges(message),
-        bits=read_count(message.get("bits_spent")),
+        notes.count_field("offset")
+    message = Message(
+        message_id=read_name(comment.get("_id")) or "",
+        kind=kind,
+        offset_s=offset_s,
+        author_id=author_key(read_name(commenter.get("_id")), name),
+        author_name=name,
+        text=text,
+        notice=notice,
+        badges=_read_badges(content),
+        bits=read_count(content.get("bits_spent")),
         timestamp_us=read_timestamp_text(comment.get("created_at")),
         emotes=name_json(dict.fromkeys(text for text, is_emote in fragments if is_emote)),
     )
-    if not (row.text or row.notice or row.author_id):
+    if not (message.text or message.notice or message.author_id):
         notes["row is empty"] += 1
         return None
-    return tuple(row if row.message_id else row._replace(message_id=ids.make_id(row, kind=kind)))
+    return message
 
 
-def _read_kind(message: dict) -> str:
-    params = message.get("user_notice_params")
-    if type(params) is not dict:
-        return "text_message"
-    return kind_of_notice(read_name(params.get("msg-id")) or read_name(params.get("msg_id")))
+def _read_kind(content: dict) -> str:
+    """Return chat-downloader's kind for Twitch's name of an event; without a name, a text message."""
+    params = _object(content.get("user_notice_params"))
+    name = read_name(params.get("msg-id")) or read_name(params.get("msg_id"))
+    return _KINDS.get(name, name.replace("-", "_")) if name else "text_message"
 
 
-def _read_fragments(message: dict) -> list[tuple[str, bool]]:
-    """Return the message's parts: text, and whether it is an emote."""
-    fragments = message.get("fragments")
+def _read_fragments(content: dict) -> list[tuple[str, bool]]:
+    """Return the message's fragments: text, and whether it is an emote."""
+    fragments = content.get("fragments")
     return [
         (text, type(fragment.get("emoticon")) is dict)
         for fragment in (fragments if type(fragments) is list else ())
@@ -126,8 +168,23 @@ def _read_fragments(message: dict) -> list[tuple[str, bool]]:
     ]
 
 
-def _read_badges(message: dict) -> str | None:
-    badges = message.get("user_badges")
+def _read_badges(content: dict) -> str | None:
+    badges = content.get("user_badges")
     if type(badges) is not list:
         return None
     return name_json(badge.get("_id") for badge in badges if type(badge) is dict)
+
+
+def find_event(kind: str, body: str | None, name: str | None) -> tuple[str, str | None, str | None]:
+    """Return kind, the author's own words, and the platform's sentence at the head of the body.
+
+    A kind other than a text message stays. The sentence counts only if it is about the author: `name`.
+    """
+    if not body or not name or not body.startswith(f"{name} "):
+        return kind, body, None
+    rest = body[len(name) + 1 :]
+    for event, sentence in _EVENTS:
+        if match := sentence.match(rest):
+            notice = body[: len(name) + 1 + match.end()].strip()
+            return event if kind == "text_message" else kind, rest[match.end() :].strip() or None, notice
+    return kind, body, None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from chatlib.collect.files.rows import Notes
 from chatlib.collect.files.twitch import read_comments
-from chatlib.records import TWITCH, Stream
+from chatlib.records import TWITCH, Message, Stream
 from chatlib.text import read_name
 
 __all__ = ["as_list", "find_nodes", "format_badge", "iter_nodes", "read_nodes", "read_stream"]
@@ -71,8 +71,8 @@ def read_stream(content: object) -> Stream:
     return Stream(TWITCH, read_name(video.get("id")) or "", channel_id=channel_id)
 
 
-def read_nodes(nodes: Iterable[object], notes: Notes) -> list[tuple]:
-    """Return comments as tuples in the order of `Message`; what is left out is counted.
+def read_nodes(nodes: Iterable[object], notes: Notes) -> list[Message]:
+    """Return comments as messages; what is left out is counted.
 
     Bits are read from the text, where one of Twitch's own cheermotes stands with its number: a replay
     does not say them in another way.

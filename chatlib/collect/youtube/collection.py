@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from chatlib.ahead import map_ahead
 from chatlib.collect.address import find_video_id, guess_platform, make_video_url
-from chatlib.collect.files.importing import ChatFile, import_chats
+from chatlib.collect.files.formats import Chat
+from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.rows import read_count
 from chatlib.collect.sheets.channels import Channel, load_stream_list, merge_stream_list, save_stream_list
 from chatlib.collect.youtube.listing import Listing, list_streams
@@ -78,7 +79,7 @@ def collect_channels(
     return CollectReport(reports, db.count_content(db.find_streams(YOUTUBE, ids)["stream_id"]))
 
 
-def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: bool = True) -> ChatFile:
+def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: bool = True) -> Chat:
     """Return the stream and messages of one finished stream on YouTube; no database is needed.
 
     Raises: ParameterError for an address of something else; SourceRefused, with the reason, if
@@ -103,7 +104,7 @@ def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: b
         raise SourceRefused(f"{url} is not over ({replay.running}); its replay can be fetched afterwards.")
     if stream.state not in ("complete", "partial"):
         raise SourceRefused(f"{url} gives no chat: {stream.reason}", state=stream.state)
-    return ChatFile(stream, replay.messages, dict(replay.skipped))
+    return Chat(replay.source, stream, list(replay.messages), dict(replay.skipped))
 
 
 @contextmanager

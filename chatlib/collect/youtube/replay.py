@@ -148,7 +148,7 @@ def _read_replay(
         return Replay(video.stream, [], {}, "", running=video.status)
     download = _Download(client, video.chat_token, resume_file, on_progress)
     notes = Notes()
-    messages = [Message._make(row) for row in read_actions(download.iter_actions(), notes)]
+    messages = read_actions(download.iter_actions(), notes)
     if download.is_expired:  # the token of the resume file leads nowhere any more: from the start
         resume_file.drop()
         return _read_replay(client, video_id, resume_file, on_progress)
@@ -229,7 +229,7 @@ def _complete(replay: Replay, video_id: str, known: Mapping[str, str]) -> Replay
     """Complete the stream with what is known of it, and decide how far its chat goes."""
     chat = Chat(replay.source, replay.stream, list(replay.messages), replay.skipped)
     chat = complete_chat(chat, file_name=video_id, row=known)
-    stream, messages = chat.stream, [Message._make(row) for row in chat.rows]
+    stream, messages = chat.stream, chat.messages
     replay = replay._replace(stream=stream, messages=messages)
     if replay.running or stream.state not in ("complete", "partial"):
         return replay

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from chatlib.collect.files.report import say_totals, shorten
+from chatlib.collect.files.importing import format_totals, shorten_lines
 from chatlib.errors import SourceError
 from chatlib.records import STATES
 from chatlib.text import one_line
@@ -111,11 +111,11 @@ class CollectReport:
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=list(columns))
 
-    def say(self, db: Path) -> str:
+    def format_summary(self, db: Path) -> str:
         """Return the summary: what changed, what was left out, and what to do about it."""
         shown = [(channel, _format_path(channel.spreadsheet, db)) for channel in self.channels]
         lines = [line for channel, path in shown for line in [*_format_channel(channel, path), ""]]
-        lines += [f"{self.n_added:,} new messages in {db}", "", *say_totals(self.totals, self.skipped)]
+        lines += [f"{self.n_added:,} new messages in {db}", "", *format_totals(self.totals, self.skipped)]
         return "\n".join(lines) + "\n"
 
 
@@ -144,9 +144,9 @@ def _format_channel(channel: ChannelReport, sheet: str) -> list[str]:
     ):
         if video_ids:
             lines += [f"  {what}:"]
-            lines += shorten([f"    {v} {one_line(channel.titles.get(v, ''), 60)}" for v in video_ids])
+            lines += shorten_lines([f"    {v} {one_line(channel.titles.get(v, ''), 60)}" for v in video_ids])
     reasons = [f"    {s.video_id} {s.state}: {one_line(s.reason, 160)}" for s in channel.streams if s.reason]
-    return lines + (["  with a reason:", *shorten(reasons)] if reasons else [])
+    return lines + (["  with a reason:", *shorten_lines(reasons)] if reasons else [])
 
 
 class ProgressBoard:

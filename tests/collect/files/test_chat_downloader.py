@@ -14,7 +14,7 @@ ANN, BOB = "UC" + "a" * 22, "UC" + "b" * 22
 
 def read(items, *, plain=True):
     notes = Notes()
-    return [Message._make(row) for row in read_rows(items, notes, plain=plain)], dict(notes)
+    return read_rows(items, notes, plain=plain), dict(notes)
 
 
 def test_the_nested_schema(chats):

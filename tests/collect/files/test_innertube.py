@@ -14,7 +14,7 @@ ANN, BOB = "UC" + "a" * 22, "UC" + "b" * 22
 
 def read(content):
     notes = Notes()
-    return [Message._make(row) for row in read_actions(find_actions(content), notes)], dict(notes)
+    return read_actions(find_actions(content), notes), dict(notes)
 
 
 def test_every_renderer_becomes_the_kind_that_chat_downloader_calls_it(chats):

@@ -10,6 +10,7 @@ import pytest
 from chatlib.collect.files.formats import read_chat
 from chatlib.collect.files.importing import import_chats
 from chatlib.errors import ChatlibError
+from chatlib.records import Message
 from chatlib.store import open_store
 
 N = 400  # mutations of each small file
@@ -87,7 +88,7 @@ def mutate(data, rng):
 
 def check_rows(rows):
     for row in rows:
-        assert type(row) is tuple
+        assert type(row) is Message
         assert all(isinstance(value, type_) for value, type_ in zip(row, TYPES, strict=True)), row
         assert row[0] and row[1]
         assert row[2] is None or abs(row[2]) <= 1e8
@@ -104,8 +105,8 @@ def read_mutations(name, data, n, db):
             assert str(error)
             n_failed += 1
             continue
-        check_rows(chat.rows)
-        db.save_chat(chat.stream._replace(video_id=f"{name} {seed}"), chat.rows)
+        check_rows(chat.messages)
+        db.save_chat(chat.stream._replace(video_id=f"{name} {seed}"), chat.messages)
         n_read += 1
     return n_read, n_failed
 

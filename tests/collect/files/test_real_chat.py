@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from chatlib.collect.files.importing import import_chats, read_chat_file
+from chatlib.collect.files.formats import read_chat_file
+from chatlib.collect.files.importing import import_chats
 from chatlib.errors import UnknownFormat
 from chatlib.records import DONATION_KINDS
 from chatlib.store import open_store

@@ -7,11 +7,10 @@ import pytest
 from chatlib.collect.files.rows import (
     IdMaker,
     badge_json,
-    money_fields,
-    money_of_number,
     name_json,
     read_count,
 )
+from chatlib.money import read_money, read_plain_money
 from chatlib.records import Message
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_offset, read_timestamp, read_timestamp_text
@@ -93,18 +92,18 @@ def test_badges_are_titles_and_names_where_there_is_no_title():
 
 
 def test_money_is_read_as_written_in_any_locale():
-    assert money_fields("10,00\xa0€") == ("10,00\xa0€", "10.00", "EUR")
-    assert money_fields("¥5,000") == ("¥5,000", "5000", "JPY")
-    assert money_fields("many") == ("many", None, None)
-    assert money_fields(" ") == money_fields(None) == (None, None, None)
+    assert read_money("10,00\xa0€") == ("10,00\xa0€", "10.00", "EUR")
+    assert read_money("¥5,000") == ("¥5,000", "5000", "JPY")
+    assert read_money("many") == ("many", None, None)
+    assert read_money(" ") == read_money(None) == (None, None, None)
 
 
 def test_a_bare_number_has_a_decimal_point_in_every_currency():
-    assert money_of_number(5000.0, "JPY") == ("JPY 5000", "5000", "JPY")
-    assert money_of_number("10.50", "$") == ("$ 10.50", "10.50", "USD")
-    assert money_of_number("3", None) == ("3", "3", None)
-    assert money_of_number("$3", "USD") is None
-    assert money_of_number(float("nan"), "USD") is None
+    assert read_plain_money(5000.0, "JPY") == ("JPY 5000", "5000", "JPY")
+    assert read_plain_money("10.50", "$") == ("$ 10.50", "10.50", "USD")
+    assert read_plain_money("3", None) == ("3", "3", None)
+    assert read_plain_money("$3", "USD") is None
+    assert read_plain_money(float("nan"), "USD") is None
 
 
 ROW = Message("", "text_message", 5.0, "name:Ann", "Ann", "same words")
@@ -113,8 +112,8 @@ ROW = Message("", "text_message", 5.0, "name:Ann", "Ann", "same words")
 def test_made_ids_depend_on_content_and_not_on_place():
     first, second = IdMaker(), IdMaker()
     other = ROW._replace(text="other words")
-    one = [first.make_id(row, kind=row.kind) for row in (ROW, other, ROW)]
-    two = [second.make_id(row, kind=row.kind) for row in (other, ROW, ROW)]
+    one = [first.complete(message).message_id for message in (ROW, other, ROW)]
+    two = [second.complete(message).message_id for message in (other, ROW, ROW)]
     assert len(set(one)) == 3
     assert one == [two[1], two[0], two[2]]
 
@@ -123,4 +122,4 @@ def test_a_ticker_gets_the_id_of_what_it_repeats():
     ids = IdMaker()
     paid = ROW._replace(kind="paid_message", amount_text="$5.00")
     ticker = paid._replace(kind="ticker_paid_message_item")
-    assert ids.make_id(paid, kind="paid_message") == ids.make_id(ticker, kind="paid_message")
+    assert ids.complete(paid).message_id == ids.complete(ticker, kind="paid_message").message_id

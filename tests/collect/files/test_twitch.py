@@ -9,7 +9,7 @@ from chatlib.records import Message, Stream
 
 def read(comments):
     notes = Notes()
-    return [Message._make(row) for row in read_comments(comments, notes)], dict(notes)
+    return read_comments(comments, notes), dict(notes)
 
 
 def test_comments(chats):

@@ -54,7 +54,7 @@ def read_all(youtube, folder, *responses):
     """Return what a file of these responses gives, and both clients: messages and what was skipped."""
     data = b"\n".join(json.dumps(item).encode() for response in responses for item in items_of(response))
     own = read_chat(data, file_name="realreplay0.live_chat.json", row={})
-    messages = [Message._make(row) for row in own.rows]
+    messages = own.messages
     offsets = [m.offset_s for m in messages if m.offset_s is not None]
     show(youtube, *responses, duration_s=int(max(offsets)))
     given = {"file": (messages, dict(own.skipped))}

@@ -204,7 +204,7 @@ def test_an_update_adds_new_streams_tries_failed_ones_again_and_leaves_the_rest(
     assert changes == {"aaaaaaaaaaa": ("blocked", "complete", 5), "ccccccccccc": (None, "complete", 5)}
     assert report.channels[0].left == ["bbbbbbbbbbb"]
     assert "bbbbbbbbbbb" not in {entry.video_id for entry in youtube.requests[n:]}
-    said = report.say(db.path)
+    said = report.format_summary(db.path)
     assert "1 new, 1 tried again: 2 complete" in said and "10 new messages" in said
 
 
@@ -296,7 +296,7 @@ def test_hostile_titles_reach_neither_the_terminal_nor_a_path(youtube, db, colle
     youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa", title=title)])
     with caplog.at_level(logging.INFO):
         report = collect()
-    said = report.say(db.path) + caplog.text + report.to_table().to_string()
+    said = report.format_summary(db.path) + caplog.text + report.to_table().to_string()
     assert "\x1b" not in said and "\u202e" not in said and "\r" not in said
     assert {path.name for path in tmp_path.iterdir()} <= {
         "chat.dbs", "chat.dbs-wal", "chat.dbs-shm", "streams.ods", "unfinished",

@@ -8,7 +8,6 @@ import pytest
 from chatlib.collect.files.chat_downloader import read_rows
 from chatlib.collect.files.innertube import find_actions, find_stream_ids, read_actions
 from chatlib.collect.files.rows import Notes
-from chatlib.records import Message
 from chatlib.simulate import ChannelSettings
 from chatlib.simulate.channel import simulate_channel
 from tests.collect.youtube.site.renderers import replay_action, text_runs
@@ -43,10 +42,10 @@ def rows(tmp_path_factory):
 def test_what_a_reader_sees_is_what_was_simulated(rows):
     items = [replay_action(row, channel_id=CHANNEL, video_id="simulated00") for row in rows]
     notes = Notes()
-    shown = [Message(*row) for row in read_actions(find_actions(items), notes)]
+    shown = read_actions(find_actions(items), notes)
     said = [
         message._replace(kind=message.kind.replace("mark_chat_item_as_deleted_action", "deleted_message"))
-        for message in (Message(*row) for row in read_rows(rows, Notes()))
+        for message in read_rows(rows, Notes())
     ]
     assert len(shown) == len(said) == len(rows)
     assert not notes
