@@ -17,7 +17,7 @@ from chatlib.collect.youtube.batches import Batch, ResumeFile
 from chatlib.collect.youtube.replay import Replay, check_end, format_clock
 from chatlib.collect.youtube.transport import Politeness
 from chatlib.errors import SourceError, SourceRefused
-from chatlib.records import Message, Stream
+from chatlib.records import Stream
 from chatlib.text import read_number
 
 __all__ = ["ChatPages", "fetch_chat_of"]
@@ -110,7 +110,7 @@ def fetch_chat_of(
     if not pages.nodes:
         raise SourceRefused("the VOD has no chat", state="no_replay")
     notes = Notes()
-    messages = [Message._make(row) for row in read_nodes(pages.nodes, notes)]
+    messages = read_nodes(pages.nodes, notes)
     state, reason = _describe_end(pages, stream.duration_s, error)
     stream = stream._replace(state=state, view="live", reason=reason)
     return Replay(stream, messages, notes, SOURCE, ended=error is None)
