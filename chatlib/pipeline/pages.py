@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 import nbformat
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
@@ -24,17 +25,13 @@ __all__ = [
     "KeyFigure",
     "fill_template",
     "find_key_figure",
+    "format_value",
+    "is_simulated",
     "load_chapter",
     "load_executed",
-    "render_banner",
     "render_page",
 ]
 
-_TEMPLATES = files("chatlib.pipeline") / "templates"
-_SIMULATED = (
-    '<p class="banner">This run shows a <strong>simulated</strong> channel: people, messages and money '
-    "are made up, so that the methods can be checked. They say nothing about anybody.</p>"
-)
 # What may be wider than a screen scrolls within its own box, which the keyboard reaches.
 _SCROLL = '<div class="{kind}" role="group" aria-label="{what}" tabindex="0">{inside}</div>'
 _SCROLL_ROWS = '<span class="scroll" role="group" aria-label="Table" tabindex="0">{inside}</span>'
@@ -54,26 +51,43 @@ class KeyFigure:
 
 @dataclass(frozen=True)
 class Chapter:
-    """An executed notebook in HTML, its code in it to be folded away."""
+    """An executed notebook as HTML, its code in it to be folded away; `headings` with their anchors."""
 
+    notebook: str
     title: str
-    contents: str
-    body: str
+    headings: list[tuple[str, str]]
+    body: Markup
 
 
 def render_page(run_dir: Path, notebook: str) -> Path:
     """Write the page of an executed notebook, code folded away, and return its path."""
+    number = NOTEBOOKS.index(notebook)
     chapter = load_chapter(run_dir, notebook)
     page = fill_template(
         "page.html",
-        title=html.escape(chapter.title),
-        banner=render_banner(run_dir),
-        navigation=_render_navigation(notebook),
-        contents=chapter.contents,
-        body=chapter.body,
-        neighbours=_render_neighbours(notebook),
+        title=chapter.title,
+        navigation=[("index.html", "Report"), *((f"{n}.html", label_notebook(n)) for n in NOTEBOOKS)],
+        here=f"{notebook}.html",
+        chapter=chapter,
+        simulated=is_simulated(run_dir),
+        before=NOTEBOOKS[number - 1] if number else None,
+        after=NOTEBOOKS[number + 1] if number + 1 < len(NOTEBOOKS) else None,
     )
     return atomic_write(run_dir / f"{notebook}.html", page)
+
+
+def fill_template(template: str, **values: object) -> str:
+    """Return a page of `templates/`. Values are escaped, but for `Markup`."""
+    return _make_environment().get_template(template).render(values)
+
+
+def is_simulated(run_dir: Path) -> bool:
+    """Return whether a stream of the run is simulated."""
+    try:
+        with open_store(run_dir / "Db_file.dbs") as store:
+            return bool(store.load_streams()["simulated"].any())
+    except (MissingSource, StoreError):
+        return False
 
 
 def load_executed(run_dir: Path, notebook: str) -> nbformat.NotebookNode:
@@ -88,7 +102,14 @@ def load_chapter(run_dir: Path, notebook: str) -> Chapter:
     executed.cells[0].source = "\n".join(rest)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(executed)
-    return Chapter(title.lstrip("# ").strip(), _render_contents(executed), _let_scroll(body))
+    text = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "markdown")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    return Chapter(
+        notebook,
+        title.lstrip("# ").strip(),
+        [(heading.replace(" ", "-"), heading) for heading in headings],  # the ids that nbconvert gives
+        Markup(_let_scroll(body)),
+    )
 
 
 def find_key_figure(executed: nbformat.NotebookNode) -> KeyFigure | None:
@@ -103,59 +124,44 @@ def find_key_figure(executed: nbformat.NotebookNode) -> KeyFigure | None:
     return None
 
 
-def render_banner(run_dir: Path) -> str:
-    """Return the notice that the data is made up for a run with a simulated stream, else nothing."""
-    try:
-        with open_store(run_dir / "Db_file.dbs") as store:
-            return _SIMULATED if store.load_streams()["simulated"].any() else ""
-    except (MissingSource, StoreError):
-        return ""
+def format_value(value: object) -> str:
+    """Return a value as it is shown: three significant digits, or all digits of an integer."""
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def fill_template(template: str, **values: str) -> str:
-    """Return a page of `templates/` with the common head; values are HTML, `title` and `navigation` too."""
-    style = _read_template("style.css") + _pygments_style()
-    head = Template(_read_template("head.html")).substitute(values, style=style)
-    return Template(_read_template(template)).substitute(values, head=head)
-
-
-def _read_template(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _pygments_style() -> str:
-    """Return colours for code, with a contrast of 4.5 or more in the light and the dark scheme."""
+@cache
+def _make_environment() -> Environment:
+    """Return the templates; code has colours with a contrast of 4.5 or more, in light and in dark."""
+    environment = Environment(
+        loader=PackageLoader("chatlib.pipeline"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
     light = HtmlFormatter(style="xcode").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
-    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n.highlight {{ background: none; }}"
+    own = (files("chatlib.pipeline") / "templates" / "style.css").read_text(encoding="utf-8")
+    dark = f"@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n.highlight {{ background: none; }}"
+    environment.globals |= {
+        "style": Markup(f"{own}{light}\n{dark}"),
+        "origin": _render_origin,
+    }
+    environment.filters |= {
+        "label": label_notebook,
+        "value": format_value,
+        "duration": lambda seconds: f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min",
+        "last_part": lambda path: Path(path).name,
+    }
+    return environment
 
 
-def _render_navigation(current: str) -> str:
-    links = ['<a href="index.html">Report</a>']
-    for notebook in NOTEBOOKS:
-        mark = ' aria-current="page"' if notebook == current else ""
-        links.append(f'<a href="{notebook}.html"{mark}>{label_notebook(notebook)}</a>')
-    return "\n".join(links)
-
-
-def _render_neighbours(current: str) -> str:
-    """Return links to the chapters before and after this one."""
-    number = NOTEBOOKS.index(current)
-    links = [f'<a href="{n}.html">← {label_notebook(n)}</a>' for n in NOTEBOOKS[max(number - 1, 0) : number]]
-    links += [f'<a href="{n}.html">{label_notebook(n)} →</a>' for n in NOTEBOOKS[number + 1 : number + 2]]
-    return "\n".join(links)
-
-
-def _render_contents(executed: nbformat.NotebookNode) -> str:
-    text = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "markdown")
-    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
-    items = (f'<li><a href="#{_anchor(h)}">{html.escape(h)}</a></li>' for h in headings)
-    return "<ol>" + "".join(items) + "</ol>" if headings else ""
-
-
-def _anchor(heading: str) -> str:
-    """Return the id that nbconvert gives a heading."""
-    return html.escape(heading.replace(" ", "-"), quote=True)
+def _render_origin(file: str, *keys: object) -> Markup:
+    """Return the attribute that names where a number was read: a JSON pointer (RFC 6901) into a file."""
+    pointer = "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
+    return Markup(' data-from="{}"').format(f"{file}#{pointer}")
 
 
 def _remove_badge(markdown: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from markupsafe import Markup
 from nbconvert.filters import markdown2html
 
 from chatlib.errors import MissingSource
@@ -23,24 +24,17 @@ from chatlib.files import atomic_write
 from chatlib.pipeline.pages import (
     fill_template,
     find_key_figure,
+    is_simulated,
     load_chapter,
     load_executed,
-    render_banner,
 )
 from chatlib.pipeline.settings import NOTEBOOKS, label_notebook
 from chatlib.workspace import hide_paths
 
-__all__ = ["format_value", "load_record", "render_bundle", "render_index"]
+__all__ = ["load_record", "render_bundle", "render_index"]
 
-_RECORD = "run.json"
-_MAX_CHANNELS = 5
 _LINK = re.compile(r'<a href="([^"#]+)"[^>]*>(.*?)</a>', re.DOTALL)
 _IN_TAG = r"(<[a-zA-Z][^<>]*?\s)"  # only there: the same characters in somebody's message stay as they are
-_INTRO = (
-    "<p>What viewers wrote in a streamer's live chat, and two questions put to it: <em>who will pay?</em> "
-    "and <em>when was the chat most alive?</em> Each chapter is an executed notebook with its figures, its "
-    "tables and, folded away, its code.</p>"
-)
 
 
 def render_index(run_dir: Path, record: Mapping[str, Any]) -> Path:
@@ -48,12 +42,13 @@ def render_index(run_dir: Path, record: Mapping[str, Any]) -> Path:
 
     `record` is what `describe_run` returns for the chapters that have run.
     """
-    links = "\n".join(f'<a href="{n}.html">{label_notebook(n)}</a>' for n in record["seconds"])
+    chapters = [(f"{notebook}.html", label_notebook(notebook)) for notebook in record["seconds"]]
     page = fill_template(
         "index.html",
-        title=f"Chat report: {html.escape(run_dir.name)}",
-        navigation=f'<a href="index.html" aria-current="page">Report</a>\n{links}',
-        front=_render_front(run_dir, record),
+        title=f"Chat report: {run_dir.name}",
+        navigation=[("index.html", "Report"), *chapters],
+        here="index.html",
+        **_describe_front(run_dir, record),
     )
     return atomic_write(run_dir / "index.html", page)
 
@@ -77,175 +72,50 @@ def render_bundle(run_dir: Path) -> Path:
     Raises: MissingSource if the run is not complete.
     """
     record = load_record(run_dir)
-    parts = {"index": _render_front(run_dir, record)}
-    parts |= {notebook: _render_whole(run_dir, notebook) for notebook in NOTEBOOKS}
-    links = [
-        f'<a href="#{name}">{label_notebook(name) if name in NOTEBOOKS else "Report"}</a>' for name in parts
-    ]
+    parts = {"index": fill_template("front.html", **_describe_front(run_dir, record))}
+    for notebook in NOTEBOOKS:
+        chapter = load_chapter(run_dir, notebook)
+        parts[notebook] = fill_template("chapter.html", chapter=chapter, simulated=is_simulated(run_dir))
     page = fill_template(
         "bundle.html",
-        title=f"Chat report: {html.escape(run_dir.name)}",
-        navigation="\n".join(links),
-        chapters="\n".join(_render_section(name, part, run_dir) for name, part in parts.items()),
+        title=f"Chat report: {run_dir.name}",
+        navigation=[(f"#{name}", label_notebook(name) if name in NOTEBOOKS else "Report") for name in parts],
+        here=None,
+        parts=[
+            (name, Markup(_link_within(_prefix_ids(part, name), run_dir))) for name, part in parts.items()
+        ],
     )
     return atomic_write(run_dir / f"chat-report-{run_dir.name}.html", page)
 
 
-def format_value(value: object) -> str:
-    """Return a value as it is shown: three significant digits, or all digits of an integer."""
-    if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _render_front(run_dir: Path, record: Mapping[str, Any]) -> str:
-    """Return the first page's HTML, without what surrounds it."""
-    parts = [
-        f"<h1>Chat report: {html.escape(run_dir.name)}</h1>",
-        render_banner(run_dir),
-        _INTRO,
-        _render_data(record),
-        *(_render_chapter(run_dir, notebook, record) for notebook in record["seconds"]),
-        _render_making(record),
-    ]
-    return "\n".join(part for part in parts if part)
-
-
-def _render_data(record: Mapping[str, Any]) -> str:
-    data = record["data"]
-    if not data:
-        return ""
-    shown = {
-        "streams": "streams",
-        "messages and events": "messages",
-        "first stream": "first_day",
-        "last stream": "last_day",
+def _describe_front(run_dir: Path, record: Mapping[str, Any]) -> dict[str, object]:
+    """Return what `front.html` shows."""
+    return {
+        "record": record,
+        "simulated": is_simulated(run_dir),
+        "chapters": [_describe_chapter(run_dir, notebook) for notebook in record["seconds"]],
+        "missing": [notebook for notebook in NOTEBOOKS if notebook not in record["seconds"]],
     }
-    numbers = [
-        _render_number(label, data[key], _RECORD, "data", key)
-        for label, key in shown.items()
-        if data[key] is not None
-    ]
-    names = [f"<bdi>{html.escape(name)}</bdi>" for name in data["channels"][:_MAX_CHANNELS]]
-    if more := len(data["channels"]) - len(names):
-        names.append(f"{more:,} more")
-    channels = f", {'channels' if len(names) > 1 else 'channel'} {', '.join(names)}" if names else ""
-    return (
-        f"<h2>The data</h2>\n<p>{_render_source(record)}{channels}. Platform: "
-        f"{html.escape(' and '.join(data['platforms']) or 'none yet')}.</p>\n<dl>{''.join(numbers)}</dl>"
-    )
 
 
-def _render_source(record: Mapping[str, Any]) -> str:
-    if record["channels"]:
-        return f"Collected from <bdi>{html.escape(Path(str(record['channels'])).name)}</bdi>"
-    if record["chats"]:
-        return f"Chat files of <bdi>{html.escape(Path(str(record['chats'])).name)}</bdi>"
-    return "The sample that comes with the project, <strong>simulated</strong>"
-
-
-def _render_chapter(run_dir: Path, notebook: str, record: Mapping[str, Any]) -> str:
+def _describe_chapter(run_dir: Path, notebook: str) -> dict[str, object]:
     executed = load_executed(run_dir, notebook)
-    title = executed.cells[0].source.splitlines()[0].lstrip("# ").strip()
-    results = _load_results(run_dir, notebook)
-    file = f"results/{notebook}.json"
-    numbers = "".join(
-        _render_number(str(key), value, file, "headline", str(key))
-        for key, value in results.get("headline", {}).items()
-    )
-    sentences = "".join(
-        f"<li{_from(file, 'sentences', number)}>{html.escape(sentence)}</li>"
-        for number, sentence in enumerate(results.get("sentences", []))
-    )
-    links = [f'<a href="{notebook}.html">chapter</a>', f'<a href="{notebook}.ipynb">notebook</a>']
-    if results:
-        links.append(f'<a href="{file}">numbers</a>')
-    return "\n".join(
-        [
-            f'<article>\n<h2><a href="{notebook}.html">{html.escape(title)}</a></h2>',
-            _render_intro(executed),
-            _render_key_figure(executed, notebook, title),
-            f"<dl>{numbers}</dl>" if numbers else "",
-            f"<ul>{sentences}</ul>" if sentences else "",
-            f'<p class="small">{" · ".join(links)} · '
-            f"{_render_seconds(record['seconds'][notebook], 'seconds', notebook)}</p>\n</article>",
-        ]
-    )
+    results = run_dir / "results" / f"{notebook}.json"
+    return {
+        "notebook": notebook,
+        "title": executed.cells[0].source.splitlines()[0].lstrip("# ").strip(),
+        "intro": _render_intro(executed),
+        "figure": find_key_figure(executed),
+        "results": json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {},
+    }
 
 
-def _load_results(run_dir: Path, notebook: str) -> dict[str, Any]:
-    path = run_dir / "results" / f"{notebook}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _render_intro(executed: nbformat.NotebookNode) -> str:
+def _render_intro(executed: nbformat.NotebookNode) -> Markup:
     """Return the notebook's introduction: the text between its title and its parameters."""
     cell = executed.cells[1] if len(executed.cells) > 1 else None
     if not cell or cell.cell_type != "markdown":
-        return ""
-    return markdown2html(re.split(r"^#", cell.source, maxsplit=1, flags=re.MULTILINE)[0])
-
-
-def _render_key_figure(executed: nbformat.NotebookNode, notebook: str, title: str) -> str:
-    figure = find_key_figure(executed)
-    if not figure:
-        return ""
-    size = "".join(f' {key}="{value}"' for key, value in figure.size.items())
-    alt = html.escape(figure.alt or f"Key figure of {title}")
-    return f'<a href="{notebook}.html"><img src="data:image/png;base64,{figure.png}" alt="{alt}"{size}></a>'
-
-
-def _render_making(record: Mapping[str, Any]) -> str:
-    missing = [label_notebook(notebook) for notebook in NOTEBOOKS if notebook not in record["seconds"]]
-    versions = "".join(
-        f"<tr><th scope=row>{html.escape(name)}</th><td{_from(_RECORD, 'versions', name)}>"
-        f"{html.escape(str(version or 'not installed'))}</td></tr>"
-        for name, version in record["versions"].items()
-    )
-    where = (
-        f"Not run: {', '.join(missing)}; what follows is kept once all chapters have run."
-        if missing
-        else f'All parameters, versions and times: <a href="{_RECORD}">{_RECORD}</a>.'
-    )
-    finished_at = str(record["finished_at"])[:16].replace("T", " ")
-    return (
-        f"<h2>How it was made</h2>\n<p>Finished at {_render_text(finished_at, 'finished_at')} UTC "
-        f"after {_render_seconds(record['seconds_in_all'], 'seconds_in_all')}. {where}</p>\n"
-        f"<details><summary>Versions</summary><table>{versions}</table></details>\n"
-        f"<h2>Make it again</h2>\n<p>In the project's folder:</p>\n"
-        f"<pre{_from(_RECORD, 'command')}>{html.escape(str(record['command']))}</pre>"
-    )
-
-
-def _render_number(label: str, value: object, file: str, *keys: object) -> str:
-    shown = html.escape(format_value(value))
-    return f"<div><dt>{html.escape(label)}</dt><dd{_from(file, *keys)}>{shown}</dd></div>"
-
-
-def _render_seconds(seconds: float, *keys: object) -> str:
-    return _render_text(f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min", *keys)
-
-
-def _render_text(text: str, *keys: object) -> str:
-    return f"<span{_from(_RECORD, *keys)}>{html.escape(text)}</span>"
-
-
-def _from(file: str, *keys: object) -> str:
-    pointer = "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
-    return f' data-from="{html.escape(f"{file}#{pointer}")}"'
-
-
-def _render_whole(run_dir: Path, notebook: str) -> str:
-    chapter = load_chapter(run_dir, notebook)
-    contents = f'<nav class="contents" aria-label="In {label_notebook(notebook)}">{chapter.contents}</nav>'
-    return "\n".join(
-        [f"<h1>{html.escape(chapter.title)}</h1>", render_banner(run_dir), contents, chapter.body]
-    )
-
-
-def _render_section(name: str, part: str, run_dir: Path) -> str:
-    inside = _link_within(_prefix_ids(part, name), run_dir)
-    return f'<section class="chapter" id="{name}">\n{inside}\n</section>'
+        return Markup()
+    return Markup(markdown2html(re.split(r"^#", cell.source, maxsplit=1, flags=re.MULTILINE)[0]))
 
 
 def _prefix_ids(part: str, name: str) -> str:

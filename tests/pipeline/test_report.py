@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from chatlib.pipeline.pages import render_page
+from chatlib.pipeline.pages import format_value, render_page
 from chatlib.pipeline.record import describe_run
-from chatlib.pipeline.report import format_value, render_index
+from chatlib.pipeline.report import render_index
 from chatlib.pipeline.settings import NOTEBOOKS
 from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
 from tests.pipeline.stubs import GENERAL, make_step
