@@ -258,8 +258,11 @@ class StoreReader:
         return Import(content, file_name, format_, n_rows, json.loads(skipped)), stream_id, name
 
     def load_payments(self) -> pd.DataFrame:
-        """Return stream_id, position, kind, author, offset_s and bits of every row of the view `payments`."""
-        return self.query("SELECT stream_id, position, kind, author, offset_s, bits FROM payments")
+        """Return stream_id, position, kind, author, offset_s, bits and notice of every payment."""
+        return self.query(
+            "SELECT stream_id, p.position, kind, p.author, p.offset_s, p.bits, notice "
+            "FROM payments p JOIN messages USING (stream_id, message_id, kind)"
+        )
 
     def find_authors(self, stream_ids: Iterable[int]) -> list[int]:
         """Return the keys of the authors who wrote in these streams."""

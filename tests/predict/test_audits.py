@@ -20,7 +20,8 @@ from chatlib.predict.audits import (
 from chatlib.predict.models.baselines import fit_boosting
 from chatlib.predict.protocol import select_everything, split_streams
 from chatlib.predict.viewers.features import build_features
-from chatlib.predict.viewers.history import HISTORY_COLUMNS
+from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS
+from chatlib.predict.viewers.notices import NOTICE_COLUMNS
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.predict.viewers.tasks import Task
 from chatlib.records import DONATION_KINDS, TICKER_KINDS
@@ -149,7 +150,9 @@ def history_of(db):
     table = load_viewers(db).table
     names = db.query("SELECT author, author_id FROM authors").set_index("author")["author_id"]
     table["name"] = names[table["author"]].to_numpy()
-    return table.set_index(["started_at", "name"])[[*HISTORY_COLUMNS, "badges"]].sort_index()
+    return table.set_index(["started_at", "name"])[
+        [*HISTORY_COLUMNS, *RHYTHM_COLUMNS, *NOTICE_COLUMNS, "badges"]
+    ].sort_index()
 
 
 def test_streams_that_the_language_model_saw_are_of_training(channel, tmp_path):

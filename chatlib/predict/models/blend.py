@@ -31,6 +31,7 @@ from chatlib.predict.models.trees import TreeModel, fit_trees
 from chatlib.predict.models.words import Vocabulary, WordModel, fit_words, learn_vocabulary
 from chatlib.predict.viewers.features import BADGE_FEATURES, BEHAVIOUR_FEATURES, build_features
 from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS
+from chatlib.predict.viewers.notices import NOTICE_COLUMNS
 from chatlib.predict.viewers.table import Periods, Viewers
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
 BLENDS = {"blend: messages": False, "blend: messages, badges, history": True}
 MEMBERS = ("transformer", "words", "trees")
 EVIDENCE = ("transformer", "words of this stream", "words of earlier streams")
+_HABITS = (*RHYTHM_COLUMNS, *NOTICE_COLUMNS)  # for trees: a linear model does not gain by them
 # From attendance alone, without badges and payments; a stream in which somebody only paid is attended.
 MESSAGE_COLUMNS = (
     "past_streams",
@@ -148,7 +150,7 @@ def fit_blends(
     blends, tables = {}, {}
     for name, known_before in BLENDS.items():
         numbers = _build_numbers(viewers, known_before=known_before).iloc[train]
-        plain = [column for column in numbers if not known_before or column not in RHYTHM_COLUMNS]
+        plain = [column for column in numbers if not known_before or column not in _HABITS]
         words = fit_words(terms[train], numbers[plain], viewers.paid[train])
         trees = fit_trees(numbers, viewers.paid[train], seed=seed)
         equal = dict.fromkeys(MEMBERS, 1.0)
@@ -173,7 +175,11 @@ def _name_group(column: str) -> str:
         return column
     if column in BADGE_FEATURES:
         return "badges of earlier streams"
-    if "paid" in column or column in ("past_payments", "past_gifts", "days_between_payments"):
+    if (
+        "paid" in column
+        or column in NOTICE_COLUMNS
+        or column in ("past_payments", "past_gifts", "days_between_payments")
+    ):
         return "earlier payments"
     if column in ("stream_end_s", "n_viewers", "past_streams_of_channel"):
         return "the stream itself"
@@ -196,7 +202,7 @@ def score_transformers(
 def list_columns(*, known_before: bool) -> list[str]:
     """Return the names of the numbers that a blend may read of a viewer."""
     if known_before:
-        return [*BEHAVIOUR_FEATURES, *BADGE_FEATURES, *HISTORY_COLUMNS, *RHYTHM_COLUMNS]
+        return [*BEHAVIOUR_FEATURES, *BADGE_FEATURES, *HISTORY_COLUMNS, *RHYTHM_COLUMNS, *NOTICE_COLUMNS]
     return [*BEHAVIOUR_FEATURES, *MESSAGE_COLUMNS]
 
 

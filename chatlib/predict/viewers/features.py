@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS
+from chatlib.predict.viewers.notices import NOTICE_COLUMNS
 from chatlib.predict.viewers.table import Viewers
 from chatlib.records import is_member
 
@@ -55,14 +56,15 @@ _BADGES = {
 def build_features(viewers: Viewers, *, known_before: bool = False, habits: bool = False) -> pd.DataFrame:
     """Return one row of numbers per viewer: BEHAVIOUR_FEATURES, and what was known before.
 
-    `known_before` adds BADGE_FEATURES and HISTORY_COLUMNS, `habits` RHYTHM_COLUMNS. What is not
+    `known_before` adds BADGE_FEATURES and HISTORY_COLUMNS, `habits` RHYTHM_COLUMNS and
+    NOTICE_COLUMNS. What is not
     known is NaN.
     """
     parts = [build_behaviour(viewers)]
     if known_before:
         parts += [build_badges(viewers.table["badges"]), viewers.table[list(HISTORY_COLUMNS)]]
     if habits:
-        parts.append(viewers.table[list(RHYTHM_COLUMNS)])
+        parts.append(viewers.table[[*RHYTHM_COLUMNS, *NOTICE_COLUMNS]])
     return pd.concat(parts, axis=1).astype(np.float64)
 
 

@@ -11,9 +11,9 @@ import pandas as pd
 
 from chatlib.records import TWITCH
 
-__all__ = ["HISTORY_COLUMNS", "RHYTHM_COLUMNS", "AsOf", "build_history", "order_streams", "to_days"]
+__all__ = ["HISTORY_COLUMNS", "MONTH", "RHYTHM_COLUMNS", "AsOf", "build_history", "order_streams", "to_days"]
 
-_MONTH = 30.44  # days
+MONTH = 30.44  # days
 _MOMENT = 1e-4  # days: more than numbers lose by rounding
 _NEXT = 1e-3  # days between streams of one date, of which only the order is known
 _WINDOWS = {"attended_last_week": 7.5, "attended_last_30_days": 30.0, "attended_last_60_days": 60.0}
@@ -135,10 +135,10 @@ def build_history(attendance: pd.DataFrame, *, stream_dates: np.ndarray) -> pd.D
         "days_since_paid_before_last": day - payments.at(paid_days, -2),
         "paid_last_40_days": payments.count(40.0),
         "paid_last_95_days": payments.count(95.0),
-        "day_of_paid_month": since % _MONTH,
+        "day_of_paid_month": since % MONTH,
         "streams_since_paid": seen.count(since),
         "streams_since_paid_month": seen.count(since - 30.0),
-        "paid_per_month": n_paid / (1.0 + (day - first_paid) / _MONTH),
+        "paid_per_month": n_paid / (1.0 + (day - first_paid) / MONTH),
         "paid_per_stream": n_paid / (1.0 + n_seen),
         **{name: seen.count(days) for name, days in _WINDOWS.items()},
     }

@@ -18,6 +18,7 @@ import pandas as pd
 
 from chatlib.errors import DataError, NotEnoughData
 from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS, build_history, order_streams
+from chatlib.predict.viewers.notices import NOTICE_COLUMNS, build_notices
 from chatlib.predict.viewers.tasks import Task
 from chatlib.predict.viewers.texts import Earlier, find_earlier, select_inputs, slice_rows
 from chatlib.splits import DateSplit
@@ -54,7 +55,7 @@ class Viewers:
     `table` has one row per viewer, streams oldest first: stream_id, author, started_at,
     stream_end_s (where the input ends: the last offset, or the landmark), n_messages, n_viewers (of
     the stream), paid, badges (known before the stream; in `forecast`: at the landmark) and
-    HISTORY_COLUMNS and RHYTHM_COLUMNS. Messages of row i are those from `starts[i]` to
+    HISTORY_COLUMNS, RHYTHM_COLUMNS and NOTICE_COLUMNS. Messages of row i are those from `starts[i]` to
     `starts[i + 1]`, by offset; `texts[text_codes[j]]` is the text of message j. `earlier` is what
     they wrote in earlier streams. `exclusions` counts what was left out.
     """
@@ -132,9 +133,13 @@ def load_viewers(
         )
     if dated.empty:
         raise NotEnoughData("Viewers need streams with messages and a date. Import chat first (notebook 01).")
+    payments = db.load_payments()
     with without_gc():
-        attendance, chat = _read_streams(db, dated, task, only, select)
+        attendance, chat = _read_streams(db, dated, payments, task, only, select)
     attendance = attendance.join(build_history(attendance, stream_dates=dated["day"].to_numpy(float)))
+    payments = payments.merge(dated[["stream_id", "day"]], on="stream_id").dropna(subset="author")
+    who, day = attendance["author"].to_numpy(np.int64), attendance["day"].to_numpy(float)
+    attendance = attendance.join(build_notices(payments, asked=who, when=day))
     if task.name == "forecast":
         attendance["badges"] = attendance.pop("input_badges")
     exclusions = {"streams without a date": int(streams["started_at"].isna().sum())}
@@ -161,6 +166,7 @@ class _Chat(NamedTuple):
 def _read_streams(
     db: Store,
     streams: pd.DataFrame,
+    payments: pd.DataFrame,
     task: Task,
     only: Collection[int] | None,
     select: Callable[[pd.DataFrame, np.ndarray], np.ndarray],
@@ -170,7 +176,7 @@ def _read_streams(
     With `only`, of other streams nothing but the rows of those who were in these.
     """
     authors = None if only is None else db.find_authors(only)
-    payments = {key: part["position"] for key, part in db.load_payments().groupby("stream_id")}
+    paid_positions = {key: part["position"] for key, part in payments.groupby("stream_id")}
     codes: dict[str, int] = {}
     columns = ("stream_id", "started_at", "day")
     tables, parts, n_rows = [], [], 0
@@ -178,7 +184,7 @@ def _read_streams(
         everybody = only is None or stream_id in only
         rows = db.load_messages([stream_id], columns=_COLUMNS, authors=None if everybody else authors)
         rows = rows[rows["author"].notna()]
-        paid = rows["position"].isin(payments.get(stream_id, ())).to_numpy(bool)
+        paid = rows["position"].isin(paid_positions.get(stream_id, ())).to_numpy(bool)
         usable = select(rows, paid)
         table, viewer, is_input = _attend(rows, usable, paid, task)
         tables.append(table.assign(stream_id=stream_id, started_at=started_at, day=day))
@@ -271,7 +277,7 @@ def _assemble(
     codes, distinct = pd.factorize(chat.code[used])  # texts by first use
     codes = codes.astype(np.int64)[place]
     columns = ["stream_id", "author", "started_at", "stream_end_s", "n_messages", "n_viewers", "paid",
-               "badges", *HISTORY_COLUMNS, *RHYTHM_COLUMNS]  # fmt: skip
+               "badges", *HISTORY_COLUMNS, *RHYTHM_COLUMNS, *NOTICE_COLUMNS]  # fmt: skip
     return Viewers(
         task=task,
         table=table[columns],

@@ -1,0 +1,92 @@
+"""What a viewer's past payments announced: kind, months, tier, streak, and when the next renewal is due.
+
+A payment without a notice (Super Chats, bits) counts by its kind and its day. Only strictly earlier
+payments are read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from chatlib.predict.viewers.history import MONTH, AsOf
+
+__all__ = ["NOTICE_COLUMNS", "build_notices"]
+
+_SUBSCRIPTIONS = ("subscription", "resubscription", "prime_paid_upgrade", "gift_paid_upgrade")
+_GROUPS = {
+    "renewal": ("resubscription",),
+    "new": ("subscription", "prime_paid_upgrade", "gift_paid_upgrade"),
+    "gift": ("subscription_gift", "mystery_subscription_gift", "sponsorships_gift_purchase_announcement"),
+}
+NOTICE_COLUMNS = (
+    "months",
+    "tier",
+    "streak",
+    "days_since_notice",
+    "n_notices",
+    "months_by_now",
+    "overdue_at_most",
+    "overdue_at_least",
+    "due_uncertainty",
+    "share_announced",
+    *(f"{group}_{what}" for group in (*_GROUPS, "bits") for what in ("days_since", "n")),
+)
+
+
+def build_notices(payments: pd.DataFrame, *, asked: np.ndarray, when: np.ndarray) -> pd.DataFrame:
+    """Return NOTICE_COLUMNS for each person asked about, as of a day; NaN for what is not known.
+
+    `payments` has author, day, kind, notice and bits. Days are times since 1970, as in `order_streams`.
+    """
+    payments = _parse(payments).sort_values(["author", "day"], kind="stable", ignore_index=True)
+    told = payments["kind"].isin(_SUBSCRIPTIONS) & payments["months"].notna()
+    columns = _find_renewals(payments[told].reset_index(drop=True), asked, when)
+    groups = {name: payments["kind"].isin(kinds) for name, kinds in _GROUPS.items()}
+    for name, mask in (groups | {"bits": payments["bits"].fillna(0).astype(float) > 0}).items():
+        day = payments["day"].to_numpy(float)[mask]
+        past = AsOf(payments["author"].to_numpy(np.int64)[mask], day, asked=asked, when=when)
+        columns |= {f"{name}_days_since": when - past.at(day, -1), f"{name}_n": past.count()}
+    return pd.DataFrame(columns)[list(NOTICE_COLUMNS)]
+
+
+def _parse(payments: pd.DataFrame) -> pd.DataFrame:
+    """Return the payments with the months, tier (0 is Prime) and streak that Twitch's sentences name."""
+    notice = payments["notice"].astype("string")
+    numbers = {"months": r"for (\d{1,4}) months?", "tier": r"Tier (\d)", "streak": r"on a (\d{1,4}) month"}
+    found = {
+        name: pd.to_numeric(notice.str.extract(pattern)[0], errors="coerce").astype(float)
+        for name, pattern in numbers.items()
+    }
+    table = payments.assign(**found)
+    table["months"] = table["months"].mask(table["kind"] == "subscription", 1.0)
+    table["tier"] = table["tier"].mask(notice.str.contains("Prime", na=False).to_numpy(bool), 0.0)
+    return table
+
+
+def _find_renewals(notices: pd.DataFrame, asked: np.ndarray, when: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what the last notice named, and when the next renewal was due.
+
+    Whoever announces m months on a day began between m and m - 1 months before. Each notice narrows
+    the beginning down; a contradiction (a pause) starts anew. The next renewal is due m months later.
+    """
+    day, months = notices["day"].to_numpy(float), notices["months"].to_numpy(float)
+    past = AsOf(notices["author"].to_numpy(np.int64), day, asked=asked, when=when)
+    earliest, latest = day - MONTH * months, day - MONTH * (months - 1)
+    by_author = pd.DataFrame({"earliest": earliest, "latest": latest}).groupby(notices["author"])
+    low, high = by_author["earliest"].cummax().to_numpy(), by_author["latest"].cummin().to_numpy()
+    paused = low >= high
+    low, high = np.where(paused, earliest, low), np.where(paused, latest, high)
+    first = notices.groupby("author")["months"].transform("first").to_numpy(float)
+    n_so_far = notices.groupby("author").cumcount().to_numpy() + 1.0
+    since = when - past.at(day, -1)
+    return {
+        **{name: past.at(notices[name].to_numpy(float), -1) for name in ("months", "tier", "streak")},
+        "days_since_notice": since,
+        "n_notices": past.count(),
+        "months_by_now": past.at(months, -1) + since / MONTH,
+        "overdue_at_most": when - past.at(low + MONTH * months, -1),
+        "overdue_at_least": when - past.at(high + MONTH * months, -1),
+        "due_uncertainty": past.at(high - low, -1),
+        "share_announced": past.at(n_so_far / np.maximum(months - first + 1, 1.0), -1),
+    }
