@@ -65,7 +65,7 @@ def summarize_money(db: Store, *, to: str = "USD") -> pd.DataFrame:
 
     Paid messages and stickers only; a ticker repeats one and is left out. The value is at the
     rate of the stream's day, and missing where the ECB publishes no rate. An amount whose
-    currency could not be told has the currency `unknown`.
+    currency is not known has the currency `unknown`.
     """
     rows = db.load_amounts(AMOUNT_KINDS)
     table = pd.DataFrame(

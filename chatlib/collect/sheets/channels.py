@@ -127,7 +127,7 @@ def _check_distinct(path: Path, channels: Mapping[int, Channel]) -> None:
 
 
 def _as_key(path: Path) -> str:
-    """Return what two names of one file have in common, also on disks that do not tell case apart."""
+    """Return a key that is equal for two names of one file, also on disks that ignore case."""
     return str(path).casefold()
 
 

@@ -50,7 +50,7 @@ class Sheet(NamedTuple):
     rows: Mapping[str, Mapping[str, str]]
 
     def find_row(self, file_name: str) -> Mapping[str, str]:
-        """Return the row of the stream that a file name speaks of, or an empty one."""
+        """Return the row of the stream that a file name contains the id of, or an empty one."""
         for candidate in find_ids_in_name(file_name):
             if candidate in self.rows:
                 return self.rows[candidate]
@@ -67,7 +67,7 @@ class Found(NamedTuple):
 
     @property
     def row(self) -> Mapping[str, str]:
-        """What the list says of the stream that the file's name speaks of; empty if nothing."""
+        """The list's row of the stream whose id is in the file's name; empty if there is none."""
         return self.sheet.find_row(self.path.name)
 
 

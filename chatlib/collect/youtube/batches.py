@@ -35,7 +35,7 @@ _CHAT = ("contents", "twoColumnWatchNextResults", "conversationBar", "liveChatRe
 
 
 class ExpiredToken(SourceError):
-    """The site answers a token with something that is no batch."""
+    """The site answers a token with something other than a batch."""
 
 
 class Views(NamedTuple):
@@ -53,7 +53,7 @@ class Batch(NamedTuple):
 
     @property
     def last_offset_ms(self) -> float | None:
-        """The offset that the batch reaches, None if it tells none."""
+        """The offset of the last item, None if it has none."""
         last = self.items[-1] if self.items else None
         return read_offset(walk(last, "replayChatItemAction", "videoOffsetTimeMsec"))
 

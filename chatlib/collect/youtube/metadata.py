@@ -1,4 +1,4 @@
-"""What the YouTube Data API says of videos, 50 at a time.
+"""Facts of videos from the YouTube Data API, 50 at a time.
 
 The key travels in the header X-Goog-Api-Key, never in an address, and nothing that the API answers to
 a refused request is repeated: it may contain the key.
@@ -62,9 +62,9 @@ _BAD_KEY = (
 
 
 class VideoFacts(NamedTuple):
-    """What the API says of one video. Dates are UTC ISO 8601; None is what it does not say.
+    """The facts of one video. Dates are UTC ISO 8601; None is unknown.
 
-    `status` is `finished`, `live` or `upcoming` for a stream, `video` for what never was one.
+    `status` is `finished`, `live` or `upcoming` for a stream, `video` for a plain upload.
     `duration_s` is the recording's.
     """
 
@@ -81,9 +81,9 @@ class VideoFacts(NamedTuple):
 
 
 class Metadata(NamedTuple):
-    """The answers, by video id; the ids that YouTube knows nothing of; those that were not asked.
+    """The answers, by video id; the ids that YouTube does not know; the ids that were not looked up.
 
-    `gone` is deleted or private, or no id at all. `problem` says in words why some were not asked.
+    `gone` are deleted or private videos, and what is no id. `problem` says why some were not looked up.
     """
 
     videos: dict[str, VideoFacts]
@@ -115,11 +115,11 @@ def fetch_videos(
 ) -> Metadata:
     """Ask the YouTube Data API for videos, each once, in the order given; one unit of quota per 50.
 
-    A None among the ids, from a row of a sheet that has none, is passed over.
-    It ends early, with a `problem`, when there is no key, the key is refused, the day's quota is
-    used up, or the API can't be reached; what was answered until then is kept.
+    A None among the ids, from a row of a sheet without an id, is skipped. Without a key, with a refused
+    key, when the day's quota is used up or the API can't be reached, it ends early with a `problem`, and
+    the answers until then are returned.
 
-    Raises: transport.Stopped, if `politeness` is told to stop.
+    Raises: transport.Stopped.
     """
     asked = list(dict.fromkeys(filter(None, video_ids)))
     wanted = [video_id for video_id in asked if is_video_id(video_id)]
@@ -159,7 +159,7 @@ def _ask(
     timeout_s: float,
     clock: Callable[[], dt.datetime],
 ) -> Mapping[str, VideoFacts]:
-    """Return the answer for a batch. Raises: Transient for what another attempt may mend; _Refused."""
+    """Return the answer for a batch. Raises: Transient for what a retry may fix; _Refused."""
     parameters = {"part": PARTS, "id": ",".join(video_ids)}
     try:
         # A redirect would take the key to another host.

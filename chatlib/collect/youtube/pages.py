@@ -1,4 +1,4 @@
-"""What YouTube's page of a channel's streams says: pure functions from its text or data to rows.
+"""YouTube's page of a channel's streams as rows: pure functions of its text or data.
 
 Both layouts are read: `videoRenderer` (until spring 2026) and `lockupViewModel` (since). The first page
 carries its rows in `ytInitialData`; each answer of `/youtubei/v1/browse` carries the next ones.
@@ -38,7 +38,7 @@ _ANSWERS = ("onResponseReceivedActions", "onResponseReceivedEndpoints", "continu
 
 
 class ListedStream(NamedTuple):
-    """One row of a channel's list of streams; None for what the page does not say.
+    """One row of a channel's list of streams; None is unknown.
 
     `status` is "finished", "live" or "upcoming". `views` is None where the page counts viewers.
     """
@@ -67,11 +67,11 @@ class Listing(NamedTuple):
 
 
 class StreamPage(NamedTuple):
-    """What one page, or one answer that continues it, says.
+    """The content of one page, or of one answer that continues it.
 
-    `continuation` is the token that asks for more, None at the end. `has_tab` tells whether the tab of
-    streams is the one that is shown; None in an answer, which has no tabs, and where that tab holds
-    videos in a layout that is not known. `alert` is YouTube's error.
+    `continuation` is the token of the next rows, None at the end. `has_tab` is whether the tab of streams
+    is selected; None in an answer, which has no tabs, and where that tab holds videos in an unknown
+    layout. `alert` is YouTube's error.
     """
 
     streams: list[ListedStream]

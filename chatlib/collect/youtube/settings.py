@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatlib.errors import ParameterError
+from chatlib.errors import ParameterError, SourceError
+from chatlib.limits import require_regular
 
 __all__ = ["CHAT_SOURCES", "LISTINGS", "CollectSettings"]
 
@@ -44,10 +45,11 @@ class CollectSettings:
                 f"CHAT_SOURCES names the sources in the order to try them, of {', '.join(CHAT_SOURCES)}; "
                 f"got {self.chat_sources!r}."
             )
-        if self.cookies_file is not None and not self.cookies_file.is_file():
-            raise ParameterError(
-                f"COOKIES names a Netscape cookies.txt; there is no file {self.cookies_file}."
-            )
+        if self.cookies_file is not None:
+            try:
+                require_regular(self.cookies_file)
+            except SourceError as error:
+                raise ParameterError(f"COOKIES names a Netscape cookies.txt: {error}") from error
         if not 1 <= self.at_once <= 16:
             raise ParameterError(f"AT_ONCE is a number of streams from 1 to 16, got {self.at_once}.")
         if not 0 < self.requests_per_s <= 1000:

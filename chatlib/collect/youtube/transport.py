@@ -1,7 +1,7 @@
-"""How a site is asked: not too fast, with timeouts, again after a failure, until told to stop.
+"""Requests to a site: paced, with timeouts and retries, until a stop is requested.
 
-All clients of one collection share one `Politeness`, so that the pace holds however many
-streams are fetched at once.
+All clients of one collection share one `Politeness`, so that the pace holds for all streams that
+are fetched at once.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ Result = TypeVar("Result")
 
 
 class Stopped(Exception):
-    """Somebody wants the collection to end; what is stored is whole."""
+    """The collection is to end; what is stored is whole."""
 
 
 class Transient(Exception):
-    """A request failed in a way that another attempt may mend."""
+    """A request failed in a way that a retry may fix."""
 
     def __init__(self, reason: str, *, retry_after_s: float = 0.0, busy: bool = False) -> None:
         super().__init__(reason)
@@ -67,9 +67,9 @@ class Transient(Exception):
 
 
 class Politeness:
-    """The pace per host, the timeout of every read, the attempts per request, and the wish to stop.
+    """The pace per host, the timeout of every read, the retries of a request, and the request to stop.
 
-    `per_s` requests a second go to one host at most. A failed request is tried again after a
+    `per_s` requests a second go to one host at most. A failed request is retried after a
     random wait below `backoff_s`, twice that, and so on up to 30 s (exponential back-off with
     full jitter), or after what the site asks for, `attempts` times in all.
     """
@@ -94,7 +94,7 @@ class Politeness:
         self._lock = threading.Lock()
 
     def call(self, host: str, send: Callable[[], Result]) -> Result:
-        """Return what `send` returns; it raises `Transient` for what is worth another attempt.
+        """Return what `send` returns; it raises `Transient` for what is worth a retry.
 
         Raises: SourceUnreachable after the last attempt; SourceRefused, state `blocked`, if
         the site keeps asking for fewer requests; Stopped.
@@ -161,7 +161,7 @@ class PoliteAdapter(HTTPAdapter):
         self._check = check or check_answer
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request as often as it takes. Raises what `Politeness.call` does."""
+        """Send a request, with retries. Raises what `Politeness.call` does."""
         kwargs |= {"timeout": self._politeness.timeout_s, "stream": True}
         url = urlsplit(str(request.url))
         return self._politeness.call(url.hostname or "", lambda: self._send_once(request, url.path, kwargs))
@@ -197,7 +197,7 @@ def read_whole(raw: HTTPResponse, *, limit_s: float) -> bytes:
 
 
 def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None = None) -> None:
-    """Raise Transient for an answer that is none: the site is busy or ill, or the body was cut."""
+    """Raise Transient for an answer that cannot be used: the site is busy or broken, or the body was cut."""
     if status == 429 or status >= 500:
         wait_s = _read_pause(retry_after or "")
         if wait_s > MAX_RETRY_AFTER_S:

@@ -88,9 +88,6 @@ class FakeYoutube:
         self.errors: list[
             BaseException
         ] = []  # mistakes of the fake itself; leaving the block raises the first
-        self.most_at_once = 0  # requests answered at the same time
-        self._n_now = 0
-        self.faulted: list[tuple[str, Entry]] = []  # what was done wrong, and to which request
         self.videos: dict[str, Video] = {}
         self.channels: list[Channel] = []
         self.consent = False  # whether channel pages ask for consent first
@@ -234,17 +231,11 @@ class FakeYoutube:
             self.requests.append(entry)
 
     def _answer(self, request: Request) -> Reply:
-        with self._lock:
-            self._n_now += 1
-            self.most_at_once = max(self.most_at_once, self._n_now)
         try:
             return self._play(request)
         except Exception as error:
             self.errors.append(error)
             return Reply(status=500)
-        finally:
-            with self._lock:
-                self._n_now -= 1
 
     def _play(self, request: Request) -> Reply:
         if self.latency_s:
@@ -258,8 +249,6 @@ class FakeYoutube:
         status = 0 if reply.drop else reply.status
         entry = Entry(time.time(), request.method, request.host, request.path, video_id, status)
         self._note(entry)
-        if kind:
-            self.faulted.append((kind, entry))
         return reply.encode(takes_gzip=request.takes_gzip)
 
     def _find_reply(self, request: Request) -> Reply:
