@@ -5,7 +5,6 @@ They look at what was built, and share no code with what built it.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from chatlib.errors import DataError
 from chatlib.predict.viewers.features import build_features
 from chatlib.predict.viewers.table import Viewers
+from chatlib.pretrain.language_model import MANIFEST, load_manifest
 from chatlib.records import DONATION_KINDS, TWITCH
 from chatlib.splits import DateSplit
 from chatlib.store import Store
@@ -123,18 +123,15 @@ def check_encoder_streams(folder: str | Path, streams: pd.DataFrame, split: Date
 
     Streams are named in training.json, list `streams`, by platform and video id.
 
-    Raises: DataError if it saw another stream, or if the file is missing or lists none.
+    Raises: ModelError without a whole manifest; DataError if it lists no streams or another one.
     """
-    path = Path(folder) / "training.json"
+    manifest = load_manifest(folder)
     try:
-        seen = {
-            (stream["platform"], stream["video_id"])
-            for stream in json.loads(path.read_text(encoding="utf-8"))["streams"]
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        seen = {(str(stream["platform"]), str(stream["video_id"])) for stream in manifest["streams"]}
+    except (KeyError, TypeError) as error:
         raise DataError(
-            f"A language model lists the streams it was trained on in training.json, and {path} does not "
-            f"({error}). Run notebook 03 again."
+            f"A language model lists the streams it was trained on in {MANIFEST}, and that in {folder} does "
+            f"not ({error!r}). Run notebook 03 again."
         ) from error
     allowed = streams.loc[streams["stream_id"].isin(split.train), ["platform", "video_id"]]
     if outside := sorted(seen - set(allowed.itertuples(index=False, name=None))):
