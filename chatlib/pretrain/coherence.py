@@ -19,13 +19,13 @@ from chatlib.errors import NotEnoughData, ParameterError
 
 __all__ = ["Coherence", "find_neighbours", "measure_coherence", "reduce_to_plane", "sample_messages"]
 
-# Edges of the distance bins in seconds, each about double the one before.
-EDGES_S = (0, 2, 5, 10, 20, 45, 90, 180, 360, 720, 1440, 2880, 5760, 11520)
-# The same in messages of the stream: 1 is the next one.
-EDGES_MESSAGES = (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097)
+# Edges of the distance bins, each about double the one before; in messages, 1 is the next one.
+EDGES = {
+    "seconds": (0, 2, 5, 10, 20, 45, 90, 180, 360, 720, 1440, 2880, 5760, 11520),
+    "messages": (1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 1025, 2049, 4097),
+}
 MIN_PAIRS = 30
 N_BOOTSTRAP = 1000
-_UNITS = {"seconds": ("offset_s", EDGES_S), "messages": ("position", EDGES_MESSAGES)}
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Coherence:
     `table` has one row per bin with at least 30 pairs, nearest first: `distance` (geometric middle
     of the bin), `low_edge`, `high_edge`, `n_pairs`, `similarity` (baseline subtracted), `low`,
     `high` (95 % band; NaN with fewer than three streams). `baseline` is the mean cosine of
-    shuffled pairs. `gone_after` is where the first bin begins, from the most similar on, whose
-    band reaches down to 0 (None if there is no such bin or no band). Distances are in `unit`; a
+    shuffled pairs. `gone_after` is where the first bin begins, from the most similar one on,
+    whose band reaches down to 0 (None if there is no such bin or no band). Distances are in `unit`; a
     bin begins at `low_edge` and ends before `high_edge`.
     """
 
@@ -48,18 +48,18 @@ class Coherence:
     unit: str = "seconds"
 
     def describe(self, name: str) -> str:
-        """Return one sentence about what was found; `name` begins it."""
+        """Return the result as one sentence, which begins with `name`."""
         nearest, farthest = self.table.iloc[0], self.table.iloc[-1]
-        last = 1 if self.unit == "messages" else 0  # of whole numbers, the last one before the edge
+        last = 1 if self.unit == "messages" else 0  # bins of whole numbers end one before the edge
         near, far = self._format(nearest["high_edge"] - last), self._format(farthest["low_edge"] - last)
         text = (
-            f"{name}, messages at most {near} apart are {nearest['similarity']:+.3f} more alike than "
+            f"{name}, messages at most {near} apart are {nearest['similarity']:+.3f} more similar than "
             f"shuffled pairs, those over {far} apart {farthest['similarity']:+.3f}"
         )
         if self.table["low"].isna().all():
             return f"{text}; {self.n_streams} streams are too few for a band."
         if self.gone_after is None:
-            return f"{text}; the likeness stays above 0 at every distance measured."
+            return f"{text}; the similarity stays above 0 at every distance measured."
         return f"{text}; the band first reaches 0 after {self._format(self.gone_after)}."
 
     def _format(self, distance: float) -> str:
@@ -81,9 +81,9 @@ class Coherence:
 
 
 def sample_messages(chat: pd.DataFrame, *, per_stream: int = 1500, seed: int = 0) -> pd.DataFrame:
-    """Return up to `per_stream` messages of each stream, drawn without replacement, in time order.
+    """Return up to `per_stream` random messages of each stream, in time order.
 
-    The column `position` is a message's number in its stream, before drawing.
+    The column `position` is a message's number in its stream, among all.
     """
     rng = np.random.default_rng(seed)
     chat = chat.assign(position=chat.groupby("stream_id").cumcount())
@@ -98,13 +98,11 @@ def measure_coherence(
     vectors: np.ndarray,
     *,
     unit: str = "seconds",
-    edges: Sequence[float] = (),
     seed: int = 0,
 ) -> Coherence:
     """Return the similarity of messages of the same stream against their distance.
 
-    `edges` are those of the bins, by default about doubling from bin to bin.
-    `unit` is "seconds" or "messages" (how many lie between two, plus one). `chat` has
+    `unit` is "seconds" or "messages" (1 is the next message). `chat` has
     `stream_id, offset_s, author, text` and for messages `position`, as from `sample_messages`,
     with a row for each row of `vectors`.
     A pair of unknown authors (-1) counts as the same author. Memory grows with the square of
@@ -114,11 +112,10 @@ def measure_coherence(
     """
     if len(chat) != len(vectors):
         raise ParameterError(f"There is one vector per message: got {len(vectors)} for {len(chat)} messages.")
-    if unit not in _UNITS:
-        raise ParameterError(f"Distance is in {' or '.join(_UNITS)}, got {unit!r}.")
-    column, usual_edges = _UNITS[unit]
-    bins = np.asarray(edges or usual_edges, float)
-    n_pairs, cosines, totals, counts = _sum_streams(chat, vectors, column=column, edges=bins)
+    if unit not in EDGES:
+        raise ParameterError(f"Distance is in {' or '.join(EDGES)}, got {unit!r}.")
+    column, edges = "offset_s" if unit == "seconds" else "position", np.asarray(EDGES[unit], float)
+    n_pairs, cosines, totals, counts = _sum_streams(chat, vectors, column=column, edges=edges)
     used = n_pairs.sum(0) >= MIN_PAIRS
     if not used.any():
         raise NotEnoughData(
@@ -127,7 +124,7 @@ def measure_coherence(
         )
     baseline = totals / np.maximum(counts, 1)
     n_pairs, excess = n_pairs[:, used], (cosines - n_pairs * baseline[:, None])[:, used]
-    table = _bins_as_table(bins, unit=unit).loc[used].reset_index(drop=True)
+    table = _bins_as_table(edges, unit=unit).loc[used].reset_index(drop=True)
     table["n_pairs"] = n_pairs.sum(0)
     table["similarity"] = excess.sum(0) / n_pairs.sum(0)
     table["low"], table["high"] = _bootstrap(excess, n_pairs, seed=seed)
@@ -141,21 +138,19 @@ def measure_coherence(
     )
 
 
-def find_neighbours(
-    texts: Sequence[str], vectors: np.ndarray, *, n_messages: int = 6, n_neighbours: int = 4, seed: int = 0
-) -> pd.DataFrame:
-    """Return the most alike texts of a few drawn ones: by cosine of centred vectors, other texts only.
+def find_neighbours(texts: Sequence[str], vectors: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
+    """Return the texts nearest to six random ones, by cosine of centred vectors; never the same text.
 
-    Columns: `message`, then `nearest`, `2nd`, `3rd`, …
+    Columns: `message`, `nearest`, `2nd`, `3rd`, `4th`; fewer where there are fewer texts.
     """
     distinct = pd.DataFrame({"text": texts, "key": [t.casefold() for t in texts]}).drop_duplicates("key")
     unit = _centre(np.asarray(vectors)[distinct.index])
-    drawn = np.random.default_rng(seed).permutation(len(unit))[:n_messages]
+    drawn = np.random.default_rng(seed).permutation(len(unit))[:6]
     cosines = unit[drawn] @ unit.T
     cosines[np.arange(len(drawn)), drawn] = -np.inf
-    nearest = np.argsort(-cosines, axis=1)[:, : min(n_neighbours, len(unit) - 1)]
+    nearest = np.argsort(-cosines, axis=1)[:, : min(4, len(unit) - 1)]
     words = distinct["text"].to_numpy()
-    columns = ["message", *("nearest", "2nd", "3rd", *(f"{i}th" for i in range(4, n_neighbours + 1)))]
+    columns = ["message", "nearest", "2nd", "3rd", "4th"]
     rows = [[words[i], *words[near]] for i, near in zip(drawn, nearest, strict=True)]
     return pd.DataFrame(rows, columns=columns[: 1 + nearest.shape[1]])
 
@@ -184,7 +179,7 @@ def _rows_by_stream(chat: pd.DataFrame) -> list[np.ndarray]:
 def _sum_streams(
     chat: pd.DataFrame, vectors: np.ndarray, *, column: str, edges: np.ndarray
 ) -> list[np.ndarray]:
-    """Return what `_sum_pairs` does, each with a row per stream."""
+    """Return the results of `_sum_pairs`, each with a row per stream."""
     directions = _centre(vectors)
     text_codes = pd.factorize(chat["text"].str.casefold())[0]
     places, authors = chat[column].to_numpy(), chat["author"].to_numpy()
@@ -198,7 +193,7 @@ def _sum_streams(
 def _sum_pairs(
     unit: np.ndarray, places: np.ndarray, authors: np.ndarray, texts: np.ndarray, *, edges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Return of one stream: pairs per bin, their summed cosines, the sum and number over all pairs."""
+    """Return pairs per bin, their summed cosines, and the sum and number over all pairs of one stream."""
     first, second = np.triu_indices(len(unit), 1)
     allowed = (authors[first] != authors[second]) & (texts[first] != texts[second])
     first, second = first[allowed], second[allowed]

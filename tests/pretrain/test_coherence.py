@@ -5,9 +5,19 @@ import pandas as pd
 import pytest
 
 from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.pretrain import coherence
 from chatlib.pretrain.coherence import find_neighbours, measure_coherence, reduce_to_plane, sample_messages
 
-EDGES = (0, 10, 100, 1000, 10000)
+
+@pytest.fixture(autouse=True)
+def set_edges(monkeypatch):
+    """Set the bins in seconds; few at first."""
+
+    def change(*edges):
+        monkeypatch.setitem(coherence.EDGES, "seconds", edges)
+
+    change(0, 10, 100, 1000, 10000)
+    return change
 
 
 def make_chat(n_streams=6, n=200, *, seed=0):
@@ -32,7 +42,7 @@ def vectors_of(topics, *, noise=1.0, dim=16, seed=0):
 def test_topics_of_100_seconds_are_alike_for_100_seconds():
     chat = make_chat()
     topics = (chat["stream_id"] * 50 + chat["offset_s"] // 100).astype(int).to_numpy()
-    result = measure_coherence(chat, vectors_of(topics), edges=EDGES)
+    result = measure_coherence(chat, vectors_of(topics))
     near, middle, far, farthest = result.table["similarity"]
     assert near > 0.3
     assert near > middle > 0.1
@@ -46,19 +56,20 @@ def test_topics_of_100_seconds_are_alike_for_100_seconds():
 def test_noise_is_alike_at_no_distance():
     chat = make_chat()
     vectors = vectors_of(np.zeros(len(chat), int))  # all around one direction: centring must remove it
-    result = measure_coherence(chat, vectors, edges=EDGES)
+    result = measure_coherence(chat, vectors)
     assert result.table["similarity"].abs().max() < 0.02
     assert abs(result.baseline) < 0.02
 
 
 def test_what_a_whole_stream_has_in_common_is_the_baseline():
     chat = make_chat()
-    result = measure_coherence(chat, vectors_of(chat["stream_id"].to_numpy()), edges=EDGES)
+    result = measure_coherence(chat, vectors_of(chat["stream_id"].to_numpy()))
     assert result.baseline > 0.3
     assert result.table["similarity"].abs().max() < 0.03
 
 
-def test_pairs_of_one_author_or_one_text_are_left_out():
+def test_pairs_of_one_author_or_one_text_are_left_out(set_edges):
+    set_edges(0, 100)
     chat = pd.DataFrame(
         {
             "stream_id": 0,
@@ -67,18 +78,17 @@ def test_pairs_of_one_author_or_one_text_are_left_out():
             "text": ["Same" if i < 10 else "same" if i < 20 else f"text {i}" for i in range(40)],
         }
     )
-    result = measure_coherence(chat, vectors_of(np.arange(40)), edges=(0, 100))
+    result = measure_coherence(chat, vectors_of(np.arange(40)))
     all_pairs, same_text, same_author = 40 * 39 // 2, 20 * 19 // 2, 20
     assert result.table["n_pairs"].tolist() == [all_pairs - same_text - same_author]
-    unknown = measure_coherence(
-        chat.assign(author=[-1] * 20 + list(range(20))), vectors_of(np.arange(40)), edges=(0, 100)
-    )
+    unknown = measure_coherence(chat.assign(author=[-1] * 20 + list(range(20))), vectors_of(np.arange(40)))
     assert unknown.table["n_pairs"].tolist() == [all_pairs - same_text]
 
 
-def test_a_distance_belongs_to_the_bin_that_begins_there():
+def test_a_distance_belongs_to_the_bin_that_begins_there(set_edges):
+    set_edges(0, 10, 20)
     chat = make_chat(n_streams=1, n=80).assign(offset_s=[0.0] * 40 + [10.0] * 40, author=range(80))
-    table = measure_coherence(chat, vectors_of(np.arange(80)), edges=(0, 10, 20)).table
+    table = measure_coherence(chat, vectors_of(np.arange(80))).table
     assert table["n_pairs"].tolist() == [2 * 40 * 39 // 2, 40 * 40]
     assert table["low_edge"].tolist() == [0, 10]
 
@@ -98,7 +108,7 @@ def test_distance_in_messages_is_in_messages_whatever_the_time_between():
     assert result.to_results()["gone_after_messages"] == result.gone_after
 
 
-def test_an_unknown_unit_is_told():
+def test_an_unknown_unit_is_refused():
     chat = make_chat()
     with pytest.raises(ParameterError, match="seconds or messages, got 'hours'"):
         measure_coherence(chat, vectors_of(np.arange(len(chat))), unit="hours")
@@ -106,7 +116,7 @@ def test_an_unknown_unit_is_told():
 
 def test_two_streams_have_no_band():
     chat = make_chat(n_streams=2)
-    result = measure_coherence(chat, vectors_of(np.arange(len(chat))), edges=EDGES)
+    result = measure_coherence(chat, vectors_of(np.arange(len(chat))))
     assert result.table[["low", "high"]].isna().all(axis=None)
     assert result.gone_after is None
     assert "2 streams are too few for a band" in result.describe("It")
@@ -134,7 +144,7 @@ def test_the_plane_keeps_the_two_widest_directions():
     assert np.array_equal(plane, reduce_to_plane(vectors))
 
 
-def test_too_little_is_told():
+def test_too_little_is_refused():
     few = make_chat(n_streams=1, n=5)
     with pytest.raises(NotEnoughData, match="30 pairs"):
         measure_coherence(few, vectors_of(np.arange(5)))
@@ -147,10 +157,10 @@ def test_too_little_is_told():
 def test_the_nearest_texts_are_of_the_same_topic_and_never_the_same_text():
     topics = np.arange(200) % 20
     texts = [f"topic {t} {'again' if i < 100 else i}" for i, t in enumerate(topics)]
-    table = find_neighbours(texts, vectors_of(topics, noise=0.1), n_messages=8, n_neighbours=3)
-    assert table.shape == (8, 4)
-    assert list(table.columns) == ["message", "nearest", "2nd", "3rd"]
+    table = find_neighbours(texts, vectors_of(topics, noise=0.1))
+    assert table.shape == (6, 5)
+    assert list(table.columns) == ["message", "nearest", "2nd", "3rd", "4th"]
     for row in table.to_numpy():
-        assert len(set(row)) == 4
+        assert len(set(row)) == 5
         assert len({text.split()[1] for text in row}) == 1
     assert find_neighbours(["a", "A", "b"], np.eye(3)).shape == (2, 2)

@@ -155,7 +155,7 @@ def test_a_stream_without_messages_is_no_reason_to_stop(tmp_path):
     assert not {"empty", "paid only"} & set(video_ids(corpus.streams))
 
 
-def test_too_little_chat_is_told(tmp_path, db):
+def test_too_little_chat_is_refused(tmp_path, db):
     with pytest.raises(NotEnoughData, match="there are 100 and"):
         build_corpus(db, replace(SMALL, messages=100))
     with open_store(tmp_path / "db", create=True) as few:

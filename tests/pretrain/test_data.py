@@ -143,7 +143,7 @@ def test_blocks_are_messages_in_order_each_with_its_end():
     assert blocks.dtype == np.int64
 
 
-def test_no_full_block_is_told():
+def test_no_full_block_is_refused():
     with pytest.raises(NotEnoughData, match="block of 9 tokens; none of 2"):
         pack_blocks([[np.array([3])], []], block_len=9, cls_id=1, sep_id=2)
 

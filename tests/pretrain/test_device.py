@@ -123,7 +123,7 @@ def replace(layer):
         lambda layer: layer.state_dict()["weight"].mul_(2),
     ],
 )
-def test_a_weight_that_changes_is_seen_also_without_gradients(onednn, change):
+def test_a_weight_that_changes_counts_also_without_gradients(onednn, change):
     torch.manual_seed(0)
     fast, x = speed_up(nn.Linear(8, 6)), torch.randn(3, 8)
     with torch.inference_mode():

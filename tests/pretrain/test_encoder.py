@@ -163,7 +163,7 @@ def test_a_model_in_memory_and_on_disk_encode_the_same(lm, tmp_path):
     np.testing.assert_allclose(encoder_of(lm).encode(TEXTS), load_encoder(folder).encode(TEXTS), atol=1e-5)
 
 
-def test_a_folder_that_is_no_model_is_told(tmp_path):
+def test_a_folder_that_is_no_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match="could not be read"):
         load_encoder(tmp_path)
 

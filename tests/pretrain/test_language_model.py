@@ -102,7 +102,7 @@ def test_a_folder_without_a_whole_manifest_is_refused(saved, content):
 
 
 @pytest.mark.parametrize("base", ["/no/such/folder", "./model", "~/nothing", "a/b/c"])
-def test_a_folder_that_is_not_there_is_told(base):
+def test_a_folder_that_is_not_there_is_refused(base):
     with pytest.raises(ModelError, match=r"there is no folder .* BASE_MODEL = \"scratch\""):
         load_language_model(base)
 
@@ -110,7 +110,7 @@ def test_a_folder_that_is_not_there_is_told(base):
 @pytest.mark.parametrize(
     "broken", ["empty", "no weights", "no tokenizer", "cut weights", "no json", "pickle"]
 )
-def test_a_folder_that_is_no_model_is_told(saved, broken):
+def test_a_folder_that_is_no_model_is_refused(saved, broken):
     weights = saved / "model.safetensors"
     match broken:
         case "empty":
@@ -131,14 +131,14 @@ def test_a_folder_that_is_no_model_is_told(saved, broken):
         load_language_model(saved)
 
 
-def test_a_tokenizer_of_another_model_is_told(lm, saved):
+def test_a_tokenizer_of_another_model_is_refused(lm, saved):
     lm.tokenizer.add_tokens(["one more"])
     lm.tokenizer.save_pretrained(saved)
     with pytest.raises(ModelError, match="Take both from the same place"):
         load_language_model(saved)
 
 
-def test_a_tokenizer_without_a_mask_is_told(saved):
+def test_a_tokenizer_without_a_mask_is_refused(saved):
     path = saved / "tokenizer_config.json"
     config = json.loads(path.read_text())
     del config["mask_token"]
@@ -147,7 +147,7 @@ def test_a_tokenizer_without_a_mask_is_told(saved):
         load_language_model(saved)
 
 
-def test_a_hub_id_without_network_is_told_within_seconds(monkeypatch):
+def test_a_hub_id_without_network_is_refused_within_seconds(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
     start = time.perf_counter()
     with pytest.raises(ModelError, match=r"no-such-model-here .* train one from this chat"):
@@ -156,7 +156,7 @@ def test_a_hub_id_without_network_is_told_within_seconds(monkeypatch):
 
 
 @pytest.mark.parametrize("size", [{"width": 100}, {"width": 0}, {"layers": 0}])
-def test_an_impossible_size_is_told(size):
+def test_an_impossible_size_is_refused(size):
     with pytest.raises(ParameterError, match="a multiple of 32"):
         open_language_model(["some text"], TrainSettings(**size))
 

@@ -89,7 +89,7 @@ def test_a_model_that_knows_nothing_hesitates_between_all_tokens(tokenizer):
     assert score.perplexity == pytest.approx(64, rel=1e-5)
 
 
-def test_batches_do_not_change_the_score_and_padding_is_not_seen(lm):
+def test_batches_do_not_change_the_score_and_padding_does_not_count(lm):
     rng = np.random.default_rng(0)
     messages = [rng.integers(10, 100, n) for n in rng.integers(1, 20, 50)]
     masked = mask_messages(messages, lm.tokenizer)
@@ -107,6 +107,6 @@ def test_the_unigram_model_by_hand(tokenizer):
     assert score_unigram(blocks, masked, tokenizer=tokenizer).loss == pytest.approx(expected)
 
 
-def test_nothing_to_mask_is_told(tokenizer):
+def test_nothing_to_mask_is_refused(tokenizer):
     with pytest.raises(NotEnoughData, match="Add chat"):
         mask_messages([np.array([], int)], tokenizer)

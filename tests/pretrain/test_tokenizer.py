@@ -69,7 +69,7 @@ def test_the_same_texts_give_the_same_tokenizer():
     assert one.backend_tokenizer.to_str() != other.backend_tokenizer.to_str()
 
 
-def test_no_text_is_told():
+def test_no_text_is_refused():
     with pytest.raises(NotEnoughData, match="there is none"):
         train_tokenizer(["", ""], vocabulary=300)
 
