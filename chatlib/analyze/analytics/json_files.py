@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from numbers import Real
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
 
@@ -25,6 +26,7 @@ __all__ = ["SCHEMA_PATH", "load", "make_safe_name", "save"]
 SCHEMA_PATH = Path(__file__).with_name("chat_analytics.schema.json")
 
 _SAFE_LENGTH = 80
+_Item = TypeVar("_Item", bound=ChatAnalytics | Sample | Section)
 _LISTS = {"samples", "highlights", "spikes"}
 _TEXTS = {
     "description",
@@ -100,34 +102,28 @@ def _build_analytics(content: object) -> ChatAnalytics:
         raise TypeError("an object with `platform` and `samples` is needed")
     is_youtube = find_rules(content["platform"]) is YoutubeChatAnalytics.rules
     made = YoutubeChatAnalytics if is_youtube else TwitchChatAnalytics
-    values = {f.name: content[f.name] for f in fields(made)}
-    values["samples"] = [_build_sample(made.sample_class, sample) for sample in content["samples"]]
-    values["highlights"] = [_build_section(Highlight, section) for section in content["highlights"]]
-    values["spikes"] = [_build_section(Spike, section) for section in content["spikes"]]
-    values["description"] = content["description"] or ""
-    analytics = made(**values)
-    _check_types(analytics)
+    analytics = _build(
+        made,
+        dict(content)
+        | {
+            "samples": [_build(made.sample_class, sample) for sample in content["samples"]],
+            "highlights": [_build(Highlight, section) for section in content["highlights"]],
+            "spikes": [_build(Spike, section) for section in content["spikes"]],
+            "description": content["description"] or "",
+        },
+    )
     analytics.seal()
     return analytics
 
 
-def _build_sample(sample_class: type[Sample], content: Mapping) -> Sample:
-    sample = sample_class(**{f.name: content[f.name] for f in fields(sample_class)})
-    _check_types(sample)
-    return sample
-
-
-def _build_section(section_class: type[Section], content: Mapping) -> Section:
-    section = section_class(**{f.name: content[f.name] for f in fields(section_class) if f.init})
-    _check_types(section)
-    return section
-
-
-def _check_types(item: ChatAnalytics | Sample | Section) -> None:
-    for name in (f.name for f in fields(item) if not f.name.startswith("_")):
+def _build(made: type[_Item], content: Mapping) -> _Item:
+    """Return an object of the format. Raises: KeyError for a missing field; TypeError for a wrong type."""
+    item = made(**{f.name: content[f.name] for f in fields(made) if f.init})
+    for name in (f.name for f in fields(item) if not f.name.startswith("_") and f.name not in _LISTS):
         value = getattr(item, name)
         if name in _TEXTS or name.endswith("_text"):
             if not isinstance(value, str):
                 raise TypeError(f"`{name}` must be a text, got {value!r}")
-        elif name not in _LISTS and (isinstance(value, bool) or not isinstance(value, Real)):
+        elif isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(f"`{name}` must be a number, got {value!r}")
+    return item

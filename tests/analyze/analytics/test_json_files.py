@@ -91,7 +91,7 @@ def test_a_stream_of_no_length_survives_loading_and_reanalyzing(tmp_path):
         ("", "not"),
         ("[1, 2]", "platform"),
         ('{"chat": []}', "platform"),
-        ('{"platform": "www.youtube.com"}', "duration.* missing"),
+        ('{"platform": "www.youtube.com"}', "samples.* missing"),
         ('{"platform": "kick.com", "samples": []}', "kick.com"),
         ('{"platform": ["youtu.be"]}', "unhashable"),
     ],
