@@ -113,9 +113,15 @@ def take_as_told(reading):
         CHILD
     return take(reading)
 quick_reader.Reading._take_pieces = take_as_told
+how, finish = [], quick_reader.Reading.finish
+def finish_and_note(reading):
+    pieces = finish(reading)
+    how.append("quickly" if pieces else "carefully")
+    return pieces
+quick_reader.Reading.finish = finish_and_note
 from chatlib.__main__ import main
 code = main(["analyze", sys.argv[1], "--mode", "chatfile", "-o", "two.json"])
-print(code, forks, "carefully" if "chatlib.collect.files.importing" in sys.modules else "quickly")
+print(code, forks, *how)
 try:
     os.waitpid(-1, 0)
 except ChildProcessError:
