@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatlib import colab
-from chatlib.errors import MissingSource, ParameterError
+from chatlib.errors import ParameterError
 from chatlib.files import atomic_write
 
 if TYPE_CHECKING:
@@ -90,15 +90,6 @@ class Workspace:
         """Copy the run to its folder on Drive, if it has one."""
         if self.drive:
             colab.copy_to_drive(self.root, self.drive)
-
-    def load_results(self, name: str) -> dict[str, object]:
-        """Read back what a notebook wrote. Raises: MissingSource if it has not run here."""
-        path = self.results / f"{name}.json"
-        if not path.is_file():
-            raise MissingSource(
-                f"{name} must have run before, but {path} is missing. Run that notebook first."
-            )
-        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def open_workspace(run_dir: str | Path, *, drive: str = "") -> Workspace:

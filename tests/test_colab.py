@@ -139,7 +139,7 @@ def test_a_run_is_kept_on_drive_and_brought_into_the_next_runtime(colab, tmp_pat
     db = sqlite3.connect(other.db)
     assert db.execute("SELECT x FROM t").fetchall() == [(1,)]
     db.close()
-    assert other.load_results("01_collect") == {"n": 1}
+    assert json.loads((other.results / "01_collect.json").read_text()) == {"n": 1}
     assert (other.models / "chat_lm" / "config.json").is_file()
 
 

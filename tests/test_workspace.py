@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chatlib import workspace
-from chatlib.errors import MissingSource, ParameterError
+from chatlib.errors import ParameterError
 from chatlib.workspace import (
     PROJECT_DIR,
     hide_paths,
@@ -33,10 +33,9 @@ def test_results_are_plain_json(tmp_path):
     ws.save_results(
         "01", {"n": np.int64(3), "x": float("nan"), "y": [np.float32(0.5)], "t": "草", "p": tmp_path}
     )
-    assert ws.load_results("01") == {"n": 3, "x": None, "y": [0.5], "t": "草", "p": str(tmp_path)}
-    with pytest.raises(MissingSource, match="02"):
-        ws.load_results("02")
-    assert json.loads((ws.results / "01.json").read_text(encoding="utf-8"))["t"] == "草"
+    text = (ws.results / "01.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"n": 3, "x": None, "y": [0.5], "t": "草", "p": str(tmp_path)}
+    assert "草" in text
 
 
 def test_a_run_dir_that_cannot_be_made_is_told(tmp_path):

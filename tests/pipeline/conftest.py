@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipeline.stubs import make_run, write_chain
+from tests.pipeline.stubs import Chapters, make_run, write_chain
 
 
 @pytest.fixture
@@ -16,3 +16,9 @@ def chain(tmp_path):
 def hand_run(tmp_path):
     """Return the folder of a run made by hand, and what `describe_run` returns for it."""
     return tmp_path / "mine", make_run(tmp_path / "mine")
+
+
+@pytest.fixture
+def chapters(monkeypatch):
+    """Let the chain run chapters without kernels; return them."""
+    return Chapters(monkeypatch)

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 from chatlib import files
 from chatlib.errors import StoreFull
 from chatlib.pipeline import chain as chain_module
-from chatlib.pipeline import pages
+from chatlib.pipeline import report
 from chatlib.pipeline.settings import NOTEBOOKS
 from tests.pipeline.stubs import run as run_small
 from tests.pipeline.stubs import write_chain
@@ -161,57 +160,23 @@ def test_two_at_once_do_not_mix_and_of_one_name_the_second_is_refused(chain):
         assert (told["name"], told["parameters"]["03_pretrain"]["SEED"]) == (name, int(name == "a"))
 
 
-@pytest.mark.parametrize("file", ["01_collect.html", "run.json"])
-def test_on_a_full_disk_it_stops_and_with_room_it_goes_on(chain, monkeypatch, file):
+@pytest.mark.parametrize("file", ["index.html", "run.json"])
+def test_on_a_full_disk_it_stops_and_with_room_it_goes_on(chain, chapters, monkeypatch, file):
     def refuse(path, content):
         if Path(path).name == file:
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(path, content)
 
-    write = files.atomic_write
-    for module in (chain_module, pages):
-        monkeypatch.setattr(module, "atomic_write", refuse)
-    with pytest.raises(StoreFull, match=r"(?i)free some space and run the same command again"):
-        run_small("r", **chain)
-    run = chain["runs_dir"] / "r"
+    write, run = files.atomic_write, chain["runs_dir"] / "r"
+    with monkeypatch.context() as full:
+        for module in (chain_module, report):
+            full.setattr(module, "atomic_write", refuse)
+        with pytest.raises(StoreFull, match=r"(?i)free some space and run the same command again"):
+            run_small("r", **chain)
     assert not (run / "run.json").exists()
-    monkeypatch.undo()
     run_small("r", **chain)
     assert (run / "run.json").exists()
-    again = [NOTEBOOKS[0]] if file == "01_collect.html" else []
-    assert sorted((run / "started.txt").read_text().split()) == sorted([*NOTEBOOKS, *again])
-
-
-class Chapters:
-    """Chapters that run in this process, without a kernel: each works on what the ones before it left.
-
-    `execute` is interrupted in the chapter `inside`, when it has done half of its work.
-    """
-
-    def __init__(self, monkeypatch):
-        self.inside, self.ran = None, []
-        monkeypatch.setattr(chain_module, "execute_notebook", self.execute)
-        monkeypatch.setattr(chain_module, "render_page", lambda run, name: (run / f"{name}.html").touch())
-
-    def execute(self, source, output, *, parameters, **_):
-        run, name = Path(parameters["RUN_DIR"]), source.stem
-        self.ran.append(name)
-        shutil.copy(source, output)
-        data = run / "data.txt"
-        before = "" if name == "01_collect" else data.read_text()
-        if name in ("01_collect", "02_update"):
-            data.write_text(f"{before}half of {name}, ")
-        if name == self.inside:
-            raise KeyboardInterrupt
-        if name in ("01_collect", "02_update"):
-            kept = before.split("half")[0].split(name)[0]  # a chapter that has run changes nothing again
-            data.write_text(f"{kept}{name} of {parameters.get('SEED', 0)}, ")
-        (run / "results").mkdir(exist_ok=True)
-        model = run / "results" / "03_pretrain.json"
-        results = {"headline": {"data": data.read_text()}}
-        if name == "04_predict":
-            results["headline"]["model"] = json.loads(model.read_text())["headline"]["data"]
-        (run / "results" / f"{name}.json").write_text(json.dumps(results))
+    assert chapters.ran == list(NOTEBOOKS)  # what had run was kept
 
 
 def read_results(run):
@@ -220,8 +185,7 @@ def read_results(run):
 
 @pytest.mark.parametrize("chapter", NOTEBOOKS)
 @pytest.mark.parametrize("begin", ["fresh", "complete", "from"])
-def test_interrupted_anywhere_the_results_are_those_of_an_undisturbed_run(chain, monkeypatch, begin, chapter):
-    chapters = Chapters(monkeypatch)
+def test_interrupted_anywhere_the_results_are_those_of_an_undisturbed_run(chain, chapters, begin, chapter):
     run = chain["runs_dir"] / "r"
     undisturbed = read_results(run_small("other", overrides=["02.SEED=7"], **chain).parent)
     start = chapter[:2] if begin == "from" else None
@@ -242,8 +206,7 @@ def test_interrupted_anywhere_the_results_are_those_of_an_undisturbed_run(chain,
     assert (run / "run.json").exists() and read_results(run) == undisturbed
 
 
-def test_a_chapter_alone_takes_those_that_depend_on_it_out_of_the_report(chain, monkeypatch):
-    Chapters(monkeypatch)
+def test_a_chapter_alone_takes_those_that_depend_on_it_out_of_the_report(chain, chapters):
     index = run_small("r", **chain)
     for only, outdated in (("05", []), ("04", []), ("03", ["04_predict"]), ("02", list(NOTEBOOKS[2:]))):
         run_small("r", only=only, **chain)
