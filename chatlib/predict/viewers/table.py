@@ -117,8 +117,7 @@ def load_viewers(
     that may be an input, and in `forecast` those who have paid by the landmark, or at a time that
     the source does not give. `only` builds the viewers of these streams alone, with the same
     history. `select` marks the rows of a stream that may be inputs, given all rows and a mask of
-    payments; another one than
-    `select_inputs` is for showing what a leak does.
+    payments; another one than `select_inputs` is for showing what a leak does.
 
     Raises: NotEnoughData if no viewer is left; DataError if `only` names a stream that is not
     there or has no date.

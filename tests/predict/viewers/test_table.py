@@ -144,6 +144,14 @@ def test_an_empty_stream_changes_nothing(small):
     assert load_viewers(small).table.equals(before)
 
 
+def test_a_stream_in_which_nobody_wrote_changes_nothing(small):
+    before = load_viewers(small).table
+    save(small, {"system": (day(9), [say(3, None, None, kind="mode", message_id="m", notice="slow mode")])})
+    after = load_viewers(small).table
+    different = [c for c in before if not before[c].equals(after[c])]
+    assert different == ["past_streams_of_channel"]
+
+
 @pytest.mark.parametrize("task", [Task(), Task("forecast", landmark_share=0.6)])
 def test_a_stream_alone_gives_the_same_viewers(channel, small, task):
     for db, stream_id in ((channel, 8), (channel, 1), (small, 3)):
