@@ -101,6 +101,12 @@ class _Ahead(Generic[T, R]):
                 self.submit(item)
 
     def close(self) -> None:
+        """End the workers; processes once loky has handed out each call: it fails if killed before."""
+        deadline = time.monotonic() + 1
+        while self._processes and time.monotonic() < deadline:
+            if all(future.running() or future.done() for _, future in self.waiting):
+                break
+            time.sleep(0.01)
         self._pool.shutdown(kill_workers=True)
 
 

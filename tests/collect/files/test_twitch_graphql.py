@@ -49,7 +49,7 @@ def read(content, name="chat.json"):
 def test_a_page_gives_rows_with_badges_emotes_bits_and_notices():
     chat = read(make_answer(FIRST, CHEER, NOTICE, GONE))
     t = 1714586400250000
-    assert [Message._make(row) for row in chat.rows] == [
+    assert chat.messages == [
         Message("c1", "text_message", 3.0, "75", "Ann", "hi Kappa", None,
                 '["12-Month Subscriber", "moderator"]', timestamp_us=t + 3_000_000, emotes='["Kappa"]'),
         Message("c2", "text_message", 4.0, "75", "Ann", "Cheer100 great Kappa100", None, '["bits/1000"]',
@@ -68,9 +68,9 @@ def test_a_page_gives_rows_with_badges_emotes_bits_and_notices():
 @pytest.mark.parametrize("wrap", [list, lambda pages: [page[0] for page in pages]])
 def test_many_answers_in_one_file_give_each_comment_once(wrap):
     pages = [make_answer(FIRST, CHEER), make_answer(CHEER, NOTICE), make_answer(NOTICE, GONE, has_next=False)]
-    assert [row[0] for row in read(wrap(pages)).rows] == ["c1", "c2", "c3", "c4"]
+    assert [row.message_id for row in read(wrap(pages)).messages] == ["c1", "c2", "c3", "c4"]
     lines = b"".join(json.dumps(page).encode() + b"\n" for page in pages)
-    assert [row[0] for row in read_chat(lines, file_name="chat.jsonl", row={}).rows] == [
+    assert [row.message_id for row in read_chat(lines, file_name="chat.jsonl", row={}).messages] == [
         "c1",
         "c2",
         "c3",
@@ -88,14 +88,14 @@ def test_what_is_no_comment_is_counted():
         {"node": {"id": ["x"], "message": {"fragments": 3}}},
     ]
     notes = Notes()
-    assert [row[0] for row in read_nodes(find_nodes(answer), notes)] == ["c1"]
+    assert [row.message_id for row in read_nodes(find_nodes(answer), notes)] == ["c1"]
     assert notes == {"row is no object": 1, "comment without a message": 2, "row is empty": 1}
 
 
 def test_an_answer_about_something_else_is_no_chat():
     with pytest.raises(UnknownFormat, match="Twitch GraphQL comment pages"):
         read([{"data": {"user": {"id": "1"}}}])
-    assert read([{"data": {"video": {"id": "2001", "comments": None}}}]).rows == []
+    assert read([{"data": {"video": {"id": "2001", "comments": None}}}]).messages == []
 
 
 @pytest.mark.parametrize(
