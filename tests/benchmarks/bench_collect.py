@@ -25,7 +25,7 @@ OWN = (
     ("chatlib.collect.youtube.collection", "save_stream_list"),
     ("chatlib.collect.youtube.collection", "merge_stream_list"),
     ("chatlib.collect.files.innertube", "_read_action"),
-    ("chatlib.collect.files.innertube", "_build_row"),
+    ("chatlib.collect.files.innertube", "_build_message"),
 )
 
 

@@ -16,6 +16,7 @@ from tests.collect.youtube.site.data_api import DATA_KEY
 from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation
 from tests.places import ROOT
 
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them are sent to children")
 COLLECT = (
     sys.executable,
     "-m",
