@@ -75,10 +75,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
         case UnicodeError():
             return 1, f"A text or file name is not valid UTF-8 ({error}). Rename or convert that file."
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
-            return (
-                1,
-                "The disk is full, or what the output goes to. Free some space and run the command again.",
-            )
+            return 1, "The disk is full, or the output. Free some space and run the same command again."
         case OSError():
             where = f": {error.filename}" if error.filename is not None else ""
             return 1, f"The system refused ({error.strerror or error}){where}. Check the path, and try again."
