@@ -231,9 +231,10 @@ class Store(StoreReader):
         )  # fmt: skip
 
 
-def open_store(path: str | Path, *, create: bool = False) -> Store:
+def open_store(path: str | Path, *, create: bool = False, read_only: bool = False) -> Store:
     """Open a chat database, and bring its schema up to date.
 
+    With `read_only` nothing is written: an older schema is brought up to date in a temporary copy.
     Raises: MissingSource if there is none and `create` is false; NotADatabase for a file that
     is something else; NewerSchema if a newer chatlib made it.
     """
@@ -244,25 +245,54 @@ def open_store(path: str | Path, *, create: bool = False) -> Store:
             "run notebook 01, or `python -m chatlib import CHATS --db FILE`."
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+        if read_only:
+            connection = _connect_to_read(path)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, isolation_level=None, timeout=60)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"The chat database {path} cannot be opened ({error}). Check path and rights."
         ) from error
     store = Store(connection, path)
     try:
-        _prepare(store)
+        version = _check_schema(store)
+        if read_only and version < len(MIGRATIONS):
+            store.connection = sqlite3.connect("", isolation_level=None)  # a file that is gone when closed
+            connection.backup(store.connection)
+            connection.close()
+        _prepare(store, version)
+        if read_only:
+            store.connection.execute("PRAGMA query_only = ON")
     except sqlite3.DatabaseError as error:
-        connection.close()
+        store.close()
         raise _as_store_error(error, path) from error
     except BaseException:
-        connection.close()
+        store.close()
         raise
     return store
 
 
-def _prepare(store: Store) -> None:
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Return a connection that creates no database, and works where nothing can be written.
+
+    Beside a database, SQLite needs two files of its own while it is open. Where it cannot make
+    them, nobody else can write either, so it may do without.
+    """
+    uri = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=rw", uri=True, isolation_level=None, timeout=60)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        connection = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+def _check_schema(store: Store) -> int:
+    """Return the version of a database's schema. Raises: NotADatabase; NewerSchema."""
     db = store.connection
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()
@@ -277,6 +307,11 @@ def _prepare(store: Store) -> None:
             f"This chatlib reads schemas up to {len(MIGRATIONS)}; {store.path} has schema {version}. "
             "Update chatlib, or use another database file."
         )
+    return int(version)
+
+
+def _prepare(store: Store, version: int) -> None:
+    db = store.connection
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA cache_size = -65536")  # KiB
     if version < len(MIGRATIONS):

@@ -1,10 +1,15 @@
 """What is written once is there once, whole, and can be read back in order."""
 
+import os
 import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from chatlib.errors import MissingSource, NewerSchema, NotADatabase, ParameterError, StoreFull
+from chatlib.errors import MissingSource, NewerSchema, NotADatabase, ParameterError, StoreError, StoreFull
 from chatlib.records import (
     DONATION_KINDS,
     GIFT_RECEIVED_KINDS,
@@ -15,6 +20,7 @@ from chatlib.records import (
 )
 from chatlib.schema import APPLICATION_ID, MIGRATIONS
 from chatlib.store import Import, open_store
+from tests.places import ROOT
 
 STREAM = Stream(
     "youtube", "aaaaaaaaaaa", url="https://youtu.be/aaaaaaaaaaa", started_at="2026-01-01T10:00:00+00:00"
@@ -259,3 +265,48 @@ def test_payments_are_the_kinds_that_pay_and_messages_with_bits(db):
     }  # fmt: skip
     assert db.count_by_stream().values.tolist() == [[saved.stream_id, 1, 2, len(paid)]]
     assert db.count_people() == {"authors": 2, "chatters": 1, "donors": 2}
+
+
+def test_a_database_opened_to_be_read_is_not_written(tmp_path):
+    path = tmp_path / "chat.db"
+    with open_store(path, create=True) as db:
+        db.save_chat(Stream("twitch", "1"), [Message("1", "text_message", 1.0)])
+    before = path.read_bytes()
+    with open_store(path, read_only=True) as db:
+        assert db.load_streams()["n_messages"].tolist() == [1]
+        with pytest.raises(StoreError):
+            db.save_chat(Stream("twitch", "2"))
+        with open_store(path) as writer:  # somebody else may write meanwhile
+            writer.save_chat(Stream("twitch", "2"))
+        assert len(db.load_streams()) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["chat.db"]
+    assert path.read_bytes()[:16] == before[:16]
+
+
+def test_an_older_schema_is_read_without_changing_it(tmp_path):
+    path = tmp_path / "chat.db"
+    with open_store(path, create=True) as db:
+        db.save_chat(Stream("twitch", "1"), [Message("1", "paid_message", 1.0)])
+        db.connection.executescript("DROP VIEW payments; PRAGMA user_version = 2;")
+    before = path.read_bytes()
+    with open_store(path, read_only=True) as db:
+        assert db.query("SELECT count(*) AS n FROM payments")["n"].item() == 1
+    assert path.read_bytes() == before
+    with pytest.raises(MissingSource):
+        open_store(tmp_path / "typo.db", read_only=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["chat.db"]
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs the right to become nobody")
+def test_a_database_in_a_folder_that_cannot_be_written_is_read():
+    code = "import os, sys; from chatlib.store import open_store; os.setuid(65534); "
+    code += "print(len(open_store(sys.argv[1], read_only=True).load_streams()))"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chat.db"
+        with open_store(path, create=True) as db:
+            db.save_chat(Stream("twitch", "1"))
+        path.chmod(0o444)
+        Path(folder).chmod(0o555)
+        command = [sys.executable, "-c", code, path]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        assert (done.stdout, list(Path(folder).iterdir())) == ("1\n", [path]), done.stderr

@@ -226,7 +226,7 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
     from chatlib.analyze.channel import analyze_channel
     from chatlib.store import open_store
 
-    with open_store(args.source) as store:
+    with open_store(args.source, read_only=True) as store:
         if args.stream:
             stream = pick_stream(store, args.stream)
             spoken = load_spoken(store, stream) if _wants_moments(args) else None

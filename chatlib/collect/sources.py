@@ -32,7 +32,7 @@ SOURCES = ("sample", "chats", "youtube")
 log = logging.getLogger(__name__)
 
 
-def open_chat(path: Path) -> Store:
+def open_chat(path: Path, *, read_only: bool = False) -> Store:
     """Return the chat database that notebook 01 left at `path`, open.
 
     On Colab every notebook starts in a runtime of its own, with nothing in it: there the simulated
@@ -41,7 +41,7 @@ def open_chat(path: Path) -> Store:
     Raises: MissingSource if there is none, elsewhere than on Colab; StoreError if it cannot be used.
     """
     if path.exists() or not in_colab():
-        return open_store(path)
+        return open_store(path, read_only=read_only)
     log.warning(
         "This runtime holds no chat yet: here is the simulated sample. For your own, run notebook 01 in this "
         "runtime, or give both the same DRIVE."

@@ -235,3 +235,18 @@ def test_a_hostile_file_name_reaches_no_terminal(tmp_path):
         )
         assert (said.returncode, said.stderr.count(b"\n")) == (1, 1)
         assert not {"\x1b", "\x07", "\u202e"} & set(said.stderr.decode())
+
+
+def test_a_database_is_only_read(run, tmp_path):
+    folder = tmp_path / "medium"
+    folder.mkdir()
+    with open_store(folder / "chat.db", create=True) as db:
+        db.save_chat(Stream("twitch", "one"), [Message("1", "text_message", 3.0, "a")])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / "empty.db").touch()
+    assert run(folder / "chat.db", "-o", "all")[0] == 0
+    assert run(folder / "empty.db", "-m", "db", "-o", "none")[0] == 1
+    assert run(folder / "typo.db", "-m", "db", "-o", "none")[0] == 1
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert after == before | {"empty.db": b""}
+    assert not (tmp_path / "none").exists()
