@@ -86,6 +86,10 @@ class StoreReader:
         """Return the address of each collected channel and the path of its list of streams."""
         return self._rows("SELECT url, spreadsheet FROM channels ORDER BY rowid")
 
+    def load_clips(self) -> pd.DataFrame:
+        """Return one row per clip, with the columns of the table `clips`, in the order of their streams."""
+        return self.query("SELECT * FROM clips ORDER BY stream_id, offset_s, clip_id")
+
     def load_messages(
         self,
         stream_ids: Iterable[int] | None = None,

@@ -25,6 +25,7 @@ __all__ = [
     "VIEWS",
     "YOUTUBE",
     "YOUTUBE_PAID_KINDS",
+    "Clip",
     "Message",
     "Stream",
     "is_member",
@@ -122,6 +123,18 @@ class Stream(NamedTuple):
     simulated: bool = False
     views: int | None = None  # of the recording, when it was last asked for
     reason: str | None = None  # why the state is not `complete`, or what to know of one that is
+
+
+class Clip(NamedTuple):
+    """What somebody cut out of a stream; `offset_s` is where it begins, `views` how often it was seen."""
+
+    clip_id: str
+    offset_s: float | None = None
+    duration_s: float | None = None
+    title: str | None = None
+    views: int | None = None
+    created_at: str | None = None
+    creator: str | None = None
 
 
 _MEMBER_BADGE = re.compile(

@@ -109,4 +109,19 @@ WHERE bits > 0 OR kind IN (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
+_CLIPS = """
+-- What people cut out of streams: a later save of the same clip knows more views.
+CREATE TABLE clips (
+    stream_id INTEGER NOT NULL REFERENCES streams,
+    clip_id TEXT NOT NULL,
+    offset_s REAL,              -- where it begins in the stream; the site may be 20 s late
+    duration_s REAL,
+    title TEXT,
+    views INTEGER,
+    created_at TEXT,            -- UTC, ISO 8601
+    creator TEXT,
+    PRIMARY KEY (stream_id, clip_id)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _CLIPS)

@@ -23,7 +23,7 @@ from chatlib.errors import (
     StoreFull,
 )
 from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader
-from chatlib.records import STATES, VIEWS, Message, Stream
+from chatlib.records import STATES, VIEWS, Clip, Message, Stream
 from chatlib.schema import APPLICATION_ID, MIGRATIONS
 
 __all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
@@ -146,6 +146,17 @@ class Store(StoreReader):
                 "name = coalesce(excluded.name, name), spreadsheet = excluded.spreadsheet, "
                 "n_listed = excluded.n_listed, listed_at = excluded.listed_at",
                 (url, channel_id, name, spreadsheet, n_listed, _now()),
+            )
+
+    def save_clips(self, stream_id: int, clips: Iterable[Clip]) -> None:
+        """Store clips of a stream; of one that is there, what is None leaves what is known alone."""
+        columns = ("stream_id", *Clip._fields)
+        kept = ", ".join(f"{c} = coalesce(excluded.{c}, {c})" for c in Clip._fields[1:])
+        with self.transaction() as db:
+            db.executemany(
+                f"INSERT INTO clips ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
+                f"ON CONFLICT (stream_id, clip_id) DO UPDATE SET {kept}",
+                ((stream_id, *clip) for clip in clips),
             )
 
     def _iter_rows(

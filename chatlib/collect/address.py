@@ -24,8 +24,12 @@ _CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}")
 _HANDLE = re.compile(r"@[\w.·-]{1,100}")
 _NAME = re.compile(r"[\w.·'-]{1,100}")
 _SITE = "https://www.youtube.com"
+_TWITCH_SITE = "https://www.twitch.tv"
+_TWITCH_HOSTS = {"twitch.tv", "www.twitch.tv", "m.twitch.tv", "go.twitch.tv"}
+_TWITCH_LOGIN = re.compile(r"[A-Za-z0-9]\w{1,24}", re.ASCII)
+_TWITCH_PAGES = {"videos", "directory", "downloads", "settings", "search", "clip", "collections", "p"}
 _VIDEO_IN_URL = re.compile(
-    r"(?:[?&]v=|youtu\.be/|/live/|/shorts/|/embed/)([\w-]{11})(?![\w-])|twitch\.tv/(?:videos|[^/]+/v)/(\d+)"
+    r"(?:[?&]v=|youtu\.be/|/live/|/shorts/|/embed/)([\w-]{11})(?![\w-])|twitch\.tv/(?:videos|[^/]+/v(?:ideo)?)/(\d+)"
 )
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_ID = re.compile(r"[\w-]{11}")
@@ -35,36 +39,45 @@ _SUFFIX = re.compile(r"(\.(live_chat|chat|json|jsonl|ndjson|gz|txt|rechat))+$", 
 
 
 def clean_channel_url(text: str) -> str:
-    """Return a YouTube channel's address without its tab, query and other decoration.
+    """Return a channel's address on YouTube or Twitch without its tab, query and other decoration.
 
-    Accepts a handle or a channel id by itself, and addresses of /@handle, /channel/UC…, /c/name and
-    /user/name on any of YouTube's hosts, with or without scheme, tab (`/streams`) and query.
+    Accepts on YouTube a handle or a channel id by itself, and addresses of /@handle, /channel/UC…,
+    /c/name and /user/name; on Twitch /name. With or without scheme, tab (`/streams`, `/videos`) and query.
     Raises: ParameterError for anything else.
     """
-    path = _channel_path(unicodedata.normalize("NFC", text.strip())) if isinstance(text, str) else None
-    if path is None:
+    url = _find_channel(unicodedata.normalize("NFC", text.strip())) if isinstance(text, str) else None
+    if url is None:
         raise ParameterError(
             "A channel's address must look like https://www.youtube.com/@handle, /channel/UC…, /c/name or "
-            f"/user/name, or be @handle or a channel id by itself, got {str(text)[:200]!r}. Copy it from the "
-            "browser while the channel's own page is open."
+            "/user/name, be @handle or a channel id by itself, or look like https://www.twitch.tv/name, got "
+            f"{str(text)[:200]!r}. Copy it from the browser while the channel's own page is open."
         )
-    return f"{_SITE}/{quote(path, safe='@/')}"
+    return url
 
 
-def _channel_path(text: str) -> str | None:
+def _find_channel(text: str) -> str | None:
     if _HANDLE.fullmatch(text):
-        return text
+        return f"{_SITE}/{quote(text, safe='@/')}"
     if _CHANNEL_ID.fullmatch(text):
-        return f"channel/{text}"
+        return f"{_SITE}/channel/{text}"
     try:
         parts = urlsplit(text if "//" in text else f"https://{text}")
         host = parts.hostname
     except ValueError:  # such as https://[
         return None
-    if parts.scheme.lower() not in ("http", "https") or host not in _HOSTS:
+    if parts.scheme.lower() not in ("http", "https"):
         return None
     steps = [unicodedata.normalize("NFC", unquote(step)) for step in parts.path.split("/") if step]
     first, second = [*steps, "", ""][:2]
+    if host in _TWITCH_HOSTS:
+        is_channel = _TWITCH_LOGIN.fullmatch(first) and first.lower() not in _TWITCH_PAGES
+        return f"{_TWITCH_SITE}/{first.lower()}" if is_channel and second not in ("v", "video") else None
+    path = _find_path(first, second) if host in _HOSTS else None
+    return f"{_SITE}/{quote(path, safe='@/')}" if path else None
+
+
+def _find_path(first: str, second: str) -> str | None:
+    """Return the path of a channel on YouTube from the first two steps of an address."""
     if _HANDLE.fullmatch(first):
         return first
     if first == "channel" and _CHANNEL_ID.fullmatch(second):
@@ -102,7 +115,7 @@ def guess_platform(*, url: str | None = None, video_id: str | None = None) -> st
 def make_video_url(platform: str, video_id: str) -> str | None:
     """Return the address of a video, None where the id is not one of the platform's."""
     if platform == TWITCH and re.fullmatch(r"\d+", video_id):
-        return f"https://www.twitch.tv/videos/{video_id}"
+        return f"{_TWITCH_SITE}/videos/{video_id}"
     if platform == YOUTUBE and _YOUTUBE_ID.fullmatch(video_id):
         return f"{_SITE}/watch?v={video_id}"
     return None

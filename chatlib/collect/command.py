@@ -28,10 +28,10 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     importing.set_defaults(run=_run_import)
     collecting = subparsers.add_parser(
         "collect",
-        help="fetch the chats of YouTube channels",
-        description="List the streams of YouTube channels and fetch their chats into the chat database. What "
-        "is in already is left alone, so the same command goes on after an interruption. A key for the "
-        "YouTube Data API is read from YOUTUBE_API_KEY.",
+        help="fetch the chats of channels on YouTube and Twitch",
+        description="List the streams of channels on YouTube and Twitch and fetch their chats into the chat "
+        "database. What is in already is left alone, so the same command goes on after an interruption. A "
+        "key for the YouTube Data API is read from YOUTUBE_API_KEY.",
     )
     collecting.add_argument(
         "channels",

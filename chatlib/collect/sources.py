@@ -8,12 +8,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from chatlib.colab import in_colab
-from chatlib.collect.address import clean_channel_url
+from chatlib.collect.address import clean_channel_url, guess_platform
 from chatlib.collect.files.importing import ImportReport, import_chats
 from chatlib.collect.sheets.channels import Channel, load_channels
 from chatlib.collect.youtube.report import CollectReport
 from chatlib.collect.youtube.settings import CollectSettings
 from chatlib.errors import MissingSource, ParameterError
+from chatlib.records import TWITCH
 from chatlib.store import Store, open_store
 from chatlib.workspace import PROJECT_DIR, SAMPLE_DIR, resolve_path
 
@@ -85,7 +86,7 @@ def fill_from_youtube(
     A list's relative path starts at `base`.
     Raises: ParameterError, MissingSource, SourceError for a list that cannot be used; StoreError.
     """
-    from chatlib.collect.youtube.collection import collect_channels, load_known_channels
+    from chatlib.collect.collection import collect_channels, load_known_channels
 
     found = find_channels(channels, base=base, folder=db.path.parent) if channels else load_known_channels(db)
     return collect_channels(db, found, settings)
@@ -101,6 +102,8 @@ def find_channels(channels: str, *, base: Path, folder: Path) -> list[Channel]:
         return load_channels(path)
     url = clean_channel_url(channels)
     name = re.sub(r"[^\w.-]+", "_", unquote(urlsplit(url).path)).strip("_.")
+    if guess_platform(url=url) == TWITCH:  # beside a sheet of the same name on YouTube
+        name = f"twitch_{name}"
     return [Channel(url, folder.resolve() / f"{name}.ods", None)]
 
 

@@ -22,8 +22,8 @@ OWN = (
     ("chatlib.collect.youtube.batches.ResumeFile", "add"),
     ("chatlib.collect.youtube.replay", "_complete"),
     ("chatlib.store.Store", "save_chat"),
-    ("chatlib.collect.youtube.collection", "save_stream_list"),
-    ("chatlib.collect.youtube.collection", "merge_stream_list"),
+    ("chatlib.collect.collection", "save_stream_list"),
+    ("chatlib.collect.collection", "merge_stream_list"),
     ("chatlib.collect.files.innertube", "_read_action"),
     ("chatlib.collect.files.innertube", "_build_message"),
 )
@@ -67,8 +67,8 @@ class Clock:
 
 def collect(source, at_once):
     """Collect the channel into a new database; return wall seconds and the number of messages."""
+    from chatlib.collect.collection import collect_channels
     from chatlib.collect.sheets.channels import Channel
-    from chatlib.collect.youtube.collection import collect_channels
     from chatlib.collect.youtube.settings import CollectSettings
     from chatlib.store import open_store
 

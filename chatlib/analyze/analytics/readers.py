@@ -182,12 +182,12 @@ def _check_platform(platform: str, kinds: Iterable[str], path: Path) -> None:
 
 
 def read_address(url: str) -> Chat:
-    """Return the chat of a finished stream on YouTube, fetched by its address.
+    """Return the chat of a finished stream on YouTube or Twitch, fetched by its address.
 
     Raises: ParameterError for another address; SourceRefused, with the reason, if there is no chat
     or the stream is still running.
     """
-    from chatlib.collect.youtube.collection import fetch_chat
+    from chatlib.collect.collection import fetch_chat
 
     chat = fetch_chat(url)
     if chat.stream.reason:

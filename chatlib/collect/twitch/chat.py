@@ -20,7 +20,7 @@ from chatlib.errors import SourceError, SourceRefused
 from chatlib.records import Stream
 from chatlib.text import read_number
 
-__all__ = ["ChatPages", "fetch_chat_of"]
+__all__ = ["SOURCE", "ChatPages", "fetch_chat_of", "open_resume_file"]
 
 SOURCE = "twitch"
 MAX_IDLE = 100  # pages in a row that bring nothing new before the download counts as broken
@@ -73,6 +73,11 @@ def _offset(node: object) -> float:
     return (read_number(node.get("contentOffsetSeconds")) if isinstance(node, dict) else None) or 0.0
 
 
+def open_resume_file(folder: Path, video_id: str) -> ResumeFile:
+    """Return the file of a VOD's pages while not all are in."""
+    return ResumeFile(folder / f"twitch-{video_id}.jsonl")
+
+
 def fetch_chat_of(
     stream: Stream,
     politeness: Politeness,
@@ -86,7 +91,7 @@ def fetch_chat_of(
     Pages are kept in `folder`, so that an interrupted download goes on.
     Raises: SourceError if there is nothing at all; Stopped; StoreError.
     """
-    resume_file = ResumeFile(folder / f"twitch-{stream.video_id}.jsonl")
+    resume_file = open_resume_file(folder, stream.video_id)
     pages = ChatPages()
     error: SourceError | None = None
     with closing(GraphQL(politeness)) as client:

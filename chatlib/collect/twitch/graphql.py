@@ -9,17 +9,22 @@ import requests
 
 from chatlib.collect.files.renderers import walk
 from chatlib.collect.files.twitch_graphql import as_list
+from chatlib.collect.youtube.metadata import VideoFacts
 from chatlib.collect.youtube.transport import PoliteAdapter, Politeness, Transient, check_answer, parse_answer
 from chatlib.errors import MissingSource, SourceError, SourceRefused
+from chatlib.records import Clip
 from chatlib.text import clean_text, read_name, read_number
 from chatlib.times import read_date
 
-__all__ = ["Clip", "GraphQL", "LiveStream", "Page"]
+__all__ = ["GraphQL", "LiveStream", "Page", "check_graphql"]
 
 URL = "https://gql.twitch.tv/gql"
 CLIENT_ID = "kimne78kx3ncx6brgo4mv6wki5h1ko"  # the web player's; a request without one is refused
+MAX_CLIP_PAGES = 50
 _COMMENTS = "VideoCommentsByOffsetOrCursor"
 _COMMENTS_HASH = "b70a3591ff0f4e0313d126c6a1502d79a1c02baebb288227c582044aa76adf6a"
+_VIDEO = """query($id: ID!) { video(id: $id) { id title createdAt lengthSeconds viewCount status
+owner { id displayName login } } }"""
 _CLIPS = """query($login: String!, $cursor: Cursor) { user(login: $login) { id clips(first: 100,
 after: $cursor, criteria: {period: ALL_TIME, sort: VIEWS_DESC}) { edges { cursor node { slug title
 viewCount durationSeconds createdAt curator { login } video { id } videoOffsetSeconds } }
@@ -35,19 +40,6 @@ class Page(NamedTuple):
     offset_s: int
     edges: list[object]
     has_next: bool
-
-
-class Clip(NamedTuple):
-    """A clip of a channel. `offset_s` is where it begins in its VOD; both are None once that is gone."""
-
-    clip_id: str
-    video_id: str | None
-    offset_s: float | None
-    duration_s: float | None
-    title: str | None
-    views: int | None
-    created_at: str | None
-    creator: str | None
 
 
 class LiveStream(NamedTuple):
@@ -72,7 +64,7 @@ class GraphQL:
 
     def __init__(self, politeness: Politeness) -> None:
         self._session = requests.Session()
-        self._session.mount("https://", PoliteAdapter(politeness, check=_check_answer))
+        self._session.mount("https://", PoliteAdapter(politeness, check=check_graphql))
         self._session.headers["Client-ID"] = CLIENT_ID
 
     def close(self) -> None:
@@ -93,19 +85,40 @@ class GraphQL:
         has_next = walk(video, "comments", "pageInfo", "hasNextPage")
         return Page(offset_s, as_list(walk(video, "comments", "edges")), has_next is True)
 
-    def iter_clips(self, login: str) -> Iterator[Clip]:
-        """Yield a channel's clips, most viewed first. Raises: MissingSource for an unknown channel."""
+    def fetch_video(self, video_id: str) -> VideoFacts | None:
+        """Return what Twitch says of a VOD, None if there is no such VOD."""
+        video = self._ask({"query": _VIDEO, "variables": {"id": video_id}}).get("video")
+        if not isinstance(video, dict):
+            return None
+        views, started_at = read_number(video.get("viewCount")), read_date(video.get("createdAt"))
+        return VideoFacts(
+            video_id,
+            clean_text(video.get("title")),
+            read_name(walk(video, "owner", "id")),
+            read_name(walk(video, "owner", "displayName")),
+            started_at,
+            started_at,
+            None,
+            read_number(video.get("lengthSeconds")),
+            "live" if video.get("status") == "RECORDING" else "finished",
+            None if views is None else int(views),
+        )
+
+    def iter_clips(self, login: str) -> Iterator[tuple[str, Clip]]:
+        """Yield a channel's clips whose VOD is there, with its id, most viewed first.
+
+        Raises: MissingSource for an unknown channel.
+        """
         cursor = None
-        seen: set[str] = set()
-        while True:
+        for _ in range(MAX_CLIP_PAGES):
             clips = walk(self._ask_user(_CLIPS, login, cursor=cursor), "clips")
             edges = as_list(walk(clips, "edges"))
-            fresh = [clip for edge in edges if (clip := _read_clip(walk(edge, "node")))]
-            fresh = [clip for clip in fresh if clip.clip_id not in seen]
-            seen.update(clip.clip_id for clip in fresh)
-            yield from fresh
+            for edge in edges:
+                video_id, clip = _read_clip(walk(edge, "node"))
+                if video_id and clip:
+                    yield video_id, clip
             cursor = walk(edges[-1], "cursor") if edges else None
-            if not fresh or not cursor or walk(clips, "pageInfo", "hasNextPage") is not True:
+            if not cursor or walk(clips, "pageInfo", "hasNextPage") is not True:
                 return
 
     def fetch_live(self, login: str) -> LiveStream:
@@ -142,14 +155,14 @@ class GraphQL:
         return data
 
 
-def _read_clip(node: object) -> Clip | None:
+def _read_clip(node: object) -> tuple[str | None, Clip | None]:
+    """Return the id of a clip's VOD and the clip; None for what the answer lacks."""
     clip_id = read_name(walk(node, "slug"))
     if clip_id is None:
-        return None
+        return None, None
     views = read_number(walk(node, "viewCount"))
-    return Clip(
+    return read_name(walk(node, "video", "id")), Clip(
         clip_id,
-        read_name(walk(node, "video", "id")),
         read_number(walk(node, "videoOffsetSeconds")),
         read_number(walk(node, "durationSeconds")),
         clean_text(walk(node, "title")),
@@ -159,28 +172,28 @@ def _read_clip(node: object) -> Clip | None:
     )
 
 
-def _check_answer(path: str, status: int, body: bytes, *, retry_after: str | None = None) -> None:
-    """Raise as `check_answer`, also for errors inside an answer that has nothing else.
+def check_graphql(path: str, status: int, body: bytes, *, retry_after: str | None = None) -> None:
+    """Raise as `check_answer`, also for errors inside an answer that lacks what was asked for.
 
     Twitch's `service error` is often gone at the next attempt.
     """
     check_answer(path, status, body, retry_after=retry_after)
-    if status != 200:
+    if status != 200 or path != "/gql":
         return
     answers = parse_answer(body)
     for answer in answers if isinstance(answers, list) else [answers]:
-        errors = as_list(walk(answer, "errors"))
-        if not errors or _holds_edges(answer):
+        errors = [error for error in as_list(walk(answer, "errors")) if _is_essential(error)]
+        if not errors:
             continue
         reason = " ".join(str(walk(errors[0], "message")).split())[:100]
         if "integrity" in reason:
             raise SourceRefused(f"Twitch takes us for a program ({reason}). Go on later.", state="blocked")
         if "PersistedQuery" in reason:
-            raise SourceError(f"Twitch has changed how chat is asked for ({reason}). Update chatlib.")
+            raise SourceError(f"Twitch has changed how it is asked ({reason}). Update chatlib and yt-dlp.")
         raise Transient(reason)
 
 
-def _holds_edges(answer: object) -> bool:
-    if isinstance(answer, dict):
-        return "edges" in answer or any(map(_holds_edges, answer.values()))
-    return isinstance(answer, list) and any(map(_holds_edges, answer))
+def _is_essential(error: object) -> bool:
+    """Return whether an error is about a whole answer, or a list in it; not about some field of it."""
+    path = as_list(walk(error, "path"))
+    return not path or path[-1] in ("user", "video", "comments", "videos", "clips", "stream")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -197,10 +197,20 @@ _STATUSES = {"is_live": "live", "is_upcoming": "upcoming"}
 
 
 class PoliteYoutubeDL(YoutubeDL):
-    """yt-dlp whose requests keep to a `Politeness`, and whose warnings are kept in `warnings`."""
+    """yt-dlp whose requests keep to a `Politeness`, and whose warnings are kept in `warnings`.
 
-    def __init__(self, politeness: Politeness, cookies: Path | None) -> None:
+    `check` raises Transient for an answer that is worth another attempt.
+    """
+
+    def __init__(
+        self,
+        politeness: Politeness,
+        cookies: Path | None = None,
+        *,
+        check: Callable[..., None] = check_answer,
+    ) -> None:
         self._politeness = politeness
+        self._check = check
         self._listener = _Listener()
         self.warnings = self._listener.warnings
         options = _OPTIONS | {"logger": self._listener, "socket_timeout": politeness.timeout_s}
@@ -222,12 +232,12 @@ class PoliteYoutubeDL(YoutubeDL):
             answer = super().urlopen(request.copy())
         except HTTPError as error:
             error.response.close()
-            check_answer(path, error.status, b"", retry_after=error.response.headers.get("Retry-After"))
+            self._check(path, error.status, b"", retry_after=error.response.headers.get("Retry-After"))
             raise
         except RequestError as error:
             raise Transient(describe_failure(error)) from None
         body = read_whole(answer.fp, limit_s=SLOWEST * self._politeness.timeout_s)
-        check_answer(path, answer.status, body)
+        self._check(path, answer.status, body)
         dropped = ("content-encoding", "content-length", "transfer-encoding")
         headers = {key: value for key, value in answer.headers.items() if key.lower() not in dropped}
         headers["Content-Length"] = str(len(body))

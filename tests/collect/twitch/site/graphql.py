@@ -115,14 +115,13 @@ class FakeTwitch:
 
     def _play(self, operation: dict) -> dict:
         query, variables = operation.get("query", ""), operation.get("variables", {})
-        name = operation.get("operationName") or ("clips" if "clips(" in query else "live")
+        kinds = {"clips(": "clips", "stream {": "live", "video(": "video"}
+        name = operation.get("operationName") or next(name for part, name in kinds.items() if part in query)
         self.asked.append((name, variables))
         answers = {
             "VideoCommentsByOffsetOrCursor": self._answer_comments,
             "FilterableVideoTower_Videos": self._answer_videos,
-            "VideoMetadata": self._answer_metadata,
-            "VideoPlayer_ChapterSelectButtonVideo": lambda _: {"data": {"video": None}},
-            "VideoPlayer_VODSeekbarPreviewVideo": lambda _: {"data": {"video": None}},
+            "video": self._answer_video,
             "clips": self._answer_clips,
             "live": self._answer_live,
         }
@@ -168,12 +167,14 @@ class FakeTwitch:
         ]
         return {"data": {"user": {"id": channel.id, "videos": {"edges": edges}}}}
 
-    def _answer_metadata(self, variables: dict) -> dict:
-        vod = self.find_vod(variables["videoID"])
+    def _answer_video(self, variables: dict) -> dict:
+        vod = self.find_vod(variables["id"])
         if vod is None:
             return {"data": {"video": None}}
         channel = next(channel for channel in self.channels.values() if vod in channel.vods)
-        return {"data": {"video": _describe(vod, channel)}}
+        status = "RECORDING" if vod.is_live else "RECORDED"
+        facts = {"createdAt": _format(vod.started_at), "status": status}
+        return {"data": {"video": _describe(vod, channel) | facts}}
 
     def _answer_clips(self, variables: dict) -> dict:
         channel = self.channels.get(variables["login"])

@@ -1,4 +1,4 @@
-"""Channels on YouTube, from their addresses to their streams' chats in the database."""
+"""Channels, from their addresses to their streams' chats in the database; the site is behind `Site`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from chatlib.collect.files.formats import Chat
 from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.rows import read_count
 from chatlib.collect.sheets.channels import Channel, load_stream_list, merge_stream_list, save_stream_list
-from chatlib.collect.youtube.listing import Listing, list_streams
-from chatlib.collect.youtube.metadata import Metadata, VideoFacts, fetch_videos, find_key
-from chatlib.collect.youtube.replay import Fetcher, Replay
+from chatlib.collect.sites import Site, open_site
+from chatlib.collect.youtube.metadata import Metadata, VideoFacts
+from chatlib.collect.youtube.pages import Listing
+from chatlib.collect.youtube.replay import Replay
 from chatlib.collect.youtube.report import ChannelReport, CollectReport, ProgressBoard, StreamReport
 from chatlib.collect.youtube.settings import CollectSettings
 from chatlib.errors import ParameterError, SourceError, SourceRefused
@@ -69,34 +70,40 @@ def collect_channels(
     listed, and a stream that gives no chat, are in the report.
     """
     folder = db.path.parent / UNFINISHED
-    fetcher = Fetcher(settings, folder)
+    sites: dict[str, Site] = {}
     reports = []
+    stream_ids: list[int] = []
     with _lock(folder), rare_gc():
         for channel in channels:
+            platform = guess_platform(url=channel.url) or YOUTUBE
+            if platform not in sites:
+                sites[platform] = open_site(platform, settings, folder)
             _import_earlier_database(db, channel, progress=progress)
-            reports.append(_ChannelCollection(db, channel, settings, fetcher, progress=progress).run())
-    ids = [video_id for report in reports for video_id in report.titles]
-    return CollectReport(reports, db.count_content(db.find_streams(YOUTUBE, ids)["stream_id"]))
+            report = _ChannelCollection(db, channel, settings, sites[platform], progress=progress).run()
+            reports.append(report)
+            stream_ids += db.find_streams(platform, list(report.titles))["stream_id"].tolist()
+    return CollectReport(reports, db.count_content(stream_ids))
 
 
 def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: bool = True) -> Chat:
-    """Return the stream and messages of one finished stream on YouTube; no database is needed.
+    """Return the stream and messages of one finished stream, by its address; no database is needed.
 
     Raises: ParameterError for an address of something else; SourceRefused, with the reason, if
     there is no chat to fetch, or the stream is not over.
     """
     video_id = find_video_id(url)
-    if video_id is None or guess_platform(url=url) != YOUTUBE:
+    platform = guess_platform(url=url)
+    if video_id is None or platform is None:
         raise ParameterError(
-            f"A stream's address on YouTube looks like https://www.youtube.com/watch?v=…, got {url[:200]!r}. "
-            "Chat of Twitch comes from files, such as TwitchDownloader's."
+            "A stream's address looks like https://www.youtube.com/watch?v=… or "
+            f"https://www.twitch.tv/videos/…, got {url[:200]!r}."
         )
     with (
         TemporaryDirectory(prefix="chatlib-") as folder,
         ProgressBoard({}, {video_id: 0.0}, shown=progress) as board,
     ):
-        fetcher = Fetcher(settings or CollectSettings(), Path(folder))
-        replay = fetcher.fetch(
+        site = open_site(platform, settings or CollectSettings(), Path(folder))
+        replay = site.fetch(
             video_id, {"url": url}, on_progress=lambda offset_s: board.update(video_id, offset_s)
         )
     stream = replay.stream
@@ -188,12 +195,12 @@ class _ChannelCollection:
     """The collection of one channel; `run` it once."""
 
     def __init__(
-        self, db: Store, channel: Channel, settings: CollectSettings, fetcher: Fetcher, *, progress: bool
+        self, db: Store, channel: Channel, settings: CollectSettings, site: Site, *, progress: bool
     ) -> None:
         self._db = db
         self._channel = channel
         self._settings = settings
-        self._fetcher = fetcher
+        self._site = site
         self._progress = progress
         self._report = ChannelReport(channel.url, channel.spreadsheet)
         self._rows: list[dict[str, object]] = []
@@ -205,7 +212,7 @@ class _ChannelCollection:
         if self._channel.spreadsheet.is_file():
             self._rows = load_stream_list(self._channel.spreadsheet)
         listing = self._list()
-        streams = self._db.find_streams(YOUTUBE, self._ids())
+        streams = self._db.find_streams(self._site.platform, self._ids())
         self._before = dict(zip(streams["video_id"], streams["state"], strict=True))
         metadata = self._look_up()
         plan = self._plan(listing, metadata)
@@ -222,6 +229,7 @@ class _ChannelCollection:
             self._fetch(plan)
         finally:
             self._save_sheet()
+        self._save_clips()
         return self._report
 
     # ------------------------------------------------------------- what there is
@@ -229,12 +237,7 @@ class _ChannelCollection:
     def _list(self) -> Listing | None:
         """List the channel and put what is new into the rows; None if it could not be listed."""
         try:
-            listing = list_streams(
-                self._channel.url,
-                self._settings.listing,
-                cookies=self._settings.cookies_file,
-                progress=self._progress,
-            )
+            listing = self._site.list_streams(self._channel.url, progress=self._progress)
         except SourceError as error:
             self._report.problems.append(f"the streams could not be listed: {error}")
             return None
@@ -247,7 +250,7 @@ class _ChannelCollection:
             {
                 "video_id": stream.video_id,
                 "title": stream.title,
-                "url": make_video_url(YOUTUBE, stream.video_id),
+                "url": make_video_url(self._site.platform, stream.video_id),
                 "duration_s": stream.duration_s,
                 "views": stream.views,
                 "channel_name": listing.channel_name,
@@ -261,11 +264,9 @@ class _ChannelCollection:
         return [str(row["video_id"]) for row in self._rows if row.get("video_id")]
 
     def _look_up(self) -> Metadata:
-        """Ask the Data API about all streams whose chat is not complete yet."""
+        """Ask the site about all streams whose chat is not complete yet."""
         ids = [video_id for video_id in self._ids() if self._before.get(video_id) != "complete"]
-        metadata = fetch_videos(
-            ids, key=find_key(), progress=self._progress, politeness=self._fetcher.politeness
-        )
+        metadata = self._site.describe_streams(ids, progress=self._progress)
         if metadata.problem:
             self._report.problems.append(metadata.problem)
         self._note(_row_of_facts(facts) for facts in metadata.videos.values())
@@ -299,7 +300,7 @@ class _ChannelCollection:
         with ProgressBoard(self._report.titles, durations_s, shown=self._progress) as board:
 
             def fetch(video_id: str) -> Replay:
-                return self._fetcher.fetch(
+                return self._site.fetch(
                     video_id,
                     known[video_id],
                     on_progress=lambda offset_s: board.update(video_id, offset_s),
@@ -309,7 +310,7 @@ class _ChannelCollection:
                 fetch,
                 plan.wanted,
                 workers=self._settings.at_once,
-                on_stop=self._fetcher.politeness.stop.set,
+                on_stop=self._site.politeness.stop.set,
             )
             with closing(replays):
                 for number, replay in enumerate(replays, 1):
@@ -332,7 +333,7 @@ class _ChannelCollection:
             return self._make_report(replay, replay.running, 0)
         source = None
         if replay.messages:
-            content = f"replay of {YOUTUBE}/{video_id}"
+            content = f"replay of {self._site.platform}/{video_id}"
             name = stream.url or content
             source = Import(content, name, replay.source, len(replay.messages), dict(replay.skipped))
         views = next((row.get("views") for row in self._rows if row["video_id"] == video_id), None)
@@ -341,9 +342,11 @@ class _ChannelCollection:
                 stream._replace(views=read_count(views)), replay.messages, source=source
             )
         if replay.ended or stream.state == "no_replay":
-            self._fetcher.open_resume_file(video_id).drop()
+            self._site.open_resume_file(video_id).drop()
         self._n_blocked = self._n_blocked + 1 if stream.state == "blocked" else 0
-        (state,) = self._db.find_streams(YOUTUBE, [video_id])["state"]  # a better one may have been known
+        (state,) = self._db.find_streams(self._site.platform, [video_id])[
+            "state"
+        ]  # a better one may have been known
         report = self._make_report(replay, state, saved.added)
         self._report.streams.append(report)
         return report
@@ -363,6 +366,16 @@ class _ChannelCollection:
             dict(replay.skipped),
         )
 
+    def _save_clips(self) -> None:
+        """Store what people clipped of the streams whose chat is in the database."""
+        streams = self._db.find_streams(self._site.platform, self._ids())
+        stream_ids = dict(zip(streams["video_id"], streams["stream_id"], strict=True))
+        try:
+            for video_id, clips in self._site.list_clips(self._channel.url, set(stream_ids)).items():
+                self._db.save_clips(stream_ids[video_id], clips)
+        except SourceError as error:
+            self._report.problems.append(f"the clips could not be listed: {error}")
+
     # ------------------------------------------------------------- the channel's sheet
 
     def _rows_with_id(self) -> list[dict[str, object]]:
@@ -373,7 +386,7 @@ class _ChannelCollection:
 
     def _save_sheet(self) -> None:
         """Write the sheet; for streams in the database, the facts come from there."""
-        stored = self._db.find_streams(YOUTUBE, self._ids()).set_index("video_id", drop=False)
+        stored = self._db.find_streams(self._site.platform, self._ids()).set_index("video_id", drop=False)
         facts = stored[list(_STORED)].rename(columns={"n_messages": "messages", "updated_at": "fetched_at"})
         facts["date"] = [None if start is None else start[:10] for start in facts["started_at"]]
         self._note({str(name): value for name, value in row.items()} for row in facts.to_dict("records"))

@@ -1,0 +1,205 @@
+"""Channels on a local Twitch, alone and beside YouTube, through the real clients, into the database."""
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from chatlib.analyze.analytics.readers import read_address
+from chatlib.collect.collection import collect_channels, fetch_chat
+from chatlib.collect.sheets.channels import Channel, load_stream_list
+from chatlib.collect.sources import find_channels
+from chatlib.collect.youtube.settings import CollectSettings
+from chatlib.errors import SourceRefused
+from chatlib.store import open_store
+from tests.collect.twitch.site.graphql import START, make_vod
+from tests.collect.youtube.site.faults import Faults
+from tests.collect.youtube.site.videos import videos_of_simulation
+from tests.places import ROOT
+
+ADDRESS = "https://www.twitch.tv/sample"
+QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 2.0, "backoff_s": 0.01}
+
+
+@pytest.fixture
+def db(tmp_path):
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        yield store
+
+
+@pytest.fixture
+def collect(db, tmp_path):
+    """Collect a channel into the database; settings can be given."""
+    channels = [Channel(ADDRESS, tmp_path / "twitch_sample.ods", None)]
+    return lambda **given: collect_channels(
+        db, channels, CollectSettings(**{**QUICK, **given}), progress=False
+    )
+
+
+def make_vods(*video_ids, n=150, **facts):
+    """Return VODs, newest first, a day apart."""
+    starts = {v: START + dt.timedelta(days=number) for number, v in enumerate(reversed(video_ids))}
+    return [make_vod(v, n, started_at=starts[v], title=f"Stream {v}", **facts) for v in video_ids]
+
+
+def stored_ids(db, video_id):
+    sql = (
+        "SELECT message_id FROM messages JOIN streams USING (stream_id) WHERE video_id = ? ORDER BY position"
+    )
+    return [message_id for (message_id,) in db.connection.execute(sql, (video_id,))]
+
+
+def states(report):
+    return {stream.video_id: stream.state for stream in report.streams}
+
+
+def test_a_channel_comes_with_starts_titles_durations_and_every_comment(twitch, db, collect, tmp_path):
+    twitch.list_size = 2
+    vods = make_vods("2003", "2002", "2001")
+    twitch.add_channel("sample", vods)
+    report = collect()
+    assert states(report) == {"2001": "complete", "2002": "complete", "2003": "complete"}
+    streams = db.load_streams()
+    assert streams["video_id"].tolist() == ["2001", "2002", "2003"]
+    assert streams["started_at"].tolist() == [vod.started_at.isoformat() for vod in vods[::-1]]
+    assert streams["title"].tolist() == ["Stream 2001", "Stream 2002", "Stream 2003"]
+    assert streams["duration_s"].tolist() == [3600.0] * 3
+    assert streams["views"].tolist() == [77] * 3
+    assert set(streams["platform"]) == {"twitch"}
+    assert set(streams["channel_name"]) == {"Sample"}
+    for vod in vods:
+        assert stored_ids(db, vod.id) == vod.ids
+    rows = load_stream_list(tmp_path / "twitch_sample.ods")
+    assert [(row["url"], row["state"]) for row in rows] == [
+        (f"https://www.twitch.tv/videos/{v}", "complete") for v in ("2001", "2002", "2003")
+    ]
+    assert not (tmp_path / "unfinished").exists()
+
+
+def test_an_update_adds_the_new_and_leaves_what_is_whole(twitch, db, collect):
+    vods = make_vods("2003", "2002", "2001")
+    twitch.add_channel("sample", vods[1:])
+    collect()
+    twitch.channels["sample"].vods = vods[:2]  # the oldest expired meanwhile
+    twitch.asked.clear()
+    report = collect()
+    assert states(report) == {"2003": "complete"}
+    asked = {variables["videoID"] for name, variables in twitch.asked if name.startswith("VideoComments")}
+    assert asked == {"2003"}
+    assert len(db.load_streams()) == 3
+
+
+def test_a_running_broadcast_a_gone_vod_and_an_unknown_channel_are_said(twitch, db, collect):
+    live, old = make_vods("2002", "2001")
+    live.is_live = True
+    twitch.add_channel("sample", [live, old])
+    report = collect()
+    (channel,) = report.channels
+    assert (channel.running, states(report)) == (["2002"], {"2001": "complete"})
+    twitch.channels.clear()
+    report = collect()
+    assert "Twitch knows no channel at https://www.twitch.tv/sample" in report.channels[0].problems[0]
+
+
+def test_a_server_that_fails_one_request_in_ten_loses_and_doubles_nothing(twitch, youtube, db, collect):
+    vods = make_vods(*(str(2020 - number) for number in range(20)), n=200)
+    twitch.add_channel("sample", vods)
+    youtube.faults = Faults(rate=0.1, kinds=("429", "503", "reset", "short_json", "service_error"), seed=1)
+    report = collect()
+    assert set(states(report).values()) == {"complete"}
+    assert not report.channels[0].problems
+    for vod in vods:
+        assert stored_ids(db, vod.id) == vod.ids
+
+
+def test_clips_of_collected_vods_are_kept_with_their_place(twitch, db, collect):
+    def make_clip(name, video_id, offset_s, views=5):
+        return {"slug": name, "title": f"clip {name}", "viewCount": views, "durationSeconds": 30,
+                "createdAt": "2024-05-02T10:00:00Z", "curator": {"login": "bob"},
+                "video": video_id and {"id": video_id}, "videoOffsetSeconds": offset_s}  # fmt: skip
+
+    clips = [make_clip("a", "2001", 100), make_clip("b", None, None), make_clip("c", "1999", 5)]
+    clips += [make_clip(f"d{number}", "2001", number) for number in range(150)]
+    twitch.add_channel("sample", make_vods("2001"), clips=clips)
+    collect()
+    clips[0]["viewCount"] = 9
+    collect()
+    table = db.load_clips().set_index("clip_id")
+    assert len(table) == 151
+    assert table.loc["a", ["offset_s", "duration_s", "title", "views", "creator"]].tolist() == [
+        100.0, 30.0, "clip a", 9, "bob",
+    ]  # fmt: skip
+
+
+def test_a_list_mixes_twitch_and_youtube(twitch, youtube, db, tmp_path):
+    twitch.add_channel("sample", make_vods("2001"))
+    youtube.add_channel("@sample", videos_of_simulation(1, 50, seed=3))
+    sheet = tmp_path / "channels.csv"
+    sheet.write_text(
+        "channel,streams\nhttps://www.twitch.tv/Sample/videos,one\nhttps://www.youtube.com/@sample,two\n"
+    )
+    report = collect_channels(
+        db,
+        find_channels(str(sheet), base=tmp_path, folder=tmp_path),
+        CollectSettings(**QUICK),
+        progress=False,
+    )
+    assert [stream.state for stream in report.streams] == ["complete", "complete"]
+    assert set(db.load_streams()["platform"]) == {"twitch", "youtube"}
+    assert report.totals["streams"] == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://www.twitch.tv/harbor_1",
+        "twitch.tv/Harbor_1/",
+        "http://m.twitch.tv/harbor_1/videos?filter=archives&sort=time",
+        "https://www.twitch.tv/harbor_1/clips",
+    ],
+)
+def test_a_channel_has_one_address_and_a_sheet_of_its_own(text, tmp_path):
+    (channel,) = find_channels(text, base=tmp_path, folder=tmp_path)
+    assert channel == ("https://www.twitch.tv/harbor_1", tmp_path / "twitch_harbor_1.ods", None)
+
+
+def test_a_vods_address_is_analyzed_without_a_database(twitch):
+    (vod,) = make_vods("2001")
+    twitch.add_channel("sample", [vod])
+    chat = read_address("https://www.twitch.tv/videos/2001?t=1h2m")
+    assert (chat.stream.title, len(chat.messages)) == ("Stream 2001", 150)
+    with pytest.raises(SourceRefused, match="deleted, private, or expired"):
+        fetch_chat("https://www.twitch.tv/videos/1000", CollectSettings(**QUICK), progress=False)
+
+
+def test_a_killed_collection_goes_on_to_the_same_content(twitch, youtube, tmp_path):
+    twitch.add_channel("sample", make_vods("2002", "2001", n=300))
+    kill = """
+import os, signal
+from chatlib.collect.youtube import batches
+add, count = batches.ResumeFile.add, iter(range(7))
+def add_and_die(self, batch):
+    add(self, batch)
+    if next(count, None) is None:
+        os.kill(os.getpid(), signal.SIGKILL)
+batches.ResumeFile.add = add_and_die
+"""
+    run = "import sys; from chatlib.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    environment = os.environ | youtube.environment()
+    environment["PYTHONPATH"] += f"{os.pathsep}{ROOT}"
+    digests = []
+    for name, programs in (("whole", [run]), ("killed", [kill + run, run])):
+        path = tmp_path / name / "chat.dbs"
+        options = ["collect", ADDRESS, "--db", str(path), "--at-once", "1", "--requests-per-s", "1000"]
+        codes = [
+            subprocess.run([sys.executable, "-c", program, *options], env=environment, check=False).returncode
+            for program in programs
+        ]
+        assert codes == [0] if name == "whole" else [-signal.SIGKILL, 0]
+        with open_store(path) as db:
+            digests.append(db.digest())
+        assert (path.parent / "twitch_sample.ods").is_file()
+    assert digests[0] == digests[1]
