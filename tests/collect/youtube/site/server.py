@@ -88,6 +88,7 @@ class FakeYoutube:
         self.errors: list[
             BaseException
         ] = []  # mistakes of the fake itself; leaving the block raises the first
+        self.faulted: list[tuple[str, Entry]] = []  # what was done wrong, and to which request
         self.videos: dict[str, Video] = {}
         self.channels: list[Channel] = []
         self.consent = False  # whether channel pages ask for consent first
@@ -249,6 +250,8 @@ class FakeYoutube:
         status = 0 if reply.drop else reply.status
         entry = Entry(time.time(), request.method, request.host, request.path, video_id, status)
         self._note(entry)
+        if kind:
+            self.faulted.append((kind, entry))
         return reply.encode(takes_gzip=request.takes_gzip)
 
     def _find_reply(self, request: Request) -> Reply:
