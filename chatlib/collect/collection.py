@@ -21,9 +21,15 @@ from chatlib.collect.sites import Site, open_site
 from chatlib.collect.youtube.metadata import Metadata, VideoFacts
 from chatlib.collect.youtube.pages import Listing
 from chatlib.collect.youtube.replay import Replay
-from chatlib.collect.youtube.report import ChannelReport, CollectReport, ProgressBoard, StreamReport
+from chatlib.collect.youtube.report import (
+    RETRIED,
+    ChannelReport,
+    CollectReport,
+    ProgressBoard,
+    StreamReport,
+)
 from chatlib.collect.youtube.settings import CollectSettings
-from chatlib.errors import ParameterError, SourceError, SourceRefused
+from chatlib.errors import ParameterError, SourceError, SourceRefused, UnwritableFile
 from chatlib.records import YOUTUBE
 from chatlib.store import Import, Store
 from chatlib.times import read_offset
@@ -35,8 +41,6 @@ log = logging.getLogger(__name__)
 
 UNFINISHED = "unfinished"  # the folder beside the database for unfinished downloads
 MAX_BLOCKED = 3  # refusals in a row after which a channel's other streams are not asked for
-# States of a chat that another attempt may improve; the members' ones only with a member's cookies.
-RETRIED = ("partial", "blocked", "failed")
 _STORED = (
     "video_id", "title", "url", "duration_s", "started_at", "ended_at", "state", "view", "reason",
     "channel_name", "n_messages", "updated_at",
@@ -66,8 +70,8 @@ def collect_channels(
     updates. Each stream's chat is stored whole or not at all; the channel's sheet is written
     before the first chat is fetched and when the last one is in, also at Ctrl-C.
 
-    Raises: StoreError; ParameterError for a sheet that cannot be used. A channel that cannot be
-    listed, and a stream that gives no chat, are in the report.
+    Raises: StoreError. A channel that cannot be listed, a sheet that cannot be used, and a stream
+    that gives no chat, are in the report, and the others go on.
     """
     folder = db.path.parent / UNFINISHED
     sites: dict[str, Site] = {}
@@ -79,9 +83,14 @@ def collect_channels(
             if platform not in sites:
                 sites[platform] = open_site(platform, settings, folder)
             _import_earlier_database(db, channel, progress=progress)
-            report = _ChannelCollection(db, channel, settings, sites[platform], progress=progress).run()
-            reports.append(report)
-            stream_ids += db.find_streams(platform, list(report.titles))["stream_id"].tolist()
+            collection = _ChannelCollection(db, channel, settings, sites[platform], progress=progress)
+            try:
+                collection.run()
+            except (SourceError, UnwritableFile) as error:
+                collection.report.failures.append(str(error))
+            reports.append(collection.report)
+            ids = list(collection.report.titles)
+            stream_ids += db.find_streams(platform, ids)["stream_id"].tolist()
     return CollectReport(reports, db.count_content(stream_ids))
 
 
@@ -174,8 +183,9 @@ def plan_streams(
 ) -> Plan:
     """Plan for the streams in a list, newest first, and for known ones that it no longer shows.
 
-    `states` are the states of the chats that are in the database. With `limit`, only the newest so
-    many that are over count, and known ones beyond them are left as they are.
+    `states` are the states of the chats that are in the database; members-only ones are tried again
+    with cookies only. With `limit`, only the newest so many that are over count, and known ones
+    beyond them are left as they are.
     """
     retried = (*RETRIED, "members_only") if has_cookies else RETRIED
     away = {*running, *gone}
@@ -192,7 +202,7 @@ def plan_streams(
 
 
 class _ChannelCollection:
-    """The collection of one channel; `run` it once."""
+    """The collection of one channel; `run` it once, what it did is in `report`."""
 
     def __init__(
         self, db: Store, channel: Channel, settings: CollectSettings, site: Site, *, progress: bool
@@ -202,13 +212,16 @@ class _ChannelCollection:
         self._settings = settings
         self._site = site
         self._progress = progress
-        self._report = ChannelReport(channel.url, channel.spreadsheet)
+        self.report = ChannelReport(channel.url, channel.spreadsheet)
         self._rows: list[dict[str, object]] = []
         self._before: dict[str, str] = {}  # states of the chats so far
         self._n_blocked = 0
 
-    def run(self) -> ChannelReport:
-        """List, look up, fetch, store. Raises: StoreError, SourceError for a sheet that cannot be used."""
+    def run(self) -> None:
+        """List, look up, fetch, store.
+
+        Raises: StoreError; SourceError, UnwritableFile for a sheet that cannot be used.
+        """
         if self._channel.spreadsheet.is_file():
             self._rows = load_stream_list(self._channel.spreadsheet)
         listing = self._list()
@@ -230,7 +243,6 @@ class _ChannelCollection:
         finally:
             self._save_sheet()
         self._save_clips()
-        return self._report
 
     # ------------------------------------------------------------- what there is
 
@@ -239,13 +251,13 @@ class _ChannelCollection:
         try:
             listing = self._site.list_streams(self._channel.url, progress=self._progress)
         except SourceError as error:
-            self._report.problems.append(f"the streams could not be listed: {error}")
+            self.report.failures.append(f"the streams could not be listed: {error}")
             return None
-        self._report.name = listing.channel_name
-        self._report.n_listed = len(listing.streams)
-        self._report.listing = f"{listing.reason}, {listing.seconds:.0f} s"
+        self.report.name = listing.channel_name
+        self.report.n_listed = len(listing.streams)
+        self.report.listing = f"{listing.reason}, {listing.seconds:.0f} s"
         if not listing.complete:
-            self._report.problems.append(f"the list may lack streams: it ended with {listing.reason}")
+            self.report.failures.append(f"the list may lack streams: it ended with {listing.reason}")
         self._note(
             {
                 "video_id": stream.video_id,
@@ -268,7 +280,7 @@ class _ChannelCollection:
         ids = [video_id for video_id in self._ids() if self._before.get(video_id) != "complete"]
         metadata = self._site.describe_streams(ids, progress=self._progress)
         if metadata.problem:
-            self._report.problems.append(metadata.problem)
+            self.report.problems.append(metadata.problem)
         self._note(_row_of_facts(facts) for facts in metadata.videos.values())
         return metadata
 
@@ -287,7 +299,7 @@ class _ChannelCollection:
         )
         left_out = {v: statuses[v] for v in plan.running} | dict.fromkeys(plan.gone, "gone")
         self._note({"video_id": v, "state": self._before.get(v) or status} for v, status in left_out.items())
-        report = self._report
+        report = self.report
         report.titles = {str(row["video_id"]): str(row.get("title") or "") for row in self._rows_with_id()}
         report.running, report.gone, report.left = plan.running, plan.gone, plan.left
         return plan
@@ -297,7 +309,7 @@ class _ChannelCollection:
     def _fetch(self, plan: Plan) -> None:
         known = {str(row["video_id"]): _as_text(row) for row in self._rows_with_id()}
         durations_s = {v: read_offset(known[v].get("duration_s")) or 0.0 for v in plan.wanted}
-        with ProgressBoard(self._report.titles, durations_s, shown=self._progress) as board:
+        with ProgressBoard(self.report.titles, durations_s, shown=self._progress) as board:
 
             def fetch(video_id: str) -> Replay:
                 return self._site.fetch(
@@ -317,8 +329,8 @@ class _ChannelCollection:
                     stream = self._store(replay)
                     board.finish(stream)
                     if self._n_blocked >= MAX_BLOCKED:
-                        self._report.not_asked = plan.wanted[number:]
-                        self._report.problems.append(
+                        self.report.not_asked = plan.wanted[number:]
+                        self.report.failures.append(
                             f"{MAX_BLOCKED} streams in a row were refused ({stream.reason}); the others were "
                             "not asked for. The same command goes on with them"
                         )
@@ -328,7 +340,7 @@ class _ChannelCollection:
         """Store a chat, and note it in sheet and report; a stream that still runs is not stored."""
         video_id, stream = replay.stream.video_id, replay.stream
         if replay.running:
-            self._report.running.append(video_id)
+            self.report.running.append(video_id)
             self._note([{"video_id": video_id, "state": replay.running}])
             return self._make_report(replay, replay.running, 0)
         source = None
@@ -348,14 +360,14 @@ class _ChannelCollection:
             "state"
         ]  # a better one may have been known
         report = self._make_report(replay, state, saved.added)
-        self._report.streams.append(report)
+        self.report.streams.append(report)
         return report
 
     def _make_report(self, replay: Replay, state: str, n_added: int) -> StreamReport:
         stream = replay.stream
         return StreamReport(
             stream.video_id,
-            stream.title or self._report.titles.get(stream.video_id),
+            stream.title or self.report.titles.get(stream.video_id),
             self._before.get(stream.video_id),
             state,
             stream.view,
@@ -374,7 +386,7 @@ class _ChannelCollection:
             for video_id, clips in self._site.list_clips(self._channel.url, set(stream_ids)).items():
                 self._db.save_clips(stream_ids[video_id], clips)
         except SourceError as error:
-            self._report.problems.append(f"the clips could not be listed: {error}")
+            self.report.problems.append(f"the clips could not be listed: {error}")
 
     # ------------------------------------------------------------- the channel's sheet
 

@@ -22,7 +22,6 @@ __all__ = [
     "SOURCES",
     "describe_repetition",
     "fill_database",
-    "fill_from_youtube",
     "find_channels",
     "find_chats",
     "open_chat",
@@ -75,25 +74,17 @@ def fill_database(
         raise ParameterError(
             'With SOURCE = "youtube", CHANNELS is a channel\'s address or a list of channels; it is empty.'
         )
-    return fill_from_youtube(db, channels, settings)
-
-
-def fill_from_youtube(
-    db: Store, channels: str, settings: CollectSettings, *, base: Path = PROJECT_DIR
-) -> CollectReport:
-    """Collect or update channels: one address, a list, or with "" those that the database knows.
-
-    A list's relative path starts at `base`.
-    Raises: ParameterError, MissingSource, SourceError for a list that cannot be used; StoreError.
-    """
     from chatlib.collect.collection import collect_channels, load_known_channels
 
-    found = find_channels(channels, base=base, folder=db.path.parent) if channels else load_known_channels(db)
+    folder = db.path.parent
+    found = find_channels(channels, folder=folder) if channels else load_known_channels(db)
     return collect_channels(db, found, settings)
 
 
-def find_channels(channels: str, *, base: Path, folder: Path) -> list[Channel]:
+def find_channels(channels: str, *, folder: Path, base: Path = PROJECT_DIR) -> list[Channel]:
     """Return the channels of a list, or the one at an address, whose sheet then lies in `folder`.
+
+    A list's relative path starts at `base`.
 
     Raises: ParameterError for what is neither; MissingSource, SourceError for a list.
     """

@@ -12,7 +12,7 @@ from chatlib.store import Store
 from chatlib.times import find_day
 
 __all__ = [
-    "say_origin",
+    "describe_origin",
     "shorten_streams",
     "summarize_kinds",
     "summarize_money",
@@ -99,7 +99,7 @@ def shorten_streams(streams: pd.DataFrame) -> pd.DataFrame:
     return table.set_index("day")[columns]
 
 
-def say_origin(db: Store) -> str:
+def describe_origin(db: Store) -> str:
     """Return one sentence on where the chat comes from; a simulated channel is called so."""
     streams = db.load_streams()
     simulated = int(streams["simulated"].sum())

@@ -21,7 +21,7 @@ def test_the_summary_says_what_came_and_what_did_not(tmp_path, files, capsys):
         (tmp_path / "chats" / name).write_bytes(files[name])
     (tmp_path / "chats" / "bad.json").write_text("{")
     (tmp_path / "chats" / "notes.txt").write_text("notes")
-    assert run("import", tmp_path / "chats", "--db", tmp_path / "chat.dbs") == 0
+    assert run("import", tmp_path / "chats", "--db", tmp_path / "chat.dbs") == 1
     assert capsys.readouterr().out.replace(str(tmp_path), "TMP").splitlines() == [
         "2 read, 0 known already, 1 failed; 14 new messages in TMP/chat.dbs",
         "",
@@ -39,13 +39,13 @@ def test_the_summary_says_what_came_and_what_did_not(tmp_path, files, capsys):
         "No chat, left alone:",
         "  TMP/chats/notes.txt",
     ]
-    assert run("import", tmp_path / "chats", "--db", tmp_path / "chat.dbs") == 0
+    assert run("import", tmp_path / "chats", "--db", tmp_path / "chat.dbs", "--ignore-errors") == 0
     assert "0 read, 2 known already, 1 failed; 0 new messages" in capsys.readouterr().out
 
 
 def test_nothing_usable_is_exit_code_1(tmp_path, capsys):
     (tmp_path / "bad.json").write_text("{")
-    assert run("import", tmp_path / "bad.json", "--db", tmp_path / "chat.dbs") == 1
+    assert run("import", tmp_path / "bad.json", "--db", tmp_path / "chat.dbs", "--ignore-errors") == 1
     assert "Could not be read" in capsys.readouterr().out
 
 
@@ -59,5 +59,7 @@ def test_a_long_list_of_errors_is_cut(tmp_path, capsys):
 def test_wrong_input_is_told(tmp_path):
     with pytest.raises(MissingSource):
         run("import", tmp_path / "nowhere", "--db", tmp_path / "chat.dbs")
+    assert not (tmp_path / "chat.dbs").exists()
+    (tmp_path / "chat.json").write_text("[]")
     with pytest.raises(ParameterError, match="limit"):
         run("import", tmp_path, "--db", tmp_path / "chat.dbs", "--limit", "-3")

@@ -17,7 +17,10 @@ from chatlib.records import STATES
 from chatlib.text import one_line
 from chatlib.workspace import progress_bar
 
-__all__ = ["ChannelReport", "CollectReport", "ProgressBoard", "StreamReport"]
+__all__ = ["RETRIED", "ChannelReport", "CollectReport", "ProgressBoard", "StreamReport"]
+
+# States of a chat that another attempt may improve.
+RETRIED = ("partial", "blocked", "failed")
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ class ChannelReport:
     n_listed: int = 0
     listing: str = ""  # why the listing ended, and after how long
     problems: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)  # the list or the sheet, not a stream
     titles: dict[str, str] = field(default_factory=dict)
     running: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
@@ -91,11 +95,18 @@ class CollectReport:
         """Whether the database has a chat of any of the channels' streams now."""
         return bool(self.totals.get("messages"))
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a channel, a sheet or a stream failed, so that the same command may bring more."""
+        return any(channel.failures for channel in self.channels) or any(
+            stream.state in RETRIED for stream in self.streams
+        )
+
     def require_usable(self) -> None:
         """Raise SourceError if the database has no chat of these channels now."""
         if not self.is_usable:
             problems = [f"{s.video_id}: {s.reason}" for s in self.streams if s.reason]
-            problems += [f"{c.url}: {problem}" for c in self.channels for problem in c.problems]
+            problems += [f"{c.url}: {text}" for c in self.channels for text in (*c.failures, *c.problems)]
             raise SourceError(
                 "At least one stream must give its chat, and none did. "
                 + (problems[0] if problems else "No finished stream was listed.")
@@ -136,7 +147,7 @@ def _format_channel(channel: ChannelReport, sheet: str) -> list[str]:
         f"  {len(channel.left):,} left as they were",
         f"  their list: {sheet}",
     ]
-    lines += [f"  {problem}" for problem in channel.problems]
+    lines += [f"  {problem}" for problem in (*channel.failures, *channel.problems)]
     for what, video_ids in (
         ("not over yet, left out", channel.running),
         ("deleted or private", channel.gone),

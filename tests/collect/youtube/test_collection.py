@@ -286,7 +286,7 @@ def test_a_channel_that_cannot_be_listed_is_told_and_the_next_one_goes_on(youtub
         Channel(ADDRESS, tmp_path / "sample.ods", None),
     ]
     report = collect_channels(db, channels, CollectSettings(**QUICK), progress=False)
-    assert "could not be listed" in report.channels[0].problems[0]
+    assert "could not be listed" in report.channels[0].failures[0] and report.has_failed
     assert states(db) == {"aaaaaaaaaaa": "complete"}
     gc.collect()  # what yt-dlp left open, it warns of here
 

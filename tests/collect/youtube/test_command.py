@@ -226,4 +226,30 @@ def test_wrong_options_are_one_sentence_and_a_code(youtube, tmp_path, wrong, cod
 def test_what_is_no_channel_is_one_sentence_and_a_code(youtube, tmp_path, channels):
     got, said = finish(tmp_path, command=(*COLLECT[:4], channels, *COLLECT[5:]))
     assert got in (1, 2) and "Traceback" not in said
-    assert youtube.requests == []
+    assert youtube.requests == [] and list(tmp_path.iterdir()) == []
+
+
+def test_the_exit_code_tells_whether_a_channel_or_a_stream_failed(youtube, tmp_path):
+    videos = small_videos("a", "b")
+    youtube.add_channel("@sample", videos)
+    videos[0].status = "bot_check"
+    code, said = finish(tmp_path)
+    assert code == 1 and "1 blocked" in said
+    assert finish(tmp_path, "--ignore-errors")[0] == 0
+    videos[0].status = "finished"
+    assert finish(tmp_path)[0] == 0
+    youtube.channels.clear()
+    code, said = finish(tmp_path)
+    assert code == 1 and "could not be listed" in said
+
+
+def test_a_sheet_that_cannot_be_used_is_told_and_the_next_channel_goes_on(youtube, tmp_path):
+    youtube.add_channel("@sample", small_videos("a"))
+    youtube.add_channel("@other", small_videos("b"))
+    (tmp_path / "channels.csv").write_text("@sample,one\n@other,two.ods\n")
+    (tmp_path / "one.ods").write_bytes(b"a letter")
+    code, said = finish(tmp_path, command=(*COLLECT[:4], "channels.csv", *COLLECT[5:]))
+    assert code == 1 and "one.ods is not" in said and "Traceback" not in said
+    assert (tmp_path / "one.ods").read_bytes() == b"a letter"
+    with open_store(tmp_path / "chat.dbs") as db:
+        assert db.load_streams()["video_id"].tolist() == ["b" * 11]
