@@ -9,6 +9,7 @@
     ├── StoreError             the chat database cannot be used
     │   ├── NotADatabase       the file is no chat database
     │   ├── NewerSchema        a newer chatlib made it
+    │   ├── DamagedStore       what is in the file is no whole database any more
     │   └── StoreFull          the disk or the file system took no more
     ├── DataError              the chat is readable but does not allow what was asked
     │   └── NotEnoughData      too few messages, streams, viewers or donors
@@ -20,8 +21,11 @@
 A message says the rule, the value that broke it, and the next step.
 """
 
+from __future__ import annotations
+
 __all__ = [
     "ChatlibError",
+    "DamagedStore",
     "DataError",
     "MissingSource",
     "ModelError",
@@ -78,6 +82,19 @@ class NotADatabase(StoreError):
 
 class NewerSchema(StoreError):
     """A newer chatlib made the database."""
+
+
+class DamagedStore(StoreError):
+    """What is in the file is no whole database any more."""
+
+    @classmethod
+    def of(cls, path: object, reason: object) -> DamagedStore:
+        """Return the error for a file, with what SQLite found."""
+        found = " ".join(str(reason).replace("*** in database main ***", "").split())
+        return cls(
+            f"A chat database must be whole, and {path} is damaged ({found}). Nothing was written to it: "
+            "use an earlier copy of it, or import the chats into a new file."
+        )
 
 
 class StoreFull(StoreError):

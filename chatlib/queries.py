@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from chatlib.errors import ParameterError
+from chatlib.errors import DamagedStore, NotADatabase, ParameterError, StoreError, StoreFull
 from chatlib.records import CHAT_KINDS, Stream, is_member
 
-__all__ = ["MESSAGE_COLUMNS", "Import", "StoreReader", "StoredStream"]
+__all__ = ["MESSAGE_COLUMNS", "Import", "StoreReader", "StoredStream", "map_sqlite_errors"]
 
 MESSAGE_COLUMNS = (
     "stream_id", "position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
     "amount_text", "amount", "currency", "bits", "timestamp_us", "emotes", "target_id",
 )  # fmt: skip
+_CANNOT_GROW = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_SHMSIZE}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_SCHEMA}
 _CHAT_KINDS = json.dumps(sorted(CHAT_KINDS))
 
 
@@ -51,14 +55,17 @@ class StoreReader:
     """The reading half of `chatlib.store.Store`. `connection` is the database's."""
 
     connection: sqlite3.Connection
+    path: Path
 
     def query(self, sql: str, parameters: Sequence | Mapping = ()) -> pd.DataFrame:
         """Return the rows of one SELECT as a table."""
-        cursor = self.connection.execute(sql, parameters)
-        return pd.DataFrame(cursor.fetchall(), columns=[c[0] for c in cursor.description])
+        with map_sqlite_errors(self.path):
+            cursor = self.connection.execute(sql, parameters)
+            return pd.DataFrame(cursor.fetchall(), columns=[c[0] for c in cursor.description])
 
     def _rows(self, sql: str, parameters: Sequence | Mapping = ()) -> list[tuple]:
-        return self.connection.execute(sql, parameters).fetchall()
+        with map_sqlite_errors(self.path):
+            return self.connection.execute(sql, parameters).fetchall()
 
     def load_streams(self) -> pd.DataFrame:
         """Return one row per stream with the columns of the table `streams`, oldest first.
@@ -293,7 +300,29 @@ class StoreReader:
             "ORDER BY s.platform, s.video_id, m.offset_s, m.position"
         )
         authors = "SELECT platform, author_id, name FROM authors ORDER BY platform, author_id"
-        for sql in (streams, authors, messages):
-            for row in self.connection.execute(sql):
-                hasher.update(repr(row).encode())
+        with map_sqlite_errors(self.path):
+            for sql in (streams, authors, messages):
+                for row in self.connection.execute(sql):
+                    hasher.update(repr(row).encode())
         return hasher.hexdigest()
+
+
+@contextmanager
+def map_sqlite_errors(path: Path) -> Iterator[None]:
+    """Raise StoreFull, NotADatabase, DamagedStore or StoreError for what SQLite says of a file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code & 0xFF == sqlite3.SQLITE_FULL or code in _CANNOT_GROW:
+            raise StoreFull(
+                f"The disk must have room for the chat database, and {path} could not grow ({error}). "
+                "What was stored before is whole: free some space and run the same command again."
+            ) from error
+        if code & 0xFF == sqlite3.SQLITE_NOTADB:
+            raise NotADatabase(
+                f"A chat database is an SQLite file, and {path} is none. Name another file."
+            ) from error
+        if code & 0xFF in _DAMAGED or "decode to UTF-8" in str(error) or "no such" in str(error):
+            raise DamagedStore.of(path, error) from error
+        raise StoreError(f"The chat database {path} could not be used ({error}).") from error

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatlib.errors import (
+    DamagedStore,
     MissingSource,
     NewerSchema,
     NotADatabase,
     ParameterError,
     StoreError,
-    StoreFull,
 )
-from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader
+from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, map_sqlite_errors
 from chatlib.records import STATES, VIEWS, Clip, Message, Stream
 from chatlib.schema import APPLICATION_ID, MIGRATIONS
 
@@ -40,7 +40,6 @@ _WORSE = (
     "(state = 'complete' AND excluded.state <> 'complete') OR "
     "(state = 'partial' AND excluded.state NOT IN ('complete', 'partial'))"
 )
-_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 class SaveCount(NamedTuple):
@@ -85,7 +84,7 @@ class Store(StoreReader):
         """
         db = self.connection
         nested = db.in_transaction
-        try:
+        with map_sqlite_errors(self.path):
             db.execute("SAVEPOINT nested" if nested else "BEGIN IMMEDIATE")
             try:
                 yield db
@@ -97,8 +96,6 @@ class Store(StoreReader):
                 if nested and db.in_transaction:
                     db.execute("RELEASE nested")
                 raise
-        except sqlite3.Error as error:
-            raise _as_store_error(error, self.path) from error
 
     def save_chat(
         self, stream: Stream, messages: Iterable[Message] = (), *, source: Import | None = None
@@ -247,8 +244,13 @@ def open_store(path: str | Path, *, create: bool = False, read_only: bool = Fals
 
     With `read_only` nothing is written: an older schema is brought up to date in a temporary copy.
     Raises: MissingSource if there is none and `create` is false; NotADatabase for a file that
-    is something else; NewerSchema if a newer chatlib made it.
+    is something else; NewerSchema if a newer chatlib made it; DamagedStore, before anything is
+    written, if it is not whole; ParameterError for what is no file's name.
     """
+    if str(path).startswith((":memory:", "file:")):
+        raise ParameterError(
+            f"A chat database is a file, so that it is there afterwards; got {path}. Name one."
+        )
     path = Path(path)
     if not create and not path.is_file():
         raise MissingSource(
@@ -267,17 +269,15 @@ def open_store(path: str | Path, *, create: bool = False, read_only: bool = Fals
         ) from error
     store = Store(connection, path)
     try:
-        version = _check_schema(store)
-        if read_only and version < len(MIGRATIONS):
-            store.connection = sqlite3.connect("", isolation_level=None)  # a file that is gone when closed
-            connection.backup(store.connection)
-            connection.close()
-        _prepare(store, version)
-        if read_only:
-            store.connection.execute("PRAGMA query_only = ON")
-    except sqlite3.DatabaseError as error:
-        store.close()
-        raise _as_store_error(error, path) from error
+        with map_sqlite_errors(path):
+            version = _check_schema(store, may_be_empty=create)
+            if read_only and version < len(MIGRATIONS):
+                store.connection = sqlite3.connect("", isolation_level=None)  # gone when closed
+                connection.backup(store.connection)
+                connection.close()
+            _prepare(store, version)
+            if read_only:
+                store.connection.execute("PRAGMA query_only = ON")
     except BaseException:
         store.close()
         raise
@@ -302,12 +302,18 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check_schema(store: Store) -> int:
-    """Return the version of a database's schema. Raises: NotADatabase; NewerSchema."""
+def _check_schema(store: Store, *, may_be_empty: bool) -> int:
+    """Return the version of a database's schema, once the database is known to be whole.
+
+    Raises: NotADatabase; NewerSchema; DamagedStore.
+    """
     db = store.connection
+    db.execute("PRAGMA trusted_schema = OFF")  # nothing in the file's own views and triggers is called
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (n_objects,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if not n_objects and not may_be_empty:
+        raise NotADatabase(f"A chat database has tables, and {store.path} is empty. Name another file.")
     if n_objects and application != APPLICATION_ID:
         raise NotADatabase(
             f"{store.path} is an SQLite file, but no chat database of this project. If it comes from "
@@ -318,6 +324,9 @@ def _check_schema(store: Store) -> int:
             f"This chatlib reads schemas up to {len(MIGRATIONS)}; {store.path} has schema {version}. "
             "Update chatlib, or use another database file."
         )
+    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()  # reads 700 MB a second
+    if verdict != "ok":
+        raise DamagedStore.of(store.path, verdict)
     return int(version)
 
 
@@ -349,18 +358,6 @@ def _split_statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-
-
-def _as_store_error(error: sqlite3.Error, path: Path) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _FULL:
-        return StoreFull(
-            f"The disk must have room for the chat database, and {path} could not grow ({error}). "
-            "What was stored before is whole: free some space and run the same command again."
-        )
-    if code == sqlite3.SQLITE_NOTADB:
-        return NotADatabase(f"A chat database is an SQLite file, and {path} is none. Name another file.")
-    return StoreError(f"The chat database {path} could not be used ({error}).")
 
 
 def _now() -> str:

@@ -101,7 +101,7 @@ def test_a_running_broadcast_a_gone_vod_and_an_unknown_channel_are_said(twitch, 
     assert (channel.running, states(report)) == (["2002"], {"2001": "complete"})
     twitch.channels.clear()
     report = collect()
-    assert "Twitch knows no channel at https://www.twitch.tv/sample" in report.channels[0].problems[0]
+    assert "Twitch knows no channel at https://www.twitch.tv/sample" in report.channels[0].failures[0]
 
 
 def test_a_server_that_fails_one_request_in_ten_loses_and_doubles_nothing(twitch, youtube, db, collect):
