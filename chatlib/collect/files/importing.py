@@ -311,16 +311,17 @@ def _read_packed(task: tuple[str, dict[str, str]]) -> bytes:
     if file.chat is None:
         return marshal.dumps(("", None, str(file.error), isinstance(file.error, UnknownFormat)))
     name, stream, messages, skipped = file.chat
-    rows = [tuple(message) for message in messages]
-    return marshal.dumps((file.content, (name, tuple(stream), rows, dict(skipped)), "", False))
+    columns = list(zip(*messages, strict=True))  # a tuple per field is smaller than one per message
+    return marshal.dumps((file.content, (name, tuple(stream), columns, dict(skipped)), "", False))
 
 
 def _unpack(packed: bytes) -> ReadFile:
     content, chat, error, is_unknown = marshal.loads(packed)
     if chat is None:
         return ReadFile(content, error=(UnknownFormat if is_unknown else SourceError)(error))
-    name, stream, messages, skipped = chat
-    return ReadFile(content, Chat(name, Stream._make(stream), list(map(Message._make, messages)), skipped))
+    name, stream, columns, skipped = chat
+    messages = list(map(Message._make, zip(*columns, strict=True)))
+    return ReadFile(content, Chat(name, Stream._make(stream), messages, skipped))
 
 
 def _report_lost(_task: tuple[str, dict[str, str]]) -> bytes:
