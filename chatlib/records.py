@@ -36,7 +36,7 @@ TWITCH = "twitch"
 
 # How far a stream's chat got, and which view of it was taken.
 STATES = ("complete", "partial", "no_replay", "members_only", "blocked", "failed")
-VIEWS = ("live", "top", "file")
+VIEWS = ("live", "top", "file", "captured")
 
 # A name that stands in for an author id is prefixed, so that it cannot collide with one.
 NAME_PREFIX = "name:"

@@ -1,4 +1,4 @@
-"""The commands `import`, `collect` and `update`."""
+"""The commands `import`, `collect`, `update` and `watch`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["add_parsers"]
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
-    """Register `import`, `collect` and `update`."""
+    """Register `import`, `collect`, `update` and `watch`."""
     importing = subparsers.add_parser(
         "import",
         help="bring chat files into the chat database",
@@ -55,6 +55,21 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         "column (default: the channels that the database knows)",
     )
     _add_youtube_options(updating)
+
+    watching = subparsers.add_parser(
+        "watch",
+        help="capture the chat of a running stream",
+        description="Write the chat of a running stream on Twitch into the chat database as it comes, with "
+        "subscriptions, gifts and deletions, which replays lack. Begun before the stream, it waits; after a "
+        "disconnection it connects again and says what it missed. Ctrl-C ends it; all that came is stored.",
+    )
+    watching.add_argument(
+        "channel", metavar="ADDRESS", help="a channel's address, https://www.twitch.tv/NAME"
+    )
+    watching.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
+    watching.add_argument("--until-end", action="store_true", help="end with the stream")
+    watching.add_argument("--minutes", type=float, metavar="N", help="end after so many minutes")
+    watching.set_defaults(run=_run_watch)
 
 
 def _add_youtube_options(parser: argparse.ArgumentParser) -> None:
@@ -139,6 +154,33 @@ def _run_collect(args: argparse.Namespace) -> int:
         report = collect_channels(db, found or load_known_channels(db), settings)
         sys.stdout.write(report.format_summary(db.path))
     return _exit_code(args, is_usable=report.is_usable, has_failed=report.has_failed)
+
+
+def _run_watch(args: argparse.Namespace) -> int:
+    import signal
+    import threading
+
+    from chatlib.collect.address import clean_channel_url, guess_platform
+    from chatlib.collect.live import WatchSettings, watch_stream
+    from chatlib.collect.twitch.live import TwitchFeed
+    from chatlib.collect.youtube.transport import Politeness
+    from chatlib.errors import ParameterError
+    from chatlib.records import TWITCH
+    from chatlib.store import open_store
+
+    url = clean_channel_url(args.channel)
+    if guess_platform(url=url) != TWITCH:
+        raise ParameterError(
+            f"A running stream can be watched on Twitch only, got {url}. Collect its replay afterwards."
+        )
+    settings = WatchSettings(minutes=args.minutes, until_end=args.until_end)
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())  # Ctrl-C ends the watch, not in the middle of a write
+    with open_store(_find_db(args), create=True) as db:
+        captures = watch_stream(db, TwitchFeed(url, Politeness(stop=stop)), settings, stop=stop)
+    n_added = sum(capture.n_added for capture in captures)
+    sys.stdout.write(f"{n_added:,} new messages of {len(captures)} streams in {db.path}\n")
+    return 0 if captures else 1
 
 
 def _find_db(args: argparse.Namespace) -> Path:

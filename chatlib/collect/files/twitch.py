@@ -14,7 +14,7 @@ from chatlib.records import TWITCH, Message, Stream
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_date, read_offset, read_timestamp_text
 
-__all__ = ["find_comments", "find_event", "read_comments", "read_stream"]
+__all__ = ["find_comments", "find_event", "name_kind", "read_comments", "read_stream"]
 
 _LENGTH = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?")
 # Twitch's names of events -> chat-downloader's.
@@ -155,6 +155,11 @@ def _read_kind(content: dict) -> str:
     """Return chat-downloader's kind for Twitch's name of an event; without a name, a text message."""
     params = _object(content.get("user_notice_params"))
     name = read_name(params.get("msg-id")) or read_name(params.get("msg_id"))
+    return name_kind(name)
+
+
+def name_kind(name: str | None) -> str:
+    """Return chat-downloader's kind for Twitch's name of an event; without a name, a text message."""
     return _KINDS.get(name, name.replace("-", "_")) if name else "text_message"
 
 

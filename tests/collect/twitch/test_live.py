@@ -1,0 +1,207 @@
+"""A running stream on a local Twitch, watched over IRC."""
+
+import datetime as dt
+import itertools
+import threading
+import time
+
+import pytest
+
+from chatlib.collect.live import WatchSettings, watch_stream
+from chatlib.collect.twitch.irc import IrcReader, parse_line
+from chatlib.collect.twitch.live import TwitchFeed
+from chatlib.collect.youtube.transport import Politeness
+from chatlib.records import TWITCH_PAID_KINDS
+from chatlib.store import open_store
+from tests.collect.twitch.site.graphql import make_vod
+from tests.collect.twitch.site.irc import FakeIrc, client_context, make_notice, make_privmsg
+
+KINDS = {
+    "sub": "subscription", "resub": "resubscription", "subgift": "subscription_gift",
+    "submysterygift": "mystery_subscription_gift", "giftpaidupgrade": "gift_paid_upgrade",
+    "anongiftpaidupgrade": "anonymous_gift_paid_upgrade", "primepaidupgrade": "prime_paid_upgrade",
+    "standardpayforward": "standard_pay_forward", "communitypayforward": "community_pay_forward",
+    "raid": "raid", "announcement": "announcement", "viewermilestone": "viewermilestone",
+}  # fmt: skip
+START_US = 1714586400_000_000
+
+
+def read(*lines):
+    reader = IrcReader("2001", START_US)
+    parsed = (parse_line(line.decode().rstrip("\r\n")) for line in lines)
+    return [message for line in parsed if (message := reader.read(line))], reader.notes
+
+
+def test_a_message_has_author_badges_emotes_bits_and_its_moment():
+    line = make_privmsg(
+        1, "Kappa hi Kappa 🎉 Pog", author=7, sent_us=START_US + 2_500_000, badges="subscriber/12,bits/1000",
+        badge_info="subscriber/14", bits=100, emotes="25:0-4,9-13/88:17-19",
+    )  # fmt: skip
+    (message,), _ = read(line)
+    assert message._asdict() | {"badges": None} == {
+        "message_id": "m1", "kind": "text_message", "offset_s": 2.5, "author_id": "7",
+        "author_name": "Viewer7", "text": "Kappa hi Kappa 🎉 Pog", "notice": None, "badges": None,
+        "amount_text": None, "amount": None, "currency": None, "bits": 100,
+        "timestamp_us": START_US + 2_500_000, "emotes": '["Kappa", "Pog"]', "target_id": None,
+    }  # fmt: skip
+    assert message.badges == '["14-Month Subscriber", "bits/1000"]'
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS.items())
+def test_every_kind_of_event_is_read(name, kind):
+    (message,), _ = read(make_notice(1, name, "Viewer1 did; it \\ all", "own words"))
+    assert (message.kind, message.notice, message.text) == (kind, "Viewer1 did; it \\ all", "own words")
+    assert read(make_notice(1, name, "said"))[0][0].text is None
+    assert (kind in TWITCH_PAID_KINDS) == (name not in ("raid", "announcement", "viewermilestone"))
+
+
+def test_deletions_are_messages_and_another_rooms_are_none():
+    messages, notes = read(
+        b"@login=bob;room-id=9;target-msg-id=m7;tmi-sent-ts=1714586401000 :tmi.twitch.tv CLEARMSG #sample :x",
+        b"@room-id=9;target-user-id=5;tmi-sent-ts=1714586402000 :tmi.twitch.tv CLEARCHAT #sample :bob",
+        b"@room-id=9;tmi-sent-ts=1714586403000 :tmi.twitch.tv CLEARCHAT #sample",
+        make_privmsg(2, "from elsewhere", source_room_id=8),
+        make_privmsg(3, "\x01ACTION waves\x01", msg_id="highlighted-message"),
+        b":tmi.twitch.tv 001 justinfan1 :Welcome, GLHF!",
+    )
+    assert [(m.kind, m.offset_s, m.target_id, m.author_id) for m in messages[:2]] == [
+        ("deleted_message", 1.0, "m7", None),
+        ("ban_user", 2.0, None, "5"),
+    ]
+    assert [(m.kind, m.text) for m in messages[2:]] == [("highlighted_message", "waves")]
+    assert notes == {"message of another channel in a shared chat": 1}
+
+
+@pytest.mark.parametrize("line", ["", " ", "@", "@a", ":", ":x", "@a=b :c", "@=\\;;=", "PING"])
+def test_a_line_that_is_no_message_breaks_nothing(line):
+    parsed = parse_line(line)
+    assert parsed is None or IrcReader("2001", 0).read(parsed) is None
+
+
+@pytest.fixture
+def db(tmp_path):
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        yield store
+
+
+@pytest.fixture
+def channel(twitch):
+    """A channel that began to stream now, and records it."""
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    live = {"id": "405", "createdAt": now.isoformat()}
+    return twitch.add_channel("sample", [make_vod("2001", 0, started_at=now, is_live=True)], live=live)
+
+
+def watch(db, irc, *, seconds=None, stop=None, **given):
+    feed = TwitchFeed(
+        "https://www.twitch.tv/sample",
+        Politeness(per_s=1000, backoff_s=0.01, timeout_s=2.0),
+        address=irc.address,
+        context=client_context(),
+    )
+    minutes = None if seconds is None else seconds / 60
+    settings = WatchSettings(minutes=minutes, flush_s=0.2, look_s=0.1, backoff_s=0.01, **given)
+    return watch_stream(db, feed, settings, stop=stop, progress=False)
+
+
+def end_after(channel, seconds):
+    """Let the channel's stream end after so many seconds."""
+    threading.Timer(seconds, lambda: setattr(channel, "live", None)).start()
+
+
+def split_anywhere(data, seed=7):
+    """Return bytes in pieces that end inside lines, tags and characters."""
+    sizes = itertools.cycle([1, seed, 30, 3, 200])
+    pieces = []
+    while data:
+        size = next(sizes)
+        pieces.append(data[:size])
+        data = data[size:]
+    return pieces
+
+
+def stored(db):
+    return db.load_messages(columns=["message_id"])["message_id"].tolist()
+
+
+def test_all_that_comes_until_the_streams_end_is_stored_once(channel, db):
+    lines = b"".join(make_privmsg(n, f"hi 🎉 {n}", bits=5 if n == 3 else "") for n in range(60))
+    notice = make_notice(99, "resub", "Viewer1 subscribed", "yay")
+    script = [*split_anywhere(lines + b"PING :tmi.twitch.tv\r\n" + notice), "hold"]
+    with FakeIrc(script) as irc:
+        end_after(channel, 1.5)
+        (capture,) = watch(db, irc, until_end=True)
+    assert stored(db) == [*(f"m{n}" for n in range(60)), "m99"]
+    assert (capture.n_messages, capture.n_added, capture.n_paid) == (61, 61, 2)
+    assert "PONG :tmi.twitch.tv" in irc.heard
+    assert irc.heard[0] == "CAP REQ :twitch.tv/tags twitch.tv/commands"
+    assert irc.heard[1].startswith("NICK justinfan")
+    assert irc.heard[2] == "JOIN #sample"
+    (stream,) = db.load_streams().to_dict("records")
+    assert (stream["platform"], stream["video_id"], stream["view"]) == ("twitch", "2001", "captured")
+    assert (stream["title"], stream["channel_name"]) == ("Now", "Sample")
+    assert stream["duration_s"] == pytest.approx(stream["last_offset_s"], abs=5)
+
+
+def test_disconnections_are_mended_and_known_by_time(channel, db):
+    scripts = [
+        [make_privmsg(1, "one"), 0.2, "close"],
+        [make_privmsg(1, "one"), make_privmsg(2, "two"), 0.2, b"RECONNECT\r\n", "hold"],
+        ["close"],
+        ["close"],
+        [make_privmsg(3, "three"), "hold"],
+    ]
+    with FakeIrc(*scripts) as irc:
+        end_after(channel, 2.0)
+        (capture,) = watch(db, irc, until_end=True)
+    assert stored(db) == ["m1", "m2", "m3"]
+    assert irc.n_connections == 5
+    assert capture.has_ended
+    assert sum(gap.end_s - gap.start_s for gap in capture.gaps) < 2.5  # the start is a whole second
+
+
+def test_what_a_late_start_and_a_time_away_missed_is_said(channel, db):
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=600)
+    channel.live["createdAt"] = channel.vods[0].started_at = began.replace(microsecond=0)
+    channel.live["createdAt"] = channel.live["createdAt"].isoformat()
+    with FakeIrc([make_privmsg(1, "one"), "hold"]) as irc:
+        (capture,) = watch(db, irc, seconds=1.0)
+    (gap,) = capture.gaps
+    assert gap.start_s == 0
+    assert gap.end_s == pytest.approx(600, abs=3)
+    (stream,) = db.load_streams().to_dict("records")
+    assert stream["state"] == "partial"
+    assert stream["reason"].startswith("not connected for 60")
+    assert stream["reason"].endswith("the stream ran on when the watch ended")
+    time.sleep(1.5)
+    with FakeIrc([make_privmsg(1, "one"), make_privmsg(2, "two"), "hold"]) as irc:
+        (again,) = watch(db, irc, seconds=1.0)
+    (gap,) = again.gaps
+    assert gap.end_s - gap.start_s == pytest.approx(2.5, abs=1.2)
+    assert stored(db) == ["m1", "m2"]
+    assert db.load_streams()["reason"].item().count("not connected") == 2
+
+
+def test_it_waits_for_a_stream_that_has_not_begun_and_ends_when_told_to(channel, db):
+    live, channel.live = channel.live, None
+    stop = threading.Event()
+    threading.Timer(0.4, lambda: setattr(channel, "live", live)).start()
+    threading.Timer(1.5, stop.set).start()
+    with FakeIrc([make_privmsg(1, "one"), "hold"]) as irc:
+        (capture,) = watch(db, irc, stop=stop)
+    assert stored(db) == ["m1"]
+    assert not capture.has_ended
+
+
+def test_messages_are_in_the_database_while_the_stream_runs(channel, db, tmp_path):
+    seen = []
+
+    def look():
+        with open_store(tmp_path / "chat.dbs") as other:
+            seen.extend(stored(other))
+
+    threading.Timer(1.6, look).start()
+    steps = itertools.chain.from_iterable((make_privmsg(n, "hi"), 0.1) for n in range(30))
+    with FakeIrc([*steps, "hold"]) as irc:
+        watch(db, irc, seconds=2.5)
+    assert 3 < len(seen) < len(stored(db))
