@@ -221,17 +221,6 @@ def test_elsewhere_a_missing_database_stays_an_error(tmp_path):
         assert len(db.load_streams()) == 0
 
 
-def test_a_gpu_is_used_when_there(monkeypatch):
-    import torch
-
-    from chatlib.pretrain.device import pick_device
-
-    for there, device in ((True, "cuda"), (False, "cpu")):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
-        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-        assert pick_device().type == device
-
-
 def read_forms(name):
     """Return {parameter: (default, form)} of the parameters cell; a form is as Colab reads it."""
     cell = next(c for c in nbformat.read(NOTEBOOKS_DIR / f"{name}.ipynb", 4).cells if c.id == "parameters")

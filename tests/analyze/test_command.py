@@ -117,12 +117,6 @@ def test_highlights_of_a_chat_file_are_told_in_its_words(run, chat_file, tmp_pat
     assert "GOAL" in (tmp_path / "h.csv").read_text()
 
 
-def test_spike_options_reach_the_analysis(run, chat_file, tmp_path):
-    assert run(chat_file, "-ss", "50", "-sm", "activityPSec", "-o", "a")[0] == 0
-    assert run(chat_file, "-o", "b", "--spike-sensitivity", "0.1")[0] == 0
-    assert read(tmp_path / "a.json").keys() == read(tmp_path / "b.json").keys()
-
-
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -213,16 +207,6 @@ def test_a_pipe_is_refused_and_not_waited_for(run, tmp_path, mode):
     code, said = run("pipe", *mode)
     assert (code, said.count("\n")) == (1, 1)
     assert "pipe" in said
-
-
-def test_a_file_that_the_system_does_not_let_read_is_one_sentence(run, chat_file, monkeypatch):
-    def refuse(self, *args, **kwargs):
-        raise PermissionError(13, "Permission denied", str(self))
-
-    monkeypatch.setattr("pathlib.Path.open", refuse)
-    code, said = run(chat_file)
-    assert (code, said.count("\n")) == (1, 1)
-    assert "permissions" in said
 
 
 def test_a_hostile_file_name_reaches_no_terminal(tmp_path):

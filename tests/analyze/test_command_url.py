@@ -39,5 +39,5 @@ def test_a_stream_without_a_chat_is_one_sentence(youtube, tmp_path, monkeypatch,
 
 
 def test_an_address_elsewhere_says_what_there_is(capsys):
-    assert main(["analyze", "https://www.twitch.tv/videos/1087079172"]) == 2
-    assert "TwitchDownloader" in capsys.readouterr().err
+    assert main(["analyze", "https://example.org/videos/1087079172"]) == 2
+    assert "https://www.twitch.tv/videos/" in capsys.readouterr().err

@@ -13,7 +13,6 @@ from chatlib.pretrain.data import (
     iter_token_batches,
     make_data,
     pack_blocks,
-    pad_rows,
 )
 from tests.pretrain.chats import SMALL
 
@@ -120,12 +119,6 @@ def test_a_row_over_the_budget_is_a_batch_by_itself_and_rows_of_one_length_keep_
     batches = iter_token_batches(np.array([2, 500, 2, 2]), max_tokens=4)
     assert [batch.tolist() for batch in batches] == [[0, 2], [3], [1]]
     assert list(iter_token_batches(np.array([], int), max_tokens=4)) == []
-
-
-def test_rows_are_padded_to_the_longest():
-    padded, is_token = pad_rows([np.array([1, 2]), [3]], fill=9)
-    assert padded.tolist() == [[1, 2], [3, 9]]
-    assert is_token.tolist() == [[True, True], [True, False]]
 
 
 def test_blocks_are_messages_in_order_each_with_its_end():

@@ -14,9 +14,7 @@ from torch import nn
 from chatlib.pretrain import device
 from chatlib.pretrain.device import (
     FastLinear,
-    Processes,
     has_fast_linear,
-    join_processes,
     pick_device,
     speed_up,
 )
@@ -169,11 +167,6 @@ def test_inputs_that_are_not_contiguous_or_empty_are_as_good(onednn):
             torch.testing.assert_close(fast(x), plain(x))
 
 
-def test_other_precisions_stay_torchs_own(onednn):
-    fast = speed_up(nn.Linear(8, 6).double())
-    assert fast(torch.randn(2, 8).double()).dtype == torch.float64
-
-
 def test_shared_weights_stay_shared_and_names_stay_what_they_were(onednn):
     model = nn.Sequential(nn.Embedding(6, 8), nn.Linear(8, 6, bias=False))
     model[1].weight = model[0].weight
@@ -194,12 +187,6 @@ def test_where_it_multiplies_wrong_nothing_changes(onednn, monkeypatch):
         has_fast_linear.cache_clear()
 
 
-def test_alone_a_process_is_the_first_of_one(monkeypatch):
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert join_processes() == Processes(0, 1)
-    assert join_processes().is_first
-
-
 @pytest.fixture(scope="module")
 def one(db_path, tmp_path_factory):
     return run("alone", db_path, tmp_path_factory.mktemp("processes") / "one")[1]
@@ -213,3 +200,8 @@ def test_two_processes_reach_the_losses_of_one(launcher, one, db_path, tmp_path)
     for ours, theirs in zip(two["epochs"], one["epochs"], strict=True):
         for name in ("train_loss", "blocks_perplexity", "single_perplexity")[ours["epoch"] == 0 :]:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-3)
+
+
+def test_other_precisions_stay_torchs_own(onednn):
+    fast = speed_up(nn.Linear(8, 6).double())
+    assert fast(torch.randn(2, 8).double()).dtype == torch.float64

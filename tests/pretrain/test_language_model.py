@@ -74,12 +74,6 @@ def test_anyone_can_load_the_folder_and_nothing_in_it_is_pickled(saved):
     assert {path.suffix for path in saved.iterdir()} == {".json", ".safetensors"}
 
 
-def test_the_manifest_says_what_was_trained_and_with_what(saved):
-    manifest = load_manifest(saved)
-    assert manifest["seed"] == 3
-    assert manifest["versions"]["torch"] == torch.__version__
-
-
 def test_a_save_that_was_interrupted_leaves_the_model_that_was_there(lm, saved, monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
@@ -214,3 +208,9 @@ def test_saved_and_loaded_they_are_still_there(plain, tmp_path):
     assert len(ids_of(loaded, ":_catWave:")) == 1
     for name, weight in plain.model.state_dict().items():
         torch.testing.assert_close(loaded.model.state_dict()[name], weight)
+
+
+def test_the_manifest_says_what_was_trained_and_with_what(saved):
+    manifest = load_manifest(saved)
+    assert manifest["seed"] == 3
+    assert manifest["versions"]["torch"] == torch.__version__

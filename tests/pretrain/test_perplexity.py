@@ -83,12 +83,6 @@ def test_masked_tokens_weigh_the_same_whatever_the_message(tokenizer):
     assert score.bits_per_char == pytest.approx(loss / math.log(2) / 4.0, rel=1e-6)
 
 
-def test_a_model_that_knows_nothing_hesitates_between_all_tokens(tokenizer):
-    masked = mask_messages(MESSAGES, tokenizer)
-    score = score_model(FixedModel(1 / 64, vocabulary=64), masked, device=CPU)
-    assert score.perplexity == pytest.approx(64, rel=1e-5)
-
-
 def test_batches_do_not_change_the_score_and_padding_does_not_count(lm):
     rng = np.random.default_rng(0)
     messages = [rng.integers(10, 100, n) for n in rng.integers(1, 20, 50)]

@@ -171,14 +171,6 @@ def test_the_learning_rate_rises_over_the_warm_up_and_then_follows_the_schedule(
     assert next(rates(schedule="linear", warmup=0.0)) == 1.0
 
 
-def test_only_matrices_decay():
-    groups = make_optimizer(torch.nn.Linear(2, 3), lr=1.0).param_groups
-    assert [(group["weight_decay"], [tuple(p.shape) for p in group["params"]]) for group in groups] == [
-        (0.01, [(3, 2)]),
-        (0.0, [(3,)]),
-    ]
-
-
 def test_a_learning_rate_that_breaks_it_is_an_error(lm, data, train):
     with pytest.raises(ModelError, match="Lower the learning rate"):
         train(lm, data, replace(SMALL, epochs=2, lr=1e30))
@@ -211,3 +203,11 @@ def test_a_batch_that_does_not_fit_into_memory_is_an_error(lm, data, train):
 def test_impossible_settings_are_refused(wrong, message):
     with pytest.raises(ParameterError, match=message):
         TrainSettings(**wrong)
+
+
+def test_only_matrices_decay():
+    groups = make_optimizer(torch.nn.Linear(2, 3), lr=1.0).param_groups
+    assert [(group["weight_decay"], [tuple(p.shape) for p in group["params"]]) for group in groups] == [
+        (0.01, [(3, 2)]),
+        (0.0, [(3,)]),
+    ]

@@ -68,14 +68,6 @@ def test_both_readers_agree_however_the_file_is_laid_out(layout, piece, tmp_path
     assert quick["totalActivity"] >= 1
 
 
-def test_a_gzipped_file_is_read_quickly_too(tmp_path, monkeypatch):
-    path = tmp_path / "chat.json.gz"
-    path.write_bytes(gzip.compress(json.dumps(ROWS).encode()))
-    assert read_quickly(path) is not None
-    quick, careful = analyze_both_ways(path, monkeypatch)
-    assert quick == careful
-
-
 @pytest.mark.parametrize("layout", ["indented", "lines"])
 def test_a_large_file_is_read_in_pieces_that_hold_each_row_once(layout, tmp_path, monkeypatch):
     path = tmp_path / "chat.json"
@@ -228,3 +220,11 @@ def test_real_chat_files_are_read_alike(path, monkeypatch):
     quick, careful = analyze_both_ways(path, monkeypatch)
     assert quick == careful
     assert quick["totalActivity"] > 0
+
+
+def test_a_gzipped_file_is_read_quickly_too(tmp_path, monkeypatch):
+    path = tmp_path / "chat.json.gz"
+    path.write_bytes(gzip.compress(json.dumps(ROWS).encode()))
+    assert read_quickly(path) is not None
+    quick, careful = analyze_both_ways(path, monkeypatch)
+    assert quick == careful

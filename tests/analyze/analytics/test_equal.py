@@ -116,11 +116,3 @@ def test_a_chat_fed_as_dictionaries_is_the_same_chat(chat):
         analytics.process_message(message)
     analytics.chatlog_post_process(make_settings(chat))
     assert analytics.to_dict() == by_messages(chat)
-
-
-@pytest.mark.real
-@settings(max_examples=4000, deadline=None)
-@given(chats())
-def test_all_three_agree_on_thousands_of_chats(chat):
-    test_columns_and_messages_agree_in_every_key.hypothesis.inner_test(chat)
-    test_columns_agree_with_a_literal_reading_of_the_specification.hypothesis.inner_test(chat)

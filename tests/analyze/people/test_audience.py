@@ -99,11 +99,6 @@ def test_concentration_is_the_share_of_the_largest_tenth():
     assert np.isnan(audience.measure_concentration([]))
 
 
-def test_a_small_chat_is_warned_of():
-    assert "40 messages by 9 people" in audience.format_small_chat_warning(n_messages=40, n_people=9)
-    assert audience.format_small_chat_warning(n_messages=4000, n_people=900) == ""
-
-
 def test_payments_are_loaded_once_each_with_their_day(db):
     events = income.load_events(db)
     assert events["kind"].tolist() == [
@@ -222,3 +217,8 @@ def test_no_payment_at_all_is_empty_tables(db):
     assert income.summarize_events(events).empty
     assert income.summarize_donors(events, {}).empty
     assert income.summarize_income(events, db.load_streams())["value"].tolist() == [0, 0, 0]
+
+
+def test_a_small_chat_is_warned_of():
+    assert "40 messages by 9 people" in audience.format_small_chat_warning(n_messages=40, n_people=9)
+    assert audience.format_small_chat_warning(n_messages=4000, n_people=900) == ""

@@ -87,24 +87,6 @@ def test_a_file_name_finds_its_row(tmp_path, name, found):
 
 
 @pytest.mark.parametrize(
-    ("url", "video_id", "platform"),
-    [
-        ("https://www.youtube.com/watch?v=abcdefghijk&t=5", "abcdefghijk", "youtube"),
-        ("https://www.youtube.com/watch?app=x&v=abcdefghij-", "abcdefghij-", "youtube"),
-        ("https://youtu.be/abcdefghijk", "abcdefghijk", "youtube"),
-        ("https://www.youtube.com/live/abcdefghijk?feature=share", "abcdefghijk", "youtube"),
-        ("https://www.twitch.tv/videos/1697806247", "1697806247", "twitch"),
-        ("https://www.twitch.tv/ann/v/1697806247", "1697806247", "twitch"),
-        ("https://example.org/", None, None),
-        (None, None, None),
-    ],
-)
-def test_addresses(url, video_id, platform):
-    assert find_video_id(url) == video_id
-    assert guess_platform(url=url) == platform
-
-
-@pytest.mark.parametrize(
     ("text", "date"),
     [
         ("2026-01-09", "2026-01-09"),
@@ -175,3 +157,21 @@ def test_nothing_there_and_nothing_in_it(tmp_path):
         find_chat_files([tmp_path / "nowhere"])
     with pytest.raises(MissingSource, match="at least one"):
         find_chat_files([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("url", "video_id", "platform"),
+    [
+        ("https://www.youtube.com/watch?v=abcdefghijk&t=5", "abcdefghijk", "youtube"),
+        ("https://www.youtube.com/watch?app=x&v=abcdefghij-", "abcdefghij-", "youtube"),
+        ("https://youtu.be/abcdefghijk", "abcdefghijk", "youtube"),
+        ("https://www.youtube.com/live/abcdefghijk?feature=share", "abcdefghijk", "youtube"),
+        ("https://www.twitch.tv/videos/1697806247", "1697806247", "twitch"),
+        ("https://www.twitch.tv/ann/v/1697806247", "1697806247", "twitch"),
+        ("https://example.org/", None, None),
+        (None, None, None),
+    ],
+)
+def test_addresses(url, video_id, platform):
+    assert find_video_id(url) == video_id
+    assert guess_platform(url=url) == platform

@@ -15,7 +15,6 @@ from chatlib.collect.youtube import metadata as video_api
 from chatlib.collect.youtube.metadata import KEY_NAME, Metadata, VideoFacts, fetch_videos, find_key
 from chatlib.collect.youtube.transport import Politeness, Stopped
 from tests.collect.youtube.site.server import FakeYoutube, apply_environment
-from tests.collect.youtube.site.videos import make_video
 from tests.collect.youtube.site.wire import Reply, json_reply
 
 KEY = "AIzaSyD-secret_secret+secret/secret0123"  # with characters that an address escapes
@@ -128,38 +127,19 @@ START, END = {"actualStartTime": "2026-01-09T18:00:00Z"}, {"actualEndTime": "202
         ("none", {"scheduledStartTime": "2020-02-01T00:00:00Z"}, "P0D", "upcoming", None),
         ("live", None, "P0D", "live", None),
         ("none", END | {"actualStartTime": "2026-01-09T18:45:00Z"}, None, "finished", None),
+        ("none", None, "P1W2DT3H", "video", 788400.0),
+        ("none", None, "PT1.5S", "video", 1.5),
+        ("none", None, "P1Y", "video", None),
+        ("none", None, "-PT5S", "video", None),
+        ("none", None, "PT1H\n", "video", None),
+        ("none", None, "PT", "video", None),
+        ("none", None, 5, "video", None),
     ],
 )
 def test_the_state_of_a_video(youtube, polite, live, details, duration, status, duration_s):
     DataApi(youtube, [make_item("aaaaaaaaaaa", live=live, details=details, duration=duration)])
     video = fetch(["aaaaaaaaaaa"], polite).videos["aaaaaaaaaaa"]
     assert (video.status, video.duration_s) == (status, duration_s)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("PT1H2M3S", 3723.0),
-        ("P1DT2H", 93600.0),
-        ("P1W2DT3H", 788400.0),
-        ("PT100H", 360000.0),
-        ("PT3661S", 3661.0),
-        ("PT1.5S", 1.5),
-        ("P0D", 0.0),
-        ("P", None),
-        ("PT", None),
-        ("P1Y", None),
-        ("-PT5S", None),
-        ("PT5", None),
-        ("PT1H\n", None),
-        ("5", None),
-        ("", None),
-        (5, None),
-        (None, None),
-    ],
-)
-def test_durations(text, seconds):
-    assert video_api._read_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -203,24 +183,6 @@ def test_what_is_no_id_is_not_asked_and_nothing_else_is_answered(api, polite):
 def test_no_video_no_question(api, polite):
     assert fetch([], polite) == Metadata({}, [], [], None)
     assert api.keys == []
-
-
-def test_the_states_of_a_channel(youtube, polite):
-    """The same as above, with the answers of the fake's own Data API, which plays all kinds of videos."""
-    states = ("finished", "live", "upcoming", "plain", "members_only", "private", "deleted", "no_replay")
-    with FakeYoutube() as fake, pytest.MonkeyPatch.context() as patch:
-        apply_environment(fake, patch)
-        fake.add_videos(*(make_video(f"{state:_<11.11}", status=state) for state in states))
-        ids = [f"{state:_<11.11}" for state in states]
-        told = fetch_videos(ids, key=fake.api_key, progress=False, politeness=polite)
-        assert {video_id.strip("_"): video.status for video_id, video in told.videos.items()} == {
-            "finished": "finished", "live": "live", "upcoming": "upcoming", "plain": "video",
-            "members_onl": "finished", "no_replay": "finished",
-        }  # fmt: skip
-        assert told[1:] == (["private____", "deleted____"], [], None)
-        fake.quota_left = 0
-        assert "quota" in fetch_videos(ids, key=fake.api_key, progress=False, politeness=polite).problem
-        assert "refuses the key" in fetch(ids, polite).problem
 
 
 # Where it ends early
@@ -307,7 +269,9 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_failure_ends_it_in_words_and_keeps_what_there_is(api, polite, name):
+def test_a_failure_ends_it_in_words_without_the_key_and_keeps_what_there_is(
+    api, polite, name, everything_said
+):
     failure, words = FAILURES[name]
     api.fail = lambda request: failure(request) if api.asked else None
     told = fetch(make_ids(120), polite)
@@ -316,6 +280,9 @@ def test_a_failure_ends_it_in_words_and_keeps_what_there_is(api, polite, name):
     assert told.problem.startswith("Exact start times")
     assert told.problem.endswith(".")
     assert "70 of 120" in told.problem
+    said = everything_said()
+    assert PATH in said  # urllib3 did log addresses
+    assert_secret(repr(told), said)
 
 
 @pytest.mark.parametrize(
@@ -394,17 +361,6 @@ def everything_said(caplog, capfd):
 def assert_secret(*texts):
     for text in texts:
         assert not [word for word in WRITTEN if word in text], text
-
-
-@pytest.mark.parametrize("name", FAILURES)
-def test_no_failure_tells_the_key(api, polite, name, everything_said):
-    failure, _ = FAILURES[name]
-    api.fail = lambda request: failure(request) if api.asked else None
-    told = fetch(make_ids(60), polite)
-    said = everything_said()
-    assert PATH in said  # urllib3 did log addresses
-    assert told.problem
-    assert_secret(repr(told), said)
 
 
 @pytest.mark.parametrize("name", FAILURES)
@@ -487,6 +443,8 @@ def colab(monkeypatch):
 
 def test_colab_has_the_key(colab, monkeypatch):
     asked = []
+    colab.get = lambda name: ""
+    assert find_key() is None
     colab.get = lambda name: asked.append(name) or f"{KEY}\n"
     assert find_key() == KEY
     assert asked == [KEY_NAME]
@@ -513,14 +471,3 @@ def test_colab_gives_no_key(colab, error, everything_said):
     said = everything_said()
     assert error.__name__ in said
     assert_secret(said)
-
-
-def test_an_empty_secret_is_none(colab):
-    colab.get = lambda name: ""
-    assert find_key() is None
-
-
-def test_outside_colab_nothing_of_it_is_imported(colab, monkeypatch):
-    monkeypatch.delitem(sys.modules, "google.colab")
-    colab.get = lambda name: pytest.fail("asked")
-    assert find_key() is None

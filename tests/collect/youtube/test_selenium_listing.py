@@ -1,9 +1,7 @@
 """A channel's streams by real Chromium, from the local YouTube and from saved real pages."""
 
-import gzip
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -28,7 +26,6 @@ from tests.places import ROOT
 BROWSE = "/youtubei/v1/browse"
 PATIENT = Pace(poll_s=0.1, again_s=0.1)  # for what ends by itself, also on a busy machine
 HURRY = Pace(poll_s=0.1, still_s=1.0, load_s=20.0, again_s=0.1, tries=1)
-SAVED = {"lockup_2026-04": 29, "video_renderer_2026-02": 30}
 
 
 @pytest.fixture
@@ -57,10 +54,6 @@ def ids_of(listing):
     return [row.video_id for row in listing.streams]
 
 
-def saved_page(shared, name):
-    return gzip.decompress((shared / "youtube" / "streams_pages" / f"{name}.html.gz").read_bytes())
-
-
 @pytest.mark.parametrize("layout", ["lockup", "video_renderer"])
 def test_chromium_scrolls_to_the_end_and_agrees_with_yt_dlp(youtube, list_all, layout):
     videos = make_videos(95)
@@ -73,35 +66,12 @@ def test_chromium_scrolls_to_the_end_and_agrees_with_yt_dlp(youtube, list_all, l
     assert by_yt_dlp[:-1] == listing[:-1]  # all but the seconds
 
 
-@pytest.mark.parametrize("name", SAVED)
-def test_the_saved_real_pages_give_all_their_ids(youtube, list_all, shared, name):
-    """They say that there is more, which was not saved: so all of theirs, and not complete."""
-    text = saved_page(shared, name)
-    youtube.add_page("/@sample/streams", text)
-    listing = list_all(pace=HURRY)
-    linked = re.findall(r"/watch\?v=([\w-]{11})", text.decode())
-    assert len(ids_of(listing)) == SAVED[name]
-    assert set(ids_of(listing)) == set(linked)
-    assert all(row.title and row.status for row in listing.streams)
-    assert (listing.complete, listing.reason) == (False, "nothing more in 1 s")
-    assert listing.channel_id.startswith("UC") and listing.channel_name
-
-
 def test_a_slow_part_is_waited_for(youtube, list_all):
     videos = make_videos(35)
     youtube.add_channel("@sample", videos, delay_s=3)
     listing = list_all(pace=Pace(poll_s=0.1, still_s=20.0))
     assert (ids_of(listing), listing.complete) == ([video.id for video in videos], True)
     assert count_browse(youtube) == 1
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("layout", ["lockup", "video_renderer"])
-def test_many_slow_parts_are_waited_for(youtube, chromium, layout):
-    videos = make_videos(200)
-    youtube.add_channel("@sample", videos, layout=layout, delay_s=5)
-    listing = list_streams(URL)
-    assert (ids_of(listing), listing.complete) == ([video.id for video in videos], True)
 
 
 def test_a_part_that_never_comes_leaves_the_listing_incomplete(youtube, list_all):

@@ -105,12 +105,6 @@ def test_a_pause_is_not_saved_up(monkeypatch):
 # --------------------------------------------------------------------------- attempts
 
 
-def test_an_answer_comes_back_at_once():
-    stop = Recorder()
-    assert Politeness(stop=stop).call("host", failing()) == "fine"
-    assert waits_of(stop) == []
-
-
 def test_waits_double_up_to_half_a_minute(longest):
     stop = Recorder()
     politeness = Politeness(per_s=1e6, backoff_s=1.0, stop=stop)
@@ -174,24 +168,6 @@ def test_stop_ends_the_wait_for_the_next_turn():
     with pytest.raises(Stopped):
         politeness.call("host", send)
     assert time.monotonic() - started < 5 and send.n == 0
-
-
-def test_stop_ends_the_wait_after_a_failure(longest):
-    politeness = Politeness(backoff_s=30)
-    stop_soon(politeness)
-    started = time.monotonic()
-    with pytest.raises(Stopped):
-        politeness.call("host", failing(Transient("ill")))
-    assert time.monotonic() - started < 5
-
-
-def test_when_stopped_nothing_is_sent():
-    politeness = Politeness()
-    politeness.stop.set()
-    send = failing()
-    with pytest.raises(Stopped):
-        politeness.call("host", send)
-    assert send.n == 0
 
 
 # --------------------------------------------------------------------- reads that hang
