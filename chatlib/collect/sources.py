@@ -1,4 +1,4 @@
-"""Where notebooks 01 and 02 and the commands take chat from: the sample, files, or channels on YouTube."""
+"""Where notebooks 01 and 02 and the commands take chat from: the sample, files, or channels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "open_chat",
 ]
 
-SOURCES = ("sample", "chats", "youtube")
+SOURCES = ("sample", "chats", "channels")
 
 log = logging.getLogger(__name__)
 
@@ -63,16 +63,16 @@ def fill_database(
     """Bring chat into the database from a notebook's SOURCE; what is in already is left alone.
 
     `settings.limit` is a number of streams: of files the oldest, of a channel the newest; the other
-    settings are YouTube's. `update` adds what was streamed since, and without `channels` goes on
+    settings are for channels. `update` adds what was streamed since, and without `channels` goes on
     with those that the database knows.
 
     Raises: ParameterError for another source or a missing parameter; MissingSource; StoreError.
     """
-    if source != "youtube":
+    if source != "channels":
         return import_chats(db, find_chats(source, chats, update=update), limit=settings.limit)
     if not channels and not update:
         raise ParameterError(
-            'With SOURCE = "youtube", CHANNELS is a channel\'s address or a list of channels; it is empty.'
+            'With SOURCE = "channels", CHANNELS is a channel\'s address or a list of channels; it is empty.'
         )
     from chatlib.collect.collection import collect_channels, load_known_channels
 

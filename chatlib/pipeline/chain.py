@@ -132,7 +132,7 @@ def _make_plan(settings: RunSettings) -> _Plan:
         if truth := next((path for path in beside if path.is_file()), None):  # of a simulated channel
             general["TRUTH"] = _pass_path(truth)
     elif channels:
-        general |= {"SOURCE": "youtube", "CHANNELS": channels}
+        general |= {"SOURCE": "channels", "CHANNELS": channels}
     given = {
         notebook: {key: value for key, value in general.items() if key in names}
         for notebook, names in defaults.items()

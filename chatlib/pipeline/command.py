@@ -38,7 +38,7 @@ def _add_run(subparsers: argparse._SubParsersAction) -> None:
     run.add_argument("--name", help="folder of the run in data/runs (default: sample, chats or channels)")
     run.add_argument("--chats", metavar="PATH", help="a chat file, or a folder of them")
     run.add_argument(
-        "--channels", metavar="CHANNELS", help="a channel's address on YouTube, or a list of channels"
+        "--channels", metavar="CHANNELS", help="a channel's address on YouTube or Twitch, or a list"
     )
     run.add_argument("--limit", type=int, metavar="N", help="only N streams; 0, the default, is all")
     run.add_argument(

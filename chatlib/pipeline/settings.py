@@ -29,7 +29,7 @@ RUNS_DIR = PROJECT_DIR / "data" / "runs"
 class RunSettings:
     """The options of a run.
 
-    `chats` is a chat file or a folder of them, `channels` a channel's address on YouTube or a list of
+    `chats` is a chat file or a folder of them, `channels` a channel's address or a list of
     channels; without either the simulated sample channel is used. `overrides` are `NOTEBOOK.KEY=VALUE`.
     `start` and `only` name a notebook: the first to run, or the only one.
     """
