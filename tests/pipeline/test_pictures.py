@@ -10,7 +10,7 @@ from chatlib.errors import MissingSource
 from chatlib.pipeline.committed import save_pictures
 from chatlib.pipeline.report import render_index
 from chatlib.pipeline.settings import NOTEBOOKS
-from tests.plots.test_outline import RECORD, RESULTS
+from tests.plots.results import RECORD, RESULTS
 
 
 @pytest.fixture

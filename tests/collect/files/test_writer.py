@@ -5,7 +5,7 @@ import pytest
 from chatlib.collect.files.chat_downloader import save_chat_file
 from chatlib.collect.files.formats import read_chat_file
 from chatlib.records import Message
-from tests.collect.conftest import SHARED
+from tests.places import SHARED
 
 SMALL = [
     Message(

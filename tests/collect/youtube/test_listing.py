@@ -8,14 +8,8 @@ import pytest
 
 from chatlib.collect.youtube import listing as listing_module
 from chatlib.collect.youtube.listing import list_streams
-from chatlib.collect.youtube.pages import ListedStream
 from chatlib.errors import MissingSource, ParameterError, SourceError
-from tests.collect.youtube.site.videos import make_video
-from tests.collect.youtube.test_pages import page_of
-
-URL = "https://www.youtube.com/@sample"
-COOKIES = "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t4102444800\tLOGIN_INFO\tfake\n"
-
+from tests.collect.youtube.channel_pages import COOKIES, URL, expected_row, make_videos, page_of
 
 # yt-dlp leaves the connections of answers that it does not read to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
@@ -28,20 +22,6 @@ def hurry(monkeypatch):
     monkeypatch.setattr(listing_module, "_OPTIONS", options)
     yield
     gc.collect()
-
-
-def make_videos(n):
-    videos = [make_video(f"vid-_{i:06d}", title=f"Stream <b>{i}</b>", views=1000 + i) for i in range(n)]
-    for video, status in zip(videos, ("upcoming", "live", "members_only"), strict=False):
-        video.status = status
-    return videos
-
-
-def expected_row(video):
-    if video.status in ("upcoming", "live"):
-        return ListedStream(video.id, video.title, None, None, video.status)
-    views = None if video.status == "members_only" else video.views
-    return ListedStream(video.id, video.title, video.duration_s, views, "finished")
 
 
 @pytest.mark.parametrize("layout", ["lockup", "video_renderer"])

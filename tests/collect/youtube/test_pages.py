@@ -13,59 +13,11 @@ from chatlib.collect.youtube.pages import (
     read_clock,
     read_stream_page,
 )
+from tests.collect.youtube.channel_pages import lockup, page_of, renderer
 
 MORE = {"continuationItemRenderer": {"continuationEndpoint": {"continuationCommand": {"token": "T1"}}}}
 SAVED = {"lockup_2026-04": 29, "video_renderer_2026-02": 30}
 HOSTILE = "</script><script>var ytInitialData = {\"x\": 1};</script> ${x} 'a' \u202e\x00\x07 \ud83d"
-
-
-def renderer(video_id, title="A title", *, style="DEFAULT", clock=None, views=None, **more):
-    status = {"style": style, "text": {"simpleText": clock or style}}
-    node = {
-        "videoId": video_id,
-        "title": {"runs": [{"text": title[:3]}, {"text": title[3:]}]},
-        "thumbnailOverlays": [{"thumbnailOverlayTimeStatusRenderer": status}],
-    }
-    if clock:
-        node["lengthText"] = {"simpleText": clock}
-    if views:
-        node["viewCountText"] = {"simpleText": views}
-    return {"richItemRenderer": {"content": {"videoRenderer": node | more}}}
-
-
-def lockup(video_id, title="A title", *, badge="1:02:03", style="DEFAULT", parts=("56K views", "2 days ago")):
-    badges = [
-        {"thumbnailBadgeViewModel": {"text": badge, "badgeStyle": f"THUMBNAIL_OVERLAY_BADGE_STYLE_{style}"}}
-    ]
-    rows = [{"metadataParts": [{"text": {"content": part}} for part in parts]}]
-    node = {
-        "contentId": video_id,
-        "contentType": "LOCKUP_CONTENT_TYPE_VIDEO",
-        "contentImage": {
-            "thumbnailViewModel": {"overlays": [{"thumbnailBottomOverlayViewModel": {"badges": badges}}]}
-        },
-        "metadata": {
-            "lockupMetadataViewModel": {
-                "title": {"content": title},
-                "metadata": {"contentMetadataViewModel": {"metadataRows": rows}},
-            }
-        },
-    }
-    return {"richItemRenderer": {"content": {"lockupViewModel": node}}}
-
-
-def page_of(*items, tab="streams", **more):
-    def make_tab(name, content):
-        url = {"commandMetadata": {"webCommandMetadata": {"url": f"/@sample/{name}"}}}
-        return {"tabRenderer": {"endpoint": url, "selected": content is not None} | (content or {})}
-
-    grid = {"content": {"richGridRenderer": {"contents": list(items)}}}
-    tabs = [make_tab("featured", None), make_tab(tab, grid), {"expandableTabRenderer": {}}]
-    channel = {"externalId": "UCfakeHarbor0000000000aa", "title": "Fake Harbor"}
-    return {
-        "contents": {"twoColumnBrowseResultsRenderer": {"tabs": tabs}},
-        "metadata": {"channelMetadataRenderer": channel},
-    } | more
 
 
 def test_video_renderers_in_every_state():

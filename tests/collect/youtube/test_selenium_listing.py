@@ -18,9 +18,15 @@ from chatlib.collect.youtube import browser
 from chatlib.collect.youtube.listing import list_streams
 from chatlib.collect.youtube.selenium_listing import Pace, list_with_selenium
 from chatlib.errors import MissingSource, SourceError
+from tests.collect.youtube.channel_pages import (
+    COOKIES,
+    URL,
+    expected_row,
+    lockup,
+    make_videos,
+    page_of,
+)
 from tests.collect.youtube.site.wire import json_reply
-from tests.collect.youtube.test_listing import COOKIES, URL, expected_row, make_videos
-from tests.collect.youtube.test_pages import lockup, page_of
 from tests.places import ROOT
 
 BROWSE = "/youtubei/v1/browse"
