@@ -180,7 +180,7 @@ def _run_watch(args: argparse.Namespace) -> int:
         captures = watch_stream(db, TwitchFeed(url, Politeness(stop=stop)), settings, stop=stop)
     n_added = sum(capture.n_added for capture in captures)
     sys.stdout.write(f"{n_added:,} new messages of {len(captures)} streams in {db.path}\n")
-    return 0 if captures else 1
+    return 0 if any(capture.was_connected for capture in captures) else 1
 
 
 def _find_db(args: argparse.Namespace) -> Path:

@@ -53,7 +53,7 @@ class WatchSettings:
 
     minutes: float | None = None
     until_end: bool = False
-    flush_s: float = 3.0
+    flush_s: float = 1.0
     look_s: float = 30.0
     backoff_s: float = 1.0
 
@@ -77,6 +77,7 @@ class Capture:
     gaps: list[Gap] = field(default_factory=list)
     earlier_gaps: list[str] = field(default_factory=list)  # as earlier watches of the stream said it
     has_ended: bool = False
+    was_connected: bool = False
 
     def add_gap(self, start_s: float, end_s: float) -> None:
         """Note a time without a connection; one that follows the last one directly makes it longer."""
@@ -168,6 +169,7 @@ class _Watch:
         self._start = dt.datetime.fromisoformat(stream.started_at or dt.datetime.now(dt.UTC).isoformat())
         self._buffer: list[Message] = []
         self._heard_s = self._find_heard()  # until when the chat is known
+        self._is_connected = False
 
     def run(self, lookout: _Lookout, stop: threading.Event, ends_at: float | None) -> None:
         """Capture until the stream ends, or the watch does. Raises: StoreError."""
@@ -186,13 +188,16 @@ class _Watch:
                             self._read(lookout, stop, ends_at, bar)
                     except SourceUnreachable as error:
                         tries += 1
+                        self._is_connected = False
                         self._heard_s -= getattr(error, "silent_s", 0.0)
                         log.info("%s: %s; connecting again", stream.channel_name, error)
                         self._flush()
                         wait_s = min(MAX_BACKOFF_S, self._settings.backoff_s * 2 ** (tries - 1))
                         stop.wait(random.uniform(0, wait_s))
         finally:
-            self._flush(is_last=True)
+            if not self._is_connected:
+                self._note_gap()
+            self._flush(is_last=self.capture.was_connected)
             capture = self.capture
             state, reason = capture.describe_end()
             counts = f"{capture.n_messages:,} messages ({capture.n_added:,} new), {capture.n_paid:,} payments"
@@ -201,6 +206,11 @@ class _Watch:
     def _connect(self) -> None:
         """Connect; the time since the chat was last heard is a gap. Raises: SourceUnreachable."""
         self._feed.connect(self.capture.stream)
+        self._note_gap()
+        self._is_connected = self.capture.was_connected = True
+
+    def _note_gap(self) -> None:
+        """Note the time from when the chat was last heard until now."""
         now_s = self._now_s()
         if now_s - self._heard_s > MIN_GAP_S:
             self.capture.add_gap(max(self._heard_s, 0.0), now_s)

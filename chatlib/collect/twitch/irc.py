@@ -171,7 +171,7 @@ class IrcConnection:
             context = context or ssl.create_default_context()
             self._socket = context.wrap_socket(plain, server_hostname=ADDRESS[0])
         except OSError as error:
-            raise Disconnected(f"Twitch's chat cannot be reached ({error}).") from error
+            raise Disconnected(f"Twitch's chat cannot be reached ({error})") from error
         self._send("CAP REQ :twitch.tv/tags twitch.tv/commands")
         self._send(f"NICK justinfan{random.randint(10_000, 99_999)}")
         self._send(f"JOIN #{login}")

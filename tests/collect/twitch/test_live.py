@@ -2,8 +2,10 @@
 
 import datetime as dt
 import itertools
+import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -180,6 +182,15 @@ def test_what_a_late_start_and_a_time_away_missed_is_said(channel, db):
     assert gap.end_s - gap.start_s == pytest.approx(2.5, abs=1.2)
     assert stored(db) == ["m1", "m2"]
     assert db.load_streams()["reason"].item().count("not connected") == 2
+
+
+def test_a_chat_that_is_never_reached_is_one_long_gap(channel, db):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nobody = SimpleNamespace(address=server.getsockname())
+    (capture,) = watch(db, nobody, seconds=0.5)
+    (gap,) = capture.gaps
+    assert gap.end_s - gap.start_s == pytest.approx(0.5, abs=1.5)
+    assert (capture.was_connected, len(db.load_streams())) == (False, 0)
 
 
 def test_it_waits_for_a_stream_that_has_not_begun_and_ends_when_told_to(channel, db):
