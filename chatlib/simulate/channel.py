@@ -16,12 +16,12 @@ import gzip
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -53,7 +53,6 @@ class SimulationReport:
     """What was written. A viewer is one author in one stream; rows are lines of the chat files."""
 
     out_dir: Path
-    seed: int
     n_streams: int = 0
     n_rows: int = 0
     n_viewers: int = 0
@@ -67,14 +66,6 @@ class SimulationReport:
     def donor_share(self) -> float:
         """The share of viewers who paid in that stream."""
         return self.n_donors / self.n_viewers if self.n_viewers else float("nan")
-
-
-class _Table(Protocol):
-    """What csv.writer returns; its type has no public name."""
-
-    def writerow(self, row: Iterable[object], /) -> object: ...
-
-    def writerows(self, rows: Iterable[Iterable[object]], /) -> object: ...
 
 
 def simulate_channel(
@@ -145,7 +136,8 @@ def _remove_simulation(out: Path) -> None:
 
 def _write_channel(out: Path, settings: ChannelSettings, *, progress: bool) -> SimulationReport:
     n_streams, n_new, seed = settings.n_streams, settings.n_new, settings.seed
-    report, scores = SimulationReport(out, seed, n_streams=n_streams), _Scores()
+    report = SimulationReport(out, n_streams=n_streams)
+    by_probability, by_count = bins = np.zeros((2, 2, _N_BINS), np.int64)  # viewers by outcome and score
     crowd = Crowd(seed, n_viewers=settings.n_viewers)
     with ExitStack() as stack:
         truth = _open_table(stack, out / "truth.csv.gz", _TRUTH_COLUMNS)
@@ -163,12 +155,15 @@ def _write_channel(out: Path, settings: ChannelSettings, *, progress: bool) -> S
             rows = _truth_rows(scene, guests, seed)
             truth.writerows(rows)
             events.writerows(_event_rows(scene))
-            scores.add(rows)
+            for _, _, _, probability, paid, n, *_ in rows:
+                if n:  # else there is nothing to rank the viewer by
+                    by_probability[paid, int(float(probability) * (_N_BINS - 1))] += 1
+                    by_count[paid, min(n, _N_BINS - 1)] += 1
             report.n_rows += n_rows
             report.n_viewers += len(rows)
             report.n_donors += sum(row[4] for row in rows)
     report.n_authors = crowd.n_authors + 2
-    report.best_auc, report.count_auc = scores.best_auc(), scores.count_auc()
+    report.best_auc, report.count_auc = map(_binned_auc, bins)
     (out / "README.md").write_text(_readme(report, settings), encoding="utf-8")
     return report
 
@@ -226,7 +221,7 @@ def _stream_row(index: int, scene: Scene, n_rows: int, seed: int) -> tuple[objec
     )
 
 
-def _open_table(stack: ExitStack, path: Path, columns: Sequence[str]) -> _Table:
+def _open_table(stack: ExitStack, path: Path, columns: Sequence[str]) -> Any:  # what csv.writer returns
     if path.suffix == ".gz":
         file = stack.enter_context(_open_text(path))
     else:
@@ -242,7 +237,7 @@ def _open_text(path: Path) -> Iterator[TextIO]:
     with (
         path.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=5) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", newline="", write_through=False) as text,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="") as text,
     ):
         yield text
 
@@ -250,7 +245,7 @@ def _open_text(path: Path) -> Iterator[TextIO]:
 def _readme(report: SimulationReport, settings: ChannelSettings) -> str:
     command = (
         f"python -m chatlib simulate --streams {settings.n_streams} --viewers {settings.n_viewers} "
-        f"--messages {settings.n_messages} --seed {report.seed}"
+        f"--messages {settings.n_messages} --seed {settings.seed}"
         + (f" --new {settings.n_new}" if settings.n_new else "")
     )
     kinds = "\n".join(f"| `{kind}` | {n:,} |" for kind, n in report.kinds.most_common())
@@ -333,30 +328,8 @@ def _event_rows(scene: Scene) -> list[tuple]:
     ]  # fmt: skip
 
 
-class _Scores:
-    """ROC-AUC of the true probability and of the message count, in constant memory."""
-
-    def __init__(self) -> None:
-        self._by_probability = np.zeros((2, _N_BINS), np.int64)
-        self._by_count = np.zeros((2, _N_BINS), np.int64)
-
-    def add(self, rows: list[tuple]) -> None:
-        """Count one stream's rows of truth, without those who wrote nothing."""
-        for _, _, _, probability, paid, n, *_ in rows:
-            if n:
-                self._by_probability[paid, int(float(probability) * (_N_BINS - 1))] += 1
-                self._by_count[paid, min(n, _N_BINS - 1)] += 1
-
-    def best_auc(self) -> float:
-        """Return the ROC-AUC of the true probability; NaN without both outcomes."""
-        return _binned_auc(self._by_probability)
-
-    def count_auc(self) -> float:
-        """Return the ROC-AUC of the number of messages; NaN without both outcomes."""
-        return _binned_auc(self._by_count)
-
-
 def _binned_auc(bins: np.ndarray) -> float:
+    """Return the ROC-AUC of a score from its histograms by outcome; NaN without both outcomes."""
     n_out, n_paid = bins.sum(axis=1)
     if n_out == 0 or n_paid == 0:
         return float("nan")

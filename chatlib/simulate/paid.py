@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from json.encoder import encode_basestring as quote
-
 import numpy as np
 
 from chatlib.simulate.crowd import Crowd
@@ -12,8 +10,9 @@ from chatlib.simulate.rows import (
     OWNER,
     Bundle,
     Guest,
+    Json,
     Scene,
-    author_json,
+    make_author,
     make_person,
     message_id,
 )
@@ -62,7 +61,7 @@ def draw_bundles(scene: Scene, *, seed: int, crowd: Crowd, day: int) -> tuple[li
     if scene.draw.random() < 0.5:  # somebody pays who never writes a plain message
         person = make_person(seed, int(crowd.take_serials(1)[0]), japanese=False)
         guests.append(Guest(person, True))
-        bundles.append(_draw_payment(scene, 0, author_json(person)))
+        bundles.append(_draw_payment(scene, 0, make_author(person)))
     for viewer in np.flatnonzero(scene.audience.announces >= 0).tolist():
         bundles.append(_draw_membership(scene, viewer))
     bundles += _draw_staff(scene, seed)
@@ -72,7 +71,7 @@ def draw_bundles(scene: Scene, *, seed: int, crowd: Crowd, day: int) -> tuple[li
 
 def _welcome() -> Bundle:
     text = "Welcome to live chat! Remember to guard your privacy and abide by our community guidelines."
-    return Bundle(0, (("viewer_engagement_message", "", text, '"icon":"YOUTUBE_ROUND",'),))
+    return Bundle(0, (("viewer_engagement_message", None, text, {"icon": "YOUTUBE_ROUND"}),))
 
 
 def _draw_moment(scene: Scene, viewer: int) -> int:
@@ -86,12 +85,12 @@ def _draw_moment(scene: Scene, viewer: int) -> int:
     return round(1000 * (first + (last - first) * draw()))
 
 
-def _draw_payment(scene: Scene, viewer: int, author: str) -> Bundle:
+def _draw_payment(scene: Scene, viewer: int, author: Json) -> Bundle:
     draw = scene.draw.random
     offset_ms, money = _draw_moment(scene, viewer), _draw_money(scene, viewer)
     if draw() < 0.16:
-        image = f'"sticker_images":[{{"url":"https://example.invalid/sticker{int(draw() * 9)}.png"}}],'
-        kind, text, extra = "paid_sticker", None, money + image
+        images = [{"url": f"https://example.invalid/sticker{int(draw() * 9)}.png"}]
+        kind, text, extra = "paid_sticker", None, money | {"sticker_images": images}
     else:
         text = (
             None
@@ -99,11 +98,11 @@ def _draw_payment(scene: Scene, viewer: int, author: str) -> Bundle:
             else scene.talker.write_paid(scene.voices[viewer], _subject_at(scene, offset_ms))
         )
         kind, extra = "paid_message", money
-    rows = [(kind, author, text, extra)]
-    if draw() < 0.85:
-        ticker = f'{money}"ticker_duration":{60 + int(draw() * 5) * 60},'
-        rows.append((f"ticker_{kind}_item", author, text, ticker))
-    return Bundle(offset_ms, tuple(rows))
+    row = (kind, author, text, extra)
+    if draw() >= 0.85:
+        return Bundle(offset_ms, (row,))
+    ticker = money | {"ticker_duration": 60 + int(draw() * 5) * 60}
+    return Bundle(offset_ms, (row, (f"ticker_{kind}_item", author, text, ticker)))
 
 
 def _subject_at(scene: Scene, offset_ms: int) -> Subject:
@@ -111,7 +110,7 @@ def _subject_at(scene: Scene, offset_ms: int) -> Subject:
     return scene.subjects[max(0, int(segment))]
 
 
-def _draw_money(scene: Scene, viewer: int) -> str:
+def _draw_money(scene: Scene, viewer: int) -> Json:
     audience, draw = scene.audience, scene.draw.random
     luck = float(audience.luck[viewer])
     at = int(np.searchsorted(_SPREAD, luck * _SPREAD[-1], side="right"))
@@ -122,10 +121,8 @@ def _draw_money(scene: Scene, viewer: int) -> str:
     text = form.removeprefix("~").format(amount)
     if form.startswith("~"):
         text = text.translate(_COMMA)
-    return (
-        f'"money":{{"text":{quote(text)},"amount":{float(amount)},"currency":"{code}",'
-        f'"currency_symbol":"{symbol}"}},'
-    )
+    money = {"text": text, "amount": float(amount), "currency": code, "currency_symbol": symbol}
+    return {"money": money}
 
 
 def _draw_gift(
@@ -144,14 +141,14 @@ def _draw_gift(
     for serial in crowd.take_serials(n - len(chosen)).tolist():
         person = make_person(seed, serial, japanese=False)
         guests.append(Guest(person, False))
-        receivers.append(author_json(person))
+        receivers.append(make_author(person))
     title = f"Gifted {n} {CHANNEL_NAME} membership{'s' if n > 1 else ''}"
     text = f"was gifted a membership by {scene.people[viewer].name}"
     kind = "sponsorships_gift_redemption_announcement"
     return [
-        Bundle(offset_ms, (("sponsorships_gift_purchase_announcement", scene.authors[viewer], title, ""),)),
+        Bundle(offset_ms, (("sponsorships_gift_purchase_announcement", scene.authors[viewer], title, {}),)),
         *(
-            Bundle(offset_ms + 400 + 150 * i, ((kind, author, text, ""),))
+            Bundle(offset_ms + 400 + 150 * i, ((kind, author, text, {}),))
             for i, author in enumerate(receivers)
         ),
     ]
@@ -162,32 +159,31 @@ def _draw_membership(scene: Scene, viewer: int) -> Bundle:
     first, last = scene.writing.arrives_s[viewer], scene.writing.leaves_s[viewer]
     offset_ms = round(1000 * float(first + (last - first) * draw() * 0.7))
     if months == 0:
-        extra, text = f'"header_secondary_text":{quote("Welcome to " + CHANNEL_NAME + "!")},', None
+        extra, text = {"header_secondary_text": f"Welcome to {CHANNEL_NAME}!"}, None
     else:
-        plural = "s" if months > 1 else ""
-        extra = (
-            f'"header_primary_text":"Member for {months} month{plural}","header_secondary_text":"Deckhands",'
-        )
+        length = f"Member for {months} month{'s' if months > 1 else ''}"
+        extra = {"header_primary_text": length, "header_secondary_text": "Deckhands"}
         text = scene.talker.write_paid(scene.voices[viewer], scene.subjects[0])
-    rows = [("membership_item", scene.authors[viewer], text, extra)]
-    if draw() < 0.6:
-        rows.append(("ticker_sponsor_item", scene.authors[viewer], text, extra + '"ticker_duration":300,'))
-    return Bundle(offset_ms, tuple(rows))
+    author = scene.authors[viewer]
+    row = ("membership_item", author, text, extra)
+    if draw() >= 0.6:
+        return Bundle(offset_ms, (row,))
+    return Bundle(offset_ms, (row, ("ticker_sponsor_item", author, text, extra | {"ticker_duration": 300})))
 
 
 def _draw_staff(scene: Scene, seed: int) -> list[Bundle]:
     draw, duration_s = scene.draw.random, scene.timeline.duration_s
-    owner = author_json(make_person(seed, OWNER, japanese=False), ["Owner"])
-    bot = author_json(make_person(seed, BOT, japanese=False), ["Moderator"])
+    owner = make_author(make_person(seed, OWNER, japanese=False), ["Owner"])
+    bot = make_author(make_person(seed, BOT, japanese=False), ["Moderator"])
     bundles = []
     at = 240.0
     while at < duration_s:
-        bundles.append(Bundle(round(at * 1000), (("text_message", bot, scene.talker.write_as_bot(), ""),)))
+        bundles.append(Bundle(round(at * 1000), (("text_message", bot, scene.talker.write_as_bot(), {}),)))
         at += 900
     for _ in range(4 + len(scene.writing.sender) // 400):
         at = -30 + (duration_s + 30) * draw()
         text = scene.talker.write_as_owner(scene.voices[0], _subject_at(scene, round(at * 1000)))
-        bundles.append(Bundle(round(at * 1000), (("text_message", owner, text, ""),)))
+        bundles.append(Bundle(round(at * 1000), (("text_message", owner, text, {}),)))
     return bundles
 
 
@@ -198,10 +194,10 @@ def _draw_deletions(scene: Scene) -> list[Bundle]:
     for _ in range(1 + n // 500):
         target = int(draw() * n)
         offset_ms = int(scene.writing.offset_ms[target]) + 3000 + int(20000 * draw())
-        extra = f'"target_message_id":"{message_id(scene.video_id, target)}",'
+        extra = {"target_message_id": message_id(scene.video_id, target)}
         kind = "mark_chat_item_as_deleted_action"
-        bundles.append(Bundle(offset_ms, ((kind, "", "[message deleted]", extra),)))
+        bundles.append(Bundle(offset_ms, ((kind, None, "[message deleted]", extra),)))
         bundles.append(
-            Bundle(int(scene.writing.offset_ms[int(draw() * n)]), (("placeholder_item", "", None, ""),))
+            Bundle(int(scene.writing.offset_ms[int(draw() * n)]), (("placeholder_item", None, None, {}),))
         )
     return bundles

@@ -8,10 +8,10 @@ import random
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from json.encoder import encode_basestring as quote  # keeps Japanese as it is
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 
 from chatlib.simulate.crowd import TRAITS, Audience
 from chatlib.simulate.lexicon import COPYPASTA, HANDLES, TILTS
@@ -26,8 +26,8 @@ __all__ = [
     "Guest",
     "Person",
     "Scene",
-    "author_json",
     "iter_rows",
+    "make_author",
     "make_person",
     "make_scene",
     "message_id",
@@ -46,6 +46,9 @@ _BADGES = {
 _CHUNK = 1 << 16
 
 
+Json = dict[str, Any]
+
+
 class Person(NamedTuple):
     """Who writes: the channel id and the handle."""
 
@@ -62,7 +65,7 @@ class Scene(NamedTuple):
     timeline: Timeline
     writing: Writing
     people: list[Person]
-    authors: list[str]  # JSON
+    authors: list[Json]
     voices: list[Voice]
     subjects: list[Subject]
     talker: Talker
@@ -72,11 +75,11 @@ class Scene(NamedTuple):
 class Bundle(NamedTuple):
     """Rows beside the plain messages that share a time and a message id.
 
-    A row is a kind, the author's JSON or "", the text or None, and further keys as JSON.
+    A row is a kind, the author, the text, and further keys.
     """
 
     offset_ms: int
-    rows: tuple[tuple[str, str, str | None, str], ...]
+    rows: tuple[tuple[str, Json | None, str | None, Json], ...]
 
 
 class Guest(NamedTuple):
@@ -101,11 +104,11 @@ def make_person(seed: int, serial: int, *, japanese: bool) -> Person:
     return Person(author_id, f"@{name}{number // 16001 % 900 + 10}")
 
 
-def author_json(person: Person, titles: Iterable[str] = ()) -> str:
+def make_author(person: Person, titles: Iterable[str] = ()) -> Json:
     """Return a chat row's author object."""
-    badges = ",".join(f'{{"title":{quote(title)}}}' for title in titles)
-    tail = f',"badges":[{badges}]' if badges else ""
-    return f'{{"id":{quote(person.author_id)},"name":{quote(person.name)}{tail}}}'
+    author = {"id": person.author_id, "name": person.name}
+    badges = [{"title": title} for title in titles]
+    return author | {"badges": badges} if badges else author
 
 
 def make_scene(
@@ -119,7 +122,7 @@ def make_scene(
         for serial, japanese in zip(audience.serial.tolist(), audience.japanese.tolist(), strict=True)
     ]
     badges = zip(people, audience.months.tolist(), audience.moderator.tolist(), strict=True)
-    authors = [author_json(person, _badge_titles(months, moderator)) for person, months, moderator in badges]
+    authors = [make_author(person, _badge_titles(months, moderator)) for person, months, moderator in badges]
     talker = Talker(draw.random)
     subjects = [talker.choose_subject(topic) for topic in timeline.topics.tolist()] + talker.list_subjects()
     return Scene(
@@ -188,44 +191,44 @@ def _bundle_rows(scene: Scene, number: int, bundle: Bundle, kinds: Counter[str])
     row_id = message_id(scene.video_id, number, extra=True)
     for kind, author, text, extra in bundle.rows:
         kinds[kind] += 1
-        action = "add_live_chat_ticker_item" if kind.startswith("ticker_") else "add_chat_item"
-        if kind.startswith("mark_"):
-            action = "mark_chat_item_as_deleted"
-        author = f'"author":{author},' if author else ""
-        words = "null" if text is None else quote(text)
-        yield (
-            f'{{"action_type":"{action}",{author}{extra}"message":{words},"message_id":"{row_id}",'
-            f'"message_type":"{kind}","time_in_seconds":{bundle.offset_ms / 1000},'
-            f'"time_text":"{_time_text(bundle.offset_ms)}",'
-            f'"timestamp":{scene.started_us + bundle.offset_ms * 1000}}}\n'
-        )
+        yield _make_line(scene, bundle.offset_ms, row_id, kind, author, text, extra)
 
 
 def _iter_messages(scene: Scene) -> Iterator[tuple[int, str]]:
     """Yield (offset in ms, JSON line) of the plain messages; the hot loop of the simulation."""
-    authors, started_us = scene.authors, scene.started_us
-    id_head = message_id(scene.video_id, 0)[:-6]
-    last_s, clock = None, ""
     for number, (offset_ms, sender, text) in enumerate(_iter_texts(scene)):
-        emotes = _emotes_json(text) if ":_" in text else ""
-        if offset_ms // 1000 != last_s:
-            last_s, clock = offset_ms // 1000, _time_text(offset_ms)
-        yield (
-            offset_ms,
-            f'{{"action_type":"add_chat_item","author":{authors[sender]},{emotes}"message":{quote(text)},'
-            f'"message_id":"{id_head}{number:06x}","message_type":"text_message",'
-            f'"time_in_seconds":{offset_ms / 1000},"time_text":"{clock}",'
-            f'"timestamp":{started_us + offset_ms * 1000}}}\n',
-        )
+        row_id = message_id(scene.video_id, number)
+        emotes = _find_emotes(text) if ":_" in text else {}
+        author = scene.authors[sender]
+        yield offset_ms, _make_line(scene, offset_ms, row_id, "text_message", author, text, emotes)
 
 
-def _emotes_json(text: str) -> str:
+def _make_line(
+    scene: Scene, offset_ms: int, row_id: str, kind: str, author: Json | None, text: str | None, extra: Json
+) -> str:
+    action = "add_live_chat_ticker_item" if kind.startswith("ticker_") else "add_chat_item"
+    if kind.startswith("mark_"):
+        action = "mark_chat_item_as_deleted"
+    row = {
+        "action_type": action,
+        **({"author": author} if author else {}),
+        **extra,
+        "message": text,
+        "message_id": row_id,
+        "message_type": kind,
+        "time_in_seconds": offset_ms / 1000,
+        "time_text": _time_text(offset_ms),
+        "timestamp": scene.started_us + offset_ms * 1000,
+    }
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def _find_emotes(text: str) -> Json:
     names = dict.fromkeys(f":{part}:" for part in text.split(":") if part.startswith("_pell"))
-    emotes = ",".join(
-        f'{{"id":"{name[2:-1]}","name":"{name}","shortcuts":["{name}"],"is_custom_emoji":true}}'
-        for name in names
-    )
-    return f'"emotes":[{emotes}],' if emotes else ""
+    emotes = [
+        {"id": name[2:-1], "name": name, "shortcuts": [name], "is_custom_emoji": True} for name in names
+    ]
+    return {"emotes": emotes} if emotes else {}
 
 
 def _iter_texts(scene: Scene) -> Iterator[tuple[int, int, str]]:
