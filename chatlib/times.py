@@ -49,8 +49,8 @@ def read_offset(value: object, *, scale: float = 1.0) -> float | None:
 
 def read_timestamp(value: object) -> int | None:
     """Return microseconds since 1970 from micro-, milli- or whole seconds between 2004 and 2099."""
-    if type(value) is str and value.strip().isdigit() and len(value) < 20:
-        value = int(value)
+    if type(value) is str and value.strip().isdecimal() and len(value) < 20:
+        value = int(value.strip())
     if not (type(value) is int or type(value) is float) or not math.isfinite(value):  # True is none
         return None
     for factor in (1, 1000, 1_000_000):

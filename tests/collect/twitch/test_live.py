@@ -2,6 +2,7 @@
 
 import datetime as dt
 import itertools
+import random
 import socket
 import threading
 import time
@@ -9,13 +10,16 @@ from types import SimpleNamespace
 
 import pytest
 
+from chatlib.collect.collection import collect_channels
 from chatlib.collect.live import WatchSettings, watch_stream
+from chatlib.collect.sheets.channels import Channel
 from chatlib.collect.twitch.irc import IrcReader, parse_line
 from chatlib.collect.twitch.live import TwitchFeed
+from chatlib.collect.youtube.settings import CollectSettings
 from chatlib.collect.youtube.transport import Politeness
 from chatlib.records import TWITCH_PAID_KINDS
 from chatlib.store import open_store
-from tests.collect.twitch.site.graphql import make_vod
+from tests.collect.twitch.site.graphql import make_comment, make_vod
 from tests.collect.twitch.site.irc import FakeIrc, client_context, make_notice, make_privmsg
 
 KINDS = {
@@ -78,6 +82,23 @@ def test_deletions_are_messages_and_another_rooms_are_none():
 def test_a_line_that_is_no_message_breaks_nothing(line):
     parsed = parse_line(line)
     assert parsed is None or IrcReader("2001", 0).read(parsed) is None
+
+
+def test_mutated_lines_give_messages_or_nothing():
+    rng = random.Random(5)
+    lines = [
+        make_privmsg(1, "Kappa hi", badges="subscriber/12", badge_info="subscriber/14", emotes="25:0-4"),
+        make_notice(2, "resub", "a b", "c", sent_us=START_US),
+        b"@room-id=9;target-user-id=5;tmi-sent-ts=1714586402000 :tmi.twitch.tv CLEARCHAT #sample :bob",
+    ]
+    pieces = [b";", b"=", b"-", b"/", b"9" * 25, b"\\", b"\x00", b"\xff", b"\x1e", b" :"]
+    for _ in range(2000):
+        line = bytearray(rng.choice(lines))
+        for _ in range(rng.randrange(1, 6)):
+            place = rng.randrange(len(line))
+            line[place : place + rng.randrange(3)] = rng.choice(pieces)
+        messages, _ = read(bytes(line).decode("utf-8", "replace").encode())
+        assert all(m.message_id and "\x00" not in repr(m.text) for m in messages)
 
 
 @pytest.fixture
@@ -216,3 +237,16 @@ def test_messages_are_in_the_database_while_the_stream_runs(channel, db, tmp_pat
     with FakeIrc([*steps, "hold"]) as irc:
         watch(db, irc, seconds=2.5)
     assert 3 < len(seen) < len(stored(db))
+
+
+def test_the_replay_of_a_captured_stream_adds_what_the_capture_missed(channel, twitch, db, tmp_path):
+    (vod,) = channel.vods
+    vod.comments = [make_comment(number, number, "hi", vod="2001") for number in range(50)]
+    lines = b"".join(make_privmsg(n, "hi", id=f"2001-{n}") for n in range(30))
+    with FakeIrc([lines, make_notice(99, "resub", "Viewer1 subscribed"), "hold"]) as irc:
+        watch(db, irc, seconds=1.0)
+    channel.live, vod.is_live, vod.duration_s = None, False, 60
+    sheet = Channel("https://www.twitch.tv/sample", tmp_path / "twitch_sample.ods", None)
+    collect_channels(db, [sheet], CollectSettings(requests_per_s=1000), progress=False)
+    assert sorted(stored(db)) == sorted([*vod.ids, "m99"])
+    assert db.load_streams()[["state", "view"]].values.tolist() == [["complete", "live"]]
