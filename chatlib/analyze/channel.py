@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,12 +48,10 @@ class StreamSummary(NamedTuple):
 class ChannelAnalytics(NamedTuple):
     """One row per analyzed stream, oldest first, and what was skipped.
 
-    `totals` names the platforms' totals among the columns. `skipped` says why streams were left
-    out; `n_failed` of them have messages.
+    `skipped` says why streams were left out; `n_failed` of them have messages.
     """
 
     streams: pd.DataFrame
-    totals: list[str]
     skipped: list[str]
     n_failed: int
 
@@ -86,9 +85,8 @@ def analyze_channel(
                 linked=not stream.simulated,
             )
         )
-    columns = list(StreamSummary._fields)
-    totals = list(dict.fromkeys(name for row in rows for name in row if name not in columns))
-    return ChannelAnalytics(pd.DataFrame(rows, columns=columns + totals), totals, skipped, n_failed)
+    columns = dict.fromkeys([*StreamSummary._fields, *chain.from_iterable(rows)])
+    return ChannelAnalytics(pd.DataFrame(rows, columns=list(columns)), skipped, n_failed)
 
 
 def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:

@@ -121,7 +121,6 @@ def _draw_prediction(sheet: Axes, record: Mapping, result: Mapping) -> None:
     shown.setdefault(result["best_on_validation"], "best on validation")
     shown["best possible (simulated)"] = "best possible"
     scores = result["models"]
-    scores = result["models"]
     models = {text: scores[name]["pr_auc"] for name, text in shown.items() if name in scores}
     title = f"Test: {test['donors']:,} of {test['viewers']:,} viewers paid"
     axes = _add_plot(sheet, 2, 1.45, 2.25, title, left=1.4)

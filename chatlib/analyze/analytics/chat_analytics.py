@@ -20,6 +20,7 @@ from chatlib.analyze.analytics.format import (
     PlatformRules,
     ProcessSettings,
     check_interval,
+    find_rules,
     format_time,
 )
 from chatlib.analyze.analytics.sections import (
@@ -35,7 +36,7 @@ from chatlib.analyze.analytics.sections import (
 from chatlib.errors import DataError, ParameterError
 from chatlib.records import NAME_PREFIX, Message
 
-__all__ = ["ChatAnalytics", "TwitchChatAnalytics", "YoutubeChatAnalytics", "count_samples"]
+__all__ = ["ChatAnalytics", "TwitchChatAnalytics", "YoutubeChatAnalytics", "count_samples", "find_class"]
 
 log = logging.getLogger(__name__)
 
@@ -317,6 +318,14 @@ class TwitchChatAnalytics(ChatAnalytics):
     totalSubscriptions: int = 0
     totalGiftSubscriptions: int = 0
     totalUpgradeSubscriptions: int = 0
+
+
+def find_class(platform: str) -> type[YoutubeChatAnalytics] | type[TwitchChatAnalytics]:
+    """Return the class of a platform, named as the format or as the database names it.
+
+    Raises: ParameterError for a platform that the format does not know.
+    """
+    return YoutubeChatAnalytics if find_rules(platform) is YOUTUBE_RULES else TwitchChatAnalytics
 
 
 def count_samples(duration_s: float, interval_s: int) -> int:

@@ -18,13 +18,13 @@ from chatlib.analyze.analytics.chat_analytics import (
     TwitchChatAnalytics,
     YoutubeChatAnalytics,
     count_samples,
+    find_class,
 )
 from chatlib.analyze.analytics.format import (
     NOBODY,
     PLATFORM_VALUES,
     PlatformRules,
     ProcessSettings,
-    find_rules,
     format_time,
 )
 from chatlib.analyze.analytics.sections import Sample
@@ -84,9 +84,7 @@ def make_analytics(
 
     The platform may be named as the database names it ('youtube') or as the format does.
     """
-    is_youtube = find_rules(platform) is YoutubeChatAnalytics.rules
-    made = YoutubeChatAnalytics if is_youtube else TwitchChatAnalytics
-    return made(
+    return find_class(platform)(
         duration=duration_s,
         interval=settings.interval_s,
         description=settings.description,

@@ -14,8 +14,7 @@ from typing import TypeVar
 
 import orjson
 
-from chatlib.analyze.analytics.chat_analytics import ChatAnalytics, TwitchChatAnalytics, YoutubeChatAnalytics
-from chatlib.analyze.analytics.format import find_rules
+from chatlib.analyze.analytics.chat_analytics import ChatAnalytics, find_class
 from chatlib.analyze.analytics.sections import Highlight, Sample, Section, Spike
 from chatlib.errors import MissingSource, ParameterError, SourceError, UnknownFormat
 from chatlib.files import atomic_path
@@ -100,8 +99,7 @@ def make_safe_name(text: str) -> str:
 def _build_analytics(content: object) -> ChatAnalytics:
     if not isinstance(content, Mapping) or "platform" not in content:
         raise TypeError("an object with `platform` and `samples` is needed")
-    is_youtube = find_rules(content["platform"]) is YoutubeChatAnalytics.rules
-    made = YoutubeChatAnalytics if is_youtube else TwitchChatAnalytics
+    made = find_class(content["platform"])
     analytics = _build(
         made,
         dict(content)

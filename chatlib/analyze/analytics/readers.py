@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Chat",
     "analyze_chat",
-    "analyze_file",
     "analyze_stream",
     "join_pieces",
     "load_spoken",
@@ -78,13 +77,6 @@ def analyze_chat(chat: Chat, settings: ProcessSettings | None = None) -> ChatAna
 
 
 # ---------------------------------------------------------------------- a file
-
-
-def analyze_file(
-    path: str | Path, settings: ProcessSettings | None = None, *, platform: str | None = None
-) -> ChatAnalytics:
-    """Return the analytics of a chat file; see `read_file`."""
-    return analyze_chat(read_file(path, platform=platform), settings)
 
 
 @without_gc()

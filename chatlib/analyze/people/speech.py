@@ -113,21 +113,15 @@ def count_scripts(messages: pd.DataFrame) -> pd.DataFrame:
 
 def count_emotes(messages: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
     """Return the emotes used most. Columns: emote, uses, people."""
-    columns = (messages["text"], messages["emotes"], messages["author"])
-    found = [
-        (emote, author)
-        for text, emotes, author in zip(*columns, strict=True)
-        for emote in read_emotes(emotes, text)
-    ]
-    return _count_uses(found, "emote", top)
+    return _count_uses(
+        "emote", map(read_emotes, messages["emotes"], messages["text"]), messages["author"], top
+    )
 
 
 def count_emoji(messages: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
     """Return the emoji used most. Columns: emoji, uses, people."""
     spoken = messages[messages["text"].notna()]
-    pairs = zip(spoken["text"], spoken["author"], strict=True)
-    found = [(emoji, author) for text, author in pairs for emoji in EMOJI.findall(text)]
-    return _count_uses(found, "emoji", top)
+    return _count_uses("emoji", map(EMOJI.findall, spoken["text"]), spoken["author"], top)
 
 
 def count_repeats(messages: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
@@ -149,12 +143,9 @@ def count_repeats(messages: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
 def count_commands(messages: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
     """Return the commands that are called most. Columns: command, uses, people."""
     spoken = messages[messages["text"].notna()]
-    found = [
-        (command[0].casefold(), author)
-        for text, author in zip(spoken["text"], spoken["author"], strict=True)
-        if (command := _COMMAND.match(text))
-    ]
-    return _count_uses(found, "command", top)
+    called = (_COMMAND.match(text) for text in spoken["text"])
+    found = ([command[0].casefold()] if command else [] for command in called)
+    return _count_uses("command", found, spoken["author"], top)
 
 
 def find_questions(messages: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
@@ -271,8 +262,12 @@ def _count_texts(messages: pd.DataFrame, name: str, classify: Callable[[str], st
     return table
 
 
-def _count_uses(found: list[tuple[str, object]], name: str, top: int) -> pd.DataFrame:
-    uses = pd.DataFrame(found, columns=[name, "author"])
+def _count_uses(
+    name: str, found: Iterable[Iterable[str]], authors: Iterable[object], top: int
+) -> pd.DataFrame:
+    """Return what was found most, in each message and by its author. Columns: `name`, uses, people."""
+    pairs = [(item, author) for items, author in zip(found, authors, strict=True) for item in items]
+    uses = pd.DataFrame(pairs, columns=[name, "author"])
     table = uses.groupby(name).agg(uses=("author", "size"), people=("author", "nunique"))
     table = table.sort_values(["uses", "people"], ascending=False, kind="stable").head(top)
     return table.reset_index()

@@ -11,7 +11,7 @@ import pytest
 
 from chatlib.analyze.analytics import quick_reader
 from chatlib.analyze.analytics.quick_reader import read_quickly
-from chatlib.analyze.analytics.readers import analyze_file
+from chatlib.analyze.analytics.readers import analyze_chat, read_file
 from chatlib.errors import ChatlibError, ParameterError
 from tests.places import SHARED
 
@@ -38,10 +38,10 @@ ROWS = [
 
 def analyze_both_ways(path, monkeypatch, **options):
     """Return the quick way's result and the careful way's."""
-    quick = analyze_file(path, **options).to_dict()
+    quick = analyze_chat(read_file(path, **options)).to_dict()
     with monkeypatch.context() as patch:
         patch.setattr("chatlib.analyze.analytics.readers.read_quickly", lambda path: None)
-        return quick, analyze_file(path, **options).to_dict()
+        return quick, analyze_chat(read_file(path, **options)).to_dict()
 
 
 LAYOUTS = {
@@ -141,7 +141,7 @@ def test_two_processes_read_what_one_reads_whatever_becomes_of_the_second(child,
     assert done.stdout.splitlines() == [f"0 [False] {how}", "no process is left"]
     assert "Traceback" not in done.stderr
     found = json.loads((tmp_path / "two.json").read_text(encoding="utf-8"))
-    assert found == analyze_file(large_file).to_dict()
+    assert found == analyze_chat(read_file(large_file)).to_dict()
     assert found["totalActivity"] == 29_000
 
 
@@ -191,20 +191,20 @@ def test_both_readers_agree_on_damaged_files(seed, tmp_path, monkeypatch):
         expected = analyze_both_ways(path, monkeypatch)[1]
     except ChatlibError as error:
         with pytest.raises(type(error)):
-            analyze_file(path)
+            analyze_chat(read_file(path))
         return
-    assert analyze_file(path).to_dict() == expected
+    assert analyze_chat(read_file(path)).to_dict() == expected
 
 
 def test_the_platform_is_told_or_given_and_cannot_be_a_wrong_one(tmp_path):
     path = tmp_path / "chat.json"
     path.write_text(json.dumps(ROWS))
-    assert analyze_file(path).platform == "www.youtube.com"
-    assert analyze_file(path, platform="youtube").platform == "www.youtube.com"
+    assert analyze_chat(read_file(path)).platform == "www.youtube.com"
+    assert analyze_chat(read_file(path, platform="youtube")).platform == "www.youtube.com"
     with pytest.raises(ParameterError, match="cannot be from twitch, since it holds membership_item"):
-        analyze_file(path, platform="twitch")
+        analyze_chat(read_file(path, platform="twitch"))
     path.write_text(json.dumps([row for row in ROWS if row["message_type"] == "text_message"]))
-    assert analyze_file(path, platform="twitch").platform == "www.twitch.tv"
+    assert analyze_chat(read_file(path, platform="twitch")).platform == "www.twitch.tv"
 
 
 def shared_chats():

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chatlib.analyze import ProcessSettings, load
-from chatlib.analyze.analytics.readers import analyze_file
+from chatlib.analyze.analytics.readers import analyze_chat, read_file
 
 FOLDER = Path(__file__).with_name("reference")
 ALWAYS = {"program_version", "overallAvgUniqueUsersPerSecond"}
@@ -27,7 +27,7 @@ def compare(tmp_path, monkeypatch):
         case = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         Path("c.json").write_text(json.dumps(case["chat"]))
         settings = replace(SETTINGS, description=name)
-        ours = analyze_file("c.json", settings, platform=case["platform"])
+        ours = analyze_chat(read_file("c.json", platform=case["platform"]), settings)
         return ours.to_dict(), case["chat_analyzer"]
 
     return analyze
@@ -108,7 +108,7 @@ def test_the_package_stops_at_a_message_without_time_or_author(missing, tmp_path
     row = next(i for i, row in enumerate(chat) if i > 5 and row["message_type"] == "text_message")
     del chat[row][missing]
     (tmp_path / "cut.json").write_text(json.dumps(chat))
-    ours = analyze_file(tmp_path / "cut.json", SETTINGS).to_dict()
+    ours = analyze_chat(read_file(tmp_path / "cut.json"), SETTINGS).to_dict()
     assert whole["totalActivity"] - ours["totalActivity"] == (missing == "time_in_seconds")
 
 
