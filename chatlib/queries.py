@@ -269,11 +269,36 @@ class StoreReader:
         return Import(content, file_name, format_, n_rows, json.loads(skipped)), stream_id, name
 
     def load_payments(self) -> pd.DataFrame:
-        """Return stream_id, position, kind, author, offset_s, bits and notice of every payment."""
+        """Return one row per payment.
+
+        Columns: stream_id, position, kind, author, offset_s, bits, notice, amount (a decimal as text),
+        currency.
+        """
         return self.query(
-            "SELECT stream_id, p.position, kind, p.author, p.offset_s, p.bits, notice "
+            "SELECT stream_id, p.position, kind, p.author, p.offset_s, p.bits, notice, p.amount, p.currency "
             "FROM payments p JOIN messages USING (stream_id, message_id, kind)"
         )
+
+    def load_attendance(self) -> pd.DataFrame:
+        """Return one row per stream and author, by both.
+
+        Columns: n_rows, chats (chat messages), chars, first_s and last_s (offsets), is_owner (1 where
+        a badge is the channel owner's), badges (of the last message in source order).
+        """
+        table = self.query(
+            "SELECT stream_id, author, count(*) AS n_rows, "
+            "count(*) FILTER (WHERE kind IN (SELECT value FROM json_each(?))) AS chats, "
+            "sum(coalesce(length(text), 0)) AS chars, min(offset_s) AS first_s, max(offset_s) AS last_s, "
+            """max(coalesce(badges LIKE '%"broadcaster"%' OR badges LIKE '%"owner"%', 0)) AS is_owner """
+            "FROM messages WHERE author IS NOT NULL GROUP BY stream_id, author",
+            (_CHAT_KINDS,),
+        )
+        # Beside max(), SQLite takes a plain column from the row of the maximum.
+        last = self.query(
+            "SELECT stream_id, author, badges, max(position) FROM messages WHERE author IS NOT NULL "
+            "GROUP BY stream_id, author"
+        )
+        return table.merge(last[["stream_id", "author", "badges"]], on=["stream_id", "author"])
 
     def find_authors(self, stream_ids: Iterable[int]) -> list[int]:
         """Return the keys of the authors who wrote in these streams."""

@@ -1,6 +1,7 @@
-"""How good scores are, and how sure one can be: metrics, calibration, bootstrap over streams.
+"""How good scores are, and how sure one can be: metrics, calibration, bootstrap over streams and people.
 
-Streams are drawn, not viewers, since viewers of one stream share what happened in it.
+Streams are drawn, not viewers, since viewers of one stream share what happened in it; people too where
+the same ones come again and again.
 """
 
 from __future__ import annotations
@@ -238,21 +239,26 @@ def bootstrap_metrics(
     scores: Mapping[str, np.ndarray],
     streams: np.ndarray,
     *,
+    people: np.ndarray | None = None,
     n_draws: int = 1000,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """Return PR-AUC and ROC-AUC of each model in each draw of streams, shape (n_draws, 2).
 
-    Streams are drawn with replacement; all models see the same draws, so that differences are
-    paired. A draw without both classes is NaN.
+    Streams are drawn with replacement, and independently of them `people`, if given: a row counts as
+    often as its stream times its person (pigeonhole bootstrap: Owen 2007). All models see the same
+    draws, so that differences are paired. A draw without both classes is NaN.
     """
-    _, codes = np.unique(streams, return_inverse=True)
-    n_streams = int(codes.max()) + 1 if len(codes) else 0
-    counts = rng.multinomial(n_streams, np.full(n_streams, 1 / max(n_streams, 1)), size=n_draws)
-    result = {}
-    for name, values in scores.items():
-        ranking = _Ranking(labels, values)
-        result[name] = np.array([ranking.metrics(row[codes].astype(float)) for row in counts])
+    rankings = {name: _Ranking(labels, values) for name, values in scores.items()}
+    codes = [np.unique(keys, return_inverse=True)[1] for keys in (streams, people) if keys is not None]
+    result = {name: np.full((n_draws, 2), np.nan) for name in scores}
+    for draw in range(n_draws):
+        weights = np.ones(len(labels))
+        for code in codes:
+            n = int(code.max(initial=-1)) + 1
+            weights *= rng.multinomial(n, np.full(n, 1 / max(n, 1)))[code]
+        for name, ranking in rankings.items():
+            result[name][draw] = ranking.metrics(weights)
     return result
 
 

@@ -14,6 +14,7 @@ from chatlib.predict.evaluation import (
     fit_calibrator,
     fit_weights,
     lift_table,
+    rank_metrics,
     rank_within_streams,
     roc_auc,
     to_logit,
@@ -176,3 +177,13 @@ def test_lift_is_counted_by_hand():
     assert np.isnan(table["lift"][0])
     with pytest.raises(NotEnoughData, match="none among 3"):
         lift_table(np.zeros(3), np.ones(3))
+
+
+def test_a_draw_of_people_counts_their_rows_together():
+    labels, scores = np.array([True, False] * 20), np.linspace(0, 1, 40)
+    streams, one = np.zeros(40), np.zeros(40)
+    rng = np.random.default_rng(0)
+    same = bootstrap_metrics(labels, {"a": scores}, streams, people=one, n_draws=5, rng=rng)["a"]
+    assert np.allclose(same, rank_metrics(labels, scores))  # one stream and one person: nothing varies
+    wide = bootstrap_metrics(labels, {"a": scores}, streams, people=np.arange(40), n_draws=200, rng=rng)["a"]
+    assert wide[:, 0].std() > 0.02

@@ -12,7 +12,7 @@ import pandas as pd
 from chatlib.errors import ModelError
 from chatlib.predict.evaluation import are_sane
 
-__all__ = ["TreeModel", "boost", "fit_trees", "predict_boosted"]
+__all__ = ["N_ROUNDS", "TREE_SETTINGS", "TreeModel", "boost", "fit_trees", "predict_boosted"]
 
 _REPEATABLE = {
     "objective": "binary",
@@ -21,14 +21,14 @@ _REPEATABLE = {
     "num_threads": 1,
     "verbosity": -1,
 }
-_SETTINGS = {
+TREE_SETTINGS = {
     "learning_rate": 0.02,
     "num_leaves": 6,
     "min_data_in_leaf": 40,
     "lambda_l2": 5.0,
     "feature_fraction_bynode": 0.2,  # drawn for each split: the trees of few donors are less alike
 }
-_N_ROUNDS = 300
+N_ROUNDS = 300
 _HEADER = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\n"
 # What a tree of numbers needs in LightGBM's text; gains and counts of training rows are left out.
 _FIELDS = ("num_leaves", "num_cat", "split_feature", "threshold", "decision_type", "left_child",
@@ -76,7 +76,7 @@ def fit_trees(numbers: pd.DataFrame, labels: np.ndarray, *, seed: int = 0, n_see
     columns = numbers.columns[numbers.notna().any()].tolist()
     table = numbers[columns].to_numpy(float)
     models = [
-        boost(table, labels, _SETTINGS, n_rounds=_N_ROUNDS, seed=seed + i).model_to_string()
+        boost(table, labels, TREE_SETTINGS, n_rounds=N_ROUNDS, seed=seed + i).model_to_string()
         for i in range(n_seeds)
     ]
     trees = [_shorten(tree) for text in models for tree in _split_trees(text)]

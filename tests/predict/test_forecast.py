@@ -1,0 +1,162 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from chatlib.__main__ import main
+from chatlib.predict.forecast import (
+    EVERYBODY,
+    FIRST,
+    LAPSED,
+    MODEL,
+    SUPPORTER,
+    describe_rolling,
+    evaluate_rolling,
+    forecast_next,
+    try_forecast,
+)
+from chatlib.predict.viewers.people import load_people
+from chatlib.records import Stream
+from chatlib.store import open_store
+from tests.predict.channels import SMALL, save, say
+
+N_STREAMS = 28
+
+
+def make_patrons(db):
+    """28 streams, five days apart: patrons pay whenever they come, one of them no more since the 15th."""
+    rng = np.random.default_rng(0)
+    for s in range(N_STREAMS):
+        rows = [say(float(v), f"viewer-{v}", "hello") for v in range(60) if rng.random() < 0.5]
+        for v in range(5):
+            if rng.random() < 0.7:
+                rows.append(say(100.0 + v, f"patron-{v}", "hi"))
+                if v or s < 15:
+                    money = {"amount_text": "$5.00", "amount": str(v + 1), "currency": "USD"}
+                    rows.append(say(200.0 + v, f"patron-{v}", "take it", kind="paid_message", **money))
+        start = (pd.Timestamp("2026-01-01T20:00Z") + pd.Timedelta(days=5 * s)).isoformat()
+        db.save_chat(Stream("youtube", f"s{s:02d}", started_at=start), rows)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("patrons") / "Db_file.dbs"
+    with open_store(path, create=True) as db:
+        make_patrons(db)
+        db.connection.execute("UPDATE authors SET name = ? WHERE name = 'patron-1'", ["=1+1\x1b[31m"])
+        db.connection.commit()
+    return path
+
+
+@pytest.fixture(scope="module")
+def people(path):
+    with open_store(path, read_only=True) as db:
+        return load_people(db)
+
+
+@pytest.fixture(scope="module")
+def rolling(people):
+    return evaluate_rolling(people, n_draws=30, n_seeds=1)
+
+
+def test_patrons_are_forecast_better_than_by_any_rule(people, rolling):
+    table = rolling.table.set_index(["question", "group", "model"])
+    ours = table.loc[("pays", EVERYBODY, MODEL)]
+    assert ours["pr_auc"] > 0.6 and ours["pr_auc_low"] <= ours["pr_auc"] <= ours["pr_auc_high"]
+    assert ours["pr_auc"] > table.loc[("pays", EVERYBODY, "paid a month ago"), "pr_auc"]
+    assert ours["lift"] == pytest.approx(ours["pr_auc"] / ours["prevalence"])
+    prior = table.loc[("pays", EVERYBODY, "prior")]
+    assert prior["gain"] == pytest.approx(ours["pr_auc"] - prior["pr_auc"]) and prior["gain_low"] > 0
+    assert table.loc[("comes", EVERYBODY, MODEL), "prevalence"] == pytest.approx(0.5, abs=0.1)
+    assert table.loc[("pays", FIRST, MODEL), "positives"] == 0  # nobody pays for the first time so late
+    assert list(rolling.months.index) == ["2026-02", "2026-03", "2026-04", "2026-05"]
+    asked = people.table[
+        people.table["started_at"].between("2026-02", "2026-06") & (people.table["stream_id"] > 0)
+    ]
+    assert rolling.months["asked"].sum() == len(asked) and rolling.months["paid"].sum() == asked["paid"].sum()
+    assert rolling.months["predicted"].sum() == pytest.approx(asked["paid"].sum(), rel=0.3)
+    assert 2 < rolling.named < 3.5
+    assert describe_rolling(rolling)[0].startswith("Forecasts of 2026-02 to 2026-05")
+
+
+def test_a_month_is_forecast_from_earlier_months_alone(people, rolling):
+    later = people.table["started_at"] >= "2026-04"
+    table = people.table.assign(
+        paid=people.table["paid"] ^ later
+    )  # the answers of later months turned around
+    changed = evaluate_rolling(people.__class__(table, people.amounts, people.ranks), n_draws=1, n_seeds=1)
+    early = ["2026-02", "2026-03", "2026-04"]
+    assert changed.months.loc[early, "predicted"].equals(rolling.months.loc[early, "predicted"])
+    assert changed.months.loc["2026-05", "predicted"] != rolling.months.loc["2026-05", "predicted"]
+
+
+def test_patrons_come_first_with_amounts_and_reasons(people):
+    table = forecast_next(people, n_seeds=1)
+    assert list(table["status"][:4]) == [SUPPORTER] * 4 and table["p_pays"].is_monotonic_decreasing
+    assert (table["status"] == LAPSED).sum() == 1 and (table["status"] == FIRST).sum() == 60
+    top = table.head(4)
+    assert sorted(top["amount"]) == [2, 3, 4, 5] and set(top["currency"]) == {"USD"}
+    assert np.allclose(table["expected_amount"], table["p_pays"] * table["amount"])
+    assert top["reasons"].str.contains("paid in|paid \\d+ days ago").all()
+    assert table["who"].str.fullmatch(r"viewer \d+").all() and table["who"].is_unique
+    assert table.equals(forecast_next(people, n_seeds=1))
+
+
+def test_where_nothing_can_be_forecast_the_reason_is_the_result(tmp_path):
+    with open_store(tmp_path / "few.dbs", create=True) as db:
+        save(db, {"a": SMALL["a"]})
+        result = try_forecast(db)
+    assert "there is one alone" in result.sentences[0] and result.rolling is None
+    assert result.table.empty and "p_pays" in result.table
+
+
+def test_without_amounts_none_is_expected(people):
+    table = forecast_next(people.__class__(people.table, people.amounts.iloc[:0], people.ranks), n_seeds=1)
+    assert table["expected_amount"].isna().all() and table["currency"].isna().all()
+
+
+def test_the_command_says_how_good_it_was_and_who_is_next(path, tmp_path, capsys):
+    out = tmp_path / "next.csv"
+    assert main(["forecast", str(path.parent), "--top", "3", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "Forecasts of 2026-02 to 2026-05" in said and "what a message to them would change" in said
+    assert "The next stream (about 2026-05-21, after the usual pause): 65 people" in said
+    assert "patron" not in said and "viewer-" not in said
+    lines = said[said.index("Most likely to pay") :].splitlines()
+    assert [len(part.splitlines()) for part in "\n".join(lines).split("\n\n")] == [4, 2, 4, 1]
+    assert len(pd.read_csv(out)) == 65 and "patron" not in out.read_text()
+
+
+def test_names_on_request_do_no_harm(path, tmp_path, capsys):
+    out = tmp_path / "next.csv"
+    assert main(["forecast", str(path), "--names", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "patron-2" in said and all(line.isprintable() for line in said.splitlines())
+    names = pd.read_csv(out)["who"]
+    assert names.str.startswith("'=1+1").sum() == 1 and not names.str.startswith("=").any()
+
+
+def test_a_channel_too_young_to_evaluate_is_forecast_all_the_same(tmp_path, capsys):
+    with open_store(tmp_path / "small.dbs", create=True) as db:
+        save(db, SMALL)
+    assert main(["forecast", str(tmp_path / "small.dbs")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("How good this is cannot be measured yet")
+    assert "5 people were seen in the 60 days before" in said
+
+
+@pytest.mark.parametrize(
+    ("streams", "arguments", "code", "message"),
+    [
+        ({"d": SMALL["d"]}, [], 1, "none of 1 has both"),
+        ({"a": SMALL["a"]}, [], 1, "there is one alone"),
+        ({"a": SMALL["a"], "b": SMALL["b"]}, [], 1, "seen before and then paid"),
+        (SMALL, ["--days", "-1"], 2, "above 0, got -1"),
+        (SMALL, ["--top", "0"], 2, "1 or more, got 0"),
+    ],
+)
+def test_what_cannot_be_forecast_is_one_sentence(tmp_path, capsys, streams, arguments, code, message):
+    with open_store(tmp_path / "few.dbs", create=True) as db:
+        save(db, streams)
+    assert main(["forecast", str(tmp_path / "few.dbs"), *arguments]) == code
+    said = capsys.readouterr()
+    assert message in said.err and len(said.err.splitlines()) == 1 and said.out == ""
