@@ -106,7 +106,10 @@ class FakeTwitch:
     def _answer(self, request: Request) -> Reply:
         if not request.headers.get("client-id"):
             return json_reply({"error": "Bad Request", "message": "The client ID is missing."}, 400)
-        operations = json.loads(request.body)
+        try:
+            operations = json.loads(request.body)
+        except ValueError:  # the client was killed in the middle of its question
+            return json_reply({"error": "Bad Request"}, 400)
         if request.fault == "service_error":
             return json_reply([_service_error({"video": {"id": "1", "comments": None}})])
         if isinstance(operations, dict):
