@@ -48,7 +48,7 @@ def plot_activity(analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, n
     Samples are merged until they are few enough to be seen one by one. `moments` are numbered by
     their rank. `note` follows the title, e.g. 'simulated'.
     """
-    figure, (main, strip) = new_panels(2, 1, height_in=4.4, share_x=True, height_ratios=(6, 1))
+    figure, (main, strip) = new_panels(2, 1, height_in=4.4, sharex=True, height_ratios=(6, 1))
     times, messages, first_timers, bin_s = _bin_samples(analytics)
     main.fill_between(times, messages, step="mid", color=COLORS["sky"], label="chat messages")
     main.step(times, first_timers, where="mid", color=COLORS["blue"], lw=1.2, label="people's first ones")
@@ -69,7 +69,7 @@ def plot_channel(streams: pd.DataFrame, *, note: str = "") -> Figure:
 
     `streams` is a table of `chatlib.analyze.channel.analyze_channel`.
     """
-    figure, (upper, lower) = new_panels(2, 1, height_in=5.2, share_x=True)
+    figure, (upper, lower) = new_panels(2, 1, height_in=5.2, sharex=True)
     x = np.arange(len(streams))
     upper.vlines(x, streams["chats_per_min"], streams["best_minute"], color=COLORS["grey"], lw=1, alpha=0.7)
     upper.plot(x, streams["best_minute"], "^", ms=5, color=COLORS["vermillion"], label="busiest minute")
@@ -89,7 +89,7 @@ def plot_retention(retention: pd.DataFrame, *, note: str = "") -> Figure:
 
     `retention` is a table of `chatlib.analyze.people.audience.summarize_retention`.
     """
-    figure, (upper, lower) = new_panels(2, 1, height_in=4.8, share_x=True, height_ratios=(3, 2))
+    figure, (upper, lower) = new_panels(2, 1, height_in=4.8, sharex=True, height_ratios=(3, 2))
     x = np.arange(len(retention))
     upper.bar(x, retention["returning"], color=COLORS["blue"], label="wrote in an earlier stream")
     upper.bar(x, retention["new"], bottom=retention["returning"], color=COLORS["orange"], label="new")
@@ -114,7 +114,7 @@ def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figur
     """
     has_money = bool(income["value"].sum() > 0)
     n_rows, height_in, pad = (2, 4.6, 6) if has_money else (1, 2.8, 24)
-    figure, panels = new_panels(n_rows, 1, height_in=height_in, share_x=True)
+    figure, panels = new_panels(n_rows, 1, height_in=height_in, sharex=True)
     x = np.arange(len(income))
     counts = panels[-1]
     if has_money:
@@ -154,8 +154,7 @@ def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figur
         axes.text(0.5, 0.5, "no donation with an amount and a date", ha="center", transform=axes.transAxes)
     else:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), title="given in")
-    step = max(len(names) // 12, 1)
-    axes.set_xticks(np.arange(0, len(names), step), names[::step], rotation=30, ha="right")
+    _label_places(axes, names)
     axes.set(xlabel="month", ylabel=f"donations in {currency}", title=add_note("Donations by month", note))
     return figure
 
@@ -166,7 +165,7 @@ def plot_stream_income(trace: pd.DataFrame, *, duration_s: float, currency: str,
 
     `trace` is a table of `chatlib.analyze.people.income.trace_income`.
     """
-    figure, (upper, lower) = new_panels(2, 1, height_in=4.0, share_x=True, height_ratios=(3, 2))
+    figure, (upper, lower) = new_panels(2, 1, height_in=4.0, sharex=True, height_ratios=(3, 2))
     given = trace[trace["what"] == "donations"]
     start, end = min([0.0, *trace["offset_s"]]), max([1.0, duration_s, *trace["offset_s"]])
     upper.step([0, *given["offset_s"], end], [0, *given["total"], given["value"].sum()], where="post",
@@ -305,6 +304,11 @@ def _format_time_axis(axes: Axes, duration_s: float) -> None:
 
 def _label_streams(axes: Axes, streams: pd.DataFrame) -> None:
     dates = [date[:10] if isinstance(date, str) else "no date" for date in streams["started_at"]]
-    step = max(len(dates) // 12, 1)
-    axes.set_xticks(np.arange(0, len(dates), step), dates[::step], rotation=30, ha="right")
+    _label_places(axes, dates)
     axes.set_xlabel("start of the stream")
+
+
+def _label_places(axes: Axes, names: Sequence[str]) -> None:
+    """Write as many names below the axis as have room there."""
+    step = max(len(names) // 12, 1)
+    axes.set_xticks(np.arange(0, len(names), step), names[::step], rotation=30, ha="right")

@@ -23,7 +23,7 @@ def plot_streams(streams: pd.DataFrame, *, new: Collection[int] = ()) -> Figure:
     dated = streams[streams["started_at"].notna()]
     dates = pd.to_datetime(dated["started_at"], utc=True, format="ISO8601").dt.tz_localize(None)
     is_new = dated["stream_id"].isin(new).to_numpy()
-    figure, (top, bottom) = new_panels(2, 1, height_in=4.6, share_x=True)
+    figure, (top, bottom) = new_panels(2, 1, height_in=4.6, sharex=True)
     for axes, column, unit in ((top, "messages", "Messages"), (bottom, "donors", "Donors")):
         for mask, color, name in ((~is_new, "blue", "in the database before"), (is_new, "orange", "new")):
             values = dated[column].to_numpy()

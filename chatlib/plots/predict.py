@@ -84,7 +84,7 @@ def plot_training(epochs: pd.DataFrame, *, prevalence: float) -> Figure:
 def plot_models(table: pd.DataFrame, *, highlight: str, note: str = "") -> Figure:
     """Draw PR-AUC and ROC-AUC of all models on test, with 95 % intervals. `table`: `compare_models`."""
     table = table.iloc[::-1]
-    figure, axes = new_panels(1, 2, height_in=1.2 + 0.42 * len(table), share_y=True)
+    figure, axes = new_panels(1, 2, height_in=1.2 + 0.42 * len(table), sharey=True)
     prevalence = float(table["prevalence"].iloc[0])
     for ax, metric, name, chance in (
         (axes[0], "pr_auc", "PR-AUC", prevalence),
@@ -252,7 +252,7 @@ def plot_message_weights(
     weights = table["integrated_gradients"].to_numpy()
     shown = np.sort(np.argsort(-np.abs(weights), kind="stable")[:_MOST_MESSAGES])
     height_in = 2.0 + 0.28 * max(len(shown), 3)
-    figure, axes = new_panels(1, 2, height_in=height_in, share_y=True, width_ratios=(1, 1.3))
+    figure, axes = new_panels(1, 2, height_in=height_in, sharey=True, width_ratios=(1, 1.3))
     places = np.arange(len(shown))[::-1]
     minutes = table["offset_s"].to_numpy()[shown] / 60
     axes[0].plot(minutes, places, "o", color=COLORS["blue"], label="message")

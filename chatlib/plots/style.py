@@ -6,7 +6,7 @@ import base64
 import functools
 import importlib.util
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -104,27 +104,14 @@ def new_figure(*, width_in: float = 9.0, height_in: float = 3.6) -> tuple[Figure
 
 
 def new_panels(
-    n_rows: int,
-    n_columns: int,
-    *,
-    width_in: float = 9.0,
-    height_in: float = 3.6,
-    share_x: bool = False,
-    share_y: bool = False,
-    width_ratios: Sequence[float] | None = None,
-    height_ratios: Sequence[float] | None = None,
+    n_rows: int, n_columns: int, *, width_in: float = 9.0, height_in: float = 3.6, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """Return a Figure that pyplot does not keep, and the Axes of its grid, row by row."""
+    """Return a Figure that pyplot does not keep, and the Axes of its grid, row by row.
+
+    `options` are those of matplotlib's `Figure.subplots`.
+    """
     figure = NotebookFigure(figsize=(width_in, height_in), layout="constrained")
-    grid = figure.subplots(
-        n_rows,
-        n_columns,
-        sharex=share_x,
-        sharey=share_y,
-        width_ratios=width_ratios,
-        height_ratios=height_ratios,
-        squeeze=False,
-    )
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, **options)
     return figure, list(grid.flat)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import heapq
 import random
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -174,24 +176,17 @@ def message_id(scene_id: str, number: int, *, extra: bool = False) -> str:
 
 def iter_rows(scene: Scene, bundles: list[Bundle], kinds: Counter[str]) -> Iterator[str]:
     """Yield the stream's rows as JSON lines in order of time; `kinds` counts them."""
-    pending = iter(sorted(enumerate(bundles), key=lambda item: item[1].offset_ms))
-    number, bundle = next(pending, (-1, None))
-    for offset_ms, line in _iter_messages(scene):
-        while bundle is not None and bundle.offset_ms <= offset_ms:
-            yield from _bundle_rows(scene, number, bundle, kinds)
-            number, bundle = next(pending, (-1, None))
-        yield line
-    while bundle is not None:
-        yield from _bundle_rows(scene, number, bundle, kinds)
-        number, bundle = next(pending, (-1, None))
+    in_time = sorted(enumerate(bundles), key=lambda item: item[1].offset_ms)
+    beside = ((bundle.offset_ms, _bundle_lines(scene, number, bundle, kinds)) for number, bundle in in_time)
+    for _, lines in heapq.merge(beside, _iter_messages(scene), key=itemgetter(0)):
+        yield lines
     kinds["text_message"] += len(scene.writing.sender)
 
 
-def _bundle_rows(scene: Scene, number: int, bundle: Bundle, kinds: Counter[str]) -> Iterator[str]:
+def _bundle_lines(scene: Scene, number: int, bundle: Bundle, kinds: Counter[str]) -> str:
+    kinds.update(kind for kind, *_ in bundle.rows)
     row_id = message_id(scene.video_id, number, extra=True)
-    for kind, author, text, extra in bundle.rows:
-        kinds[kind] += 1
-        yield _make_line(scene, bundle.offset_ms, row_id, kind, author, text, extra)
+    return "".join(_make_line(scene, bundle.offset_ms, row_id, *row) for row in bundle.rows)
 
 
 def _iter_messages(scene: Scene) -> Iterator[tuple[int, str]]:
