@@ -61,6 +61,15 @@ class NextStream:
     rolling: Rolling | None
     table: pd.DataFrame
 
+    @property
+    def pr_auc(self) -> float:
+        """The PR-AUC of whether people pay, in the last months, NaN where it was not measured."""
+        return float(self.rolling.table["pr_auc"].iloc[0]) if self.rolling else float("nan")
+
+    def measures(self) -> list[dict[Hashable, object]]:
+        """Return the rows of `Rolling.table`, none where nothing was measured."""
+        return self.rolling.table.to_dict("records") if self.rolling else []
+
 
 @dataclass(frozen=True)
 class Rolling:

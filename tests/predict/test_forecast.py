@@ -107,6 +107,7 @@ def test_where_nothing_can_be_forecast_the_reason_is_the_result(tmp_path):
         result = try_forecast(db)
     assert "there is one alone" in result.sentences[0] and result.rolling is None
     assert result.table.empty and "p_pays" in result.table
+    assert np.isnan(result.pr_auc) and result.measures() == []
 
 
 def test_without_amounts_none_is_expected(people):

@@ -56,7 +56,7 @@ FEATURE_GROUPS = {
         "days_since_member",  # since the badge appeared, and since it was gone
         "days_since_no_member",
     ),
-    "channel": ("days_since_stream",),
+    "channel": ("days_since_stream", "people_asked"),
 }
 PEOPLE_COLUMNS = tuple(name for group in FEATURE_GROUPS.values() for name in group)
 
@@ -254,6 +254,7 @@ class _Memory:
             "days_since_member": day - of["member_day"],
             "days_since_no_member": day - of["no_member_day"],
             "days_since_stream": np.full(len(who), day - self.last_day),
+            "people_asked": np.full(len(who), float(len(who))),
         }
 
     def add(self, rows: np.ndarray, day: float, k: int) -> None:
