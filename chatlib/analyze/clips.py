@@ -41,6 +41,7 @@ _LEAST_PEOPLE = 2  # who wrote a title
 _LEAST_Z = 2.0  # below, a word is not clearly the moment's own
 _N_WORDS = 5
 _MAX_MESSAGE = 80
+_WORD_COLUMNS = ["messages", "people", "words", "typical"]
 
 
 class MomentWords(NamedTuple):
@@ -78,15 +79,12 @@ def moments_as_table(moments: Sequence[Moment], written: Sequence[MomentWords] |
     """Return moments as a table, with what was written in each if it is given."""
     rows = []
     for moment, words in zip(moments, written or [MomentWords()] * len(moments), strict=True):
-        row = {"rank": moment.rank, "from": format_time(moment.start_s), "to": format_time(moment.end_s)}
-        row |= {"start_s": moment.start_s, "end_s": moment.end_s, "peak": moment.peak, "mean": moment.avg}
-        if written is not None:
-            row |= {"messages": words.n_messages, "people": words.n_people}
-            row |= {"words": ", ".join(words.words), "typical": list(words.messages)}
-        rows.append(row | {"link": moment.link})
-    word_columns = ["messages", "people", "words", "typical"] if written is not None else []
-    columns = ["rank", "from", "to", "start_s", "end_s", "peak", "mean", *word_columns, "link"]
-    return pd.DataFrame(rows, columns=columns)
+        times = (format_time(moment.start_s), format_time(moment.end_s), moment.start_s, moment.end_s)
+        spoken = (words.n_messages, words.n_people, ", ".join(words.words), list(words.messages))
+        rows.append((moment.rank, *times, moment.peak, moment.avg, *spoken, moment.link))
+    columns = ["rank", "from", "to", "start_s", "end_s", "peak", "mean", *_WORD_COLUMNS, "link"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.drop(columns=_WORD_COLUMNS) if written is None else table
 
 
 def format_chapters(

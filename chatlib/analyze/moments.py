@@ -85,17 +85,10 @@ def find_best_windows(
             continue
         first = int((sums[n:] - sums[:-n]).argmax())
         run = analytics.samples[first : first + n]
-        chats, seconds = sum(s.chatMessages for s in run), run[-1].endTime - run[0].startTime
-        rows.append(
-            {
-                "minutes": length_s / 60,
-                "from": format_time(run[0].startTime),
-                "to": format_time(run[-1].endTime),
-                "chats": chats,
-                "chats_per_min": chats / seconds * 60,
-                "link": link_to_moment(address, run[0].startTime - lead_s),
-            }
-        )
+        start_s, end_s, chats = run[0].startTime, run[-1].endTime, sum(s.chatMessages for s in run)
+        link = link_to_moment(address, start_s - lead_s)
+        per_min = chats / (end_s - start_s) * 60
+        rows.append((length_s / 60, format_time(start_s), format_time(end_s), chats, per_min, link))
     return pd.DataFrame(rows, columns=["minutes", "from", "to", "chats", "chats_per_min", "link"])
 
 
