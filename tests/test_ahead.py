@@ -70,11 +70,6 @@ def test_several_are_computed_at_once():
     assert len(list(work.start(n_threads=3))) == 12 and work.most == 3
 
 
-def test_nothing_asked_for_is_nothing_done():
-    work = Work()
-    assert (list(work.start([])), work.begun) == ([], [])
-
-
 def test_nobody_runs_far_ahead_of_who_takes_the_results():
     work = Work()
     items = [f"v{n}" for n in range(60)]

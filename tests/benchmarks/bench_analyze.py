@@ -1,4 +1,4 @@
-"""What analyzing costs, beside chat-analyzer and as chats grow; and how well bursts are found.
+"""What analyzing a chat file costs, beside chat-analyzer; and how well bursts are found.
 
     python tests/benchmarks/bench_analyze.py [--peer PATH_OF_chat_analyzer] [--quick]
 
@@ -20,16 +20,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from chatlib.analyze import ProcessSettings
-from chatlib.analyze.analytics.columns import ChatColumns, analyze_columns, make_analytics
 from chatlib.analyze.analytics.detection import compare_detectors
-from chatlib.analyze.analytics.readers import analyze_stream, read_file
-from chatlib.analyze.channel import analyze_channel
-from chatlib.records import Message, Stream
-from chatlib.store import open_store
+from chatlib.analyze.analytics.readers import read_file
 from chatlib.workspace import SAMPLE_DIR
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "twitch" / "channel_2023" / "chat"
@@ -113,31 +107,6 @@ def bench_file(folder: Path, n_messages: int, peer: str | None, repeats: int = 7
         print(f"{'ratio':>15}: {wall:6.1f} wall,          {cpu:6.1f} processor,   {memory:6.1f} memory")
 
 
-def bench_database(folder: Path, n_messages: int, n_streams: int) -> None:
-    """Print the cost of analyzing a database of many streams, without and with writing the JSON."""
-    rng = random.Random(2)
-    path = folder / "chat.db"
-    each = n_messages // n_streams
-    with open_store(path, create=True) as db:
-        for stream in range(n_streams):
-            authors = [f"u{rng.randrange(2000)}" for _ in range(each)]
-            times = sorted(rng.uniform(0, 4 * 3600) for _ in range(each))
-            rows = (
-                Message(str(i), "text_message", t, author, author, "some words of chat")
-                for i, (t, author) in enumerate(zip(times, authors, strict=True))
-            )
-            db.save_chat(Stream("twitch", f"s{stream}"), rows)
-    print(f"\ndatabase of {each * n_streams:,} messages, {n_streams} streams of 4 hours, samples of 5 s")
-    with open_store(path) as db:
-        start = time.perf_counter(), time.process_time()
-        for stream in db.list_streams():
-            analyze_stream(db, stream)
-        print(f"{'analyzed':>15}: {_since(start)}")
-        start = time.perf_counter(), time.process_time()
-        analyze_channel(db, folder / "out")
-        print(f"{'and written':>15}: {_since(start)}")
-
-
 def measure_detection(name: str, files: list[Path], platform: str) -> None:
     """Print how many planted bursts are found, and how often an hour nothing is, over streams."""
     tables = [compare_detectors(read_file(path).columns, platform, seed=1) for path in files]
@@ -152,28 +121,6 @@ def measure_detection(name: str, files: list[Path], platform: str) -> None:
         print(f"{detector:>15} {setting:>8g} {row['recall']:>7.0%} {row['false_alarms_per_h']:>21.2f}")
 
 
-def bench_growth(sizes: list[int]) -> None:
-    """Print the cost of columns to analytics, for one chat of 5 hours."""
-    print("\none chat of 5 hours in memory")
-    rng = np.random.default_rng(3)
-    settings = ProcessSettings()
-    for n in sizes:
-        chat = ChatColumns(
-            offset_s=np.sort(rng.uniform(0, 18_000, n)),
-            kind=(rng.random(n) < 0.02).astype(np.int64),
-            kinds=["text_message", "paid_message"],
-            author=rng.zipf(1.3, n) % 100_000,
-            message_ids={},
-        )
-        start = time.perf_counter(), time.process_time()
-        analyze_columns(chat, make_analytics("youtube", duration_s=18_000.0, settings=settings), settings)
-        print(f"{n:>15,}: {_since(start)}, {1e9 * (time.process_time() - start[1]) / n:8,.0f} ns a message")
-
-
-def _since(start: tuple[float, float]) -> str:
-    return f"{time.perf_counter() - start[0]:6.2f} s wall, {time.process_time() - start[1]:6.2f} s processor"
-
-
 def main() -> None:
     """Run all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -184,8 +131,6 @@ def main() -> None:
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
     with tempfile.TemporaryDirectory() as folder:
         bench_file(Path(folder), 400_000 // scale, args.peer)
-        bench_database(Path(folder), 1_000_000 // scale, 100)
-    bench_growth([n // scale for n in (10_000, 100_000, 1_000_000, 10_000_000)])
     step = 20 if args.quick else 1
     measure_detection("simulated", sorted(SAMPLE_DIR.glob("*/chat/*.jsonl.gz"))[::step], "youtube")
     measure_detection("real", sorted(REAL.glob("*.json.gz"))[::step], "twitch")

@@ -1,4 +1,4 @@
-"""Messages per second of the encoder, beside sentence-transformers and one message at a time.
+"""Messages per second of the encoder, beside sentence-transformers.
 
     python tests/benchmarks/bench_encode.py [--chats PATH] [--messages N] [--model FOLDER]
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
+from transformers import BertConfig, BertModel
 
 from chatlib.collect.files.formats import read_chat_file
 from chatlib.pretrain.data import iter_token_batches
@@ -61,7 +61,6 @@ def main() -> None:
     result["ours_all"] = len(texts) / seconds
     place = {text: i for i, text in enumerate(texts)}
     vectors = vectors[[place[text] for text in distinct]]
-    result |= measure_one_at_a_time(encoder, folder, distinct, vectors, n=args.single)
     if importlib.util.find_spec("sentence_transformers"):
         result |= measure_peer(encoder, folder, texts, distinct, vectors=vectors, sizes=args.peer_batch)
     result |= compare(result) | {"load_at_the_end": os.getloadavg()[0]}
@@ -91,7 +90,6 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="")
     parser.add_argument("--tokens-per-batch", type=int, default=0)
     parser.add_argument("--shape", choices=sorted(SHAPES), default="minilm", help="of random weights")
-    parser.add_argument("--single", type=int, default=1000, help="texts for one at a time")
     parser.add_argument("--peer-batch", type=int, nargs="+", help="to choose from; default by device")
     return parser.parse_args()
 
@@ -193,42 +191,6 @@ def measure_model(encoder: Encoder, tokens: Sequence[Sequence[int]]) -> dict[str
         "padding_share": 1 - float(lengths.sum()) / n_padded,
         **{f"peak_gflops_{name}": rate for name, rate in peaks.items()},
         **{f"share_of_peak_{name}": gflops / rate for name, rate in peaks.items()},
-    }
-
-
-def measure_one_at_a_time(
-    encoder: Encoder, folder: str, texts: Sequence[str], vectors: np.ndarray, *, n: int
-) -> dict[str, float]:
-    """Return the rate of the plain loop, in turns with ours, and how far our vectors are from its."""
-    model = AutoModel.from_pretrained(folder).eval().to(encoder.device)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    chosen = np.linspace(0, len(texts) - 1, min(n, len(texts))).astype(int)
-
-    @torch.no_grad()
-    def encode_all(chosen: np.ndarray) -> np.ndarray:
-        rows = []
-        for i in chosen:
-            ids = tokenizer(texts[i], truncation=True, max_length=MAX_LEN, return_tensors="pt")
-            hidden = model(**ids.to(encoder.device)).last_hidden_state
-            rows.append(hidden[0].mean(0).float().cpu().numpy())
-        return np.stack(rows)
-
-    seconds = {"ours": 0.0, "plain": 0.0}
-    plain = []
-    many = np.random.default_rng(0).permutation(len(texts))[:5000]
-    for part, mine in zip(np.array_split(chosen, N_TURNS), np.array_split(many, N_TURNS), strict=True):
-        found, took = clock(lambda part=part: encode_all(part))
-        plain.append(found)
-        seconds["plain"] += took
-        seconds["ours"] += clock(lambda mine=mine: encoder.encode([texts[i] for i in mine]))[1]
-    rates = {"ours": len(many) / seconds["ours"], "plain": len(chosen) / seconds["plain"]}
-    theirs, ours = np.concatenate(plain), vectors[chosen]
-    cosines = (theirs * ours).sum(1) / np.linalg.norm(theirs, axis=1) / np.linalg.norm(ours, axis=1)
-    return {
-        "one_at_a_time": rates["plain"],
-        "times_one_at_a_time": rates["ours"] / rates["plain"],
-        "largest_difference_to_one_at_a_time": float(np.abs(theirs - ours).max()),
-        "smallest_cosine_to_one_at_a_time": float(cosines.min()),
     }
 
 

@@ -1,4 +1,4 @@
-"""Training of the language model: where the time goes, padding, and tokens per second beside a plain way.
+"""Training of the language model: padding, and tokens per second beside a plain way.
 
     python tests/benchmarks/bench_pretrain.py [--chats PATH] [--messages N] [--shape scratch]
 
@@ -16,11 +16,9 @@ import copy
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import bench_encode
 import pandas as pd
@@ -112,39 +110,15 @@ def make_plain(lm: LanguageModel) -> nn.Module:
 
 
 def time_ours(lm: LanguageModel, data: LmData, settings: TrainSettings) -> dict[str, float]:
-    """Return tokens, seconds, seconds within the model and the optimizer, and padded tokens of an epoch."""
+    """Return tokens, seconds and padded tokens of an epoch."""
     trainer = Trainer(lm, data, settings, Processes())
-    with watch(trainer) as spent, progress_bar(total=1, disable=True) as progress:
+    with progress_bar(total=1, disable=True) as progress:
         start = time.perf_counter()
         trainer.train_epoch(1, progress)
         seconds = time.perf_counter() - start
     trainer.head.close()
     n_places = sum(batch.ids.numel() for (batch,) in iter_batches(data, lm.tokenizer, settings, epoch=1))
-    return {"tokens": data.n_tokens, "seconds": seconds, "inside": sum(spent), "places": n_places}
-
-
-@contextmanager
-def watch(trainer: Trainer) -> Iterator[list[float]]:
-    """Collect the seconds spent in forward, loss and backward (of all cores together), and the optimizer."""
-    spent: list[float] = []
-
-    def time_calls(call: Callable) -> Callable:
-        def timed(*args: object, **kwargs: object) -> object:
-            value, seconds = bench_encode.clock(lambda: (call(*args, **kwargs), wait())[0])
-            spent.append(seconds)
-            return value
-
-        return timed
-
-    with ExitStack() as stack:
-        for owner, name in [
-            (trainer, "add_gradients"),
-            (torch.nn.utils, "clip_grad_norm_"),
-            (trainer.optimizer, "zero_grad"),
-            (trainer.optimizer, "step"),
-        ]:
-            stack.enter_context(mock.patch.object(owner, name, time_calls(getattr(owner, name))))
-        yield spent
+    return {"tokens": data.n_tokens, "seconds": seconds, "places": n_places}
 
 
 def time_plain(model: nn.Module, lm: LanguageModel, texts: Sequence[str], *, n_rows: int) -> dict[str, float]:
@@ -184,7 +158,6 @@ def summarize(ours: pd.Series, theirs: pd.Series) -> dict[str, float]:
         "times_plain": rates["ours"] / rates["plain"],
         "ours_padding_share": 1 - ours["tokens"] / ours["places"],
         "plain_padding_share": 1 - theirs["tokens"] / theirs["places"],
-        "ours_share_outside_model_and_optimizer": 1 - ours["inside"] / ours["seconds"],
     }
 
 

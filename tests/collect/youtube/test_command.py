@@ -123,25 +123,6 @@ def test_killed_again_and_again_it_ends_with_the_same_content(
     assert not (tmp_path / "killed" / "unfinished").exists()
 
 
-def test_an_interrupted_download_is_resumed_where_it_stopped(youtube, tmp_path):
-    (video,) = videos_of_simulation(1, 3000, seed=2)
-    youtube.add_channel("@sample", [video])
-    code, said = Killer(youtube).run(13, lambda: start(tmp_path), signal.SIGINT)  # the tenth batch
-    assert code == 130 and "The same command goes on" in said
-    had = count_batches(youtube)
-    succeed(tmp_path)
-    n_batches = len(video.chat)
-    assert count_batches(youtube) - had <= n_batches - 8  # those before were on disk
-    with open_store(tmp_path / "chat.dbs") as db:
-        assert db.load_streams()["state"].tolist() == ["complete"]
-        ids = {row[0] for row in db.connection.execute("SELECT message_id FROM messages")}
-    assert ids >= {held.message_id for held in video.held}
-
-
-def count_batches(youtube):
-    return sum("get_live_chat_replay" in entry.path for entry in youtube.requests)
-
-
 def wait_until(condition, *, at_most_s=30):
     ends = time.monotonic() + at_most_s
     while not condition():
@@ -157,8 +138,8 @@ def test_ctrl_c_is_quick_even_while_the_site_says_nothing(youtube, tmp_path):
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
-    process.communicate(timeout=30)
-    assert process.returncode == 130
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130 and "The same command goes on" in said
     assert time.monotonic() - began < 10  # a read waits 20 s
 
 
@@ -207,18 +188,9 @@ def test_a_list_of_the_first_version_brings_its_database_along(youtube, tmp_path
     assert "a" * 11 not in {entry.video_id for entry in youtube.requests}
 
 
-@pytest.mark.parametrize(
-    ("wrong", "code", "rule"),
-    [
-        (["--cookies", "no.txt"], 2, "no.txt"),
-        (["--listing", "lynx"], 2, "LISTING"),
-        (["--chat-sources", "pytchat"], 2, "CHAT_SOURCES"),
-        (["--limit", "-1"], 2, "LIMIT"),
-    ],
-)
-def test_wrong_options_are_one_sentence_and_a_code(youtube, tmp_path, wrong, code, rule):
-    got, said = finish(tmp_path, *wrong)
-    assert got == code and rule in said and "Traceback" not in said
+def test_a_wrong_option_is_one_sentence_and_a_code(youtube, tmp_path):
+    code, said = finish(tmp_path, "--cookies", "no.txt")
+    assert code == 2 and "no.txt" in said and "Traceback" not in said
     assert youtube.requests == []
 
 

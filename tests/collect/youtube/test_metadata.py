@@ -312,15 +312,6 @@ def test_a_late_answer_is_not_taken_for_the_next_one(api):
     assert told.gone == []
 
 
-def test_no_network(monkeypatch, polite):
-    for name in ("https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1")
-    monkeypatch.setenv("no_proxy", "")
-    told = fetch(["aaaaaaaaaaa"], polite)
-    assert told[:3] == ({}, [], ["aaaaaaaaaaa"])
-    assert "the connection failed" in told.problem
-
-
 def test_a_host_that_is_not_trusted(youtube, api, polite, monkeypatch, tmp_path):
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
@@ -385,16 +376,6 @@ def test_no_exception_below_holds_the_key(api, polite, name, monkeypatch):
         assert_secret("".join(traceback.format_exception(error)), repr(error), str(error))
         while (error := error.__cause__ or error.__context__) is not None:
             assert_secret("".join(traceback.format_exception(error)), repr(error), str(error))
-
-
-def test_an_interruption_does_not_tell_the_key(api, polite, everything_said):
-    def interrupt():
-        raise KeyboardInterrupt
-
-    polite._keep_pace = lambda host: interrupt()
-    with pytest.raises(KeyboardInterrupt) as caught:
-        fetch(["aaaaaaaaaaa"], polite)
-    assert_secret("".join(traceback.format_exception(caught.value)), everything_said())
 
 
 def test_the_key_is_in_the_question_and_nowhere_else(api, polite, everything_said):

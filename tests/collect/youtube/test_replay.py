@@ -4,7 +4,7 @@ import pytest
 
 from chatlib.collect.youtube import replay as replay_module
 from chatlib.collect.youtube.clients import Video
-from chatlib.collect.youtube.replay import check_end, format_clock
+from chatlib.collect.youtube.replay import check_end
 from chatlib.collect.youtube.transport import Stopped
 from chatlib.errors import ParameterError, SourceRefused, SourceUnreachable, StoreFull
 from chatlib.records import YOUTUBE, Stream
@@ -206,10 +206,3 @@ def test_the_order_of_sources_is_the_users(play):
 )
 def test_an_end_far_before_the_streams_is_partial(offsets, duration_s, ended, state, reason):
     assert check_end(list(offsets), duration_s, ended=ended) == (state, reason)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0:00:00"), (59.9, "0:00:59"), (3661, "1:01:01"), (360_000, "100:00:00")]
-)
-def test_clocks(seconds, said):
-    assert format_clock(seconds) == said

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 def build_item(video: Video, layout: str) -> Json:
     """Return a `richItemRenderer` that holds a stream."""
-    return {"richItemRenderer": {"content": LAYOUTS[layout](video), "trackingParams": "CJYCENwwfakefake"}}
+    return {"richItemRenderer": {"content": LAYOUTS[layout](video)}}
 
 
 def clock(seconds: float) -> str:
@@ -38,17 +38,8 @@ def _images(video: Video) -> list[Json]:
 
 
 def _watch(video: Video) -> Json:
-    return {
-        "clickTrackingParams": "CJYCENwwfakefake",
-        "commandMetadata": {
-            "webCommandMetadata": {
-                "url": f"/watch?v={video.id}",
-                "webPageType": "WEB_PAGE_TYPE_WATCH",
-                "rootVe": 3832,
-            }
-        },
-        "watchEndpoint": {"videoId": video.id},
-    }
+    address = {"webCommandMetadata": {"url": f"/watch?v={video.id}"}}
+    return {"commandMetadata": address, "watchEndpoint": {"videoId": video.id}}
 
 
 def _lockup(video: Video) -> Json:
@@ -64,11 +55,7 @@ def _lockup(video: Video) -> Json:
         when = {"text": {"content": f"Scheduled for {video.started_at[:10]}"}}
         rows = [{"metadataParts": [{"text": {"content": "32 waiting"}}, when]}]
     elif video.status == "members_only":
-        shown = {
-            "badgeText": "Members only",
-            "badgeStyle": "BADGE_MEMBERS_ONLY",
-            "iconName": "SPONSORSHIP_STAR",
-        }
+        shown = {"badgeText": "Members only", "badgeStyle": "BADGE_MEMBERS_ONLY"}
         rows = [{"metadataParts": [time_part]}, {"badges": [{"badgeViewModel": shown}]}]
     else:
         rows = [{"metadataParts": [views_part, time_part]}]
@@ -94,14 +81,8 @@ def _video_renderer(video: Video) -> Json:
     found: Json = {
         "videoId": video.id,
         "thumbnail": {"thumbnails": _images(video)},
-        "title": {
-            "runs": [{"text": video.title}],
-            "accessibility": {"accessibilityData": {"label": video.title}},
-        },
-        "descriptionSnippet": {"runs": [{"text": "Be kind."}]},
+        "title": {"runs": [{"text": video.title}]},
         "navigationEndpoint": _watch(video),
-        "trackingParams": "CJYCENwwfakefake",
-        "showActionMenu": False,
     }
     style, text = "DEFAULT", clock(video.duration_s)
     if video.status == "live":

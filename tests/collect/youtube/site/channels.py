@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote
 
 from tests.collect.youtube.site.channel_items import LAYOUTS, build_item
 from tests.collect.youtube.site.faults import google_error
@@ -21,7 +21,7 @@ from tests.collect.youtube.site.wire import Reply, Request, json_reply
 if TYPE_CHECKING:
     from tests.collect.youtube.site.server import FakeYoutube
 
-__all__ = ["Channel", "answer_browse", "answer_channel", "answer_consent", "answer_resolve", "make_channel"]
+__all__ = ["Channel", "answer_browse", "answer_channel", "answer_consent", "make_channel"]
 
 Json = dict[str, Any]
 _SCRIPT = Path(__file__).with_name("channel_page.js")
@@ -82,7 +82,7 @@ def answer_channel(youtube: FakeYoutube, request: Request) -> Reply | None:
     channel, tab = find_channel(youtube.channels, request.path)
     if channel is None:
         return None
-    if (channel.consent or youtube.consent) and (asked := redirect_to_consent(request)) is not None:
+    if channel.consent and (asked := redirect_to_consent(request)) is not None:
         return asked
     if channel.terminated:
         text = "This account has been terminated for a violation of YouTube's Terms of Service."
@@ -99,40 +99,26 @@ def channel_data(channel: Channel, tab: str) -> Json:
     tabs = ["featured", "streams"] if channel.listed else ["featured"]
     selected = tab if tab in tabs else "featured"
     url = f"https://www.youtube.com/channel/{channel.channel_id}"
-    header = {"pageTitle": channel.name, "content": {"pageHeaderViewModel": {
-        "title": {"dynamicTextViewModel": {"text": {"content": channel.name}}}}}}  # fmt: skip
     metadata = {
         "title": channel.name,
-        "description": "A channel of the tests.",
         "externalId": channel.channel_id,
-        "ownerUrls": [f"http://www.youtube.com/{channel.handle}"],
         "channelUrl": url,
         "vanityChannelUrl": f"http://www.youtube.com/{channel.handle}",
-        "isFamilySafe": True,
     }
     return {
         "responseContext": {**CONTEXT, "visitorData": VISITOR_DATA},
         "contents": {
             "twoColumnBrowseResultsRenderer": {"tabs": [_tab(channel, name, selected) for name in tabs]}
         },
-        "header": {"pageHeaderRenderer": header},
         "metadata": {"channelMetadataRenderer": metadata},
         "microformat": {"microformatDataRenderer": {"urlCanonical": url, "title": channel.name}},
-        "trackingParams": "CAAQhGcifakefake",
     }
 
 
 def _tab(channel: Channel, name: str, selected: str) -> Json:
     tab: Json = {
         "endpoint": {
-            "commandMetadata": {
-                "webCommandMetadata": {
-                    "url": f"/{channel.handle}/{name}",
-                    "webPageType": "WEB_PAGE_TYPE_CHANNEL",
-                    "rootVe": 3611,
-                    "apiUrl": "/youtubei/v1/browse",
-                }
-            },
+            "commandMetadata": {"webCommandMetadata": {"url": f"/{channel.handle}/{name}"}},
             "browseEndpoint": {
                 "browseId": channel.channel_id,
                 "params": _PARAMS[name],
@@ -140,17 +126,12 @@ def _tab(channel: Channel, name: str, selected: str) -> Json:
             },
         },
         "title": {"featured": "Home", "streams": "Live"}[name],
-        "trackingParams": "CCkQ8JMBfakefake",
     }
     if name != selected:
         return {"tabRenderer": tab}
     content: Json = {"sectionListRenderer": {"contents": []}}
     if name == "streams":
-        grid = {
-            "contents": grid_items(channel, 0),
-            "targetId": "grid-of-streams",
-            "style": "RICH_GRID_STYLE_SLIM",
-        }
+        grid = {"contents": grid_items(channel, 0), "targetId": "grid-of-streams"}
         content = {"richGridRenderer": grid}
     return {"tabRenderer": {**tab, "selected": True, "content": content}}
 
@@ -165,11 +146,7 @@ def grid_items(channel: Channel, start: int) -> list[Json]:
             "token": make_token("list", channel.channel_id, "streams", end),
             "request": "CONTINUATION_REQUEST_TYPE_BROWSE",
         }
-        endpoint = {
-            "clickTrackingParams": "CCoQ8eIEfakefake",
-            "commandMetadata": {"webCommandMetadata": {"sendPost": True, "apiUrl": "/youtubei/v1/browse"}},
-            "continuationCommand": command,
-        }
+        endpoint = {"continuationCommand": command}
         trigger = {"trigger": "CONTINUATION_TRIGGER_ON_ITEM_SHOWN", "continuationEndpoint": endpoint}
         items.append({"continuationItemRenderer": trigger})
     return items
@@ -193,21 +170,8 @@ def answer_browse(youtube: FakeYoutube, request: Request) -> Reply:
     return json_reply(
         {
             "responseContext": {**CONTEXT, "visitorData": VISITOR_DATA},
-            "trackingParams": "CAAQhGcifakefake",
             "onResponseReceivedActions": [{"appendContinuationItemsAction": action}],
         }
-    )
-
-
-def answer_resolve(youtube: FakeYoutube, request: Request) -> Reply:
-    """Return which channel and tab an address means."""
-    channel, tab = find_channel(youtube.channels, urlsplit(str(request.json.get("url"))).path)
-    if channel is None:
-        return google_error(404, "Requested entity was not found.", "notFound", "NOT_FOUND")
-    browse = {"browseId": channel.channel_id, "canonicalBaseUrl": f"/{channel.handle}"}
-    params = _PARAMS["streams" if tab == "streams" and channel.listed else "featured"]
-    return json_reply(
-        {"responseContext": CONTEXT, "endpoint": {"browseEndpoint": {**browse, "params": params}}}
     )
 
 

@@ -8,36 +8,30 @@ from tests.collect.youtube.site.faults import google_error
 from tests.collect.youtube.site.pages import page, script_json
 from tests.collect.youtube.site.states import current_status, has_chat
 from tests.collect.youtube.site.tokens import Token, make_token, read_token
-from tests.collect.youtube.site.videos import CONTEXT, Video, continuations, pack, unpack, wrap_batch
+from tests.collect.youtube.site.videos import Video, continuations, unpack, wrap_batch
 from tests.collect.youtube.site.watch import view_selector
 from tests.collect.youtube.site.wire import JSON, Reply, Request, json_reply
 
-__all__ = ["answer_batch", "answer_chat_page", "answer_live"]
+__all__ = ["answer_batch", "answer_chat_page"]
 
 Json = dict[str, Any]
 
 
 def answer_chat_page(videos: dict[str, Video], request: Request) -> Reply:
-    """Return `/live_chat` or `/live_chat_replay`; a token from elsewhere gets a page without data."""
+    """Return `/live_chat_replay`; a token from elsewhere gets a page without data."""
     token = read_token(request.query.get("continuation"))
     video = videos.get(token.subject) if token else None
     status = current_status(video, signed_in=request.signed_in) if video else ""
-    replay = request.path == "/live_chat_replay"
     opens = token is not None and token.use in ("page", "batch") and has_chat(status)
-    if video is None or token is None or not opens or replay != (status == "finished"):
+    if video is None or token is None or not opens or status != "finished":
         return page("YouTube", request, scripts=[], body="<p>Something went wrong.</p>")
-    if replay:
-        view = token.view or "top"
-        found = unpack(video.chat.responses(view)[token.number])
-    else:
-        view, found = "top", wrap_batch([], [_poll_again(video)])
+    view = token.view or "top"
+    found = unpack(video.chat.responses(view)[token.number])
     content = found["continuationContents"]["liveChatContinuation"]
     tokens = (make_token("batch", video.id, "top"), make_token("batch", video.id, "live"))
     content["header"] = {"liveChatHeaderRenderer": {"viewSelector": view_selector(*tokens, view, status)}}
     content["itemList"] = {"liveChatItemListRenderer": {"maxItemsToDisplay": 250}}
-    content["trackingParams"] = "CAEQl98Bfakefake"
-    if replay:
-        content["isReplay"] = True
+    content["isReplay"] = True
     return page("YouTube", request, scripts=[f'window["ytInitialData"] = {script_json(found)};'])
 
 
@@ -46,15 +40,13 @@ def answer_batch(videos: dict[str, Video], request: Request) -> Reply:
     content = request.json
     token = read_token(content.get("continuation"))
     video = videos.get(token.subject) if token else None
-    if not content.get("context", {}).get("client") or token is None or token.use not in ("batch", "seek"):
+    if not content.get("context", {}).get("client") or token is None or token.use != "batch":
         return _invalid()
     if video is None or video.status in ("deleted", "private"):
         return google_error(404, "Requested entity was not found.", "notFound", "NOT_FOUND")
     if current_status(video, signed_in=request.signed_in) != "finished":
         return google_error(403, "The caller does not have permission", "forbidden", "PERMISSION_DENIED")
     responses = video.chat.responses(token.view)
-    if token.use == "seek":
-        return _seek(video, token, content.get("currentPlayerState", {}).get("playerOffsetMs"))
     if not 0 <= token.number < len(responses):
         return _invalid()
     if request.fault == "empty_batch":
@@ -70,40 +62,3 @@ def _invalid() -> Reply:
 def _empty(video: Video, token: Token, n_batches: int) -> Reply:
     following = token.number + 1 if token.number + 1 < n_batches else None
     return json_reply(wrap_batch([], continuations(video.id, token.view, following)))
-
-
-def _seek(video: Video, token: Token, offset_ms: object) -> Reply:
-    """Return the rest of the batch in which an offset of the player lies."""
-    try:
-        wanted = int(str(offset_ms or 0))
-    except ValueError:
-        return _invalid()
-    for packed in video.chat.responses(token.view):
-        found = unpack(packed)
-        content = found["continuationContents"]["liveChatContinuation"]
-        later = [
-            item
-            for item in content.get("actions", [])
-            if int(item["replayChatItemAction"]["videoOffsetTimeMsec"]) >= wanted
-        ]
-        if later:
-            content["actions"] = later
-            return Reply(content_type=JSON, packed=pack(found))
-    return json_reply(wrap_batch([], continuations(video.id, token.view, None)))
-
-
-def _poll_again(video: Video) -> Json:
-    token = make_token("live", video.id)
-    return {
-        "timedContinuationData": {"timeoutMs": 5000, "continuation": token, "clickTrackingParams": "fake"}
-    }
-
-
-def answer_live(videos: dict[str, Video], request: Request) -> Reply:
-    """Return what a running chat says now: nothing, and when to ask again."""
-    token = read_token(request.json.get("continuation"))
-    video = videos.get(token.subject) if token and token.use in ("live", "batch") else None
-    if video is None:
-        return _invalid()
-    content = {"liveChatContinuation": {"continuations": [_poll_again(video)]}}
-    return json_reply({"responseContext": CONTEXT, "continuationContents": content})

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
-from tests.collect.youtube.site.faults import apply_fault, google_error
+from tests.collect.youtube.site.faults import google_error
 from tests.collect.youtube.site.videos import Video
 from tests.collect.youtube.site.wire import Reply, Request, json_reply
 
@@ -17,7 +16,6 @@ __all__ = ["DATA_KEY", "answer_videos"]
 
 Json = dict[str, Any]
 DATA_KEY = "AIzaFakeDataApiKeyOfTheTests00000000000"
-_MAX_IDS = 50
 _ABSENT = ("private", "deleted")
 _INVALID_KEY = "API key not valid. Please pass a valid API key."
 _NO_KEY = (
@@ -28,23 +26,14 @@ _NO_KEY = (
 
 def answer_videos(youtube: FakeYoutube, request: Request) -> Reply:
     """Return the videos asked for, in the order asked; those that are gone are simply not among them."""
-    refused = _check_key(youtube, request) or _check_query(request.query)
+    refused = _check_key(youtube, request)
     if refused is not None:
         return refused
-    if not youtube.spend_quota():
-        return apply_fault("quota", request, Reply(), stall_s=0)
     parts = {part.strip() for part in request.query["part"].split(",")}
     ids = dict.fromkeys(filter(None, request.query["id"].split(",")))
     found = [youtube.videos[one] for one in ids if one in youtube.videos]
     items = [_resource(video, parts) for video in found if video.status not in _ABSENT]
-    return json_reply(
-        {
-            "kind": "youtube#videoListResponse",
-            "etag": "fake-etag-of-a-list",
-            "items": items,
-            "pageInfo": {"totalResults": len(items), "resultsPerPage": len(items)},
-        }
-    )
+    return json_reply({"kind": "youtube#videoListResponse", "items": items})
 
 
 def _check_key(youtube: FakeYoutube, request: Request) -> Reply | None:
@@ -55,30 +44,9 @@ def _check_key(youtube: FakeYoutube, request: Request) -> Reply | None:
         return None
     reply = google_error(400, _INVALID_KEY, "badRequest", "INVALID_ARGUMENT")
     content = json.loads(reply.body)
-    info = {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": "API_KEY_INVALID",
-        "domain": "googleapis.com",
-        "metadata": {"service": "youtube.googleapis.com"},
-    }
-    local = {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US"}
-    content["error"]["details"] = [info, {**local, "message": _INVALID_KEY}]
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+    content["error"]["details"] = [info]
     return json_reply(content, 400)
-
-
-def _check_query(query: dict[str, str]) -> Reply | None:
-    domain = "youtube.parameter"
-    if not query.get("part"):
-        message = "No filter selected. Expected one of: part"
-        return google_error(400, message, "missingRequiredParameter", domain=domain)
-    ids = [one for one in query.get("id", "").split(",") if one]
-    if not ids:
-        message = "No filter selected. Expected one of: chart, id, myRating"
-        return google_error(400, message, "missingRequiredParameter", domain=domain)
-    if len(ids) > _MAX_IDS:
-        message = "The request specifies an invalid filter parameter."
-        return google_error(400, message, "invalidFilters", domain=domain)
-    return None
 
 
 def _resource(video: Video, parts: set[str]) -> Json:
@@ -91,33 +59,17 @@ def _resource(video: Video, parts: set[str]) -> Json:
 
 def _snippet(video: Video) -> Json:
     running = video.status if video.status in ("live", "upcoming") else "none"
-    picture = {"url": f"https://i.ytimg.com/vi/{video.id}/default.jpg", "width": 120, "height": 90}
     return {
         "publishedAt": video.started_at,
         "channelId": video.channel_id,
         "title": video.title,
-        "description": "Be kind.",
-        "thumbnails": {"default": picture},
         "channelTitle": video.channel_name,
-        "categoryId": "20",
         "liveBroadcastContent": running,
-        "localized": {"title": video.title, "description": "Be kind."},
     }
 
 
 def _content_details(video: Video) -> Json:
-    duration = "P0D" if video.status in ("live", "upcoming") else _iso_duration(video.duration_s)
-    return {"duration": duration, "dimension": "2d", "definition": "hd", "caption": "false"}
-
-
-def _iso_duration(seconds: int) -> str:
-    """Return a duration in ISO 8601, with days as the API has them."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    clock = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (rest, "S")) if n)
-    text = "P" + (f"{days}D" if days else "") + (f"T{clock}" if clock else "")
-    return re.sub("^P$", "PT0S", text)
+    return {"duration": "P0D" if video.status in ("live", "upcoming") else f"PT{video.duration_s}S"}
 
 
 def _live_details(video: Video) -> Json | None:
@@ -132,11 +84,7 @@ def _live_details(video: Video) -> Json | None:
 
 
 def _statistics(video: Video) -> Json:
-    return {"viewCount": str(video.views), "likeCount": "12", "favoriteCount": "0", "commentCount": "3"}
-
-
-def _status(video: Video) -> Json:
-    return {"uploadStatus": "processed", "privacyStatus": "public", "embeddable": True}
+    return {"viewCount": str(video.views)}
 
 
 _PARTS = {
@@ -144,5 +92,4 @@ _PARTS = {
     "contentDetails": _content_details,
     "liveStreamingDetails": _live_details,
     "statistics": _statistics,
-    "status": _status,
 }

@@ -13,7 +13,6 @@ from tests.collect.youtube.site.wire import JSON, Reply, Request, json_reply
 __all__ = ["KINDS", "FaultPlan", "Faults", "apply_fault", "google_error"]
 
 _BATCHES = "/youtubei/v1/live_chat/get_live_chat_replay"
-_API_HOSTS = ("youtube.googleapis.com", "www.googleapis.com")
 _PICTURES = ("i.ytimg.com", "yt3.ggpht.com", "yt3.googleusercontent.com")
 
 
@@ -27,14 +26,6 @@ def _on_batches(request: Request) -> bool:
 
 def _on_graphql(request: Request) -> bool:
     return request.path == "/gql"
-
-
-def _on_data_api(request: Request) -> bool:
-    return request.host in _API_HOSTS
-
-
-def _on_player(request: Request) -> bool:
-    return request.path in ("/watch", "/youtubei/v1/player")
 
 
 # Where each kind can happen.
@@ -51,9 +42,6 @@ KINDS: dict[str, Callable[[Request], bool]] = {
     "empty_batch": _on_batches,
     "repeat_batch": _on_batches,
     "service_error": _on_graphql,  # Twitch's, inside an answer that came
-    "quota": _on_data_api,
-    "not_enabled": _on_data_api,
-    "bot_check": _on_player,
 }
 _MESSAGES = {
     "429": (
@@ -64,19 +52,6 @@ _MESSAGES = {
     ),
     "500": (500, "Internal error encountered.", "backendError", "INTERNAL"),
     "503": (503, "The service is currently unavailable.", "backendError", "UNAVAILABLE"),
-    "quota": (
-        403,
-        'The request cannot be completed because you have exceeded your <a href="/youtube/v3/getting-started'
-        '#quota">quota</a>.',
-        "quotaExceeded",
-        "",
-    ),
-    "not_enabled": (
-        403,
-        "YouTube Data API v3 has not been used in project 123 before or it is disabled.",
-        "accessNotConfigured",
-        "PERMISSION_DENIED",
-    ),
 }
 
 
@@ -84,7 +59,7 @@ _MESSAGES = {
 class Faults:
     """Requests that fail at random: one in `1 / rate` of those for which `where` is true.
 
-    Of `kinds`, one that can happen to the request is drawn. `limit` is how many in all.
+    Of `kinds`, one that can happen to the request is drawn.
     """
 
     rate: float = 0.1
@@ -92,7 +67,6 @@ class Faults:
     seed: int = 0
     stall_s: float = 30.0
     where: Callable[[Request], bool] | None = None
-    limit: int | None = None
 
     def __post_init__(self) -> None:
         unknown = set(self.kinds) - KINDS.keys()
@@ -124,7 +98,7 @@ class FaultPlan:
     @random.setter
     def random(self, faults: Faults) -> None:
         with self._lock:
-            self._random, self._rng, self._n = faults, random.Random(faults.seed), 0
+            self._random, self._rng = faults, random.Random(faults.seed)
 
     def add_once(self, kind: str, path_part: str, video_id: str | None, times: int) -> None:
         """Let the next requests that fit fail so."""
@@ -152,20 +126,17 @@ class FaultPlan:
         fitting = [kind for kind in faults.kinds if KINDS[kind](request)]
         if not fitting or (faults.where is not None and not faults.where(request)):
             return ""
-        if faults.limit is not None and self._n >= faults.limit:
-            return ""
         if self._rng.random() >= faults.rate:
             return ""
-        self._n += 1
         return self._rng.choice(fitting)
 
 
-def google_error(code: int, message: str, reason: str, status: str = "", *, domain: str = "global") -> Reply:
+def google_error(code: int, message: str, reason: str, status: str = "") -> Reply:
     """Return an error as Google's APIs write it."""
     error: dict[str, object] = {
         "code": code,
         "message": message,
-        "errors": [{"message": message, "domain": domain, "reason": reason}],
+        "errors": [{"message": message, "reason": reason}],
     }
     return json_reply({"error": {**error, "status": status} if status else error}, code)
 
@@ -173,10 +144,8 @@ def google_error(code: int, message: str, reason: str, status: str = "", *, doma
 def apply_fault(kind: str, request: Request, reply: Reply, *, stall_s: float) -> Reply:
     """Return the reply with a fault; those that lie in the content were made by who answered."""
     if kind in _MESSAGES:
-        if _on_data_api(request) or request.path.startswith("/youtubei/"):
-            code, message, reason, status = _MESSAGES[kind]
-            domain = {"quota": "youtube.quota", "not_enabled": "usageLimits"}.get(kind, "global")
-            return google_error(code, message, reason, status, domain=domain)
+        if request.path.startswith("/youtube"):  # InnerTube and the Data API answer in JSON
+            return google_error(*_MESSAGES[kind])
         code = _MESSAGES[kind][0]
         page = (
             f"<html><head><title>Error {code}</title></head><body>Sorry, something went wrong.</body></html>"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import unicodedata
 from typing import Any
-from urllib.parse import quote
 
 __all__ = ["replay_action", "text_runs"]
 
@@ -15,15 +12,6 @@ Json = dict[str, Any]
 _PIECE = re.compile(
     "(:_[A-Za-z]+:)|([\U0001f000-\U0001faff\u2600-\u27bf][\ufe0f\u200d\U0001f3fb-\U0001f3ff\u2640\u2642]*)"
 )
-_TIERS = (
-    (100, 4293271831),
-    (50, 4293467747),
-    (20, 4294278144),
-    (10, 4294953512),
-    (5, 4280150454),
-    (0, 4280191205),
-)
-_CHANNEL_ICON = "https://yt3.ggpht.com/c4VeMGTVemojis"
 
 
 def replay_action(row: Json, *, channel_id: str, video_id: str) -> Json:
@@ -51,28 +39,17 @@ def text_runs(text: str, channel_id: str) -> Json:
 
 
 def _custom_emoji(name: str, channel_id: str) -> Json:
-    digest = base64.urlsafe_b64encode(hashlib.blake2b(name.encode(), digest_size=16).digest()).decode()[:22]
     return {
-        "emojiId": f"{channel_id}/{digest}",
+        "emojiId": f"{channel_id}/{name}",
         "shortcuts": [name, f":{name[2:]}"],
-        "searchTerms": [name[1:-1], name[2:-1]],
-        "image": _thumbnails(f"https://yt3.ggpht.com/{digest}=w", (24, 48), label=name),
+        "image": {"thumbnails": [{"url": "https://yt3.ggpht.com/emoji"}]},
         "isCustomEmoji": True,
     }
 
 
 def _emoji(sign: str) -> Json:
     name = unicodedata.name(sign[0], "sign").lower().replace(" ", "_").replace("-", "_")
-    image = _thumbnails(f"https://www.youtube.com/s/gaming/emoji/{ord(sign[0]):x}.svg?", (), label=sign)
-    return {"emojiId": sign, "shortcuts": [f":{name}:"], "searchTerms": name.split("_"), "image": image}
-
-
-def _thumbnails(url: str, sizes: tuple[int, ...], *, label: str = "") -> Json:
-    images = [{"url": f"{url}{size}-h{size}-c-k-nd", "width": size, "height": size} for size in sizes]
-    found: Json = {"thumbnails": images or [{"url": url}]}
-    if label:
-        found["accessibility"] = {"accessibilityData": {"label": label}}
-    return found
+    return {"emojiId": sign, "shortcuts": [f":{name}:"], "image": {"thumbnails": []}}
 
 
 def _build_action(row: Json, place: str) -> Json:
@@ -90,29 +67,16 @@ def _build_action(row: Json, place: str) -> Json:
 
 def _head(row: Json, place: str) -> Json:
     """Return what every message of a person has."""
-    channel_id, _, video_id = place.partition("/")
     author = row["author"]
     head = {
         "id": row["message_id"],
         "timestampUsec": str(row["timestamp"]),
         "authorName": {"simpleText": author["name"]},
-        "authorPhoto": _photo(author["id"]),
         "authorExternalChannelId": author["id"],
-        "contextMenuEndpoint": {
-            "commandMetadata": {"webCommandMetadata": {"ignoreNavigation": True}},
-            "liveChatItemContextMenuEndpoint": {
-                "params": _menu(row["message_id"], channel_id, video_id, author["id"])
-            },
-        },
-        "contextMenuAccessibility": {"accessibilityData": {"label": "Chat actions"}},
         "timestampText": {"simpleText": row["time_text"]},
     }
     badges = [_badge(badge["title"]) for badge in author.get("badges", ())]
     return {**head, "authorBadges": badges} if badges else head
-
-
-def _photo(author_id: str) -> Json:
-    return _thumbnails(f"https://yt4.ggpht.com/ytc/{author_id[5:]}=s", (32, 64))
 
 
 def _badge(title: str) -> Json:
@@ -120,41 +84,8 @@ def _badge(title: str) -> Json:
     if title in ("Moderator", "Owner", "Verified"):
         shown["icon"] = {"iconType": title.upper()}
     else:
-        shown["customThumbnail"] = {
-            "thumbnails": [{"url": f"{_CHANNEL_ICON}=s{size}-c-k"} for size in (16, 32)]
-        }
+        shown["customThumbnail"] = {"thumbnails": [{"url": "https://yt3.ggpht.com/badge"}]}
     return {"liveChatAuthorBadgeRenderer": shown}
-
-
-def _menu(message_id: str, channel_id: str, video_id: str, author_id: str) -> str:
-    """Return the menu's parameters: protocol buffers that name message, channel, video and author."""
-    place = b"\n\x18" + channel_id.encode() + b"\x12\x0b" + video_id.encode()
-    content = (
-        _field(b"\n", _field(b"\n", message_id.encode()))
-        + _field(b"\x1a", _field(b"*", place))
-        + b" \x01(\x042"
-        + bytes([len(author_id) + 2])
-        + _field(b"\n", author_id.encode())
-    )
-    return base64.urlsafe_b64encode(quote(base64.urlsafe_b64encode(content)).encode()).decode()
-
-
-def _field(tag: bytes, content: bytes) -> bytes:
-    return tag + bytes([len(content) & 127]) + content
-
-
-def _money(row: Json) -> Json:
-    amount = row["money"]["amount"]
-    colour = next(colour for least, colour in _TIERS if amount >= least)
-    return {
-        "purchaseAmountText": {"simpleText": row["money"]["text"]},
-        "headerBackgroundColor": colour,
-        "headerTextColor": 3741319168,
-        "bodyBackgroundColor": colour,
-        "bodyTextColor": 3741319168,
-        "authorNameTextColor": 2315255808,
-        "timestampColor": 2147483648,
-    }
 
 
 def _text_message(row: Json, place: str) -> Json:
@@ -163,28 +94,15 @@ def _text_message(row: Json, place: str) -> Json:
 
 
 def _paid_message(row: Json, place: str) -> Json:
-    content = {**_head(row, place), **_money(row)}
+    content = {**_head(row, place), "purchaseAmountText": {"simpleText": row["money"]["text"]}}
     if row["message"] is not None:
         content["message"] = text_runs(row["message"], place.partition("/")[0])
     return {"liveChatPaidMessageRenderer": content}
 
 
 def _paid_sticker(row: Json, place: str) -> Json:
-    url = "//lh3.googleusercontent.com/" + row["sticker_images"][0]["url"].rpartition("/")[2] if (
-        "sticker_images" in row) else "//lh3.googleusercontent.com/sticker"  # fmt: skip
-    return {
-        "liveChatPaidStickerRenderer": {
-            **_head(row, place),
-            "sticker": _thumbnails(f"{url}=s", (72, 144), label="Harbour seal clapping"),
-            "moneyChipBackgroundColor": 4278248959,
-            "moneyChipTextColor": 4278190080,
-            "purchaseAmountText": {"simpleText": row["money"]["text"]},
-            "stickerDisplayWidth": 72,
-            "stickerDisplayHeight": 72,
-            "backgroundColor": 4278237396,
-            "authorNameTextColor": 3003121664,
-        }
-    }
+    content = {**_head(row, place), "purchaseAmountText": {"simpleText": row["money"]["text"]}}
+    return {"liveChatPaidStickerRenderer": content}
 
 
 def _membership(row: Json, place: str) -> Json:
@@ -214,8 +132,7 @@ def _gift_purchase(row: Json, place: str) -> Json:
     kept = {name: head.pop(name) for name in ("id", "timestampUsec", "authorExternalChannelId")}
     clock = head.pop("timestampText")
     bold = [{"text": part, "bold": True} for part in _split_words(row["message"])]
-    image = _thumbnails("https://www.gstatic.com/youtube/img/sponsorships/gift.png", ())
-    header = {"liveChatSponsorshipsHeaderRenderer": {**head, "primaryText": {"runs": bold}, "image": image}}
+    header = {"liveChatSponsorshipsHeaderRenderer": {**head, "primaryText": {"runs": bold}}}
     content = {**kept, "timestampText": clock, "header": header}
     return {"liveChatSponsorshipsGiftPurchaseAnnouncementRenderer": content}
 
@@ -247,28 +164,19 @@ def _build_ticker(kind: str, row: Json, place: str) -> Json:
     item = _BUILDERS[
         kind.removeprefix("ticker_").removesuffix("_item") if "paid" in kind else "membership_item"
     ]
-    photo, seconds = _photo(row["author"]["id"]), row["ticker_duration"]
     ticker: Json = {
         "id": row["message_id"],
-        "startBackgroundColor": 4294953512,
-        "endBackgroundColor": 4294947584,
-        "durationSec": seconds,
-        "showItemEndpoint": {
-            "commandMetadata": {"webCommandMetadata": {"ignoreNavigation": True}},
-            "showLiveChatItemEndpoint": {"renderer": item(row, place)},
-        },
+        "durationSec": row["ticker_duration"],
+        "showItemEndpoint": {"showLiveChatItemEndpoint": {"renderer": item(row, place)}},
         "authorExternalChannelId": row["author"]["id"],
-        "fullDurationSec": seconds,
     }
     if kind == "ticker_sponsor_item":
-        detail = {"detailText": {"runs": [{"text": "Member"}]}, "detailTextColor": 4294967295}
-        return {"liveChatTickerSponsorItemRenderer": {**ticker, **detail, "sponsorPhoto": photo}}
-    ticker["authorPhoto"] = photo
+        detail = {"runs": [{"text": "Member"}]}
+        return {"liveChatTickerSponsorItemRenderer": {**ticker, "detailText": detail}}
     if kind == "ticker_paid_sticker_item":
-        icons = [_thumbnails("//lh3.googleusercontent.com/pack=s", (32, 64), label="Harbour pack")]
-        return {"liveChatTickerPaidStickerItemRenderer": {**ticker, "tickerThumbnails": icons}}
-    amount = {"amount": {"simpleText": row["money"]["text"]}, "amountTextColor": 3741319168}
-    return {"liveChatTickerPaidMessageItemRenderer": {**ticker, **amount}}
+        return {"liveChatTickerPaidStickerItemRenderer": ticker}
+    amount = {"simpleText": row["money"]["text"]}
+    return {"liveChatTickerPaidMessageItemRenderer": {**ticker, "amount": amount}}
 
 
 _BUILDERS = {

@@ -31,16 +31,15 @@ from tests.collect.youtube.site.channels import (
     answer_browse,
     answer_channel,
     answer_consent,
-    answer_resolve,
     make_channel,
 )
-from tests.collect.youtube.site.chat import answer_batch, answer_chat_page, answer_live
+from tests.collect.youtube.site.chat import answer_batch, answer_chat_page
 from tests.collect.youtube.site.data_api import DATA_KEY, answer_videos
 from tests.collect.youtube.site.faults import FaultPlan, Faults, apply_fault
 from tests.collect.youtube.site.proxy import HOSTS, Proxy
 from tests.collect.youtube.site.tokens import read_token
 from tests.collect.youtube.site.videos import Video
-from tests.collect.youtube.site.watch import answer_next, answer_player, answer_shell, answer_watch
+from tests.collect.youtube.site.watch import answer_player, answer_watch
 from tests.collect.youtube.site.wire import Entry, Reply, Request
 
 __all__ = ["FakeYoutube", "apply_environment"]
@@ -88,12 +87,9 @@ class FakeYoutube:
         self.errors: list[
             BaseException
         ] = []  # mistakes of the fake itself; leaving the block raises the first
-        self.faulted: list[tuple[str, Entry]] = []  # what was done wrong, and to which request
         self.videos: dict[str, Video] = {}
         self.channels: list[Channel] = []
-        self.consent = False  # whether channel pages ask for consent first
         self.api_key = DATA_KEY  # the only one that the Data API takes
-        self.quota_left: int | None = None  # calls that the Data API still answers; None: any number
         self._plan = FaultPlan()
         self._lock = threading.Lock()
         self._routes: list[Route] = []
@@ -197,32 +193,17 @@ class FakeYoutube:
         """Let the next requests whose path holds `path_part` fail."""
         self._plan.add_once(kind, path_part, video_id, times)
 
-    def spend_quota(self) -> bool:
-        """Take a unit of the Data API's quota, and return whether there was one."""
-        with self._lock:
-            if self.quota_left is not None:
-                self.quota_left -= 1
-            return self.quota_left is None or self.quota_left >= 0
-
     def _add_routes(self) -> None:
-        chat = "/youtubei/v1/live_chat/get_live_chat"
         self.add_route("*", lambda request: Reply(_PIXEL, content_type="image/gif"), hosts=PICTURES)
         self.add_route("*", answer_consent, hosts=frozenset({"consent.youtube.com"}))
         self.add_route("*", _redirect_home, hosts=frozenset({"youtube.com", "youtu.be"}))
         for path, answer, held in (
             ("/*", answer_channel, self),
             ("/youtubei/v1/browse", answer_browse, self),
-            ("/youtubei/v1/navigation/resolve_url", answer_resolve, self),
-            ("/", answer_shell, None),
-            ("/tv", answer_shell, None),
-            ("/embed/*", answer_shell, None),
             ("/watch", answer_watch, self.videos),
             ("/youtubei/v1/player", answer_player, self.videos),
-            ("/youtubei/v1/next", answer_next, self.videos),
-            ("/live_chat", answer_chat_page, self.videos),
             ("/live_chat_replay", answer_chat_page, self.videos),
-            (chat, answer_live, self.videos),
-            (f"{chat}_replay", answer_batch, self.videos),
+            ("/youtubei/v1/live_chat/get_live_chat_replay", answer_batch, self.videos),
         ):
             self.add_route(path, functools.partial(answer, held), hosts=SITES)
         self.add_route("/youtube/v3/videos", functools.partial(answer_videos, self), hosts=API_HOSTS)
@@ -248,10 +229,7 @@ class FakeYoutube:
         if kind:
             reply = apply_fault(kind, request, reply, stall_s=self.faults.stall_s)
         status = 0 if reply.drop else reply.status
-        entry = Entry(time.time(), request.method, request.host, request.path, video_id, status)
-        self._note(entry)
-        if kind:
-            self.faulted.append((kind, entry))
+        self._note(Entry(time.time(), request.method, request.host, request.path, video_id, status))
         return reply.encode(takes_gzip=request.takes_gzip)
 
     def _find_reply(self, request: Request) -> Reply:

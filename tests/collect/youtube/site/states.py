@@ -11,16 +11,12 @@ __all__ = ["chat_notice", "current_status", "has_chat", "playability"]
 
 Json = dict[str, Any]
 _SCREENS = {
-    "private": (
-        "LOGIN_REQUIRED",
-        "Private video",
-        "Sign in if you've been granted access to this video",
-    ),
+    "private": ("LOGIN_REQUIRED", "Private video", "Sign in if you've been granted access to this video"),
     "deleted": ("ERROR", "Video unavailable", "This video has been removed by the uploader"),
     "bot_check": (
         "LOGIN_REQUIRED",
         "Sign in to confirm you’re not a bot",
-        "This helps protect our community. Learn more",
+        "This protects our community.",
     ),
 }
 _JOIN = "Join this channel to get access to members-only content like this video, and other exclusive perks."
@@ -58,20 +54,15 @@ def playability(video: Video, status: str) -> Json:
             "status": code,
             "reason": reason,
             "errorScreen": {"playerErrorMessageRenderer": screen},
-            "contextParams": "Q0FFU0FnZ0E=",
         }
         if status == "private":
             found["messages"] = ["This is a private video. Please sign in to verify that you may see it."]
         return found
     if status == "members_only":
-        offer = {
-            "itemTitle": "Members-only content",
-            "offerDescription": _JOIN,
-            "offerId": "sponsors_only_video",
-        }
+        offer = {"itemTitle": "Members-only content", "offerDescription": _JOIN}
         screen = {"playerLegacyDesktopYpcOfferRenderer": offer}
         return {"status": "UNPLAYABLE", "reason": _JOIN, "errorScreen": screen}
-    found = {"status": "OK", "playableInEmbed": True, "contextParams": "Q0FFU0FnZ0M="}
+    found = {"status": "OK", "playableInEmbed": True}
     if status in ("live", "upcoming"):
         found["liveStreamability"] = {"liveStreamabilityRenderer": _streamability(video, status)}
     if status == "upcoming":

@@ -39,10 +39,6 @@ BATCH_SIZE = 100  # as in real replays
 CHANNEL_ID, CHANNEL_NAME = "UCfakeHarbor0000000000aa", "Fake Harbor"
 CONTEXT = {
     "serviceTrackingParams": [
-        {
-            "service": "CSI",
-            "params": [{"key": "c", "value": "WEB"}, {"key": "cver", "value": "2.20261118.01.00"}],
-        },
         {"service": "GFEEDBACK", "params": [{"key": "logged_in", "value": "0"}]},
     ],
     "mainAppWebResponseContext": {"loggedOut": True},
@@ -187,29 +183,16 @@ def make_video(
 
 def text_action(number: int, text: str, *, offset_ms: int, video_id: str = "", author: str = "@ann") -> Json:
     """Return a plain message, for small chats written by hand."""
-    return {
-        "replayChatItemAction": {
-            "actions": [
-                {
-                    "addChatItemAction": {
-                        "item": {
-                            "liveChatTextMessageRenderer": {
-                                "message": text_runs(text, CHANNEL_ID),
-                                "authorName": {"simpleText": author},
-                                "id": f"ChwKGk{video_id}{number:08d}",
-                                "timestampUsec": str(1_772_388_000_000_000 + offset_ms * 1000),
-                                "authorExternalChannelId": f"UC{author[1:]:0<22}"[:24],
-                                "timestampText": {
-                                    "simpleText": f"{offset_ms // 60000}:{offset_ms // 1000 % 60:02d}"
-                                },
-                            }
-                        }
-                    }
-                }
-            ],
-            "videoOffsetTimeMsec": str(offset_ms),
-        }
+    body = {
+        "message": text_runs(text, CHANNEL_ID),
+        "authorName": {"simpleText": author},
+        "id": f"ChwKGk{video_id}{number:08d}",
+        "timestampUsec": str(1_772_388_000_000_000 + offset_ms * 1000),
+        "authorExternalChannelId": f"UC{author[1:]:0<22}"[:24],
+        "timestampText": {"simpleText": f"{offset_ms // 60000}:{offset_ms // 1000 % 60:02d}"},
     }
+    action = {"addChatItemAction": {"item": {"liveChatTextMessageRenderer": body}}}
+    return {"replayChatItemAction": {"actions": [action], "videoOffsetTimeMsec": str(offset_ms)}}
 
 
 def video_of_batches(responses: Sequence[Json], *, video_id: str = "realreplay0", **facts: Any) -> Video:

@@ -11,7 +11,7 @@ from tests.collect.youtube.site.tokens import make_token
 from tests.collect.youtube.site.videos import CONTEXT, Video, make_video
 from tests.collect.youtube.site.wire import Reply, Request, json_reply
 
-__all__ = ["answer_next", "answer_player", "answer_shell", "answer_watch", "view_selector"]
+__all__ = ["answer_player", "answer_watch", "view_selector"]
 
 Json = dict[str, Any]
 _META = "var meta = document.createElement('meta'); meta.name = 'referrer';"
@@ -30,11 +30,6 @@ def answer_watch(videos: dict[str, Video], request: Request) -> Reply:
     return page(title, request, scripts=scripts)
 
 
-def answer_shell(_: object, request: Request) -> Reply:
-    """Return a page with nothing on it but what every page tells its scripts."""
-    return page("YouTube", request, scripts=["var ytInitialData = {};"])
-
-
 def answer_player(videos: dict[str, Video], request: Request) -> Reply:
     """Return the player's data, as the web's client or another one asks for it."""
     client = request.json.get("context", {}).get("client", {})
@@ -43,12 +38,6 @@ def answer_player(videos: dict[str, Video], request: Request) -> Reply:
     video = _find_video(videos, request.json.get("videoId", ""))
     status = current_status(video, signed_in=request.signed_in, fault=request.fault)
     return json_reply(player_response(video, status, web=client["clientName"] in ("WEB", "MWEB")))
-
-
-def answer_next(videos: dict[str, Video], request: Request) -> Reply:
-    """Return a watch page's data as JSON."""
-    video = _find_video(videos, request.json.get("videoId", ""))
-    return json_reply(watch_data(video, current_status(video, signed_in=request.signed_in)))
 
 
 def _find_video(videos: dict[str, Video], video_id: str) -> Video:
@@ -60,7 +49,6 @@ def player_response(video: Video, status: str, *, web: bool) -> Json:
     found: Json = {
         "responseContext": {**CONTEXT, "visitorData": VISITOR_DATA},
         "playabilityStatus": playability(video, status),
-        "trackingParams": "CAAQu2kiEwfakefake",
     }
     if status in ("private", "deleted", "bot_check"):
         return found
@@ -76,18 +64,12 @@ def _video_details(video: Video, status: str) -> Json:
         "title": video.title,
         "lengthSeconds": str(0 if status in ("live", "upcoming") else video.duration_s),
         "channelId": video.channel_id,
-        "isOwnerViewing": False,
         "shortDescription": f"{video.title}\nBe kind.",
-        "isCrawlable": True,
-        "thumbnail": {"thumbnails": [{"url": f"https://i.ytimg.com/vi/{video.id}/hqdefault.jpg", "width": 480,
-                                      "height": 360}]},
-        "allowRatings": True,
+        "thumbnail": {"thumbnails": [{"url": f"https://i.ytimg.com/vi/{video.id}/hqdefault.jpg"}]},
         "viewCount": str(video.views),
         "author": video.channel_name,
-        "isPrivate": False,
-        "isUnpluggedCorpus": False,
         "isLiveContent": video.status != "plain",
-    }  # fmt: skip
+    }
     if status == "live":
         details["isLive"] = True
     if status == "upcoming":
@@ -97,15 +79,11 @@ def _video_details(video: Video, status: str) -> Json:
 
 def _microformat(video: Video, status: str) -> Json:
     found: Json = {
-        "thumbnail": {"thumbnails": [{"url": f"https://i.ytimg.com/vi/{video.id}/hqdefault.jpg"}]},
         "title": {"simpleText": video.title},
         "lengthSeconds": str(0 if status in ("live", "upcoming") else video.duration_s),
         "ownerProfileUrl": f"http://www.youtube.com/channel/{video.channel_id}",
         "externalChannelId": video.channel_id,
-        "isFamilySafe": True,
-        "isUnlisted": False,
         "viewCount": str(video.views),
-        "category": "Gaming",
         "publishDate": f"{video.started_at[:10]}T00:00:00-07:00",
         "ownerChannelName": video.channel_name,
         "uploadDate": f"{video.started_at[:10]}T00:00:00-07:00",
@@ -132,16 +110,8 @@ def watch_data(video: Video, status: str) -> Json:
     if video.status == "members_only":
         badge = {"style": "BADGE_STYLE_TYPE_MEMBERS_ONLY", "label": "Members only"}
         primary["badges"] = [{"metadataBadgeRenderer": badge}]
-    owner = {
-        "title": {
-            "runs": [
-                {
-                    "text": video.channel_name,
-                    "navigationEndpoint": {"browseEndpoint": {"browseId": video.channel_id}},
-                }
-            ]
-        }
-    }
+    place = {"browseEndpoint": {"browseId": video.channel_id}}
+    owner = {"title": {"runs": [{"text": video.channel_name, "navigationEndpoint": place}]}}
     contents = [
         {"videoPrimaryInfoRenderer": primary},
         {"videoSecondaryInfoRenderer": {"owner": {"videoOwnerRenderer": owner}}},
@@ -157,7 +127,6 @@ def watch_data(video: Video, status: str) -> Json:
         "responseContext": CONTEXT,
         "contents": {"twoColumnWatchNextResults": columns},
         "currentVideoEndpoint": {"watchEndpoint": {"videoId": video.id}},
-        "trackingParams": "CAAQg2ciEwfakefake",
     }
 
 
@@ -166,12 +135,10 @@ def _chat_beside(video: Video, status: str) -> Json:
     selector = view_selector(
         make_token("selector", video.id, "top"), make_token("selector", video.id, "live"), "top", status
     )
-    reload = {"continuation": make_token("page", video.id), "clickTrackingParams": "CDUQxqYCfakefake"}
+    reload = {"continuation": make_token("page", video.id)}
     found: Json = {
         "continuations": [{"reloadContinuationData": reload}],
         "header": {"liveChatHeaderRenderer": {"viewSelector": selector}},
-        "initialDisplayState": "LIVE_CHAT_DISPLAY_STATE_COLLAPSED",
-        "trackingParams": "CC0Ql98Bfakefake",
     }
     return {**found, "isReplay": True} if status == "finished" else found
 
@@ -180,20 +147,15 @@ def view_selector(top: str, live: str, selected: str, status: str) -> Json:
     """Return the menu of the chat's views: the top chat first, then everything."""
     replay = " replay" if status == "finished" else ""
     rows = (
-        (f"Top chat{replay}", top, "top", "Some messages, such as potential spam, may not be visible"),
-        (f"Live chat{replay}", live, "live", "All messages are visible"),
+        (f"Top chat{replay}", top, "top"),
+        (f"Live chat{replay}", live, "live"),
     )
     items = [
         {
             "title": title,
             "selected": view == selected,
-            "continuation": {
-                "reloadContinuationData": {"continuation": token, "clickTrackingParams": "CDMQxqYCfakefake"}
-            },
-            "accessibility": {"accessibilityData": {"label": title}},
-            "subtitle": subtitle,
-            "trackingParams": "CDIQ48AHfakefake",
+            "continuation": {"reloadContinuationData": {"continuation": token}},
         }
-        for title, token, view, subtitle in rows
+        for title, token, view in rows
     ]
-    return {"sortFilterSubMenuRenderer": {"subMenuItems": items, "trackingParams": "CC8QgdoEfakefake"}}
+    return {"sortFilterSubMenuRenderer": {"subMenuItems": items}}
