@@ -84,7 +84,7 @@ def fill_template(template: str, **values: object) -> str:
 def is_simulated(run_dir: Path) -> bool:
     """Return whether a stream of the run is simulated."""
     try:
-        with open_store(run_dir / "Db_file.dbs") as store:
+        with open_store(run_dir / "Db_file.dbs", read_only=True) as store:
             return bool(store.load_streams()["simulated"].any())
     except (MissingSource, StoreError):
         return False

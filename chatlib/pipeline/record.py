@@ -94,7 +94,7 @@ def _quote(word: str) -> str:
 def _describe_data(db: Path) -> dict[str, object]:
     if not db.is_file():
         return {}
-    with open_store(db) as store:
+    with open_store(db, read_only=True) as store:
         streams = store.load_streams()
     days = streams["started_at"].dropna().astype(str).str[:10]
     return {

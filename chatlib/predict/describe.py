@@ -23,7 +23,7 @@ _FEW_DONORS = 10
 
 
 def list_top(viewers: Viewers, evaluation: Evaluation, model: str, *, n: int = 10) -> pd.DataFrame:
-    """Return the n viewers of test that a model names first, under pseudonyms, by rank.
+    """Return the n viewers of test that a model names first, without names, by rank.
 
     What they did is in plain words; whether they paid is the last column.
     """

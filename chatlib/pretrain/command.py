@@ -51,7 +51,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     processes = join_processes()
     seed_torch(settings.seed)
-    with open_store(args.db) as db:
+    with open_store(args.db, read_only=True) as db:
         chat = build_corpus(db, settings)
     texts = chat.train["text"].tolist()
     lm = open_language_model(texts, settings)

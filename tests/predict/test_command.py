@@ -1,4 +1,5 @@
 import shutil
+import sqlite3
 
 import pandas as pd
 import pytest
@@ -73,3 +74,17 @@ def test_what_cannot_be_scored_is_one_clear_error(run_dir, arguments, message, c
 def test_a_folder_without_a_model_is_one_clear_error(tmp_path, capsys):
     assert main(["score", str(tmp_path / "typo"), "x"]) == 2
     assert "in which notebook 04 left its model" in capsys.readouterr().err
+
+
+def test_scoring_only_reads_the_database(run_dir, tmp_path, capsys):
+    """A schema older than ours would be brought up to date in place by whoever may write."""
+    path = tmp_path / "old.dbs"
+    shutil.copy(run_dir / "Db_file.dbs", path)
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE clips")
+        db.execute("PRAGMA user_version = 3")
+    db.close()
+    before = path.read_bytes()
+    assert main(["score", str(run_dir), "stream-11", "--db", str(path)]) == 0
+    assert main(["score", str(run_dir), "stream-11", "--db", str(tmp_path / "typo.dbs")]) == 1
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["old.dbs"]
