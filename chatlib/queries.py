@@ -351,3 +351,5 @@ def map_sqlite_errors(path: Path) -> Iterator[None]:
         if code & 0xFF in _DAMAGED or "decode to UTF-8" in str(error) or "no such" in str(error):
             raise DamagedStore.of(path, error) from error
         raise StoreError(f"The chat database {path} could not be used ({error}).") from error
+    except UnicodeDecodeError as error:  # SQLite quotes a damaged name in its message
+        raise DamagedStore.of(path, error) from error

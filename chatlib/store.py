@@ -257,16 +257,17 @@ def open_store(path: str | Path, *, create: bool = False, read_only: bool = Fals
             f"A chat database must exist to be read, and there is none at {path}. Make one: "
             "run notebook 01, or `python -m chatlib import CHATS --db FILE`."
         )
-    try:
-        if read_only:
-            connection = _connect_to_read(path)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, isolation_level=None, timeout=60)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(
-            f"The chat database {path} cannot be opened ({error}). Check path and rights."
-        ) from error
+    with map_sqlite_errors(path):
+        try:
+            if read_only:
+                connection = _connect_to_read(path)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise StoreError(
+                f"The chat database {path} cannot be opened ({error}). Check path and rights."
+            ) from error
     store = Store(connection, path)
     try:
         with map_sqlite_errors(path):

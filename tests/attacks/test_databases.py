@@ -11,7 +11,7 @@ from chatlib.errors import ChatlibError, DamagedStore, NotADatabase, ParameterEr
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
 
-N = 40
+N = 200
 
 
 @pytest.fixture(scope="module")

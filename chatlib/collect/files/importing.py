@@ -30,7 +30,7 @@ from chatlib.errors import ParameterError, SourceError, UnknownFormat
 from chatlib.limits import read_file
 from chatlib.records import Message, Stream
 from chatlib.store import Import, Store
-from chatlib.text import clean_text, one_line
+from chatlib.text import clean_text, one_line, remove_controls
 from chatlib.workspace import progress_bar, without_gc
 
 __all__ = ["FILE_STATES", "FileReport", "ImportReport", "format_totals", "import_chats", "shorten_lines"]
@@ -104,7 +104,7 @@ class ImportReport:
         states = [file.state for file in self.files]
         lines = [
             f"{states.count('imported'):,} read, {states.count('known'):,} known already, "
-            f"{states.count('failed'):,} failed; {self.n_added:,} new messages in {db}",
+            f"{states.count('failed'):,} failed; {self.n_added:,} new messages in {remove_controls(str(db))}",
             "",
             *format_totals(self.totals, self.skipped),
         ]

@@ -8,6 +8,7 @@ import io
 import math
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZipFile
@@ -39,6 +40,7 @@ class Table(NamedTuple):
     cells: list[list[object]]
 
 
+@lru_cache(maxsize=64)  # a few bytes of ODS repeat a long cell a million times
 def clean_line(text: str) -> str:
     """Return text as one line that any spreadsheet can hold, without blanks around it.
 

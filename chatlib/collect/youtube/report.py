@@ -14,7 +14,7 @@ import pandas as pd
 from chatlib.collect.files.importing import format_totals, shorten_lines
 from chatlib.errors import SourceError
 from chatlib.records import STATES
-from chatlib.text import one_line
+from chatlib.text import one_line, remove_controls
 from chatlib.workspace import progress_bar
 
 __all__ = ["RETRIED", "ChannelReport", "CollectReport", "ProgressBoard", "StreamReport"]
@@ -126,7 +126,11 @@ class CollectReport:
         """Return the summary: what changed, what was left out, and what to do about it."""
         shown = [(channel, _format_path(channel.spreadsheet, db)) for channel in self.channels]
         lines = [line for channel, path in shown for line in [*_format_channel(channel, path), ""]]
-        lines += [f"{self.n_added:,} new messages in {db}", "", *format_totals(self.totals, self.skipped)]
+        lines += [
+            f"{self.n_added:,} new messages in {remove_controls(str(db))}",
+            "",
+            *format_totals(self.totals, self.skipped),
+        ]
         return "\n".join(lines) + "\n"
 
 

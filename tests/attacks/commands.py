@@ -1,0 +1,45 @@
+"""Running a command against hostile input, and what must hold of every outcome."""
+
+import json
+import time
+
+from chatlib.__main__ import main
+from chatlib.store import open_store
+
+__all__ = ["CHAT", "attack", "check_said", "digest_of"]
+
+CHAT = json.dumps(
+    [
+        {"message_id": f"m{i}", "message_type": "text_message", "message": f"hi {i}", "time_in_seconds": i,
+         "author": {"id": f"UC{i % 3}", "name": f"Name {i % 3}"}}
+        for i in range(50)
+    ]
+).encode()  # fmt: skip
+
+
+def attack(capfd, *arguments, codes=(0, 1, 2), case=None):
+    """Run a command here; return its exit code.
+
+    It must take less than ten seconds of work, and say an error in one line.
+    """
+    capfd.readouterr()
+    started, worked = time.monotonic(), time.process_time()
+    code = main([*map(str, arguments)])
+    assert time.process_time() - worked < 10 and time.monotonic() - started < 60, case
+    said = capfd.readouterr()
+    assert code in codes, (case, code, said)
+    check_said(said.out, said.err, code, case=case)
+    return code
+
+
+def check_said(out, err, code, *, case=None):
+    assert "Traceback" not in out + err and "should not have happened" not in err, (case, err)
+    assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(out + err), (case, out, err)
+    if code:
+        errors = [line for line in err.split("\n") if line.startswith("chatlib: ")]
+        assert len(errors) <= 1 and (err.strip() or out.strip()), (case, err)
+
+
+def digest_of(path):
+    with open_store(path, read_only=True) as db:
+        return db.digest()
