@@ -31,7 +31,7 @@ test: setup ## all checks; with ARGS=tests/analyze only those tests
 ifndef ARGS
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	-$(RUN) mypy
+	$(RUN) mypy
 endif
 	$(RUN) pytest -m "not real" $(ARGS)
 
