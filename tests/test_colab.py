@@ -61,7 +61,8 @@ def pip(monkeypatch):
 @pytest.fixture
 def versions(monkeypatch):
     """What is installed, by name; a test takes from it or makes it older."""
-    lines = [*REQUIREMENTS.read_text().splitlines()[1:], module.BROWSER]
+    written = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    lines = [*(line for line in written if not line.startswith("#")), module.BROWSER]
     there = {re.split(">=", line)[0]: re.search(r">=([\d.]+)", line)[1] for line in lines}
     there |= {"ipython": "7.34.0", "tornado": "6.4.2", "pyzmq": "24.0.1", "torch": "2.6.0+cu124"}
     monkeypatch.setattr(module, "_find_version", there.get)
