@@ -110,18 +110,28 @@ def test_of_a_folder_of_hostile_files_the_honest_one_is_stored(tmp_path):
         (tmp_path / "chats" / f"{make.__name__}.json").write_bytes(make(random.Random(seed)))
     make_what_is_no_file(tmp_path / "chats")
     (tmp_path / "chats" / "no_rights.json").unlink()  # root may read it
-    done = subprocess.run(
-        [sys.executable, "-m", "chatlib", "import", "chats", "--db", "chats.dbs"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30)),
-    )
-    assert done.returncode == 1
-    check_said(done.stdout, done.stderr, 1)
+    usual = import_apart(tmp_path, "alone", "again.dbs", code=0)
+    hostile = import_apart(tmp_path, "chats", "chats.dbs", code=1)
+    assert hostile < usual + 2**20  # kilobytes: 1 GB more than a usual run at the most
     assert digest_of(tmp_path / "chats.dbs") == digest_of(tmp_path / "alone.dbs")
+
+
+def import_apart(folder, chats, database, *, code):
+    """Import in a process of its own; return its peak memory in kilobytes."""
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "chatlib", "import", chats, "--db", database],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+            stdout=said,
+            stderr=said,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30)),
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == code
+    check_said((folder / "said").read_text(), "", code)
+    return usage.ru_maxrss
 
 
 def test_what_is_no_file_is_refused_by_name(tmp_path, capfd):

@@ -5,10 +5,12 @@ import zipfile
 
 import pytest
 
+from chatlib.__main__ import main
 from chatlib.collect import collection
 from chatlib.collect.sheets.channels import save_stream_list
 from chatlib.errors import SourceError
-from tests.attacks.commands import attack
+from chatlib.store import open_store
+from tests.attacks.commands import CHAT, attack, digest_of
 
 CELL = '<table:table-cell office:value-type="string"><text:p>%s</text:p></table:table-cell>'
 TEXTS = (
@@ -72,12 +74,25 @@ def make_csv(path, rng):
 
 @pytest.mark.parametrize("n", [40, pytest.param(100, marks=[pytest.mark.real, pytest.mark.timeout(1800)])])
 def test_a_hostile_sheet_is_one_error(tmp_path, capfd, n):
+    assert main(["import", str(write_chat(tmp_path)), "--db", str(tmp_path / "kept.dbs")]) == 0
+    kept = digest_of(tmp_path / "kept.dbs")
     for seed in range(n):
         make, name = ((make_ods, "c.ods"), (make_csv, "c.csv"))[seed % 3 == 2]
         make(tmp_path / name, random.Random(seed))
-        attack(
-            capfd, "collect", tmp_path / name, "--db", tmp_path / "x.dbs", codes=(1, 2), case=f"{name} {seed}"
-        )
-        (tmp_path / "x.dbs").unlink(missing_ok=True)
+        database = tmp_path / ("new.dbs", "kept.dbs")[seed % 2]
+        attack(capfd, "collect", tmp_path / name, "--db", database, codes=(1, 2), case=f"{name} {seed}")
+        assert digest_of(tmp_path / "kept.dbs") == kept, seed
+        if (tmp_path / "new.dbs").exists():  # the sheet could be read, and named a channel
+            assert count_stored(tmp_path / "new.dbs") == 0, seed
+            (tmp_path / "new.dbs").unlink()
         (tmp_path / name).unlink()
-        assert not [path for path in tmp_path.iterdir() if "dbs" in path.name], seed
+
+
+def write_chat(folder):
+    (folder / "chat.json").write_bytes(CHAT)
+    return folder / "chat.json"
+
+
+def count_stored(path):
+    with open_store(path, read_only=True) as db:
+        return len(db.load_streams()) + len(db.load_channels())
