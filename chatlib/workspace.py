@@ -31,6 +31,7 @@ __all__ = [
     "SAMPLE_DIR",
     "Workspace",
     "hide_paths",
+    "locate_path",
     "open_workspace",
     "progress_bar",
     "rare_gc",
@@ -114,6 +115,12 @@ def open_workspace(run_dir: str | Path, *, drive: str = "") -> Workspace:
 def resolve_path(path: str | Path) -> Path:
     """Return an absolute path; `~` is the home folder, a relative path starts at the project."""
     return (PROJECT_DIR / Path(path).expanduser()).resolve()
+
+
+def locate_path(path: str | Path) -> Path:
+    """Return the absolute path of what a command names, in the current folder or else in the project."""
+    here = Path(path).expanduser().absolute()
+    return here if here.exists() else resolve_path(path)
 
 
 def shorten_path(path: str | Path) -> str:

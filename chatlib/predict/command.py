@@ -39,9 +39,9 @@ def _run_score(args: argparse.Namespace) -> int:
     from chatlib.predict.scorer import load_scorer
     from chatlib.pretrain.encoder import load_encoder
     from chatlib.store import open_store
-    from chatlib.workspace import Workspace
+    from chatlib.workspace import Workspace, locate_path
 
-    ws = Workspace(Path(args.run_dir))
+    ws = Workspace(locate_path(args.run_dir))
     if args.top < 0 or not ws.models.is_dir():
         raise ParameterError(
             "A run is a folder in which notebook 04 left its model, and --top a number of viewers; "
@@ -98,11 +98,11 @@ def _run_forecast(args: argparse.Namespace) -> int:
     from chatlib.predict.forecast import describe_rolling, evaluate_rolling, forecast_next
     from chatlib.predict.viewers.people import NEXT, load_people
     from chatlib.store import open_store
-    from chatlib.workspace import Workspace
+    from chatlib.workspace import Workspace, locate_path
 
     if args.top < 1:
         raise ParameterError(f"--top must be a number of people, 1 or more, got {args.top}.")
-    path = Path(args.path)
+    path = locate_path(args.path)
     with open_store(Workspace(path).db if path.is_dir() else path, read_only=True) as db:
         people = load_people(db, days=args.days)
         names = db.load_authors().set_index("author")["name"] if args.names else None

@@ -4,6 +4,7 @@ import sqlite3
 import pandas as pd
 import pytest
 
+from chatlib import workspace
 from chatlib.__main__ import main
 from chatlib.predict.evaluation import Calibrator
 from chatlib.predict.protocol import split_streams
@@ -55,6 +56,16 @@ def test_a_stream_is_ranked_and_names_do_no_harm(run_dir, tmp_path, capsys):
     table = pd.read_csv(out)
     assert list(table) == ["name", "probability", "named", "n_messages"] and len(table) == 40
     assert table["name"].str.startswith("'=1+1").sum() == 1 and not table["name"].str.startswith("=").any()
+
+
+def test_a_relative_run_works_from_any_folder(run_dir, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(run_dir.parent)
+    assert main(["score", run_dir.name, "stream-11"]) == 0
+    near = capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(workspace, "PROJECT_DIR", run_dir.parent)
+    assert main(["score", run_dir.name, "stream-11"]) == 0
+    assert capsys.readouterr().out == near
 
 
 @pytest.mark.parametrize(
