@@ -48,3 +48,24 @@ def twitch(youtube):
     fake = FakeTwitch()
     fake.play_on(youtube)
     return fake
+
+
+@pytest.fixture(scope="session")
+def channel_path(tmp_path_factory):
+    """A database of the channel that prediction is tested on, to be read only."""
+    from chatlib.store import open_store
+    from tests.predict.channels import make_channel, save
+
+    path = tmp_path_factory.mktemp("channel") / "channel.dbs"
+    with open_store(path, create=True) as db:
+        save(db, make_channel())
+    return path
+
+
+@pytest.fixture
+def channel(channel_path):
+    """The open database at `channel_path`."""
+    from chatlib.store import open_store
+
+    with open_store(channel_path) as db:
+        yield db
