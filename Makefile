@@ -12,7 +12,7 @@ option = $(if $(value $(2)),$(1) '$(subst ','\'',$(value $(2)))')
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/ready ## the environment in .venv
+setup: $(VENV)/ready $(if $(EXTRAS),$(VENV)/extras) ## the environment in .venv [EXTRAS=cluster, for chatlib scale]
 
 # torch is installed apart, without a hash: its build differs from machine to machine.
 $(VENV)/ready: requirements.txt constraints.txt pyproject.toml .ci/hashes.txt .ci/build-hashes.txt
@@ -22,6 +22,11 @@ $(VENV)/ready: requirements.txt constraints.txt pyproject.toml .ci/hashes.txt .c
 	$(RUN) pip install --quiet --require-hashes --no-deps --no-build-isolation -r .ci/hashes.txt
 	$(RUN) pip install --quiet --constraint constraints.txt torch
 	$(RUN) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What `chatlib scale` needs, and other programs that the tests read its data set with.
+$(VENV)/extras: $(VENV)/ready .ci/extras-hashes.txt
+	$(RUN) pip install --quiet --require-hashes --no-deps -r .ci/extras-hashes.txt
 	@touch $@
 
 report: setup ## the five notebooks and their report [CHATS=folder | CHANNELS=address-or-list] [NAME=name LIMIT=n ARGS="-p 03.EPOCHS=1"]
@@ -58,12 +63,19 @@ format: setup ## format the code
 	$(RUN) ruff format .
 
 LOCK := $(RUN) uv pip compile --quiet --generate-hashes --no-annotate --no-header --constraint constraints.txt
+LOCK_ALL := $(LOCK) --universal --python-version 3.11.5 --extra dev
+# Leaves in the second list only the packages that the first one lacks.
+KEEP_NEW := import pathlib, re, sys; \
+	known, more = (re.split(r"\n(?=\S)", pathlib.Path(name).read_text().rstrip()) for name in sys.argv[1:]); \
+	pathlib.Path(sys.argv[2]).write_text("\n".join(line for line in more if line not in known) + "\n")
 
-lock: ## .ci/hashes.txt, after a change of requirements.txt, pyproject.toml or constraints.txt
+lock: ## .ci/hashes.txt and .ci/extras-hashes.txt, after a change of requirements.txt, pyproject.toml or constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(RUN) pip install --quiet uv==0.13.9
 	echo setuptools | $(LOCK) --output-file .ci/build-hashes.txt -
-	$(LOCK) --universal --python-version 3.11.5 --extra dev --output-file .ci/hashes.txt pyproject.toml
+	$(LOCK_ALL) --output-file .ci/hashes.txt pyproject.toml
+	$(LOCK_ALL) --extra cluster --extra readers --output-file .ci/extras-hashes.txt pyproject.toml
+	@$(VENV)/bin/python -c '$(KEEP_NEW)' .ci/hashes.txt .ci/extras-hashes.txt
 
 home: setup ## a new address for badges and clones: URL=https://github.com/OWNER/REPOSITORY
 	@$(CHATLIB) home $(call option,,URL)

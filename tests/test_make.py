@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="no make here")
 
 def make(*words):
     """Return what make prints; it does not know of a make that runs these tests, and its variables."""
-    given = ("ARGS", "NAME", "CHATS", "CHANNELS", "LIMIT", "URL")
+    given = ("ARGS", "NAME", "CHATS", "CHANNELS", "LIMIT", "URL", "EXTRAS")
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS")) and k not in given}
     command = ["make", "--no-print-directory", *words]
     return subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=True).stdout
@@ -52,11 +52,23 @@ def test_help_names_every_target():
 def test_the_hashes_are_of_the_pins():
     pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     pins = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}
-    hashed = (ROOT / ".ci" / "hashes.txt").read_text()
+    hashed, more = ((ROOT / ".ci" / f"{name}.txt").read_text() for name in ("hashes", "extras-hashes"))
+    extra = dict(re.findall(r"^([\w.-]+)==([\w.]+) .*\\$", more, re.MULTILINE))
     locked = dict(re.findall(r"^([\w.-]+)==([\w.]+) .*\\$", hashed, re.MULTILINE))
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lines = [*(ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()]
-    lines += settings["project"]["optional-dependencies"]["dev"]
-    named = {re.sub(r"[-_.]+", "-", line.split(">=")[0]).lower() for line in lines if ">=" in line}
+    extras = settings["project"]["optional-dependencies"]
+    named, optional = (
+        {re.sub(r"[-_.]+", "-", line.split(">=")[0]).lower() for line in some if ">=" in line}
+        for some in (lines + extras["dev"], extras["cluster"] + extras["readers"])
+    )
     assert named - set(locked) == {"torch"}, "run `make lock`"
-    assert {name: v for name, v in locked.items() if pins.get(name, v) != v} == {}, "run `make lock`"
+    assert optional <= set(extra) and not set(extra) & set(locked), "run `make lock`"
+    unlike = {
+        name: version for name, version in (locked | extra).items() if pins.get(name, version) != version
+    }
+    assert unlike == {}, "run `make lock`"
+
+
+def test_what_a_cluster_needs_is_installed_on_request_only():
+    assert "extras" not in make("-n", "setup") and "extras-hashes" in make("-n", "setup", "EXTRAS=cluster")
