@@ -12,11 +12,19 @@ from contextlib import suppress
 
 import chatlib
 from chatlib.errors import ChatlibError, ParameterError
-from chatlib.text import remove_controls
+from chatlib.text import remove_controls, suggest_name
 
 __all__ = ["main"]
 
 _ROOMS = ("collect", "simulate", "pretrain", "predict", "analyze", "pipeline")
+# The commands in the order of the help; what is not named here is listed last.
+_GROUPS = {
+    "a channel, from its chat to answers": (
+        "report", "watch", "forecast", "analyze", "clips", "score", "list", "open", "update", "bundle",
+    ),
+    "step by step": ("import", "collect", "convert", "export", "pretrain", "run", "scale", "simulate"),
+    "for the project itself": ("images", "notebooks", "home"),
+}  # fmt: skip
 _INTERRUPTED = "interrupted; what was stored is whole. The same command goes on."
 
 
@@ -37,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     debug = False
     try:
-        args = _build_parser().parse_args(argv)
+        args = _parse(sys.argv[1:] if argv is None else argv)
         debug = getattr(args, "debug", False)
         lines = logging.StreamHandler(sys.stderr)
         lines.setFormatter(_PlainFormatter("%(message)s"))
@@ -112,16 +120,54 @@ def _discard_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="chatlib", description=chatlib.__doc__)
+def _parse(argv: list[str]) -> argparse.Namespace:
+    """Return the parsed arguments; a mistyped command or option is answered with the closest one."""
+    parser, commands = _build_parser()
+    if not argv:
+        argv = ["--help"]
+    if argv[0] not in commands and not argv[0].startswith("-"):
+        hint = suggest_name(argv[0], commands) or "`chatlib --help` lists them."
+        parser.error(f"there is no command {remove_controls(argv[0])!r}. {hint}")
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        command = commands[argv[0]]
+        hint = suggest_name(unknown[0].partition("=")[0], command._option_string_actions)
+        hint = hint or f"`chatlib {argv[0]} --help` lists the options."
+        command.error(f"unrecognized arguments: {remove_controls(' '.join(unknown))}. {hint}")
+    return args
+
+
+def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    parser = argparse.ArgumentParser(
+        prog="chatlib",
+        usage="chatlib COMMAND ...",
+        description=chatlib.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"chatlib {chatlib.__version__}")
-    subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(
+        prog="chatlib", required=True, metavar="COMMAND", help=argparse.SUPPRESS
+    )
     for room in _ROOMS:
         importlib.import_module(f"chatlib.{room}.command").add_parsers(subparsers)
     for command in subparsers.choices.values():
         with suppress(argparse.ArgumentError):  # `analyze` has one of its own
             command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser
+    summaries = {action.dest: action.help or "" for action in subparsers._choices_actions}
+    subparsers._choices_actions.clear()  # they are listed in groups below
+    parser.epilog = _format_groups(summaries) + "\n\n`chatlib COMMAND --help` says the rest."
+    return parser, dict(subparsers.choices)
+
+
+def _format_groups(summaries: dict[str, str]) -> str:
+    """Return the commands with their summaries, in groups."""
+    grouped = {name for names in _GROUPS.values() for name in names}
+    groups = {**_GROUPS, "others": tuple(name for name in summaries if name not in grouped)}
+    return "\n\n".join(
+        "\n".join([f"{title}:", *(f"  {name:<10} {summaries[name]}" for name in names if name in summaries)])
+        for title, names in groups.items()
+        if any(name in summaries for name in names)
+    )
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ Everything here is a function of texts; nothing is looked up elsewhere.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, overload
 
@@ -25,6 +27,7 @@ __all__ = [
     "read_number",
     "remove_controls",
     "split_words",
+    "suggest_name",
 ]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -156,3 +159,9 @@ def read_emotes(emotes: object, text: object) -> list[str]:
     if isinstance(emotes, str):
         return [str(name) for name in json.loads(emotes)]
     return [token for token in _TOKEN.findall(text) if is_emote(token)] if isinstance(text, str) else []
+
+
+def suggest_name(given: str, known: Iterable[str]) -> str:
+    """Return `Did you mean NAME?` for the known name that is closest to a mistyped one, or ""."""
+    close = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
+    return f"Did you mean {close[0]}?" if close else ""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from chatlib import colab
 from chatlib.errors import ParameterError
 from chatlib.files import atomic_write
+from chatlib.text import suggest_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
 __all__ = [
     "HEADLESS",
     "PROJECT_DIR",
+    "RUNS_DIR",
     "SAMPLE_DIR",
     "Workspace",
     "hide_paths",
+    "list_runs",
     "locate_path",
+    "locate_run",
     "open_workspace",
     "progress_bar",
     "rare_gc",
@@ -45,6 +49,7 @@ _CHECKOUT = Path(__file__).resolve().parents[1]
 # The clone that chatlib lies in; where it was installed without one, the current folder.
 PROJECT_DIR = _CHECKOUT if (_CHECKOUT / "notebooks").is_dir() else Path.cwd()
 SAMPLE_DIR = PROJECT_DIR / "data" / "sample"
+RUNS_DIR = PROJECT_DIR / "data" / "runs"
 
 HEADLESS = "CHATLIB_HEADLESS"  # set in the environment of kernels that the chain starts
 
@@ -121,6 +126,26 @@ def locate_path(path: str | Path) -> Path:
     """Return the absolute path of what a command names, in the current folder or else in the project."""
     here = Path(path).expanduser().absolute()
     return here if here.exists() else resolve_path(path)
+
+
+def list_runs() -> list[str]:
+    """Return the names of the runs in `data/runs`, sorted."""
+    return sorted(path.parent.name for path in RUNS_DIR.glob("*/Db_file.dbs"))
+
+
+def locate_run(name_or_path: str | Path) -> Workspace:
+    """Return the run that a command names: by its name in `data/runs`, or by its folder.
+
+    Raises: ParameterError if neither exists; it suggests the closest name.
+    """
+    named = RUNS_DIR / Path(name_or_path).name
+    is_name = str(name_or_path) == named.name and named.is_dir()
+    root = named if is_name else locate_path(name_or_path)
+    if not root.is_dir():
+        known = list_runs()
+        hint = suggest_name(Path(name_or_path).name, known) or f"Runs: {', '.join(known) or 'none yet'}."
+        raise ParameterError(f"A run is named by its name or its folder, got {str(name_or_path)!r}. {hint}")
+    return Workspace(root)
 
 
 def shorten_path(path: str | Path) -> str:

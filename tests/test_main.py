@@ -3,12 +3,15 @@
 import errno
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from chatlib import workspace
 from chatlib.__main__ import main
 from chatlib.errors import ModelError, ParameterError
 from chatlib.simulate import channel
@@ -53,11 +56,47 @@ def test_an_error_is_one_sentence_and_a_traceback_only_for_debug(
         main([*SMALL, str(tmp_path), "--debug"])
 
 
-def test_a_missing_command_is_a_misuse(capsys):
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (["no-such-command"], "there is no command 'no-such-command'. `chatlib --help` lists them."),
+        (["analyse"], "there is no command 'analyse'. Did you mean analyze?"),
+        (["import", "x", "--limt", "3"], "unrecognized arguments: --limt 3. Did you mean --limit?"),
+    ],
+)
+def test_a_mistyped_command_or_option_is_answered_with_the_closest_one(capsys, command, answer):
     with pytest.raises(SystemExit) as ended:
-        main(["no-such-command"])
+        main(command)
     assert ended.value.code == 2
-    assert "usage: chatlib" in capsys.readouterr().err
+    assert answer in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_lists_each_one_once(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 0
+    shown = re.findall(r"^  ([a-z]+) +\S", capsys.readouterr().out, re.M)
+    assert len(shown) == len(set(shown)) and {"forecast", "home"} <= set(shown)
+    assert shown.index("forecast") < shown.index("import") < shown.index("home")
+
+
+def test_list_and_open_know_runs_by_name_and_by_folder(tmp_path, monkeypatch, capsys, channel_path):
+    monkeypatch.setattr(workspace, "RUNS_DIR", tmp_path)
+    assert main(["list"]) == 0 and "No run yet" in capsys.readouterr().out
+    (tmp_path / "mine").mkdir()
+    shutil.copy(channel_path, tmp_path / "mine" / "Db_file.dbs")
+    assert main(["list"]) == 0 and capsys.readouterr().out.startswith("mine ")
+    assert main(["list", "mine"]) == 0
+    by_name = capsys.readouterr().out
+    assert main(["list", str(tmp_path / "mine")]) == 0 and capsys.readouterr().out == by_name
+    assert by_name.count("\n") > 1 and "complete" in by_name
+    assert main(["list", "mien"]) == 2 and "Did you mean mine?" in capsys.readouterr().err
+    assert main(["open", "mine"]) == 2 and "has none yet" in capsys.readouterr().err
+    (tmp_path / "mine" / "index.html").write_text("<p>")
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert main(["open", "mine"]) == 0
+    assert opened == capsys.readouterr().out.split() == [(tmp_path / "mine" / "index.html").as_uri()]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

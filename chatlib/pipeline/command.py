@@ -1,4 +1,4 @@
-"""The commands `run`, `bundle`, `images`, `notebooks` and `home`."""
+"""The commands `run`, `list`, `open`, `bundle`, `images`, `notebooks` and `home`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from chatlib.errors import ParameterError
 from chatlib.pipeline.settings import RunSettings, find_run, require_notebooks
 from chatlib.workspace import PROJECT_DIR
 
@@ -15,6 +16,20 @@ __all__ = ["add_parsers"]
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     """Register the commands."""
     _add_run(subparsers)
+    listing = subparsers.add_parser(
+        "list",
+        help="list the runs, or the streams of one, with ids and states",
+        description="List the runs in data/runs; or the streams of a run or database, oldest first.",
+    )
+    listing.add_argument(
+        "source", nargs="?", metavar="RUN_OR_DB", help="a run's name or folder, or a database"
+    )
+    listing.set_defaults(run=_list)
+    opening = subparsers.add_parser("open", help="open a run's report in the browser")
+    opening.add_argument(
+        "name", nargs="?", default="sample", metavar="RUN", help="its name or folder (default: sample)"
+    )
+    opening.set_defaults(run=_open)
     bundle = subparsers.add_parser("bundle", help="write a run's report as a single file to mail")
     images = subparsers.add_parser("images", help="take the README's pictures from a run")
     for command, function in ((bundle, _bundle), (images, _save_pictures)):
@@ -65,6 +80,51 @@ def _run(args: argparse.Namespace) -> int:
 
     given = {key: value for key, value in vars(args).items() if key in RunSettings.__dataclass_fields__}
     print(f"The report: {_show(run_chain(RunSettings(**given)))}")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from chatlib.store import open_store
+    from chatlib.workspace import RUNS_DIR, Workspace, list_runs, locate_path, locate_run
+
+    if args.source:
+        path = locate_path(args.source)
+        _list_streams(path if path.is_file() else locate_run(args.source).db)
+        return 0
+    for name in list_runs():
+        run = Workspace(RUNS_DIR / name)
+        with open_store(run.db, read_only=True) as db:
+            streams = db.list_streams()
+        has_report = (run.root / "index.html").exists()
+        print(f"{name:<20} {len(streams):5,} streams  {'report' if has_report else 'no report yet'}")
+    if not list_runs():
+        print("No run yet. `chatlib run` makes one of the sample channel.")
+    return 0
+
+
+def _list_streams(path: Path) -> None:
+    from chatlib.collect.sheets.tables import clean_line
+    from chatlib.store import open_store
+
+    with open_store(path, read_only=True) as db:
+        for row in db.load_streams().to_dict("records"):
+            day, title = str(row["started_at"] or "")[:10], clean_line(str(row["title"] or ""))[:60]
+            print(f"{day:<10}  {row['video_id']:<12}  {row['state']:<12} {row['n_messages']:9,}  {title}")
+
+
+def _open(args: argparse.Namespace) -> int:
+    import webbrowser
+
+    from chatlib.workspace import locate_run
+
+    page = locate_run(args.name).root / "index.html"
+    if not page.is_file():
+        raise ParameterError(
+            f"A report is opened after its run, and {args.name} has none yet. Finish it: "
+            f"`chatlib run --name {args.name}`."
+        )
+    print(page.as_uri())
+    webbrowser.open(page.as_uri())
     return 0
 
 

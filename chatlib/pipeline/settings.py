@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chatlib.errors import ParameterError
-from chatlib.workspace import PROJECT_DIR
+from chatlib.workspace import PROJECT_DIR, RUNS_DIR
 
 __all__ = [
     "NOTEBOOKS",
     "NOTEBOOKS_DIR",
-    "RUNS_DIR",
     "RunSettings",
     "find_run",
     "label_notebook",
@@ -22,7 +21,6 @@ __all__ = [
 
 NOTEBOOKS = ("01_collect", "02_update", "03_pretrain", "04_predict", "05_analyze")
 NOTEBOOKS_DIR = PROJECT_DIR / "notebooks"
-RUNS_DIR = PROJECT_DIR / "data" / "runs"
 
 
 @dataclass(frozen=True)

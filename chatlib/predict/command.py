@@ -20,7 +20,7 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         description="Rank the viewers of a stream, which may be one never seen before, with the model that "
         "notebook 04 left in a run. Names are personal data: keep the table to yourself.",
     )
-    parser.add_argument("run_dir", metavar="RUN", help="the run's folder, such as data/runs/sample")
+    parser.add_argument("run_dir", metavar="RUN", help="a run's name or folder, such as sample")
     parser.add_argument("video", metavar="VIDEO", help="the stream's video id, as in its address")
     parser.add_argument("--db", metavar="FILE", help="another chat database (default: the run's)")
     parser.add_argument("--top", type=int, default=20, metavar="N", help="viewers to print (default: 20)")
@@ -39,9 +39,9 @@ def _run_score(args: argparse.Namespace) -> int:
     from chatlib.predict.scorer import load_scorer
     from chatlib.pretrain.encoder import load_encoder
     from chatlib.store import open_store
-    from chatlib.workspace import Workspace, locate_path
+    from chatlib.workspace import locate_run
 
-    ws = Workspace(locate_path(args.run_dir))
+    ws = locate_run(args.run_dir)
     if args.top < 0 or not ws.models.is_dir():
         raise ParameterError(
             "A run is a folder in which notebook 04 left its model, and --top a number of viewers; "
@@ -73,7 +73,7 @@ def _add_forecast(subparsers: argparse._SubParsersAction) -> None:
         "people would change.",
     )
     parser.add_argument(
-        "path", metavar="RUN_OR_DB", help="a run's folder, such as data/runs/sample, or a database"
+        "path", metavar="RUN_OR_DB", help="a run's name or folder, such as sample, or a database"
     )
     parser.add_argument(
         "--top", type=int, default=10, metavar="N", help="people to print per list (default: 10)"
@@ -98,12 +98,12 @@ def _run_forecast(args: argparse.Namespace) -> int:
     from chatlib.predict.forecast import describe_rolling, evaluate_rolling, forecast_next
     from chatlib.predict.viewers.people import NEXT, load_people
     from chatlib.store import open_store
-    from chatlib.workspace import Workspace, locate_path
+    from chatlib.workspace import locate_path, locate_run
 
     if args.top < 1:
         raise ParameterError(f"--top must be a number of people, 1 or more, got {args.top}.")
     path = locate_path(args.path)
-    with open_store(Workspace(path).db if path.is_dir() else path, read_only=True) as db:
+    with open_store(path if path.is_file() else locate_run(args.path).db, read_only=True) as db:
         people = load_people(db, days=args.days)
         names = db.load_authors().set_index("author")["name"] if args.names else None
     print("\n".join(describe_rolling(evaluate_rolling(people))))

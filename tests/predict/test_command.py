@@ -84,6 +84,8 @@ def test_what_cannot_be_scored_is_one_clear_error(run_dir, arguments, message, c
 
 def test_a_folder_without_a_model_is_one_clear_error(tmp_path, capsys):
     assert main(["score", str(tmp_path / "typo"), "x"]) == 2
+    assert "A run is named by its name or its folder" in capsys.readouterr().err
+    assert main(["score", str(tmp_path), "x"]) == 2
     assert "in which notebook 04 left its model" in capsys.readouterr().err
 
 
