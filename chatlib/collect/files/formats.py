@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatlib.collect.address import find_ids_in_name, guess_platform, make_video_url
-from chatlib.collect.files import chat_downloader, innertube, renderers, twitch, twitch_graphql
+from chatlib.collect.files import chat_downloader, innertube, renderers, twitch
 from chatlib.collect.files.containers import CUT, SQLITE_MAGIC, Parsed, parse_json, read_head, unpack
 from chatlib.collect.files.rows import IdMaker, Notes, repeated_kind
 from chatlib.collect.sheets.streams import find_chat_files, stream_of_row
@@ -143,10 +143,10 @@ def _read_content(parsed: Parsed, notes: Notes) -> Chat | None:
         channel_id, video_id = innertube.find_stream_ids(actions)
         stream = Stream(YOUTUBE, video_id or "", channel_id=channel_id)
         return Chat("youtube", stream, innertube.read_actions(actions, notes), notes)
-    nodes = twitch_graphql.find_nodes(content)
+    nodes = twitch.find_nodes(content)
     if nodes is not None:
-        stream = twitch_graphql.read_stream(content)
-        return Chat("twitch-graphql", stream, twitch_graphql.read_nodes(nodes, notes), notes)
+        stream = twitch.read_nodes_stream(content)
+        return Chat("twitch-graphql", stream, twitch.read_nodes(nodes, notes), notes)
     comments = twitch.find_comments(content)
     if comments is not None:
         stream = twitch.read_stream(content, comments)

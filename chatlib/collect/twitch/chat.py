@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from chatlib.collect.files.rows import Notes
-from chatlib.collect.files.twitch_graphql import iter_nodes, read_nodes
+from chatlib.collect.files.twitch import iter_nodes, read_nodes
 from chatlib.collect.twitch.graphql import GraphQL, Page
 from chatlib.collect.youtube.batches import Batch, ResumeFile
 from chatlib.collect.youtube.replay import Replay, check_end, format_clock

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import requests
 
 from chatlib.collect.files.renderers import walk
-from chatlib.collect.files.twitch_graphql import as_list
+from chatlib.collect.files.twitch import as_list
 from chatlib.collect.youtube.metadata import VideoFacts
 from chatlib.collect.youtube.transport import PoliteAdapter, Politeness, Transient, check_answer, parse_answer
 from chatlib.errors import MissingSource, SourceError, SourceRefused

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from chatlib.collect.files.rows import IdMaker, Notes, author_key, name_json, read_count
-from chatlib.collect.files.twitch import name_kind
-from chatlib.collect.files.twitch_graphql import format_badge
+from chatlib.collect.files.twitch import format_badge, name_kind
 from chatlib.errors import SourceUnreachable
 from chatlib.records import CHAT_KINDS, Message
 from chatlib.text import clean_text, read_name

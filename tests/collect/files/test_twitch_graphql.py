@@ -6,7 +6,7 @@ import pytest
 
 from chatlib.collect.files.formats import read_chat
 from chatlib.collect.files.rows import Notes
-from chatlib.collect.files.twitch_graphql import find_nodes, format_badge, read_nodes
+from chatlib.collect.files.twitch import find_nodes, format_badge, read_nodes
 from chatlib.errors import UnknownFormat
 from chatlib.records import Message, is_member
 
