@@ -88,6 +88,7 @@ def save_pictures(run_dir: Path, images_dir: Path) -> list[Path]:
 def set_home(url: str, *, project_dir: Path = PROJECT_DIR) -> list[Path]:
     """Give the project a new home on GitHub: pyproject.toml, badges, clone address; return what changed.
 
+    Until then what needs an address is hidden, as `<!-- home: ... -->`.
     Raises: ParameterError for an address that is not https://github.com/OWNER/REPOSITORY.
     """
     require_notebooks(project_dir / "notebooks")
@@ -101,6 +102,7 @@ def set_home(url: str, *, project_dir: Path = PROJECT_DIR) -> list[Path]:
     for path in [settings, project_dir / "README.md", *sorted((project_dir / "notebooks").glob("*.ipynb"))]:
         text = path.read_text(encoding="utf-8")
         new = re.sub(rf"(github(?:\.com)?/){re.escape(slug)}(?![\w-])", rf"\g<1>{match[1]}", text)
+        new = re.sub(r"<!-- home: (.*?) -->", r"\1", new)
         if new != text:
             atomic_write(path, new)
             changed.append(path)

@@ -207,14 +207,13 @@ def test_values_take_the_type_of_their_default():
 def test_a_new_home_changes_all_addresses(tmp_path):
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "README.md").write_text("git clone https://github.com/OWNER/REPOSITORY\n")
     old = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
-    (tmp_path / "README.md").write_text(f"git clone {old}\n")
+    (tmp_path / "README.md").write_text(f"<!-- home: `git clone {old}` -->\n")
     assert len(set_home("https://github.com/some/where.git", project_dir=tmp_path)) == 7
     for path in [tmp_path / "README.md", *(tmp_path / "notebooks").glob("*.ipynb")]:
         text = path.read_text()
         assert old.removeprefix("https://github.com/") not in text
-        assert "github.com/some/where" in text
+        assert "github.com/some/where" in text and "<!-- home" not in text
     assert set_home("https://github.com/some/where", project_dir=tmp_path) == []
     with pytest.raises(ParameterError, match="got 'ftp"):
         set_home("ftp://x", project_dir=tmp_path)
