@@ -13,24 +13,15 @@ from filelock import FileLock, Timeout
 
 from chatlib.ahead import map_ahead
 from chatlib.collect.address import find_video_id, guess_platform, make_video_url
+from chatlib.collect.downloads import Replay
 from chatlib.collect.files.formats import Chat
 from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.rows import read_count
+from chatlib.collect.report import RETRIED, ChannelReport, CollectReport, ProgressBoard, StreamReport
 from chatlib.collect.sheets.channels import Channel, load_stream_list, merge_stream_list, save_stream_list
-from chatlib.collect.sites import Site, open_site
-from chatlib.collect.youtube.metadata import Metadata, VideoFacts
-from chatlib.collect.youtube.pages import Listing
-from chatlib.collect.youtube.replay import Replay
-from chatlib.collect.youtube.report import (
-    RETRIED,
-    ChannelReport,
-    CollectReport,
-    ProgressBoard,
-    StreamReport,
-)
-from chatlib.collect.youtube.settings import CollectSettings
+from chatlib.collect.sites import CollectSettings, Listing, Metadata, Site, VideoFacts
 from chatlib.errors import ParameterError, SourceError, SourceRefused, UnwritableFile
-from chatlib.records import YOUTUBE
+from chatlib.records import TWITCH, YOUTUBE
 from chatlib.store import Import, Store
 from chatlib.times import read_offset
 from chatlib.workspace import rare_gc, without_gc
@@ -81,7 +72,7 @@ def collect_channels(
         for channel in channels:
             platform = guess_platform(url=channel.url) or YOUTUBE
             if platform not in sites:
-                sites[platform] = open_site(platform, settings, folder)
+                sites[platform] = _open_site(platform, settings, folder)
             _import_earlier_database(db, channel, progress=progress)
             collection = _ChannelCollection(db, channel, settings, sites[platform], progress=progress)
             try:
@@ -111,7 +102,7 @@ def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: b
         TemporaryDirectory(prefix="chatlib-") as folder,
         ProgressBoard({}, {video_id: 0.0}, shown=progress) as board,
     ):
-        site = open_site(platform, settings or CollectSettings(), Path(folder))
+        site = _open_site(platform, settings or CollectSettings(), Path(folder))
         replay = site.fetch(
             video_id, {"url": url}, on_progress=lambda offset_s: board.update(video_id, offset_s)
         )
@@ -121,6 +112,17 @@ def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: b
     if stream.state not in ("complete", "partial"):
         raise SourceRefused(f"{url} gives no chat: {stream.reason}", state=stream.state)
     return Chat(replay.source, stream, list(replay.messages), dict(replay.skipped))
+
+
+def _open_site(platform: str, settings: CollectSettings, folder: Path) -> Site:
+    """Return a platform's site; unfinished downloads are kept in `folder`."""
+    if platform == TWITCH:
+        from chatlib.collect.twitch.site import Twitch
+
+        return Twitch(settings, folder)
+    from chatlib.collect.youtube.site import YouTube
+
+    return YouTube(settings, folder)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from chatlib.collect.youtube.settings import CollectSettings
+from chatlib.collect.sites import CollectSettings
 
 __all__ = ["add_parsers"]
 
@@ -162,8 +162,8 @@ def _run_watch(args: argparse.Namespace) -> int:
 
     from chatlib.collect.address import clean_channel_url, guess_platform
     from chatlib.collect.live import WatchSettings, watch_stream
+    from chatlib.collect.transport import Politeness
     from chatlib.collect.twitch.live import TwitchFeed
-    from chatlib.collect.youtube.transport import Politeness
     from chatlib.errors import ParameterError
     from chatlib.records import TWITCH
     from chatlib.store import open_store

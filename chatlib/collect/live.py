@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from chatlib.collect.youtube.replay import format_clock
+from chatlib.collect.downloads import format_clock
 from chatlib.errors import SourceError, SourceUnreachable
 from chatlib.records import DONATION_KINDS, Message, Stream
 from chatlib.store import Store

@@ -1,20 +1,151 @@
-"""The sites that chat is collected from, each behind the same few questions."""
+"""The sites that chat is collected from, each behind the same few questions, and what they answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from chatlib.collect.youtube.batches import ResumeFile
-from chatlib.collect.youtube.metadata import Metadata
-from chatlib.collect.youtube.pages import Listing
-from chatlib.collect.youtube.replay import Replay
-from chatlib.collect.youtube.settings import CollectSettings
-from chatlib.collect.youtube.transport import Politeness
-from chatlib.records import TWITCH, Clip
+from chatlib.errors import ParameterError, SourceError
+from chatlib.limits import require_regular
+from chatlib.records import Clip
 
-__all__ = ["Site", "open_site"]
+if TYPE_CHECKING:  # the command line reads the settings' defaults before anything is fetched
+    from chatlib.collect.downloads import Replay, ResumeFile
+    from chatlib.collect.transport import Politeness
+
+__all__ = [
+    "CHAT_SOURCES",
+    "LISTINGS",
+    "CollectSettings",
+    "ListedStream",
+    "Listing",
+    "Metadata",
+    "Site",
+    "VideoFacts",
+]
+
+LISTINGS = ("selenium", "yt-dlp")
+CHAT_SOURCES = ("chat-downloader", "yt-dlp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectSettings:
+    """How channels are collected, as the user writes it: notebook parameters and command-line options.
+
+    `listing` is one of `LISTINGS`. `chat_sources` names the sources in the order to try them, with
+    commas. `cookies` is a Netscape cookies.txt, for members-only streams and bot checks; a relative
+    path starts at the project. `at_once` streams are fetched together, with at most `requests_per_s`
+    to one host. `limit` is the number of a channel's newest streams, 0 for all.
+    No read waits longer than `timeout_s`; the first wait after a failure is shorter than `backoff_s`.
+
+    Raises: ParameterError for a value that breaks a rule.
+    """
+
+    listing: str = LISTINGS[0]
+    chat_sources: str = ", ".join(CHAT_SOURCES)
+    cookies: str = ""
+    at_once: int = 3
+    requests_per_s: float = 5.0
+    limit: int = 0
+    timeout_s: float = 20.0
+    backoff_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.listing not in LISTINGS:
+            raise ParameterError(f"LISTING is one of {', '.join(LISTINGS)}, got {self.listing!r}.")
+        names = self.sources
+        if set(names) - set(CHAT_SOURCES) or len(set(names)) < len(names):
+            raise ParameterError(
+                f"CHAT_SOURCES names the sources in the order to try them, of {', '.join(CHAT_SOURCES)}; "
+                f"got {self.chat_sources!r}."
+            )
+        if self.cookies_file is not None:
+            try:
+                require_regular(self.cookies_file)
+            except SourceError as error:
+                raise ParameterError(f"COOKIES names a Netscape cookies.txt: {error}") from error
+        if not 1 <= self.at_once <= 16:
+            raise ParameterError(f"AT_ONCE is a number of streams from 1 to 16, got {self.at_once}.")
+        if not 0 < self.requests_per_s <= 1000:
+            raise ParameterError(
+                f"REQUESTS_PER_S must be above 0 and at most 1000, got {self.requests_per_s}."
+            )
+        if self.limit < 0:
+            raise ParameterError(f"LIMIT is a number of streams, 0 for all, got {self.limit}.")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources of chat in their order."""
+        return tuple(name.strip() for name in self.chat_sources.split(","))
+
+    @property
+    def cookies_file(self) -> Path | None:
+        """The cookies file, None without one."""
+        from chatlib.workspace import resolve_path
+
+        return resolve_path(self.cookies) if self.cookies else None
+
+
+class ListedStream(NamedTuple):
+    """One row of a channel's list of streams; None is unknown.
+
+    `status` is "finished", "live" or "upcoming". `views` is None where the page counts viewers.
+    """
+
+    video_id: str
+    title: str | None = None
+    duration_s: float | None = None
+    views: int | None = None
+    status: str | None = None
+
+
+class Listing(NamedTuple):
+    """A channel's streams, newest first and distinct, and whether these are all of them.
+
+    `reason` says in one phrase why the listing ended; `complete` is True only if YouTube said that
+    there are no more.
+    """
+
+    channel_url: str
+    channel_id: str | None
+    channel_name: str | None
+    streams: list[ListedStream]
+    complete: bool
+    reason: str
+    seconds: float
+
+
+class VideoFacts(NamedTuple):
+    """The facts of one video. Dates are UTC ISO 8601; None is unknown.
+
+    `status` is `finished`, `live` or `upcoming` for a stream, `video` for a plain upload.
+    `duration_s` is the recording's.
+    """
+
+    video_id: str
+    title: str | None
+    channel_id: str | None
+    channel_name: str | None
+    published_at: str | None
+    started_at: str | None
+    ended_at: str | None
+    duration_s: float | None
+    status: str
+    views: int | None
+
+
+class Metadata(NamedTuple):
+    """The answers, by video id; the ids that YouTube does not know; the ids that were not looked up.
+
+    `gone` are deleted or private videos, and what is no id. `problem` says why some were not looked up.
+    """
+
+    videos: dict[str, VideoFacts]
+    gone: list[str]
+    unasked: list[str]
+    problem: str | None
 
 
 class Site(Protocol):
@@ -46,14 +177,3 @@ class Site(Protocol):
 
     def list_clips(self, channel_url: str, video_ids: set[str]) -> Mapping[str, list[Clip]]:
         """Return the clips of a channel's streams, by video id. Raises: SourceError."""
-
-
-def open_site(platform: str, settings: CollectSettings, folder: Path) -> Site:
-    """Return a platform's site; unfinished downloads are kept in `folder`."""
-    if platform == TWITCH:
-        from chatlib.collect.twitch.site import Twitch
-
-        return Twitch(settings, folder)
-    from chatlib.collect.youtube.site import YouTube
-
-    return YouTube(settings, folder)

@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 from chatlib.colab import in_colab
 from chatlib.collect.address import clean_channel_url, guess_platform
 from chatlib.collect.files.importing import ImportReport, import_chats
+from chatlib.collect.report import CollectReport
 from chatlib.collect.sheets.channels import Channel, load_channels
-from chatlib.collect.youtube.report import CollectReport
-from chatlib.collect.youtube.settings import CollectSettings
+from chatlib.collect.sites import CollectSettings
 from chatlib.errors import MissingSource, ParameterError
 from chatlib.records import TWITCH
 from chatlib.store import Store, open_store

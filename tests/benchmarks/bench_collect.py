@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 OWN = (
-    ("chatlib.collect.youtube.batches.ResumeFile", "add"),
-    ("chatlib.collect.youtube.replay", "_complete"),
+    ("chatlib.collect.downloads.ResumeFile", "add"),
+    ("chatlib.collect.youtube.site", "_complete"),
     ("chatlib.store.Store", "save_chat"),
     ("chatlib.collect.collection", "save_stream_list"),
     ("chatlib.collect.collection", "merge_stream_list"),
@@ -69,7 +69,7 @@ def collect(source, at_once):
     """Collect the channel into a new database; return wall seconds and the number of messages."""
     from chatlib.collect.collection import collect_channels
     from chatlib.collect.sheets.channels import Channel
-    from chatlib.collect.youtube.settings import CollectSettings
+    from chatlib.collect.sites import CollectSettings
     from chatlib.store import open_store
 
     with tempfile.TemporaryDirectory() as folder:

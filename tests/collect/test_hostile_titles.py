@@ -16,8 +16,8 @@ from chatlib.collect.sheets.channels import (
 )
 from chatlib.collect.sheets.streams import load_sheet, stream_of_row
 from chatlib.collect.sheets.tables import Table, clean_cell, clean_line, load_tables, save_tables
+from chatlib.collect.transport import Politeness
 from chatlib.collect.youtube.metadata import fetch_videos
-from chatlib.collect.youtube.transport import Politeness
 from chatlib.errors import SourceError
 from tests.collect.youtube.site.wire import Reply
 

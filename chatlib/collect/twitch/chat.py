@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from chatlib.collect.downloads import Batch, Replay, ResumeFile, check_end, format_clock
 from chatlib.collect.files.rows import Notes
 from chatlib.collect.files.twitch import iter_nodes, read_nodes
+from chatlib.collect.transport import Politeness
 from chatlib.collect.twitch.graphql import GraphQL, Page
-from chatlib.collect.youtube.batches import Batch, ResumeFile
-from chatlib.collect.youtube.replay import Replay, check_end, format_clock
-from chatlib.collect.youtube.transport import Politeness
 from chatlib.errors import SourceError, SourceRefused
 from chatlib.records import Stream
 from chatlib.text import read_number

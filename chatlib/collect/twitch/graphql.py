@@ -9,8 +9,8 @@ import requests
 
 from chatlib.collect.files.renderers import walk
 from chatlib.collect.files.twitch import as_list
-from chatlib.collect.youtube.metadata import VideoFacts
-from chatlib.collect.youtube.transport import PoliteAdapter, Politeness, Transient, check_answer, parse_answer
+from chatlib.collect.sites import VideoFacts
+from chatlib.collect.transport import PoliteAdapter, Politeness, Transient, check_answer, parse_answer
 from chatlib.errors import MissingSource, SourceError, SourceRefused
 from chatlib.records import Clip
 from chatlib.text import clean_text, read_name, read_number

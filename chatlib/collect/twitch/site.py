@@ -14,16 +14,13 @@ from urllib.parse import urlsplit
 from yt_dlp.extractor.twitch import TwitchVideosIE
 from yt_dlp.utils import YoutubeDLError
 
+from chatlib.collect.downloads import Replay, ResumeFile
 from chatlib.collect.files.formats import Chat, complete_chat
+from chatlib.collect.sites import CollectSettings, ListedStream, Listing, Metadata, VideoFacts
+from chatlib.collect.transport import Politeness, Stopped
 from chatlib.collect.twitch.chat import SOURCE, fetch_chat_of, open_resume_file
 from chatlib.collect.twitch.graphql import GraphQL, check_graphql
-from chatlib.collect.youtube.batches import ResumeFile
 from chatlib.collect.youtube.clients import PoliteYoutubeDL
-from chatlib.collect.youtube.metadata import Metadata, VideoFacts
-from chatlib.collect.youtube.pages import ListedStream, Listing
-from chatlib.collect.youtube.replay import Replay
-from chatlib.collect.youtube.settings import CollectSettings
-from chatlib.collect.youtube.transport import Politeness, Stopped
 from chatlib.errors import ChatlibError, MissingSource, SourceError, SourceRefused
 from chatlib.records import TWITCH, Clip, Stream
 from chatlib.text import clean_text, one_line, read_name, read_number

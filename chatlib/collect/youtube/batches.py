@@ -1,27 +1,24 @@
-"""A replay as YouTube hands it out: batches of raw actions, each naming the next, and kept on disk."""
+"""A replay as YouTube hands it out: batches of raw actions, each naming the next."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-import orjson
-
+from chatlib.collect.downloads import Batch
 from chatlib.collect.files.innertube import Action, iter_actions
 from chatlib.collect.files.renderers import walk
 from chatlib.errors import SourceError
-from chatlib.files import map_write_errors
 from chatlib.times import read_offset
 
 __all__ = [
-    "Batch",
     "ExpiredToken",
-    "ResumeFile",
     "Views",
     "find_chat_token",
+    "find_last_offset_ms",
     "find_views",
+    "iter_batch_actions",
     "iter_batches",
     "read_batch",
 ]
@@ -45,25 +42,19 @@ class Views(NamedTuple):
     top: str | None
 
 
-class Batch(NamedTuple):
-    """Items of a replay as InnerTube gives them, and the token of the next batch; None at the end."""
+def find_last_offset_ms(batch: Batch) -> float | None:
+    """Return the offset of a batch's last item, None if it has none."""
+    last = batch.items[-1] if batch.items else None
+    return read_offset(walk(last, "replayChatItemAction", "videoOffsetTimeMsec"))
 
-    items: list[object]
-    next_token: str | None
 
-    @property
-    def last_offset_ms(self) -> float | None:
-        """The offset of the last item, None if it has none."""
-        last = self.items[-1] if self.items else None
-        return read_offset(walk(last, "replayChatItemAction", "videoOffsetTimeMsec"))
-
-    def iter_actions(self) -> Iterator[Action]:
-        """Yield the actions of all items."""
-        for item in self.items:
-            if isinstance(item, dict):
-                yield from iter_actions(item)
-            else:
-                yield Action(item, None)
+def iter_batch_actions(batch: Batch) -> Iterator[Action]:
+    """Yield the actions of all items of a batch."""
+    for item in batch.items:
+        if isinstance(item, dict):
+            yield from iter_actions(item)
+        else:
+            yield Action(item, None)
 
 
 def find_chat_token(watch: object) -> str | None:
@@ -120,7 +111,8 @@ def iter_batches(
         if n_empty >= MAX_EMPTY:
             raise SourceError(f"YouTube gave {MAX_EMPTY} empty batches in a row.")
         yield batch
-        offset_ms = offset_ms if batch.last_offset_ms is None else batch.last_offset_ms
+        last_ms = find_last_offset_ms(batch)
+        offset_ms = offset_ms if last_ms is None else last_ms
         token = batch.next_token
 
 
@@ -133,56 +125,3 @@ def _fetch_batch(fetch: Callable[[str, float], object], token: str, offset_ms: f
     if batch is None:
         raise ExpiredToken("YouTube answered without a batch of messages.")
     return batch
-
-
-class ResumeFile:
-    """The batches of an unfinished download: one line of JSON each, with the token of the next batch.
-
-    The last batch of a replay has no such token and is not kept. `view` is the view that the
-    batches were taken from.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.view = "live"
-
-    def iter_saved(self) -> Iterator[Batch]:
-        """Yield the batches in the file; from the first damaged line on, the file is cut off."""
-        try:
-            file = self.path.open("r+b")
-        except OSError:
-            return
-        with file:
-            end = 0
-            while line := file.readline():
-                batch = self._parse_line(line)
-                if batch is None:
-                    file.truncate(end)
-                    return
-                end += len(line)
-                yield batch
-
-    def _parse_line(self, line: bytes) -> Batch | None:
-        try:
-            content = orjson.loads(line) if line.endswith(b"\n") else None
-        except ValueError:
-            return None
-        if not isinstance(content, dict):
-            return None
-        items, token, view = (content.get(key) for key in ("items", "next", "view"))
-        if not isinstance(items, list) or not isinstance(token, str) or not isinstance(view, str):
-            return None
-        self.view = view
-        return Batch(items, token)
-
-    def add(self, batch: Batch) -> None:
-        """Append a batch that names the next one. Raises: StoreFull, UnwritableFile."""
-        line = orjson.dumps({"items": batch.items, "next": batch.next_token, "view": self.view}) + b"\n"
-        with map_write_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                file.write(line)
-
-    def drop(self) -> None:
-        """Delete the file."""
-        self.path.unlink(missing_ok=True)

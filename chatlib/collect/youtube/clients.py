@@ -23,9 +23,7 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.utils import YoutubeDLError
 from yt_dlp.utils.networking import random_user_agent
 
-from chatlib.collect.youtube.batches import find_chat_token
-from chatlib.collect.youtube.pages import find_initial_data
-from chatlib.collect.youtube.transport import (
+from chatlib.collect.transport import (
     SLOWEST,
     PoliteAdapter,
     Politeness,
@@ -36,6 +34,8 @@ from chatlib.collect.youtube.transport import (
     parse_answer,
     read_whole,
 )
+from chatlib.collect.youtube.batches import find_chat_token
+from chatlib.collect.youtube.pages import find_initial_data
 from chatlib.errors import SourceRefused
 from chatlib.records import YOUTUBE, Stream
 from chatlib.text import clean_json

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatlib.collect.address import clean_channel_url, is_video_id
+from chatlib.collect.sites import LISTINGS, ListedStream, Listing
 from chatlib.collect.youtube.browser import load_cookies
-from chatlib.collect.youtube.pages import ListedStream, Listing, distinct_streams, read_line
+from chatlib.collect.youtube.pages import distinct_streams, read_line
 from chatlib.collect.youtube.selenium_listing import list_with_selenium
-from chatlib.collect.youtube.settings import LISTINGS
 from chatlib.errors import MissingSource, ParameterError, SourceError
 from chatlib.text import clean_text, read_name, read_number
 from chatlib.workspace import progress_bar

@@ -13,14 +13,14 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import requests
 
 from chatlib.colab import read_secret
 from chatlib.collect.address import is_video_id
-from chatlib.collect.youtube.transport import (
+from chatlib.collect.sites import Metadata, VideoFacts
+from chatlib.collect.transport import (
     SLOWEST,
     Politeness,
     Transient,
@@ -34,7 +34,7 @@ from chatlib.text import clean_text
 from chatlib.times import read_date
 from chatlib.workspace import progress_bar
 
-__all__ = ["KEY_NAME", "Metadata", "VideoFacts", "fetch_videos", "find_key"]
+__all__ = ["KEY_NAME", "fetch_videos", "find_key"]
 
 log = logging.getLogger(__name__)
 
@@ -59,37 +59,6 @@ _BAD_KEY = (
     f"the YouTube Data API refuses the key; see at {_WHERE} that {KEY_NAME} is a key as it stands there, "
     "that the YouTube Data API v3 is enabled for its project, and that it is not restricted to other uses"
 )
-
-
-class VideoFacts(NamedTuple):
-    """The facts of one video. Dates are UTC ISO 8601; None is unknown.
-
-    `status` is `finished`, `live` or `upcoming` for a stream, `video` for a plain upload.
-    `duration_s` is the recording's.
-    """
-
-    video_id: str
-    title: str | None
-    channel_id: str | None
-    channel_name: str | None
-    published_at: str | None
-    started_at: str | None
-    ended_at: str | None
-    duration_s: float | None
-    status: str
-    views: int | None
-
-
-class Metadata(NamedTuple):
-    """The answers, by video id; the ids that YouTube does not know; the ids that were not looked up.
-
-    `gone` are deleted or private videos, and what is no id. `problem` says why some were not looked up.
-    """
-
-    videos: dict[str, VideoFacts]
-    gone: list[str]
-    unasked: list[str]
-    problem: str | None
 
 
 class _Refused(Exception):

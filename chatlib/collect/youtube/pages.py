@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 from chatlib.collect.address import is_video_id
 from chatlib.collect.files.renderers import read_text, walk
+from chatlib.collect.sites import ListedStream
 from chatlib.text import clean_text, read_name
 
 __all__ = [
-    "ListedStream",
-    "Listing",
     "StreamPage",
     "distinct_streams",
     "find_initial_data",
@@ -35,35 +34,6 @@ _MORE = {"continuationItemRenderer", "continuationItemViewModel"}
 _TIME_STATUS = "thumbnailOverlayTimeStatusRenderer"
 _TRACES = {"videoId", "contentId", "watchEndpoint"}  # of videos in any layout
 _ANSWERS = ("onResponseReceivedActions", "onResponseReceivedEndpoints", "continuationContents")
-
-
-class ListedStream(NamedTuple):
-    """One row of a channel's list of streams; None is unknown.
-
-    `status` is "finished", "live" or "upcoming". `views` is None where the page counts viewers.
-    """
-
-    video_id: str
-    title: str | None = None
-    duration_s: float | None = None
-    views: int | None = None
-    status: str | None = None
-
-
-class Listing(NamedTuple):
-    """A channel's streams, newest first and distinct, and whether these are all of them.
-
-    `reason` says in one phrase why the listing ended; `complete` is True only if YouTube said that
-    there are no more.
-    """
-
-    channel_url: str
-    channel_id: str | None
-    channel_name: str | None
-    streams: list[ListedStream]
-    complete: bool
-    reason: str
-    seconds: float
 
 
 class StreamPage(NamedTuple):

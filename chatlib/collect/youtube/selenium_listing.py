@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from chatlib.collect.sites import ListedStream, Listing
 from chatlib.collect.youtube.browser import open_browser
-from chatlib.collect.youtube.pages import ListedStream, Listing, read_stream_page
+from chatlib.collect.youtube.pages import read_stream_page
 from chatlib.errors import MissingSource, SourceError
 from chatlib.workspace import progress_bar
 

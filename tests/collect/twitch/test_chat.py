@@ -2,9 +2,9 @@
 
 import pytest
 
+from chatlib.collect.downloads import ResumeFile
+from chatlib.collect.transport import Politeness, Stopped
 from chatlib.collect.twitch.chat import fetch_chat_of
-from chatlib.collect.youtube.batches import ResumeFile
-from chatlib.collect.youtube.transport import Politeness, Stopped
 from chatlib.errors import SourceRefused
 from chatlib.records import TWITCH, Stream
 from tests.collect.twitch.site.graphql import Vod, make_comment, make_vod

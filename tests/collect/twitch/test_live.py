@@ -13,10 +13,9 @@ import pytest
 from chatlib.collect.collection import collect_channels
 from chatlib.collect.live import WatchSettings, watch_stream
 from chatlib.collect.sheets.channels import Channel
-from chatlib.collect.twitch.irc import IrcReader, parse_line
-from chatlib.collect.twitch.live import TwitchFeed
-from chatlib.collect.youtube.settings import CollectSettings
-from chatlib.collect.youtube.transport import Politeness
+from chatlib.collect.sites import CollectSettings
+from chatlib.collect.transport import Politeness
+from chatlib.collect.twitch.live import IrcReader, TwitchFeed, parse_line
 from chatlib.records import TWITCH_PAID_KINDS
 from chatlib.store import open_store
 from tests.collect.twitch.site.graphql import make_comment, make_vod

@@ -11,8 +11,8 @@ import pytest
 from chatlib.analyze.analytics.readers import read_address
 from chatlib.collect.collection import collect_channels, fetch_chat
 from chatlib.collect.sheets.channels import Channel, load_stream_list
+from chatlib.collect.sites import CollectSettings
 from chatlib.collect.sources import find_channels
-from chatlib.collect.youtube.settings import CollectSettings
 from chatlib.errors import SourceRefused
 from chatlib.store import open_store
 from tests.collect.twitch.site.graphql import START, make_vod
@@ -179,13 +179,13 @@ def test_a_killed_collection_goes_on_to_the_same_content(twitch, youtube, tmp_pa
     twitch.add_channel("sample", make_vods("2002", "2001", n=300))
     kill = """
 import os, signal
-from chatlib.collect.youtube import batches
-add, count = batches.ResumeFile.add, iter(range(7))
+from chatlib.collect import downloads
+add, count = downloads.ResumeFile.add, iter(range(7))
 def add_and_die(self, batch):
     add(self, batch)
     if next(count, None) is None:
         os.kill(os.getpid(), signal.SIGKILL)
-batches.ResumeFile.add = add_and_die
+downloads.ResumeFile.add = add_and_die
 """
     run = "import sys; from chatlib.__main__ import main; sys.exit(main(sys.argv[1:]))"
     environment = os.environ | youtube.environment()

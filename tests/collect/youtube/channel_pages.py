@@ -1,6 +1,6 @@
 """A channel's page and rows, written by hand in both layouts, and the streams of the local YouTube."""
 
-from chatlib.collect.youtube.pages import ListedStream
+from chatlib.collect.sites import ListedStream
 from tests.collect.youtube.site.videos import make_video
 
 URL = "https://www.youtube.com/@sample"

@@ -1,8 +1,8 @@
 """What tests of replays share: one source asked for one video of the local YouTube, quickly."""
 
-from chatlib.collect.youtube.replay import Fetcher
-from chatlib.collect.youtube.settings import CollectSettings
-from chatlib.collect.youtube.transport import Politeness
+from chatlib.collect.sites import CollectSettings
+from chatlib.collect.transport import Politeness
+from chatlib.collect.youtube.site import YouTube
 from tests.collect.youtube.site.videos import video_of_batches
 
 SOURCES = ("chat-downloader", "yt-dlp")
@@ -17,7 +17,7 @@ def make_fetcher(source, folder):
     """Return a fetcher from one source, or several, that does not make a test wait."""
     sources = source if isinstance(source, str) else ", ".join(source)
     settings = CollectSettings(chat_sources=sources, requests_per_s=1000, timeout_s=2.0, backoff_s=0.01)
-    return Fetcher(settings, folder / "unfinished")
+    return YouTube(settings, folder / "unfinished")
 
 
 def fetch(video_id, source, folder, *, attempts=7):

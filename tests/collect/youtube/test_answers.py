@@ -9,13 +9,7 @@ import pytest
 import requests
 import trustme
 
-from chatlib.collect.youtube.transport import (
-    Transient,
-    check_answer,
-    describe_failure,
-    find_refusal,
-    parse_answer,
-)
+from chatlib.collect.transport import Transient, check_answer, describe_failure, find_refusal, parse_answer
 from chatlib.errors import SourceError, SourceRefused
 from tests.collect.youtube.helpers import quick
 from tests.collect.youtube.site.faults import Faults

@@ -19,7 +19,7 @@ from chatlib.collect.collection import (
     plan_streams,
 )
 from chatlib.collect.sheets.channels import Channel, load_stream_list
-from chatlib.collect.youtube.settings import CollectSettings
+from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.store import open_store
 from tests.collect.youtube.site.faults import Faults

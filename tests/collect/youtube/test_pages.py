@@ -6,13 +6,8 @@ import re
 
 import pytest
 
-from chatlib.collect.youtube.pages import (
-    ListedStream,
-    distinct_streams,
-    find_initial_data,
-    read_clock,
-    read_stream_page,
-)
+from chatlib.collect.sites import ListedStream
+from chatlib.collect.youtube.pages import distinct_streams, find_initial_data, read_clock, read_stream_page
 from tests.collect.youtube.channel_pages import lockup, page_of, renderer
 
 MORE = {"continuationItemRenderer": {"continuationEndpoint": {"continuationCommand": {"token": "T1"}}}}

@@ -2,10 +2,10 @@
 
 import pytest
 
-from chatlib.collect.youtube import replay as replay_module
+from chatlib.collect.downloads import check_end
+from chatlib.collect.transport import Stopped
+from chatlib.collect.youtube import site as replay_module
 from chatlib.collect.youtube.clients import Video
-from chatlib.collect.youtube.replay import check_end
-from chatlib.collect.youtube.transport import Stopped
 from chatlib.errors import ParameterError, SourceRefused, SourceUnreachable, StoreFull
 from chatlib.records import YOUTUBE, Stream
 from tests.collect.youtube.helpers import SOURCES, make_fetcher

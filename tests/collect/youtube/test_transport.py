@@ -11,15 +11,10 @@ import requests
 from yt_dlp.networking import Request
 from yt_dlp.networking.exceptions import HTTPError
 
-from chatlib.collect.youtube import transport
+from chatlib.collect import transport
+from chatlib.collect.transport import PoliteAdapter, Politeness, Stopped, Transient
 from chatlib.collect.youtube.clients import YtDlpClient
 from chatlib.collect.youtube.metadata import fetch_videos
-from chatlib.collect.youtube.transport import (
-    PoliteAdapter,
-    Politeness,
-    Stopped,
-    Transient,
-)
 from chatlib.errors import SourceRefused, SourceUnreachable
 from tests.collect.youtube.helpers import quick
 from tests.collect.youtube.site.data_api import DATA_KEY
