@@ -1,4 +1,4 @@
-"""Who will pay in the next stream: boosted trees, how well they have foretold, and what moves them.
+"""Who will pay: boosted trees for any of the questions, how well they have foretold, and what moves them.
 
 The trees are fitted again each month on all that was known by then, as in use; how good they were in
 the last months is measured before anybody is named.
@@ -19,7 +19,7 @@ from chatlib.errors import NotEnoughData
 from chatlib.predict.evaluation import bootstrap_metrics, interval, rank_metrics
 from chatlib.predict.models.trees import N_ROUNDS, TREE_SETTINGS, boost, predict_boosted
 from chatlib.predict.viewers.history import MONTH
-from chatlib.predict.viewers.people import FEATURE_GROUPS, NEXT, PEOPLE_COLUMNS, People, load_people
+from chatlib.predict.viewers.people import NEXT, NEXT_STREAM, People, load_people
 from chatlib.store import Store
 
 __all__ = [
@@ -97,10 +97,13 @@ def try_forecast(db: Store, *, days: float = 60.0, seed: int = 0) -> NextStream:
 
 
 class _Trees:
-    """The mean of a few boosted models of one label."""
+    """The mean of a few boosted models of one label, by some columns of the people."""
 
-    def __init__(self, table: pd.DataFrame, labels: np.ndarray, *, seed: int, n_seeds: int) -> None:
-        numbers = table[list(PEOPLE_COLUMNS)].to_numpy()
+    def __init__(
+        self, columns: tuple[str, ...], table: pd.DataFrame, labels: np.ndarray, *, seed: int, n_seeds: int
+    ) -> None:
+        self.columns = list(columns)
+        numbers = table[self.columns].to_numpy()
         self.constant = float(labels.mean()) if labels.all() or not labels.any() else None
         self.boosters: list[lightgbm.Booster] = []
         if self.constant is None:
@@ -113,18 +116,16 @@ class _Trees:
         """Return probabilities."""
         if self.constant is not None:
             return np.full(len(table), self.constant)
-        numbers = table[list(PEOPLE_COLUMNS)].to_numpy()
+        numbers = table[self.columns].to_numpy()
         return expit(np.mean([predict_boosted(booster, numbers) for booster in self.boosters], axis=0))
 
-    def explain(self, table: pd.DataFrame) -> pd.DataFrame:
+    def explain(self, table: pd.DataFrame, groups: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
         """Return what each group of features adds to the log odds (TreeSHAP: Lundberg and others 2020)."""
-        numbers = table[list(PEOPLE_COLUMNS)].to_numpy()
+        numbers = table[self.columns].to_numpy()
         parts = [np.asarray(b.predict(numbers, pred_contrib=True, num_threads=1)) for b in self.boosters]
-        shares = np.mean(parts, axis=0) if parts else np.zeros((len(table), len(PEOPLE_COLUMNS) + 1))
-        by_name = pd.DataFrame(shares[:, :-1], columns=list(PEOPLE_COLUMNS), index=table.index)
-        return pd.DataFrame(
-            {name: by_name[list(group)].sum(axis=1) for name, group in FEATURE_GROUPS.items()}
-        )
+        shares = np.mean(parts, axis=0) if parts else np.zeros((len(table), len(self.columns) + 1))
+        by_name = pd.DataFrame(shares[:, :-1], columns=self.columns, index=table.index)
+        return pd.DataFrame({name: by_name[list(group)].sum(axis=1) for name, group in groups.items()})
 
 
 def evaluate_rolling(
@@ -132,7 +133,8 @@ def evaluate_rolling(
 ) -> Rolling | None:
     """Forecast each of the last months by models of all that came before it, and measure how that went.
 
-    None if no month has ten payments before it to learn from.
+    Whether people come is asked of `next_stream` alone. None if no month has ten payments before it to learn
+    from.
     """
     table = people.table[people.table["stream_id"] != NEXT]
     month = table["started_at"].str[:7]
@@ -142,31 +144,32 @@ def evaluate_rolling(
     if asked.empty:
         return None
     month_asked = asked["started_at"].str[:7]
-    scores = {question: {MODEL: np.zeros(len(asked)), "prior": np.zeros(len(asked))} for question in _LABELS}
+    labels_of = _LABELS if people.question == NEXT_STREAM else {"pays": _LABELS["pays"]}
+    scores = {label: {MODEL: np.zeros(len(asked)), "prior": np.zeros(len(asked))} for label in labels_of}
     for name in tqdm(months, unit="month", disable=None):
         past, here = table[month < name], (month_asked == name).to_numpy()
-        for question, label in _LABELS.items():
-            labels, n = past[label].to_numpy(bool), n_seeds if question == "pays" else 1
-            scores[question][MODEL][here] = _Trees(past, labels, seed=seed, n_seeds=n).predict(asked[here])
-            scores[question]["prior"][here] = labels.mean()
-    overdue = (asked["days_since_paid"] - MONTH).abs().to_numpy(float)
-    scores["pays"]["paid a month ago"] = np.nan_to_num(-overdue, nan=-1e3)
-    scores["pays"]["streams paid in"] = asked["paid_visits"].to_numpy(float)
+        for label, column in labels_of.items():
+            labels, n = past[column].to_numpy(bool), n_seeds if label == "pays" else 1
+            trees = _Trees(people.columns, past, labels, seed=seed, n_seeds=n)
+            scores[label][MODEL][here] = trees.predict(asked[here])
+            scores[label]["prior"][here] = labels.mean()
+    scores["pays"] |= _score_by_rules(asked)
     for values in scores.values():
         values["visits of the last 10"] = asked["visits_of_last_10"].to_numpy(float)
     never = (asked["paid_visits"] == 0).to_numpy()
     everybody = np.ones(len(asked), bool)
-    groups = (("pays", EVERYBODY, everybody), ("pays", FIRST, never), ("comes", EVERYBODY, everybody))
+    groups = [("pays", EVERYBODY, everybody), ("pays", FIRST, never), ("comes", EVERYBODY, everybody)]
     rng = np.random.default_rng(seed)
     parts = [
         _compare(
             asked[rows],
-            question,
-            {name: values[rows] for name, values in scores[question].items()},
+            label,
+            {name: values[rows] for name, values in scores[label].items()},
             rng,
             n_draws,
-        ).assign(question=question, group=group)
-        for question, group, rows in groups
+        ).assign(question=label, group=group)
+        for label, group, rows in groups
+        if label in scores
     ]
     pays = scores["pays"][MODEL]
     by_month = asked.assign(month=month_asked, predicted=pays).groupby("month")
@@ -174,6 +177,19 @@ def evaluate_rolling(
     first = asked.assign(score=pays).sort_values("score", ascending=False, kind="stable")
     named = first.groupby("stream_id").head(_N_NAMED)["paid"].sum() / asked["stream_id"].nunique()
     return Rolling(pd.concat(parts, ignore_index=True), counts, float(named))
+
+
+def _score_by_rules(asked: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return what simple rules say of who pays: a month since they paid, often, often lately."""
+    overdue = (asked["days_since_paid"] - MONTH).abs().to_numpy(float)
+    rules = {
+        "paid a month ago": np.nan_to_num(-overdue, nan=-1e3),
+        "streams paid in": asked["paid_visits"].to_numpy(float),
+        "paid in often lately": asked["paid_visits_lately"].to_numpy(float),
+    }
+    if "n_messages" in asked:
+        rules["messages written"] = asked["n_messages"].to_numpy(float)
+    return rules
 
 
 def _compare(
@@ -206,11 +222,11 @@ def describe_rolling(rolling: Rolling | None) -> list[str]:
     if rolling is None:
         return [f"How good this is cannot be measured yet: no month has {_LEAST_DONORS} payments before it."]
     rows = {(r["question"], r["group"], r["model"]): r for r in rolling.table.to_dict("records")}
-    ours = rows["pays", EVERYBODY, MODEL]
-    first, comes = rows["pays", FIRST, MODEL], rows["comes", EVERYBODY, MODEL]
+    ours, first = rows["pays", EVERYBODY, MODEL], rows["pays", FIRST, MODEL]
     rule = rows["pays", EVERYBODY, "paid a month ago"]
+    comes = rows.get(("comes", EVERYBODY, MODEL))
     months = rolling.months.index
-    return [
+    sentences = [
         f"Forecasts of {months[0]} to {months[-1]}, fitted anew each month: {ours['asked']:,} asked about, "
         f"{ours['positives']:,} paid ({ours['prevalence']:.2%}).",
         f"Will they pay: PR-AUC {ours['pr_auc']:.3f} (95 % interval {ours['pr_auc_low']:.3f} to "
@@ -218,9 +234,13 @@ def describe_rolling(rolling: Rolling | None) -> list[str]:
         f'The rule "paid a month ago" reaches {rule["pr_auc"]:.3f}.',
         f"Of those without a payment before, {first['positives']} of {first['asked']:,} paid: PR-AUC "
         f"{first['pr_auc']:.4f}, {first['lift']:.0f} times chance.",
-        f"Will they come: PR-AUC {comes['pr_auc']:.3f}, where {comes['prevalence']:.0%} came.",
-        f"Of the {_N_NAMED} named first before a stream, {rolling.named:.1f} paid in it on average.",
+        f"Of the {_N_NAMED} named first in a stream, {rolling.named:.1f} paid in it on average.",
     ]
+    if comes:
+        sentences.insert(
+            3, f"Will they come: PR-AUC {comes['pr_auc']:.3f}, where {comes['prevalence']:.0%} came."
+        )
+    return sentences
 
 
 def forecast_next(
@@ -235,17 +255,20 @@ def forecast_next(
     known = people.table["stream_id"] != NEXT
     past, ahead = people.table[known], people.table[~known].reset_index(drop=True)
     came = past[past["came"]]
-    trees = _Trees(past, past["paid"].to_numpy(), seed=seed, n_seeds=n_seeds)
+    columns = people.columns
+    trees = _Trees(columns, past, past["paid"].to_numpy(), seed=seed, n_seeds=n_seeds)
     result = ahead[["channel", "author"]].assign(
         p_pays=trees.predict(ahead),
-        p_comes=_Trees(past, past["came"].to_numpy(), seed=seed, n_seeds=1).predict(ahead),
-        p_pays_if_comes=_Trees(came, came["paid"].to_numpy(), seed=seed, n_seeds=n_seeds).predict(ahead),
+        p_comes=_Trees(columns, past, past["came"].to_numpy(), seed=seed, n_seeds=1).predict(ahead),
+        p_pays_if_comes=_Trees(columns, came, came["paid"].to_numpy(), seed=seed, n_seeds=n_seeds).predict(
+            ahead
+        ),
     )
     result[["amount", "currency"]] = _guess_amounts(people.amounts, ahead)
     result["expected_amount"] = result["p_pays"] * result["amount"]
     lapsed = ahead["days_since_paid"] > _LAPSED_DAYS
     result["status"] = np.where(ahead["paid_visits"] == 0, FIRST, np.where(lapsed, LAPSED, SUPPORTER))
-    result["reasons"] = _give_reasons(trees.explain(ahead), ahead)
+    result["reasons"] = _give_reasons(trees.explain(ahead, people.groups), ahead)
     labels = people.ranks.map("viewer {}".format) if names is None else names
     result.insert(0, "who", labels.reindex(result.pop("author")).fillna("(no name)").to_numpy())
     return result.sort_values("p_pays", ascending=False, kind="stable", ignore_index=True)[list(_COLUMNS)]

@@ -1,0 +1,151 @@
+"""What a stream's viewers have done in it by the moment that is asked about.
+
+`arrival` asks at a viewer's first message, `forecast` at a landmark, `retrospective` after the end. What
+comes later is never read, and no payment of the person asked about: who has paid by then is not asked about.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from chatlib.predict.viewers.features import BADGE_FEATURES, build_badges
+from chatlib.predict.viewers.texts import select_inputs
+
+__all__ = ["PRESENT_COLUMNS", "VIEWER_QUESTIONS", "ask_viewers"]
+
+VIEWER_QUESTIONS = ("arrival", "forecast", "retrospective")
+_TEXT = (
+    "chars",
+    "words",
+    "questions",
+    "exclamations",
+    "mentions",
+    "links",
+    "commands",
+    "capitals",
+    "not_ascii",
+)
+_BUSY_S = 600.0  # what goes on now
+_OWN = ("first_s", "since_first_s", "since_last_s", "n_messages", "distinct_share", "median_gap_s",
+        "longest_gap_s", "viewers_before", *(f"{name}_mean" for name in _TEXT), "chars_sum")  # fmt: skip
+_AROUND = ("n_viewers", "messages_now", "payments_so_far", "payments_now", "since_payment_s")
+_NOW_BADGES = tuple(f"now_{name}" for name in BADGE_FEATURES)
+PRESENT_COLUMNS = {
+    "arrival": ("first_s", *_AROUND, *(f"{name}_mean" for name in _TEXT), *_NOW_BADGES),
+    "forecast": (*_OWN, *_AROUND, *_NOW_BADGES),
+    "retrospective": _OWN,
+}
+
+
+def ask_viewers(rows: pd.DataFrame, paid: np.ndarray, *, question: str, landmark_s: float) -> pd.DataFrame:
+    """Return one row per viewer of a stream who is asked about, by author.
+
+    `rows` are the stream's messages by offset, of authors alone, `paid` marks its payments. Columns: author,
+    moment_s (until when anything is known, infinite in `retrospective`), paid (later than that), and
+    PRESENT_COLUMNS of the question. A payment without a time counts as made before.
+    """
+    authors, viewer = np.unique(rows["author"].to_numpy(np.int64), return_inverse=True)
+    offsets = rows["offset_s"].to_numpy(float)
+    usable = np.flatnonzero(select_inputs(rows, paid))
+    first = np.full(len(authors), len(rows))
+    first[viewer[usable[::-1]]] = usable[::-1]
+    wrote = first < len(rows)
+    moment = np.full(len(authors), np.inf)
+    if question == "arrival":
+        moment[wrote] = offsets[first[wrote]]
+        usable = np.sort(first[wrote])
+    elif question == "forecast":
+        moment[:] = landmark_s if np.nanmax(offsets, initial=0.0) > landmark_s else -np.inf
+        usable = usable[offsets[usable] <= landmark_s]
+    payments = np.flatnonzero(paid)
+    times = np.nan_to_num(offsets[payments], nan=-np.inf)
+    before, later = np.zeros((2, len(authors)), bool)
+    if question == "retrospective":
+        later[viewer[payments]] = True
+    else:
+        before[viewer[payments[times <= moment[viewer[payments]]]]] = True
+        later[viewer[payments[times > moment[viewer[payments]]]]] = True
+    has_input = np.bincount(viewer[usable], minlength=len(authors)) > 0
+    asked = np.flatnonzero(has_input & ~before & (moment > -np.inf))
+    usable = usable[np.isin(viewer[usable], asked)]
+    place = np.full(len(authors), -1)
+    place[asked] = np.arange(len(asked))
+    own = _describe_own(rows, usable, place[viewer[usable]], len(asked), moment[asked])
+    around = _describe_around(offsets, first[wrote], payments, moment[asked])
+    table = pd.DataFrame(
+        {"author": authors[asked], "moment_s": moment[asked], "paid": later[asked]} | own | around
+    )
+    return table[["author", "moment_s", "paid", *PRESENT_COLUMNS[question]]]
+
+
+def _describe_own(
+    rows: pd.DataFrame, messages: np.ndarray, person: np.ndarray, n_people: int, moment: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return numbers of what each person wrote: these messages, in order of time."""
+    order = np.argsort(person, kind="stable")
+    messages, person = messages[order], person[order]
+    starts = np.searchsorted(person, np.arange(n_people + 1))
+    n, offsets = np.diff(starts), rows["offset_s"].to_numpy(float)[messages]
+    texts, codes = np.unique(
+        rows["text"].fillna("").to_numpy(object)[messages].astype(str), return_inverse=True
+    )
+    manner = _describe_texts(texts)[codes]
+    means = np.add.reduceat(manner, starts[:-1], axis=0) / n[:, None] if n_people else manner[:0]
+    pairs = np.unique(np.stack([person, codes]), axis=1)[0]
+    inside = person[1:] == person[:-1]
+    pauses = pd.Series(np.diff(offsets)[inside]).groupby(person[1:][inside])
+    every = np.arange(n_people)
+    first, last = offsets[starts[:-1]], offsets[starts[1:] - 1]
+    until = np.where(np.isfinite(moment), moment, last)
+    badges = build_badges(rows["badges"].fillna("[]").iloc[messages[starts[1:] - 1]].reset_index(drop=True))
+    return {
+        "first_s": first,
+        "since_first_s": until - first,
+        "since_last_s": until - last,
+        "n_messages": n,
+        "distinct_share": np.bincount(pairs, minlength=n_people) / n,
+        "median_gap_s": pauses.median().reindex(every).to_numpy(float),
+        "longest_gap_s": pauses.max().reindex(every).to_numpy(float),
+        "viewers_before": np.searchsorted(np.sort(first), first),
+        **{f"{name}_mean": means[:, i] for i, name in enumerate(_TEXT)},
+        "chars_sum": means[:, 0] * n,
+        **{f"now_{name}": badges[name].to_numpy(float) for name in BADGE_FEATURES},
+    }
+
+
+def _describe_texts(texts: np.ndarray) -> np.ndarray:
+    """Return _TEXT of each text, shape (n_texts, n_features)."""
+    series = pd.Series(texts, dtype=object)
+    columns = [
+        series.str.len(),
+        series.str.count(r"\S+"),
+        series.str.contains("?", regex=False),
+        series.str.contains("!", regex=False),
+        series.str.contains("@", regex=False),
+        series.str.contains(r"https?://|www\.|\w\.(?:com|net|org|tv)\b", case=False),
+        series.str.startswith("!"),
+        series.str.count(r"[A-Z]") / series.str.len().clip(lower=1),
+        ~series.map(str.isascii).astype(bool),
+    ]
+    return np.stack([np.asarray(column, float) for column in columns], axis=1)
+
+
+def _describe_around(
+    offsets: np.ndarray, arrivals: np.ndarray, payments: np.ndarray, moment: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what goes on in the stream at each moment: viewers so far, messages, and payments."""
+    came = np.sort(offsets[arrivals])
+    said = offsets[~np.isnan(offsets)]
+    times = offsets[payments]
+    times = np.sort(times[~np.isnan(times)])
+    n_paid = np.searchsorted(times, moment, "right")
+    last = np.append(times, np.nan)[np.where(n_paid, n_paid - 1, len(times))]
+    return {
+        "n_viewers": np.searchsorted(came, moment, "right"),
+        "messages_now": np.searchsorted(said, moment, "right")
+        - np.searchsorted(said, moment - _BUSY_S, "right"),
+        "payments_so_far": n_paid,
+        "payments_now": n_paid - np.searchsorted(times, moment - _BUSY_S, "right"),
+        "since_payment_s": moment - last,
+    }
