@@ -61,7 +61,7 @@ def check_inputs(db: Store, viewers: Viewers) -> int:
     """
     streams = viewers.table["stream_id"].to_numpy()[viewers.message_viewers()]
     bad = _find_payments_again(db, viewers, streams, viewers.positions)
-    late = viewers.offsets_s > viewers.table["stream_end_s"].to_numpy()[viewers.message_viewers()]
+    late = viewers.offsets_s > viewers.table["input_end_s"].to_numpy()[viewers.message_viewers()]
     if bad.any() or late.any():
         raise DataError(
             f"No input may be a payment or come after the landmark; {int(bad.sum())} rows pay and "

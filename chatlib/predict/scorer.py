@@ -13,8 +13,8 @@ from chatlib.errors import ModelError, ParameterError
 from chatlib.predict.evaluation import Calibrator, are_sane
 from chatlib.predict.models.blend import Blend, load_blend, save_blend
 from chatlib.predict.models.transformer import Encoder, build_inputs
+from chatlib.predict.questions import Question
 from chatlib.predict.viewers.table import load_viewers
-from chatlib.predict.viewers.tasks import Task
 from chatlib.store import Store
 
 __all__ = ["Scorer", "digest_encoder", "load_scorer", "save_scorer"]
@@ -31,7 +31,7 @@ class Scorer:
     """
 
     blend: Blend
-    task: Task
+    question: Question
     calibrator: Calibrator
     threshold: float
     prevalence: float
@@ -46,7 +46,7 @@ class Scorer:
         Raises: DataError for a stream that is not there or has no date; NotEnoughData if nobody
         wrote in it; ModelError for an encoder of another width, or if a probability is not a number.
         """
-        viewers = load_viewers(db, self.task, only=[stream_id])
+        viewers = load_viewers(db, self.question, only=[stream_id])
         config = self.blend.transformers[0].config
         if encoder.dim != config.dim:
             raise ModelError(
@@ -66,7 +66,7 @@ class Scorer:
 def save_scorer(scorer: Scorer, folder: str | Path) -> Path:
     """Write the weights as safetensors and all else as JSON; return the folder."""
     card = {
-        "task": asdict(scorer.task),
+        "question": asdict(scorer.question),
         "calibrator": scorer.calibrator._asdict(),
         "threshold": scorer.threshold,
         "prevalence": scorer.prevalence,
@@ -82,7 +82,7 @@ def load_scorer(folder: str | Path, *, encoder_folder: str | Path) -> Scorer:
     try:
         scorer = Scorer(
             blend=blend,
-            task=Task(**card["task"]),
+            question=Question(**card["question"]),
             calibrator=Calibrator(float(card["calibrator"]["slope"]), float(card["calibrator"]["shift"])),
             threshold=float(card["threshold"]),
             prevalence=float(card["prevalence"]),
@@ -92,7 +92,7 @@ def load_scorer(folder: str | Path, *, encoder_folder: str | Path) -> Scorer:
             raise ValueError("a number is not finite")
     except (KeyError, TypeError, ValueError, OverflowError, ParameterError) as error:
         raise ModelError(
-            f"The card of a donor model has its task, threshold and calibration, and that in {folder} "
+            f"The card of a donor model has its question, threshold and calibration, and that in {folder} "
             f"does not ({error!r}). Run notebook 04 again."
         ) from error
     if scorer.encoder_digest != found:

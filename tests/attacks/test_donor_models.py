@@ -12,9 +12,9 @@ from safetensors.numpy import load_file, save_file
 from chatlib.errors import ModelError
 from chatlib.predict.evaluation import Calibrator
 from chatlib.predict.protocol import split_streams
+from chatlib.predict.questions import Question
 from chatlib.predict.scorer import Scorer, digest_encoder, load_scorer, save_scorer
 from chatlib.predict.viewers.table import load_viewers
-from chatlib.predict.viewers.tasks import Task
 from chatlib.store import open_store
 from tests.predict.channels import FixedEncoder, fit_small_blends
 
@@ -34,7 +34,9 @@ def saved(channel_path, tmp_path_factory):
     blends, _ = fit_small_blends(viewers, split, FixedEncoder())
     blend = blends["blend: messages, badges, history"]
     digest = digest_encoder(folder / "lm")
-    save_scorer(Scorer(blend, Task(), Calibrator(1.0, 0.0), 0.1, 0.05, digest), folder / "donor")
+    save_scorer(
+        Scorer(blend, Question("retrospective"), Calibrator(1.0, 0.0), 0.1, 0.05, digest), folder / "donor"
+    )
     return folder
 
 
@@ -111,8 +113,8 @@ def set_member(card, *names, value):
         (("members", "weights", "trees"), float("nan")),
         (("members", "shift"), float("inf")),
         (("members", "trees", "n_seeds"), 0),
-        (("task",), {"name": "future"}),
-        (("task", "landmark_share"), "half"),
+        (("question",), {"name": "future"}),
+        (("question", "landmark_min"), "half"),
         (("calibrator",), {"slope": 1.0}),
         (("calibrator", "slope"), float("nan")),
         (("threshold",), None),

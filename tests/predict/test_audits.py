@@ -19,11 +19,11 @@ from chatlib.predict.audits import (
 )
 from chatlib.predict.models.baselines import fit_boosting
 from chatlib.predict.protocol import select_everything, split_streams
+from chatlib.predict.questions import Question
 from chatlib.predict.viewers.features import build_features
 from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS
 from chatlib.predict.viewers.notices import NOTICE_COLUMNS
 from chatlib.predict.viewers.table import load_viewers
-from chatlib.predict.viewers.tasks import Task
 from chatlib.records import DONATION_KINDS, TICKER_KINDS
 from chatlib.splits import DateSplit
 from chatlib.store import open_store
@@ -57,8 +57,8 @@ def test_every_check_passes_on_honest_data(channel, tmp_path):
 def test_no_paid_row_is_in_any_input(channel):
     rows = channel.load_messages(columns=("stream_id", "position", "kind", "bits", "amount_text"))
     kinds = rows.set_index(["stream_id", "position"])
-    for task in (Task(), Task("forecast")):
-        viewers = load_viewers(channel, task)
+    for question in (Question("retrospective"), Question("forecast", landmark_min=30)):
+        viewers = load_viewers(channel, question)
         streams = viewers.table["stream_id"].to_numpy()[viewers.message_viewers()]
         used = kinds.loc[list(zip(streams, viewers.positions, strict=True))]
         assert not used["kind"].isin(DONATION_KINDS | TICKER_KINDS).any()
@@ -87,7 +87,7 @@ def test_planted_earlier_words_are_caught(small):
 
 def test_a_message_after_the_landmark_is_caught(small):
     viewers = load_viewers(small)
-    early = dataclasses.replace(viewers, table=viewers.table.assign(stream_end_s=50.0))
+    early = dataclasses.replace(viewers, table=viewers.table.assign(input_end_s=50.0))
     with pytest.raises(DataError, match="0 rows pay and 4 are late"):
         check_inputs(small, early)
 

@@ -8,9 +8,9 @@ from chatlib import workspace
 from chatlib.__main__ import main
 from chatlib.predict.evaluation import Calibrator
 from chatlib.predict.protocol import split_streams
+from chatlib.predict.questions import Question
 from chatlib.predict.scorer import Scorer, digest_encoder, save_scorer
 from chatlib.predict.viewers.table import load_viewers
-from chatlib.predict.viewers.tasks import Task
 from chatlib.pretrain import TrainSettings
 from chatlib.pretrain.encoder import load_encoder
 from chatlib.pretrain.language_model import new_language_model, save_language_model
@@ -35,7 +35,7 @@ def run_dir(channel_path, tmp_path_factory):
     blends, _ = fit_small_blends(viewers, split, encoder)
     scorer = Scorer(
         blend=list(blends.values())[1],
-        task=Task(),
+        question=Question("retrospective"),
         calibrator=Calibrator(1.0, 0.0),
         threshold=0.1,
         prevalence=0.05,

@@ -6,9 +6,9 @@ import pytest
 from chatlib.collect.files.importing import import_chats
 from chatlib.predict.audits import check_earlier, check_inputs, check_periods, find_leaking_features
 from chatlib.predict.protocol import split_streams
+from chatlib.predict.questions import Question
 from chatlib.predict.viewers.features import build_features
 from chatlib.predict.viewers.table import load_viewers
-from chatlib.predict.viewers.tasks import Task
 from chatlib.records import DONATION_KINDS
 from chatlib.store import open_store
 from tests.places import CHANNEL_2023
@@ -28,15 +28,15 @@ def db(tmp_path_factory):
         yield db
 
 
-@pytest.mark.parametrize("task", [Task(), Task("forecast")])
-def test_inputs_are_clean_and_periods_in_order(db, task):
-    viewers, split = load_viewers(db, task), split_streams(db)
-    assert check_inputs(db, viewers) == viewers.table["n_messages"].sum() > 10_000
-    assert check_earlier(db, viewers) > 10_000
+@pytest.mark.parametrize("question", [Question("retrospective"), Question("forecast")])
+def test_inputs_are_clean_and_periods_in_order(db, question):
+    viewers, split = load_viewers(db, question), split_streams(db)
+    assert check_inputs(db, viewers) == viewers.table["n_messages"].sum() > 5_000
+    assert check_earlier(db, viewers) > 5_000
     check_periods(db.load_streams(), split)
     features = build_features(viewers, known_before=True, habits=True)
     assert find_leaking_features(features, viewers.paid) == []
-    assert np.isfinite(features[["n_messages", "first_share", "past_streams"]]).all(axis=None)
+    assert np.isfinite(features[["n_messages", "first_min", "past_streams"]]).all(axis=None)
 
 
 def test_every_payer_is_a_donor_or_a_counted_exclusion(db):

@@ -6,14 +6,14 @@ import pytest
 from chatlib.errors import DataError, ModelError, NotEnoughData
 from chatlib.predict.evaluation import Calibrator
 from chatlib.predict.protocol import split_streams
+from chatlib.predict.questions import Question
 from chatlib.predict.scorer import Scorer, digest_encoder, load_scorer, save_scorer
 from chatlib.predict.viewers.table import load_viewers
-from chatlib.predict.viewers.tasks import Task
 from chatlib.store import open_store
 from tests.predict.channels import FixedEncoder, day, fit_small_blends, save, say
 
 BEST = "blend: messages, badges, history"
-TASK = Task("forecast", landmark_share=0.6)
+QUESTION = Question("forecast", landmark_min=36)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def encoder_folder(tmp_path):
 @pytest.fixture(scope="module")
 def blend(channel_path):
     with open_store(channel_path) as db:
-        viewers, split = load_viewers(db, TASK), split_streams(db)
+        viewers, split = load_viewers(db, QUESTION), split_streams(db)
     blends, tables = fit_small_blends(viewers, split, FixedEncoder(), max_messages=3)
     return blends[BEST], tables[BEST]
 
@@ -37,7 +37,7 @@ def blend(channel_path):
 def scorer(encoder_folder, blend):
     return Scorer(
         blend=blend[0],
-        task=TASK,
+        question=QUESTION,
         calibrator=Calibrator(0.8, -1.0),
         threshold=0.3,
         prevalence=0.04,
@@ -46,7 +46,7 @@ def scorer(encoder_folder, blend):
 
 
 def test_a_stream_is_scored_as_in_the_evaluation(channel, scorer, blend):
-    viewers, split = load_viewers(channel, TASK), split_streams(channel)
+    viewers, split = load_viewers(channel, QUESTION), split_streams(channel)
     stream_id = split.test[-1]
     members = scorer.blend.score_members(blend[1])
     rows = viewers.find_periods(split).scored

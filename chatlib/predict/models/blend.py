@@ -181,7 +181,7 @@ def _name_group(column: str) -> str:
         or column in ("past_payments", "past_gifts", "days_between_payments")
     ):
         return "earlier payments"
-    if column in ("stream_end_s", "n_viewers", "past_streams_of_channel"):
+    if column in ("stream_min", "n_viewers", "past_streams_of_channel"):
         return "the stream itself"
     if column in HISTORY_COLUMNS or column in RHYTHM_COLUMNS:
         return "earlier streams attended"
@@ -219,7 +219,7 @@ _CARD, _TERMS, _WEIGHTS, _TREES = "donor.json", "terms.json", "words.safetensors
 def save_blend(folder: str | Path, blend: Blend, card: Mapping[str, object]) -> Path:
     """Write the members, and then donor.json: its presence means complete.
 
-    `card` is what else is to be known of the blend (task, threshold, calibration, prevalence, encoder).
+    `card` is what else is to be known of the blend (question, threshold, calibration, prevalence, encoder).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

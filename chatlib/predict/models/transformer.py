@@ -161,7 +161,7 @@ def build_inputs(viewers: Viewers, encoder: Encoder, *, max_messages: int) -> Do
     used, codes = np.unique(viewers.text_codes[chosen], return_inverse=True)
     vectors = np.asarray(encoder.encode([viewers.texts[i] for i in used]), np.float32)
     assert vectors.shape == (len(used), encoder.dim), vectors.shape
-    ends = viewers.table["stream_end_s"].to_numpy(float)[viewers.message_viewers()[chosen]]
+    ends = viewers.table["input_end_s"].to_numpy(float)[viewers.message_viewers()[chosen]]
     kept = np.minimum(np.diff(viewers.starts), max_messages)
     return DonorInputs(
         vectors=vectors,

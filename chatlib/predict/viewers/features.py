@@ -1,7 +1,7 @@
 """Numbers about a viewer: behaviour, badges, history and habits.
 
 Behaviour comes from the input messages alone. Badges, history and habits are what was known before the
-stream began; in the task `forecast` the badges are those at the landmark.
+stream began; but for `retrospective`, badges are those at the moment asked at.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from chatlib.predict.questions import RETROSPECTIVE
 from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS
 from chatlib.predict.viewers.notices import NOTICE_COLUMNS
 from chatlib.predict.viewers.table import Viewers
@@ -25,6 +26,8 @@ _TEXT_FEATURES = ("chars", "words", "question", "exclamation", "mention", "link"
 BEHAVIOUR_FEATURES = (
     "n_messages",
     "share_of_stream",
+    "first_min",
+    "last_min",
     "first_share",
     "last_share",
     "span_min",
@@ -32,13 +35,15 @@ BEHAVIOUR_FEATURES = (
     "median_gap_s",
     "longest_gap_s",
     "before_start",
-    "stream_end_s",
+    "stream_min",
     "n_viewers",
     "distinct_share",
     "chars_max",
     "chars_sum",
     *(f"{name}_mean" for name in _TEXT_FEATURES),
 )
+# What tells how long the stream will last, or who will come to it, unless it is over.
+_OF_THE_WHOLE = ("first_share", "last_share", "stream_min", "share_of_stream")
 BADGE_FEATURES = ("member", "member_months", "moderator", "vip", "verified", "premium", "gifter", "bits",
                   "n_badges")  # fmt: skip
 _LINK = re.compile(r"https?://|www\.|\w\.(?:com|net|org|tv)\b", re.I)
@@ -69,10 +74,13 @@ def build_features(viewers: Viewers, *, known_before: bool = False, habits: bool
 
 
 def build_behaviour(viewers: Viewers) -> pd.DataFrame:
-    """Return BEHAVIOUR_FEATURES per viewer: how much, when and in which manner they wrote."""
+    """Return BEHAVIOUR_FEATURES per viewer: how much, when and in which manner they wrote.
+
+    Those that tell of the stream's length or audience are for the question `retrospective` alone.
+    """
     table, starts = viewers.table, viewers.starts
     row, n = viewers.message_viewers(), np.diff(starts)
-    end = np.maximum(table["stream_end_s"].to_numpy(float), 1.0)
+    end = np.maximum(table["input_end_s"].to_numpy(float), 1.0)
     first, last = viewers.offsets_s[starts[:-1]], viewers.offsets_s[starts[1:] - 1]
     span_min = (last - first) / 60.0
     text = _describe_texts(viewers.texts)[viewers.text_codes]
@@ -83,6 +91,8 @@ def build_behaviour(viewers: Viewers) -> pd.DataFrame:
     values = {
         "n_messages": n,
         "share_of_stream": n / in_stream,
+        "first_min": first / 60.0,
+        "last_min": last / 60.0,
         "first_share": first / end,
         "last_share": last / end,
         "span_min": span_min,
@@ -90,14 +100,17 @@ def build_behaviour(viewers: Viewers) -> pd.DataFrame:
         "median_gap_s": median_gap,
         "longest_gap_s": longest_gap,
         "before_start": np.bincount(row, weights=viewers.offsets_s < 0, minlength=len(n)),
-        "stream_end_s": end,
+        "stream_min": end / 60.0,
         "n_viewers": table["n_viewers"].to_numpy(),
         "distinct_share": np.bincount(distinct, minlength=len(n)) / n,
         "chars_max": np.maximum.reduceat(text[:, 0], starts[:-1]),
         "chars_sum": means[:, 0] * n,
     }
     values |= {f"{name}_mean": means[:, i] for i, name in enumerate(_TEXT_FEATURES)}
-    return pd.DataFrame(values)[list(BEHAVIOUR_FEATURES)]
+    columns = list(BEHAVIOUR_FEATURES)
+    if viewers.question.name != RETROSPECTIVE:
+        columns = [name for name in columns if name not in _OF_THE_WHOLE]
+    return pd.DataFrame(values)[columns]
 
 
 def build_badges(badges: pd.Series) -> pd.DataFrame:

@@ -1,8 +1,7 @@
 """One row per viewer and stream: what they wrote that is no payment, and whether they paid.
 
-A viewer is one author in one stream; a donor is a viewer who paid in it. Two tasks: in
-`retrospective` the input is all their unpaid chat of the stream; in `forecast` it ends at a
-landmark, who has paid by then is out, and the label is whether they paid after it.
+A viewer is one author in one stream; a donor is a viewer who paid in it. Where the input ends, and which
+payments are asked about, the question says (`chatlib.predict.questions`).
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from chatlib.errors import DataError, NotEnoughData
+from chatlib.errors import DataError, NotEnoughData, ParameterError
+from chatlib.predict.questions import ARRIVAL, NEXT_STREAM, RETROSPECTIVE, Question
 from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS, build_history, order_streams
 from chatlib.predict.viewers.notices import NOTICE_COLUMNS, build_notices
-from chatlib.predict.viewers.tasks import Task
 from chatlib.predict.viewers.texts import Earlier, find_earlier, select_inputs, slice_rows
 from chatlib.splits import DateSplit
 from chatlib.store import Store
@@ -53,14 +52,14 @@ class Viewers:
     """Viewers and their input messages.
 
     `table` has one row per viewer, streams oldest first: stream_id, author, started_at,
-    stream_end_s (where the input ends: the last offset, or the landmark), n_messages, n_viewers (of
-    the stream), paid, badges (known before the stream; in `forecast`: at the landmark) and
+    input_end_s (where the input ends: the last offset, the landmark or the first message), n_messages,
+    n_viewers (so far), paid, badges (known before the stream; but in `retrospective` at the input's end) and
     HISTORY_COLUMNS, RHYTHM_COLUMNS and NOTICE_COLUMNS. Messages of row i are those from `starts[i]` to
     `starts[i + 1]`, by offset; `texts[text_codes[j]]` is the text of message j. `earlier` is what
     they wrote in earlier streams. `exclusions` counts what was left out.
     """
 
-    task: Task
+    question: Question
     table: pd.DataFrame
     starts: np.ndarray
     positions: np.ndarray
@@ -106,23 +105,27 @@ class Viewers:
 
 def load_viewers(
     db: Store,
-    task: Task | None = None,
+    question: Question | None = None,
     *,
     only: Collection[int] | None = None,
     select: Callable[[pd.DataFrame, np.ndarray], np.ndarray] = select_inputs,
 ) -> Viewers:
     """Build the viewers of all dated streams, oldest stream first, sorted by author within a stream.
 
-    Left out and counted: streams without a date, the channel's owner, viewers without a message
-    that may be an input, and in `forecast` those who have paid by the landmark, or at a time that
-    the source does not give. `only` builds the viewers of these streams alone, with the same
-    history. `select` marks the rows of a stream that may be inputs, given all rows and a mask of
+    Left out and counted: streams without a date, or that end before the landmark, the channel's owner,
+    viewers without a message that may be an input, and those who have paid by the moment asked at, or
+    at a time that the source does not give. The default question is `retrospective`.
+
+    `only` builds the viewers of these streams alone, with the same history.
+    `select` marks the rows of a stream that may be inputs, given all rows and a mask of
     payments; another one than `select_inputs` is for showing what a leak does.
 
     Raises: NotEnoughData if no viewer is left; DataError if `only` names a stream that is not
-    there or has no date.
+    there or has no date; ParameterError for the question `next_stream`, of which `load_people` knows.
     """
-    task = task or Task()
+    question = question or Question(RETROSPECTIVE)
+    if question.name == NEXT_STREAM:
+        raise ParameterError("Viewers are asked about in a stream; of the next one, ask `load_people`.")
     streams = db.load_streams()
     dated = order_streams(streams[streams["started_at"].notna() & (streams["n_messages"] > 0)])
     if only is not None and (missing := sorted(set(map(int, only)) - set(dated["stream_id"]))):
@@ -134,12 +137,12 @@ def load_viewers(
         raise NotEnoughData("Viewers need streams with messages and a date. Import chat first (notebook 01).")
     payments = db.load_payments()
     with without_gc():
-        attendance, chat = _read_streams(db, dated, payments, task, only, select)
+        attendance, chat = _read_streams(db, dated, payments, question, only, select)
     attendance = attendance.join(build_history(attendance, stream_dates=dated["day"].to_numpy(float)))
     payments = payments.merge(dated[["stream_id", "day"]], on="stream_id").dropna(subset="author")
     who, day = attendance["author"].to_numpy(np.int64), attendance["day"].to_numpy(float)
     attendance = attendance.join(build_notices(payments, asked=who, when=day))
-    if task.name == "forecast":
+    if question.name != RETROSPECTIVE:
         attendance["badges"] = attendance.pop("input_badges")
     exclusions = {"streams without a date": int(streams["started_at"].isna().sum())}
     keep = _exclude(attendance, only, exclusions)
@@ -148,7 +151,7 @@ def load_viewers(
             f"There must be a viewer with a message that is no payment; {len(only or dated)} dated streams "
             f"with {attendance['n_rows'].sum()} rows have none. Import chat first (notebook 01)."
         )
-    return _assemble(attendance, chat, keep, task, exclusions)
+    return _assemble(attendance, chat, keep, question, exclusions)
 
 
 class _Chat(NamedTuple):
@@ -166,7 +169,7 @@ def _read_streams(
     db: Store,
     streams: pd.DataFrame,
     payments: pd.DataFrame,
-    task: Task,
+    question: Question,
     only: Collection[int] | None,
     select: Callable[[pd.DataFrame, np.ndarray], np.ndarray],
 ) -> tuple[pd.DataFrame, _Chat]:
@@ -177,15 +180,15 @@ def _read_streams(
     authors = None if only is None else db.find_authors(only)
     paid_positions = {key: part["position"] for key, part in payments.groupby("stream_id")}
     codes: dict[str, int] = {}
-    columns = ("stream_id", "started_at", "day")
+    columns = ("stream_id", "started_at", "day", "duration_s")
     tables, parts, n_rows = [], [], 0
-    for stream_id, started_at, day in zip(*(streams[c] for c in columns), strict=True):
+    for stream_id, started_at, day, duration_s in zip(*(streams[c] for c in columns), strict=True):
         everybody = only is None or stream_id in only
         rows = db.load_messages([stream_id], columns=_COLUMNS, authors=None if everybody else authors)
         rows = rows[rows["author"].notna()]
         paid = rows["position"].isin(paid_positions.get(stream_id, ())).to_numpy(bool)
         usable = select(rows, paid)
-        table, viewer, is_input = _attend(rows, usable, paid, task)
+        table, viewer, is_input = _attend(rows, usable, paid, question, duration_s)
         tables.append(table.assign(stream_id=stream_id, started_at=started_at, day=day))
         texts = rows["text"].fillna("").to_numpy(object)[usable].tolist()
         code = np.array([codes.setdefault(text, len(codes)) for text in texts], np.int64)
@@ -198,7 +201,7 @@ def _read_streams(
 
 
 def _attend(
-    rows: pd.DataFrame, usable: np.ndarray, is_paid: np.ndarray, task: Task
+    rows: pd.DataFrame, usable: np.ndarray, is_paid: np.ndarray, question: Question, duration_s: float | None
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Return one row per author of a stream, payers without a word among them.
 
@@ -206,11 +209,16 @@ def _attend(
     """
     authors, viewer = np.unique(rows["author"].to_numpy(np.int64), return_inverse=True)
     n, offsets = len(authors), rows["offset_s"].to_numpy(float)
-    end = task.find_end(np.nanmax(offsets, initial=0.0))
+    length = max(np.nanmax(offsets, initial=0.0), duration_s if pd.notna(duration_s) else 0.0)
+    first, at = np.full(n, len(rows)), np.flatnonzero(usable)
+    np.minimum.at(first, viewer[at], at)
+    end = question.find_ends(np.append(offsets, np.nan)[first], length_s=np.nanmax(offsets, initial=0.0))
     paid = np.flatnonzero(is_paid)
     gift = paid[rows["kind"].iloc[paid].str.contains(_GIFT_KIND).to_numpy(bool)]
-    asked, known = (paid[mask] for mask in task.split_payments(offsets[paid], end))
-    is_input = usable & (offsets <= end)
+    asked, known = (paid[mask] for mask in question.split_payments(offsets[paid], end[viewer[paid]]))
+    is_input = usable & (offsets <= end[viewer])
+    if question.name == ARRIVAL:  # of several in the same second, the first
+        is_input &= np.arange(len(rows)) == first[viewer]
     badges = rows["badges"].fillna("[]").to_numpy(object)
     owner = [text for text in set(badges) if _OWNER_BADGE.search(text)]
 
@@ -224,7 +232,8 @@ def _attend(
 
     table = {
         "author": authors,
-        "stream_end_s": end,
+        "input_end_s": end,
+        "is_short": not question.reaches(length),
         "n_rows": count(np.arange(len(rows))),
         "n_messages": count(is_input),
         "n_paid": count(paid),
@@ -249,8 +258,9 @@ def _exclude(
     owners = attendance["author"][attendance["is_owner"]]
     silent = (attendance["n_messages"] == 0).to_numpy()
     reasons = {
+        "in a stream that ends before the landmark": attendance["is_short"].to_numpy(bool),
         "the channel's owner": attendance["author"].isin(owners).to_numpy(),
-        "paid by the landmark": attendance["is_out"].to_numpy(bool),
+        "paid by then": attendance["is_out"].to_numpy(bool),
         "paid, but no other message": silent & attendance["paid"].to_numpy(bool),
         "no message of their own": silent,
     }
@@ -262,23 +272,25 @@ def _exclude(
 
 
 def _assemble(
-    attendance: pd.DataFrame, chat: _Chat, keep: np.ndarray, task: Task, exclusions: dict[str, int]
+    attendance: pd.DataFrame, chat: _Chat, keep: np.ndarray, question: Question, exclusions: dict[str, int]
 ) -> Viewers:
     """Return the viewers that are kept, with their messages and texts."""
     inputs = np.flatnonzero(chat.is_input & keep[chat.viewer])
     inputs = inputs[np.argsort(chat.viewer[inputs], kind="stable")]
     row = (np.cumsum(keep) - 1)[chat.viewer[inputs]]
     table = attendance[keep].reset_index(drop=True)
-    table["n_viewers"] = table.groupby("stream_id")["author"].transform("size")
+    by_stream = table.groupby("stream_id")["input_end_s"]
+    counts = by_stream.rank(method="min") if question.name == ARRIVAL else by_stream.transform("size")
+    table["n_viewers"] = counts.astype(int)
     who, day = attendance["author"].to_numpy(), attendance["day"].to_numpy()
     starts, past = find_earlier(who[chat.viewer], day[chat.viewer], asked=who[keep], when=day[keep])
     used, place = np.unique(np.concatenate([inputs, past]), return_inverse=True)
     codes, distinct = pd.factorize(chat.code[used])  # texts by first use
     codes = codes.astype(np.int64)[place]
-    columns = ["stream_id", "author", "started_at", "stream_end_s", "n_messages", "n_viewers", "paid",
+    columns = ["stream_id", "author", "started_at", "input_end_s", "n_messages", "n_viewers", "paid",
                "badges", *HISTORY_COLUMNS, *RHYTHM_COLUMNS, *NOTICE_COLUMNS]  # fmt: skip
     return Viewers(
-        task=task,
+        question=question,
         table=table[columns],
         starts=np.searchsorted(row, np.arange(len(table) + 1)),
         positions=chat.position[inputs],

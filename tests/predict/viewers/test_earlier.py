@@ -1,9 +1,9 @@
 import numpy as np
 
 from chatlib.predict.models.words import join_texts
+from chatlib.predict.questions import Question
 from chatlib.predict.viewers import texts
 from chatlib.predict.viewers.table import load_viewers
-from chatlib.predict.viewers.tasks import Task
 
 
 def said_earlier(viewers, row):
@@ -25,8 +25,8 @@ def test_payments_are_no_earlier_words_and_the_first_time_has_none(small):
 
 
 def test_they_are_of_strictly_earlier_dates_and_by_the_same_author(channel):
-    for task in (Task(), Task("forecast")):
-        viewers = load_viewers(channel, task)
+    for question in (Question("retrospective"), Question("forecast", landmark_min=30)):
+        viewers = load_viewers(channel, question)
         past, row = viewers.earlier, np.repeat(np.arange(len(viewers)), np.diff(viewers.earlier.starts))
         assert len(row) > 500
         started_at = channel.load_streams().set_index("stream_id")["started_at"]

@@ -1,10 +1,11 @@
+import numpy as np
 import pandas as pd
 import pytest
 
 from chatlib.errors import DataError, NotEnoughData, ParameterError
 from chatlib.predict.audits import check_earlier, check_inputs
+from chatlib.predict.questions import Question
 from chatlib.predict.viewers.table import count_periods, load_viewers, require_donors
-from chatlib.predict.viewers.tasks import Task
 from chatlib.records import Stream
 from chatlib.splits import DateSplit
 from chatlib.store import open_store
@@ -61,7 +62,8 @@ def test_who_is_left_out_is_counted_by_reason(small):
     assert load_viewers(small).exclusions == {
         "streams without a date": 1,
         "the channel's owner": 1,
-        "paid by the landmark": 0,
+        "in a stream that ends before the landmark": 0,
+        "paid by then": 0,
         "paid, but no other message": 1,
         "no message of their own": 1,
     }
@@ -86,7 +88,7 @@ def test_history_is_the_sum_of_earlier_streams(small):
 
 
 def test_forecast_reads_until_the_landmark_and_asks_what_comes_after(small):
-    rows, said = named(small, load_viewers(small, Task("forecast", landmark_share=0.6)))
+    rows, said = named(small, load_viewers(small, Question("forecast", landmark_min=1)))
     assert {key: row["paid"] for key, row in rows.items()} == {
         ("a", "bob"): False,
         ("b", "bob"): False,
@@ -94,11 +96,11 @@ def test_forecast_reads_until_the_landmark_and_asks_what_comes_after(small):
         ("c", "bob"): False,
     }
     assert said["a", "bob"] == [(10.0, "hi")]
-    assert {row["stream_end_s"] for row in rows.values()} == {60.0}, "the end of the stream is not known yet"
+    assert {row["input_end_s"] for row in rows.values()} == {60.0}, "the end of the stream is not known yet"
 
 
 def test_who_paid_by_the_landmark_is_out(small):
-    rows, _ = named(small, load_viewers(small, Task("forecast", landmark_share=0.35)))
+    rows, _ = named(small, load_viewers(small, Question("forecast", landmark_min=35 / 60)))
     assert rows["a", "ann"]["paid"] and rows["c", "ann"]["paid"]
     assert ("c", "dan") not in rows, "dan paid before the landmark"
 
@@ -112,14 +114,16 @@ def test_a_payment_without_a_time_puts_a_viewer_out_of_the_forecast(tmp_path):
     ]
     with open_store(tmp_path / "x.dbs", create=True) as db:
         save(db, {"a": (day(1), rows)})
-        assert named(db, load_viewers(db, Task("forecast")))[0].keys() == {("a", "bob")}
+        assert named(db, load_viewers(db, Question("forecast", landmark_min=0.05)))[0].keys() == {
+            ("a", "bob")
+        }
         assert named(db, load_viewers(db))[0]["a", "ann"]["paid"]
 
 
 def test_no_input_is_a_payment(small, channel):
     for db in (small, channel):
-        for task in (Task(), Task("forecast")):
-            viewers = load_viewers(db, task)
+        for question in (Question("retrospective"), Question("forecast", landmark_min=0.05)):
+            viewers = load_viewers(db, question)
             assert check_inputs(db, viewers) == len(viewers.positions) > 0
 
 
@@ -152,10 +156,10 @@ def test_a_stream_in_which_nobody_wrote_changes_nothing(small):
     assert different == ["past_streams_of_channel"]
 
 
-@pytest.mark.parametrize("task", [Task(), Task("forecast", landmark_share=0.6)])
-def test_a_stream_alone_gives_the_same_viewers(channel, small, task):
+@pytest.mark.parametrize("question", [Question("retrospective"), Question("forecast", landmark_min=1)])
+def test_a_stream_alone_gives_the_same_viewers(channel, small, question):
     for db, stream_id in ((channel, 8), (channel, 1), (small, 3)):
-        everyone, alone = load_viewers(db, task), load_viewers(db, task, only=[stream_id])
+        everyone, alone = load_viewers(db, question), load_viewers(db, question, only=[stream_id])
         rows = everyone.find_rows([stream_id])
         pd.testing.assert_frame_equal(
             alone.table, everyone.table.iloc[rows].reset_index(drop=True), check_dtype=False
@@ -190,7 +194,9 @@ def test_a_period_without_a_donor_is_one_clear_error(small):
         require_donors(load_viewers(small), DateSplit([1], [2], [3]))
 
 
-@pytest.mark.parametrize("wrong", [{"name": "both"}, {"landmark_share": 1.0}, {"landmark_share": 0.0}])
-def test_a_task_that_cannot_be_is_refused(wrong):
+@pytest.mark.parametrize(
+    "wrong", [{"name": "both"}, {"landmark_min": np.nan}, {"landmark_min": 0.0}, {"days": -1}]
+)
+def test_a_question_that_cannot_be_is_refused(wrong):
     with pytest.raises(ParameterError):
-        Task(**wrong)
+        Question(**wrong)

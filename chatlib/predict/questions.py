@@ -1,0 +1,117 @@
+"""The four questions: what each asks, when, of whom, and what may be known by then.
+
+Tables, models, audits, notebook 04 and the command `forecast` all take a `Question` from here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from chatlib.errors import ParameterError
+
+__all__ = ["ARRIVAL", "FORECAST", "NEXT_STREAM", "QUESTIONS", "RETROSPECTIVE", "Question", "Terms"]
+
+NEXT_STREAM, ARRIVAL, FORECAST, RETROSPECTIVE = "next_stream", "arrival", "forecast", "retrospective"
+
+
+class Terms(NamedTuple):
+    """What a question asks, at which moment, who is asked about, what is known, and who is left out."""
+
+    asks: str
+    moment: str
+    people: str
+    knows: str
+    left_out: str
+
+
+QUESTIONS = {
+    NEXT_STREAM: Terms(
+        "Who will pay in the next stream?",
+        "before the stream begins",
+        "everybody seen in the last DAYS days, whether they come or not",
+        "earlier streams alone",
+        "the channel's owner",
+    ),
+    ARRIVAL: Terms(
+        "Who, having just arrived, will still pay in this stream?",
+        "at each viewer's first message",
+        "everybody who writes in the stream",
+        "earlier streams, that first message and the badges on it",
+        "the channel's owner; who paid before that message",
+    ),
+    FORECAST: Terms(
+        "Who will pay after the landmark?",
+        "LANDMARK_MIN minutes after the start",
+        "everybody who has written by then",
+        "earlier streams, and this one until the landmark",
+        "the channel's owner; who has paid by then; streams that end before it",
+    ),
+    RETROSPECTIVE: Terms(
+        "Who paid in this stream? A benchmark of the first research: its answer is in the chat already",
+        "after the stream",
+        "everybody who wrote in it",
+        "earlier streams, and all unpaid messages of this one",
+        "the channel's owner; who only paid and wrote nothing",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One of QUESTIONS. `landmark_min` matters to `forecast` alone, `days` to `next_stream`.
+
+    Raises: ParameterError for an unknown name, naming the nearest, or an impossible number.
+    """
+
+    name: str = NEXT_STREAM
+    landmark_min: float = 60.0
+    days: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.name not in QUESTIONS:
+            near = difflib.get_close_matches(str(self.name), QUESTIONS, n=1, cutoff=0.4)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ParameterError(
+                f"The question must be one of {', '.join(QUESTIONS)}, got {self.name!r}.{hint}"
+            )
+        if not 0 < self.landmark_min < float("inf"):
+            raise ParameterError(f"LANDMARK_MIN must be minutes above 0, got {self.landmark_min}.")
+        if not 0 < self.days < float("inf"):
+            raise ParameterError(f"The days in which somebody was seen must be above 0, got {self.days}.")
+
+    @property
+    def terms(self) -> Terms:
+        """What it asks, with its numbers filled in."""
+        numbers = {"DAYS": f"{self.days:g}", "LANDMARK_MIN": f"{self.landmark_min:g}"}
+        texts = QUESTIONS[self.name]
+        for name, number in numbers.items():
+            texts = Terms(*(text.replace(name, number) for text in texts))
+        return texts
+
+    def reaches(self, length_s: float) -> bool:
+        """Return whether a stream of this length, as far as it is known, comes to the moment asked at."""
+        return self.name != FORECAST or length_s > self.landmark_min * 60.0
+
+    def find_ends(self, first_s: np.ndarray, *, length_s: float) -> np.ndarray:
+        """Return for each viewer of a stream the offset after which nothing is known.
+
+        `first_s` are the offsets of their first messages that may be read, NaN for none.
+        """
+        if self.name == ARRIVAL:
+            return first_s
+        return np.full(len(first_s), self.landmark_min * 60.0 if self.name == FORECAST else length_s)
+
+    def split_payments(self, offsets_s: np.ndarray, ends_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return masks of payments: those that are asked about, and those known by then.
+
+        `ends_s` are the ends of their payers. A payment without a time, or by somebody who wrote
+        nothing, counts as known: it may have been before.
+        """
+        if self.name == RETROSPECTIVE:
+            return np.ones(len(offsets_s), bool), np.zeros(len(offsets_s), bool)
+        later = offsets_s > ends_s
+        return later, ~later
