@@ -97,6 +97,10 @@ class StoreReader:
         """Return one row per clip, with the columns of the table `clips`, in the order of their streams."""
         return self.query("SELECT * FROM clips ORDER BY stream_id, offset_s, clip_id")
 
+    def load_heatmaps(self) -> pd.DataFrame:
+        """Return one row per step of a most-replayed curve: stream_id, start_s, end_s, value (0 to 1)."""
+        return self.query("SELECT stream_id, start_s, end_s, value FROM heatmaps ORDER BY stream_id, start_s")
+
     def load_messages(
         self,
         stream_ids: Iterable[int] | None = None,

@@ -26,6 +26,7 @@ __all__ = [
     "YOUTUBE",
     "YOUTUBE_PAID_KINDS",
     "Clip",
+    "HeatStep",
     "Message",
     "Stream",
     "is_member",
@@ -135,6 +136,14 @@ class Clip(NamedTuple):
     views: int | None = None
     created_at: str | None = None
     creator: str | None = None
+
+
+class HeatStep(NamedTuple):
+    """A step of YouTube's most-replayed curve: `value` is 1 at its peak."""
+
+    start_s: float
+    end_s: float
+    value: float
 
 
 _MEMBER_BADGE = re.compile(

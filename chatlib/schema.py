@@ -124,4 +124,25 @@ CREATE TABLE clips (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _CLIPS)
+_HEATMAPS = """
+-- YouTube's most-replayed curve, 100 steps of a recording; a later save takes the place of an earlier one.
+CREATE TABLE heatmaps (
+    stream_id INTEGER NOT NULL REFERENCES streams,
+    start_s REAL NOT NULL,
+    end_s REAL NOT NULL,
+    value REAL NOT NULL,        -- 0 to 1, of the most replayed step
+    PRIMARY KEY (stream_id, start_s)
+) WITHOUT ROWID;
+-- Who had the messages of a stream that was watched live: the capture, its replay, or both. The key is the
+-- stored message's, also where the replay gives it another id.
+CREATE TABLE sightings (
+    stream_id INTEGER NOT NULL REFERENCES streams,
+    message_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    live INTEGER NOT NULL DEFAULT 0,
+    replay INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (stream_id, message_id, kind)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _CLIPS, _HEATMAPS)

@@ -23,7 +23,7 @@ from chatlib.errors import (
     StoreError,
 )
 from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, map_sqlite_errors
-from chatlib.records import STATES, VIEWS, Clip, Message, Stream
+from chatlib.records import STATES, VIEWS, Clip, HeatStep, Message, Stream
 from chatlib.schema import APPLICATION_ID, MIGRATIONS
 
 __all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
@@ -154,6 +154,14 @@ class Store(StoreReader):
                 f"INSERT INTO clips ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
                 f"ON CONFLICT (stream_id, clip_id) DO UPDATE SET {kept}",
                 ((stream_id, *clip) for clip in clips),
+            )
+
+    def save_heatmap(self, stream_id: int, steps: Iterable[HeatStep]) -> None:
+        """Store a stream's most-replayed curve in the place of an earlier one."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM heatmaps WHERE stream_id = ?", (stream_id,))
+            db.executemany(
+                "INSERT OR REPLACE INTO heatmaps VALUES (?, ?, ?, ?)", ((stream_id, *step) for step in steps)
             )
 
     def _iter_rows(

@@ -355,6 +355,8 @@ class _ChannelCollection:
             saved = self._db.save_chat(
                 stream._replace(views=read_count(views)), replay.messages, source=source
             )
+        if replay.heatmap:
+            self._db.save_heatmap(saved.stream_id, replay.heatmap)
         if replay.ended or stream.state == "no_replay":
             self._site.open_resume_file(video_id).drop()
         self._n_blocked = self._n_blocked + 1 if stream.state == "blocked" else 0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import orjson
 
 from chatlib.files import map_write_errors
-from chatlib.records import Message, Stream
+from chatlib.records import HeatStep, Message, Stream
 
 __all__ = ["Batch", "Replay", "ResumeFile", "check_end", "format_clock"]
 
@@ -83,7 +83,7 @@ class Replay(NamedTuple):
     """What became of one stream: `stream` has state, view and reason, `source` names who gave the chat.
 
     `ended` says that the replay came to its own end, `running` is "live" or "upcoming" for a
-    stream that is not over.
+    stream that is not over. `heatmap` is YouTube's most-replayed curve, empty without one.
     """
 
     stream: Stream
@@ -92,6 +92,7 @@ class Replay(NamedTuple):
     source: str
     ended: bool = False
     running: str | None = None
+    heatmap: Sequence[HeatStep] = ()
 
     @property
     def last_offset_s(self) -> float:

@@ -94,7 +94,8 @@ def test_scoring_only_reads_the_database(run_dir, tmp_path, capsys):
     path = tmp_path / "old.dbs"
     shutil.copy(run_dir / "Db_file.dbs", path)
     with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE clips")
+        for table in ("clips", "heatmaps", "sightings"):
+            db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 3")
     db.close()
     before = path.read_bytes()

@@ -10,6 +10,8 @@ from chatlib.collect.downloads import Batch
 from chatlib.collect.files.innertube import Action, iter_actions
 from chatlib.collect.files.renderers import walk
 from chatlib.errors import SourceError
+from chatlib.records import HeatStep
+from chatlib.text import read_number
 from chatlib.times import read_offset
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "iter_batch_actions",
     "iter_batches",
     "read_batch",
+    "read_heatmap",
 ]
 
 MAX_EMPTY = 30  # empty batches in a row that are followed before the replay counts as broken
@@ -60,6 +63,24 @@ def iter_batch_actions(batch: Batch) -> Iterator[Action]:
 def find_chat_token(watch: object) -> str | None:
     """Return the one token of a watch page's data that still opens the chat's own page, or None."""
     return _find_token(walk(watch, *_CHAT), "reloadContinuationData")
+
+
+def read_heatmap(watch: object) -> list[HeatStep]:
+    """Return the most-replayed curve in a watch page's data; empty where YouTube shows none."""
+    mutations = walk(watch, "frameworkUpdates", "entityBatchUpdate", "mutations")
+    steps: dict[float, HeatStep] = {}
+    for mutation in mutations if isinstance(mutations, list) else ():
+        markers = walk(mutation, "payload", "macroMarkersListEntity", "markersList")
+        items = walk(markers, "markers")
+        if walk(markers, "markerType") != "MARKER_TYPE_HEATMAP" or not isinstance(items, list):
+            continue
+        for item in items:
+            start_s = read_offset(walk(item, "startMillis"), scale=1000.0)
+            length_s = read_offset(walk(item, "durationMillis"), scale=1000.0)
+            value = read_number(walk(item, "intensityScoreNormalized"))
+            if start_s is not None and length_s is not None and value is not None and 0 <= value <= 1:
+                steps[start_s] = HeatStep(start_s, start_s + length_s, value)
+    return [steps[start_s] for start_s in sorted(steps)]
 
 
 def find_views(chat_page: object) -> Views:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -34,10 +34,10 @@ from chatlib.collect.transport import (
     parse_answer,
     read_whole,
 )
-from chatlib.collect.youtube.batches import find_chat_token
+from chatlib.collect.youtube.batches import find_chat_token, read_heatmap
 from chatlib.collect.youtube.pages import find_initial_data
 from chatlib.errors import SourceRefused
-from chatlib.records import YOUTUBE, Stream
+from chatlib.records import YOUTUBE, HeatStep, Stream
 from chatlib.text import clean_json
 from chatlib.times import format_timestamp
 
@@ -51,11 +51,15 @@ logging.getLogger("chat_downloader").setLevel(logging.CRITICAL)
 
 
 class Video(NamedTuple):
-    """What a watch page says of a stream. `status` is "past", "live" or "upcoming"."""
+    """What a watch page says of a stream. `status` is "past", "live" or "upcoming".
+
+    `heatmap` is the most-replayed curve, empty where the page shows none.
+    """
 
     stream: Stream
     status: str
     chat_token: str | None  # opens the chat's own page
+    heatmap: Sequence[HeatStep] = ()
 
 
 class ChatClient(Protocol):
@@ -130,7 +134,7 @@ class ChatDownloaderClient(YouTubeChatDownloader):
             duration_s=details.get("duration") or None,
             view="live",
         )
-        return Video(stream, details["status"], details["continuation_info"]["chat"])
+        return Video(stream, details["status"], details["continuation_info"]["chat"], details["heatmap"])
 
     def fetch_page(self, token: str) -> object:
         """Return the data of the chat's own page."""
@@ -153,6 +157,7 @@ class ChatDownloaderClient(YouTubeChatDownloader):
         details, player, watch, config = super()._parse_video_data(video_id, params, video_type)
         token = find_chat_token(watch)
         details["continuation_info"] = {"chat": token} if token else {}
+        details["heatmap"] = read_heatmap(watch)
         return details, player, watch, config
 
     def _extract_account_syncid(self, ytcfg: dict[str, Any]) -> str | None:
@@ -277,7 +282,7 @@ class YtDlpClient(PoliteYoutubeDL):
             duration_s=info.get("duration") or None,
             view="live",
         )
-        return Video(stream, _STATUSES.get(info.get("live_status"), "past"), token)
+        return Video(stream, _STATUSES.get(info.get("live_status"), "past"), token, read_heatmap(watch))
 
     def _find_refusal(self) -> SourceRefused:
         said = " ".join(_strip_prefix(words) for words in self.warnings)

@@ -150,7 +150,7 @@ def _read_replay(
         raise download.error
     reason = None if download.error is None else str(download.error)
     stream = video.stream._replace(view=resume_file.view, reason=reason)
-    return Replay(stream, messages, notes, "", ended=download.error is None)
+    return Replay(stream, messages, notes, "", ended=download.error is None, heatmap=video.heatmap)
 
 
 class _Download:
@@ -247,6 +247,7 @@ def _merge(first: Replay, second: Replay) -> Replay:
         source=f"{first.source}, {second.source}" if missing else better.source,
         ended=first.ended or second.ended,
         running=first.running or second.running,
+        heatmap=first.heatmap or second.heatmap,
     )
 
 

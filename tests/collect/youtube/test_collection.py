@@ -103,6 +103,19 @@ def test_a_request_comes_as_from_a_browser_of_today_that_has_answered_the_consen
         assert request.headers["accept-language"].startswith("en-")
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_most_replayed_curve_is_kept_beside_the_chat(youtube, db, collect, source):
+    curve = (0.25, 1.0, 0.5)
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa", heatmap=curve), small_chat("bbbbbbbbbbb")])
+    collect(chat_sources=source)
+    steps = db.load_heatmaps().merge(db.load_streams()[["stream_id", "video_id"]])
+    assert steps[["video_id", "start_s", "end_s", "value"]].values.tolist() == [
+        ["aaaaaaaaaaa", 0.0, 100.0, 0.25],
+        ["aaaaaaaaaaa", 100.0, 200.0, 1.0],
+        ["aaaaaaaaaaa", 200.0, 300.0, 0.5],
+    ]
+
+
 def test_both_sources_give_the_same_content(youtube, collect, db, tmp_path):
     youtube.add_channel("@sample", videos_of_simulation(2, 250, seed=3))
     digests = []

@@ -149,6 +149,7 @@ class Video:
     duration_s: int = 3600
     views: int = 1234
     status: str = "finished"
+    heatmap: Sequence[float] = ()  # the most-replayed curve, from 0 to 1
 
     @property
     def actions(self) -> list[Json]:

@@ -127,7 +127,20 @@ def watch_data(video: Video, status: str) -> Json:
         "responseContext": CONTEXT,
         "contents": {"twoColumnWatchNextResults": columns},
         "currentVideoEndpoint": {"watchEndpoint": {"videoId": video.id}},
+        "frameworkUpdates": {"entityBatchUpdate": {"mutations": _heat_markers(video)}},
     }
+
+
+def _heat_markers(video: Video) -> list[Json]:
+    """Return the most-replayed curve as the page holds it, beside an entity of another kind."""
+    step_ms = video.duration_s * 1000 // max(1, len(video.heatmap))
+    markers = [
+        {"startMillis": str(i * step_ms), "durationMillis": str(step_ms), "intensityScoreNormalized": value}
+        for i, value in enumerate(video.heatmap)
+    ]
+    entity = {"markersList": {"markerType": "MARKER_TYPE_HEATMAP", "markers": markers}}
+    other = {"payload": {"offlineabilityEntity": {"key": "x"}}}
+    return [other, {"payload": {"macroMarkersListEntity": entity}}] if markers else [other]
 
 
 def _chat_beside(video: Video, status: str) -> Json:
