@@ -287,9 +287,8 @@ def test_an_older_schema_is_read_without_changing_it(tmp_path):
     path = tmp_path / "chat.db"
     with open_store(path, create=True) as db:
         db.save_chat(Stream("twitch", "1"), [Message("1", "paid_message", 1.0)])
-        db.connection.executescript(
-            "DROP TABLE clips; DROP TABLE heatmaps; DROP TABLE sightings; DROP VIEW payments; PRAGMA user_version = 2;"
-        )
+        newer = "DROP TABLE clips; DROP TABLE heatmaps; DROP TABLE sightings; DROP VIEW payments;"
+        db.connection.executescript(f"{newer} PRAGMA user_version = 2;")
     before = path.read_bytes()
     with open_store(path, read_only=True) as db:
         assert db.query("SELECT count(*) AS n FROM payments")["n"].item() == 1
