@@ -37,8 +37,10 @@ ifndef ARGS
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-endif
+	$(RUN) pytest -m "not real" -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+else
 	$(RUN) pytest -m "not real" $(ARGS)
+endif
 
 test-real: setup ## checks on real chat, and long ones [ARGS=tests/analyze]
 	$(RUN) pytest -m real $(ARGS)

@@ -76,7 +76,13 @@ class _Ahead(Generic[T, R]):
         return ProcessPoolExecutor(self._workers, initializer=_follow_parent, initargs=(os.getpid(),))
 
     def submit(self, item: T) -> None:
-        self.waiting.append((item, self._pool.submit(self._function, item)))
+        future: Future[R]
+        try:
+            future = self._pool.submit(self._function, item)
+        except BrokenExecutor as error:  # a worker has ended: noticed when the oldest call is taken
+            future = Future()
+            future.set_exception(error)
+        self.waiting.append((item, future))
 
     def take(self, on_lost: Callable[[T], R] | None) -> R:
         """Return the result of the oldest call, when it is there."""

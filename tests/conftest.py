@@ -1,6 +1,11 @@
 """Fixtures that several parts share."""
 
+import os
 import signal
+
+# Where several processes share the cores, each has one thread; before anything that reads it is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
@@ -22,6 +27,15 @@ SMALLEST = [
 
 # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Give a file's tests to one process; those that read the sample's run to one, which begins with them."""
+    for item in items:
+        group = "sample_run" if "sample_run" in item.fixturenames else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: "sample_run" not in item.fixturenames)
 
 
 @pytest.fixture(scope="session")

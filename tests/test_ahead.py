@@ -150,6 +150,17 @@ def test_a_worker_that_ends_costs_one_item():
         list(map_ahead(die_of_three, range(6), processes=True))
 
 
+def test_a_worker_that_has_ended_costs_no_item_that_comes_later():
+    def come_late():
+        yield from (2, 3)
+        time.sleep(1)
+        yield from (4, 5)
+
+    assert list(map_ahead(die_of_three, come_late(), processes=True, on_lost=lambda n: f"lost {n}")) == [
+        2, "lost 3", 4, 5,
+    ]  # fmt: skip
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="asks /proc")
 @pytest.mark.parametrize("ending", ["raise KeyboardInterrupt", "os.kill(os.getpid(), signal.SIGKILL)"])
 def test_processes_end_with_their_parent_and_need_no_main_guard(ending):

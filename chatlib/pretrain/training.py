@@ -1,4 +1,7 @@
-"""Masked-language-model training on packed chat."""
+"""Masked-language-model training on packed chat, and how well a model knows what is held out.
+
+Perplexity is over masked tokens that all weigh the same, whatever message or block they are in.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,12 +22,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
 
 from chatlib.errors import ModelError
 from chatlib.pretrain import TrainSettings
 from chatlib.pretrain.checkpoint import Checkpoint
 from chatlib.pretrain.corpus import Corpus
-from chatlib.pretrain.data import IGNORED, Batch, LmData, iter_batches
+from chatlib.pretrain.data import (
+    IGNORED,
+    Batch,
+    LmData,
+    MaskedSet,
+    iter_batches,
+    iter_token_batches,
+    pad_rows,
+)
 from chatlib.pretrain.device import (
     Processes,
     autocast,
@@ -34,15 +47,17 @@ from chatlib.pretrain.device import (
     seed_torch,
 )
 from chatlib.pretrain.language_model import LanguageModel, MaskedHead
-from chatlib.pretrain.perplexity import Score, score_model, score_unigram
 from chatlib.workspace import progress_bar
 
 __all__ = [
+    "Score",
     "Trainer",
     "describe_training",
     "find_kept",
     "make_optimizer",
+    "score_model",
     "score_reference",
+    "score_unigram",
     "set_learning_rate",
     "train",
 ]
@@ -55,6 +70,19 @@ WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
 
 History = Sequence[Mapping[str, float]]
+
+
+class Score(NamedTuple):
+    """The answer to a masked set. `loss` is nats per masked token, `perplexity` its exponential.
+
+    `bits_per_char` estimates the cost of a character when every token is predicted from its
+    context, so models with different tokenizers can be compared.
+    """
+
+    perplexity: float
+    bits_per_char: float
+    loss: float
+    n_masked: int
 
 
 def train(
@@ -244,6 +272,44 @@ def set_learning_rate(
     fall = {"constant": 1.0, "cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1.0 - done}
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * min((step + 1) / n_warmup, fall[settings.schedule], 1.0)
+
+
+@torch.no_grad()
+def score_model(
+    head: MaskedHead, masked: MaskedSet, *, device: torch.device, max_tokens: int = 4096
+) -> Score:
+    """Return how well the model fills the masks. The model is left in the mode it was in."""
+    was_training = head.training
+    head.eval()
+    total = 0.0
+    lengths = np.fromiter(map(len, masked.rows), np.int64, len(masked.rows))
+    for chosen in iter_token_batches(lengths, max_tokens=max_tokens):
+        ids, is_token = pad_rows([masked.rows[i] for i in chosen], fill=masked.pad_id)
+        labels = pad_rows([masked.labels[i] for i in chosen], fill=IGNORED)[0].ravel()
+        positions = np.flatnonzero(labels != IGNORED)
+        inputs = (torch.from_numpy(a).to(device) for a in (ids, positions, is_token.astype(np.int64)))
+        with autocast(device):
+            logits = head(*inputs)
+        hidden = torch.from_numpy(labels[positions]).to(device)
+        total += functional.cross_entropy(logits.float(), hidden, reduction="sum").item()
+    head.train(was_training)
+    return _as_score(total / masked.n_masked, masked)
+
+
+def score_unigram(blocks: np.ndarray, masked: MaskedSet, *, tokenizer: PreTrainedTokenizerBase) -> Score:
+    """Return how well token frequencies alone fill the masks: the reference to beat.
+
+    Counts of the training blocks, each plus one (Laplace), over all tokens that can be masked.
+    """
+    counts = np.bincount(blocks.ravel(), minlength=len(tokenizer)) + 1.0
+    counts[tokenizer.all_special_ids] = 0.0
+    labels = np.concatenate(masked.labels)
+    hidden = labels[labels != IGNORED]
+    return _as_score(float(-np.log(counts[hidden] / counts.sum()).mean()), masked)
+
+
+def _as_score(loss: float, masked: MaskedSet) -> Score:
+    return Score(math.exp(loss), loss / math.log(2) / masked.chars_per_token, loss, masked.n_masked)
 
 
 def score_reference(lm: LanguageModel, data: LmData) -> dict[str, Score]:

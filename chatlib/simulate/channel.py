@@ -29,10 +29,10 @@ from tqdm import tqdm
 from chatlib.errors import ParameterError
 from chatlib.simulate import ChannelSettings
 from chatlib.simulate.crowd import TRAITS, Crowd
-from chatlib.simulate.lexicon import EVENT_KINDS, TOPIC_NAMES, topic_title
 from chatlib.simulate.paid import CHANNEL_NAME, draw_bundles
 from chatlib.simulate.rows import BOT, OWNER, Guest, Scene, iter_rows, make_person, make_scene
 from chatlib.simulate.stream import draw_timeline, draw_writing
+from chatlib.simulate.talk import EVENT_KINDS, TOPIC_NAMES, topic_title
 
 __all__ = ["SimulationReport", "simulate_channel"]
 

@@ -16,10 +16,9 @@ import numpy as np
 import orjson
 
 from chatlib.simulate.crowd import TRAITS, Audience
-from chatlib.simulate.lexicon import COPYPASTA, HANDLES, TILTS
-from chatlib.simulate.lexicon import HOSTILE as HOSTILE_LINES
 from chatlib.simulate.stream import ANY, PASTA, REACT, Timeline, Writing, intent_shares
-from chatlib.simulate.talk import Subject, Talker, Voice
+from chatlib.simulate.talk import COPYPASTA, HANDLES, TILTS, Subject, Talker, Voice
+from chatlib.simulate.talk import HOSTILE as HOSTILE_LINES
 
 __all__ = [
     "BOT",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chatlib.simulate.crowd import TRAITS, Audience
-from chatlib.simulate.lexicon import EVENT_KINDS, INTENTS, TOPIC_NAMES
+from chatlib.simulate.talk import EVENT_KINDS, INTENTS, TOPIC_NAMES
 
 __all__ = [
     "HELLO",

@@ -9,7 +9,7 @@ import torch
 from chatlib.errors import NotEnoughData
 from chatlib.pretrain.data import IGNORED, MaskedSet, frame_messages, mask_rows
 from chatlib.pretrain.language_model import MaskedHead
-from chatlib.pretrain.perplexity import score_model, score_unigram
+from chatlib.pretrain.training import score_model, score_unigram
 
 CPU = torch.device("cpu")
 MESSAGES = [np.array(row) for row in ([30], [31, 32], [33, 34, 35], [40, 41, 42, 43, 44, 45], [])]

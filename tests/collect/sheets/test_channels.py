@@ -2,8 +2,6 @@
 
 import datetime as dt
 import os
-import subprocess
-import sys
 import time
 import tracemalloc
 import zipfile
@@ -21,11 +19,8 @@ from chatlib.collect.sheets.channels import (
     merge_stream_list,
     save_stream_list,
 )
-from chatlib.collect.sheets.streams import load_sheet, stream_of_row
 from chatlib.collect.sheets.tables import clean_cell, load_tables
 from chatlib.errors import MissingSource, ParameterError, SourceError, UnwritableFile
-from chatlib.records import Stream
-from tests.places import ROOT
 
 ANN, BOB = "https://www.youtube.com/@ann", "https://www.youtube.com/@bob"
 
@@ -60,11 +55,6 @@ def test_the_first_two_columns_whatever_their_names(tmp_path, ending, header):
         Channel(ANN, tmp_path / "ann.ods", None),
         Channel(BOB, tmp_path / "lists" / "bob.ods", None),
     ]
-
-
-@pytest.mark.parametrize("written", ["@ann", " http://m.youtube.com/@ann/streams?view=2 ", ANN + "/"])
-def test_an_address_in_any_form(tmp_path, written):
-    assert load_channels(write(tmp_path / "c.ods", [[written, "ann"]]))[0].url == ANN
 
 
 def test_a_list_of_the_first_version(tmp_path):
@@ -311,36 +301,6 @@ def test_oldest_first_and_last_what_has_no_date(tmp_path):
     assert [row["video_id"][0] for row in load_stream_list(tmp_path / "a.ods")] == list("ecbad")
 
 
-def test_the_chat_files_own_reader_reads_it(tmp_path):
-    save_stream_list(tmp_path / "streams.ods", [FULL])
-    row = load_sheet(tmp_path / "streams.ods").rows["aaaaaaaaaaa"]
-    assert stream_of_row(row) == Stream(
-        "youtube", "aaaaaaaaaaa", FULL["url"], "A stream", None, "Ann", FULL["started_at"], FULL["ended_at"],
-        3723.5,
-    )  # fmt: skip
-
-
-def test_the_cells_are_what_a_spreadsheet_program_expects(tmp_path):
-    save_stream_list(tmp_path / "a.ods", [FULL | {"title": "=cmd() <b> & 3  blanks", "reason": '"'}])
-    with zipfile.ZipFile(tmp_path / "a.ods") as file:
-        assert file.read("mimetype") == b"application/vnd.oasis.opendocument.spreadsheet"
-        content = file.read("content.xml").decode()
-    row = content.split("<table:table-row>")[2]
-    assert 'office:value-type="string" office:string-value="=cmd() &lt;b&gt; &amp; 3  blanks"' in row
-    assert 'office:value-type="float" office:value="3723.5"' in row
-    assert "table:formula" not in content
-
-
-def test_odfpy_agrees_on_what_is_in_it(tmp_path):
-    save_stream_list(tmp_path / "a.ods", [FULL, make_row("bbbbbbbbbbb", title="x   y", messages=5)])
-    table = pd.read_excel(tmp_path / "a.ods", engine="odf")
-    assert list(table.columns) == list(STREAM_COLUMNS)
-    assert table["title"].tolist() == ["A stream", "x   y"]
-    assert table["messages"].tolist() == [0, 5]
-    assert table["duration_s"].tolist()[0] == 3723.5
-    assert table["views"].isna().tolist() == [False, True]
-
-
 @pytest.mark.parametrize(
     "header",
     [
@@ -522,25 +482,3 @@ def test_a_protected_file_is_left_alone(tmp_path, monkeypatch):
     with pytest.raises(UnwritableFile, match="read-only"):
         save_stream_list(path, [])
     assert load_stream_list(path) == [FULL]
-
-
-WRITER = """
-import sys
-from chatlib.collect.sheets.channels import STREAM_COLUMNS, save_stream_list
-rows = [{"video_id": f"video{i:06d}", "title": str(i)} for i in range(300)]
-while True:
-    for n in (100, 300):
-        save_stream_list(sys.argv[1], rows[:n])
-        print(n, flush=True)
-"""
-
-
-def test_killed_at_any_moment_it_is_whole(tmp_path):
-    path = tmp_path / "a.ods"
-    for wait_s in (0.0, 0.011, 0.023, 0.04):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, path], cwd=ROOT, stdout=subprocess.PIPE)
-        with writer:
-            writer.stdout.readline()
-            time.sleep(wait_s)
-            writer.kill()
-        assert len(load_stream_list(path)) in (100, 300)

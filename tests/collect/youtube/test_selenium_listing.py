@@ -230,13 +230,13 @@ def test_the_browser_ends_with_its_user(youtube, chromium, tmp_path, how):
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    wait_until(lambda: "/@sample/streams" in {entry.path for entry in youtube.requests}, 20)
+    wait_until(lambda: "/@sample/streams" in {entry.path for entry in youtube.requests}, 120)
     assert list(tmp_path.glob("chatlib-chromium-*")) and running_with(tmp_path)
     os.killpg(child.pid, getattr(signal, how))
-    said = child.communicate(timeout=20)[1].decode()
+    said = child.communicate(timeout=60)[1].decode()
     assert how == "SIGKILL" or said.rstrip().endswith("KeyboardInterrupt")
-    wait_until(lambda: not running_with(tmp_path), 10)
-    wait_until(lambda: not list(tmp_path.glob("chatlib-chromium-*")), 10)
+    wait_until(lambda: not running_with(tmp_path), 60)
+    wait_until(lambda: not list(tmp_path.glob("chatlib-chromium-*")), 60)
 
 
 def running_with(path):
