@@ -16,7 +16,7 @@ from chatlib.text import remove_controls, suggest_name
 
 __all__ = ["main"]
 
-_ROOMS = ("collect", "simulate", "pretrain", "predict", "analyze", "pipeline")
+_ROOMS = ("collect", "simulate", "pretrain", "predict", "analyze", "scale", "pipeline")
 # The commands in the order of the help; what is not named here is listed last.
 _GROUPS = {
     "a channel, from its chat to answers": (

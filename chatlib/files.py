@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -17,8 +18,17 @@ from chatlib.text import disarm_cell
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["atomic_folder", "atomic_path", "atomic_write", "map_write_errors", "save_table"]
+__all__ = [
+    "atomic_folder",
+    "atomic_path",
+    "atomic_write",
+    "looks_like_dataset",
+    "make_safe_name",
+    "map_write_errors",
+    "save_table",
+]
 
+_SAFE_LENGTH = 80
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -115,6 +125,26 @@ def _full(path: Path, error: Exception) -> StoreFull:
         f"The disk must have room for {path}, and it could not be written ({reason}). "
         "What was there is whole: free some space and run the same command again."
     )
+
+
+def looks_like_dataset(folder: str | Path) -> bool:
+    """Return whether a folder holds a Parquet data set of `chatlib.dataset`, finished or not."""
+    return any(Path(folder).glob("messages/platform=*")) or (
+        (Path(folder) / "manifest.json").is_file() and (Path(folder) / "streams.parquet").is_file()
+    )
+
+
+def make_safe_name(text: str) -> str:
+    """Return a file name without suffix for any text: letters, digits, `_` and `-`.
+
+    A text that had to be changed or cut gets a hash of itself at the end, so that names stay distinct.
+    """
+    import hashlib  # loads a whole cryptographic library
+
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", text)[:_SAFE_LENGTH]
+    if safe == text and safe:
+        return safe
+    return f"{safe}_{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
 def save_table(table: pd.DataFrame, path: str | Path) -> Path:

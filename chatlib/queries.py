@@ -8,19 +8,21 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import pandas as pd
 
+from chatlib.columns import ChatColumns
 from chatlib.errors import DamagedStore, NotADatabase, ParameterError, StoreError, StoreFull
-from chatlib.records import CHAT_KINDS, Stream, is_member
+from chatlib.records import CHAT_KINDS, Message, Stream, is_member
 
-__all__ = ["MESSAGE_COLUMNS", "Import", "StoreReader", "StoredStream", "map_sqlite_errors"]
+__all__ = ["MESSAGE_COLUMNS", "ChatReader", "Import", "StoreReader", "StoredStream", "map_sqlite_errors"]
 
 MESSAGE_COLUMNS = (
     "stream_id", "position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
     "amount_text", "amount", "currency", "bits", "timestamp_us", "emotes", "target_id",
 )  # fmt: skip
+_BATCH = 65_536  # rows
 _CANNOT_GROW = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_SHMSIZE}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_SCHEMA}
 _CHAT_KINDS = json.dumps(sorted(CHAT_KINDS))
@@ -49,6 +51,23 @@ class StoredStream(NamedTuple):
     simulated: bool
     n_messages: int
     last_offset_s: float | None
+
+
+class ChatReader(Protocol):
+    """What analytics read: a chat database, or a Parquet data set."""
+
+    def list_streams(self) -> list[StoredStream]:
+        """Return the streams, oldest first."""
+
+    def load_chat_columns(
+        self, stream_id: int, *, id_kinds: Sequence[str] = (), in_order: bool = False
+    ) -> ChatColumns:
+        """Return a stream's messages as columns."""
+
+    def load_messages(
+        self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = MESSAGE_COLUMNS
+    ) -> pd.DataFrame:
+        """Return some columns of messages as a table."""
 
 
 class StoreReader:
@@ -80,6 +99,13 @@ class StoreReader:
         rows = self._rows(sql + "ORDER BY started_at IS NULL, started_at, video_id")
         streams = map(StoredStream._make, rows)
         return [stream._replace(simulated=bool(stream.simulated)) for stream in streams]
+
+    def load_stream_records(self) -> dict[int, Stream]:
+        """Return what is known of each stream, by stream_id, in the order of `load_streams`."""
+        sql = f"SELECT stream_id, {', '.join(Stream._fields)} FROM streams "
+        rows = self._rows(sql + "ORDER BY started_at IS NULL, started_at, video_id")
+        streams = {stream_id: Stream._make(fields) for stream_id, *fields in rows}
+        return {key: stream._replace(simulated=bool(stream.simulated)) for key, stream in streams.items()}
 
     def find_streams(self, platform: str, video_ids: Sequence[str]) -> pd.DataFrame:
         """Return the streams of a platform with these ids, as `load_streams` does; absence is None."""
@@ -131,20 +157,47 @@ class StoreReader:
             rows.extend(self._rows(sql, (int(stream_id), *asked)))
         return pd.DataFrame(rows, columns=list(columns))
 
-    def load_chat_rows(
+    def load_chat_columns(
         self, stream_id: int, *, id_kinds: Sequence[str] = (), in_order: bool = False
-    ) -> list[tuple]:
-        """Return a stream's messages as (offset_s, kind, author, message_id), `in_order` of their source.
-
-        The author is -1 where there is none; the id is None but for messages of `id_kinds`.
-        """
+    ) -> ChatColumns:
+        """Return a stream's messages as columns, `in_order` of their source; ids are of `id_kinds` only."""
         order = " ORDER BY position" if in_order else ""
-        return self._rows(
-            "SELECT offset_s, kind, coalesce(author, -1), "
-            "CASE WHEN kind IN (SELECT value FROM json_each(?)) THEN message_id END "
-            f"FROM messages WHERE stream_id = ?{order}",
-            (json.dumps(list(id_kinds)), stream_id),
+        return ChatColumns.from_batches(
+            self._iter_batches(
+                "SELECT offset_s, kind, coalesce(author, -1), "
+                "CASE WHEN kind IN (SELECT value FROM json_each(?)) THEN message_id END "
+                f"FROM messages WHERE stream_id = ?{order}",
+                (json.dumps(list(id_kinds)), stream_id),
+            )
         )
+
+    def iter_message_columns(self, stream_id: int) -> Iterator[dict[str, tuple]]:
+        """Yield a stream's messages a batch at a time, by offset: column name -> values.
+
+        Columns: `position` and the fields of a `Message`.
+        """
+        columns = {"author_id": "a.author_id", "author_name": "a.name"}
+        names = ("position", *Message._fields)
+        sql = (
+            f"SELECT {', '.join(columns.get(name, f'm.{name}') for name in names)} FROM messages m "
+            "LEFT JOIN authors a ON a.author = m.author WHERE m.stream_id = ? ORDER BY m.offset_s, m.position"
+        )
+        for rows in self._iter_batches(sql, (stream_id,)):
+            yield dict(zip(names, zip(*rows, strict=True), strict=True))
+
+    def _iter_batches(self, sql: str, parameters: Sequence | Mapping = ()) -> Iterator[list[tuple]]:
+        """Yield the rows of a SELECT, so many at a time that memory stays bounded."""
+        with map_sqlite_errors(self.path):
+            cursor = self.connection.execute(sql, parameters)
+            while rows := cursor.fetchmany(_BATCH):
+                yield rows
+
+    def load_sources(self) -> dict[int, list[str]]:
+        """Return the digests of the chat files that each stream was imported from, by stream_id."""
+        found: dict[int, list[str]] = {}
+        for stream_id, content in self._rows("SELECT stream_id, content FROM imports ORDER BY rowid"):
+            found.setdefault(stream_id, []).append(content)
+        return found
 
     def load_chatters(self) -> pd.DataFrame:
         """Return one row per person and stream with at least one chat message, streams oldest first.

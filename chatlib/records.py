@@ -18,6 +18,7 @@ __all__ = [
     "GIFT_RECEIVED_KINDS",
     "MEMBERSHIP_KINDS",
     "NAME_PREFIX",
+    "NOBODY",
     "STATES",
     "TICKER_KINDS",
     "TWITCH",
@@ -41,6 +42,8 @@ VIEWS = ("live", "top", "file", "captured")
 
 # A name that stands in for an author id is prefixed, so that it cannot collide with one.
 NAME_PREFIX = "name:"
+
+NOBODY = -1  # where authors are numbers: the author of a message that has none
 
 # What a viewer types and what counts as a chat message. Everything else is an event.
 CHAT_KINDS = frozenset({"text_message", "highlighted_message", "send_message_in_subscriber_only_mode"})

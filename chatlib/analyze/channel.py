@@ -11,10 +11,11 @@ import pandas as pd
 
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.format import ProcessSettings, format_time
-from chatlib.analyze.analytics.json_files import make_safe_name, save
+from chatlib.analyze.analytics.json_files import save
 from chatlib.analyze.analytics.readers import analyze_stream
 from chatlib.analyze.moments import find_moments
 from chatlib.errors import DataError
+from chatlib.files import make_safe_name
 from chatlib.store import Store
 from chatlib.workspace import progress_bar
 

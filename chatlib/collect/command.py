@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 from chatlib.collect.sites import CollectSettings
+from chatlib.errors import ParameterError
+from chatlib.files import looks_like_dataset
+from chatlib.text import remove_controls
 
 __all__ = ["add_parsers"]
 
@@ -22,6 +25,9 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     )
     importing.add_argument("paths", nargs="+", metavar="PATH", help="a chat file, or a folder of them")
     importing.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
+    importing.add_argument(
+        "--dataset", metavar="DIR", help="import into a Parquet data set instead of a chat database"
+    )
     importing.add_argument(
         "--limit", type=int, default=0, metavar="N", help="only the N oldest streams; 0 is all"
     )
@@ -128,11 +134,44 @@ def _run_import(args: argparse.Namespace) -> int:
     from chatlib.collect.sheets.streams import find_chat_files
     from chatlib.store import open_store
 
+    datasets = [path for path in args.paths if looks_like_dataset(path)]
+    if args.dataset and (args.db or datasets):
+        raise ParameterError("--dataset takes chat files, and the place of --db. Leave the other out.")
+    if datasets and len(datasets) == len(args.paths):
+        return _import_datasets(datasets, args)
+    if datasets:
+        raise ParameterError(f"{datasets[0]} is a data set: import it apart from the chat files.")
     find_chat_files(args.paths)  # a wrong path leaves no database behind
+    if args.dataset:
+        from chatlib.collect.files.into_dataset import import_into_dataset
+
+        report = import_into_dataset(args.paths, args.dataset, limit=args.limit)
+        sys.stdout.write(report.format_summary(Path(args.dataset)))
+        return _exit_code(args, is_usable=report.is_usable, has_failed=bool(report.errors))
     with open_store(_find_db(args), create=True) as db:
         report = import_chats(db, args.paths, limit=args.limit)
         sys.stdout.write(report.format_summary(db.path))
     return _exit_code(args, is_usable=report.is_usable, has_failed=bool(report.errors))
+
+
+def _import_datasets(folders: list[str], args: argparse.Namespace) -> int:
+    from chatlib.collect.files.importing import shorten_lines
+    from chatlib.dataset import import_dataset, open_dataset
+    from chatlib.store import open_store
+
+    datasets = [open_dataset(folder) for folder in folders]
+    with open_store(_find_db(args), create=True) as db:
+        counts = [import_dataset(db, dataset) for dataset in datasets]
+        n_streams, n_added = sum(c.n_streams for c in counts), sum(c.n_added for c in counts)
+        sys.stdout.write(
+            f"{n_streams:,} streams read; {n_added:,} new messages in {remove_controls(str(db.path))}\n"
+        )
+    errors = [error for count in counts for error in count.errors.values()]
+    if errors:
+        sys.stdout.write(
+            "\n".join(["", "Could not be read:", *shorten_lines([f"  {e}" for e in errors])]) + "\n"
+        )
+    return _exit_code(args, is_usable=n_streams > 0, has_failed=bool(errors))
 
 
 def _run_collect(args: argparse.Namespace) -> int:
@@ -164,7 +203,6 @@ def _run_watch(args: argparse.Namespace) -> int:
     from chatlib.collect.live import WatchSettings, watch_stream
     from chatlib.collect.transport import Politeness
     from chatlib.collect.twitch.live import TwitchFeed
-    from chatlib.errors import ParameterError
     from chatlib.records import TWITCH
     from chatlib.store import open_store
 

@@ -6,7 +6,7 @@ it), at a few hundred nanoseconds a message. The readers beside it produce the c
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Mapping, Sequence
+from collections.abc import Container, Mapping
 from itertools import repeat
 from typing import NamedTuple
 
@@ -21,53 +21,20 @@ from chatlib.analyze.analytics.chat_analytics import (
     find_class,
 )
 from chatlib.analyze.analytics.format import (
-    NOBODY,
     PLATFORM_VALUES,
     PlatformRules,
     ProcessSettings,
     format_time,
 )
 from chatlib.analyze.analytics.sections import Sample
+from chatlib.columns import ChatColumns
 from chatlib.errors import DataError
-from chatlib.records import Message
+from chatlib.records import NOBODY
 from chatlib.workspace import without_gc
 
-__all__ = ["ChatColumns", "Codes", "analyze_columns", "make_analytics"]
+__all__ = ["analyze_columns", "make_analytics"]
 
 _MOST_SAMPLES = 5_000_000  # one a second for eight weeks
-
-
-class ChatColumns(NamedTuple):
-    """A chat as columns of equal length, rows in source order.
-
-    offset_s: float, NaN where unknown. kind: numbers into `kinds`. author: one number per
-    author, -1 for nobody. message_ids: row -> id, for kinds whose id counts once; a row that is
-    not in it counts by itself.
-    """
-
-    offset_s: np.ndarray
-    kind: np.ndarray
-    kinds: Sequence[str]
-    author: np.ndarray
-    message_ids: Mapping[int, str]
-
-    @classmethod
-    def from_messages(cls, messages: Sequence[Message]) -> ChatColumns:
-        """Return messages as columns."""
-        kinds = Codes()
-        return cls(
-            offset_s=np.array([m.offset_s for m in messages], dtype=float),
-            kind=kinds.encode([m.kind for m in messages]),
-            kinds=list(kinds),
-            author=Codes({None: NOBODY}).encode([m.author_id for m in messages]),
-            message_ids={row: m.message_id for row, m in enumerate(messages)},
-        )
-
-    def take_first(self, n_rows: int) -> ChatColumns:
-        """Return the chat up to a row."""
-        return self._replace(
-            offset_s=self.offset_s[:n_rows], kind=self.kind[:n_rows], author=self.author[:n_rows]
-        )
 
 
 class _Counts(NamedTuple):
@@ -182,18 +149,6 @@ def _is_new(ordered: np.ndarray) -> np.ndarray:
     new = np.ones(len(ordered), dtype=bool)
     np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
     return new
-
-
-class Codes(dict):
-    """Numbers for values: what is new gets the next one."""
-
-    def __missing__(self, value: Hashable) -> int:
-        self[value] = code = len(self)
-        return code
-
-    def encode(self, values: Sequence[Hashable]) -> np.ndarray:
-        """Return the numbers of values."""
-        return np.fromiter(map(self.__getitem__, values), dtype=np.int64, count=len(values))
 
 
 def _is_of(chat: ChatColumns, kinds: Container[str]) -> np.ndarray:

@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from chatlib.analyze.analytics.columns import ChatColumns, analyze_columns, make_analytics
-from chatlib.analyze.analytics.format import METRIC_FIELDS, NOBODY, ProcessSettings
+from chatlib.analyze.analytics.columns import analyze_columns, make_analytics
+from chatlib.analyze.analytics.format import METRIC_FIELDS, ProcessSettings
 from chatlib.analyze.analytics.sections import Section, find_highlights, find_spikes
+from chatlib.columns import ChatColumns
+from chatlib.records import NOBODY
 
 __all__ = ["Burst", "Score", "calm_chat", "compare_detectors", "plant_bursts", "score_sections"]
 

@@ -14,7 +14,6 @@ from chatlib.records import CHAT_KINDS, MEMBERSHIP_KINDS, TWITCH, YOUTUBE
 __all__ = [
     "INTERVAL_BOUNDS_S",
     "METRIC_FIELDS",
-    "NOBODY",
     "PLATFORM_VALUES",
     "TWITCH_RULES",
     "YOUTUBE_RULES",
@@ -29,7 +28,6 @@ __all__ = [
 INTERVAL_BOUNDS_S = (1, 120)
 
 # The number of a message's author where there is none.
-NOBODY = -1
 
 # The name of a metric on the command line -> the field of a sample.
 METRIC_FIELDS = {

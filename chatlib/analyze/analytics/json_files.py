@@ -5,7 +5,6 @@ Its schema is `chat_analytics.schema.json`, beside this file.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from numbers import Real
@@ -20,11 +19,10 @@ from chatlib.errors import MissingSource, ParameterError, SourceError, UnknownFo
 from chatlib.files import atomic_path
 from chatlib.workspace import without_gc
 
-__all__ = ["SCHEMA_PATH", "load", "make_safe_name", "save"]
+__all__ = ["SCHEMA_PATH", "load", "save"]
 
 SCHEMA_PATH = Path(__file__).with_name("chat_analytics.schema.json")
 
-_SAFE_LENGTH = 80
 _Item = TypeVar("_Item", bound=ChatAnalytics | Sample | Section)
 _LISTS = {"samples", "highlights", "spikes"}
 _TEXTS = {
@@ -81,19 +79,6 @@ def load(path: str | Path) -> ChatAnalytics:
             f"{path} must be a ChatAnalytics JSON, and it is not: {what}. "
             "A raw chat is analyzed with --mode chatfile."
         ) from error
-
-
-def make_safe_name(text: str) -> str:
-    """Return a file name without suffix for any text: letters, digits, `_` and `-`.
-
-    A text that had to be changed or cut gets a hash of itself at the end, so that names stay distinct.
-    """
-    import hashlib  # loads a whole cryptographic library
-
-    safe = re.sub(r"[^A-Za-z0-9_-]", "_", text)[:_SAFE_LENGTH]
-    if safe == text and safe:
-        return safe
-    return f"{safe}_{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
 def _build_analytics(content: object) -> ChatAnalytics:

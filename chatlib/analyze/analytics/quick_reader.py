@@ -27,7 +27,8 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from chatlib.analyze.analytics.format import NOBODY, TWITCH_RULES, YOUTUBE_RULES
+from chatlib.analyze.analytics.format import TWITCH_RULES, YOUTUBE_RULES
+from chatlib.records import NOBODY
 
 __all__ = ["Piece", "Reading", "read_quickly", "start_reading"]
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
-from chatlib.analyze.analytics.columns import ChatColumns, Codes, analyze_columns, make_analytics
+from chatlib.analyze.analytics.columns import analyze_columns, make_analytics
 from chatlib.analyze.analytics.format import TWITCH_RULES, YOUTUBE_RULES, ProcessSettings, find_rules
 from chatlib.analyze.analytics.quick_reader import Piece, Reading, read_quickly
+from chatlib.columns import ChatColumns, Codes
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 from chatlib.records import CHAT_KINDS, Message, Stream
 from chatlib.workspace import without_gc
@@ -23,7 +24,7 @@ from chatlib.workspace import without_gc
 if TYPE_CHECKING:
     import pandas as pd
 
-    from chatlib.queries import StoredStream
+    from chatlib.queries import ChatReader, StoredStream
     from chatlib.store import Store
 
 __all__ = [
@@ -216,27 +217,18 @@ def pick_stream(store: Store, video_id: str = "") -> StoredStream:
 
 @without_gc()
 def analyze_stream(
-    store: Store, stream: StoredStream, settings: ProcessSettings | None = None
+    store: ChatReader, stream: StoredStream, settings: ProcessSettings | None = None
 ) -> ChatAnalytics:
-    """Return the analytics of one stream of the database."""
+    """Return the analytics of one stream of a chat database or a data set."""
     in_order = settings is not None and settings.msg_break >= 0
     return analyze_chat(read_stream(store, stream, in_order=in_order), settings)
 
 
-def read_stream(store: Store, stream: StoredStream, *, in_order: bool = False) -> Chat:
-    """Return the chat of one stream of the database, `in_order` of its source."""
+def read_stream(store: ChatReader, stream: StoredStream, *, in_order: bool = False) -> Chat:
+    """Return the chat of one stream of a chat database or a data set, `in_order` of its source."""
     rules = find_rules(stream.platform)
     id_kinds = [kind for kind, counter in rules.events.items() if counter in rules.once_per_id]
-    rows = store.load_chat_rows(stream.stream_id, id_kinds=id_kinds, in_order=in_order)
-    offset, kind, author, message_id = zip(*rows, strict=True) if rows else ((), (), (), ())
-    kinds = Codes()
-    columns = ChatColumns(
-        offset_s=np.array(offset, dtype=float),
-        kind=kinds.encode(kind),
-        kinds=list(kinds),
-        author=np.array(author, dtype=np.int64),
-        message_ids={row: key for row, key in enumerate(message_id) if key is not None},
-    )
+    columns = store.load_chat_columns(stream.stream_id, id_kinds=id_kinds, in_order=in_order)
     return Chat(
         Stream(stream.platform, stream.video_id, stream.url, stream.title, duration_s=stream.duration_s),
         columns,
@@ -247,7 +239,7 @@ def read_stream(store: Store, stream: StoredStream, *, in_order: bool = False) -
 
 
 def load_spoken(
-    store: Store, stream: StoredStream, *, hide_names: bool = False, leave_out: Iterable[str] = ()
+    store: ChatReader, stream: StoredStream, *, hide_names: bool = False, leave_out: Iterable[str] = ()
 ) -> pd.DataFrame:
     """Return the chat messages of a stream that have text, in time order.
 

@@ -33,7 +33,10 @@ from chatlib.store import Import, Store
 from chatlib.text import clean_text, one_line, remove_controls
 from chatlib.workspace import progress_bar, without_gc
 
-__all__ = ["FILE_STATES", "FileReport", "ImportReport", "format_totals", "import_chats", "shorten_lines"]
+__all__ = [
+    "FILE_STATES", "FileReport", "ImportReport", "format_totals", "import_chats", "keep_state",
+    "shorten_lines", "take_oldest",
+]  # fmt: skip
 
 MIN_BYTES = 2_000_000  # below this, reading is over before a process has started
 _MAX_LINES = 20  # of each list in a summary
@@ -177,7 +180,7 @@ def import_chats(
     found = [f for f in found if f.path.resolve() not in own]
     reports = [FileReport(path, "failed", error=str(error)) for path, error in list_errors.items()]
     ignored = [f.path for f in found if not f.named and not looks_like_data(read_head(f.path))]
-    kept = _take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
+    kept = take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
     with without_gc(), closing(_iter_reports(db, kept, limit=limit)) as steps:
         shown = {} if progress else {"disable": True}
         reports.extend(progress_bar(steps, total=len(kept), desc="import", unit="file", **shown))
@@ -185,7 +188,7 @@ def import_chats(
     return ImportReport(reports, ignored, totals)
 
 
-def _take_oldest(found: list[Found], *, limit: int) -> list[Found]:
+def take_oldest(found: list[Found], *, limit: int) -> list[Found]:
     """Return the files of the first `limit` streams; files of one stream count as one."""
     if not limit:
         return found
@@ -241,7 +244,7 @@ def _save_chat(db: Store, path: Path, chat: Chat, *, content: str) -> FileReport
     log_view(chat, path)
     n_rows = len(chat.messages)
     source = Import(content, clean_text(path.name), chat.format, n_rows, chat.skipped)
-    stream = chat.stream if n_rows else _keep_state(db, chat.stream)
+    stream = chat.stream if n_rows else keep_state(db, chat.stream)
     saved = db.save_chat(stream, chat.messages, source=source)
     name = f"{stream.platform}/{stream.video_id}"
     return FileReport(
@@ -249,7 +252,7 @@ def _save_chat(db: Store, path: Path, chat: Chat, *, content: str) -> FileReport
     )
 
 
-def _keep_state(db: Store, stream: Stream) -> Stream:
+def keep_state(db: Store, stream: Stream) -> Stream:
     """Return the stream with the state and view it has in the database: a page without chat says neither."""
     for row in db.find_streams(stream.platform, [stream.video_id]).itertuples():
         return stream._replace(state=str(row.state), view=str(row.view))

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from chatlib.analyze import Spike
-from chatlib.analyze.analytics.columns import ChatColumns
 from chatlib.analyze.analytics.detection import (
     Burst,
     calm_chat,
@@ -14,6 +13,7 @@ from chatlib.analyze.analytics.detection import (
     score_sections,
 )
 from chatlib.analyze.analytics.readers import read_file
+from chatlib.columns import ChatColumns
 from tests.places import CHANNEL_2023
 
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatlib.analyze import ProcessSettings
-from chatlib.analyze.analytics.columns import ChatColumns, Codes, analyze_columns, make_analytics
+from chatlib.analyze.analytics.columns import analyze_columns, make_analytics
 from chatlib.analyze.analytics.format import TWITCH_RULES, YOUTUBE_RULES
+from chatlib.columns import ChatColumns, Codes
 from chatlib.records import Message
 from tests.analyze.analytics import brute_force
 

@@ -7,8 +7,9 @@ import pytest
 
 from chatlib.analyze import ProcessSettings, load, save
 from chatlib.analyze.analytics.columns import make_analytics
-from chatlib.analyze.analytics.json_files import SCHEMA_PATH, make_safe_name
+from chatlib.analyze.analytics.json_files import SCHEMA_PATH
 from chatlib.errors import UnknownFormat
+from chatlib.files import make_safe_name
 from chatlib.records import Message
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))

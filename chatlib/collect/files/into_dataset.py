@@ -1,0 +1,220 @@
+"""Chat files into a Parquet data set: each file becomes a part of its own, then parts become streams.
+
+A part's name is the digest of the file that it was made of, so a file that is read twice is written once.
+A stream of several files (a capture and its replay, for one) is joined as the chat database joins it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from chatlib.ahead import map_ahead
+from chatlib.collect.files.containers import SQLITE_MAGIC, looks_like_data, read_head
+from chatlib.collect.files.formats import Chat, digest_content, log_view, read_listed_file
+from chatlib.collect.files.importing import FileReport, ImportReport, keep_state, take_oldest
+from chatlib.collect.sheets.streams import find_chat_files
+from chatlib.dataset import (
+    MessageFile,
+    finish_dataset,
+    iter_message_files,
+    iter_messages,
+    make_message_path,
+    prepare_dataset,
+    read_message_file,
+    tabulate_messages,
+    write_messages,
+)
+from chatlib.errors import SourceError
+from chatlib.files import atomic_write
+from chatlib.limits import read_file
+from chatlib.records import Message
+from chatlib.store import open_store
+from chatlib.workspace import progress_bar, without_gc
+
+__all__ = [
+    "FileTask",
+    "Outcome",
+    "Plan",
+    "finish_import",
+    "import_file",
+    "import_into_dataset",
+    "plan_import",
+]
+
+PARTS = "parts"
+_KNOWN = "known.json"
+_NO_DATABASES = (
+    "Chat files are read into a data set, and {name} is a database: import it into a chat database, "
+    "and export that."
+)
+_SMALL = 2_000_000  # bytes of all files; below this, reading is over before a process has started
+
+
+class FileTask(NamedTuple):
+    """A chat file to read, what the list of streams says of it, and the data set's folder."""
+
+    path: str
+    row: Mapping[str, str]
+    folder: str
+
+
+class Outcome(NamedTuple):
+    """What became of a file; `content` is the digest that its part is named by, "" if there is none."""
+
+    content: str
+    report: FileReport
+
+
+class Plan(NamedTuple):
+    """What an import will read, what it leaves alone, and lists or folders that could not be read."""
+
+    folder: Path
+    tasks: list[FileTask]
+    ignored: list[Path]
+    failed: list[FileReport]
+
+
+def import_into_dataset(
+    paths: Sequence[str | Path], folder: str | Path, *, limit: int = 0, progress: bool = True
+) -> ImportReport:
+    """Import chat files, or folders of them, into a data set; what is in already is not read again.
+
+    Raises: MissingSource for a path that is not there; ParameterError for a folder with other things in it.
+    """
+    plan = plan_import(paths, folder, limit=limit)
+    size = sum(Path(task.path).stat().st_size for task in plan.tasks)
+    workers = (os.cpu_count() or 1) if size > _SMALL and len(plan.tasks) > 1 else 0
+    with closing(
+        map_ahead(import_file, plan.tasks, workers=workers, processes=True, on_lost=_report_lost)
+    ) as outcomes:
+        bar = progress_bar(outcomes, total=len(plan.tasks), desc="import", unit="file", shown=progress)
+        return finish_import(plan, bar)
+
+
+def plan_import(paths: Sequence[str | Path], folder: str | Path, *, limit: int = 0) -> Plan:
+    """Return what an import into a data set's folder will read, and prepare the folder."""
+    found, errors = find_chat_files(paths)
+    ignored = [f.path for f in found if not f.named and not looks_like_data(read_head(f.path))]
+    kept = take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
+    target = Path(folder).absolute()
+    known = {digest: file.n_messages for file in iter_message_files(target) for digest in file.sources}
+    prepare_dataset(target)
+    atomic_write(target / PARTS / _KNOWN, json.dumps(known))
+    tasks = [FileTask(str(f.path.absolute()), dict(f.row), str(target)) for f in kept]
+    return Plan(target, tasks, ignored, [FileReport(p, "failed", error=str(e)) for p, e in errors.items()])
+
+
+@without_gc()
+def import_file(task: FileTask) -> Outcome:
+    """Read one chat file and write its part; return what became of it."""
+    path, folder = Path(task.path), Path(task.folder)
+    if read_head(path).startswith(SQLITE_MAGIC):
+        return Outcome("", FileReport(path, "failed", error=_NO_DATABASES.format(name=path.name)))
+    try:
+        digest = digest_content(read_file(path), name=path.name, row=task.row)
+    except SourceError as error:
+        return Outcome("", FileReport(path, "failed", error=str(error)))
+    part = Path(PARTS, f"{digest}.parquet")
+    known = _load_known(folder / PARTS / _KNOWN)
+    if digest in known or (folder / part).is_file():
+        n_rows = known[digest] if digest in known else read_message_file(folder, part).n_messages
+        return Outcome(digest, FileReport(path, "known", n_rows=n_rows))
+    file = read_listed_file(path, task.row)
+    if file.chat is None:
+        return Outcome("", FileReport(path, "failed", error=str(file.error)))
+    log_view(file.chat, path)
+    return Outcome(digest, _write_part(folder, part, path, file.chat, digest))
+
+
+def finish_import(plan: Plan, outcomes: Iterable[Outcome]) -> ImportReport:
+    """Make streams of the parts, write what lies beside them, and return what the import did."""
+    outcomes = list(outcomes)
+    folder = plan.folder
+    files = {(file.stream.platform, file.stream.video_id): file for file in iter_message_files(folder)}
+    order = {outcome.content: i for i, outcome in enumerate(outcomes)}
+    names = sorted(path.name for path in (folder / PARTS).glob("*.parquet"))
+    parts: dict[tuple[str, str], list[MessageFile]] = {}
+    for name in sorted(names, key=lambda name: order.get(name.removesuffix(".parquet"), len(order))):
+        part = read_message_file(folder, Path(PARTS, name))
+        parts.setdefault((part.stream.platform, part.stream.video_id), []).append(part)
+    for key, of_stream in parts.items():
+        files[key] = _join(folder, [*([files[key]] if key in files else []), *of_stream])
+    dataset = finish_dataset(folder, files.values())
+    (folder / PARTS / _KNOWN).unlink(missing_ok=True)
+    (folder / PARTS).rmdir()
+    totals = {name: int(str(dataset.manifest[name])) for name in ("streams", "messages", "authors")}
+    return ImportReport([*plan.failed, *(outcome.report for outcome in outcomes)], plan.ignored, totals)
+
+
+@lru_cache(maxsize=1)
+def _load_known(path: Path) -> dict[str, int]:
+    return json.loads(path.read_bytes())
+
+
+def _report_lost(task: FileTask) -> Outcome:
+    error = "The reader's process ended on this file; is it far too large?"
+    return Outcome("", FileReport(Path(task.path), "failed", error=error))
+
+
+def _write_part(folder: Path, part: Path, path: Path, chat: Chat, digest: str) -> FileReport:
+    table = _tabulate(chat.stream.video_id, chat.messages)
+    write_messages(folder, part, chat.stream, [table], sources=[digest])
+    name = f"{chat.stream.platform}/{chat.stream.video_id}"
+    return FileReport(
+        path, "imported", chat.format, name, None, len(chat.messages), len(table), dict(chat.skipped)
+    )
+
+
+def _tabulate(video_id: str, messages: list[Message]) -> pa.Table:
+    """Return a file's messages as the database keeps them: each id and kind once, one name a person."""
+    first: dict[tuple[str, str], int] = {}
+    names: dict[str, str] = {}
+    for position, m in enumerate(messages):
+        first.setdefault((m.message_id, m.kind), position)
+        if m.author_id is not None and m.author_name is not None:
+            names[m.author_id] = m.author_name
+    kept = [messages[position] for position in first.values()]
+    positions = np.fromiter(first.values(), np.int64, len(first))
+    offsets = np.array([np.nan if m.offset_s is None else m.offset_s for m in kept], dtype=float)
+    order = np.lexsort((positions, np.nan_to_num(offsets, nan=-np.inf)))
+    rows = [kept[i] for i in order.tolist()]
+    columns: dict[str, Sequence] = dict.fromkeys(Message._fields, ())
+    if rows:
+        columns = dict(zip(Message._fields, zip(*rows, strict=True), strict=True))
+    columns["author_name"] = [names.get(author_id) for author_id in columns["author_id"]]
+    return tabulate_messages(video_id, columns | {"position": positions[order].tolist()})
+
+
+def _join(folder: Path, parts: list[MessageFile]) -> MessageFile:
+    """Make one message file of a stream's parts, the oldest first, and remove the parts."""
+    target = make_message_path(parts[-1].stream)
+    if len(parts) == 1:
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        (folder / parts[0].path).replace(folder / target)
+        return parts[0]._replace(path=target.as_posix())
+    with (
+        tempfile.TemporaryDirectory(dir=folder / PARTS) as place,
+        open_store(f"{place}/chat.dbs", create=True) as db,
+    ):
+        for part in parts:
+            stream = part.stream if part.n_messages else keep_state(db, part.stream)
+            db.save_chat(stream, iter_messages(folder, part))
+        ((stream_id, stream),) = db.load_stream_records().items()
+        batches = db.iter_message_columns(stream_id)
+        tables = (tabulate_messages(stream.video_id, columns) for columns in batches)
+        sources = list(dict.fromkeys(digest for part in parts for digest in part.sources))
+        joined = write_messages(folder, make_message_path(stream), stream, tables, sources=sources)
+    for part in parts:
+        if part.path != joined.path:
+            (folder / part.path).unlink()
+    return joined

@@ -1,0 +1,553 @@
+"""The Parquet data set: what a chat database holds, as files that other programs read as they are.
+
+    DIR/manifest.json                                    what it is, and how much; written last
+    DIR/streams.parquet  authors.parquet  clips.parquet  a row each
+    DIR/messages/platform=P/channel=C/VIDEO.parquet      a file per stream
+
+Messages lie by offset, ties in source order, those without an offset first. `SCHEMAS` says which columns
+there are and of which types; `video_id` and `platform` lead from a message to its stream, `author_id` to
+its author. `channel` is the channel's id, or else its name, as far as a folder may be named so.
+
+A message file is its own record: its metadata holds its stream and the digests of the chat files that it
+was made of, and it appears whole. So who makes a data set goes on after an interruption by looking which
+files are there, and a task that is repeated writes the same file again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+import chatlib
+from chatlib.columns import ChatColumns, Codes
+from chatlib.errors import DamagedStore, MissingSource, NewerSchema, NotADatabase, ParameterError
+from chatlib.files import atomic_path, atomic_write, looks_like_dataset, make_safe_name
+from chatlib.money import read_money
+from chatlib.queries import MESSAGE_COLUMNS, StoredStream
+from chatlib.records import Clip, Message, Stream
+from chatlib.store import Store
+from chatlib.workspace import progress_bar, without_gc
+
+__all__ = [
+    "MANIFEST",
+    "SCHEMAS",
+    "Dataset",
+    "ImportCount",
+    "MessageFile",
+    "finish_dataset",
+    "import_dataset",
+    "iter_message_files",
+    "iter_messages",
+    "make_message_path",
+    "open_dataset",
+    "prepare_dataset",
+    "read_message_file",
+    "read_table",
+    "tabulate_messages",
+    "write_messages",
+]
+
+MANIFEST = "manifest.json"
+_FORMAT, _VERSION = "chatlib data set", 1
+_ROWS = 65_536  # of a batch, and of a row group
+_DECIMALS = 6
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_TEXT = pa.string()
+
+# What a reader of the files may rely on. Absence is null everywhere.
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "messages": pa.schema(
+        [
+            ("video_id", _WORD),
+            ("position", pa.int32()),  # order in the source
+            ("message_id", _TEXT),
+            ("kind", _WORD),  # chat-downloader's message_type
+            ("offset_s", pa.float64()),  # seconds from the start of the stream, negative before it
+            ("author_id", _WORD),  # the platform's id, or name:... where a source has none
+            ("author_name", _WORD),
+            ("text", _TEXT),  # the author's own words
+            ("notice", _TEXT),  # the platform's fixed sentence
+            ("badges", pa.list_(_TEXT)),
+            ("amount_text", _TEXT),  # as written
+            ("amount", pa.decimal128(24, _DECIMALS)),
+            ("amount_digits", pa.int8()),  # digits after the point, as written
+            ("currency", _WORD),  # ISO 4217
+            ("bits", pa.int64()),
+            ("timestamp", pa.timestamp("us", tz="UTC")),
+            ("emotes", pa.list_(_TEXT)),
+            ("target_id", _TEXT),  # the message that a deletion removes
+        ]
+    ),
+    "streams": pa.schema(
+        [
+            ("platform", _TEXT),
+            ("video_id", _TEXT),
+            ("url", _TEXT),
+            ("title", _TEXT),
+            ("channel_id", _TEXT),
+            ("channel_name", _TEXT),
+            ("started_at", _TEXT),  # UTC, ISO 8601; a date alone where only the day is known
+            ("ended_at", _TEXT),
+            ("duration_s", pa.float64()),
+            ("state", _TEXT),  # how far its chat got: chatlib.records.STATES
+            ("view", _TEXT),  # which view of the chat it is: chatlib.records.VIEWS
+            ("simulated", pa.bool_()),
+            ("views", pa.int64()),
+            ("reason", _TEXT),
+            ("n_messages", pa.int64()),
+            ("last_offset_s", pa.float64()),
+            ("channel", _TEXT),  # as its folder is named
+            ("file", _TEXT),  # of its messages, relative to the data set
+            ("sources", pa.list_(_TEXT)),  # digests of the chat files that it was made of
+        ]
+    ),
+    "authors": pa.schema([("platform", _TEXT), ("author_id", _TEXT), ("name", _TEXT)]),  # the last name seen
+    "clips": pa.schema(
+        [
+            ("platform", _TEXT),
+            ("video_id", _TEXT),
+            ("clip_id", _TEXT),
+            ("offset_s", pa.float64()),
+            ("duration_s", pa.float64()),
+            ("title", _TEXT),
+            ("views", pa.int64()),
+            ("created_at", _TEXT),
+            ("creator", _TEXT),
+        ]
+    ),
+}
+_LISTS = ("badges", "emotes")
+
+
+class ImportCount(NamedTuple):
+    """What an import of a data set did: streams, messages that were new, and why files were left out."""
+
+    n_streams: int
+    n_added: int
+    errors: Mapping[str, str]
+
+
+class MessageFile(NamedTuple):
+    """What a message file says of itself; `path` is relative to the data set."""
+
+    path: str
+    stream: Stream
+    n_messages: int
+    last_offset_s: float | None
+    sources: tuple[str, ...]  # digests of the chat files that it was made of
+
+
+# ------------------------------------------------------------------ writing
+
+
+def make_message_path(stream: Stream) -> Path:
+    """Return where a stream's messages lie in a data set."""
+    channel = make_safe_name(stream.channel_id or stream.channel_name or "unknown")
+    folder = Path("messages", f"platform={make_safe_name(stream.platform)}", f"channel={channel}")
+    return folder / f"{make_safe_name(stream.video_id)}.parquet"
+
+
+def tabulate_messages(video_id: str, columns: Mapping[str, Sequence]) -> pa.Table:
+    """Return messages as a table of the data set's schema.
+
+    `columns` are `position` and the fields of a Message, with the values that the database holds.
+    """
+    n_rows = len(columns["position"])
+    amounts = [_read_amount(amount) for amount in columns["amount"]]
+    given: dict[str, Sequence] = {
+        **columns,
+        "video_id": [video_id] * n_rows,
+        "amount": [amount for amount, _ in amounts],
+        "amount_digits": [digits for _, digits in amounts],
+        "timestamp": columns["timestamp_us"],
+    }
+    arrays = []
+    for field in SCHEMAS["messages"]:
+        values = given[field.name]
+        if field.name in _LISTS:
+            arrays.append(_make_lists(values))
+        elif field.type == _WORD:
+            arrays.append(pa.array(values, _TEXT).dictionary_encode())
+        else:
+            arrays.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(arrays, schema=SCHEMAS["messages"])
+
+
+def write_messages(
+    folder: Path, path: Path, stream: Stream, tables: Iterable[pa.Table], *, sources: Sequence[str] = ()
+) -> MessageFile:
+    """Write a stream's messages as one file, whole or not at all, at `path` within the data set's folder."""
+    n_messages, last_offset_s = 0, None
+    with (
+        atomic_path(folder / path) as part,
+        pq.ParquetWriter(part, SCHEMAS["messages"], compression="zstd") as file,
+    ):
+        for table in tables:
+            file.write_table(table, row_group_size=_ROWS)
+            n_messages += len(table)
+            last = pc.max(table["offset_s"]).as_py()
+            last_offset_s = max((x for x in (last, last_offset_s) if x is not None), default=None)
+        record = MessageFile(path.as_posix(), stream, n_messages, last_offset_s, tuple(sources))
+        file.add_key_value_metadata({"chatlib": json.dumps([stream._asdict(), *record[2:]])})
+    return record
+
+
+def read_message_file(folder: Path, path: Path) -> MessageFile:
+    """Return what a message file says of itself. Raises: DamagedStore if it is none, or not whole."""
+    with _map_arrow_errors(folder / path):
+        saved = json.loads(pq.read_metadata(folder / path).metadata[b"chatlib"])
+        stream, n_messages, last_offset_s, sources = saved
+        return MessageFile(path.as_posix(), Stream(**stream), n_messages, last_offset_s, tuple(sources))
+
+
+def prepare_dataset(folder: str | Path) -> Path:
+    """Return a folder to write a data set into, its manifest taken back until it is whole again.
+
+    Raises: ParameterError for a folder that holds something else.
+    """
+    folder = Path(folder)
+    known = {"messages", "parts", *(f"{name}.parquet" for name in SCHEMAS), MANIFEST}
+    strange = sorted({path.name for path in folder.iterdir()} - known) if folder.is_dir() else []
+    if strange or (folder.exists() and not folder.is_dir()):
+        raise ParameterError(
+            f"A data set needs a folder of its own, and {folder} holds other things"
+            f"{f', {strange[0]} for one' if strange else ''}. Name a new one."
+        )
+    (folder / "messages").mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    return folder
+
+
+def finish_dataset(
+    folder: Path,
+    files: Iterable[MessageFile],
+    *,
+    clips: pa.Table | None = None,
+    pseudonyms: bool = False,
+) -> Dataset:
+    """Write what lies beside the message files, and the manifest last; return the data set.
+
+    Authors are read from the messages. Message files of no stream are removed.
+    """
+    files = sorted(files, key=_age)
+    streams = [_describe(folder, file) for file in files]
+    _write_tables(folder, "streams", [pa.Table.from_pylist(streams, SCHEMAS["streams"])])
+    n_authors = _write_tables(folder, "authors", _collect_authors(folder, files))
+    n_clips = _write_tables(folder, "clips", [SCHEMAS["clips"].empty_table() if clips is None else clips])
+    kept = {folder / file.path for file in files}
+    for path in set((folder / "messages").rglob("*.parquet")) - kept:
+        path.unlink()
+    content = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "made_by": f"chatlib {chatlib.__version__}",
+        "pseudonyms": pseudonyms,
+        "simulated": any(file.stream.simulated for file in files),
+        "streams": len(files),
+        "messages": sum(file.n_messages for file in files),
+        "authors": n_authors,
+        "clips": n_clips,
+        "columns": {name: {f.name: str(f.type) for f in schema} for name, schema in SCHEMAS.items()},
+    }
+    atomic_write(folder / MANIFEST, json.dumps(content, indent=2) + "\n")
+    return open_dataset(folder)
+
+
+def _age(file: MessageFile) -> tuple:
+    start = file.stream.started_at
+    return start is None, start or "", file.stream.video_id, file.stream.platform
+
+
+def _describe(folder: Path, file: MessageFile) -> dict[str, object]:
+    own = {"n_messages": file.n_messages, "last_offset_s": file.last_offset_s, "sources": list(file.sources)}
+    channel = Path(file.path).parent.name.removeprefix("channel=")
+    return file.stream._asdict() | own | {"file": file.path, "channel": channel}
+
+
+def _write_tables(folder: Path, name: str, tables: Iterable[pa.Table]) -> int:
+    n_rows = 0
+    with (
+        atomic_path(folder / f"{name}.parquet") as part,
+        pq.ParquetWriter(part, SCHEMAS[name], compression="zstd") as file,
+    ):
+        for table in tables:
+            file.write_table(table)
+            n_rows += len(table)
+    return n_rows
+
+
+def _collect_authors(folder: Path, files: Sequence[MessageFile]) -> Iterator[pa.Table]:
+    """Yield the authors of all messages, each with the last name that some stream knows."""
+    names: dict[tuple[str, str], str | None] = {}
+    for file in files:
+        table = pq.read_table(folder / file.path, columns=["author_id", "author_name"], partitioning=None)
+        pairs = table.group_by(["author_id", "author_name"]).aggregate([]).to_pylist()
+        for pair in pairs:
+            key = (file.stream.platform, pair["author_id"])
+            if key[1] is not None and (pair["author_name"] is not None or key not in names):
+                names[key] = pair["author_name"]
+    ordered = sorted(names)
+    for start in range(0, len(ordered), _ROWS):
+        keys = ordered[start : start + _ROWS]
+        columns = [[key[0] for key in keys], [key[1] for key in keys], [names[key] for key in keys]]
+        yield pa.Table.from_arrays([pa.array(column, _TEXT) for column in columns], schema=SCHEMAS["authors"])
+
+
+def _make_lists(values: Sequence[str | None]) -> pa.Array:
+    """Return JSON arrays of text as lists; equal ones are read once."""
+    codes = Codes()
+    rows = codes.encode(values)
+    distinct = [None if text is None else json.loads(text) for text in codes]
+    return pa.array(distinct, pa.list_(_TEXT)).take(pa.array(rows))
+
+
+def _read_amount(amount: str | None) -> tuple[Decimal | None, int | None]:
+    """Return an amount and its digits after the point; None where a column of decimals has no room for it."""
+    if amount is None or len(amount) > 24:
+        return None, None
+    try:
+        value = Decimal(amount)
+    except InvalidOperation:
+        return None, None
+    digits = len(amount.partition(".")[2])
+    return (value, digits) if digits <= _DECIMALS and abs(value) < 10**17 else (None, None)
+
+
+# ------------------------------------------------------------------ reading
+
+
+def open_dataset(folder: str | Path) -> Dataset:
+    """Return the data set in a folder.
+
+    Raises: MissingSource if there is none, or one that is not finished; NewerSchema; NotADatabase.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not path.is_file():
+        how = "there is none. Make one with `chatlib export DB DIR`."
+        if looks_like_dataset(folder):
+            how = "it is not finished. Run the command that makes it again, and it goes on."
+        raise MissingSource(f"A data set has a {MANIFEST}, and in {folder} {how}")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = int(manifest["version"]) if manifest["format"] == _FORMAT else 0
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotADatabase(f"{path} is no manifest of a data set ({error}). Name another folder.") from error
+    if version > _VERSION:
+        raise NewerSchema(
+            f"This chatlib reads data sets up to version {_VERSION}; {folder} has {version}. Update chatlib."
+        )
+    if version < 1:
+        raise NotADatabase(f"{path} is no manifest of a data set. Name another folder.")
+    return Dataset(folder, manifest)
+
+
+def iter_message_files(folder: Path) -> Iterator[MessageFile]:
+    """Yield the message files of a data set, also of one that is not finished."""
+    if (folder / MANIFEST).is_file():
+        yield from open_dataset(folder).files
+        return
+    for path in sorted((folder / "messages").rglob("*.parquet")):
+        if not path.name.startswith("."):
+            yield read_message_file(folder, path.relative_to(folder))
+
+
+def iter_messages(folder: Path, file: MessageFile) -> Iterator[Message]:
+    """Yield the messages of a file in source order, with the values that the database holds.
+
+    Raises: DamagedStore if the file is missing or not whole.
+    """
+    table = read_table(folder, file).sort_by("position")
+    for batch in table.to_batches(max_chunksize=_ROWS):
+        columns = {name: batch.column(name).to_pylist() for name in batch.schema.names if name != "timestamp"}
+        columns["timestamp_us"] = batch.column("timestamp").cast(pa.int64()).to_pylist()
+        for name in _LISTS:
+            columns[name] = [None if x is None else _dump(tuple(x)) for x in columns[name]]
+        amounts = zip(columns["amount"], columns["amount_digits"], columns["amount_text"], strict=True)
+        columns["amount"] = [_write_amount(*amount) for amount in amounts]
+        yield from map(Message._make, zip(*(columns[name] for name in Message._fields), strict=True))
+
+
+def read_table(folder: Path, file: MessageFile, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return some columns of a message file, by offset.
+
+    Raises: DamagedStore if it is missing or not whole.
+    """
+    path = folder / file.path
+    with _map_arrow_errors(path):
+        table = pq.read_table(path, columns=columns, partitioning=None)
+    if len(table) != file.n_messages:
+        raise DamagedStore.of(path, f"{len(table)} messages instead of {file.n_messages}")
+    return table
+
+
+class Dataset:
+    """An open data set. It is read as a chat database is; a `stream_id` is a stream's place, from 1."""
+
+    def __init__(self, folder: Path, manifest: Mapping[str, object]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @cached_property
+    def files(self) -> list[MessageFile]:
+        """The message files with their streams, oldest stream first."""
+        with _map_arrow_errors(self.folder / "streams.parquet"):
+            rows = pq.read_table(self.folder / "streams.parquet").to_pylist()
+            return [
+                MessageFile(
+                    row["file"],
+                    Stream(**{name: row[name] for name in Stream._fields}),
+                    row["n_messages"],
+                    row["last_offset_s"],
+                    tuple(row["sources"] or ()),
+                )
+                for row in rows
+            ]
+
+    def list_streams(self) -> list[StoredStream]:
+        """Return the streams as records, oldest first."""
+        return [
+            StoredStream(
+                stream_id, s.platform, s.video_id, s.url, s.title, s.started_at, s.duration_s, s.simulated,
+                file.n_messages, file.last_offset_s,
+            )
+            for stream_id, file in enumerate(self.files, 1)
+            for s in [file.stream]
+        ]  # fmt: skip
+
+    def read_messages(self, stream_id: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return some columns of a stream's messages, by offset.
+
+        Raises: DamagedStore if the file is missing or not whole.
+        """
+        return read_table(self.folder, self.files[stream_id - 1], columns)
+
+    def load_chat_columns(
+        self, stream_id: int, *, id_kinds: Sequence[str] = (), in_order: bool = False
+    ) -> ChatColumns:
+        """Return a stream's messages as columns, `in_order` of their source; ids are of `id_kinds` only."""
+        table = self.read_messages(stream_id, ["offset_s", "kind", "author_id", "message_id", "position"])
+        if in_order:
+            table = table.sort_by("position")
+        kinds, kind = _encode(table["kind"])
+        of_id_kinds = np.isin(kind, [code for code, name in enumerate(kinds) if name in set(id_kinds)])
+        rows = np.flatnonzero(of_id_kinds)
+        ids = table["message_id"].take(pa.array(rows)).to_pylist()
+        return ChatColumns(
+            offset_s=table["offset_s"].to_numpy(),
+            kind=kind,
+            kinds=kinds,
+            author=_encode(table["author_id"])[1],
+            message_ids=dict(zip(rows.tolist(), ids, strict=True)),
+        )
+
+    def load_messages(
+        self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = MESSAGE_COLUMNS
+    ) -> pd.DataFrame:
+        """Return some columns of messages as a table, as a chat database does; `author` is a number.
+
+        An author has one number in the streams that are asked for at once.
+        """
+        everywhere = range(1, len(self.files) + 1)
+        named = {"author": "author_id", "name": "author_name"}
+        wanted = [named.get(column, column) for column in columns]
+        tables = [self.read_messages(i, list(dict.fromkeys(wanted))) for i in stream_ids or everywhere]
+        table = pa.concat_tables(tables).unify_dictionaries()
+        found = {}
+        for column, name in zip(columns, wanted, strict=True):
+            values = _join_chunks(table[name])
+            if column == "author":
+                found[column] = pd.array(values.indices.to_pandas(), dtype="Int64").astype("float64")
+            elif name in _LISTS:
+                found[column] = [None if x is None else _dump(tuple(x)) for x in values.to_pylist()]
+            else:
+                found[column] = values.cast(_TEXT).to_pandas() if values.type == _WORD else values.to_pandas()
+        return pd.DataFrame(found, columns=list(columns))
+
+    def load_clips(self) -> list[tuple[str, str, Clip]]:
+        """Return clips, each with its stream's platform and video id."""
+        with _map_arrow_errors(self.folder / "clips.parquet"):
+            rows = pq.read_table(self.folder / "clips.parquet").to_pylist()
+        return [
+            (row["platform"], row["video_id"], Clip(**{name: row[name] for name in Clip._fields}))
+            for row in rows
+        ]
+
+
+def _join_chunks(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; the dictionaries of its chunks become one."""
+    if not column.num_chunks:
+        return pa.array([], column.type)
+    joined = column.unify_dictionaries().combine_chunks()
+    return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _encode(words: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
+    """Return the distinct words of a dictionary column, and each row's number of its word, -1 for none."""
+    array = _join_chunks(words)
+    numbers = pc.fill_null(array.indices, -1).to_numpy()
+    return array.dictionary.to_pylist(), numbers.astype(np.int64)
+
+
+@lru_cache(maxsize=65536)
+def _dump(names: tuple[str, ...]) -> str:
+    return json.dumps(names, ensure_ascii=False)
+
+
+def _write_amount(amount: Decimal | None, digits: int | None, text: str | None) -> str | None:
+    if amount is None or digits is None:
+        return read_money(text).amount
+    return f"{amount:.{digits}f}"
+
+
+@contextmanager
+def _map_arrow_errors(path: Path) -> Iterator[None]:
+    """Raise DamagedStore for what Arrow says of a file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DamagedStore(
+            f"A file of a data set must be there and whole, and {path} is not ({reason}). "
+            "Make the data set again."
+        ) from error
+
+
+# ------------------------------------------------------------------ database and data set
+
+
+def import_dataset(db: Store, dataset: Dataset, *, progress: bool = True) -> ImportCount:
+    """Store all of a data set in a chat database, each stream whole or not at all; what is there stays.
+
+    Streams whose file is missing or damaged are reported, and the others go on.
+    """
+    added, errors = 0, {}
+    stream_ids: dict[tuple[str, str], int] = {}
+    bar = progress_bar(dataset.files, total=len(dataset.files), desc="import", shown=progress)
+    with without_gc():
+        for file in bar:
+            try:
+                saved = db.save_chat(file.stream, iter_messages(dataset.folder, file))
+            except DamagedStore as error:
+                errors[file.path] = str(error)
+                continue
+            stream_ids[file.stream.platform, file.stream.video_id] = saved.stream_id
+            added += saved.added
+    clips: dict[int, list[Clip]] = {}
+    for platform, video_id, clip in dataset.load_clips():
+        if (platform, video_id) in stream_ids:
+            clips.setdefault(stream_ids[platform, video_id], []).append(clip)
+    for stream_id, of_stream in clips.items():
+        db.save_clips(stream_id, of_stream)
+    return ImportCount(len(stream_ids), added, errors)

@@ -1,0 +1,260 @@
+"""The Parquet data set: what goes in comes out again, and other programs read it as it is."""
+
+import json
+import shutil
+from decimal import Decimal
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from chatlib.__main__ import main
+from chatlib.analyze.analytics.json_files import save
+from chatlib.analyze.analytics.readers import analyze_stream, load_spoken
+from chatlib.collect.files.importing import import_chats
+from chatlib.collect.files.into_dataset import import_into_dataset
+from chatlib.dataset import SCHEMAS, import_dataset, open_dataset
+from chatlib.errors import DamagedStore, MissingSource, NewerSchema, ParameterError
+from chatlib.records import Clip, Message, Stream
+from chatlib.scale.export import Pseudonyms, export_store
+from chatlib.store import open_store
+from tests.places import CHANNEL_2023, ROOT
+
+SAMPLE = ROOT / "data" / "sample"
+STREAM = Stream("twitch", "../1", title="=1+1", channel_name="a/b", started_at="2026-01-01", simulated=True)
+MESSAGES = [
+    Message("m0", "text_message", 2.5, "U1", "Ann", text="hi @Bob, it's me, Ann", badges='["Mod", "é"]'),
+    Message("m1", "text_message", None, None, None, text=""),
+    Message("m2", "paid_message", -1.0, "U2", "Bob", amount_text="$5.00", amount="5.00", currency="USD"),
+    Message("m2", "ticker_paid_message_item", -1.0, "U2", "Bob", amount_text="$5.00", amount="5.00"),
+    Message("m3", "paid_message", 3.0, "U2", "Bob", amount_text="¥500", amount="500", currency="JPY"),
+    Message("m4", "paid_message", 4.0, "U2", "Bob", amount_text=f"{10**30} €", amount=str(10**30)),
+    Message("m5", "resubscription", 5.0, "U2", "Bob", notice="Bob subscribed for 9 months at Tier 1!"),
+    Message(
+        "m6", "text_message", 6.0, "U2", "Bob", bits=100, emotes='["a"]', timestamp_us=1_700_000_000_123_456
+    ),
+    Message("m7", "deleted_message", 6.0, target_id="m6"),
+]
+
+
+@pytest.fixture
+def db(tmp_path):
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        saved = store.save_chat(STREAM, MESSAGES)
+        store.save_clips(saved.stream_id, [Clip("c", 1.0, 30.0, "a clip", 7, None, "Ann")])
+        store.save_chat(Stream("youtube", "b" * 11, state="failed", reason="why"))
+        yield store
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """A database with the sample channel and the data set of it, to be read only."""
+    folder = tmp_path_factory.mktemp("sample")
+    with open_store(folder / "sample.dbs", create=True) as store:
+        import_chats(store, SAMPLE, progress=False)
+        yield store, export_store(store, folder / "set", progress=False)
+
+
+def bring_back(dataset, path):
+    with open_store(path, create=True) as back:
+        return import_dataset(back, dataset, progress=False), back.digest(), back.load_clips()
+
+
+def test_a_database_comes_back_without_a_difference(db, tmp_path):
+    count, digest, clips = bring_back(export_store(db, tmp_path / "set"), tmp_path / "back.dbs")
+    assert count == (2, len(MESSAGES), {}) and digest == db.digest()
+    pd.testing.assert_frame_equal(clips, db.load_clips())
+
+
+def test_the_sample_comes_back_without_a_difference(sample, tmp_path):
+    store, dataset = sample
+    assert bring_back(dataset, tmp_path / "back.dbs")[1] == store.digest()
+
+
+def test_files_become_the_same_data_set_as_by_way_of_a_database(sample, tmp_path):
+    store, dataset = sample
+    report = import_into_dataset([SAMPLE], tmp_path / "set", progress=False)
+    assert report.totals["messages"] == dataset.manifest["messages"] == report.n_added
+    assert bring_back(open_dataset(tmp_path / "set"), tmp_path / "back.dbs")[1] == store.digest()
+    again = import_into_dataset([SAMPLE], tmp_path / "set", progress=False)
+    assert {file.state for file in again.files} == {"known"} and again.totals == report.totals
+
+
+def test_a_stream_of_several_files_is_joined_as_the_database_joins_it(tmp_path):
+    chats = tmp_path / "chats"
+    rows = [
+        {"message_id": str(i), "message_type": "text_message", "time_in_seconds": i % 7, "message": "x",
+         "author": {"id": f"U{i % 3}", "name": f"n{i}"}} for i in range(30)
+    ]  # fmt: skip
+    chats.mkdir()
+    parts = {"a [dQw4w9WgXcQ]": rows[:20], "b [dQw4w9WgXcQ]": rows[10:], "c [aaaaaaaaaaa]": rows}
+    for name, part in parts.items():
+        (chats / f"{name}.json").write_text(json.dumps(part))
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        import_chats(store, chats, progress=False)
+        digest = store.digest()
+    import_into_dataset([chats], tmp_path / "once", progress=False)
+    for name in "abc":
+        import_into_dataset(sorted(chats.glob(f"{name}*")), tmp_path / "pieces", progress=False)
+    for name in ("once", "pieces"):
+        dataset = open_dataset(tmp_path / name)
+        assert dataset.manifest["messages"] == 60
+        assert bring_back(dataset, tmp_path / f"{name}.dbs")[1] == digest
+
+
+def test_analytics_are_equal_byte_by_byte(sample, tmp_path):
+    store, dataset = sample
+    for own, other in zip(store.list_streams(), dataset.list_streams(), strict=True):
+        assert own._replace(stream_id=0) == other._replace(stream_id=0)
+        save(analyze_stream(store, own), tmp_path / "a.json")
+        save(analyze_stream(dataset, other), tmp_path / "b.json")
+        assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    texts = [
+        load_spoken(source, stream)["text"].tolist() for source, stream in ((store, own), (dataset, other))
+    ]
+    assert texts[0] == texts[1] and len(texts[0]) > 100
+
+
+def test_the_columns_are_typed(db, tmp_path):
+    dataset = export_store(db, tmp_path / "set")
+    table = dataset.read_messages(1)
+    assert table.schema.remove_metadata() == SCHEMAS["messages"]
+    paid = {row["message_id"]: row for row in table.to_pylist()}
+    assert paid["m2"]["amount"] == Decimal(5) and paid["m2"]["amount_digits"] == 2
+    assert paid["m0"]["badges"] == ["Mod", "é"] and paid["m1"]["badges"] is None
+    assert paid["m4"]["amount"] is None and paid["m4"]["amount_text"].endswith("€")
+    for name in ("streams", "authors", "clips"):
+        assert pq.read_schema(tmp_path / "set" / f"{name}.parquet").equals(SCHEMAS[name])
+    manifest = json.loads((tmp_path / "set" / "manifest.json").read_text())
+    assert manifest["columns"]["messages"]["amount"] == "decimal128(24, 6)"
+    assert (manifest["streams"], manifest["messages"], manifest["authors"]) == (2, len(MESSAGES), 2)
+
+
+def check_counts(counts, sample):
+    own = sample[0].query("SELECT kind, count(*) AS n FROM messages GROUP BY kind")
+    assert counts == dict(zip(own["kind"], own["n"], strict=True))
+
+
+def test_pandas_reads_it_as_it_is(sample):
+    _, dataset = sample
+    table = pd.read_parquet(dataset.folder / "messages")
+    assert {"platform", "channel"} <= set(table) and table["kind"].dtype == "category"
+    check_counts(table["kind"].value_counts().to_dict(), sample)
+    streams = pd.read_parquet(dataset.folder / "streams.parquet")
+    joined = table.merge(streams[["video_id", "title"]], on="video_id")
+    assert len(joined) == len(table) and isinstance(table["amount"].dropna().iloc[0], Decimal)
+
+
+def test_duckdb_reads_it_as_it_is(sample):
+    duckdb = pytest.importorskip("duckdb", reason="DuckDB comes with `make setup EXTRAS=cluster`")
+    with duckdb.connect() as db:
+        db.execute("SET threads = 1")
+        files = f"read_parquet('{sample[1].folder}/messages/**/*.parquet', hive_partitioning = true)"
+        rows = db.execute(f"SELECT kind, count(*) FROM {files} GROUP BY kind").fetchall()
+        check_counts(dict(rows), sample)
+        (total,) = db.execute(f"SELECT sum(amount) FROM {files} WHERE currency = 'USD'").fetchone()
+        (n,) = db.execute(f"SELECT count(*) FROM {files} WHERE list_contains(badges, 'Moderator')").fetchone()
+        (platform,) = db.execute(f"SELECT DISTINCT platform FROM {files}").fetchone()
+    assert isinstance(total, Decimal) and n > 0 and platform == "youtube"
+
+
+def test_polars_reads_it_as_it_is(sample):
+    polars = pytest.importorskip("polars", reason="Polars comes with `make setup EXTRAS=cluster`")
+    table = polars.read_parquet(f"{sample[1].folder}/messages/**/*.parquet", hive_partitioning=True)
+    counts = table.with_columns(polars.col("kind").cast(polars.String)).group_by("kind").len()
+    check_counts(dict(counts.iter_rows()), sample)
+    assert table["amount"].dtype == polars.Decimal(24, 6) and table["badges"].dtype == polars.List(
+        polars.String
+    )
+    assert set(table["platform"]) == {"youtube"}
+
+
+def test_pseudonyms_tell_people_apart_and_name_nobody(db, tmp_path):
+    dataset = export_store(db, tmp_path / "set", pseudonyms=Pseudonyms())
+    everything = "".join(
+        json.dumps(pq.read_table(path, partitioning=None).to_pylist(), default=str)
+        for path in (tmp_path / "set").rglob("*.parquet")
+    )
+    assert not {"U1", "U2", "Bob", "m6"} & set(everything.replace('"', " ").replace(",", " ").split())
+    rows = dataset.read_messages(1).to_pylist()
+    assert len({row["author_id"] for row in rows}) == 3  # two people, and nobody
+    assert [row["text"] for row in rows if row["text"]] == ["hi @… it's me, Ann"]
+    assert [row["notice"] for row in rows if row["notice"]] == ["… subscribed for 9 months at Tier 1!"]
+    other = export_store(db, tmp_path / "other", pseudonyms=Pseudonyms())
+    assert not {r["author_id"] for r in rows if r["author_id"]} & {
+        r["author_id"] for r in other.read_messages(1).to_pylist()
+    }
+    _, _, clips = bring_back(dataset, tmp_path / "back.dbs")
+    assert clips["creator"].str.startswith("viewer-").all() and clips["views"].tolist() == [7]
+
+
+def test_hostile_names_stay_within_the_folder(db, tmp_path):
+    export_store(db, tmp_path / "deep" / "set")
+    assert {path.name for path in tmp_path.iterdir()} == {"deep", "chat.dbs", "chat.dbs-wal", "chat.dbs-shm"}
+    assert len(list((tmp_path / "deep" / "set" / "messages").rglob("*.parquet"))) == 2
+
+
+def test_a_second_export_replaces_the_first(db, tmp_path):
+    export_store(db, tmp_path / "set")
+    (tmp_path / "set" / "messages" / "platform=x").mkdir()
+    shutil.copy(
+        next((tmp_path / "set").rglob("*.parquet")),
+        tmp_path / "set" / "messages" / "platform=x" / "old.parquet",
+    )
+    export_store(db, tmp_path / "set")
+    assert len(list((tmp_path / "set" / "messages").rglob("*.parquet"))) == 2
+    (tmp_path / "set" / "thesis.txt").write_text("mine")
+    with pytest.raises(ParameterError, match="thesis"):
+        export_store(db, tmp_path / "set")
+
+
+def test_an_unfinished_a_newer_and_a_damaged_data_set_say_so(db, tmp_path):
+    dataset = export_store(db, tmp_path / "set")
+    manifest = tmp_path / "set" / "manifest.json"
+    content = manifest.read_text()
+    manifest.unlink()
+    with pytest.raises(MissingSource, match="not finished"):
+        open_dataset(tmp_path / "set")
+    manifest.write_text(content.replace('"version": 1', '"version": 9'))
+    with pytest.raises(NewerSchema):
+        open_dataset(tmp_path / "set")
+    manifest.write_text(content)
+    path = tmp_path / "set" / dataset.files[0].path
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(DamagedStore, match="Make the data set again"):
+        dataset.read_messages(1)
+    count, _, _ = bring_back(dataset, tmp_path / "back.dbs")
+    assert count.n_streams == 1 and list(count.errors) == [dataset.files[0].path]
+
+
+def test_the_commands_take_it_there_and_back(db, tmp_path, capsys):
+    folder, back = str(tmp_path / "set"), str(tmp_path / "back.dbs")
+    assert main(["export", str(db.path), folder]) == 0
+    assert main(["import", folder, "--db", back]) == 0
+    with open_store(back) as store:
+        assert store.digest() == db.digest()
+    assert "2 streams, 9 messages, 2 authors, 1 clips" in capsys.readouterr().out
+    chats = str(SAMPLE / "new")
+    assert main(["import", chats, "--dataset", str(tmp_path / "files")]) == 0
+    assert open_dataset(tmp_path / "files").manifest["streams"] == 4
+    assert main(["import", chats, "--dataset", folder, "--db", back]) == 2
+    assert main(["import", chats, folder, "--db", back]) == 2
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not CHANNEL_2023.is_dir(), reason="needs the real channel in ../shared/data")
+def test_a_real_year_comes_back_without_a_difference(tmp_path):
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        import_chats(store, CHANNEL_2023, progress=False)
+        dataset = export_store(store, tmp_path / "set", progress=False)
+        assert bring_back(dataset, tmp_path / "back.dbs")[1] == store.digest()
+        import_into_dataset([CHANNEL_2023], tmp_path / "files", progress=False)
+        by_files = open_dataset(tmp_path / "files")
+        assert bring_back(by_files, tmp_path / "again.dbs")[1] == store.digest()
+        for own, *others in zip(
+            store.list_streams(), dataset.list_streams(), by_files.list_streams(), strict=True
+        ):
+            save(analyze_stream(store, own), tmp_path / "a.json")
+            for source, stream in zip((dataset, by_files), others, strict=True):
+                save(analyze_stream(source, stream), tmp_path / "b.json")
+                assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
