@@ -16,6 +16,7 @@ __all__ = [
     "MAX_TIMESTAMP_US",
     "MIN_TIMESTAMP_US",
     "find_day",
+    "format_clock",
     "format_timestamp",
     "read_date",
     "read_offset",
@@ -92,6 +93,12 @@ def format_timestamp(timestamp_us: float | None) -> str | None:
     if timestamp_us is None:
         return None
     return dt.datetime.fromtimestamp(round(timestamp_us / 1e6), dt.UTC).isoformat()
+
+
+def format_clock(seconds: float) -> str:
+    """Return seconds as `h:mm:ss`, as all that people read shows times; parts of a second are cut off."""
+    minutes, second = divmod(abs(int(seconds)), 60)
+    return f"{'-' if seconds < 0 else ''}{minutes // 60}:{minutes % 60:02}:{second:02}"
 
 
 def find_day(timestamp_us: float | None, started_at: str | None) -> dt.date | None:

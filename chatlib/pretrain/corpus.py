@@ -21,6 +21,7 @@ from chatlib.pretrain import TrainSettings
 from chatlib.records import CHAT_KINDS
 from chatlib.splits import split_by_date
 from chatlib.store import Store
+from chatlib.times import format_clock
 
 __all__ = ["CLEANING", "Corpus", "build_corpus", "load_chat", "normalize_for_model"]
 
@@ -61,6 +62,18 @@ class Corpus:
     streams: pd.DataFrame
     held_out_streams: pd.DataFrame
     n_available: int
+
+    def show_rows(self, n: int = 10) -> pd.DataFrame:
+        """Return `n` successive messages of training: when, by whom (a number), and what they wrote."""
+        start = max(0, len(self.train) // 2 - n)
+        rows = self.train.iloc[start : start + n]
+        return pd.DataFrame(
+            {
+                "time": [format_clock(offset_s) for offset_s in rows["offset_s"]],
+                "viewer": pd.factorize(rows["author"])[0] + 1,
+                "message": rows["text"].tolist(),
+            }
+        )
 
     def to_table(self) -> pd.DataFrame:
         """Return the streams, messages, first and last date of training and of what is held out."""

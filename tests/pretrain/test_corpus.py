@@ -162,3 +162,11 @@ def test_too_little_chat_is_refused(tmp_path, db):
         few.save_chat(make_stream(0), make_chat(0))
         with pytest.raises(NotEnoughData):
             build_corpus(few, SMALL)
+
+
+def test_rows_to_look_at_number_who_wrote_them(chat):
+    start = len(chat.train) // 2 - 4
+    rows = chat.show_rows(4)
+    assert list(rows) == ["time", "viewer", "message"] and rows["viewer"][0] == 1
+    assert rows["message"].tolist() == chat.train["text"].iloc[start : start + 4].tolist()
+    assert rows["viewer"].nunique() == chat.train["author"].iloc[start : start + 4].nunique()
