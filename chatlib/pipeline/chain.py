@@ -24,6 +24,7 @@ from tqdm import tqdm
 from chatlib.collect.address import clean_channel_url
 from chatlib.errors import ParameterError, PipelineError
 from chatlib.files import atomic_write, map_write_errors
+from chatlib.pipeline.explorer import ExplorerSettings, write_explorer
 from chatlib.pipeline.notebooks import (
     count_cells,
     digest_cells,
@@ -34,9 +35,8 @@ from chatlib.pipeline.notebooks import (
     read_parameters,
 )
 from chatlib.pipeline.pages import render_page
-from chatlib.pipeline.record import Step, describe_run
 from chatlib.pipeline.report import render_index
-from chatlib.pipeline.settings import NOTEBOOKS, RunSettings, require_notebooks
+from chatlib.pipeline.settings import NOTEBOOKS, RunSettings, Step, describe_run, require_notebooks
 from chatlib.workspace import hide_paths, open_workspace, shorten_path
 
 __all__ = ["run_chain"]
@@ -204,7 +204,10 @@ def _mark_undone(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
     _save_steps(plan, steps)
     (plan.run_dir / "run.json").unlink(missing_ok=True)
     for notebook in sorted(outdated):
-        for path in (plan.run_dir / f"{notebook}.html", plan.run_dir / "results" / f"{notebook}.json"):
+        made = [plan.run_dir / f"{notebook}.html", plan.run_dir / "results" / f"{notebook}.json"]
+        if notebook == "05_analyze":
+            made += [plan.run_dir / "explorer.html", plan.run_dir / "results" / "explorer.json"]
+        for path in made:
             path.unlink(missing_ok=True)
     _write_index(plan, steps)
 
@@ -232,6 +235,9 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
             key, started = plan.compute_key(notebook), time.monotonic()
             _run_notebook(plan, notebook, bar)
             render_page(plan.run_dir, notebook)
+            if notebook == "05_analyze" and (plan.run_dir / "Db_file.dbs").is_file():
+                parameters = {**plan.defaults[notebook], **plan.given[notebook]}
+                write_explorer(plan.run_dir, ExplorerSettings.from_parameters(parameters))
             steps[notebook] = Step(
                 key=key,
                 given=hide_paths(dict(plan.given[notebook]), *plan.hidden),

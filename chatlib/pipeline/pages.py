@@ -1,8 +1,15 @@
-"""Executed notebooks as pages that are read from disk: they load nothing, and run no script."""
+"""Executed notebooks as pages that are read from disk: they load nothing from elsewhere.
+
+One script of ours runs on them, `plots/report.js`; the policy in each page names its digest, so that
+nothing else does.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,7 +24,9 @@ from pygments.formatters import HtmlFormatter
 from chatlib.errors import MissingSource, StoreError
 from chatlib.files import atomic_write
 from chatlib.pipeline.settings import NOTEBOOKS, label_notebook
+from chatlib.plots.timeline import read_asset, render_assets
 from chatlib.store import open_store
+from chatlib.times import format_clock
 from chatlib.workspace import hide_paths
 
 __all__ = [
@@ -27,6 +36,7 @@ __all__ = [
     "find_key_figure",
     "format_value",
     "is_simulated",
+    "list_pages",
     "load_chapter",
     "load_executed",
     "render_page",
@@ -66,7 +76,7 @@ def render_page(run_dir: Path, notebook: str) -> Path:
     page = fill_template(
         "page.html",
         title=chapter.title,
-        navigation=[("index.html", "Report"), *((f"{n}.html", label_notebook(n)) for n in NOTEBOOKS)],
+        navigation=list_pages(NOTEBOOKS),
         here=f"{notebook}.html",
         chapter=chapter,
         simulated=is_simulated(run_dir),
@@ -74,6 +84,12 @@ def render_page(run_dir: Path, notebook: str) -> Path:
         after=NOTEBOOKS[number + 1] if number + 1 < len(NOTEBOOKS) else None,
     )
     return atomic_write(run_dir / f"{notebook}.html", page)
+
+
+def list_pages(notebooks: Iterable[str], *, explorer: bool = True) -> list[tuple[str, str]]:
+    """Return the addresses and names of a report's pages, in the order in which they are read."""
+    chapters = [(f"{notebook}.html", label_notebook(notebook)) for notebook in notebooks]
+    return [("index.html", "Report"), *[("explorer.html", "Explorer")] * explorer, *chapters]
 
 
 def fill_template(template: str, **values: object) -> str:
@@ -102,6 +118,7 @@ def load_chapter(run_dir: Path, notebook: str) -> Chapter:
     executed.cells[0].source = "\n".join(rest)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(executed)
+    body = body.replace(render_assets(), "")  # the page has them
     text = "\n".join(cell.source for cell in executed.cells if cell.cell_type == "markdown")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     return Chapter(
@@ -144,15 +161,20 @@ def _make_environment() -> Environment:
     light = HtmlFormatter(style="xcode").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
     own = (files("chatlib.pipeline") / "templates" / "style.css").read_text(encoding="utf-8")
+    script = read_asset("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     dark = f"@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n.highlight {{ background: none; }}"
     environment.globals |= {
-        "style": Markup(f"{own}{light}\n{dark}"),
+        "style": Markup(f"{own}{read_asset('timeline.css')}{light}\n{dark}"),
+        "script": Markup(script),
+        "script_hash": f"sha256-{digest}",
         "origin": _render_origin,
     }
     environment.filters |= {
         "label": label_notebook,
         "value": format_value,
         "duration": lambda seconds: f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min",
+        "clock": format_clock,
         "last_part": lambda path: Path(path).name,
     }
     return environment

@@ -11,7 +11,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +21,45 @@ from nbconvert.filters import markdown2html
 
 from chatlib.errors import MissingSource
 from chatlib.files import atomic_write
+from chatlib.pipeline.explorer import load_facts, load_timeline_data
 from chatlib.pipeline.pages import (
     fill_template,
     find_key_figure,
     is_simulated,
+    list_pages,
     load_chapter,
     load_executed,
 )
 from chatlib.pipeline.settings import NOTEBOOKS, label_notebook
+from chatlib.plots.timeline import embed_json
+from chatlib.text import one_line
 from chatlib.workspace import hide_paths
 
 __all__ = ["load_record", "render_bundle", "render_index"]
 
-_LINK = re.compile(r'<a href="([^"#]+)"[^>]*>(.*?)</a>', re.DOTALL)
+_LINK = re.compile(r'<a href="([^"#]+)(?:#[^"]*)?"([^>]*)>(.*?)</a>', re.DOTALL)
+_CARRIED = {".json": "application/json", ".csv": "text/csv;charset=utf-8"}
 _IN_TAG = r"(<[a-zA-Z][^<>]*?\s)"  # only there: the same characters in somebody's message stay as they are
 
 
 def render_index(run_dir: Path, record: Mapping[str, Any]) -> Path:
-    """Write `index.html`, the report's first page, and return its path.
+    """Write `index.html`, the report's first page, and the explorer beside it; return the first one's path.
 
     `record` is what `describe_run` returns for the chapters that have run.
     """
-    chapters = [(f"{notebook}.html", label_notebook(notebook)) for notebook in record["seconds"]]
+    facts = load_facts(run_dir)
+    navigation = list_pages(record["seconds"], explorer=bool(facts))
+    if facts:
+        page = fill_template(
+            "explorer.html",
+            title=f"Every stream: {_name_channel(record)}",
+            navigation=navigation,
+            here="explorer.html",
+            **_describe_explorer(run_dir, facts),
+        )
+        atomic_write(run_dir / "explorer.html", page)
     page = fill_template(
-        "index.html",
-        title=f"Chat report: {run_dir.name}",
-        navigation=[("index.html", "Report"), *chapters],
-        here="index.html",
-        **_describe_front(run_dir, record),
+        "index.html", navigation=navigation, here="index.html", **_describe_front(run_dir, record, facts)
     )
     return atomic_write(run_dir / "index.html", page)
 
@@ -71,15 +82,21 @@ def render_bundle(run_dir: Path) -> Path:
     Notebooks and the database are not in it.
     Raises: MissingSource if the run is not complete.
     """
-    record = load_record(run_dir)
-    parts = {"index": fill_template("front.html", **_describe_front(run_dir, record))}
+    record, facts = load_record(run_dir), load_facts(run_dir)
+    front = _describe_front(run_dir, record, facts)
+    parts = {"index": fill_template("front.html", **front)}
+    if facts:
+        names = [f"{kind}{row['stream']}" for row in facts["streams"] for kind in "sc"]
+        explorer = _describe_explorer(run_dir, facts, embedded=names)
+        parts["explorer"] = fill_template("explore.html", **explorer)
     for notebook in NOTEBOOKS:
         chapter = load_chapter(run_dir, notebook)
         parts[notebook] = fill_template("chapter.html", chapter=chapter, simulated=is_simulated(run_dir))
+    labels = {"index": "Report", "explorer": "Explorer"}
     page = fill_template(
         "bundle.html",
-        title=f"Chat report: {run_dir.name}",
-        navigation=[(f"#{name}", label_notebook(name) if name in NOTEBOOKS else "Report") for name in parts],
+        title=front["title"],
+        navigation=[(f"#{name}", labels.get(name) or label_notebook(name)) for name in parts],
         here=None,
         parts=[
             (name, Markup(_link_within(_prefix_ids(part, name), run_dir))) for name, part in parts.items()
@@ -88,25 +105,72 @@ def render_bundle(run_dir: Path) -> Path:
     return atomic_write(run_dir / f"chat-report-{run_dir.name}.html", page)
 
 
-def _describe_front(run_dir: Path, record: Mapping[str, Any]) -> dict[str, object]:
-    """Return what `front.html` shows."""
+def _describe_front(run_dir: Path, record: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, object]:
+    """Return what `front.html` shows; `facts` are those of the explorer, if it has been made."""
+    chapters = [_describe_chapter(run_dir, notebook) for notebook in record["seconds"]]
+    shown = next((row for row in facts.get("streams", ()) if row["stream"] == facts["shown"]), None)
+    csv = "results/05_tables/streams.csv"
     return {
+        "title": _name_channel(record),
         "record": record,
+        "facts": {**facts, "shown_title": shown["title"]} if shown else facts,
+        "timeline": shown and Markup(embed_json(load_timeline_data(run_dir, "shown"))),
+        "picture": next((c["figure"] for c in chapters if c["notebook"] == "05_analyze"), None),
+        "payers": _describe_payers(run_dir) if "04_predict" in record["seconds"] else None,
+        "streams_csv": csv if (run_dir / csv).is_file() else None,
         "simulated": is_simulated(run_dir),
-        "chapters": [_describe_chapter(run_dir, notebook) for notebook in record["seconds"]],
+        "chapters": chapters,
         "missing": [notebook for notebook in NOTEBOOKS if notebook not in record["seconds"]],
     }
 
 
+def _describe_explorer(
+    run_dir: Path, facts: Mapping[str, Any], *, embedded: Sequence[str] = ()
+) -> dict[str, object]:
+    """Return what `explore.html` shows; `embedded` names the files whose data the page carries itself."""
+    newest_first = [row["stream"] for row in reversed(facts["streams"])]
+    return {
+        "facts": facts,
+        "simulated": is_simulated(run_dir),
+        "streams": Markup(json.dumps(newest_first)),
+        "bundled": bool(embedded),
+        "embedded": [(name, Markup(embed_json(load_timeline_data(run_dir, name)))) for name in embedded],
+    }
+
+
+def _name_channel(record: Mapping[str, Any]) -> str:
+    """Return the name of the channel, or of the run where there is none or several."""
+    names: list[str] = (record["data"] or {}).get("channels") or []
+    return one_line(names[0], 80) if len(names) == 1 else str(record["name"])
+
+
+def _describe_payers(run_dir: Path) -> dict[str, tuple[object, tuple[str, ...]]] | None:
+    """Return how good the ranking of who pays next is: each number with where it was read."""
+    file = "results/04_predict.json"
+    path = run_dir / file
+    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if "n_pay_of_named" in results:
+        keys = {"n_pay": "n_pay_of_named", "n_named": "n_named", "n_lot": "n_pay_by_lot"}
+        return {name: (results[key], (file, key)) for name, key in keys.items()}
+    rolling = results.get("next_stream", {}).get("rolling") or [{}]
+    lift = rolling[0].get("lift")
+    return None if lift is None else {"lift": (lift, (file, "next_stream", "rolling", "0", "lift"))}
+
+
 def _describe_chapter(run_dir: Path, notebook: str) -> dict[str, object]:
     executed = load_executed(run_dir, notebook)
-    results = run_dir / "results" / f"{notebook}.json"
+    file = run_dir / "results" / f"{notebook}.json"
+    results = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    headline = results.get("headline") or {}
+    tables = sorted((run_dir / "results").glob(f"{notebook[:2]}_*.csv"))
     return {
         "notebook": notebook,
+        "is_quiet": bool(headline) and all(value == 0 for value in headline.values()),
+        "tables": [(path.stem[3:].replace("_", " "), f"results/{path.name}") for path in tables],
         "title": executed.cells[0].source.splitlines()[0].lstrip("# ").strip(),
         "intro": _render_intro(executed),
         "figure": find_key_figure(executed),
-        "results": json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {},
+        "results": results,
     }
 
 
@@ -128,14 +192,15 @@ def _link_within(part: str, run_dir: Path) -> str:
     """Return a chapter whose links to files of the run lead to what this file holds, or are text."""
 
     def replace(link: re.Match[str]) -> str:
-        address, text = link.groups()
+        address, attributes, text = link.groups()
         path = Path(html.unescape(address))
-        if path.stem in ("index", *NOTEBOOKS) and path.suffix == ".html":
-            return f'<a href="#{path.stem}">{text}</a>'
-        if path.suffix == ".json" and (run_dir / path).is_file():
+        if path.stem in ("index", "explorer", *NOTEBOOKS) and path.suffix == ".html":
+            return f'<a href="#{path.stem}"{attributes}>{text}</a>'
+        if path.suffix in _CARRIED and (run_dir / path).is_file():
             text_of_file = hide_paths((run_dir / path).read_text(encoding="utf-8"))
             content = base64.b64encode(text_of_file.encode()).decode()
-            return f'<a download="{path.name}" href="data:application/json;base64,{content}">{text}</a>'
+            kind = _CARRIED[path.suffix]
+            return f'<a download="{path.name}" href="data:{kind};base64,{content}">{text}</a>'
         return link.group() if address.startswith(("https:", "http:")) else text
 
     return _LINK.sub(replace, part)

@@ -36,7 +36,7 @@ return {
   silent: [...document.images].filter(i => !(i.alt || '').trim()).length,
   blurred: shown.filter(i => i.naturalWidth < 1.9 * i.getBoundingClientRect().width).map(i => i.alt),
   images: document.images.length,
-  scripts: document.querySelectorAll('script').length,
+  scripts: document.querySelectorAll('script:not([type="application/json"])').length,
   hacked: !!window.hacked,
 }
 """

@@ -8,8 +8,7 @@ from pathlib import Path
 import nbformat
 
 from chatlib.pipeline import chain
-from chatlib.pipeline.record import Step, describe_run
-from chatlib.pipeline.settings import NOTEBOOKS, RunSettings
+from chatlib.pipeline.settings import NOTEBOOKS, RunSettings, Step, describe_run
 from chatlib.records import Stream
 from chatlib.store import open_store
 
@@ -21,6 +20,21 @@ results.mkdir(exist_ok=True)
 print("<script>alert(1)</script>")
 """
 
+HACK = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
+ZALGO = "z" + "\u0301\u0327\u0489" * 200 + "algo"
+HOSTILE = [
+    HACK,
+    "</td></table></main><h1>mine</h1>",
+    "$\\frac{1}{0}$ and $x$",
+    "=cmd|' /C calc'!A0",
+    "@SUM(A1:A9)?",
+    "+1+1?",
+    "\u202egnp.exe \u2066 is this reversed?",
+    ZALGO,
+    "[a](javascript:window.hacked=1) `x` **b** ?",
+    "x" * 10_000 + "?",
+    "{{ 7 * 7 }} ${seed} %s &lt;b&gt; ?",
+]
 
 PNG = base64.b64encode(
     bytes.fromhex(

@@ -8,7 +8,7 @@ from chatlib.pipeline.settings import NOTEBOOKS
 from tests.pipeline.chromium import load_axe, open_chromium
 from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
 
-PAGES = ("index", *NOTEBOOKS)
+PAGES = ("index", "explorer", *NOTEBOOKS)
 
 pytestmark = pytest.mark.timeout(900)  # the first of them waits for the sample's run
 
@@ -31,7 +31,7 @@ def test_a_page_is_whole_on_a_phone_and_on_a_screen(chromium, sample_run, name, 
     chromium.open(sample_run / f"{name}.html", width=width)
     seen = chromium.measure()
     assert seen["width"] <= width and seen["wide"] == []
-    assert seen["images"] and (seen["broken"], seen["silent"], seen["scripts"]) == (0, 0, 0)
+    assert seen["images"] and (seen["broken"], seen["silent"], seen["scripts"]) == (0, 0, 1)
     assert seen["blurred"] == []
     assert chromium.complaints() == []
     assert chromium.requests_elsewhere() == []
@@ -41,7 +41,7 @@ def test_a_page_is_whole_on_a_phone_and_on_a_screen(chromium, sample_run, name, 
 def test_its_links_lead_somewhere_and_it_is_light(sample_run, name):
     path = sample_run / f"{name}.html"
     assert find_broken_links(sample_run, Page(path.read_text(encoding="utf-8"))) == []
-    assert path.stat().st_size < 5_000_000
+    assert path.stat().st_size < (1_000_000 if name == "index" else 3_000_000)
 
 
 def test_every_number_of_the_index_is_in_the_file_that_it_names(sample_run):

@@ -7,23 +7,9 @@ import pytest
 
 from tests.pipeline import stubs
 from tests.pipeline.chromium import open_chromium
+from tests.pipeline.stubs import HACK, HOSTILE
 
-HACK = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
 TITLE = f"../../etc/passwd {HACK} $x_1$ \u202etxt.exe =cmd()"
-ZALGO = "z" + "\u0301\u0327\u0489" * 200 + "algo"
-HOSTILE = [
-    HACK,
-    "</td></table></main><h1>mine</h1>",
-    "$\\frac{1}{0}$ and $x$",
-    "=cmd|' /C calc'!A0",
-    "@SUM(A1:A9)?",
-    "+1+1?",
-    "\u202egnp.exe \u2066 is this reversed?",
-    ZALGO,
-    "[a](javascript:window.hacked=1) `x` **b** ?",
-    "x" * 10_000 + "?",
-    "{{ 7 * 7 }} ${seed} %s &lt;b&gt; ?",
-]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 pytestmark = pytest.mark.timeout(600)
@@ -67,11 +53,11 @@ def chromium():
         yield opened
 
 
-@pytest.mark.parametrize("name", ["index", "01_collect", "05_analyze"])
+@pytest.mark.parametrize("name", ["index", "explorer", "01_collect", "05_analyze"])
 def test_pages_show_it_as_text(chromium, run, name):
     chromium.open(run / f"{name}.html")
     seen = chromium.measure()
-    assert (seen["hacked"], seen["scripts"], seen["broken"]) == (False, 0, 0)
+    assert (seen["hacked"], seen["scripts"], seen["broken"]) == (False, 1, 0)
     assert seen["width"] <= 390 and seen["wide"] == []
     assert chromium.complaints() == [] and chromium.requests_elsewhere() == []
     text = chromium.driver.execute_script("return document.body.textContent")

@@ -5,9 +5,8 @@ import json
 import pytest
 
 from chatlib.pipeline.pages import format_value, render_page
-from chatlib.pipeline.record import describe_run
 from chatlib.pipeline.report import render_index
-from chatlib.pipeline.settings import NOTEBOOKS
+from chatlib.pipeline.settings import NOTEBOOKS, describe_run
 from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
 from tests.pipeline.stubs import GENERAL, make_step
 
@@ -27,7 +26,7 @@ def test_every_number_is_in_the_file_that_it_names(hand_run):
     assert n_numbers == sum(1 for tag, attributes in page.tags if tag == "dd" and "data-from" in attributes)
 
 
-def test_chapters_come_in_order_with_figure_and_links_that_lead_somewhere(hand_run):
+def test_chapters_come_with_the_answers_first_with_figure_and_links_that_lead_somewhere(hand_run):
     run, record = hand_run
     for name in NOTEBOOKS:
         render_page(run, name)
@@ -36,9 +35,8 @@ def test_chapters_come_in_order_with_figure_and_links_that_lead_somewhere(hand_r
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert [(i["alt"], i["width"], i["height"]) for i in images] == [("Figure: a", "900", "300")] * 5
     assert find_broken_links(run, page) == []
-    assert [html.index(f">{name}: a title<") for name in NOTEBOOKS] == sorted(
-        html.index(f">{name}: a title<") for name in NOTEBOOKS
-    )
+    answers_first = ["05_analyze", "04_predict", "01_collect", "02_update", "03_pretrain"]
+    assert sorted(NOTEBOOKS, key=lambda name: html.index(f">{name}: a title<")) == answers_first
     assert "What it is <em>about</em>." in html
 
 

@@ -6,8 +6,7 @@ import pytest
 
 from chatlib.__main__ import _build_parser
 from chatlib.pipeline.notebooks import parse_override, read_parameters
-from chatlib.pipeline.record import format_command
-from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR
+from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR, format_command
 from chatlib.workspace import PROJECT_DIR
 
 GENERAL = {"RUN_DIR": "x", "LIMIT": 0}
@@ -32,7 +31,7 @@ def test_what_differs_is_in_the_command_and_comes_back_as_it_was(tmp_path):
     command = write_command("mine", given, chats=chats, LIMIT=3, CHATS=str(chats), SOURCE="chats")
     words = shlex.split(command)
     assert words[0] == ".venv/bin/chatlib"
-    args = _build_parser().parse_args(words[1:])
+    args = _build_parser()[0].parse_args(words[1:])
     assert (args.name, args.chats, args.limit) == ("mine", "data/it's $HOME", 3)
     defaults = {name: read_parameters(NOTEBOOKS_DIR / f"{name}.ipynb") for name in NOTEBOOKS}
     assert [parse_override(text, defaults) for text in args.overrides] == [
@@ -48,7 +47,7 @@ def test_what_differs_is_in_the_command_and_comes_back_as_it_was(tmp_path):
 )
 def test_channels_come_back(channels):
     words = shlex.split(write_command("mine", channels=channels))
-    assert _build_parser().parse_args(words[1:]).channels == channels
+    assert _build_parser()[0].parse_args(words[1:]).channels == channels
 
 
 def test_a_path_at_home_does_not_name_its_owner(monkeypatch, tmp_path):

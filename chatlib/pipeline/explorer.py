@@ -1,0 +1,309 @@
+"""The explorer: every stream's timeline, moments and chat beside the pages, and what the front page says.
+
+`explorer/sN.js` holds the timeline of stream N, `explorer/cN.js` its chat; each is one call with plain data,
+which a page loads from disk when a reader opens that stream. `results/explorer.json` holds the table of
+streams and the cards of the front page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pandas as pd
+
+from chatlib.analyze.analytics.format import ProcessSettings
+from chatlib.analyze.analytics.readers import analyze_stream, pick_stream
+from chatlib.analyze.people import audience, income
+from chatlib.analyze.people.speech import hide_mentions
+from chatlib.analyze.timeline import Timeline, load_timeline
+from chatlib.errors import DataError
+from chatlib.files import atomic_folder, atomic_write
+from chatlib.plots.timeline import pack_timeline
+from chatlib.queries import StoredStream
+from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS, TICKER_KINDS, TWITCH
+from chatlib.store import Store, open_store
+from chatlib.text import one_line, remove_controls
+from chatlib.times import format_clock
+from chatlib.workspace import progress_bar
+
+__all__ = ["ExplorerSettings", "load_facts", "load_timeline_data", "write_explorer"]
+
+FOLDER = "explorer"
+_FACTS = "results/explorer.json"
+_TITLE_LENGTH = 100
+_NOBODY = "somebody"  # who is no chatter: known by an event alone, or left out by name
+_CHAT_COLUMNS = ("offset_s", "kind", "author", "text", "amount_text", "bits")
+
+
+@dataclass(frozen=True)
+class ExplorerSettings:
+    """How streams are analyzed and shown; the defaults are those of notebook 05.
+
+    `stream` is the video id of the stream on the front page, empty for the one with most messages.
+    """
+
+    analysis: ProcessSettings = field(default_factory=ProcessSettings)
+    stream: str = ""
+    anonymize: bool = True
+    bots: Sequence[str] = ()
+    currency: str = "USD"
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> ExplorerSettings:
+        """Return the settings that notebook 05 had, from its parameters; what is missing has its default."""
+        names = {
+            "interval_s": "INTERVAL_S",
+            "highlight_percentile": "HIGHLIGHT_PERCENTILE",
+            "highlight_metric": "HIGHLIGHT_METRIC",
+            "spike_sensitivity": "SPIKE_SENSITIVITY",
+        }
+        analysis = {key: parameters[name] for key, name in names.items() if name in parameters}
+        return cls(
+            analysis=ProcessSettings(**analysis),
+            stream=parameters.get("STREAM", ""),
+            anonymize=parameters.get("ANONYMIZE", True),
+            bots=parameters.get("BOTS", "").split(","),
+            currency=parameters.get("CURRENCY", "USD"),
+        )
+
+
+class _People(NamedTuple):
+    """Who wrote, by their key: what they are called on the pages, a number for `viewer 12`."""
+
+    viewers: pd.DataFrame
+    labels: Mapping[int, str | int]
+
+
+def write_explorer(run_dir: Path, settings: ExplorerSettings | None = None) -> dict[str, Any]:
+    """Write the folder `explorer` and `results/explorer.json` of a run; return what the latter holds.
+
+    `streams` has one row per stream with a chat that has times, oldest first; `cards` the answers of the
+    front page; `skipped` why streams were left out.
+    """
+    settings = settings or ExplorerSettings()
+    rows: list[dict[str, Any]] = []
+    skipped: list[str] = []
+    bots = [*audience.KNOWN_BOTS, *settings.bots]
+    with (
+        open_store(run_dir / "Db_file.dbs", read_only=True) as store,
+        atomic_folder(run_dir / FOLDER) as folder,
+    ):
+        people = _label_people(store, bots, anonymize=settings.anonymize)
+        events = income.convert_events(income.load_events(store), to=settings.currency)
+        payments = store.count_by_stream().set_index("stream_id")["payments"].to_dict()
+        streams = store.list_streams()
+        shown = pick_stream(store, settings.stream).stream_id if streams else None
+        for stream in progress_bar(streams, total=len(streams), desc="explorer"):
+            try:
+                timeline = _load_timeline(store, stream, settings, bots)
+            except DataError as error:
+                skipped.append(str(error))
+                continue
+            chat = _load_chat(store, stream, people.labels, anonymize=settings.anonymize)
+            n_people = int((people.viewers["stream_id"] == stream.stream_id).sum())
+            row = _summarize(
+                stream, timeline, n_people=n_people, n_payments=payments.get(stream.stream_id, 0)
+            )
+            rows.append(row)
+            about = {"n_messages": row["messages"], "n_people": n_people, "kit": {}}
+            _write_data(folder, f"s{stream.stream_id}", pack_timeline(timeline, said=False) | about)
+            _write_data(folder, f"c{stream.stream_id}", chat)
+            if stream.stream_id == shown:
+                _write_data(folder, "shown", pack_timeline(timeline) | about)
+        cards = _answer(store, rows, people.viewers, events, currency=settings.currency)
+    facts = {
+        "streams": rows,
+        "cards": cards,
+        "shown": shown,
+        "skipped": skipped,
+        "anonymous": settings.anonymize,
+    }
+    atomic_write(run_dir / _FACTS, orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n")
+    return facts
+
+
+def load_facts(run_dir: Path) -> dict[str, Any]:
+    """Return what `write_explorer` left in a run; an empty dict where it has not run."""
+    path = run_dir / _FACTS
+    return orjson.loads(path.read_bytes()) if path.is_file() and (run_dir / FOLDER).is_dir() else {}
+
+
+def load_timeline_data(run_dir: Path, name: str) -> str:
+    """Return the data of a file of `explorer` as JSON, such as that of `s12`."""
+    text = (run_dir / FOLDER / f"{name}.js").read_text(encoding="utf-8")
+    return text[text.index(",") + 1 : text.rindex(")")]
+
+
+def _load_timeline(
+    store: Store, stream: StoredStream, settings: ExplorerSettings, bots: Sequence[str]
+) -> Timeline:
+    story = analyze_stream(store, stream, settings.analysis)
+    return load_timeline(store, stream, story=story, hide_names=settings.anonymize, leave_out=bots)
+
+
+def _label_people(store: Store, bots: Sequence[str], *, anonymize: bool) -> _People:
+    viewers = audience.load_viewers(store, leave_out=bots)
+    names = audience.label_people(viewers, anonymize=anonymize)
+    if not anonymize:
+        return _People(viewers, {author: remove_controls(name) for author, name in names.items()})
+    return _People(viewers, {author: int(name.rpartition(" ")[2]) for author, name in names.items()})
+
+
+def _load_chat(
+    store: Store, stream: StoredStream, labels: Mapping[int, str | int], *, anonymize: bool
+) -> dict[str, object]:
+    """Return a stream's messages in columns: `at` in tenths of a second, `who` counts into `names`.
+
+    `paid` says of a row what was paid, or what else happened. Tickers, deletions and rows without a time are
+    left out, and with `anonymize` every @name is `@…`.
+    """
+    messages = store.load_messages([stream.stream_id], columns=_CHAT_COLUMNS)
+    kept = messages["offset_s"].notna() & ~messages["kind"].isin(TICKER_KINDS)
+    kept &= messages["text"].notna() | messages["kind"].isin(DONATION_KINDS | MEMBERSHIP_KINDS | {"raid"})
+    messages = messages[kept]
+    authors, keys = pd.factorize(messages["author"].fillna(-1).astype("int64"))
+    texts = messages["text"].fillna("").tolist()
+    paid = {
+        str(row): label
+        for row, (kind, amount, bits) in enumerate(
+            zip(messages["kind"], messages["amount_text"], messages["bits"], strict=True)
+        )
+        if (label := _label_payment(kind, amount, bits))
+    }
+    return {
+        "at": (messages["offset_s"] * 10).round().astype("int64").tolist(),
+        "who": authors.tolist(),
+        "names": [labels.get(key, _NOBODY) for key in keys.tolist()],
+        "text": hide_mentions(texts) if anonymize else texts,
+        "paid": paid,
+    }
+
+
+def _label_payment(kind: str, amount: object, bits: float | None) -> str:
+    if isinstance(amount, str) and amount:
+        return one_line(amount, 30)
+    if bits and bits > 0:
+        return f"{bits:,.0f} bits"
+    return "" if kind in CHAT_KINDS else one_line(kind.replace("_", " "), 60)
+
+
+def _summarize(stream: StoredStream, timeline: Timeline, *, n_people: int, n_payments: int) -> dict[str, Any]:
+    """Return a stream's row of the front page's table."""
+    n_messages = sum(timeline.messages)
+    best = next((mark for mark in timeline.marks if mark.kind == "moment"), None)
+    return {
+        "stream": stream.stream_id,
+        "date": (stream.started_at or "")[:10],
+        "title": one_line(timeline.title, _TITLE_LENGTH),
+        "duration_s": round(timeline.duration_s),
+        "messages": n_messages,
+        "people": n_people,
+        "per_min": round(n_messages * 60 / max(timeline.duration_s, 1), 2),
+        "payments": int(n_payments),
+        "best_s": None if best is None else int(best.start_s),
+        "best_score": 0.0 if best is None else _find_peak(timeline, best.start_s, best.end_s),
+        "best_title": "" if best is None else one_line(best.title, _TITLE_LENGTH),
+        "link": best and best.link,
+    }
+
+
+def _find_peak(timeline: Timeline, start_s: float, end_s: float) -> float:
+    first = int(start_s // timeline.step_s)
+    return float(max(timeline.score[first : max(int(-(-end_s // timeline.step_s)), first + 1)], default=0.0))
+
+
+# ------------------------------------------------------------------ the cards
+
+
+def _answer(
+    store: Store,
+    rows: Sequence[Mapping[str, Any]],
+    viewers: pd.DataFrame,
+    events: pd.DataFrame,
+    *,
+    currency: str,
+) -> list[dict[str, Any]]:
+    """Return the front page's cards: what is asked, the answer, a sentence, where it leads to."""
+    if not rows:
+        return []
+    best = max(rows, key=lambda row: row["best_score"])
+    busiest = max(rows, key=lambda row: row["per_min"])
+    streams_of = viewers.groupby("author")["stream_id"].nunique()
+    n_people, n_again = len(streams_of), int((streams_of > 1).sum())
+    n_regular = int((streams_of >= max(len(rows) / 2, 2)).sum())
+    cards = []
+    if best["best_s"] is not None:
+        said = f"“{best['best_title']}”, in " if best["best_title"] else "In "
+        cards.append(
+            {
+                "what": "The best moment",
+                "value": format_clock(best["best_s"]),
+                "says": f"{said}{best['title']}{_on(best['date'])}.",
+                "go": f"{best['stream']}@{best['best_s']}",
+                "link": best["link"],
+            }
+        )
+    messages = sum(row["messages"] for row in rows)
+    cards += [
+        {
+            "what": "People who chat",
+            "value": f"{n_people:,}",
+            "says": f"They wrote {messages:,} messages in {_count(len(rows), 'stream')}.",
+        },
+        {
+            "what": "Who comes back",
+            "value": f"{n_again / max(n_people, 1):.0%}",
+            "says": f"{n_again:,} of {n_people:,} people wrote in more than one stream"
+            + (f", {n_regular:,} in at least half of them." if len(rows) > 3 else "."),
+        },
+        _answer_money(store, events, currency=currency),
+        {
+            "what": "The busiest stream",
+            "value": f"{busiest['per_min']:,.0f} a minute",
+            "says": f"messages in {busiest['title']}{_on(busiest['date'])}, by {busiest['people']:,} people.",
+            "go": str(busiest["stream"]),
+        },
+    ]
+    return cards
+
+
+def _answer_money(store: Store, events: pd.DataFrame, *, currency: str) -> dict[str, Any]:
+    """Return the card of what was paid, in the words of the platform that most streams are on."""
+    platforms = [stream.platform for stream in store.list_streams()]
+    kind, value = events["kind"], float(events["value"].sum())
+    donors = events.loc[events["value"].notna(), "author"].nunique()
+    if 2 * platforms.count(TWITCH) > len(platforms):
+        own = int(kind.isin({"subscription", "resubscription"}).sum())
+        given = int(kind.isin({"subscription_gift", "anonymous_subscription_gift"}).sum())
+        bits = int(events["bits"].sum())
+        says = f"new and renewed, {given:,} more given to others" + (f", and {bits:,} bits." if bits else ".")
+        return {"what": "Subscriptions", "value": f"{own:,}", "says": says}
+    joined = int(kind.isin(MEMBERSHIP_KINDS).sum())
+    given = int((kind == "sponsorships_gift_purchase_announcement").sum())
+    says = (
+        f"in Super Chats and stickers by {donors:,} people; {joined:,} memberships, {given:,} gifts of them."
+    )
+    return {"what": "Money", "value": f"{value:,.0f} {currency}", "says": says}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _on(date: str) -> str:
+    return f" on {date}" if date else ""
+
+
+# ------------------------------------------------------------------ files
+
+
+def _write_data(folder: Path, name: str, data: object) -> None:
+    if not re.fullmatch(r"\w+", name):
+        raise ValueError(f"a data file's name is letters and digits, got {name!r}")
+    content = orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY)
+    (folder / f"{name}.js").write_bytes(b'chatReport.receive("%b",%b)\n' % (name.encode(), content))

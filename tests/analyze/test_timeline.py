@@ -1,0 +1,40 @@
+"""A stream's timeline: what it counts, says and marks."""
+
+from chatlib.analyze.timeline import load_timeline
+from chatlib.records import Message, Stream
+from chatlib.store import open_store
+
+PAID = {"amount_text": "$5.00", "amount": "5.0", "currency": "USD"}
+
+
+def test_a_step_says_what_was_written_in_it(tmp_path):
+    messages = [
+        Message("1", "text_message", 1.0, "a", "Ann", "hello @bob"),
+        Message("2", "text_message", 12.0, "a", "Ann", "GOAL !!"),
+        Message("3", "text_message", 13.0, "b", "Bob", "goal !!"),
+        Message("4", "text_message", 14.0, "b", "Bob", "well"),
+        Message("5", "paid_message", 13.0, "b", "Bob", "take it", **PAID),
+        Message("6", "text_message", -3.0, "b", "Bob", "before the start"),
+    ]
+    address = "https://www.twitch.tv/videos/7"
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        db.save_chat(Stream("twitch", "7", address, "A <b>title</b>", duration_s=20.0), messages)
+        (stream,) = db.list_streams()
+        timeline = load_timeline(db, stream)
+        named = load_timeline(db, stream, hide_names=False)
+    assert timeline.messages == [1, 0, 3, 0] and timeline.people == [1, 0, 2, 0]
+    assert timeline.payments == [0, 0, 1, 0]
+    assert timeline.said == ["hello @…", "", "GOAL !!", ""] and timeline.top == ["hello", "", "goal", ""]
+    assert named.said[0] == "hello @bob"
+    assert (timeline.step_s, timeline.duration_s, timeline.address) == (5, 20.0, address)
+    best = timeline.marks[0]
+    assert (best.kind, best.rank, best.title, best.start_s) == ("moment", 1, "GOAL !!", 10)
+    assert best.link == f"{address}?t=0h0m0s"
+
+
+def test_a_simulated_stream_has_no_links(tmp_path):
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        stream = Stream("youtube", "x", "https://www.youtube.com/watch?v=x", simulated=True)
+        db.save_chat(stream, [Message("1", "text_message", 1.0, "a", "Ann", "hi")])
+        timeline = load_timeline(db, db.list_streams()[0])
+    assert timeline.address is None and {mark.link for mark in timeline.marks} <= {None}
