@@ -156,6 +156,17 @@ class Store(StoreReader):
                 ((stream_id, *clip) for clip in clips),
             )
 
+    def move_offsets(self, platform: str, video_id: str, *, by_s: float) -> None:
+        """Add seconds to all offsets of a stream whose start is known better now."""
+        with self.transaction() as db:
+            for (stream_id,) in db.execute(
+                "SELECT stream_id FROM streams WHERE platform = ? AND video_id = ?", (platform, video_id)
+            ).fetchall():
+                db.execute(
+                    "UPDATE messages SET offset_s = offset_s + ? WHERE stream_id = ?", (by_s, stream_id)
+                )
+                self._refresh_counts(stream_id)
+
     def save_heatmap(self, stream_id: int, steps: Iterable[HeatStep]) -> None:
         """Store a stream's most-replayed curve in the place of an earlier one."""
         with self.transaction() as db:

@@ -64,17 +64,21 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
 
     watching = subparsers.add_parser(
         "watch",
-        help="capture the chat of a running stream",
-        description="Write the chat of a running stream on Twitch into the chat database as it comes, with "
-        "subscriptions, gifts and deletions, which replays lack. Begun before the stream, it waits; after a "
+        help="capture the chat of running streams",
+        description="Write the chat of running streams on YouTube and Twitch into the chat database as it "
+        "comes, with payments and deletions, which replays lack. Begun before a stream, it waits; after a "
         "disconnection it connects again and says what it missed. Ctrl-C ends it; all that came is stored.",
     )
     watching.add_argument(
-        "channel", metavar="ADDRESS", help="a channel's address, https://www.twitch.tv/NAME"
+        "addresses",
+        nargs="+",
+        metavar="ADDRESS",
+        help="a channel's address on YouTube or Twitch, or a stream's on YouTube; several at once",
     )
     watching.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
     watching.add_argument("--until-end", action="store_true", help="end with the stream")
     watching.add_argument("--minutes", type=float, metavar="N", help="end after so many minutes")
+    watching.add_argument("--cookies", default="", metavar="FILE", help="a cookies.txt in Netscape's format")
     watching.set_defaults(run=_run_watch)
 
 
@@ -199,26 +203,23 @@ def _run_watch(args: argparse.Namespace) -> int:
     import signal
     import threading
 
-    from chatlib.collect.address import clean_channel_url, guess_platform
-    from chatlib.collect.live import WatchSettings, watch_stream
-    from chatlib.collect.transport import Politeness
-    from chatlib.collect.twitch.live import TwitchFeed
-    from chatlib.records import TWITCH
+    from chatlib.collect.live import WatchSettings, watch_streams
+    from chatlib.collect.sources import open_feeds
     from chatlib.store import open_store
 
-    url = clean_channel_url(args.channel)
-    if guess_platform(url=url) != TWITCH:
-        raise ParameterError(
-            f"A running stream can be watched on Twitch only, got {url}. Collect its replay afterwards."
-        )
     settings = WatchSettings(minutes=args.minutes, until_end=args.until_end)
     stop = threading.Event()
+    cookies = str(Path(args.cookies).expanduser().absolute()) if args.cookies else ""
+    feeds = open_feeds(args.addresses, CollectSettings(cookies=cookies), stop=stop)
     signal.signal(signal.SIGINT, lambda *_: stop.set())  # Ctrl-C ends the watch, not in the middle of a write
     with open_store(_find_db(args), create=True) as db:
-        captures = watch_stream(db, TwitchFeed(url, Politeness(stop=stop)), settings, stop=stop)
+        captures = watch_streams(db, feeds, settings, stop=stop)
+    captures = [capture for capture in captures if capture.was_connected]
+    for capture in captures:
+        sys.stdout.write(f"{capture.describe()}\n")
     n_added = sum(capture.n_added for capture in captures)
     sys.stdout.write(f"{n_added:,} new messages of {len(captures)} streams in {db.path}\n")
-    return 0 if any(capture.was_connected for capture in captures) else 1
+    return 0 if captures else 1
 
 
 def _find_db(args: argparse.Namespace) -> Path:

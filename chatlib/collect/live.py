@@ -1,4 +1,4 @@
-"""Watching a stream while it runs: messages into the database every few seconds, gaps known by time."""
+"""Watching streams while they run: messages into the database every second, gaps known by time."""
 
 from __future__ import annotations
 
@@ -7,40 +7,60 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import closing, suppress
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chatlib.collect.downloads import format_clock
-from chatlib.errors import SourceError, SourceUnreachable
-from chatlib.records import DONATION_KINDS, Message, Stream
+from chatlib.collect.transport import Stopped
+from chatlib.errors import ChatlibError, SourceError, SourceRefused
+from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
 from chatlib.store import Store
+from chatlib.text import one_line
 from chatlib.workspace import progress_bar
 
-__all__ = ["Capture", "Feed", "Gap", "WatchSettings", "watch_stream"]
+__all__ = ["Capture", "Connected", "Feed", "Gap", "SpikeFinder", "WatchSettings", "watch_streams"]
 
 log = logging.getLogger(__name__)
 
 MAX_BACKOFF_S = 60.0
 MIN_GAP_S = 0.1
+MAX_REFUSED = 5  # refusals in a row, for no known reason, after which a feed is given up
+LAST_WAIT_S = 30.0  # for a feed in the middle of a question when the watch ends
 _AWAY = "not connected"
+_TICK_S = 0.1
+_REMEMBERED = 5000  # messages that a new connection may repeat
 
 
 class Feed(Protocol):
-    """The chat of one channel as it runs; for one thread, `find_stream` for another."""
+    """The chat of one channel, or of one stream, as it runs; for one thread, `find_stream` for another.
+
+    `name` is for people. With `is_single` no other stream follows.
+    """
+
+    name: str
+    is_single: bool
 
     def find_stream(self) -> Stream | None:
         """Return the stream that runs now, None while none does. Raises: SourceError."""
 
-    def connect(self, stream: Stream) -> None:
-        """Connect to its chat. Raises: SourceUnreachable."""
+    def connect(self, stream: Stream) -> Connected | None:
+        """Connect to its chat; None if the stream is over. Raises: SourceError."""
 
     def read(self) -> Iterable[Message]:
-        """Return what came within about a second. Raises: SourceUnreachable when the connection is gone."""
+        """Return what came within about a second. Raises: SourceError when the connection is gone."""
 
     def close(self) -> None:
         """Disconnect."""
+
+
+class Connected(NamedTuple):
+    """A connection to a stream's chat: what is known of the stream, and the offset from which its chat is."""
+
+    stream: Stream
+    since_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,22 +88,63 @@ class Gap:
 
 @dataclass
 class Capture:
-    """What was captured of one stream."""
+    """What was captured of one stream. `heard_s` is the offset until which its chat is known."""
 
     stream: Stream
-    n_messages: int = 0
+    heard_s: float = 0.0
     n_added: int = 0
     n_paid: int = 0
     gaps: list[Gap] = field(default_factory=list)
     earlier_gaps: list[str] = field(default_factory=list)  # as earlier watches of the stream said it
     has_ended: bool = False
     was_connected: bool = False
+    is_stored: bool = False  # to the stream's end
+    moved_s: float = 0.0  # by which stored offsets are wrong, since the start became known later
 
-    def add_gap(self, start_s: float, end_s: float) -> None:
-        """Note a time without a connection; one that follows the last one directly makes it longer."""
-        if self.gaps and self.gaps[-1].end_s == start_s:
+    def now_s(self) -> float:
+        """Return the offset of this moment."""
+        start = dt.datetime.fromisoformat(self.stream.started_at) if self.stream.started_at else None
+        return (dt.datetime.now(dt.UTC) - start).total_seconds() if start else self.heard_s
+
+    def note_gap(self, until_s: float) -> None:
+        """Note the time from when the chat was last heard; directly behind the last gap it is one."""
+        start_s, self.heard_s = max(self.heard_s, 0.0), max(self.heard_s, until_s)
+        if until_s - start_s <= MIN_GAP_S:
+            return
+        if self.gaps and start_s - self.gaps[-1].end_s < MIN_GAP_S:
             start_s = self.gaps.pop().start_s
-        self.gaps.append(Gap(start_s, end_s))
+        self.gaps.append(Gap(start_s, until_s))
+
+    def end(self) -> None:
+        """Note the stream's end: when the site says it was, else now; what lies behind it is no gap."""
+        self.has_ended = True
+        stream, now_s = self.stream, max(self.now_s(), self.heard_s)
+        if stream.ended_at and stream.started_at:
+            ends = map(dt.datetime.fromisoformat, (stream.ended_at, stream.started_at))
+            end_s = (next(ends) - next(ends)).total_seconds()
+        else:
+            end_s = now_s
+            end = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+            self.stream = stream._replace(ended_at=end)
+        self.stream = self.stream._replace(duration_s=round(max(end_s, 0.0), 1))
+        self.gaps = [Gap(g.start_s, min(g.end_s, end_s)) for g in self.gaps if g.start_s < end_s]
+
+    def know_start(self, stream: Stream) -> float:
+        """Take the start that the site names now; return by how much offsets move."""
+        starts = [dt.datetime.fromisoformat(s.started_at) for s in (self.stream, stream) if s.started_at]
+        moved_s = (starts[0] - starts[1]).total_seconds() if len(starts) == 2 else 0.0
+        self.stream = self.stream._replace(started_at=stream.started_at or self.stream.started_at)
+        self.heard_s += moved_s
+        self.gaps = [Gap(max(g.start_s + moved_s, 0.0), g.end_s + moved_s) for g in self.gaps]
+        self.moved_s += moved_s
+        return moved_s
+
+    def describe(self) -> str:
+        """Return in a line what was captured."""
+        state, reason = self.describe_end()
+        name = one_line(self.stream.title or self.stream.channel_name or "", 60)
+        counts = f"{self.n_added:,} new messages, {self.n_paid:,} payments"
+        return f"{self.stream.video_id} {name}: {counts}, {state}{f' ({reason})' if reason else ''}"
 
     def describe_end(self) -> tuple[str, str | None]:
         """Return the state of the chat, `complete` or `partial`, and why it is not complete."""
@@ -98,165 +159,367 @@ class Capture:
         return ("partial" if reasons else "complete"), " · ".join(reasons) or None
 
 
-def watch_stream(
+class SpikeFinder:
+    """Spikes as they happen, by the rule of `analyze`: people per 5 s against the 5 minutes before.
+
+    The number of people rises above 2.3 times its baseline, which is the mean of the 60 samples before
+    (at least 12) and half a person, and stays there for at least two samples: `find_spikes` of
+    `chatlib.analyze.analytics.sections` at its default, which collecting knows nothing of; a test
+    holds the two together.
+    """
+
+    SAMPLE_S, N_BEFORE, MIN_BEFORE, SUSTAINED, TIMES = 5.0, 60, 12, 2, 1 + 2 / 1.5
+
+    def __init__(self) -> None:
+        self._before: deque[int] = deque(maxlen=self.N_BEFORE)
+        self._people: set[str] = set()
+        self._sample = -1
+        self._threshold = 0.0  # of the rise that is under way, 0 without one
+        self._baseline = 0.0
+        self._n_above = 0
+        self._last = 0
+        self.spike: tuple[float, float] | None = None  # of the newest: offset, times its baseline
+
+    def add(self, message: Message) -> None:
+        """Count a chat message; older ones than the current sample are left out."""
+        if message.kind in CHAT_KINDS and message.offset_s is not None and message.author_id is not None:
+            self.advance(message.offset_s)
+            if int(message.offset_s // self.SAMPLE_S) == self._sample:
+                self._people.add(message.author_id)
+
+    def advance(self, offset_s: float) -> None:
+        """Close the samples that ended before an offset."""
+        sample = int(offset_s // self.SAMPLE_S)
+        if self._sample < 0:
+            self._sample = max(sample, 0)
+        if sample - self._sample > self.N_BEFORE:  # silence: the samples before are all empty
+            self._sample = sample - self.N_BEFORE - 1
+        while self._sample < sample:
+            self._close(len(self._people))
+            self._people.clear()
+            self._sample += 1
+
+    def _close(self, n_people: int) -> None:
+        before = self._before
+        baseline = sum(before) / len(before) + 0.5 if len(before) >= self.MIN_BEFORE else float("inf")
+        if not self._threshold and n_people > self.TIMES * baseline >= self._last:
+            self._threshold, self._baseline, self._n_above = self.TIMES * baseline, baseline, 0
+        if self._threshold and n_people > self._threshold:
+            self._n_above += 1
+            times = n_people / self._baseline
+            if self._n_above == self.SUSTAINED:
+                start_s = (self._sample - self.SUSTAINED + 1) * self.SAMPLE_S
+                self.spike = (start_s, max(times, self._last / self._baseline))
+            elif self._n_above > self.SUSTAINED and self.spike:
+                self.spike = (self.spike[0], max(times, self.spike[1]))
+        else:
+            self._threshold = 0.0
+        before.append(n_people)
+        self._last = n_people
+
+
+def watch_streams(
     db: Store,
-    feed: Feed,
+    feeds: Sequence[Feed],
     settings: WatchSettings,
     *,
     stop: threading.Event | None = None,
     progress: bool = True,
 ) -> list[Capture]:
-    """Watch a channel, and return what was captured, one `Capture` a stream.
+    """Watch channels or streams, and return what was captured, one `Capture` a stream.
 
-    It waits for a stream that has not begun. What is in the buffer is stored also at Ctrl-C, or when
-    `stop` is set, and the same call goes on with the same stream: the time between is a gap.
-    Raises: StoreError; SourceError if the channel cannot be asked for at first.
+    It waits for streams that have not begun. What is in the buffers is stored also at Ctrl-C, or when
+    `stop` is set, and the same call goes on with the same streams: the time between is a gap.
+    Raises: StoreError; SourceError if no feed can be asked for at first. One feed that fails does not
+    end the others.
     """
     stop = stop or threading.Event()
     ends_at = None if settings.minutes is None else time.monotonic() + 60 * settings.minutes
-    captures: list[Capture] = []
-    with _Lookout(feed, settings.look_s) as lookout:
-        while not stop.is_set() and (ends_at is None or time.monotonic() < ends_at):
-            stream = lookout.stream
-            if stream is None:
-                if captures and settings.until_end:
+    with ExitStack() as stack:
+        watchers = [_Watcher(feed, settings, stop) for feed in feeds]
+        lines = [stack.enter_context(_Line(place, progress=progress)) for place in range(len(watchers))]
+        try:
+            for watcher in watchers:
+                watcher.start()
+            while any(w.is_alive() for w in watchers) and not stop.is_set():
+                if ends_at is not None and time.monotonic() >= ends_at:
                     break
-                stop.wait(min(1.0, settings.look_s))
-                continue
-            watch = _Watch(db, feed, stream, settings, progress=progress)
-            captures.append(watch.capture)
-            watch.run(lookout, stop, ends_at)
+                stop.wait(_TICK_S)
+                for watcher, line in zip(watchers, lines, strict=True):
+                    watcher.serve(db)
+                    line.show(watcher)
+        finally:
+            stop.set()
+            for watcher in watchers:
+                watcher.join(LAST_WAIT_S)
+            for watcher in watchers:
+                watcher.serve(db, is_last=True)
+    errors = [watcher.error for watcher in watchers if watcher.error]
+    captures = [capture for watcher in watchers for capture in watcher.captures]
+    if len(errors) == len(watchers) and not any(capture.was_connected for capture in captures):
+        raise errors[0]
     return captures
 
 
-class _Lookout:
-    """Asks in a thread of its own, again and again, which stream runs."""
+class _Watcher:
+    """The watch of one feed: a thread reads it, another asks what runs; `serve` does what the database needs.
 
-    def __init__(self, feed: Feed, look_s: float) -> None:
-        self._feed = feed
-        self._look_s = look_s
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lookout", daemon=True)
-        self.stream: Stream | None = None
+    Only the thread that calls `serve` touches the database.
+    """
 
-    def __enter__(self) -> _Lookout:
-        self.stream = self._feed.find_stream()
-        if self.stream is None:
-            log.info("The channel is not live; waiting for its next stream.")
-        self._thread.start()
+    def __init__(self, feed: Feed, settings: WatchSettings, stop: threading.Event) -> None:
+        self.feed = feed
+        self.captures: list[Capture] = []
+        self.error: ChatlibError | None = None
+        self.spikes = SpikeFinder()
+        self.rates: deque[tuple[float, int]] = deque(maxlen=60)  # when, messages so far
+        self.n_messages = 0
+        self._settings = settings
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._begun = threading.Event()  # the current capture is known to the database
+        self._buffer: list[Message] = []
+        self._recent: dict[tuple[str, str], None] = {}
+        self._current: Stream | None = None
+        self._is_connected = False
+        self._flushed_at = time.monotonic()
+        self._threads = [
+            threading.Thread(target=self._guard, args=(run,), daemon=True) for run in (self._run, self._look)
+        ]
+
+    @property
+    def capture(self) -> Capture | None:
+        """The capture that is under way, or the last one."""
+        return self.captures[-1] if self.captures else None
+
+    # ------------------------------------------------------------- the caller's thread
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._threads[0].start()
+
+    def is_alive(self) -> bool:
+        """Return whether this feed is still watched."""
+        return self._threads[0].is_alive()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end of reading."""
+        self._threads[0].join(seconds)
+
+    def serve(self, db: Store, *, is_last: bool = False) -> None:
+        """Tell a new capture what the database knows; store what came if it is time. Raises: StoreError."""
+        capture = self.capture
+        if capture is None:
+            return
+        if not self._begun.is_set():
+            self._recall(db, capture)
+            self._begun.set()
+        if capture.moved_s:
+            db.move_offsets(capture.stream.platform, capture.stream.video_id, by_s=capture.moved_s)
+            capture.moved_s = 0.0
+        due = time.monotonic() - self._flushed_at >= self._settings.flush_s
+        if capture.was_connected and not capture.is_stored and (due or is_last or capture.has_ended):
+            self._flush(db)
+
+    def _recall(self, db: Store, capture: Capture) -> None:
+        """Go on where an earlier watch of the same stream got; its gaps are kept."""
+        stream = capture.stream
+        known = db.find_streams(stream.platform, [stream.video_id])
+        for row in known[known["view"] == "captured"].to_dict("records"):
+            reasons = str(row["reason"] or "").split(" · ")
+            capture.earlier_gaps = [reason for reason in reasons if reason.startswith(_AWAY)]
+            capture.heard_s = float(row["duration_s"] or row["last_offset_s"] or 0.0)
+
+    def _flush(self, db: Store) -> None:
+        """Store the buffer, and how far the capture got, in one transaction."""
+        with self._lock:
+            capture = self.captures[-1]
+            buffer, self._buffer = self._buffer, []
+            state, reason = capture.describe_end()
+            stream = capture.stream._replace(view="captured", state=state, reason=reason)
+            has_ended = capture.has_ended
+            if not has_ended:
+                stream = stream._replace(duration_s=round(capture.heard_s, 1))
+        capture.n_added += db.save_chat(stream, buffer).added
+        capture.is_stored = has_ended
+        self._flushed_at = time.monotonic()
+        self.rates.append((self._flushed_at, self.n_messages))
+
+    # ------------------------------------------------------------- threads of its own
+
+    def _guard(self, run: object) -> None:
+        """Run a thread's work; what ends it is kept for the caller."""
+        try:
+            run()  # type: ignore[operator]
+        except Stopped:
+            pass
+        except ChatlibError as error:
+            self.error = error
+            log.warning("%s: %s", self.feed.name, error)
+        except Exception as error:  # an answer of a new shape: one feed must not end all
+            log.debug("%s failed", self.feed.name, exc_info=True)
+            self.error = SourceError(f"{self.feed.name} could not be read ({type(error).__name__}: {error})")
+            log.warning("%s", self.error)
+
+    def _look(self) -> None:
+        """Ask again and again which stream runs."""
+        while not self._stop.wait(self._settings.look_s):
+            with suppress(SourceError):  # the stream is taken to run on
+                self._current = self.feed.find_stream()
+
+    def _run(self) -> None:
+        """Capture one stream after the other."""
+        self._current = self.feed.find_stream()
+        if self._current is None:
+            log.info("%s is not live; waiting for its stream.", self.feed.name)
+        self._threads[1].start()
+        while not self._stop.is_set():
+            stream = self._current
+            if stream is None:
+                self._stop.wait(min(1.0, self._settings.look_s))
+                continue
+            self._begun.clear()
+            capture = Capture(stream)
+            self.captures.append(capture)
+            while not self._begun.wait(_TICK_S):
+                if self._stop.is_set():
+                    return
+            self._capture(capture)
+            while capture.was_connected and not (capture.is_stored or self._stop.wait(_TICK_S)):
+                pass
+            if capture.has_ended and (self.feed.is_single or self._settings.until_end):
+                return
+
+    def _capture(self, capture: Capture) -> None:
+        """Read one stream's chat until it ends, or the watch does."""
+        self._is_connected, tries = False, 0
+        try:
+            while not self._stop.is_set() and not capture.has_ended:
+                try:
+                    with closing(self.feed):
+                        self._connect(capture)
+                        tries = 0
+                        self._read(capture)
+                except SourceError as error:
+                    tries += 1
+                    if isinstance(error, SourceRefused) and (error.state != "failed" or tries > MAX_REFUSED):
+                        raise
+                    self._is_connected = False
+                    capture.heard_s -= getattr(error, "silent_s", 0.0)
+                    log.info("%s: %s; connecting again", self.feed.name, error)
+                    wait_s = min(MAX_BACKOFF_S, self._settings.backoff_s * 2 ** (tries - 1))
+                    self._stop.wait(random.uniform(0, wait_s))
+                    if self._is_over(capture):
+                        self._end(capture)
+        finally:
+            with self._lock:
+                if not self._is_connected and not capture.has_ended:
+                    capture.note_gap(capture.now_s())
+
+    def _connect(self, capture: Capture) -> None:
+        """Connect; the time since the chat was last heard is a gap. Raises: SourceError."""
+        connected = self.feed.connect(capture.stream)
+        if connected is None:
+            self._end(capture)
+            return
+        with self._lock:
+            if not capture.was_connected or connected.stream.started_at != capture.stream.started_at:
+                capture.know_start(connected.stream)
+            capture.note_gap(connected.since_s)
+            self._is_connected = capture.was_connected = True
+        self.spikes.advance(max(connected.since_s, 0.0))
+
+    def _read(self, capture: Capture) -> None:
+        """Read while connected. Raises: SourceError."""
+        while not self._stop.is_set() and not capture.has_ended:
+            messages = list(self.feed.read())
+            with self._lock:
+                capture.heard_s = max(capture.heard_s, capture.now_s())
+                for message in messages:
+                    self._take(capture, message)
+            if self._is_over(capture):
+                self._end(capture)
+            elif self._learn_start(capture):
+                return
+
+    def _learn_start(self, capture: Capture) -> bool:
+        """Return whether the stream's start became known or another; offsets are counted from it then."""
+        current = self._current
+        if current is None or current.started_at in (None, capture.stream.started_at):
+            return False
+        with self._lock:
+            moved_s = capture.know_start(current)
+            self._buffer = [_move(message, moved_s) for message in self._buffer]
+        return True
+
+    def _take(self, capture: Capture, message: Message) -> None:
+        """Put a message into the buffer, unless it was there already."""
+        key = (message.message_id, message.kind)
+        if key in self._recent:
+            return
+        self._recent[key] = None
+        if len(self._recent) > _REMEMBERED:
+            del self._recent[next(iter(self._recent))]
+        self._buffer.append(message)
+        self.n_messages += 1
+        capture.n_paid += message.kind in DONATION_KINDS or bool(message.bits)
+        before = self.spikes.spike
+        self.spikes.add(message)
+        if self.spikes.spike and (before is None or self.spikes.spike[0] != before[0]):
+            offset_s, times = self.spikes.spike
+            log.info("%s: a spike at %s, %.1f times as many people", self.feed.name,
+                     format_clock(offset_s), times)  # fmt: skip
+
+    def _is_over(self, capture: Capture) -> bool:
+        """Return whether another stream runs, or none."""
+        current = self._current
+        return current is None or current.video_id != capture.stream.video_id
+
+    def _end(self, capture: Capture) -> None:
+        if not self._is_over(capture):
+            self._current = None
+        with self._lock:
+            capture.end()
+
+
+def _move(message: Message, by_s: float) -> Message:
+    return message if message.offset_s is None else message._replace(offset_s=message.offset_s + by_s)
+
+
+class _Line:
+    """One line in the terminal: minutes, messages, a minute's rate, payments, the newest spike."""
+
+    def __init__(self, place: int, *, progress: bool) -> None:
+        self._bar = progress_bar(bar_format="{desc}", position=place, shown=progress)
+
+    def __enter__(self) -> _Line:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._done.set()
+        self._bar.close()
 
-    def _run(self) -> None:
-        while not self._done.wait(self._look_s):
-            with suppress(SourceError):  # the stream is taken to run on
-                self.stream = self._feed.find_stream()
+    def show(self, watcher: _Watcher) -> None:
+        """Show where a watch stands."""
+        if not self._bar.disable:
+            self._bar.set_description_str(describe_watch(watcher))
 
 
-class _Watch:
-    """The watch of one stream; `run` it once."""
-
-    def __init__(
-        self, db: Store, feed: Feed, stream: Stream, settings: WatchSettings, *, progress: bool
-    ) -> None:
-        self.capture = Capture(stream)
-        self._db = db
-        self._feed = feed
-        self._settings = settings
-        self._progress = progress
-        self._start = dt.datetime.fromisoformat(stream.started_at or dt.datetime.now(dt.UTC).isoformat())
-        self._buffer: list[Message] = []
-        self._heard_s = self._find_heard()  # until when the chat is known
-        self._is_connected = False
-
-    def run(self, lookout: _Lookout, stop: threading.Event, ends_at: float | None) -> None:
-        """Capture until the stream ends, or the watch does. Raises: StoreError."""
-        stream, tries = self.capture.stream, 0
-        bar = progress_bar(desc=stream.channel_name, unit=" messages", shown=self._progress)
-        try:
-            with bar:
-                while not stop.is_set() and (ends_at is None or time.monotonic() < ends_at):
-                    if lookout.stream is None or lookout.stream.video_id != stream.video_id:
-                        self.capture.has_ended = True
-                        return
-                    try:
-                        with closing(self._feed):
-                            self._connect()
-                            tries = 0
-                            self._read(lookout, stop, ends_at, bar)
-                    except SourceUnreachable as error:
-                        tries += 1
-                        self._is_connected = False
-                        self._heard_s -= getattr(error, "silent_s", 0.0)
-                        log.info("%s: %s; connecting again", stream.channel_name, error)
-                        self._flush()
-                        wait_s = min(MAX_BACKOFF_S, self._settings.backoff_s * 2 ** (tries - 1))
-                        stop.wait(random.uniform(0, wait_s))
-        finally:
-            if not self._is_connected:
-                self._note_gap()
-            self._flush(is_last=self.capture.was_connected)
-            capture = self.capture
-            state, reason = capture.describe_end()
-            counts = f"{capture.n_messages:,} messages ({capture.n_added:,} new), {capture.n_paid:,} payments"
-            log.info("%s: %s, %s%s", stream.video_id, counts, state, f" ({reason})" if reason else "")
-
-    def _connect(self) -> None:
-        """Connect; the time since the chat was last heard is a gap. Raises: SourceUnreachable."""
-        self._feed.connect(self.capture.stream)
-        self._note_gap()
-        self._is_connected = self.capture.was_connected = True
-
-    def _note_gap(self) -> None:
-        """Note the time from when the chat was last heard until now."""
-        now_s = self._now_s()
-        if now_s - self._heard_s > MIN_GAP_S:
-            self.capture.add_gap(max(self._heard_s, 0.0), now_s)
-        self._heard_s = now_s
-
-    def _read(self, lookout: _Lookout, stop: threading.Event, ends_at: float | None, bar: object) -> None:
-        """Read while connected. Raises: SourceUnreachable; StoreError."""
-        video_id = self.capture.stream.video_id
-        flushed_at = time.monotonic()
-        while not stop.is_set() and (ends_at is None or time.monotonic() < ends_at):
-            messages = list(self._feed.read())
-            self._heard_s = now_s = self._now_s()
-            self._buffer += messages
-            self.capture.n_messages += len(messages)
-            self.capture.n_paid += sum(m.kind in DONATION_KINDS or bool(m.bits) for m in messages)
-            bar.update(len(messages))  # type: ignore[attr-defined]
-            if time.monotonic() - flushed_at >= self._settings.flush_s:
-                self._flush()
-                flushed_at = time.monotonic()
-                bar.set_postfix_str(f"{now_s / 60:.0f} min, {self.capture.n_paid:,} payments")  # type: ignore[attr-defined]
-            if lookout.stream is None or lookout.stream.video_id != video_id:
-                return
-
-    def _now_s(self) -> float:
-        return (dt.datetime.now(dt.UTC) - self._start).total_seconds()
-
-    def _find_heard(self) -> float:
-        """Return until when an earlier watch of the same stream got, 0 without one; its gaps are kept."""
-        stream = self.capture.stream
-        known = self._db.find_streams(stream.platform, [stream.video_id])
-        for row in known[known["view"] == "captured"].to_dict("records"):
-            reasons = str(row["reason"] or "").split(" · ")
-            self.capture.earlier_gaps = [reason for reason in reasons if reason.startswith(_AWAY)]
-            return float(row["last_offset_s"] or 0.0)
-        return 0.0
-
-    def _flush(self, *, is_last: bool = False) -> None:
-        """Store the buffer in one transaction, and how far the capture got."""
-        if not self._buffer and not is_last:
-            return
-        state, reason = self.capture.describe_end()
-        stream = self.capture.stream._replace(view="captured", state=state, reason=reason)
-        if self.capture.has_ended:
-            end = dt.datetime.now(dt.UTC)
-            stream = stream._replace(
-                ended_at=end.isoformat(timespec="seconds"), duration_s=round(self._now_s(), 1)
-            )
-        self.capture.n_added += self._db.save_chat(stream, self._buffer).added
-        self._buffer = []
+def describe_watch(watcher: _Watcher) -> str:
+    """Return in a line where a watch stands."""
+    capture = watcher.capture
+    if capture is None:
+        return f"{one_line(watcher.feed.name, 30)}: waiting"
+    rates = watcher.rates
+    rate = 0.0
+    if len(rates) > 1 and rates[-1][0] > rates[0][0]:
+        rate = 60 * (rates[-1][1] - rates[0][1]) / (rates[-1][0] - rates[0][0])
+    parts = [
+        f"{capture.heard_s / 60:.0f} min",
+        f"{watcher.n_messages:,} messages",
+        f"{rate:,.0f}/min",
+        f"{capture.n_paid:,} payments",
+    ]
+    if watcher.spikes.spike:
+        offset_s, times = watcher.spikes.spike
+        parts.append(f"spike {format_clock(offset_s)} ({times:.1f}x)")
+    return f"{one_line(watcher.feed.name, 30)}: {', '.join(parts)}"

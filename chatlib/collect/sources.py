@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 from urllib.parse import unquote, urlsplit
 
 from chatlib.colab import in_colab
-from chatlib.collect.address import clean_channel_url, guess_platform
+from chatlib.collect.address import clean_channel_url, find_video_id, guess_platform, make_video_url
 from chatlib.collect.files.importing import ImportReport, import_chats
+from chatlib.collect.live import Feed
 from chatlib.collect.report import CollectReport
 from chatlib.collect.sheets.channels import Channel, load_channels
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import MissingSource, ParameterError
-from chatlib.records import TWITCH
+from chatlib.records import TWITCH, YOUTUBE
 from chatlib.store import Store, open_store
 from chatlib.workspace import PROJECT_DIR, SAMPLE_DIR, resolve_path
 
@@ -25,6 +28,7 @@ __all__ = [
     "find_channels",
     "find_chats",
     "open_chat",
+    "open_feeds",
 ]
 
 SOURCES = ("sample", "chats", "channels")
@@ -96,6 +100,29 @@ def find_channels(channels: str, *, folder: Path, base: Path = PROJECT_DIR) -> l
     if guess_platform(url=url) == TWITCH:  # beside a sheet of the same name on YouTube
         name = f"twitch_{name}"
     return [Channel(url, folder.resolve() / f"{name}.ods", None)]
+
+
+def open_feeds(addresses: Sequence[str], settings: CollectSettings, *, stop: Event) -> list[Feed]:
+    """Return what `watch` reads: one feed for each address of a channel, or of a stream on YouTube.
+
+    Raises: ParameterError for an address of anything else, and for one that is named twice.
+    """
+    from chatlib.collect.transport import Politeness
+    from chatlib.collect.twitch.live import TwitchFeed
+    from chatlib.collect.youtube.live import YouTubeFeed
+
+    feeds: dict[str, Feed] = {}
+    for address in addresses:
+        video_id = find_video_id(address) if guess_platform(url=address) == YOUTUBE else None
+        url = (video_id and make_video_url(YOUTUBE, video_id)) or clean_channel_url(address)
+        if url in feeds:
+            raise ParameterError(f"Each stream is watched once, and {url} is named twice.")
+        politeness = Politeness(timeout_s=settings.timeout_s, attempts=3, stop=stop)
+        if guess_platform(url=url) == TWITCH:
+            feeds[url] = TwitchFeed(url, politeness)
+        else:
+            feeds[url] = YouTubeFeed(url, politeness, settings=settings)
+    return list(feeds.values())
 
 
 def find_chats(source: str, chats: str = "", *, update: bool = False) -> list[Path]:

@@ -29,6 +29,7 @@ from chatlib.errors import SourceRefused, SourceUnreachable
 from chatlib.text import clean_json
 
 __all__ = [
+    "Disconnected",
     "PoliteAdapter",
     "Politeness",
     "Stopped",
@@ -64,6 +65,14 @@ class Transient(Exception):
         super().__init__(reason)
         self.retry_after_s = retry_after_s
         self.busy = busy  # the site asked for fewer requests
+
+
+class Disconnected(SourceUnreachable):
+    """A live connection ended, or the server asks to come again; `silent_s` is how long it had been dead."""
+
+    def __init__(self, message: str, *, silent_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.silent_s = silent_s
 
 
 class Politeness:

@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 from chatlib.collect.address import make_video_url
 from chatlib.collect.files.rows import IdMaker, Notes, author_key, name_json, read_count
 from chatlib.collect.files.twitch import format_badge, name_kind
-from chatlib.collect.transport import Politeness
+from chatlib.collect.live import Connected
+from chatlib.collect.transport import Disconnected, Politeness
 from chatlib.collect.twitch.graphql import GraphQL
-from chatlib.errors import SourceUnreachable
 from chatlib.records import CHAT_KINDS, TWITCH, Message, Stream
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_timestamp
 
-__all__ = ["Disconnected", "IrcConnection", "IrcLine", "IrcReader", "TwitchFeed", "parse_line"]
+__all__ = ["IrcConnection", "IrcLine", "IrcReader", "TwitchFeed", "parse_line"]
 
 ADDRESS = ("irc.chat.twitch.tv", 6697)
 SILENCE_S = 60.0  # after which the server is asked whether it is still there
@@ -32,14 +32,6 @@ ANSWER_S = 15.0  # for its answer
 MAX_LINE = 65_536  # bytes; Twitch's longest, with all tags, have 8,192 and 512
 _ESCAPES = {"s": " ", ":": ";", "\\": "\\", "r": "\r", "n": "\n"}
 _ACTION = re.compile(r"\x01ACTION (.*)\x01", re.S)
-
-
-class Disconnected(SourceUnreachable):
-    """The connection ended, or the server asks to come again; `silent_s` is how long it had been dead."""
-
-    def __init__(self, message: str, *, silent_s: float = 0.0) -> None:
-        super().__init__(message)
-        self.silent_s = silent_s
 
 
 class IrcLine(NamedTuple):
@@ -239,6 +231,8 @@ class TwitchFeed:
     channel that keeps no VODs gives its streams ids of their own, such as `live-40500071752`.
     """
 
+    is_single = False
+
     def __init__(
         self,
         channel_url: str,
@@ -248,7 +242,7 @@ class TwitchFeed:
         context: ssl.SSLContext | None = None,
     ) -> None:
         self._url = channel_url
-        self._login = urlsplit(channel_url).path.strip("/")
+        self._login = self.name = urlsplit(channel_url).path.strip("/")
         self._politeness = politeness
         self._address = address
         self._context = context
@@ -273,7 +267,7 @@ class TwitchFeed:
             started_at=live.started_at,
         )
 
-    def connect(self, stream: Stream) -> None:
+    def connect(self, stream: Stream) -> Connected:
         """Connect to the channel's chat. Raises: Disconnected."""
         if self._reader is None or self._reader.video_id != stream.video_id:
             start = dt.datetime.fromisoformat(stream.started_at or dt.datetime.now(dt.UTC).isoformat())
@@ -281,6 +275,8 @@ class TwitchFeed:
         self._connection = IrcConnection(
             self._login, address=self._address, context=self._context, timeout_s=self._politeness.timeout_s
         )
+        start = dt.datetime.fromisoformat(stream.started_at or dt.datetime.now(dt.UTC).isoformat())
+        return Connected(stream, (dt.datetime.now(dt.UTC) - start).total_seconds())
 
     def read(self) -> list[Message]:
         """Return the messages that came within about a second. Raises: Disconnected."""

@@ -16,6 +16,7 @@ from chatlib.times import read_offset
 
 __all__ = [
     "ExpiredToken",
+    "LiveBatch",
     "Views",
     "find_chat_token",
     "find_last_offset_ms",
@@ -24,12 +25,14 @@ __all__ = [
     "iter_batches",
     "read_batch",
     "read_heatmap",
+    "read_live_batch",
 ]
 
 MAX_EMPTY = 30  # empty batches in a row that are followed before the replay counts as broken
 MAX_ASKS = 4  # times that an empty batch is asked for before it is believed
 MAX_REPEATS = 3  # times that one token may be followed
 _BATCH = ("continuationContents", "liveChatContinuation")
+_LIVE_KINDS = ("invalidationContinuationData", "timedContinuationData", "reloadContinuationData")
 _VIEWS = ("header", "liveChatHeaderRenderer", "viewSelector", "sortFilterSubMenuRenderer", "subMenuItems")
 _CHAT = ("contents", "twoColumnWatchNextResults", "conversationBar", "liveChatRenderer", "continuations")
 
@@ -58,6 +61,18 @@ def iter_batch_actions(batch: Batch) -> Iterator[Action]:
             yield from iter_actions(item)
         else:
             yield Action(item, None)
+
+
+class LiveBatch(NamedTuple):
+    """Items of a running chat, the token of what follows, None at the end, and how long to wait for it.
+
+    `is_pushed` says that YouTube would push the news before, to who can hear it.
+    """
+
+    items: list[object]
+    next_token: str | None
+    wait_s: float
+    is_pushed: bool
 
 
 def find_chat_token(watch: object) -> str | None:
@@ -100,6 +115,23 @@ def read_batch(answer: object) -> Batch | None:
     actions = content.get("actions")
     token = _find_token(content.get("continuations"), "liveChatReplayContinuationData")
     return Batch(actions if isinstance(actions, list) else [], token)
+
+
+def read_live_batch(answer: object) -> LiveBatch | None:
+    """Return the batch in an answer about a running stream, or in its chat's page; None if it is none."""
+    content = walk(answer, *_BATCH)
+    if not isinstance(content, dict):
+        return None
+    actions = content.get("actions")
+    items = actions if isinstance(actions, list) else []
+    for kind in _LIVE_KINDS:
+        continuations = content.get("continuations")
+        token = _find_token(continuations, kind)
+        if token is not None:
+            waits = [walk(item, kind, "timeoutMs") for item in continuations]  # type: ignore[union-attr]
+            wait_ms = next((w for w in map(read_number, waits) if w is not None), 0.0)
+            return LiveBatch(items, token, max(wait_ms, 0.0) / 1000, kind == _LIVE_KINDS[0])
+    return LiveBatch(items, None, 0.0, False)
 
 
 def _find_token(continuations: object, kind: str) -> str | None:

@@ -44,8 +44,9 @@ from chatlib.times import format_timestamp
 __all__ = ["ChatClient", "ChatDownloaderClient", "PoliteYoutubeDL", "Video", "YtDlpClient", "open_client"]
 
 _WATCH_PAGE = "https://www.youtube.com/watch?v="
-_CHAT_PAGE = "https://www.youtube.com/live_chat_replay?"
-_CHAT_API = "https://www.youtube.com/youtubei/v1/live_chat/get_live_chat_replay?"
+_CHAT_PAGE = "https://www.youtube.com/{}?"
+_CHAT_API = "https://www.youtube.com/youtubei/v1/live_chat/get_{}?"
+_REPLAY, _RUNNING = "live_chat_replay", "live_chat"
 
 logging.getLogger("chat_downloader").setLevel(logging.CRITICAL)
 
@@ -109,6 +110,7 @@ class ChatDownloaderClient(YouTubeChatDownloader):
         except (CookieError, OSError) as error:
             raise _refuse_cookies(error) from None
         self._config: dict[str, Any] = {}
+        self._chat = _REPLAY
         self.session.mount("https://", PoliteAdapter(politeness))
         # Its own name is a browser of 2020, which YouTube may refuse; the cookie spares the consent page.
         self.update_session_headers({"User-Agent": random_user_agent(), "Accept-Language": "en-US,en;q=0.9"})
@@ -134,18 +136,19 @@ class ChatDownloaderClient(YouTubeChatDownloader):
             duration_s=details.get("duration") or None,
             view="live",
         )
+        self._chat = _REPLAY if details["status"] == "past" else _RUNNING
         return Video(stream, details["status"], details["continuation_info"]["chat"], details["heatmap"])
 
     def fetch_page(self, token: str) -> object:
         """Return the data of the chat's own page."""
-        url = _CHAT_PAGE + urlencode({"continuation": token})
+        url = _CHAT_PAGE.format(self._chat) + urlencode({"continuation": token})
         return clean_json(find_initial_data(self._session_get(url).text))
 
     def fetch_batch(self, token: str, offset_ms: float) -> object:
         """Return InnerTube's answer for a token."""
         if authorization := self._generate_sapisidhash_header():
             self.update_session_headers({"authorization": authorization})
-        url = _CHAT_API + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
+        url = _CHAT_API.format(self._chat) + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
         response = self._session_post(url, json=_make_body(self._config, token, offset_ms))
         return parse_answer(response.content)
 
@@ -256,6 +259,7 @@ class YtDlpClient(PoliteYoutubeDL):
         super().__init__(politeness, cookies)
         self._watch_page = ""
         self._config: dict[str, Any] = {}
+        self._chat = _REPLAY
         self._headers: dict[str, str] = {}
 
     def open_video(self, video_id: str) -> Video:
@@ -282,6 +286,7 @@ class YtDlpClient(PoliteYoutubeDL):
             duration_s=info.get("duration") or None,
             view="live",
         )
+        self._chat = _RUNNING if info.get("live_status") in _STATUSES else _REPLAY
         return Video(stream, _STATUSES.get(info.get("live_status"), "past"), token, read_heatmap(watch))
 
     def _find_refusal(self) -> SourceRefused:
@@ -293,12 +298,12 @@ class YtDlpClient(PoliteYoutubeDL):
 
     def fetch_page(self, token: str) -> object:
         """Return the data of the chat's own page."""
-        page = self._read(Request(_CHAT_PAGE + urlencode({"continuation": token})))
+        page = self._read(Request(_CHAT_PAGE.format(self._chat) + urlencode({"continuation": token})))
         return clean_json(find_initial_data(page.decode("utf-8", "replace")))
 
     def fetch_batch(self, token: str, offset_ms: float) -> object:
         """Return InnerTube's answer for a token."""
-        url = _CHAT_API + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
+        url = _CHAT_API.format(self._chat) + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
         data = orjson.dumps(_make_body(self._config, token, offset_ms))
         headers = self._headers | {"Content-Type": "application/json"}
         return parse_answer(self._read(Request(url, data=data, headers=headers)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from tests.collect.youtube.site.faults import google_error
 from tests.collect.youtube.site.pages import VISITOR_DATA, page, script_json
 from tests.collect.youtube.site.tokens import make_token, read_token
 from tests.collect.youtube.site.videos import CHANNEL_ID, CHANNEL_NAME, CONTEXT, Video
+from tests.collect.youtube.site.watch import answer_watch
 from tests.collect.youtube.site.wire import Reply, Request, json_reply
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ def answer_channel(youtube: FakeYoutube, request: Request) -> Reply | None:
         alert = {"alertRenderer": {"type": "ERROR", "text": {"simpleText": text}}}
         content = script_json({"responseContext": CONTEXT, "alerts": [alert]})
         return page("YouTube", request, scripts=[f"var ytInitialData = {content};"])
+    running = [video for video in channel.videos if video.status in ("live", "upcoming")]
+    if request.path.endswith("/live") and running:
+        return answer_watch(youtube.videos, replace(request, query={"v": running[0].id}))
     scripts = [f"var ytInitialData = {script_json(channel_data(channel, tab))};"]
     body = f"<ytd-app></ytd-app><script>{_SCRIPT.read_text(encoding='utf-8')}</script>"
     return page(f"{channel.name} - YouTube", request, scripts=scripts, body=body)

@@ -12,7 +12,7 @@ from tests.collect.youtube.site.videos import Video, continuations, unpack, wrap
 from tests.collect.youtube.site.watch import view_selector
 from tests.collect.youtube.site.wire import JSON, Reply, Request, json_reply
 
-__all__ = ["answer_batch", "answer_chat_page"]
+__all__ = ["answer_batch", "answer_chat_page", "answer_live_batch", "answer_live_page"]
 
 Json = dict[str, Any]
 
@@ -53,6 +53,40 @@ def answer_batch(videos: dict[str, Video], request: Request) -> Reply:
         return _empty(video, token, len(responses))
     repeated = request.fault == "repeat_batch" and token.number > 0
     return Reply(content_type=JSON, packed=responses[token.number - repeated])
+
+
+def answer_live_page(videos: dict[str, Video], request: Request) -> Reply:
+    """Return `/live_chat`: the last messages of a running stream, and the choice of views."""
+    token = read_token(request.query.get("continuation"))
+    video = videos.get(token.subject) if token else None
+    status = current_status(video, signed_in=request.signed_in) if video else ""
+    if video is None or token is None or status not in ("live", "upcoming") or video.live is None:
+        return page("YouTube", request, scripts=[], body="<p>Something went wrong.</p>")
+    if video.live.is_away:
+        return Reply(status=503)
+    found = video.live.answer(None)
+    content = found["continuationContents"]["liveChatContinuation"]
+    tokens = (make_token("page", video.id, "top"), make_token("page", video.id, "live"))
+    content["header"] = {"liveChatHeaderRenderer": {"viewSelector": view_selector(*tokens, "top", status)}}
+    if token.view != "live":  # YouTube's own choice shows less
+        content["actions"] = content.get("actions", [])[::2]
+    return page("YouTube", request, scripts=[f'window["ytInitialData"] = {script_json(found)};'])
+
+
+def answer_live_batch(videos: dict[str, Video], request: Request) -> Reply:
+    """Return what is new in a running stream's chat."""
+    token = read_token(request.json.get("continuation"))
+    video = videos.get(token.subject) if token else None
+    if not request.json.get("context", {}).get("client") or token is None or token.use != "live":
+        return _invalid()
+    if video is None or video.live is None:
+        return google_error(404, "Requested entity was not found.", "notFound", "NOT_FOUND")
+    if video.live.is_away:
+        return Reply(status=503)
+    if video.live.n_broken:
+        video.live.n_broken -= 1
+        return json_reply({"responseContext": {}})
+    return json_reply(video.live.answer(token.number))
 
 
 def _invalid() -> Reply:

@@ -33,7 +33,12 @@ from tests.collect.youtube.site.channels import (
     answer_consent,
     make_channel,
 )
-from tests.collect.youtube.site.chat import answer_batch, answer_chat_page
+from tests.collect.youtube.site.chat import (
+    answer_batch,
+    answer_chat_page,
+    answer_live_batch,
+    answer_live_page,
+)
 from tests.collect.youtube.site.data_api import DATA_KEY, answer_videos
 from tests.collect.youtube.site.faults import FaultPlan, Faults, apply_fault
 from tests.collect.youtube.site.proxy import HOSTS, Proxy
@@ -204,6 +209,8 @@ class FakeYoutube:
             ("/youtubei/v1/player", answer_player, self.videos),
             ("/live_chat_replay", answer_chat_page, self.videos),
             ("/youtubei/v1/live_chat/get_live_chat_replay", answer_batch, self.videos),
+            ("/live_chat", answer_live_page, self.videos),
+            ("/youtubei/v1/live_chat/get_live_chat", answer_live_batch, self.videos),
         ):
             self.add_route(path, functools.partial(answer, held), hosts=SITES)
         self.add_route("/youtube/v3/videos", functools.partial(answer_videos, self), hosts=API_HOSTS)

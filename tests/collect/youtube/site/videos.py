@@ -8,6 +8,7 @@ import gzip
 import json
 import tempfile
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ __all__ = [
     "STATUSES",
     "Chat",
     "Held",
+    "LiveChat",
     "Video",
+    "live_action",
     "make_video",
     "text_action",
     "video_of_batches",
@@ -97,6 +100,60 @@ class Chat:
         ]
 
 
+class LiveChat:
+    """The chat of a running stream: what was said so far, and how it is handed out.
+
+    A page holds the last `page_size` actions, and a continuation leads from there to what is new:
+    `kind` is invalidation or timed, `timeout_ms` what it asks to wait. With `is_over` nothing follows.
+    `n_broken` connections to come answer a continuation with nothing, so that the client has to come
+    again. The clock of a chat that is played is in microseconds.
+    """
+
+    def __init__(self, video_id: str, *, timeout_ms: int = 200, page_size: int = 75) -> None:
+        self.video_id = video_id
+        self.timeout_ms = timeout_ms
+        self.page_size = page_size
+        self.kind = "invalidation"
+        self.is_over = False
+        self.n_broken = 0
+        self.is_away = False  # no answer at all is good for anything
+        self.handed: set[int] = set()  # numbers of the actions that a client was given
+        self._actions: list[Json] = []
+
+    def say(self, *actions: Json) -> None:
+        """Let actions happen now."""
+        self._actions += actions
+
+    def __len__(self) -> int:
+        return len(self._actions)
+
+    def answer(self, number: int | None) -> Json:
+        """Return the content after so many actions; None is for a page."""
+        first = max(0, len(self._actions) - self.page_size) if number is None else number
+        last = len(self._actions)
+        self.handed.update(range(first, last))
+        token = make_token("live", self.video_id, "live", last)
+        name = f"{self.kind}ContinuationData"
+        found = [] if self.is_over else [{name: {"timeoutMs": self.timeout_ms, "continuation": token}}]
+        content = wrap_batch(self._actions[first:last], found)
+        if self.is_over:
+            del content["continuationContents"]["liveChatContinuation"]["continuations"]
+            content["continuationContents"]["liveChatContinuation"].setdefault("actions", [])
+        return content
+
+
+def live_action(
+    number: int, text: str, *, video_id: str = "", author: str = "@ann", sent_us: int | None = None
+) -> Json:
+    """Return a plain message as a running stream sends it: with the moment, without an offset."""
+    action = text_action(number, text, offset_ms=0, video_id=video_id, author=author)
+    (action,) = action["replayChatItemAction"]["actions"]
+    body = action["addChatItemAction"]["item"]["liveChatTextMessageRenderer"]
+    body["timestampUsec"] = str(sent_us or time.time_ns() // 1000)
+    del body["timestampText"]
+    return action
+
+
 def continuations(video_id: str, view: str, following: int | None) -> list[Json]:
     """Return where a batch leads to: the next one, if there is one, and a place to seek from."""
     seek = {"playerSeekContinuationData": {"continuation": make_token("seek", video_id, view)}}
@@ -149,6 +206,7 @@ class Video:
     duration_s: int = 3600
     views: int = 1234
     status: str = "finished"
+    live: LiveChat | None = None  # the chat while it runs
     heatmap: Sequence[float] = ()  # the most-replayed curve, from 0 to 1
 
     @property

@@ -1,0 +1,213 @@
+"""A running stream on YouTube, or a channel's next one: its chat by InnerTube."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from yt_dlp.networking.exceptions import HTTPError
+
+from chatlib.collect.address import find_video_id, make_video_url
+from chatlib.collect.files.innertube import Action, read_actions
+from chatlib.collect.files.renderers import walk
+from chatlib.collect.files.rows import Notes
+from chatlib.collect.live import Connected
+from chatlib.collect.sites import CollectSettings
+from chatlib.collect.transport import Disconnected, Politeness, Stopped
+from chatlib.collect.youtube.batches import LiveBatch, find_views, read_live_batch
+from chatlib.collect.youtube.clients import ChatClient, PoliteYoutubeDL, Video, open_client
+from chatlib.collect.youtube.pages import find_initial_data
+from chatlib.errors import ChatlibError, MissingSource, SourceError, SourceRefused
+from chatlib.records import CHAT_KINDS, YOUTUBE, Message, Stream
+from chatlib.times import format_timestamp, read_timestamp_text
+
+__all__ = ["YouTubeFeed"]
+
+log = logging.getLogger(__name__)
+
+MAX_WAIT_S = 30.0
+PUSHED_WAIT_S = 3.0  # where YouTube would push what is new, which only a browser hears
+
+
+class YouTubeFeed:
+    """The chat of a stream's address, or of a channel's running stream.
+
+    The chat's own page holds the last messages before a connection: what they overlap is not missed.
+    """
+
+    def __init__(self, url: str, politeness: Politeness, *, settings: CollectSettings | None = None) -> None:
+        settings = settings or CollectSettings()
+        video_id = find_video_id(url)
+        self.is_single = video_id is not None
+        self.name = video_id or unquote(urlsplit(url).path).strip("/")
+        self._url = url
+        self._video_id = video_id
+        self._politeness = politeness
+        self._sources = settings.sources
+        self._cookies: Path | None = settings.cookies_file
+        self._client: ChatClient | None = None
+        self._stream: Stream | None = None  # while connected
+        self._is_start_known = False
+        self._batch: LiveBatch | None = None
+        self._next_at = 0.0
+
+    # ------------------------------------------------------------- what runs
+
+    def find_stream(self) -> Stream | None:
+        """Return the stream that runs now, None while none does.
+
+        While connected, the chat itself says when it is over.
+        Raises: SourceError; SourceRefused also if the address is of a stream that is over.
+        """
+        stream = self._stream
+        if stream is not None and self._is_start_known:
+            return stream
+        video_id = self._video_id or self._find_current_id()
+        if video_id is None:
+            return stream
+        client, video = self._open(video_id)
+        client.close()
+        if video.status == "past" and self.is_single and stream is None:
+            raise SourceRefused(
+                f"A stream that is running or announced can be watched, and {self._url} is over. Fetch its "
+                "replay with `chatlib collect` or `chatlib analyze`."
+            )
+        if video.status != "live":
+            return stream
+        found = self._describe(video)
+        self._is_start_known = found.started_at is not None
+        return found
+
+    def _find_current_id(self) -> str | None:
+        """Return the id of the video at a channel's address for its running stream."""
+        with closing(PoliteYoutubeDL(self._politeness, self._cookies)) as client:
+            try:
+                page = client.urlopen(f"{self._url}/live").read().decode("utf-8", "replace")
+            except HTTPError as error:
+                if error.status == 404:
+                    raise MissingSource(
+                        f"YouTube knows no channel at {self._url}. Check the address."
+                    ) from None
+                raise SourceError(f"YouTube refuses {self._url}/live (HTTP {error.status}).") from None
+        found = walk(find_initial_data(page), "currentVideoEndpoint", "watchEndpoint", "videoId")
+        return found if isinstance(found, str) else None
+
+    def _open(self, video_id: str) -> tuple[ChatClient, Video]:
+        """Return the first source's client that can read the watch page, and what the page says."""
+        refusal: SourceError | None = None
+        for source in self._sources:
+            client = open_client(source, self._politeness, self._cookies)
+            try:
+                return client, client.open_video(video_id)
+            except (SourceError, Stopped) as error:
+                client.close()
+                if isinstance(error, Stopped) or getattr(error, "state", "failed") not in (
+                    "failed",
+                    "no_replay",
+                ):
+                    raise
+                refusal = refusal or error
+            except (ChatlibError, MemoryError):
+                raise
+            except Exception as error:  # of another's program
+                client.close()
+                log.debug("%s failed on %s", source, video_id, exc_info=True)
+                refusal = refusal or SourceError(
+                    f"{source} could not read the page ({type(error).__name__}: {error})"
+                )
+        assert refusal is not None
+        raise refusal
+
+    def _describe(self, video: Video) -> Stream:
+        stream = video.stream
+        return stream._replace(url=make_video_url(YOUTUBE, stream.video_id), duration_s=None)
+
+    # ------------------------------------------------------------- its chat
+
+    def connect(self, stream: Stream) -> Connected | None:
+        """Open the chat's page; None if the stream is over. Raises: SourceError."""
+        self.close()
+        self._client, video = self._open(stream.video_id)
+        if video.status == "past":
+            return None
+        if video.chat_token is None:
+            raise SourceRefused("the stream has no chat", state="no_replay")
+        try:
+            batch = self._open_page(self._client, video.chat_token)
+        except (ChatlibError, Stopped, MemoryError):
+            raise
+        except Exception as error:  # of another's program
+            raise Disconnected(f"the chat's page could not be read ({type(error).__name__})") from error
+        if batch is None:
+            raise Disconnected("the chat's own page holds no chat")
+        found = self._describe(video)
+        self._is_start_known = found.started_at is not None
+        stamps = [m.timestamp_us for m in self._read_items(batch) if m.kind in CHAT_KINDS and m.timestamp_us]
+        first_us = min(stamps, default=time.time_ns() // 1000)
+        if found.started_at is None:  # until it is known, the first message stands in for it
+            found = found._replace(started_at=stream.started_at or format_timestamp(first_us))
+        self._stream, self._batch, self._next_at = found, batch, 0.0
+        return Connected(found, (first_us - _start_us(found)) / 1e6)
+
+    def _open_page(self, client: ChatClient, token: str) -> LiveBatch | None:
+        """Return the first batch of every message, or of YouTube's choice where it lets nobody choose."""
+        page = client.fetch_page(token)
+        every = find_views(page).every
+        return (read_live_batch(client.fetch_page(every)) if every else None) or read_live_batch(page)
+
+    def read(self) -> Iterable[Message]:
+        """Return what came within about a second, first of all what the chat's page held.
+
+        Raises: Disconnected at the chat's end, too, which the next connection tells from a mishap.
+        """
+        assert self._client is not None and self._batch is not None
+        if self._next_at:
+            if self._batch.next_token is None:
+                raise Disconnected("the chat came to its end")
+            wait_s = self._next_at - time.monotonic()
+            if wait_s > 0:
+                self._politeness.stop.wait(min(wait_s, 1.0))
+            if wait_s > 1.0:
+                return []
+            self._batch = self._fetch(self._client, self._batch.next_token)
+        longest_s = PUSHED_WAIT_S if self._batch.is_pushed else MAX_WAIT_S
+        self._next_at = time.monotonic() + min(self._batch.wait_s, longest_s)
+        return self._place(self._read_items(self._batch))
+
+    def _fetch(self, client: ChatClient, token: str) -> LiveBatch:
+        try:
+            batch = read_live_batch(client.fetch_batch(token, 0.0))
+        except (ChatlibError, Stopped, MemoryError):
+            raise
+        except Exception as error:  # of another's program
+            raise Disconnected(f"an answer could not be read ({type(error).__name__})") from error
+        if batch is None:
+            raise Disconnected("YouTube answered without a batch of messages")
+        return batch
+
+    def _read_items(self, batch: LiveBatch) -> list[Message]:
+        return read_actions((Action(item, None) for item in batch.items), Notes())
+
+    def _place(self, messages: Iterable[Message]) -> list[Message]:
+        """Return messages with their offsets; a deletion, which has no time, is of now."""
+        assert self._stream is not None
+        start_us = _start_us(self._stream)
+        now_us = time.time_ns() // 1000
+        return [m._replace(offset_s=((m.timestamp_us or now_us) - start_us) / 1e6) for m in messages]
+
+    def close(self) -> None:
+        """Close connections."""
+        self._stream = None
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+def _start_us(stream: Stream) -> int:
+    known_us = read_timestamp_text(stream.started_at)
+    return round(dt.datetime.now(dt.UTC).timestamp() * 1e6) if known_us is None else known_us

@@ -1,0 +1,204 @@
+"""A running stream on a local YouTube, watched through the real clients."""
+
+import datetime as dt
+import threading
+import time
+
+import pytest
+
+from chatlib.collect.live import WatchSettings, watch_streams
+from chatlib.collect.sites import CollectSettings
+from chatlib.collect.transport import Politeness
+from chatlib.collect.youtube.live import YouTubeFeed
+from chatlib.errors import MissingSource, SourceRefused
+from chatlib.store import open_store
+from tests.collect.youtube.site.renderers import replay_action
+from tests.collect.youtube.site.videos import LiveChat, live_action, make_video
+
+SOURCES = ("chat-downloader", "yt-dlp")
+ID = "livestream0"
+CHANNEL = "https://www.youtube.com/@sample"
+
+
+@pytest.fixture
+def db(tmp_path):
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        yield store
+
+
+@pytest.fixture
+def video(youtube):
+    """A stream of @sample that began ten seconds ago."""
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=10)
+    video = make_video(ID, status="live", started_at=began.strftime("%Y-%m-%dT%H:%M:%SZ"), duration_s=3600)
+    video.live = LiveChat(ID)
+    youtube.add_channel("@sample", [video])
+    return video
+
+
+def open_feed(url=CHANNEL, source="chat-downloader"):
+    settings = CollectSettings(chat_sources=source)
+    return YouTubeFeed(
+        url, Politeness(per_s=1000, backoff_s=0.01, timeout_s=2.0, attempts=2), settings=settings
+    )
+
+
+def watch(db, *feeds, seconds=None, stop=None, **given):
+    minutes = None if seconds is None else seconds / 60
+    settings = WatchSettings(minutes=minutes, flush_s=0.2, look_s=0.2, backoff_s=0.05, **given)
+    return watch_streams(db, feeds or [open_feed()], settings, stop=stop, progress=False)
+
+
+def say(video, *numbers, ago_s=0.0):
+    sent_us = time.time_ns() // 1000 - round(ago_s * 1e6)
+    video.live.say(*(live_action(n, f"hi {n}", sent_us=sent_us + n) for n in numbers))
+
+
+def end(video):
+    video.status, video.live.is_over = "finished", True
+    began = dt.datetime.fromisoformat(video.started_at)
+    video.duration_s = round((dt.datetime.now(dt.UTC) - began).total_seconds())
+
+
+def later(seconds, call, *args, **given):
+    timer = threading.Timer(seconds, call, args, given)
+    timer.daemon = True
+    timer.start()
+
+
+def stored(db, kind="text_message"):
+    rows = db.load_messages(columns=["kind", "text"])
+    return rows.loc[rows["kind"] == kind, "text"].tolist()
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_all_that_is_said_until_the_streams_end_is_stored_once(video, db, source):
+    say(video, 1, 2, ago_s=9)
+    later(1.0, say, video, 3, 4)
+    later(1.5, say, video, 5)
+    later(2.5, end, video)
+    (capture,) = watch(db, open_feed(source=source), until_end=True)
+    assert stored(db) == [f"hi {n}" for n in (1, 2, 3, 4, 5)]
+    (stream,) = db.load_streams().to_dict("records")
+    assert (stream["platform"], stream["video_id"], stream["view"]) == ("youtube", ID, "captured")
+    assert (stream["title"], stream["channel_name"]) == ("A stream", "Fake Harbor")
+    assert (stream["state"], stream["reason"]) == ("partial", capture.describe_end()[1])
+    (gap,) = capture.gaps  # the first message may not have been the first of the stream
+    assert (gap.start_s, round(gap.end_s)) == (0, 1)
+    offsets = db.load_messages(columns=["offset_s"])["offset_s"]
+    assert offsets.iloc[0] == pytest.approx(1, abs=1.1)
+    assert stream["duration_s"] == pytest.approx(offsets.iloc[-1], abs=5)
+
+
+def test_every_kind_of_row_is_read_and_what_is_deleted_is_marked(video, db):
+    row = {"message_type": "paid_message", "message_id": "p1", "timestamp": time.time_ns() // 1000,
+           "time_in_seconds": 1, "time_text": "0:01", "message": "wow", "money": {"text": "$5.00"},
+           "author": {"id": "UC1", "name": "@bo"}}  # fmt: skip
+    (paid,) = replay_action(row, channel_id="UC", video_id=ID)["replayChatItemAction"]["actions"]
+    say(video, 1)
+    gone = {"targetItemId": "ChwKGk00000001", "deletedStateMessage": {"runs": [{"text": "[deleted]"}]}}
+    video.live.say(paid, {"markChatItemAsDeletedAction": gone})
+    (capture,) = watch(db, seconds=1.5)
+    rows = db.load_messages(columns=["kind", "message_id", "target_id", "amount"])
+    assert sorted(rows["kind"]) == ["deleted_message", "paid_message", "text_message"]
+    deleted = rows[rows["kind"] == "deleted_message"]["target_id"].item()
+    assert deleted == rows[rows["kind"] == "text_message"]["message_id"].item()
+    assert (capture.n_paid, rows["amount"].dropna().tolist()) == (1, ["5.00"])
+
+
+def test_what_a_short_disconnection_would_miss_is_in_the_next_page(video, db):
+    say(video, 1, ago_s=10)
+    later(1.0, setattr, video.live, "n_broken", 2)
+    later(1.1, say, video, 2, 3)
+    later(2.2, say, video, 4)
+    later(3.0, end, video)
+    (capture,) = watch(db, until_end=True)
+    assert stored(db) == [f"hi {n}" for n in (1, 2, 3, 4)]
+    assert sum(gap.end_s - gap.start_s for gap in capture.gaps) < 1.5  # before the first message
+
+
+def test_what_a_longer_time_away_missed_is_said(video, db):
+    video.live.page_size = 2
+    say(video, 1, ago_s=10)
+    watch(db, seconds=1.0)
+    away = time.time()
+    for n in range(2, 8):
+        time.sleep(0.3)
+        say(video, n)
+    say(video, 8)
+    (capture,) = watch(db, seconds=1.0)
+    assert stored(db) == ["hi 1", "hi 7", "hi 8"]
+    (gap,) = capture.gaps
+    start = dt.datetime.fromisoformat(video.started_at).timestamp()
+    assert gap.start_s == pytest.approx(away - start, abs=1)
+    assert gap.end_s == pytest.approx(away + 1.8 - start, abs=0.5)
+    assert db.load_streams()["reason"].item().startswith("not connected for ")
+
+
+def test_it_waits_for_a_stream_that_is_announced(video, db):
+    video.status = "upcoming"
+    later(0.8, setattr, video, "status", "live")
+    later(0.9, say, video, 1)
+    (capture,) = watch(db, seconds=3.0)
+    assert stored(db) == ["hi 1"]
+    assert not capture.has_ended
+
+
+def test_offsets_are_from_the_first_message_until_the_start_is_known(video, db, monkeypatch):
+    start, video.started_at = video.started_at, ""
+    say(video, 1, ago_s=4)
+    say(video, 2, ago_s=1)
+    later(1.5, setattr, video, "started_at", start)
+    seen = []
+    later(1.3, lambda: seen.extend(offsets_of(db.path)))
+    watch(db, seconds=3.0)
+    assert seen == pytest.approx([0, 3], abs=1.1)
+    assert offsets_of(db.path) == pytest.approx([6, 9], abs=1.1)
+
+
+def offsets_of(path):
+    with open_store(path) as other:
+        return other.load_messages(columns=["offset_s"])["offset_s"].tolist()
+
+
+def test_several_streams_each_have_a_state_of_their_own(youtube, video, db):
+    other = make_video("livestream1", status="live", started_at=video.started_at)
+    other.live = LiveChat("livestream1")
+    youtube.add_videos(other)
+    say(video, 1)
+    say(other, 7)
+    later(1.0, end, video)
+    url = "https://www.youtube.com/watch?v="
+    feeds = [
+        open_feed(url + ID),
+        open_feed(url + "livestream1"),
+        open_feed("https://www.youtube.com/@nobody"),
+    ]
+    captures = watch(db, *feeds, seconds=2.5)
+    assert [(c.stream.video_id, c.has_ended, c.n_added) for c in captures] == [
+        (ID, True, 1),
+        ("livestream1", False, 1),
+    ]
+
+
+@pytest.mark.parametrize(("status", "state", "said"), [
+    ("finished", "failed", "is over"), ("private", "failed", "[Pp]rivate"),
+    ("bot_check", "blocked", "not a bot"),
+    ("members_only", "members_only", "Join this channel"),
+])  # fmt: skip
+def test_a_stream_that_cannot_be_watched_says_why(video, db, status, state, said):
+    video.status = status
+    with pytest.raises(SourceRefused, match=said) as caught:
+        watch(db, open_feed(f"https://youtu.be/{ID}"), seconds=20)
+    assert caught.value.state == state
+    assert len(db.load_streams()) == 0
+
+
+def test_a_channel_that_is_not_there_is_an_error(video, db):
+    with pytest.raises(MissingSource, match="knows no channel"):
+        watch(db, open_feed("https://www.youtube.com/@nobody"), seconds=20)
+
+
+def test_a_channel_that_is_not_live_is_waited_for(video, db):
+    end(video)
+    assert watch(db, seconds=0.6) == []
