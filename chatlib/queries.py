@@ -123,6 +123,22 @@ class StoreReader:
         """Return one row per clip, with the columns of the table `clips`, in the order of their streams."""
         return self.query("SELECT * FROM clips ORDER BY stream_id, offset_s, clip_id")
 
+    def count_sides(self) -> pd.DataFrame:
+        """Return how many messages of streams that were captured live each side had, by kind.
+
+        Columns: stream_id, kind, pays (whether it is a payment), both, live (only the capture),
+        replay (only the replay). Only streams that have both a capture and a replay.
+        """
+        table = self.query(
+            "SELECT stream_id, s.kind, p.stream_id IS NOT NULL AS pays, "
+            "sum(live AND replay) AS both, sum(live AND NOT replay) AS live, "
+            "sum(replay AND NOT live) AS replay FROM sightings s "
+            "LEFT JOIN payments p USING (stream_id, message_id, kind) "
+            "WHERE stream_id IN (SELECT stream_id FROM sightings GROUP BY stream_id "
+            "HAVING max(live) AND max(replay)) GROUP BY stream_id, s.kind, pays"
+        )
+        return table.astype({"pays": bool})
+
     def load_heatmaps(self) -> pd.DataFrame:
         """Return one row per step of a most-replayed curve: stream_id, start_s, end_s, value (0 to 1)."""
         return self.query("SELECT stream_id, start_s, end_s, value FROM heatmaps ORDER BY stream_id, start_s")

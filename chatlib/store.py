@@ -25,6 +25,7 @@ from chatlib.errors import (
 from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, map_sqlite_errors
 from chatlib.records import STATES, VIEWS, Clip, HeatStep, Message, Stream
 from chatlib.schema import APPLICATION_ID, MIGRATIONS
+from chatlib.sightings import Seen, find_twins
 
 __all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
 
@@ -63,6 +64,8 @@ class Store(StoreReader):
         self._authors_as_of: int | None = None
         self._next_author = 1
         self._offered = 0
+        self._next_positions: dict[int, int] = {}
+        self._positions_as_of: int | None = None
 
     def __enter__(self) -> Store:
         return self
@@ -90,7 +93,7 @@ class Store(StoreReader):
                 yield db
                 db.execute("RELEASE nested" if nested else "COMMIT")
             except BaseException:
-                self._authors_as_of = None
+                self._authors_as_of = self._positions_as_of = None
                 if db.in_transaction:  # after a full disk SQLite may have rolled back by itself
                     db.execute("ROLLBACK TO nested" if nested else "ROLLBACK")
                 if nested and db.in_transaction:
@@ -104,7 +107,8 @@ class Store(StoreReader):
 
         A message is there if its stream has one with the same id and kind. What is None in
         the stream leaves what is known alone, and a state never takes the place of a better
-        one.
+        one. Of a stream that was captured live, messages of its replay that the capture has are
+        the same messages (see `chatlib.sightings`), and who had which is noted.
 
         Raises: ParameterError for a state or view that `chatlib.records` does not name.
         """
@@ -115,9 +119,13 @@ class Store(StoreReader):
             )
         with self.transaction() as db:
             stream_id = self._save_stream(stream)
-            (start,) = db.execute(
-                "SELECT coalesce(max(position) + 1, 0) FROM messages WHERE stream_id = ?", (stream_id,)
-            ).fetchone()
+            is_capture = stream.view == "captured"
+            if is_capture:
+                messages = list(messages)
+                self._note_capture(stream_id, messages)
+            elif self._was_captured(stream_id):
+                messages = self._leave_out_twins(stream_id, list(messages))
+            start = self._find_next_position(stream_id)
             changed: dict[str, tuple[int, str | None]] = {}
             before = db.total_changes
             db.executemany(
@@ -126,11 +134,28 @@ class Store(StoreReader):
             added = db.total_changes - before
             offered = self._offered
             self._save_authors(stream.platform, changed)
-            if added:
+            self._next_positions[stream_id] = start + offered
+            if added and is_capture:  # every second: what is there is not counted again
+                self._add_counts(stream_id, added, messages)
+            elif added:
                 self._refresh_counts(stream_id)
             if source:
                 self._save_import(source, stream_id)
         return SaveCount(stream_id, offered, added)
+
+    def adopt_capture(self, stream: Stream) -> None:
+        """Let a capture that had no recording's id yet belong to the recording that is it.
+
+        It is of the same channel and began within 5 minutes; Twitch names a recording late at times.
+        """
+        with self.transaction() as db:
+            db.execute(
+                "UPDATE streams SET video_id = ?1, url = coalesce(?2, url) WHERE platform = ?3 "
+                "AND video_id LIKE 'live-%' AND channel_id = ?4 "
+                "AND abs(strftime('%s', started_at) - strftime('%s', ?5)) <= 300 "
+                "AND NOT EXISTS (SELECT 1 FROM streams WHERE platform = ?3 AND video_id = ?1)",
+                (stream.video_id, stream.url, stream.platform, stream.channel_id, stream.started_at),
+            )
 
     def save_channel(
         self, url: str, *, spreadsheet: str, channel_id: str | None, name: str | None, n_listed: int
@@ -174,6 +199,50 @@ class Store(StoreReader):
             db.executemany(
                 "INSERT OR REPLACE INTO heatmaps VALUES (?, ?, ?, ?)", ((stream_id, *step) for step in steps)
             )
+
+    def _was_captured(self, stream_id: int) -> bool:
+        sql = "SELECT 1 FROM sightings WHERE stream_id = ? LIMIT 1"
+        return self.connection.execute(sql, (stream_id,)).fetchone() is not None
+
+    def _note_capture(self, stream_id: int, messages: Iterable[Message]) -> None:
+        if not self._was_captured(stream_id):  # what is there came in a replay
+            self.connection.execute(
+                "INSERT INTO sightings SELECT stream_id, message_id, kind, 0, 1 FROM messages "
+                "WHERE stream_id = ?",
+                (stream_id,),
+            )
+        self._note_sightings("live", stream_id, ((m.message_id, m.kind) for m in messages))
+
+    def _note_sightings(self, side: str, stream_id: int, keys: Iterable[tuple[str, str]]) -> None:
+        self.connection.executemany(
+            f"INSERT INTO sightings (stream_id, message_id, kind, {side}) VALUES (?, ?, ?, 1) "
+            f"ON CONFLICT (stream_id, message_id, kind) DO UPDATE SET {side} = 1",
+            ((stream_id, *key) for key in keys),
+        )
+
+    def _leave_out_twins(self, stream_id: int, messages: list[Message]) -> list[Message]:
+        """Return a replay's messages that its capture lacks; those of both are noted."""
+        rows = self.connection.execute(
+            "SELECT message_id, kind, offset_s, author_id, text, notice, amount, currency, bits, "
+            "timestamp_us, target_id FROM sightings JOIN messages USING (stream_id, message_id, kind) "
+            "LEFT JOIN authors USING (author) WHERE stream_id = ? AND live",
+            (stream_id,),
+        )
+        twins = find_twins([Seen._make(row) for row in rows], messages)
+        keys = ((m.message_id, m.kind) for m in (twins.get(i, m) for i, m in enumerate(messages)))
+        self._note_sightings("replay", stream_id, keys)
+        return [m for i, m in enumerate(messages) if i not in twins]
+
+    def _find_next_position(self, stream_id: int) -> int:
+        (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        if self._positions_as_of != version:  # first use, or another process wrote
+            self._next_positions = {}
+            self._positions_as_of = version
+        if stream_id not in self._next_positions:
+            (self._next_positions[stream_id],) = self.connection.execute(
+                "SELECT coalesce(max(position) + 1, 0) FROM messages WHERE stream_id = ?", (stream_id,)
+            ).fetchone()
+        return self._next_positions[stream_id]
 
     def _iter_rows(
         self,
@@ -242,6 +311,15 @@ class Store(StoreReader):
             "SELECT stream_id FROM streams WHERE platform = ? AND video_id = ?",
             (stream.platform, stream.video_id),
         ).fetchone()[0]
+
+    def _add_counts(self, stream_id: int, added: int, messages: Iterable[Message]) -> None:
+        last_s = max((m.offset_s for m in messages if m.offset_s is not None), default=None)
+        self.connection.execute(
+            "UPDATE streams SET updated_at = ?1, n_messages = n_messages + ?2, "
+            "last_offset_s = max(coalesce(last_offset_s, ?3), coalesce(?3, last_offset_s)) "
+            "WHERE stream_id = ?4",
+            (_now(), added, last_s, stream_id),
+        )
 
     def _refresh_counts(self, stream_id: int) -> None:
         self.connection.execute(

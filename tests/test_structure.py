@@ -24,7 +24,7 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(chatlib.__path__, "chatli
 LAYERS = [
     {"errors", "records", "schema"},
     {"columns", "money", "text", "workspace", "colab", "files", "ahead", "limits", "times"},
-    {"store", "queries", "dataset", "splits"},
+    {"store", "queries", "dataset", "sightings", "splits"},
     {"simulate", "collect", "pretrain"},
     {"predict", "analyze"},
     {"scale", "plots"},

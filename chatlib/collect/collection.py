@@ -20,6 +20,7 @@ from chatlib.collect.files.rows import read_count
 from chatlib.collect.report import RETRIED, ChannelReport, CollectReport, ProgressBoard, StreamReport
 from chatlib.collect.sheets.channels import Channel, load_stream_list, merge_stream_list, save_stream_list
 from chatlib.collect.sites import CollectSettings, Listing, Metadata, Site, VideoFacts
+from chatlib.collect.summary import describe_sides
 from chatlib.errors import ParameterError, SourceError, SourceRefused, UnwritableFile
 from chatlib.records import TWITCH, YOUTUBE
 from chatlib.store import Import, Store
@@ -82,7 +83,7 @@ def collect_channels(
             reports.append(collection.report)
             ids = list(collection.report.titles)
             stream_ids += db.find_streams(platform, ids)["stream_id"].tolist()
-    return CollectReport(reports, db.count_content(stream_ids))
+    return CollectReport(reports, db.count_content(stream_ids), describe_sides(db, stream_ids))
 
 
 def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: bool = True) -> Chat:
@@ -351,6 +352,7 @@ class _ChannelCollection:
             name = stream.url or content
             source = Import(content, name, replay.source, len(replay.messages), dict(replay.skipped))
         views = next((row.get("views") for row in self._rows if row["video_id"] == video_id), None)
+        self._db.adopt_capture(stream)
         with without_gc():
             saved = self._db.save_chat(
                 stream._replace(views=read_count(views)), replay.messages, source=source

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,10 +67,14 @@ class ChannelReport:
 
 @dataclass(frozen=True)
 class CollectReport:
-    """What a collection did. `totals` counts what the database holds of the streams it met."""
+    """What a collection did. `totals` counts what the database holds of the streams it met.
+
+    `sides` are sentences on streams that were captured live, too: what their replay lacks.
+    """
 
     channels: list[ChannelReport]
     totals: Mapping[str, int]
+    sides: Sequence[str] = ()
 
     @property
     def streams(self) -> list[StreamReport]:
@@ -128,6 +132,7 @@ class CollectReport:
         lines = [line for channel, path in shown for line in [*_format_channel(channel, path), ""]]
         lines += [
             f"{self.n_added:,} new messages in {remove_controls(str(db))}",
+            *self.sides,
             "",
             *format_totals(self.totals, self.skipped),
         ]

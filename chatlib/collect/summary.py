@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import pandas as pd
 
 from chatlib.money import convert_money
-from chatlib.records import AMOUNT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS
+from chatlib.records import AMOUNT_KINDS, CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS
 from chatlib.store import Store
+from chatlib.text import one_line
 from chatlib.times import find_day
 
 __all__ = [
     "describe_origin",
+    "describe_sides",
     "shorten_streams",
     "summarize_kinds",
     "summarize_money",
     "summarize_people",
+    "summarize_sides",
     "summarize_streams",
 ]
 
@@ -86,6 +90,52 @@ def _value(amount: str, currency: str | None, to: str, stamp: int | None, start:
     day = find_day(stamp, start)
     value = None if day is None else convert_money(Decimal(amount), currency, to=to, date=day)
     return float("nan") if value is None else float(value)
+
+
+def summarize_sides(db: Store) -> pd.DataFrame:
+    """Return one row per stream that was captured live and fetched as a replay: what each alone had.
+
+    Columns: stream_id, title, messages and payments (in all), then how many of each only the capture
+    had (replay_lacks_messages, replay_lacks_payments), and only the replay (capture_lacks_messages,
+    capture_lacks_payments), and `paid_as`, what the payments are called. Chat messages and payments
+    count; deletions, tickers and notices don't.
+    """
+    counts = db.count_sides()
+    counts = counts[counts["pays"] | counts["kind"].isin(CHAT_KINDS)]
+    names = {s.stream_id: s.title or s.video_id for s in db.list_streams()}
+    rows = []
+    for stream_id in counts["stream_id"].unique().tolist():
+        table = counts[counts["stream_id"] == stream_id]
+        row: dict[str, object] = {"stream_id": stream_id, "title": names[stream_id]}
+        for what, part in (("messages", table[~table["pays"]]), ("payments", table[table["pays"]])):
+            row[what] = int(part[["both", "live", "replay"]].to_numpy().sum())
+            row[f"replay_lacks_{what}"] = int(part["live"].sum())
+            row[f"capture_lacks_{what}"] = int(part["replay"].sum())
+        kinds = set(table.loc[table["pays"], "kind"])
+        row["paid_as"] = "Super Chats" if kinds and kinds <= AMOUNT_KINDS else "payments"
+        rows.append(row)
+    whats = ("messages", "payments")
+    lacks = [f"{side}_lacks_{what}" for side in ("replay", "capture") for what in whats]
+    return pd.DataFrame(rows, columns=["stream_id", "title", *whats, *lacks, "paid_as"])
+
+
+def describe_sides(db: Store, stream_ids: Iterable[int] | None = None) -> list[str]:
+    """Return a sentence on each stream that was captured live and fetched as a replay, payments first."""
+    table = summarize_sides(db)
+    if stream_ids is not None:
+        table = table[table["stream_id"].isin(list(stream_ids))]
+    sentences = []
+    for row in table.to_dict("records"):
+        lacks = []
+        for side in ("replay", "capture"):
+            parts = [
+                f"{row[f'{side}_lacks_{what}']:,} of {row[what]:,} {name}"
+                for what, name in (("payments", row["paid_as"]), ("messages", "messages"))
+                if row[f"{side}_lacks_{what}"]
+            ]
+            lacks.append(f"the {side} lacks {' and '.join(parts) or 'nothing'}")
+        sentences.append(f"{one_line(row['title'], 60)}: {'; '.join(lacks)}")
+    return sentences
 
 
 def shorten_streams(streams: pd.DataFrame) -> pd.DataFrame:

@@ -249,3 +249,21 @@ def test_the_replay_of_a_captured_stream_adds_what_the_capture_missed(channel, t
     collect_channels(db, [sheet], CollectSettings(requests_per_s=1000), progress=False)
     assert sorted(stored(db)) == sorted([*vod.ids, "m99"])
     assert db.load_streams()[["state", "view"]].values.tolist() == [["complete", "live"]]
+
+
+def test_the_report_says_what_the_replay_lacks(channel, twitch, db, tmp_path):
+    (vod,) = channel.vods
+    vod.comments = [make_comment(n, n, f"hi {n}", vod="2001") for n in range(20)]
+    said = [make_privmsg(n, f"hi {n}", author=1, id=f"live-{n}") for n in range(4)]
+    notices = [make_notice(90 + n, "sub", "Viewer1 subscribed") for n in range(3)]
+    with FakeIrc([*said, *notices, "hold"]) as irc:
+        watch(db, irc, seconds=1.0)
+    channel.live, vod.is_live, vod.duration_s, vod.title = None, False, 60, "The\x1b[2J stream"
+    begun = vod.started_at.timestamp()
+    for n, comment in enumerate(vod.comments):
+        comment["createdAt"] = dt.datetime.fromtimestamp(begun + n, dt.UTC).isoformat()
+    sheet = Channel("https://www.twitch.tv/sample", tmp_path / "twitch_sample.ods", None)
+    report = collect_channels(db, [sheet], CollectSettings(requests_per_s=1000), progress=False)
+    (sentence,) = report.sides
+    assert "the replay lacks 3 of 3 payments" in sentence and "\x1b" not in sentence
+    assert sentence in report.format_summary(db.path)
