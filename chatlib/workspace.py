@@ -104,6 +104,10 @@ def open_workspace(run_dir: str | Path, *, drive: str = "") -> Workspace:
     `drive`, on Colab, is a folder of the user's Drive; what it holds of the run and `run_dir` lacks is
     copied from there. Raises: ParameterError for a folder that cannot be used.
     """
+    if "IPython" in sys.modules:  # a notebook: its tables have one style
+        from chatlib.tables import style_tables
+
+        style_tables()
     root = resolve_path(run_dir)
     try:
         root.mkdir(parents=True, exist_ok=True)

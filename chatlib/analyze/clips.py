@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics.format import format_time
+from chatlib.analyze.analytics.sections import Section
 from chatlib.analyze.moments import Moment, link_to_moment
 from chatlib.files import atomic_write
 from chatlib.text import normalize_text, read_emotes, split_words
@@ -25,6 +26,7 @@ __all__ = [
     "format_chapters",
     "moments_as_table",
     "save_chapters",
+    "sections_as_table",
 ]
 
 _LEAST_CHAPTER_S, _LEAST_CHAPTERS = 10, 3  # YouTube's rules, as is the chapter at 0:00
@@ -85,6 +87,12 @@ def moments_as_table(moments: Sequence[Moment], written: Sequence[MomentWords] |
     columns = ["rank", "from", "to", "start_s", "end_s", "peak", "mean", *_WORD_COLUMNS, "link"]
     table = pd.DataFrame(rows, columns=columns)
     return table.drop(columns=_WORD_COLUMNS) if written is None else table
+
+
+def sections_as_table(sections: Sequence[Section]) -> pd.DataFrame:
+    """Return highlights or spikes as a table. Columns: from, to, seconds, peak, mean, description."""
+    rows = [(s.startTime_text, s.endTime_text, s.duration, s.peak, s.avg, s.description) for s in sections]
+    return pd.DataFrame(rows, columns=["from", "to", "seconds", "peak", "mean", "description"])
 
 
 def format_chapters(

@@ -6,6 +6,7 @@ nothing else does.
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import re
@@ -26,6 +27,7 @@ from chatlib.files import atomic_write
 from chatlib.pipeline.settings import NOTEBOOKS, label_notebook
 from chatlib.plots.timeline import read_asset, render_assets
 from chatlib.store import open_store
+from chatlib.tables import format_value
 from chatlib.times import format_clock
 from chatlib.workspace import hide_paths
 
@@ -34,7 +36,6 @@ __all__ = [
     "KeyFigure",
     "fill_template",
     "find_key_figure",
-    "format_value",
     "is_simulated",
     "list_pages",
     "load_chapter",
@@ -116,6 +117,7 @@ def load_chapter(run_dir: Path, notebook: str) -> Chapter:
     executed = load_executed(run_dir, notebook)
     title, *rest = _remove_badge(executed.cells[0].source).splitlines()
     executed.cells[0].source = "\n".join(rest)
+    _link_tables(executed)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(executed)
     body = body.replace(render_assets(), "")  # the page has them
@@ -139,13 +141,6 @@ def find_key_figure(executed: nbformat.NotebookNode) -> KeyFigure | None:
                 size = {key: int(metadata[key]) for key in ("width", "height") if key in metadata}
                 return KeyFigure(re.sub(r"\s", "", png), metadata.get("alt"), size)
     return None
-
-
-def format_value(value: object) -> str:
-    """Return a value as it is shown: three significant digits, or all digits of an integer."""
-    if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 @cache
@@ -189,6 +184,60 @@ def _render_origin(file: str, *keys: object) -> Markup:
 def _remove_badge(markdown: str) -> str:
     """Return a cell without the Colab badge: its picture would be loaded from elsewhere."""
     return "\n".join(line for line in markdown.splitlines() if not line.startswith("[![Open in Colab]"))
+
+
+def _link_tables(executed: nbformat.NotebookNode) -> None:
+    """Add links to the CSV files below the cells that show their tables.
+
+    A notebook saves its tables by `save_tables(FOLDER / "05_tables", {"moments": moment_table, ...})`: a cell
+    that shows a table in its last line, and names one of these variables there, gets that file's link.
+    """
+    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    files: dict[str, str] = {}
+    for cell in code:
+        files |= _find_saved(cell.source)
+    for cell in code:
+        if not any("<table" in output.get("data", {}).get("text/html", "") for output in cell.outputs):
+            continue
+        shown = _name_variables(cell.source)
+        paths = [path for name, path in files.items() if name in shown]
+        if paths:
+            links = ", ".join(f'<a href="results/{path}">{Path(path).stem}.csv</a>' for path in paths)
+            html = {"text/html": f'<p class="small">{links}</p>'}
+            cell.outputs.append(nbformat.v4.new_output("display_data", html))
+
+
+def _find_saved(source: str) -> dict[str, str]:
+    """Return the tables that a cell saves: the variable, and its file in the folder of results."""
+    found: dict[str, str] = {}
+    for node in ast.walk(_parse(source)):
+        match node:
+            case ast.Call(
+                func=ast.Name(id="save_tables"),
+                args=[ast.BinOp(right=ast.Constant(value=folder)), ast.Dict(keys=names, values=tables)],
+            ):
+                files = [f"{folder!s}/{name.value!s}.csv" for name in names if isinstance(name, ast.Constant)]
+                found |= dict(zip(map(ast.unparse, tables), files, strict=False))
+            case ast.Call(
+                func=ast.Attribute(value=table, attr="to_csv"),
+                args=[ast.BinOp(right=ast.Constant(value=file))],
+            ):
+                found[ast.unparse(table)] = str(file)
+    return found
+
+
+def _name_variables(source: str) -> set[str]:
+    """Return what the last statement of a cell names, such as `rows` and `channel.streams`."""
+    body = _parse(source).body
+    nodes = ast.walk(body[-1]) if body else ()
+    return {ast.unparse(node) for node in nodes if isinstance(node, ast.Name | ast.Attribute)}
+
+
+def _parse(source: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError:  # a magic command
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _let_scroll(body: str) -> str:

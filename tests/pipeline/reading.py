@@ -4,7 +4,7 @@ import json
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
-from chatlib.pipeline.pages import format_value
+from chatlib.tables import format_value
 
 VOID = {"meta", "img", "br", "hr", "input", "link", "col"}
 

@@ -107,13 +107,15 @@ class Chapters:
         (run / "results" / f"{name}.json").write_text(json.dumps(results))
 
 
-def write_executed(path, *, output="<table><tr><td>1</td></tr></table>", alt="Figure: a", printed=""):
+def write_executed(
+    path, *, output="<table><tr><td>1</td></tr></table>", alt="Figure: a", printed="", code="SEED = 0"
+):
     cells = [
         nbformat.v4.new_markdown_cell(
             f"# {path.stem}: a title\n\n[![Open in Colab](https://x/y.svg)](https://x)"
         ),
         nbformat.v4.new_markdown_cell("What it is *about*.\n\n## A part"),
-        nbformat.v4.new_code_cell("SEED = 0", metadata={"tags": ["key-figure"]}),
+        nbformat.v4.new_code_cell(code, metadata={"tags": ["key-figure"]}),
     ]
     figure = nbformat.v4.new_output(
         "execute_result",

@@ -52,3 +52,11 @@ def test_it_does_not_say_where_the_project_lies(hand_run):
     write_executed(run / "01_collect.ipynb", output=f"<p>{PROJECT_DIR}/data/runs/x</p>")
     html = render_page(run, "01_collect").read_text()
     assert "<p>data/runs/x</p>" in html and str(PROJECT_DIR) not in html
+
+
+def test_a_table_links_its_file(hand_run):
+    run, _ = hand_run
+    saved = 'save_tables(ws.results / "05_tables", {"best": moments, "other": other.rows})'
+    write_executed(run / "05_analyze.ipynb", code=f"{saved}\nmoments.head(5)")
+    html = render_page(run, "05_analyze").read_text()
+    assert html.count('<a href="results/05_tables/best.csv">best.csv</a>') == 1 and "other.csv" not in html

@@ -2,9 +2,7 @@
 
 import json
 
-import pytest
-
-from chatlib.pipeline.pages import format_value, render_page
+from chatlib.pipeline.pages import render_page
 from chatlib.pipeline.report import render_index
 from chatlib.pipeline.settings import NOTEBOOKS, describe_run
 from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
@@ -65,18 +63,3 @@ def test_an_unfinished_run_says_what_has_not_run(hand_run):
     assert "Not run: 02 update, 03 pretrain, 04 predict" in html
     assert "04_predict.html" not in html
     assert json.dumps(record)
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (0.042377, "0.0424"),
-        (62.478, "62.5"),
-        (6874.8, "6,875"),
-        (34721, "34,721"),
-        ("48:00", "48:00"),
-        (True, "True"),
-    ],
-)
-def test_numbers_are_rounded_to_three_digits(value, shown):
-    assert format_value(value) == shown

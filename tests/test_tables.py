@@ -4,9 +4,11 @@ import re
 from decimal import Decimal
 
 import pandas as pd
+import pytest
 
 from chatlib.analyze import Highlight
-from chatlib.analyze.tables import RenderedTable, RenderedTables, save_tables, sections_as_table
+from chatlib.analyze.clips import sections_as_table
+from chatlib.tables import RenderedTable, RenderedTables, format_value, save_tables
 
 
 def test_lists_are_joined_and_disarmed(tmp_path):
@@ -45,15 +47,15 @@ def test_numbers_shares_and_times_are_shown_as_people_write_them():
         "first_s": 3723.5,
         "people": 12345,
         "member": True,
-        "value": Decimal("12.345"),
+        "value": Decimal("12.346"),
     }
     html = RenderedTable(
-        pd.DataFrame([row | {"peak": 0.123456, "none": float("nan"), "mean": 1234.5}])
+        pd.DataFrame([row | {"peak": 0.123456, "none": float("nan"), "mean": 1234.6}])
     )._repr_html_()
     cells = re.findall(r"<t[dh]>(.*?)</t[dh]>", html)
     assert cells == [
         "chats share", "first", "people", "member", "value", "peak", "none", "mean",
-        "12.3%", "1:02:03", "12,345", "yes", "12.35", "0.123", "", "1,234.50",
+        "12.3%", "1:02:03", "12,345", "yes", "12.35", "0.123", "", "1,235",
     ]  # fmt: skip
 
 
@@ -70,3 +72,31 @@ def test_tables_side_by_side_have_titles_and_say_where_there_is_nothing():
 def test_sections_make_a_table():
     table = sections_as_table([Highlight(5, 15, "why", "f", 1.2, 1.1)])
     assert table.values.tolist() == [["0:05", "0:15", 10, 1.2, 1.1, "why"]]
+
+
+def test_a_frame_as_pandas_makes_it_has_one_row_of_headings_and_no_nan():
+    rows = {
+        "stream": ["a", "a", "b"],
+        "n": [1, 2, 3],
+        "at": [pd.Timestamp("2026-01-09"), pd.NaT, pd.Timestamp("2026-01-10 12:30")],
+    }
+    frame = pd.DataFrame(rows).groupby("stream").agg({"n": ["min", "max"], "at": ["max"]})
+    html = RenderedTable(frame)._repr_html_()
+    cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<t[dh]>(.*?)</t[dh]>", html)]
+    assert cells == ["stream", "n min", "n max", "at max", "a", "1", "2", "2026-01-09", "b", "3", "3",
+                     "2026-01-10 12:30"]  # fmt: skip
+    assert "NaN" not in RenderedTable(pd.DataFrame({"x": [None, float("nan"), pd.NaT]}))._repr_html_()
+
+
+def test_a_table_of_thousands_shows_its_beginning():
+    html = RenderedTable(pd.DataFrame({"n": range(1060)}))._repr_html_()
+    assert html.count("<tr") == 61 and "and 1,000 more rows" in html
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.042377, "0.0424"), (62.478, "62.5"), (6874.8, "6,875"), (34721, "34,721"), ("48:00", "48:00"),
+     (True, "yes"), (2.0, "2"), (0.0000123, "1e-05"), (Decimal("1234.5"), "1,234.50"), (-0.5, "-0.5")],
+)  # fmt: skip
+def test_numbers_have_three_digits_and_commas(value, shown):
+    assert format_value(value) == shown
