@@ -39,7 +39,7 @@ def lm(chat):
     return new_language_model(chat.train["text"].tolist(), replace(SMALL, layers=2))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fresh(chat):
     """A function that makes the same untrained model and its data anew."""
 

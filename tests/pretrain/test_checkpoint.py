@@ -1,5 +1,6 @@
 """A training that was killed goes on, and ends where it would have ended."""
 
+import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -10,7 +11,7 @@ from chatlib.pretrain import training
 from chatlib.pretrain.training import find_kept, is_over, train
 from tests.pretrain.chats import SMALL, weights_of
 
-SETTINGS = replace(SMALL, epochs=4, lr=5e-3)
+SETTINGS = replace(SMALL, epochs=2, lr=5e-3)
 PATIENT = replace(SMALL, epochs=5, lr=5e-3, patience=2, accumulate=2, batch_blocks=4, schedule="cosine")
 TIMING = ["seconds", "tokens_per_s"]
 PERPLEXITIES = [99.0, 50.0, 40.0, 45.0, 41.0, 39.0]
@@ -31,41 +32,54 @@ def stop_in_epoch(monkeypatch, number):
     return begun
 
 
-def interrupt(fresh, settings, folder, monkeypatch, *, epoch):
-    with monkeypatch.context() as patch:
+def interrupt(fresh, settings, folder, *, epoch):
+    with pytest.MonkeyPatch.context() as patch:
         stop_in_epoch(patch, epoch)
         with pytest.raises(KeyboardInterrupt):
             train(*fresh(), settings, checkpoint=folder)
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 4])
-def test_killed_in_an_epoch_it_ends_with_the_same_weights(fresh, tmp_path, monkeypatch, epoch):
+@pytest.fixture(scope="module")
+def whole(fresh, tmp_path_factory):
+    """The history and the weights of a training that nothing interrupted."""
     lm, data = fresh()
-    whole = train(lm, data, SETTINGS, checkpoint=tmp_path / "whole")
-    interrupt(fresh, SETTINGS, tmp_path / "c", monkeypatch, epoch=epoch)
-    again, data = fresh()
-    resumed = train(again, data, SETTINGS, checkpoint=tmp_path / "c")
-    assert torch.equal(weights_of(again), weights_of(lm))
-    pd.testing.assert_frame_equal(resumed.drop(columns=TIMING), whole.drop(columns=TIMING))
+    folder = tmp_path_factory.mktemp("whole")
+    history = train(lm, data, SETTINGS, checkpoint=folder / "unfinished")
+    assert list(folder.iterdir()) == []
+    return history, weights_of(lm)
+
+
+@pytest.fixture(scope="module")
+def unfinished(fresh, tmp_path_factory):
+    """The folder of a training that was interrupted in its second epoch; not to be changed by a test."""
+    folder = tmp_path_factory.mktemp("unfinished")
+    interrupt(fresh, SETTINGS, folder, epoch=2)
+    assert [path.name for path in folder.iterdir()] == ["epoch_1"]
+    return folder
+
+
+def test_it_trains_only_what_is_missing_and_ends_with_the_same_weights(
+    fresh, whole, unfinished, tmp_path, monkeypatch
+):
+    shutil.copytree(unfinished, tmp_path / "c")
+    begun = stop_in_epoch(monkeypatch, 0)
+    lm, data = fresh()
+    resumed = train(lm, data, SETTINGS, checkpoint=tmp_path / "c")
+    assert begun == [2]
+    assert torch.equal(weights_of(lm), whole[1])
+    pd.testing.assert_frame_equal(resumed.drop(columns=TIMING), whole[0].drop(columns=TIMING))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_epochs_that_are_missing_are_trained(fresh, tmp_path, monkeypatch):
-    interrupt(fresh, SETTINGS, tmp_path, monkeypatch, epoch=3)
-    assert [path.name for path in tmp_path.iterdir()] == ["epoch_2"]
-    begun = stop_in_epoch(monkeypatch, 0)
-    train(*fresh(), SETTINGS, checkpoint=tmp_path)
-    assert begun == [3, 4]
-
-
 @pytest.mark.parametrize("damage", ["another training", "no JSON", "cut weights", "no optimizer", "half"])
-def test_a_checkpoint_that_does_not_fit_is_left_alone(fresh, tmp_path, monkeypatch, caplog, damage):
-    settings = replace(SETTINGS, epochs=2)
-    interrupt(fresh, settings, tmp_path, monkeypatch, epoch=2)
-    epoch = tmp_path / "epoch_1"
+def test_a_checkpoint_that_does_not_fit_is_left_alone(
+    fresh, whole, unfinished, tmp_path, monkeypatch, caplog, damage
+):
+    shutil.copytree(unfinished, tmp_path / "c")
+    settings, epoch = SETTINGS, tmp_path / "c" / "epoch_1"
     match damage:
         case "another training":
-            settings = replace(settings, lr=1e-3)
+            settings = replace(settings, patience=1)  # which changes no weight of the first epochs
         case "no JSON":
             (epoch / "checkpoint.json").write_text("{")
         case "cut weights":
@@ -76,12 +90,10 @@ def test_a_checkpoint_that_does_not_fit_is_left_alone(fresh, tmp_path, monkeypat
             (epoch / "checkpoint.json").unlink()
     begun = stop_in_epoch(monkeypatch, 0)
     lm, data = fresh()
-    train(lm, data, settings, checkpoint=tmp_path)
+    train(lm, data, settings, checkpoint=tmp_path / "c")
     assert begun == [1, 2]
     assert ("starting anew" in caplog.text) is (damage != "half")
-    expected, data = fresh()
-    train(expected, data, settings, checkpoint=tmp_path)
-    assert torch.equal(weights_of(lm), weights_of(expected))
+    assert torch.equal(weights_of(lm), whole[1])
 
 
 @pytest.mark.parametrize(
@@ -121,13 +133,13 @@ def plan(monkeypatch):
     return seen
 
 
-def test_training_ends_early_with_the_best_weights_also_after_a_kill(fresh, plan, tmp_path, monkeypatch):
+def test_training_ends_early_with_the_best_weights_also_after_a_kill(fresh, plan, tmp_path):
     lm, data = fresh()
     whole = train(lm, data, PATIENT, checkpoint=tmp_path / "whole")
     assert whole["epoch"].tolist() == [0, 1, 2, 3, 4]
     assert torch.equal(weights_of(lm), plan[2])
     assert not torch.equal(weights_of(lm), plan[4])
-    interrupt(fresh, PATIENT, tmp_path / "c", monkeypatch, epoch=4)
+    interrupt(fresh, PATIENT, tmp_path / "c", epoch=4)
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["epoch_2", "epoch_3"]
     again, data = fresh()
     resumed = train(again, data, PATIENT, checkpoint=tmp_path / "c")
