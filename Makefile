@@ -37,7 +37,7 @@ ifndef ARGS
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-	$(RUN) pytest -m "not real" -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(RUN) pytest -m "not real" -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 else
 	$(RUN) pytest -m "not real" $(ARGS)
 endif

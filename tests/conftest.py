@@ -25,17 +25,26 @@ SMALLEST = [
     "04.N_BOOTSTRAP=100",
 ]
 
+PIPELINE = "tests/pipeline/"
+
 # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Give a file's tests to one process; those that read the sample's run to one, which begins with them."""
-    for item in items:
-        group = "sample_run" if "sample_run" in item.fixturenames else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: "sample_run" not in item.fixturenames)
+    """Begin with what takes longest: the pages of a whole run."""
+    items.sort(key=lambda item: not item.nodeid.startswith(PIPELINE))
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Give the tests of a file to one process, and all of the pipeline to one, which runs the sample once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return PIPELINE if nodeid.startswith(PIPELINE) else nodeid.split("::")[0]
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
