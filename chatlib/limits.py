@@ -23,6 +23,8 @@ __all__ = [
     "LINE_MB",
     "SHEET_CELLS",
     "SHEET_MB",
+    "TABLE_COLUMNS",
+    "TABLE_ROWS",
     "Limit",
     "read_file",
     "require_regular",
@@ -62,8 +64,10 @@ class Limit:
 FILE_MB = Limit("CHATLIB_MAX_FILE_MB", 1_000, "MB, unpacked")
 GZIP_RATIO = Limit("CHATLIB_MAX_GZIP_RATIO", 200, "times its size as gzip when unpacked")
 JSON_OBJECTS = Limit("CHATLIB_MAX_JSON_OBJECTS", 30_000_000, "objects and arrays of JSON")
-LINE_MB = Limit("CHATLIB_MAX_LINE_MB", 100, "MB in a line of JSON Lines")
+LINE_MB = Limit("CHATLIB_MAX_LINE_MB", 100, "MB in a line")
 KINDS = Limit("CHATLIB_MAX_KINDS", 1_000, "kinds of messages")
+TABLE_COLUMNS = Limit("CHATLIB_MAX_TABLE_COLUMNS", 10_000, "columns in a table")
+TABLE_ROWS = Limit("CHATLIB_MAX_TABLE_ROWS", 30_000_000, "rows in a table")
 SHEET_MB = Limit("CHATLIB_MAX_SHEET_MB", 100, "MB in a sheet, unpacked")
 SHEET_CELLS = Limit("CHATLIB_MAX_SHEET_CELLS", 5_000_000, "cells in a sheet, repeated ones included")
 

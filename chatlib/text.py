@@ -19,12 +19,14 @@ __all__ = [
     "clean_json",
     "clean_text",
     "disarm_cell",
+    "disarm_formula",
     "is_emote",
     "normalize_text",
     "one_line",
     "read_emotes",
     "read_name",
     "read_number",
+    "rearm_cell",
     "remove_controls",
     "split_words",
     "suggest_name",
@@ -127,8 +129,21 @@ def disarm_cell(text: str) -> str:
     Control characters become blanks, direction characters go; what would then begin a formula
     gets an apostrophe in front.
     """
-    text = remove_controls(text)
+    return disarm_formula(remove_controls(text))
+
+
+def disarm_formula(text: str) -> str:
+    """Return text with an apostrophe in front if a spreadsheet would take it for a formula."""
     return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
+
+
+@overload
+def rearm_cell(text: str) -> str: ...
+@overload
+def rearm_cell(text: None) -> None: ...
+def rearm_cell(text: str | None) -> str | None:
+    """Return a spreadsheet's cell without the apostrophe that `disarm_formula` put before a formula."""
+    return text[1:] if text and text[0] == "'" and text[1:].lstrip().startswith(_FORMULA_STARTS) else text
 
 
 # ------------------------------------------------------------------ wording

@@ -41,3 +41,10 @@ def test_the_limits_that_it_states_hold():
     found = [value for value in vars(limits).values() if isinstance(value, limits.Limit)]
     assert len(found) >= 7
     assert [limit.variable for limit in found if f"{limit.default:,}" not in stated] == []
+
+
+def test_the_formats_that_it_lists_are_those_that_are_read():
+    from chatlib.collect.files.formats import FORMATS
+
+    table = README[README.index("| from | what |") :].partition("\n\n")[0].splitlines()[2:]
+    assert table == [f"| {form.program} | {form.what} |" for form in FORMATS]

@@ -35,7 +35,7 @@ _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _YOUTUBE_ID = re.compile(r"[\w-]{11}")
 _TWITCH_ID = re.compile(r"v?\d{6,}")
 _BRACKETED = re.compile(r"\[([\w-]{11}|v?\d{6,})\]")
-_SUFFIX = re.compile(r"(\.(live_chat|chat|json|jsonl|ndjson|gz|txt|rechat))+$", re.I)
+_SUFFIX = re.compile(r"(\.(live_chat|chat|json|jsonl|ndjson|gz|txt|rechat|csv|tsv|parquet|log))+$", re.I)
 
 
 def clean_channel_url(text: str) -> str:

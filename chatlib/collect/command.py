@@ -1,4 +1,4 @@
-"""The commands `import`, `collect`, `update` and `watch`."""
+"""The commands `import`, `convert`, `collect`, `update` and `watch`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import argparse
 import sys
 from pathlib import Path
 
+from chatlib.collect.files.formats import list_formats
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError
 from chatlib.files import looks_like_dataset
-from chatlib.text import remove_controls
+from chatlib.text import one_line, remove_controls
 
-__all__ = ["add_parsers"]
+__all__ = ["add_columns", "add_parsers"]
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
-    """Register `import`, `collect`, `update` and `watch`."""
+    """Register `import`, `convert`, `collect`, `update` and `watch`."""
     importing = subparsers.add_parser(
         "import",
         help="bring chat files into the chat database",
-        description="Bring chat files into the chat database: chat-downloader JSON and JSONL, yt-dlp "
-        "live_chat, YouTube's own responses, TwitchDownloader, Twitch v5 comments, Twitch GraphQL comment "
-        "pages, each also gzipped, and databases of the first version. What is in already is not read again.",
+        description="Bring chat files into the chat database, plain or gzipped; formats are recognised by\n"
+        f"content. What is in already is not read again.\n\n{list_formats()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     importing.add_argument("paths", nargs="+", metavar="PATH", help="a chat file, or a folder of them")
     importing.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
@@ -31,8 +32,23 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     importing.add_argument(
         "--limit", type=int, default=0, metavar="N", help="only the N oldest streams; 0 is all"
     )
+    add_columns(importing)
     _add_ignore_errors(importing)
     importing.set_defaults(run=_run_import)
+    converting = subparsers.add_parser(
+        "convert",
+        help="write a chat file in another format",
+        description="Write the chat of a file, of any format that can be imported, as chat-downloader would: "
+        "as JSON (.json), JSON Lines (.jsonl), CSV (.csv) or Parquet (.parquet), by OUT's ending. In CSV, "
+        "what a spreadsheet would take for a formula gets an apostrophe in front; reading takes it away.",
+    )
+    converting.add_argument("source", metavar="IN", help="a chat file")
+    converting.add_argument("out", metavar="OUT", help="the file to write, whole or not at all")
+    converting.add_argument(
+        "--stream", default="", metavar="ID", help="of a file with several streams, this one"
+    )
+    add_columns(converting)
+    converting.set_defaults(run=_run_convert)
     collecting = subparsers.add_parser(
         "collect",
         help="fetch the chats of channels on YouTube and Twitch",
@@ -125,6 +141,17 @@ def _add_youtube_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run_collect)
 
 
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names a table's columns; its value is for `read_columns_option`."""
+    parser.add_argument(
+        "--columns",
+        default="",
+        metavar="time=NAME,…",
+        help="a table's columns, by name or number, where their names do not say what they hold: "
+        "time, text, author, author_id, amount, currency, badges, kind, id, bits, notice, stream",
+    )
+
+
 def _add_ignore_errors(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ignore-errors",
@@ -135,12 +162,14 @@ def _add_ignore_errors(parser: argparse.ArgumentParser) -> None:
 
 def _run_import(args: argparse.Namespace) -> int:
     from chatlib.collect.files.importing import import_chats
+    from chatlib.collect.files.table_columns import read_columns_option
     from chatlib.collect.sheets.streams import find_chat_files
     from chatlib.store import open_store
 
+    columns = read_columns_option(args.columns)
     datasets = [path for path in args.paths if looks_like_dataset(path)]
-    if args.dataset and (args.db or datasets):
-        raise ParameterError("--dataset takes chat files, and the place of --db. Leave the other out.")
+    if args.dataset and (args.db or datasets or columns):
+        raise ParameterError("--dataset takes chat files, not --db, not --columns. Leave the other out.")
     if datasets and len(datasets) == len(args.paths):
         return _import_datasets(datasets, args)
     if datasets:
@@ -153,7 +182,7 @@ def _run_import(args: argparse.Namespace) -> int:
         sys.stdout.write(report.format_summary(Path(args.dataset)))
         return _exit_code(args, is_usable=report.is_usable, has_failed=bool(report.errors))
     with open_store(_find_db(args), create=True) as db:
-        report = import_chats(db, args.paths, limit=args.limit)
+        report = import_chats(db, args.paths, limit=args.limit, columns=columns)
         sys.stdout.write(report.format_summary(db.path))
     return _exit_code(args, is_usable=report.is_usable, has_failed=bool(report.errors))
 
@@ -176,6 +205,19 @@ def _import_datasets(folders: list[str], args: argparse.Namespace) -> int:
             "\n".join(["", "Could not be read:", *shorten_lines([f"  {e}" for e in errors])]) + "\n"
         )
     return _exit_code(args, is_usable=n_streams > 0, has_failed=bool(errors))
+
+
+def _run_convert(args: argparse.Namespace) -> int:
+    from chatlib.collect.files.table_columns import read_columns_option
+    from chatlib.collect.files.writing import convert_chat_file
+
+    chat = convert_chat_file(
+        args.source, args.out, columns=read_columns_option(args.columns), stream_id=args.stream
+    )
+    sys.stdout.write(f"{len(chat.messages):,} messages, read as {chat.format}\n")
+    for reason, n_rows in chat.skipped.items():
+        sys.stdout.write(f"{n_rows:>9,} × {one_line(reason)}\n")
+    return 0
 
 
 def _run_collect(args: argparse.Namespace) -> int:

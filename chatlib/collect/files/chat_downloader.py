@@ -1,4 +1,4 @@
-"""chat-downloader's JSON: today's nested schema and the flat ones of its first years, read and written.
+"""chat-downloader's JSON: today's nested schema and the flat ones of its first years.
 
 Most rows of a file are plain messages, which a fast path reads; every row that deviates takes
 the careful path. Both give the same for what both can read.
@@ -6,14 +6,12 @@ the careful path. Both give the same for what both can read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-import orjson
-
+from chatlib.collect.files.containers import Parsed
 from chatlib.collect.files.rows import (
+    Chat,
     IdMaker,
     Notes,
     author_key,
@@ -24,13 +22,12 @@ from chatlib.collect.files.rows import (
     repeated_kind,
 )
 from chatlib.collect.files.twitch import find_event
-from chatlib.files import atomic_path
 from chatlib.money import NO_MONEY, MoneyFields, read_money, read_plain_money
-from chatlib.records import CHAT_KINDS, GIFT_RECEIVED_KINDS, NAME_PREFIX, Message
+from chatlib.records import CHAT_KINDS, GIFT_RECEIVED_KINDS, Message, Stream
 from chatlib.text import clean_text, read_name
 from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset, read_timestamp
 
-__all__ = ["looks_like_rows", "read_rows", "row_of_message", "save_chat_file"]
+__all__ = ["find_chat", "read_row", "read_rows"]
 
 # Kinds whose `message` is a fixed sentence of the platform, not somebody's words.
 _NOTICE_KINDS = GIFT_RECEIVED_KINDS | {
@@ -52,9 +49,14 @@ _PLAIN_KINDS = {kind: kind for kind in CHAT_KINDS}  # one object each, however m
 _AuthorFields = tuple[str, str, str | None]  # id, name, badges
 
 
-def looks_like_rows(items: list) -> bool:
-    """Return whether these are chat-downloader's rows: objects with at least two of its keys."""
-    return any(type(item) is dict and len(_ROW_KEYS & item.keys()) >= 2 for item in items[:200])
+def find_chat(parsed: Parsed, notes: Notes) -> Chat | None:
+    """Return the chat in parsed JSON if its rows have two of chat-downloader's keys."""
+    items = [parsed.content] if type(parsed.content) is dict else parsed.content
+    if type(items) is not list:
+        return None
+    if items and not any(type(item) is dict and len(_ROW_KEYS & item.keys()) >= 2 for item in items[:200]):
+        return None
+    return Chat("chat-downloader", Stream("", ""), read_rows(items, notes, plain=parsed.plain), notes)
 
 
 def read_rows(items: Iterable[object], notes: Notes, *, plain: bool = True) -> list[Message]:
@@ -69,7 +71,7 @@ def read_rows(items: Iterable[object], notes: Notes, *, plain: bool = True) -> l
     for item in items:
         message = _read_plain(item, authors) if plain else None
         if message is None:
-            message = _read_carefully(item, notes, ids)
+            message = read_row(item, notes, ids)
         if message is not None:
             messages.append(message)
     return messages
@@ -120,7 +122,8 @@ def _add_author(key: tuple, authors: dict[tuple, _AuthorFields]) -> _AuthorField
     return known
 
 
-def _read_carefully(item: object, notes: Notes, ids: IdMaker) -> Message | None:
+def read_row(item: object, notes: Notes, ids: IdMaker) -> Message | None:
+    """Return the message in a row of any of its schemas; None for one that says nothing, which is counted."""
     if type(item) is not dict:
         notes["row is no object"] += 1
         return None
@@ -235,52 +238,3 @@ def _read_emotes(emotes: object) -> list[str]:
         if name := clean_text(emote):
             names.append(name)
     return names
-
-
-# ------------------------------------------------------------------ writing
-
-
-def save_chat_file(path: str | Path, messages: Iterable[Message]) -> None:
-    """Write messages as one JSON array, a row per line; whole or not at all.
-
-    Raises: UnwritableFile; StoreFull.
-    """
-    with atomic_path(path) as part, part.open("wb") as file:
-        for number, message in enumerate(messages):
-            file.write((b",\n" if number else b"[\n") + orjson.dumps(row_of_message(message)))
-        file.write(b"\n]\n" if file.tell() else b"[]\n")
-
-
-def row_of_message(message: Message) -> dict[str, object]:
-    """Return a message as chat-downloader would write it; what is absent is left out.
-
-    Reading it gives the message back, but for amounts whose text no longer says what they are.
-    """
-    row: dict[str, object] = {
-        "message_id": message.message_id,
-        "message_type": message.kind,
-        "message": message.text,
-        "time_in_seconds": message.offset_s,
-        "timestamp": message.timestamp_us,
-        "author": _author_of_message(message),
-        "system_message": message.notice,
-        "bits": message.bits,
-        "target_message_id": message.target_id,
-    }
-    if message.amount_text is not None:
-        amount = None if message.amount is None else float(message.amount)
-        row["money"] = {"text": message.amount_text, "amount": amount, "currency": message.currency}
-    if message.emotes is not None:
-        row["emotes"] = [{"name": name} for name in json.loads(message.emotes)]
-    return {key: value for key, value in row.items() if value is not None or key == "message"}
-
-
-def _author_of_message(message: Message) -> dict[str, object] | None:
-    if message.author_id is None:
-        return None
-    author: dict[str, object] = {"name": message.author_name}
-    if not message.author_id.startswith(NAME_PREFIX):
-        author["id"] = message.author_id
-    if message.badges is not None:
-        author["badges"] = [{"title": title} for title in json.loads(message.badges)]
-    return author

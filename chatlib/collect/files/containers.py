@@ -19,6 +19,7 @@ __all__ = [
     "CUT",
     "SQLITE_MAGIC",
     "Parsed",
+    "decode_text",
     "looks_like_data",
     "parse_json",
     "read_head",
@@ -28,6 +29,7 @@ __all__ = [
 SQLITE_MAGIC = b"SQLite format 3\x00"
 _SPACE = b" \t\r\n"
 CUT = "file is cut short"
+_KANA = "のにはをたがでてとしれさいるんなかまアイスルンーラトリ"
 
 
 class Parsed(NamedTuple):
@@ -72,6 +74,31 @@ def looks_like_data(head: bytes) -> bool:
     return head.removeprefix(codecs.BOM_UTF8).lstrip(_SPACE)[:1] in (b"{", b"[", b"<")
 
 
+def decode_text(data: bytes, notes: Notes) -> str:
+    """Return text in UTF-8, or else in the encoding that it seems to have; `notes` says which.
+
+    What is UTF-8 for the most part is damaged UTF-8. Otherwise Japanese in Shift-JIS shows in its kana, and
+    Western text is in Windows-1252, which has a character for nearly every byte.
+    """
+    if data[1:400:2].count(0) > 100:  # no mark, but every second byte is 0
+        return data.decode("utf-16-le", "replace")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "replace")
+    n_high = len(data) - len(data.translate(None, bytes(range(128, 256))))
+    if text.count("\ufffd") * 3 < n_high:
+        notes["text is not whole UTF-8"] += 1
+        return text
+    japanese = data.decode("cp932", "replace")
+    n_kana = sum(japanese.count(kana) for kana in _KANA)
+    if n_kana * 20 > n_high and japanese.count("\ufffd") * 20 < n_kana:
+        notes["text is in Shift-JIS, not UTF-8"] += 1
+        return japanese
+    notes["text is in Windows-1252, not UTF-8"] += 1
+    return data.decode("cp1252", "replace")
+
+
 def parse_json(data: bytes, notes: Notes) -> Parsed:
     """Return what is in a JSON or JSON Lines file; the latter as a list, bad lines counted.
 
@@ -81,8 +108,7 @@ def parse_json(data: bytes, notes: Notes) -> Parsed:
     if not start:
         raise SourceError("A chat file must have content, and this one is empty.")
     if start[:1] not in (b"{", b"["):
-        kind = "a web page" if start[:1] == b"<" else "no JSON"
-        raise UnknownFormat(f"A chat file is JSON, JSON Lines or SQLite, and this is {kind}.")
+        raise UnknownFormat("JSON begins with a bracket, and this does not.")
     JSON_OBJECTS.require(start.count(b"{") + start.count(b"["))
     plain = b"\\u0000" not in data
     lines = _split_lines(start)

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import logging
 import re
 import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from chatlib.collect.address import find_ids_in_name, guess_platform, make_video_url
-from chatlib.collect.files import chat_downloader, innertube, renderers, twitch
-from chatlib.collect.files.containers import CUT, SQLITE_MAGIC, Parsed, parse_json, read_head, unpack
-from chatlib.collect.files.rows import IdMaker, Notes, repeated_kind
+from chatlib.collect.files.containers import (
+    CUT,
+    SQLITE_MAGIC,
+    Parsed,
+    decode_text,
+    looks_like_data,
+    parse_json,
+    read_head,
+    unpack,
+)
+from chatlib.collect.files.rows import Chat, IdMaker, Notes, repeated_kind
 from chatlib.collect.sheets.streams import find_chat_files, stream_of_row
-from chatlib.errors import SourceError, UnknownFormat
+from chatlib.errors import ParameterError, SourceError, UnknownFormat
 from chatlib.limits import KINDS, read_file
 from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message, Stream
 from chatlib.text import clean_text, one_line
-from chatlib.times import format_timestamp, read_date
+from chatlib.times import format_timestamp, read_date, read_timestamp_text
 
 __all__ = [
-    "Chat", "ReadFile", "complete_chat", "digest_content", "log_view", "read_chat", "read_chat_file",
+    "FORMATS", "Chat", "Format", "ReadFile", "complete_chat", "complete_streams", "digest_content",
+    "list_formats", "log_view", "looks_like_chat", "read_chat", "read_chat_file", "read_chats",
     "read_listed_file",
 ]  # fmt: skip
 
@@ -36,31 +46,83 @@ _YOUTUBE_AUTHOR = re.compile(r"UC[\w-]{22}")
 _TWITCH_KINDS = TWITCH_PAID_KINDS | CHAT_KINDS - {"text_message"} | {"raid", "bits_badge_tier", "ritual"}
 
 
-class Chat(NamedTuple):
-    """One stream's chat: its messages in source order, and what was left out, by reason."""
+class Format(NamedTuple):
+    """A format of chat files: its name in reports, who writes it, what that is, and what reads it.
 
-    format: str
-    stream: Stream
-    messages: list[Message]
-    skipped: Mapping[str, int]
+    The reader is a function that returns None for content of another format.
+    """
+
+    name: str
+    program: str
+    what: str
+    kind: str  # of content: json, text, table; sqlite, which is imported stream by stream
+    reader: str = ""  # module:function, imported when it is needed: some take long to load
+
+
+# README, --help and errors list the formats from here; those of a kind are tried in this order.
+FORMATS = tuple(
+    Format(*row)
+    for row in (
+        ("chat-downloader", "chat-downloader", "JSON and JSON Lines, today's nested schema and the early "
+         "flat ones", "json", "chat_downloader:find_chat"),
+        ("chat-downloader-table", "chat-downloader", "CSV, of today and of its first versions",
+         "table", "tables:find_chats"),
+        ("chat-downloader-text", "chat-downloader", "text, of today and of its first versions",
+         "text", "text_logs:find_chats"),
+        ("youtube-chat", "youtube-chat (npm)", "its chat items, as JSON or JSON Lines",
+         "json", "youtube_chat:find_chat"),
+        ("youtube", "yt-dlp", "`*.live_chat.json`", "json", "innertube:find_chat"),
+        ("youtube", "YouTube itself", "InnerTube responses as saved from a browser",
+         "json", "innertube:find_chat"),
+        ("twitch-downloader", "TwitchDownloader", "JSON", "json", "twitch:find_chat"),
+        ("twitch-downloader-text", "TwitchDownloader", "text, with relative times or in UTC",
+         "text", "text_logs:find_chats"),
+        ("twitch-graphql", "Twitch GraphQL", "comment pages as the web player gets them, one answer or many "
+         "in a file", "json", "twitch:find_chat"),
+        ("twitch-v5", "Twitch v5", "comments JSON", "json", "twitch:find_chat"),
+        ("irc-log", "Chatterino, Chatty, irssi", "logs of Twitch chat, and alike ones of other IRC clients; "
+         "six hours of silence end a stream", "text", "text_logs:find_chats"),
+        ("plain-log", "plain logs", "lines with a time, a name and a text: `(0:01:05) name : text`",
+         "text", "text_logs:find_chats"),
+        ("table", "tables", "CSV, TSV and Parquet with columns for the text, and its author or time, of one "
+         "stream or many", "table", "tables:find_chats"),
+        ("first version", "the first version of this research", "an SQLite file with the table `DBdb`",
+         "sqlite"),
+    )
+)  # fmt: skip
+_PAGE_READER = "renderers:find_page"  # of a stream without its chat: no format to recommend
+_COUNTED_FROM_START = {form.name for form in FORMATS if form.kind in ("text", "table")}
+_TEXT_IN_BRACKETS = re.compile(rb"\[\s*-?\d{1,4}[:-]\d\d")
+_BEGINS_AS_JSON = re.compile(rb"\{\s*[\"}]|\[\s*[\[\]{\"0-9tfn-]|[\[{]\s*$")
+_PARQUET_MAGIC = b"PAR1"
+_PLAIN_BYTES = bytes({*range(256)} - {*range(32)} | {*b"\t\n\v\f\r\x1b"})
 
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A file that was read: its chat and the digest of its content, or the error why there is none."""
+    """A file that was read: its chats and the digest of its content, or the error why there are none."""
 
     content: str = ""
-    chat: Chat | None = None
+    chats: Sequence[Chat] = ()
     error: SourceError | None = None
+
+
+def list_formats() -> str:
+    """Return the formats in a line each, as --help shows them."""
+    width = max(len(form.program) for form in FORMATS) + 2
+    return "\n".join(f"  {form.program:<{width}}{form.what}" for form in FORMATS)
 
 
 # ------------------------------------------------------------------ files
 
 
-def read_chat_file(path: str | Path) -> Chat:
-    """Read a chat file of any known format that holds one stream; no database is needed.
+def read_chat_file(
+    path: str | Path, *, columns: Mapping[str, str] | None = None, stream_id: str = ""
+) -> Chat:
+    """Read a chat file of any known format; no database is needed.
 
-    A list of streams beside it says what the file does not say of its stream.
+    A list of streams beside it says what the file does not say of its stream. `columns` names a table's
+    columns by what they hold (see `tables.ROLES`); `stream_id` picks one of several streams.
     Raises: MissingSource if it is not there; UnknownFormat, or SourceError if it cannot be read.
     """
     (found,), _ = find_chat_files([path])
@@ -68,21 +130,45 @@ def read_chat_file(path: str | Path) -> Chat:
         raise SourceError(
             f"{found.path.name} is a database of many streams: import it, and read the database."
         )
-    outcome = read_listed_file(found.path, found.row)
-    if outcome.chat is None:
+    outcome = read_listed_file(found.path, found.row, columns=columns)
+    if not outcome.chats:
         raise type(outcome.error or SourceError())(f"{found.path}: {outcome.error}")
-    log_view(outcome.chat, found.path)
-    return outcome.chat
+    chat = _pick_chat(complete_streams(outcome.chats, path=found.path, rows=found.sheet.rows), stream_id)
+    log_view(chat, found.path)
+    return chat
 
 
-def read_listed_file(path: Path, row: Mapping[str, str]) -> ReadFile:
-    """Read one file, of which the list of streams says `row`. Whatever goes wrong with it is an outcome."""
+def _pick_chat(chats: Sequence[Chat], stream_id: str = "") -> Chat:
+    ids = [chat.stream.video_id for chat in chats]
+    if stream_id in ids:
+        return chats[ids.index(stream_id)]
+    if stream_id:
+        raise ParameterError(
+            f"A stream must be one of the file's, such as {ids[0]!r}; {stream_id!r} is none."
+        )
+    if len(chats) > 1:
+        raise SourceError(
+            f"One stream is wanted, and this file holds {len(chats):,}, such as {ids[0]!r}. Name one, or "
+            "import the file and use the database."
+        )
+    return chats[0]
+
+
+def read_listed_file(
+    path: Path, row: Mapping[str, str], *, columns: Mapping[str, str] | None = None
+) -> ReadFile:
+    """Read one file, of which the list of streams says `row`. Whatever goes wrong with it is an outcome.
+
+    Several streams are still to be completed by `complete_streams`.
+    """
     try:
         data = read_file(path)
-        content = digest_content(data, name=path.name, row=row)
-        return ReadFile(content, read_chat(data, file_name=path.name, row=row))
+        content = digest_content(data, name=path.name, row=row, columns=columns)
+        return ReadFile(content, read_chats(data, file_name=path.name, row=row, columns=columns))
     except SourceError as error:
         return ReadFile(error=error)
+    except ParameterError:
+        raise
     except Exception as error:
         return ReadFile(error=SourceError(_explain_failure(error)))
 
@@ -102,61 +188,105 @@ def log_view(chat: Chat, path: Path) -> None:
         log.info("%s: no offsets, only times of day; offsets count from the first message", name)
 
 
-def digest_content(data: bytes, *, name: str, row: Mapping[str, str]) -> str:
+def digest_content(
+    data: bytes, *, name: str, row: Mapping[str, str], columns: Mapping[str, str] | None = None
+) -> str:
     """Return what identifies a file's content: its bytes, its name, its row of the list, the reader."""
     hasher = hashlib.blake2b(data, digest_size=16)
-    hasher.update(json.dumps([_READER_VERSION, name, dict(row)], sort_keys=True).encode())
+    about = [_READER_VERSION, name, dict(row), *([dict(columns)] if columns else [])]
+    hasher.update(json.dumps(about, sort_keys=True).encode())
     return hasher.hexdigest()
 
 
-# ------------------------------------------------------------------ formats
+# ------------------------------------------------------------------ content
+
+
+def looks_like_chat(head: bytes) -> bool:
+    """Return whether a file in a folder, which begins so, is worth reading: no notes, no lists."""
+    if looks_like_data(head) or head.startswith(_PARQUET_MAGIC):
+        return True
+    whole_lines = decode_text(head, Notes()).rpartition("\n")[0] or decode_text(head, Notes())
+    return any(_load(f"{module}:looks_like_chat")(whole_lines) for module in ("text_logs", "tables"))
 
 
 def read_chat(data: bytes, *, file_name: str, row: Mapping[str, str]) -> Chat:
-    """Read the chat in a file's bytes; `row` is what a list of streams says of it.
+    """Read the one chat in a file's bytes. Raises: as `read_chats`; SourceError if it holds several."""
+    return _pick_chat(read_chats(data, file_name=file_name, row=row))
 
-    What the content says of the stream counts most, then the list, then the file name.
-    Raises: UnknownFormat, or SourceError for a file that begins well and cannot be read.
+
+def read_chats(
+    data: bytes, *, file_name: str, row: Mapping[str, str], columns: Mapping[str, str] | None = None
+) -> list[Chat]:
+    """Read the chats in a file's bytes, at least one; `row` is what a list of streams says of the only one.
+
+    What the content says of a stream counts most, then the list, then the file name.
+    Raises: UnknownFormat, or SourceError for a file that begins well and cannot be read; ParameterError for
+    `columns` that the table does not have.
     """
     notes = Notes()
-    chat = _read_content(parse_json(unpack(data, notes), notes), notes)
-    if chat is None:
-        raise UnknownFormat(
-            "This is JSON, but of no chat that chatlib knows: chat-downloader, yt-dlp live_chat, YouTube's "
-            "own responses, TwitchDownloader, Twitch v5 comments, Twitch GraphQL comment pages."
-        )
-    KINDS.require(len({message.kind for message in chat.messages}))
+    chats = _find_chats(unpack(data, notes), file_name, notes, columns or {})
     if notes[CUT]:
-        chat = chat._replace(stream=chat.stream._replace(state="partial"))
-    return complete_chat(chat, file_name=file_name, row=row)
+        chats = [chat._replace(stream=chat.stream._replace(state="partial")) for chat in chats]
+    for chat in chats:
+        KINDS.require(len({message.kind for message in chat.messages}))
+    return chats if len(chats) > 1 else [complete_chat(chats[0], file_name=file_name, row=row)]
 
 
-def _read_content(parsed: Parsed, notes: Notes) -> Chat | None:
-    """Return the chat if the content is of a known format."""
-    content = parsed.content
-    items = [content] if type(content) is dict else content
-    if type(items) is list and (not items or chat_downloader.looks_like_rows(items)):
-        messages = chat_downloader.read_rows(items, notes, plain=parsed.plain)
-        return Chat("chat-downloader", Stream("", ""), messages, notes)
-    actions = innertube.find_actions(content)
-    if actions is not None:
-        channel_id, video_id = innertube.find_stream_ids(actions)
-        stream = Stream(YOUTUBE, video_id or "", channel_id=channel_id)
-        return Chat("youtube", stream, innertube.read_actions(actions, notes), notes)
-    nodes = twitch.find_nodes(content)
-    if nodes is not None:
-        stream = twitch.read_nodes_stream(content)
-        return Chat("twitch-graphql", stream, twitch.read_nodes(nodes, notes), notes)
-    comments = twitch.find_comments(content)
-    if comments is not None:
-        stream = twitch.read_stream(content, comments)
-        name = "twitch-downloader" if type(content) is dict and "streamer" in content else "twitch-v5"
-        return Chat(name, stream, twitch.read_comments(comments, notes), notes)
-    page = renderers.read_video_page(content)
-    if page is not None:
-        notes["page of a video, without its chat"] += 1
-        return Chat("video-page", page._replace(state="partial"), [], notes)
+def _find_chats(data: bytes, file_name: str, notes: Notes, columns: Mapping[str, str]) -> list[Chat]:
+    if data.startswith(_PARQUET_MAGIC):
+        return _read_text_or_table("table", data, file_name, notes, columns) or _refuse("a Parquet file")
+    start = data[:4096].lstrip()
+    if start[:1] in (b"{", b"[") and not _TEXT_IN_BRACKETS.match(start):
+        try:
+            parsed = parse_json(data, notes)
+        except SourceError:
+            if _BEGINS_AS_JSON.match(start):
+                raise
+        else:
+            chat = _find_in_json(parsed, notes)
+            return [chat] if chat else _refuse("JSON")
+    if not data.strip():
+        raise SourceError("A chat file must have content, and this one is empty.")
+    if start[:1] == b"<":
+        _refuse("a web page")
+    if len(start) < 50 * len(start.translate(None, _PLAIN_BYTES)) and not data[1:400:2].count(0) > 100:
+        _refuse("no text")
+    text = decode_text(data, notes)
+    for kind in ("table",) if columns else ("text", "table"):
+        if chats := _read_text_or_table(kind, text, file_name, notes, columns):
+            return chats
+    return _refuse("text")
+
+
+def _find_in_json(parsed: Parsed, notes: Notes) -> Chat | None:
+    for reader in [*_readers_of("json"), _PAGE_READER]:
+        if chat := _load(reader)(parsed, notes):
+            return chat
     return None
+
+
+def _read_text_or_table(
+    kind: str, content: str | bytes, file_name: str, notes: Notes, columns: Mapping[str, str]
+) -> list[Chat] | None:
+    (reader,) = _readers_of(kind)
+    return _load(reader)(content, file_name, notes, columns)
+
+
+def _readers_of(kind: str) -> list[str]:
+    return list(dict.fromkeys(form.reader for form in FORMATS if form.kind == kind))
+
+
+def _load(reader: str) -> Callable:
+    module, _, function = reader.partition(":")
+    return getattr(importlib.import_module(f"chatlib.collect.files.{module}"), function)
+
+
+def _refuse(what: str) -> NoReturn:
+    programs = ", ".join(dict.fromkeys(form.program for form in FORMATS))
+    raise UnknownFormat(
+        f"A chat file must be of a format that chatlib knows, and this is {what}, of none of them: "
+        f"{programs}. `chatlib import --help` says more; a table's columns can be named with --columns."
+    )
 
 
 # ------------------------------------------------------------------ completing
@@ -168,8 +298,9 @@ def complete_chat(chat: Chat, *, file_name: str, row: Mapping[str, str]) -> Chat
     stream = _fill_stream(chat.stream, stream_of_row(row))
     has_offsets = any(message.offset_s is not None for message in messages)
     if not has_offsets and any(message.timestamp_us is not None for message in messages):
-        messages = _count_from_first(messages)
-        stream = stream._replace(view="live")
+        start = _find_start(row) if chat.format in _COUNTED_FROM_START else None
+        messages = _count_from(start, messages)
+        stream = stream if start else stream._replace(view="live")
     video_id = stream.video_id or clean_text(find_ids_in_name(file_name)[0])[:200] or "unnamed"
     platform = stream.platform or _guess_platform(messages) or guess_platform(video_id=video_id) or YOUTUBE
     started_at = read_date(row.get("started_at")) or chat.stream.started_at or _derive_start(messages)
@@ -180,6 +311,23 @@ def complete_chat(chat: Chat, *, file_name: str, row: Mapping[str, str]) -> Chat
         url=stream.url or make_video_url(platform, video_id),
     )
     return chat._replace(stream=stream, messages=messages)
+
+
+def _find_start(row: Mapping[str, str]) -> int | None:
+    """Return the moment that a list says a stream began, None if it knows only the day."""
+    written = row.get("started_at", "")
+    return read_timestamp_text(written) if ":" in written else None
+
+
+def complete_streams(
+    chats: Sequence[Chat], *, path: Path, rows: Mapping[str, Mapping[str, str]]
+) -> Sequence[Chat]:
+    """Complete a file's chats where it holds several; the list's `rows` say what the streams are."""
+    if len(chats) == 1:
+        return chats
+    return [
+        complete_chat(chat, file_name=path.name, row=rows.get(chat.stream.video_id, {})) for chat in chats
+    ]
 
 
 def _fill_stream(stream: Stream, listed: Stream) -> Stream:
@@ -212,13 +360,13 @@ def _content_of(message: Message) -> tuple:
     return message.author_id, message.text, message.amount_text, moment
 
 
-def _count_from_first(messages: list[Message]) -> list[Message]:
-    """Return messages with offsets counted from the timestamp of the first chat message.
+def _count_from(start: int | None, messages: list[Message]) -> list[Message]:
+    """Return messages with offsets counted from a timestamp, or else from that of the first chat message.
 
     Pinned messages and tickers may be much older than the capture; they get negative offsets.
     """
     stamps = [(m.timestamp_us, m.kind in CHAT_KINDS) for m in messages if m.timestamp_us is not None]
-    first = min([stamp for stamp, is_chat in stamps if is_chat] or [stamp for stamp, _ in stamps])
+    first = start or min([stamp for stamp, is_chat in stamps if is_chat] or [stamp for stamp, _ in stamps])
     return [
         m if m.timestamp_us is None else m._replace(offset_s=(m.timestamp_us - first) / 1e6) for m in messages
     ]

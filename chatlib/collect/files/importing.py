@@ -8,21 +8,24 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
+from itertools import count, islice, takewhile
 from pathlib import Path
 
 import pandas as pd
 
 from chatlib.ahead import map_ahead
 from chatlib.collect.address import find_video_id
-from chatlib.collect.files.containers import SQLITE_MAGIC, looks_like_data, read_head
+from chatlib.collect.files.containers import SQLITE_MAGIC, read_head
 from chatlib.collect.files.first_version import OldDatabase
 from chatlib.collect.files.formats import (
     Chat,
     ReadFile,
     complete_chat,
+    complete_streams,
     digest_content,
     log_view,
+    looks_like_chat,
     read_listed_file,
 )
 from chatlib.collect.sheets.streams import Found, age_of_row, find_chat_files
@@ -164,14 +167,21 @@ def _join_counts(counts: Mapping[str, int]) -> str:
 
 
 def import_chats(
-    db: Store, paths: Sequence[str | Path] | str | Path, *, limit: int = 0, progress: bool = True
+    db: Store,
+    paths: Sequence[str | Path] | str | Path,
+    *,
+    limit: int = 0,
+    progress: bool = True,
+    columns: Mapping[str, str] | None = None,
 ) -> ImportReport:
     """Import chat files, or folders of them, into the database; what is in already is not read again.
 
     Each file is stored whole or not at all; one that cannot be read is reported, and the others
     go on. With `limit` only the oldest so many streams are imported, by the date in the list of streams.
+    `columns` names the columns of tables by what they hold (`table_columns.ROLES`).
 
-    Raises: MissingSource for a path that is not there or a folder without a file; StoreError.
+    Raises: MissingSource for a path that is not there or a folder without a file; ParameterError for
+    columns that a table does not have; StoreError.
     """
     if limit < 0:
         raise ParameterError(f"`limit` must be >= 0 (0 is all), got {limit}.")
@@ -179,9 +189,9 @@ def import_chats(
     own = {db.path.resolve().with_name(db.path.name + suffix) for suffix in ("", "-wal", "-shm")}
     found = [f for f in found if f.path.resolve() not in own]
     reports = [FileReport(path, "failed", error=str(error)) for path, error in list_errors.items()]
-    ignored = [f.path for f in found if not f.named and not looks_like_data(read_head(f.path))]
+    ignored = [f.path for f in found if not f.named and not looks_like_chat(read_head(f.path))]
     kept = take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
-    with without_gc(), closing(_iter_reports(db, kept, limit=limit)) as steps:
+    with without_gc(), closing(_iter_reports(db, kept, limit=limit, columns=columns)) as steps:
         shown = {} if progress else {"disable": True}
         reports.extend(progress_bar(steps, total=len(kept), desc="import", unit="file", **shown))
     totals = db.count_content(r.stream_id for r in reports if r.stream_id is not None)
@@ -197,33 +207,43 @@ def take_oldest(found: list[Found], *, limit: int) -> list[Found]:
     return [f for f in found if (f.row.get("video_id") or f.path) in kept]
 
 
-def _iter_reports(db: Store, found: list[Found], *, limit: int) -> Generator[FileReport, None, None]:
+def _iter_reports(
+    db: Store, found: list[Found], *, limit: int, columns: Mapping[str, str] | None
+) -> Generator[FileReport, None, None]:
     databases = {f.path for f in found if read_head(f.path).startswith(SQLITE_MAGIC)}
-    known = _find_known(db, [f for f in found if f.path not in databases])
-    with closing(_read_ahead([f for f in found if f.path not in databases and f.path not in known])) as files:
+    known = _find_known(db, [f for f in found if f.path not in databases], columns)
+    unknown = [f for f in found if f.path not in databases and f.path not in known]
+    with closing(_read_ahead(unknown, columns)) as files:
         for f in found:
             if f.path in databases:
                 yield from _import_old_database(db, f, limit=limit)
             elif f.path in known:
-                yield known[f.path]
+                yield from known[f.path]
             else:
-                yield _save_file(db, f.path, next(files))
+                yield from _save_file(db, f, next(files))
 
 
-def _find_known(db: Store, found: list[Found]) -> dict[Path, FileReport]:
-    """Return a report for each file that is in the database as it is now."""
+def _find_known(
+    db: Store, found: list[Found], columns: Mapping[str, str] | None
+) -> dict[Path, list[FileReport]]:
+    """Return the reports of each file that is in the database as it is now, one for each stream."""
     if not db.has_imports():
         return {}
     known = {}
     for f in found:
         try:
-            content = digest_content(read_file(f.path), name=f.path.name, row=f.row)
+            content = digest_content(read_file(f.path), name=f.path.name, row=f.row, columns=columns)
         except SourceError:
             continue  # reading it will report why
-        report = _report_known(db, f.path, content)
-        if report is not None:
-            known[f.path] = report
+        reports = map(partial(_report_known, db, f.path), map(partial(_name_part, content), count()))
+        if of_file := [report for report in takewhile(lambda report: report is not None, reports) if report]:
+            known[f.path] = of_file
     return known
+
+
+def _name_part(content: str, number: int) -> str:
+    """Return what identifies the content of a file's stream: the first one's is the file's."""
+    return f"{content}:{number}" if number else content
 
 
 def _report_known(db: Store, path: Path, content: str) -> FileReport | None:
@@ -234,10 +254,16 @@ def _report_known(db: Store, path: Path, content: str) -> FileReport | None:
     return FileReport(path, "known", source.format, name, stream_id, source.n_rows, 0, source.skipped)
 
 
-def _save_file(db: Store, path: Path, file: ReadFile) -> FileReport:
-    if file.chat is None:
-        return FileReport(path, "failed", error=str(file.error))
-    return _save_chat(db, path, file.chat, content=file.content)
+def _save_file(db: Store, found: Found, file: ReadFile) -> list[FileReport]:
+    """Store a file's chats, all of them or none."""
+    if not file.chats:
+        return [FileReport(found.path, "failed", error=str(file.error))]
+    chats = complete_streams(file.chats, path=found.path, rows=found.sheet.rows)
+    with db.transaction():
+        return [
+            _save_chat(db, found.path, chat, content=_name_part(file.content, number))
+            for number, chat in enumerate(chats)
+        ]
 
 
 def _save_chat(db: Store, path: Path, chat: Chat, *, content: str) -> FileReport:
@@ -287,14 +313,14 @@ def _row_of_address(url: object, found: Found) -> dict[str, str]:
 # ---------------------------------------------------------- reading ahead
 
 
-def _read_ahead(found: list[Found]) -> Generator[ReadFile, None, None]:
+def _read_ahead(found: list[Found], columns: Mapping[str, str] | None) -> Generator[ReadFile, None, None]:
     """Yield the files as read, in order; in a process of its own where that pays."""
     pays = len(found) > 1 and sum(map(_find_size, found)) >= MIN_BYTES and (os.cpu_count() or 1) > 1
     if not pays:
         for f in found:
-            yield read_listed_file(f.path, f.row)
+            yield read_listed_file(f.path, f.row, columns=columns)
         return
-    tasks = [(str(f.path), dict(f.row)) for f in found]
+    tasks = [(str(f.path), dict(f.row), columns) for f in found]
     with closing(map_ahead(_read_packed, tasks, processes=True, on_lost=_report_lost)) as packed:
         yield from map(_unpack, packed)
 
@@ -306,26 +332,39 @@ def _find_size(found: Found) -> int:
         return 0
 
 
-def _read_packed(task: tuple[str, dict[str, str]]) -> bytes:
+_Task = tuple[str, dict[str, str], Mapping[str, str] | None]
+
+
+def _read_packed(task: _Task) -> bytes:
     """Read a file in another process; what it gives as marshal, which is four times as fast as pickle."""
-    path, row = task
+    path, row, columns = task
     with without_gc():
-        file = read_listed_file(Path(path), row)
-    if file.chat is None:
-        return marshal.dumps(("", None, str(file.error), isinstance(file.error, UnknownFormat)))
-    name, stream, messages, skipped = file.chat
-    columns = list(zip(*messages, strict=True))  # a tuple per field is smaller than one per message
-    return marshal.dumps((file.content, (name, tuple(stream), columns, dict(skipped)), "", False))
+        try:
+            file = read_listed_file(Path(path), row, columns=columns)
+        except ParameterError as error:
+            return marshal.dumps(("", [], str(error), "ParameterError"))
+    chats = [
+        (chat.format, tuple(chat.stream), list(zip(*chat.messages, strict=True)), dict(chat.skipped))
+        for chat in file.chats  # a tuple per field is smaller than one per message
+    ]
+    return marshal.dumps((file.content, chats, str(file.error), type(file.error).__name__))
 
 
 def _unpack(packed: bytes) -> ReadFile:
-    content, chat, error, is_unknown = marshal.loads(packed)
-    if chat is None:
-        return ReadFile(content, error=(UnknownFormat if is_unknown else SourceError)(error))
-    name, stream, columns, skipped = chat
-    messages = list(map(Message._make, zip(*columns, strict=True)))
-    return ReadFile(content, Chat(name, Stream._make(stream), messages, skipped))
+    content, chats, error, kind = marshal.loads(packed)
+    if kind == "ParameterError":
+        raise ParameterError(error)
+    if not chats:
+        return ReadFile(content, error=(UnknownFormat if kind == "UnknownFormat" else SourceError)(error))
+    return ReadFile(
+        content,
+        [
+            Chat(name, Stream._make(stream), list(map(Message._make, zip(*columns, strict=True))), skipped)
+            for name, stream, columns, skipped in chats
+        ],
+    )
 
 
-def _report_lost(_task: tuple[str, dict[str, str]]) -> bytes:
-    return marshal.dumps(("", None, "The reader's process ended on this file; is it far too large?", False))
+def _report_lost(_task: _Task) -> bytes:
+    error = "The reader's process ended on this file; is it far too large?"
+    return marshal.dumps(("", [], error, "SourceError"))

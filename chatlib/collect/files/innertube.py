@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from chatlib.collect.files.containers import Parsed
 from chatlib.collect.files.renderers import Shown, read_renderer, read_text, walk
-from chatlib.collect.files.rows import IdMaker, Notes, author_key, badge_json, name_json
+from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, badge_json, name_json
 from chatlib.money import read_money
-from chatlib.records import Message
+from chatlib.records import YOUTUBE, Message, Stream
 from chatlib.text import read_name
 from chatlib.times import read_offset, read_timestamp
 
-__all__ = ["Action", "find_actions", "find_stream_ids", "iter_actions", "read_actions"]
+__all__ = ["Action", "find_actions", "find_chat", "find_stream_ids", "iter_actions", "read_actions"]
 
 _ACTIONS = frozenset(
     {
@@ -60,6 +61,16 @@ class Action(NamedTuple):
 
     content: object
     offset_ms: object
+
+
+def find_chat(parsed: Parsed, notes: Notes) -> Chat | None:
+    """Return the chat in parsed JSON if it is YouTube's own."""
+    actions = find_actions(parsed.content)
+    if actions is None:
+        return None
+    channel_id, video_id = find_stream_ids(actions)
+    stream = Stream(YOUTUBE, video_id or "", channel_id=channel_id)
+    return Chat("youtube", stream, read_actions(actions, notes), notes)
 
 
 def find_actions(content: object) -> list[Action] | None:

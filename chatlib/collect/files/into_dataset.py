@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from chatlib.ahead import map_ahead
-from chatlib.collect.files.containers import SQLITE_MAGIC, looks_like_data, read_head
-from chatlib.collect.files.formats import Chat, digest_content, log_view, read_listed_file
+from chatlib.collect.files.containers import SQLITE_MAGIC, read_head
+from chatlib.collect.files.formats import Chat, digest_content, log_view, looks_like_chat, read_listed_file
 from chatlib.collect.files.importing import FileReport, ImportReport, keep_state, take_oldest
 from chatlib.collect.sheets.streams import find_chat_files
 from chatlib.dataset import (
@@ -53,8 +53,8 @@ __all__ = [
 
 PARTS = "parts"
 _KNOWN = "known.json"
-_NO_DATABASES = (
-    "Chat files are read into a data set, and {name} is a database: import it into a chat database, "
+_ONE_STREAM = (
+    "Files of one stream are read into a data set, and {name} holds several: import it into a chat database, "
     "and export that."
 )
 _SMALL = 2_000_000  # bytes of all files; below this, reading is over before a process has started
@@ -104,7 +104,7 @@ def import_into_dataset(
 def plan_import(paths: Sequence[str | Path], folder: str | Path, *, limit: int = 0) -> Plan:
     """Return what an import into a data set's folder will read, and prepare the folder."""
     found, errors = find_chat_files(paths)
-    ignored = [f.path for f in found if not f.named and not looks_like_data(read_head(f.path))]
+    ignored = [f.path for f in found if not f.named and not looks_like_chat(read_head(f.path))]
     kept = take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
     target = Path(folder).absolute()
     known = {digest: file.n_messages for file in iter_message_files(target) for digest in file.sources}
@@ -119,7 +119,7 @@ def import_file(task: FileTask) -> Outcome:
     """Read one chat file and write its part; return what became of it."""
     path, folder = Path(task.path), Path(task.folder)
     if read_head(path).startswith(SQLITE_MAGIC):
-        return Outcome("", FileReport(path, "failed", error=_NO_DATABASES.format(name=path.name)))
+        return Outcome("", FileReport(path, "failed", error=_ONE_STREAM.format(name=path.name)))
     try:
         digest = digest_content(read_file(path), name=path.name, row=task.row)
     except SourceError as error:
@@ -130,10 +130,12 @@ def import_file(task: FileTask) -> Outcome:
         n_rows = known[digest] if digest in known else read_message_file(folder, part).n_messages
         return Outcome(digest, FileReport(path, "known", n_rows=n_rows))
     file = read_listed_file(path, task.row)
-    if file.chat is None:
-        return Outcome("", FileReport(path, "failed", error=str(file.error)))
-    log_view(file.chat, path)
-    return Outcome(digest, _write_part(folder, part, path, file.chat, digest))
+    if len(file.chats) != 1:
+        reason = str(file.error or _ONE_STREAM.format(name=path.name))
+        return Outcome("", FileReport(path, "failed", error=reason))
+    (chat,) = file.chats
+    log_view(chat, path)
+    return Outcome(digest, _write_part(folder, part, path, chat, digest))
 
 
 def finish_import(plan: Plan, outcomes: Iterable[Outcome]) -> ImportReport:

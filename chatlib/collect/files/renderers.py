@@ -7,12 +7,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from chatlib.collect.files.rows import Notes
+from chatlib.collect.files.containers import Parsed
+from chatlib.collect.files.rows import Chat, Notes
 from chatlib.records import YOUTUBE, Stream
 from chatlib.text import clean_text, read_name, read_number
 from chatlib.times import format_timestamp, read_date, read_timestamp
 
-__all__ = ["Runs", "Shown", "read_link", "read_renderer", "read_text", "read_video_page", "walk"]
+__all__ = ["Runs", "Shown", "find_page", "read_link", "read_renderer", "read_text", "walk"]
 
 _RENDERER = re.compile(r"liveChat([A-Z][A-Za-z]{1,60})Renderer")
 _KINDS = frozenset(
@@ -193,8 +194,16 @@ def _read_badges(badges: object) -> tuple[object, ...]:
     return tuple(titles)
 
 
-def read_video_page(content: object) -> Stream | None:
-    """Return the stream that a watch page's data or yt-dlp's info JSON describes, or None."""
+def find_page(parsed: Parsed, notes: Notes) -> Chat | None:
+    """Return a chat without messages, of the stream that a watch page or yt-dlp's info JSON describes."""
+    stream = _read_page(parsed.content)
+    if stream is None:
+        return None
+    notes["page of a video, without its chat"] += 1
+    return Chat("video-page", stream._replace(state="partial"), [], notes)
+
+
+def _read_page(content: object) -> Stream | None:
     if type(content) is not dict:
         return None
     if content.get("_type", "video") == "video" and "extractor_key" in content:

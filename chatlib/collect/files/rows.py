@@ -10,14 +10,16 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
-from chatlib.records import NAME_PREFIX, Message
+from chatlib.records import NAME_PREFIX, Message, Stream
 from chatlib.text import clean_text, read_number
 
 __all__ = [
-    "IdMaker", "Notes", "author_key", "badge_json", "dump_names", "name_json", "read_count", "repeated_kind",
+    "Chat", "IdMaker", "Notes", "author_key", "badge_json", "dump_names", "name_json", "read_count",
+    "repeated_kind",
 ]  # fmt: skip
 
 _MAX_COUNT = 2**62
@@ -42,6 +44,15 @@ class Notes(Counter[str]):
         named = f"{reason}: {name}"
         is_plain = isinstance(name, str) and re.fullmatch(r"\w{1,60}", name)
         self[named if is_plain and (named in self or len(self) < _MAX_REASONS) else reason] += 1
+
+
+class Chat(NamedTuple):
+    """One stream's chat: its messages in source order, and what was left out, by reason."""
+
+    format: str
+    stream: Stream
+    messages: list[Message]
+    skipped: Mapping[str, int]
 
 
 def read_count(value: object) -> int | None:

@@ -9,14 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from chatlib.collect.files.rows import IdMaker, Notes, author_key, name_json, read_count
+from chatlib.collect.files.containers import Parsed
+from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, name_json, read_count
 from chatlib.records import TWITCH, Message, Stream
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_date, read_offset, read_timestamp_text
 
 __all__ = [
-    "as_list", "find_comments", "find_event", "find_nodes", "format_badge", "iter_nodes", "name_kind",
-    "read_comments", "read_nodes", "read_nodes_stream", "read_stream",
+    "as_list",
+    "count_bits",
+    "find_chat",
+    "find_comments",
+    "find_event",
+    "find_nodes",
+    "format_badge",
+    "iter_nodes",
+    "name_kind",
+    "read_comments",
+    "read_nodes",
+    "read_nodes_stream",
+    "read_stream",
 ]  # fmt: skip
 
 _LENGTH = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?")
@@ -65,6 +77,19 @@ _CHEER = re.compile(
     r"([1-9]\d{0,4})",
     re.I,
 )
+
+
+def find_chat(parsed: Parsed, notes: Notes) -> Chat | None:
+    """Return the chat in parsed JSON if it is Twitch's: pages of GraphQL, or comments."""
+    content = parsed.content
+    nodes = find_nodes(content)
+    if nodes is not None:
+        return Chat("twitch-graphql", read_nodes_stream(content), read_nodes(nodes, notes), notes)
+    comments = find_comments(content)
+    if comments is None:
+        return None
+    name = "twitch-downloader" if type(content) is dict and "streamer" in content else "twitch-v5"
+    return Chat(name, read_stream(content, comments), read_comments(comments, notes), notes)
 
 
 def find_comments(content: object) -> list | None:
@@ -288,7 +313,7 @@ def _as_comment(node: object) -> object:
         "message": {
             "fragments": [{"text": f.get("text"), "emoticon": f.get("emote")} for f in fragments],
             "user_badges": [{"_id": format_badge(b.get("setID"), b.get("version"))} for b in badges],
-            "bits_spent": _count_bits(words),
+            "bits_spent": count_bits(words),
         },
     }
 
@@ -298,7 +323,8 @@ def as_list(value: object) -> list:
     return value if type(value) is list else []
 
 
-def _count_bits(words: str) -> int | None:
+def count_bits(words: str) -> int | None:
+    """Return the bits in a text: the numbers behind Twitch's own cheermotes; None if there are none."""
     matches = [match for word in words.split() if (match := _CHEER.fullmatch(word))]
     return sum(int(match[1]) for match in matches) or None
 

@@ -167,7 +167,7 @@ def test_the_short_path_and_the_careful_one_agree():
 def test_the_short_path_is_taken_for_plain_rows(monkeypatch):
     import chatlib.collect.files.chat_downloader as module
 
-    monkeypatch.setattr(module, "_read_carefully", lambda *args: pytest.fail("the careful path was taken"))
+    monkeypatch.setattr(module, "read_row", lambda *args: pytest.fail("the careful path was taken"))
     assert read([PLAIN])[0] == [
         Message("m", "text_message", 3.0, "7", "Ann", "hi", badges='["vip"]', timestamp_us=1773966060000000)
     ]

@@ -99,7 +99,7 @@ def test_a_second_import_adds_nothing_and_reads_nothing(folder, db, place, monke
     digest, streams = db.digest(), db.load_streams()
     monkeypatch.setattr(importing, "MIN_BYTES", 10**12)
     read = []
-    monkeypatch.setattr(formats, "read_chat", lambda *args, **row: read.append(row["file_name"]) or broken())
+    monkeypatch.setattr(formats, "read_chats", lambda *args, **row: read.append(row["file_name"]) or broken())
     second = import_chats(db, [folder])
     assert sorted(read) == ["other.json", "page.html"]
     assert (second.n_added, second.totals) == (0, first.totals)
@@ -251,13 +251,13 @@ def test_names_of_files_may_be_no_utf8(tmp_path, db, files):
 
 
 def test_a_file_that_the_reader_fails_on_is_one_error(folder, db, monkeypatch):
-    def fail(data, *, file_name, row):
+    def fail(data, *, file_name, **others):
         if file_name == "flat.json":
             raise ZeroDivisionError("a bug")
-        return read(data, file_name=file_name, row=row)
+        return read(data, file_name=file_name, **others)
 
-    read = formats.read_chat
-    monkeypatch.setattr(formats, "read_chat", fail)
+    read = formats.read_chats
+    monkeypatch.setattr(formats, "read_chats", fail)
     report = import_chats(db, [folder])
     assert "a bug" in report.errors[folder / "flat.json"]
     assert sum(f.state == "imported" for f in report.files) == 8

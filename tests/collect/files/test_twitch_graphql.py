@@ -93,7 +93,7 @@ def test_what_is_no_comment_is_counted():
 
 
 def test_an_answer_about_something_else_is_no_chat():
-    with pytest.raises(UnknownFormat, match="Twitch GraphQL comment pages"):
+    with pytest.raises(UnknownFormat, match="JSON, of none"):
         read([{"data": {"user": {"id": "1"}}}])
     assert read([{"data": {"video": {"id": "2001", "comments": None}}}]).messages == []
 

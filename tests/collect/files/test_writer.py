@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatlib.collect.files.chat_downloader import save_chat_file
 from chatlib.collect.files.formats import read_chat_file
+from chatlib.collect.files.writing import save_chat_file
 from chatlib.records import Message
 from tests.places import SHARED
 

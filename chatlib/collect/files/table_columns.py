@@ -1,0 +1,366 @@
+"""Which column of a table holds what: by its name in many languages, by its values, or as the user says."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from pathlib import Path
+
+from chatlib.errors import ParameterError, UnknownFormat
+from chatlib.text import one_line, read_number
+from chatlib.times import MAX_OFFSET_S, read_offset, read_timestamp, read_timestamp_text
+
+__all__ = [
+    "ROLES", "Columns", "find_columns", "find_unnamed_columns", "has_heading", "read_column_offset",
+    "read_columns_option",
+]  # fmt: skip
+
+# What a column may hold, as --columns names it, and the field of chat-downloader's that this is.
+ROLES = {
+    "time": "", "text": "message", "author": "author_name", "author_id": "author_id", "amount": "amount",
+    "currency": "currency", "badges": "author_badges", "kind": "message_type", "id": "message_id",
+    "bits": "bits", "notice": "system_message", "stream": "",
+}  # fmt: skip
+_OWN = {  # chat-downloader's own names, whatever else they mean elsewhere
+    "time_in_seconds", "time_text", "video_offset_time_msec", "timestamp", "message", "message_id",
+    "message_type", "author", "author_id", "author_name", "author_badges", "badges", "amount", "action_type",
+    "author.id", "author.name", "author.display_name", "money.text", "money.amount", "money.currency",
+    "system_message", "header_message", "header_primary_text", "header_secondary_text", "bits",
+    "target_message_id", "target_id", "ticker_duration",
+}  # fmt: skip
+_OWN_TIMES = ("time_in_seconds", "video_offset_time_msec", "time_text", "timestamp")
+_OWN_BADGE = re.compile(r"author\.badges\.\d{1,3}\.(?:title|name)")
+_OWN_EMOTE = re.compile(r"emotes\.(\d{1,4})\.(name|shortcuts)(?:\.0)?")
+_DATE = re.compile(
+    r"\D{0,12}(\d{1,4})\D(\d{1,2})\D(\d{2,4})"
+    r"(?:\D{1,3}(\d{1,2})\D(\d\d)(?:\D(\d\d)(?:[.,](\d{1,9}))?)?)?\D{0,3}?([AP]\.?M\.?)?\D{0,5}",
+    re.I,
+)
+_CLOCK = re.compile(r"\s*-?(?:\d{1,4}:)?\d{1,4}:\d\d(?:\.\d+)?\s*")
+_TIME_OF_DAY = re.compile(r"\s*(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?\s*")
+_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
+
+
+@cache
+def _role_of_name() -> dict[str, str]:
+    """Return what a column of each known name holds; names are in small letters, without blanks and signs."""
+    content = Path(__file__).with_name("column_names.json").read_text(encoding="utf-8")
+    return {name: role for role, names in json.loads(content).items() for name in names}
+
+
+@dataclass
+class Columns:
+    """Where a table's columns are that say something of the chat, by chat-downloader's names of fields.
+
+    `offset` and `moment` are columns of times; a `day` goes before the time of day in `moment`.
+    """
+
+    fields: dict[str, int] = field(default_factory=dict)
+    badges: list[int] = field(default_factory=list)
+    emotes: dict[int, tuple[str, str]] = field(
+        default_factory=dict
+    )  # column -> which emote, name or shortcuts
+    offset: int | None = None
+    offset_scale: float = 1.0
+    moment: int | None = None
+    day: int | None = None
+    day_first: bool = False  # in dates such as 7/8/2021
+    stream: int | None = None
+    is_own: bool = False  # chat-downloader's own table
+
+    def list_needed(self) -> list[int]:
+        """Return the columns to read, in order."""
+        times = (self.offset, self.moment, self.day, self.stream)
+        return sorted(
+            {*self.fields.values(), *self.badges, *self.emotes, *(i for i in times if i is not None)}
+        )
+
+    def read_moment(self, value: object) -> int | None:
+        """Return microseconds since 1970 of a value of the column `moment`, its day before it."""
+        return _read_moment(value, self.day_first)
+
+
+def read_columns_option(text: str) -> dict[str, str]:
+    """Return the columns by what they hold from `time=…,text=…`. Raises: ParameterError."""
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    if wrong := [role for role, equals, name in pairs if role.strip() not in ROLES or not equals or not name]:
+        raise ParameterError(
+            f"Columns are named like time=NAME,text=NAME, by what they hold ({', '.join(ROLES)}), got "
+            f"{wrong[0]!r}."
+        )
+    return {role.strip(): name.strip() for role, _, name in pairs}
+
+
+def has_heading(first_row: Sequence[object]) -> bool:
+    """Return whether a table's first row names its columns: no name is a number or a time."""
+    return not any(_classify_value(cell) for cell in first_row)
+
+
+def find_columns(
+    names: Sequence[str], sample: Sequence[Sequence[object]], said: Mapping[str, str]
+) -> Columns:
+    """Return which column holds what. `sample` has some values of each; `said` is what the user says.
+
+    Raises: UnknownFormat if none can hold the text, or two can hold the same; ParameterError for a column
+    that is said and not there.
+    """
+    columns = Columns(is_own="message" in names and bool({"time_in_seconds", "time_text"} & set(names)))
+    roles = {_find_said(name, names): role for role, name in said.items()}
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        if i in roles:
+            continue
+        own = name if columns.is_own else ""
+        if _OWN_BADGE.fullmatch(own):
+            columns.badges.append(i)
+        elif emote := _OWN_EMOTE.fullmatch(own):
+            columns.emotes[i] = (emote[1], emote[2])
+        elif own in _OWN and own not in ("time_in_seconds", "timestamp"):
+            _claim(columns.fields, own, i, names)
+        elif role := (
+            "time" if own in _OWN_TIMES else "" if own in _OWN else _role_of_name().get(_simplify(name), "")
+        ):
+            found.setdefault(role, []).append(i)
+    if columns.is_own:
+        found = {role: places for role, places in found.items() if role in ("time", "stream")}
+    _prefer(found, names)
+    for i, role in roles.items():
+        found[role] = [i]
+    for role, places in found.items():
+        if role not in ("time", "stream") and not (columns.is_own and ROLES[role] in columns.fields):
+            for i in places:
+                _claim(columns.fields, ROLES[role], i, names)
+    columns.stream = found.get("stream", [None])[0]
+    found["time"] = found.get("time") or [
+        i for i, name in enumerate(names) if columns.is_own and name in _OWN_TIMES
+    ]
+    _find_times(columns, found.get("time", []), names, sample)
+    _require_chat(columns, names)
+    return columns
+
+
+def _find_said(said: str, names: Sequence[str]) -> int:
+    """Return the place of a column that the user names, or numbers from 1."""
+    if said in names:
+        return list(names).index(said)
+    if said.isdecimal() and 0 < int(said) <= len(names):
+        return int(said) - 1
+    shown = one_line(", ".join(names), 300)
+    raise ParameterError(f"A column must be one of the table's ({shown}) or its number, got {said!r}.")
+
+
+def _simplify(name: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+
+
+def _prefer(found: dict[str, list[int]], names: Sequence[str]) -> None:
+    """Of two columns that say the same, keep the better: a name before a login, an amount as written."""
+    login = found.pop("author (login)", [])
+    found.setdefault("author", login)
+    if not found["author"]:
+        del found["author"]
+    for role, good in (("amount", "amounttext"), ("author", "displayname"), ("author", "authorname")):
+        better = [i for i in found.get(role, []) if _simplify(names[i]) == good]
+        if better:
+            found[role] = better
+
+
+def _claim(fields: dict[str, int], name: str, i: int, names: Sequence[str]) -> None:
+    if name in fields:
+        role = next((role for role, own in ROLES.items() if own == name), name)
+        raise _two_for_one(role, names[fields[name]], names[i])
+    fields[name] = i
+
+
+def _two_for_one(role: str, *names: str) -> UnknownFormat:
+    shown = " and ".join(repr(one_line(name, 60)) for name in names)
+    return UnknownFormat(
+        f"A table may have one column for the {role}, and this one has {shown}. Say which: "
+        f"--columns {role}=NAME."
+    )
+
+
+def _require_chat(columns: Columns, names: Sequence[str]) -> None:
+    has_author = any(name.startswith("author") and "badge" not in name for name in columns.fields)
+    has_time = columns.offset is not None or columns.moment is not None
+    missing = (
+        "text" if "message" not in columns.fields else "" if has_author or has_time else "author or time"
+    )
+    if missing:
+        raise UnknownFormat(
+            f"A table of chat must have a column for the {missing}, and none of these is known as one: "
+            f"{one_line(', '.join(map(repr, names)), 300)}. Say which: --columns "
+            "text=NAME,author=NAME,time=NAME."
+        )
+
+
+# ------------------------------------------------------------------ times
+
+
+def _find_times(
+    columns: Columns, places: Sequence[int], names: Sequence[str], sample: Sequence[Sequence[object]]
+) -> None:
+    """Decide by their values which of the columns for times hold offsets, moments, or days."""
+    kinds = {i: _classify(sample[i], share=0.5) for i in places}
+    of_kind = {
+        kind: [i for i in places if kinds[i] == kind] for kind in ("seconds", "clock", "moment", "day")
+    }
+    offsets = of_kind["seconds"]
+    clocks, moments, days = of_kind["clock"], of_kind["moment"], of_kind["day"]
+    if len(offsets) > 1 and columns.is_own:
+        offsets = [i for i in offsets if names[i] == "time_in_seconds"] or offsets[:1]
+    if (
+        days
+        and clocks
+        and not moments
+        and all(_TIME_OF_DAY.fullmatch(str(v)) for v in sample[clocks[0]] if v)
+    ):
+        columns.day, moments, clocks = days[0], clocks[:1], clocks[1:]
+    elif days and not moments and not offsets and not clocks:
+        moments = days
+    for some in (offsets, clocks if not offsets else [], moments):
+        if len(some) > 1:
+            raise _two_for_one("time", *(names[i] for i in some[:2]))
+    columns.offset = next(iter([*offsets, *clocks]), None)
+    columns.moment = next(iter(moments), None)
+    if columns.offset is not None and re.search(r"m(?:illi)?s(?:ec)?", _simplify(names[columns.offset])[-8:]):
+        columns.offset_scale = 1000.0
+    dated = columns.moment if columns.day is None else columns.day
+    dates = () if dated is None else sample[dated]
+    columns.day_first = _is_day_first([value for value in dates if isinstance(value, str)])
+
+
+def _classify(values: Sequence[object], *, share: float = 0.8) -> str:
+    """Return what at least this share of the values is: seconds, clock, moment, day; "" for nothing such."""
+    kinds = [_classify_value(value) for value in values if value not in (None, "")]
+    most = max(set(kinds), key=kinds.count, default="")
+    return most if kinds.count(most) >= share * len(kinds) else ""
+
+
+def _classify_value(value: object) -> str:
+    number = read_number(_read_decimal_comma(value))
+    if number is not None:
+        return "moment" if read_timestamp(int(number)) else "seconds" if abs(number) <= MAX_OFFSET_S else ""
+    if not isinstance(value, str) or len(value) > 60:
+        return ""
+    if _CLOCK.fullmatch(value):
+        return "clock"
+    if _read_moment(value, False) is None and _read_moment(value, True) is None:
+        return ""
+    return "moment" if re.search(r"\d\D\d\d", value[8:]) else "day"
+
+
+def _read_decimal_comma(value: object) -> object:
+    """Return a number's text with a point where it has a comma; anything else as it is."""
+    return value.replace(",", ".") if isinstance(value, str) and _COMMA.fullmatch(value) else value
+
+
+def read_column_offset(value: object, scale: float) -> float | None:
+    """Return seconds from a value of a column of offsets: a number, or a clock."""
+    return read_offset(_read_decimal_comma(value), scale=scale)
+
+
+@lru_cache(maxsize=4096)
+def _read_moment(value: object, day_first: bool) -> int | None:
+    """Return microseconds since 1970 from a number, an ISO 8601 moment, or a date as people write it."""
+    if not isinstance(value, str):
+        return read_timestamp(value)
+    text = value.strip()
+    number = read_number(text)
+    if number is not None:
+        return read_timestamp(int(text) if text.isdecimal() else number)
+    exact = read_timestamp_text(re.sub(r" ?(?:UTC|GMT)$", "+00:00", text))
+    if exact is not None or len(text) > 60:
+        return exact
+    if found := _DATE.fullmatch(text):
+        return _read_numeric_date(found, day_first)
+    return _read_named_date(text)
+
+
+def _read_numeric_date(found: re.Match[str], day_first: bool) -> int | None:
+    first, second, third = int(found[1]), int(found[2]), int(found[3])
+    if len(found[1]) == 4:
+        year, month, day = first, second, third
+    else:
+        day, month = (first, second) if day_first else (second, first)
+        year = third if len(found[3]) == 4 else 2000 + third
+    hour = int(found[4] or 0)
+    if found[8]:
+        hour = hour % 12 + (12 if found[8][0] in "pP" else 0)
+    fraction = int((found[7] or "0").ljust(6, "0")[:6])
+    try:
+        moment = dt.datetime(year, month, day, hour, int(found[5] or 0), int(found[6] or 0), fraction, dt.UTC)
+    except ValueError:
+        return None
+    return read_timestamp(round(moment.timestamp() * 1e6))
+
+
+def _read_named_date(text: str) -> int | None:
+    """Return the moment of a date with the month's English name, such as `Jul 15, 2021 8:01 PM`."""
+    if not re.search(r"[A-Za-z]{3}.*\d{4}|\d{4}.*[A-Za-z]{3}", text):
+        return None
+    import pandas as pd
+
+    try:
+        return read_timestamp_text(pd.Timestamp(text).isoformat())
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def _is_day_first(values: Sequence[str]) -> bool:
+    """Return whether the day comes first: what cannot be a month tells, else the shorter span does."""
+    dates = [found for value in values if (found := _DATE.fullmatch(value.strip())) and len(found[1]) < 4]
+    if any(int(found[1]) > 12 for found in dates):
+        return True
+    if not dates or any(int(found[2]) > 12 for found in dates):
+        return False
+    spans = []
+    for day_first in (False, True):
+        moments = [m for found in dates if (m := _read_numeric_date(found, day_first)) is not None]
+        spans.append(max(moments) - min(moments) if moments else 0)
+    return spans[1] < spans[0] or (spans[0] == spans[1] and "." in dates[0][0])
+
+
+# ------------------------------------------------------------------ without a heading
+
+
+def find_unnamed_columns(sample: Sequence[Sequence[object]]) -> Columns:
+    """Return which column of a table without a heading holds the time, the author and the text.
+
+    The first whose values are times is the time; of the others the text has more words, the author fewer
+    different values. Raises: UnknownFormat if that is not plain to see.
+    """
+    columns = Columns()
+    kinds = [_classify(values) for values in sample]
+    times = [i for i, kind in enumerate(kinds) if kind in ("clock", "moment")]
+    times = times or [i for i, values in enumerate(sample) if kinds[i] == "seconds" and _is_ascending(values)]
+    names = [f"{i + 1}" for i in range(len(sample))]
+    others = [i for i, kind in enumerate(kinds) if not kind and any(sample[i])]
+    if times and others:
+        text = max(others, key=lambda i: (round(_count_words(sample[i]), 1), i))
+        before = [i for i in others if i != text and sample[i].count("") * 5 <= len(sample[i])]
+        columns.fields["message"] = text
+        if before:
+            columns.fields["author_name"] = min(before, key=lambda i: (len(set(sample[i])), i))
+        _find_times(columns, [times[0], *(i for i, kind in enumerate(kinds) if kind == "day")], names, sample)
+    if not {"message", "author_name"} <= columns.fields.keys():
+        raise UnknownFormat(
+            "A table without a heading must show which column is the time, the author and the text, and this "
+            "one does not. Say which by their numbers: --columns time=1,author=2,text=3."
+        )
+    return columns
+
+
+def _is_ascending(values: Sequence[object]) -> bool:
+    numbers = [read_number(_read_decimal_comma(value)) or 0.0 for value in values if value not in (None, "")]
+    return numbers == sorted(numbers)
+
+
+def _count_words(values: Sequence[object]) -> float:
+    texts = [str(value) for value in values if value]
+    return sum(len(text.split()) + len(text) / 12 for text in texts) / max(len(texts), 1)

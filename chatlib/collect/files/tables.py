@@ -1,0 +1,477 @@
+"""Tables of chat: CSV and TSV, with a heading or without, and Parquet.
+
+Columns become chat-downloader's fields, and the rows are read as that program's: the plain ones column by
+column, the others one by one as its JSON is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chatlib.collect.address import find_video_id, guess_platform
+from chatlib.collect.files.chat_downloader import read_row
+from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, badge_json, dump_names
+from chatlib.collect.files.table_columns import (
+    Columns,
+    find_columns,
+    find_unnamed_columns,
+    has_heading,
+    read_column_offset,
+)
+from chatlib.errors import SourceError
+from chatlib.limits import FILE_MB, LINE_MB, TABLE_COLUMNS, TABLE_ROWS
+from chatlib.money import read_plain_money
+from chatlib.records import CHAT_KINDS, Message, Stream
+from chatlib.text import clean_text, one_line, read_number, rearm_cell
+from chatlib.times import MAX_OFFSET_S
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["find_chats", "looks_like_chat"]
+
+_DELIMITERS = ",;\t|"
+_SAMPLE_CHARS = 1 << 18
+_SAMPLE_ROWS = 500
+_BATCH_ROWS = 20_000
+_BLOCK_BYTES = 8 << 20  # no row may be longer
+_PLAIN_FIELDS = {
+    "message", "message_id", "message_type", "author", "author_id", "author_name", "author.id", "author.name",
+    "author_badges", "badges", "action_type", "currency", "time_text",
+}  # fmt: skip
+_ZEROS = ("", "0", "0.0", "0.00", "null", "none", "nan", "n/a", "-")
+
+_Batch = dict[int, list[Any]]  # the values of each column that is needed, of some rows
+
+
+class Table(NamedTuple):
+    """A table that is open: the names of its columns, None if it has no heading, some values of each."""
+
+    names: list[str] | None
+    sample: Sequence[Sequence[object]]
+    source: _CsvSource | _ParquetSource
+
+
+def looks_like_chat(text: str) -> bool:
+    """Return whether text begins as a table whose heading names a text, an author and a time."""
+    try:
+        table = _open_csv(text, Notes())
+        columns = find_columns(table.names, table.sample, {}) if table and table.names else None
+    except SourceError:
+        return False
+    if columns is None:
+        return False
+    has_author = any(name.startswith("author") for name in columns.fields)
+    return has_author and (columns.offset is not None or columns.moment is not None)
+
+
+def find_chats(
+    content: str | bytes, _file_name: str, notes: Notes, said: Mapping[str, str]
+) -> list[Chat] | None:
+    """Return the chats in a CSV's text or a Parquet file's bytes, one for each stream; None for no table.
+
+    `said` names columns by what they hold (`table_columns.ROLES`); others are found by their names.
+    Raises: UnknownFormat if no column can be the text, or two can; SourceError for a table that is damaged.
+    """
+    table = _open_csv(content, notes) if isinstance(content, str) else _open_parquet(content)
+    if table is None:
+        return None
+    if table.names is None and not said:
+        columns = find_unnamed_columns(table.sample)
+    else:
+        names = table.names or [str(i + 1) for i in range(len(table.sample))]
+        columns = find_columns(names, table.sample, said)
+    reader = _RowReader(columns, notes)
+    for batch in table.source.iter_batches(columns.list_needed()):
+        reader.read(batch)
+    return reader.finish()
+
+
+# ------------------------------------------------------------------ CSV
+
+
+class _CsvSource(NamedTuple):
+    text: str
+    delimiter: str
+    n_columns: int
+    has_heading: bool
+    notes: Notes
+
+    def iter_batches(self, needed: Sequence[int]) -> Iterator[_Batch]:
+        """Yield the rows' values of some columns; "" is None, a row of another length is counted."""
+        import pyarrow as pa
+        from pyarrow import compute as arrow_compute
+        from pyarrow import csv as arrow_csv
+
+        names = [f"c{i}" for i in range(self.n_columns)]
+        used = [names[i] for i in needed]
+        try:
+            batches = arrow_csv.open_csv(
+                pa.BufferReader(self.text.encode("utf-8", "replace")),
+                read_options=arrow_csv.ReadOptions(
+                    column_names=names, use_threads=False, block_size=_BLOCK_BYTES
+                ),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=self.delimiter,
+                    newlines_in_values=True,
+                    invalid_row_handler=self._skip_row,
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    include_columns=used,
+                    column_types={name: pa.string() for name in used},
+                    strings_can_be_null=True,
+                    null_values=[""],
+                ),
+            )
+            n_rows = 0
+            for batch in batches:
+                first = 1 if self.has_heading and not n_rows else 0
+                n_rows += batch.num_rows
+                TABLE_ROWS.require(n_rows)
+                for column in batch.columns:
+                    longest = arrow_compute.max(arrow_compute.binary_length(column)).as_py()
+                    LINE_MB.require((longest or 0) / 1e6)
+                yield {
+                    i: batch.column(name).to_pylist()[first:] for i, name in zip(needed, used, strict=True)
+                }
+        except pa.ArrowInvalid as error:
+            raise SourceError(
+                f"A table must be whole CSV, and this one is not: {one_line(error, 200)}."
+            ) from error
+
+    def _skip_row(self, row: Any) -> str:
+        if row.actual_columns > 1 or row.text.strip():
+            self.notes["row has more or fewer columns than the table"] += 1
+        return "skip"
+
+
+def _open_csv(text: str, notes: Notes) -> Table | None:
+    """Return a table of text; None if its lines have no columns in common."""
+    text = text.replace("\x00", "") if "\x00" in text else text
+    head = text[:_SAMPLE_CHARS]
+    if len(head) < len(text):
+        head = head.rpartition("\n")[0] or head
+    best = max((_read_sample(head, delimiter) for delimiter in _DELIMITERS), key=lambda found: found[0])
+    (share, n_columns), rows, delimiter = best
+    if share < 0.5 or n_columns < 2:
+        return None
+    TABLE_COLUMNS.require(n_columns)
+    headed = has_heading(rows[0])
+    names = [str(cell).strip() for cell in rows[0]] + [""] * n_columns
+    fitting = [row for row in rows[headed:] if len(row) == n_columns]
+    sample: list[Sequence[object]] = list(zip(*fitting, strict=True)) or [()] * n_columns
+    source = _CsvSource(text, delimiter, n_columns, headed, notes)
+    return Table(names[:n_columns] if headed else None, sample, source)
+
+
+def _read_sample(head: str, delimiter: str) -> tuple[tuple[float, int], list[list[str]], str]:
+    """Return how well a delimiter fits (share of rows of the usual length, that length), the rows, and it."""
+    try:
+        rows = [
+            row for row in islice(csv.reader(io.StringIO(head), delimiter=delimiter), _SAMPLE_ROWS) if row
+        ]
+    except csv.Error:
+        rows = []
+    lengths = [len(row) for row in rows]
+    if not lengths or max(lengths) < 2:
+        return (0.0, 0), rows, delimiter
+    usual = max(set(lengths), key=lambda n: (lengths.count(n), n))
+    return (round(lengths.count(usual) / len(rows), 1) if usual > 1 else 0.0, usual), rows, delimiter
+
+
+# ------------------------------------------------------------------ Parquet
+
+
+class _ParquetSource(NamedTuple):
+    file: Any  # pyarrow.parquet.ParquetFile
+
+    def iter_batches(self, needed: Sequence[int]) -> Iterator[_Batch]:
+        """Yield the rows' values of some columns, as text, numbers and microseconds; "" is None."""
+        n_bytes = 0
+        for table in _iter_flat(self.file):
+            batch = {i: _to_values(table.column(i)) for i in needed}
+            n_bytes += sum(len(v) for values in batch.values() for v in values if isinstance(v, str))
+            FILE_MB.require(n_bytes / 1e6)
+            yield batch
+
+
+def _open_parquet(data: bytes) -> Table | None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        schema = parquet.read_schema(pa.BufferReader(data))
+        text = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+        # As dictionaries: a repeated long text takes a few bytes in the file, and must not take more here.
+        file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=text)
+        TABLE_ROWS.require(file.metadata.num_rows)
+        TABLE_COLUMNS.require(file.metadata.num_columns)
+        first = next(_iter_flat(file), None)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise _damaged(error) from error
+    if first is None or first.num_columns < 2:
+        return None
+    sample = [_to_values(column)[:_SAMPLE_ROWS] for column in first.columns]
+    return Table([name.strip() for name in first.column_names], sample, _ParquetSource(file))
+
+
+def _damaged(error: Exception) -> SourceError:
+    return SourceError(f"A Parquet file must be whole, and this one is not: {one_line(error, 200)}.")
+
+
+def _iter_flat(file: Any) -> Iterator[pa.Table]:
+    """Yield a file's rows as tables in which the fields of objects are columns: `author.id`."""
+    import pyarrow as pa
+
+    try:
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
+            table = pa.Table.from_batches([batch])
+            while any(pa.types.is_struct(each.type) for each in table.schema):
+                table = table.flatten()
+                TABLE_COLUMNS.require(table.num_columns)
+            yield table
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise _damaged(error) from error
+
+
+def _to_values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column's values as Python's: text, numbers, moments in microseconds, durations in seconds."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return [value for chunk in column.chunks for value in _decode_dictionary(chunk)]
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_pylist()
+    if pa.types.is_duration(kind) or pa.types.is_time(kind):
+        values = column.cast(pa.duration("us") if pa.types.is_duration(kind) else pa.time64("us"), safe=False)
+        return [None if value is None else value / 1e6 for value in values.cast(pa.int64()).to_pylist()]
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return [None if value != value else value for value in column.to_pylist()]
+    if pa.types.is_decimal(kind):
+        return [None if value is None else format(value, "f") for value in column.to_pylist()]
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_string(kind):
+        values = column.cast(pa.large_binary()).to_pylist()
+        return [None if not value else clean_text(value.decode("utf-8", "replace")) for value in values]
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return column.to_pylist()
+    return [None] * len(column)
+
+
+def _decode_dictionary(chunk: pa.DictionaryArray) -> list[str | None]:
+    import pyarrow as pa
+
+    values = [
+        clean_text(value.decode("utf-8", "replace")) or None if value else None
+        for value in chunk.dictionary.cast(pa.large_binary()).to_pylist()
+    ]
+    return [None if i is None else values[i] for i in chunk.indices.to_pylist()]
+
+
+# ------------------------------------------------------------------ rows
+
+
+class _RowReader:
+    """Makes messages of a table's rows, batch after batch, each in the stream that its row names."""
+
+    def __init__(self, columns: Columns, notes: Notes) -> None:
+        self._columns, self._notes = columns, notes
+        self._messages: dict[str, list[Message]] = {}  # by stream
+        self._ids: dict[str, IdMaker] = {}
+        self._authors: dict[tuple, tuple[str | None, str | None, str | None]] = {}
+        self._special = [i for name, i in columns.fields.items() if name not in _PLAIN_FIELDS] + list(
+            columns.emotes
+        )
+
+    def read(self, batch: _Batch) -> None:
+        """Read some rows; the plain ones here, the others as chat-downloader's JSON is read."""
+        columns = self._columns
+        n_rows = len(next(iter(batch.values())))
+        nothing: list[Any] = [None] * n_rows
+        fields = {name: batch[i] for name, i in columns.fields.items()}
+        offsets = (
+            _read_offsets(batch[columns.offset], columns.offset_scale)
+            if columns.offset is not None
+            else nothing
+        )
+        moments = self._read_moments(batch) if columns.moment is not None else nothing
+        kinds = fields.get("message_type", ["text_message"] * n_rows)
+        special = _find_filled([batch[i] for i in self._special], n_rows)
+        authors = self._read_authors(fields, batch, n_rows)
+        streams = batch[columns.stream] if columns.stream is not None else [""] * n_rows
+        rows = zip(
+            special, streams, fields.get("message_id", nothing), kinds, offsets, moments, authors,
+            _read_texts(fields["message"]), strict=True,
+        )  # fmt: skip
+        for i, (is_special, stream, message_id, kind, offset_s, timestamp_us, author, text) in enumerate(
+            rows
+        ):
+            if stream is None:
+                self._notes["row names no stream"] += 1
+                continue
+            if stream not in self._messages:
+                self._messages[stream], self._ids[stream] = [], IdMaker()
+            lacks_time = offset_s is None and (timestamp_us is None or columns.offset is not None)
+            if is_special or lacks_time or kind not in CHAT_KINDS or author is None or text is None:
+                item = self._make_item(fields, batch, i, offset_s, timestamp_us)
+                message = read_row(item, self._notes, self._ids[stream])
+                if message is None:
+                    continue
+            else:
+                message = Message(
+                    message_id or "", kind, offset_s, author[0], author[1], text, None, author[2],
+                    None, None, None, None, timestamp_us,
+                )  # fmt: skip
+                if not message_id:
+                    message = self._ids[stream].complete(message)
+            self._messages[stream].append(message)
+
+    def finish(self) -> list[Chat]:
+        """Return the chats in the order of their streams; what was left out is counted in the first."""
+        name = "chat-downloader-table" if self._columns.is_own else "table"
+        if self._columns.stream is None:
+            return [Chat(name, Stream("", ""), self._messages.get("", []), self._notes)]
+        return [
+            Chat(name, _name_stream(stream), messages, self._notes if not i else Notes())
+            for i, (stream, messages) in enumerate(self._messages.items())
+        ]
+
+    def _read_moments(self, batch: _Batch) -> list[int | None]:
+        columns = self._columns
+        values = batch[columns.moment] if columns.moment is not None else []
+        if columns.day is not None:
+            days = batch[columns.day]
+            values = [
+                f"{day} {time}" if day and time else None for day, time in zip(days, values, strict=True)
+            ]
+        return [None if value is None else columns.read_moment(value) for value in values]
+
+    def _read_authors(self, fields: dict[str, list[Any]], batch: _Batch, n_rows: int) -> list[tuple | None]:
+        """Return each row's author: key, name and badges; None where they are no plain ones."""
+        nothing: list[Any] = [None] * n_rows
+        names = fields.get("author.name") or fields.get("author_name") or fields.get("author") or nothing
+        ids = fields.get("author.id") or fields.get("author_id") or nothing
+        badges = [fields.get("author_badges") or fields.get("badges") or nothing]
+        badges += [batch[i] for i in self._columns.badges]
+        known = self._authors
+        return [known.get(key) or self._add_author(key) for key in _zip_hashable([ids, names, *badges])]
+
+    def _add_author(self, key: tuple) -> tuple[str | None, str | None, str | None] | None:
+        author_id, name, badges, *titles = key
+        if not all(value is None or type(value) is str for value in key) or (
+            author_id is None and name is None
+        ):
+            return None
+        author_id, name = rearm_cell(author_id), rearm_cell(name)
+        titles = [rearm_cell(title) for title in titles if title]
+        written = dump_names(tuple(titles)) if titles else badge_json(rearm_cell(badges)) if badges else None
+        self._authors[key] = known = (author_key(author_id, name), name, written)
+        return known
+
+    def _make_item(
+        self,
+        fields: dict[str, list[Any]],
+        batch: _Batch,
+        i: int,
+        offset_s: float | None,
+        timestamp_us: int | None,
+    ) -> dict[str, Any]:
+        """Return a row as an object of chat-downloader's."""
+        columns = self._columns
+        item: dict[str, Any] = {}
+        for name, values in fields.items():
+            value = rearm_cell(values[i]) if isinstance(values[i], str) else values[i]
+            if value is None:
+                continue
+            outer, dot, inner = name.partition(".")
+            if dot:
+                item.setdefault(outer, {})[inner] = value
+            else:
+                item[name] = value
+        for name, place, value in (
+            ("time_in_seconds", columns.offset, offset_s),
+            ("timestamp", columns.moment, timestamp_us),
+        ):
+            if place is not None:
+                item[name] = batch[place][i] if value is None else value
+        titles = [batch[place][i] for place in columns.badges if batch[place][i]]
+        if titles and isinstance(item.setdefault("author", {}), dict):
+            item["author"]["badges"] = [{"title": rearm_cell(title)} for title in titles]
+        emotes: dict[str, dict[str, Any]] = {}
+        for place, (number, key) in columns.emotes.items():
+            if value := batch[place][i]:
+                emotes.setdefault(number, {})[key] = value if key == "name" else [value]
+        item["emotes"] = list(emotes.values())
+        if not columns.is_own:
+            _read_amount(item)
+        return item
+
+
+def _read_amount(item: dict[str, Any]) -> None:
+    """Put an amount and a currency of two columns together; in other programs' tables 0 is no payment."""
+    amount, currency = item.pop("amount", None), item.pop("currency", None)
+    number = read_number(amount)
+    if amount is None or number == 0 or (isinstance(amount, str) and amount.strip().lower() in _ZEROS):
+        return
+    if number is not None and read_plain_money(amount, currency):
+        item["money"] = {"amount": amount, "currency": currency}
+    else:
+        text = str(amount)
+        item["amount"] = (
+            text if currency is None or re.search(r"[^\d\s.,'’-]", text) else f"{currency} {text}"
+        )
+
+
+def _read_offsets(values: list[Any], scale: float) -> list[float | None]:
+    try:  # all at once, which is the usual case
+        import numpy as np
+
+        offsets = np.array(values, dtype=float) / scale
+        if np.isfinite(offsets).all() and (np.abs(offsets) <= MAX_OFFSET_S).all():
+            return (offsets + 0.0).tolist()
+    except (ValueError, TypeError):
+        pass
+    return [read_column_offset(value, scale) for value in values]
+
+
+def _read_texts(values: list[Any]) -> list[str | None]:
+    return [
+        (rearm_cell(value) if value[:1] == "'" else value)
+        if type(value) is str
+        else None
+        if value is None or isinstance(value, (list, bool))
+        else str(value)
+        for value in values
+    ]
+
+
+def _find_filled(columns: list[list[Any]], n_rows: int) -> list[bool]:
+    """Return of each row whether one of the columns has a value."""
+    if not columns:
+        return [False] * n_rows
+    return [any(value is not None for value in row) for row in zip(*columns, strict=True)]
+
+
+def _zip_hashable(columns: list[list[Any]]) -> Iterator[tuple]:
+    """Yield the rows of columns; numbers become text, lists a text that no author has."""
+    plain = [
+        column
+        if all(type(value) is str or value is None for value in column)
+        else [value if type(value) is str else None if value is None else str(value) for value in column]
+        for column in columns
+    ]
+    return zip(*plain, strict=True)
+
+
+def _name_stream(written: str) -> Stream:
+    """Return the stream that a column names: by an address, or by an id of any kind."""
+    text = str(written).strip()
+    url = text if "://" in text else None
+    video_id = find_video_id(url) or text[:200]
+    platform = guess_platform(url=url, video_id=video_id)
+    return Stream(platform or "", video_id, url=url)

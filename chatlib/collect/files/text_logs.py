@@ -1,0 +1,448 @@
+"""Chat as lines of text: chat-downloader's and TwitchDownloader's, IRC clients' logs, plain ones.
+
+A line has a time, mostly a name, and what was written. Times are offsets in the stream (`0:12`), moments
+(`2021-07-15 20:00:05`), or times of day, whose day a heading, the file's name or a midnight gives.
+The forms are those that the programs write: chat-downloader 0.2.8 and its first versions,
+TwitchDownloaderCore's ChatText, Chatterino's LoggingChannel, Chatty's ChatLog, irssi's default theme.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import deque
+from email.utils import parsedate_tz
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+
+from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, name_json, read_count
+from chatlib.collect.files.twitch import count_bits, find_event
+from chatlib.limits import LINE_MB
+from chatlib.money import read_money
+from chatlib.records import CHAT_KINDS, TWITCH, Message, Stream
+from chatlib.text import clean_text
+from chatlib.times import MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset
+
+__all__ = ["find_chats", "looks_like_chat", "recognize_lines"]
+
+GAP_S = 6 * 3600  # a log with dates in which nobody writes for so long goes on with another stream
+_SAMPLE = 300  # lines in which a format shows itself
+_DAY_S = 24 * 3600
+_REMEMBERED = 100  # messages of an author, of which a deletion may name one
+_SOME_DAY_S = 40 * 365 * 24 * 3600.0  # in 2009, where no day is known
+
+_CLOCK = r"-?\d{1,4}:\d\d(?::\d\d)?(?:\.\d{1,9})?"
+_TIME_OF_DAY = r"\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
+_MOMENT = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,9})?"
+_FILE_DAY = re.compile(r"(?<!\d)(\d{4})[-_.]?(\d\d)[-_.]?(\d\d)(?!\d)")
+_FILE_CHANNEL = re.compile(r"#?([A-Za-z0-9]\w{1,24})(?:[-.]\d[\d-]*)?\.(?:log|txt)(?:\.gz)?", re.A)
+# Zones as Qt abbreviates them, in minutes; the standard library knows America's.
+_ZONES = {"WEST": 60, "BST": 60, "CET": 60, "CEST": 120, "EET": 120, "EEST": 180, "MSK": 180, "JST": 540}
+
+# chat-downloader's, today's and the first; TwitchDownloader's; plain ones.
+_DOWNLOADED = re.compile(rf"(?P<stamp>{_CLOCK}|{_MOMENT}|\d\d:\d\d [AP]M) \| (?P<rest>.*)")
+_BRACKETED = re.compile(rf"\[(?P<stamp>{_CLOCK})\] +(?P<rest>.*)")
+_BRACKETED_LONG = re.compile(r"\[(?P<stamp>(?:0|[1-9]\d{0,2}):\d\d:\d\d)\] (?P<rest>[^\s:(*]{1,100}: .*)")
+_BRACKETED_UTC = re.compile(rf"\[(?P<stamp>{_MOMENT}) UTC\] (?P<rest>.*)")
+_BADGES = re.compile(r"\(((?:[^()]|\([^()]{0,99}\)){1,500})\) ")
+_AMOUNT = re.compile(r"\*([^*]{0,30}\d[^*]{0,30})\* ")
+_PLAIN = re.compile(
+    rf"[(\[]?(?P<stamp>{_MOMENT}|{_CLOCK})[)\]]?(?:\s*[|–—-]\s+|\s+)"
+    r"(?P<name>[^\s:](?:.{0,98}?[^\s:])??)(?: : ?|: |:$)(?P<text>.*)"
+)
+
+_STAMP = rf"(?P<stamp>\[{_MOMENT}\]|\[{_TIME_OF_DAY}\]|{_TIME_OF_DAY}) "
+_SAID = re.compile(rf"{_STAMP}<[\s~&@%+!$^*]*(?P<name>[^<>]{{1,100}})>\*? ?(?P<text>.*)")
+_ACTION = re.compile(rf"{_STAMP} ?\* (?P<name>\S{{1,100}}) (?P<text>.*)")
+_STAMPED = re.compile(rf"{_STAMP}(?P<rest>.*)")
+_IRSSI_EVENT = re.compile(rf"{_STAMP}-[^\s-][^\s]*- .*|{_STAMP.replace('stamp', 'again')}-!- .*")
+_CHATTERINO_SAID = re.compile(r" ?(?:(?P<shown>[^\s:]{1,100}) )?(?P<name>\w{1,100}): (?P<text>.*)")
+_CHATTY_EVENT = re.compile(r"\[[A-Z][A-Za-z ]{0,40}\] (?P<text>.*)")
+_CHATTY_OTHER = re.compile(r"(?:MOD_ACTION|VIEWERS|VIEWERSTATS|JOIN|PART|MOD|UNMOD): .*")
+_CHATTY_LIST = re.compile(r"(?P<what>BAN|DELETED|BITS): (?P<rest>.*)")
+_CHATTY_BAN = re.compile(r"(\w{1,100})(?: \(\d{1,12}s\))?(?: \[[^\]]*\])?(?: \{[^}]*\})?(?:, |$)")
+_CHATTY_DELETED = re.compile(r"(\w{1,100}) \((.*?)\)(?=, \w{1,100} \(|$)")
+_BANNED = re.compile(
+    r"(?P<name>\w{1,100}) (?:has been|was) (?:timed out|permanently banned|banned)\b.*"
+    r"|\w{1,100} (?:timed out|permanently banned|banned) (?P<target>\w{1,100})\b.*"
+)
+_REMOVED = re.compile(r"A message from (?P<name>\w{1,100}) was deleted: (?P<text>.*)")
+_RAID = re.compile(r"[\d,]+ raiders from (?P<name>\w{1,100}) have joined\b.*")
+_ANONYMOUS = re.compile(r"An anonymous (?:user|gifter) (?:(?P<one>gifted a Tier)|is gifting \d+) .*")
+_OLD_SUB = re.compile(r"(?P<name>\w{1,100}) (?:just )?subscribed\b(?P<again>.* months? in a row)?.*!")
+_TWITCH_SPEAKS = ("twitchnotify", "jtv", "tmi.twitch.tv")
+_HEADING = re.compile(
+    r"# (?:Start|Stop) logging at (?P<moment>\S+ \S+)(?: (?P<zone>.*))?"
+    r"|# Log (?:started|closed): (?P<moment2>\S+ \S+)(?: (?P<zone2>.*))?"
+    r"|--- (?:Log opened|Log closed|Day changed) (?P<date>.*)"
+)
+
+
+def recognize_lines(lines: list[str]) -> str:
+    """Return the name of the format that most of the lines have, "" if it is none of those read here."""
+    sample = list(islice((line for line in lines if line.strip()), _SAMPLE))
+    headed = any(map(_HEADING.fullmatch, sample[:5]))
+    for name, patterns in _PATTERNS.items():
+        n_fitting = sum(any(pattern.fullmatch(line) for pattern in patterns) for line in sample)
+        enough = 0.95 if name == "twitch-downloader-text" else 0.5
+        if n_fitting > enough * len(sample) or (headed and name == "irc-log"):
+            return name
+    return ""
+
+
+def looks_like_chat(text: str) -> bool:
+    """Return whether a file that begins so is a chat; any program's log of moments is none for certain."""
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    name = recognize_lines(lines)
+    return name != "" and not (
+        name == "plain-log" and any(re.match(rf"\[?{_MOMENT}", line) for line in lines)
+    )
+
+
+def find_chats(text: str, file_name: str, notes: Notes, _columns: object = None) -> list[Chat] | None:
+    """Return the chats in a text: of a log with dates one more after each six hours of silence.
+
+    None if it is no log. Lines that are no messages are counted in `notes`.
+    """
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    LINE_MB.require(max(map(len, lines)) / 1e6)
+    name = recognize_lines(lines)
+    if not name:
+        return None
+    log = _Log(name, file_name, notes)
+    read = {"irc-log": log.read_irc, "plain-log": log.read_plain}.get(name, log.read_downloaded)
+    for line in lines:
+        if line.strip() and not read(clean_text(line)):
+            notes["line is no message"] += 1
+    return log.finish()
+
+
+class _Log:
+    """The messages of a log, read line by line.
+
+    The methods `read_…` return whether a line says something of the chat, or of the log.
+    """
+
+    def __init__(self, name: str, file_name: str, notes: Notes) -> None:
+        self._name, self._file_name, self._notes = name, file_name, notes
+        self._is_twitch = name in ("irc-log", "twitch-downloader-text")
+        self._ids = IdMaker()
+        self._messages: list[Message] = []
+        self._said: dict[str, deque[int]] = {}  # by whom, in small letters: places in `_messages`
+        self._clock = _Clock(_FILE_DAY.search(file_name), notes)
+
+    def finish(self) -> list[Chat]:
+        """Return the chats."""
+        messages = self._messages
+        channel = _FILE_CHANNEL.fullmatch(self._file_name) if self._name == "irc-log" else None
+        stream = Stream(TWITCH if self._is_twitch else "", "", channel_name=channel and channel[1])
+        if not messages or any(m.offset_s is not None for m in messages):
+            return [Chat(self._name, stream, messages, self._notes)]
+        if not self._clock.has_day:
+            first_us = min(m.timestamp_us or 0 for m in messages)
+            messages = [
+                m._replace(offset_s=((m.timestamp_us or 0) - first_us) / 1e6, timestamp_us=None)
+                for m in messages
+            ]
+            return [Chat(self._name, stream._replace(view="live"), messages, self._notes)]
+        parts = _split_at_gaps(messages)
+        if len(parts) == 1:
+            return [Chat(self._name, stream, messages, self._notes)]
+        base = re.sub(r"(\.(log|txt|gz))+$", "", self._file_name)[:150]
+        return [
+            Chat(
+                self._name,
+                stream._replace(video_id=f"{base} {_format_minute(part[0].timestamp_us or 0)}"),
+                part,
+                self._notes if part is parts[0] else Notes(),
+            )
+            for part in parts
+        ]
+
+    def _add(
+        self,
+        time: _Time,
+        name: str | None,
+        text: str | None,
+        kind: str = "text_message",
+        login: str = "",
+        **fields: str | None,
+    ) -> bool:
+        """Keep a message; return True."""
+        if name is not None and self._name == "twitch-downloader-text":
+            kind, text, fields["notice"] = find_event(kind, text, name)
+        money = read_money(fields.pop("amount", None))
+        message = Message(
+            "",
+            "paid_message" if money.amount_text and kind == "text_message" else kind,
+            time.offset_s,
+            author_key(None, name),
+            name,
+            text or None,
+            amount_text=money.amount_text,
+            amount=money.amount,
+            currency=money.currency,
+            bits=count_bits(text) if self._is_twitch and text and kind == "text_message" else None,
+            timestamp_us=time.timestamp_us,
+            **fields,
+        )
+        if name is not None and kind in CHAT_KINDS:
+            places = self._said.setdefault((login or name).casefold(), deque(maxlen=_REMEMBERED))
+            places.append(len(self._messages))
+        self._messages.append(self._ids.complete(message))
+        return True
+
+    # -------------------------------------------------------------- downloaded and plain
+
+    def read_downloaded(self, line: str) -> bool:
+        """Read a line of chat-downloader's or TwitchDownloader's."""
+        for pattern in _PATTERNS[self._name]:
+            if found := pattern.fullmatch(line):
+                time = self._clock.read_offset(found["stamp"])
+                return time is not None and self._read_rest(time, found["rest"])
+        return False
+
+    def _read_rest(self, time: _Time, rest: str) -> bool:
+        """Read what follows the time: `(badges) *amount* author: message`, or a notice."""
+        if self._name == "chat-downloader-text" and self._read_sentence(time, rest):
+            return True
+        badges = amount = None
+        if self._name == "chat-downloader-text":
+            if found := _BADGES.match(rest):
+                badges, rest = found[1], rest[found.end() :]
+            if found := _AMOUNT.match(rest):
+                amount, rest = found[1], rest[found.end() :]
+        name, colon, text = rest.partition(": ")
+        if not colon and rest.endswith(":"):  # an editor took the blank at the line's end
+            name, colon = rest[:-1], ":"
+        titles = name_json(re.split(r", (?![^()]*\))", badges)) if badges else None
+        if not colon and not badges and not amount:
+            return bool(rest) and self._add(time, None, None, "viewer_engagement_message", notice=rest)
+        kind = "text_message"
+        if not colon and not amount and badges and "new member" in badges.lower():
+            kind = "membership_item"
+        return bool(name.strip()) and self._add(time, name.strip(), text, kind, badges=titles, amount=amount)
+
+    def _read_sentence(self, time: _Time, rest: str) -> bool:
+        """Read a subscription as chat-downloader writes it: Twitch's sentence, then the author's words."""
+        name = rest.partition(" ")[0]
+        kind, text, notice = find_event("text_message", rest, None if name.endswith(":") else name)
+        return notice is not None and self._add(time, name, text, kind, notice=notice)
+
+    def read_plain(self, line: str) -> bool:
+        """Read a line of a time, a name and a text."""
+        found = _PLAIN.fullmatch(line)
+        time = self._clock.read_offset(found["stamp"]) if found else None
+        return found is not None and time is not None and self._add(time, found["name"], found["text"])
+
+    # -------------------------------------------------------------- IRC
+
+    def read_irc(self, line: str) -> bool:
+        """Read a line of Chatterino's, Chatty's, irssi's, or of a log like theirs."""
+        if found := _HEADING.fullmatch(line):
+            self._clock.begin(
+                found["moment"] or found["moment2"], found["zone"] or found["zone2"], found["date"]
+            )
+            return True
+        if found := _SAID.fullmatch(line) or _ACTION.fullmatch(line):
+            time = self._clock.read_time(found["stamp"])
+            return time is not None and self._read_said(time, found["name"].strip(), found["text"])
+        found = _STAMPED.fullmatch(line)
+        time = self._clock.read_time(found["stamp"]) if found else None
+        if found is None or time is None:
+            return False
+        rest = found["rest"].removeprefix("-tmi.twitch.tv- ")
+        if self._read_event(time, rest.lstrip()):
+            return True
+        said = None if _CHATTY_OTHER.fullmatch(rest) else _CHATTERINO_SAID.fullmatch(rest)
+        return said is not None and self._read_said(
+            time, said["shown"] or said["name"], said["text"], login=said["name"]
+        )
+
+    def _read_said(self, time: _Time, name: str, text: str, login: str = "") -> bool:
+        """Read somebody's words. A name in another script has the login beside it, which deletions name."""
+        if name.casefold() in _TWITCH_SPEAKS:
+            return self._read_event(time, text)
+        if found := re.fullmatch(r"(.*) \((\w+)\)", name):  # Chatty's
+            name, login = found.groups()
+        return bool(name) and self._add(time, name, text, login=login)
+
+    def _read_event(self, time: _Time, line: str) -> bool:
+        """Read a sentence of Twitch's or of a client: a subscription, a gift, a raid, a deletion, a ban."""
+        if found := _CHATTY_LIST.fullmatch(line):
+            return self._read_list(time, found["what"], found["rest"])
+        notice, attached = line, None
+        if found := _CHATTY_EVENT.fullmatch(line):
+            notice = found["text"]
+        name = notice.partition(" ")[0]
+        kind, text, sentence = find_event("text_message", notice, None if name.endswith(":") else name)
+        if sentence is not None:
+            if text and text.startswith("[") and text.endswith("]"):
+                text = text[1:-1]
+            elif found and (attached := re.fullmatch(r"(.*[.!]) \[(.*)\]", sentence)):
+                sentence, text = attached.groups()
+            return self._add(time, name, text, kind, notice=sentence)
+        if found := _REMOVED.fullmatch(notice):
+            return self._remove(time, found["name"], found["text"])
+        if found := _BANNED.fullmatch(notice):
+            return self._add(time, found["name"] or found["target"], None, "ban_user", notice=notice)
+        if found := _RAID.fullmatch(notice):
+            return self._add(time, found["name"], None, "raid", notice=notice)
+        if found := _ANONYMOUS.fullmatch(notice):
+            which = "anonymous_subscription_gift" if found["one"] else "anonymous_mystery_subscription_gift"
+            return self._add(time, None, None, which, notice=notice)
+        if found := _OLD_SUB.fullmatch(notice):
+            again = "resubscription" if found["again"] else "subscription"
+            return self._add(time, found["name"], None, again, notice=notice)
+        return False
+
+    def _read_list(self, time: _Time, what: str, rest: str) -> bool:
+        """Read Chatty's lists of who was banned, whose message was deleted, who gave how many bits."""
+        if what == "BITS":
+            found = re.fullmatch(r"(\w{1,100}) \((\d{1,9})\)", rest)
+            return found is not None and self._add_bits(time, found[1], read_count(found[2]))
+        if what == "DELETED":
+            return sum(self._remove(time, *each.groups()) for each in _CHATTY_DELETED.finditer(rest)) > 0
+        return sum(self._add(time, each[1], None, "ban_user") for each in _CHATTY_BAN.finditer(rest)) > 0
+
+    def _remove(self, time: _Time, name: str, text: str) -> bool:
+        """Keep a deletion; it says which message, if that is among the author's last."""
+        places = self._said.get(name.casefold(), ())
+        target = next((m for i in reversed(places) if (m := self._messages[i]).text == text), None)
+        return self._add(
+            time,
+            None,
+            None,
+            "deleted_message",
+            target_id=target and target.message_id,
+            notice="Message deleted",
+        )
+
+    def _add_bits(self, time: _Time, name: str, bits: int | None) -> bool:
+        """Give the author's message just before, or else a row of its own, the bits of a line about them."""
+        places = self._said.get(name.casefold())
+        if not places or abs((self._messages[places[-1]].timestamp_us or 0) - (time.timestamp_us or 0)) > 5e6:
+            self._add(time, name, None)
+            places = self._said[name.casefold()]
+        self._messages[places[-1]] = self._messages[places[-1]]._replace(bits=bits)
+        return True
+
+
+_PATTERNS: dict[str, tuple[re.Pattern[str], ...]] = {
+    "twitch-downloader-text": (_BRACKETED_UTC, _BRACKETED_LONG),
+    "irc-log": (_SAID, _ACTION, _IRSSI_EVENT),
+    "chat-downloader-text": (_DOWNLOADED, _BRACKETED),
+    "plain-log": (_PLAIN,),
+}
+
+
+# ------------------------------------------------------------------ times
+
+
+class _Time(NamedTuple):
+    """When a line was written: an offset in the stream, or a moment."""
+
+    offset_s: float | None = None
+    timestamp_us: int | None = None
+
+
+class _Clock:
+    """Makes times of a log's stamps; it knows the day that a time of day is on, and the log's zone."""
+
+    def __init__(self, day_in_name: re.Match[str] | None, notes: Notes) -> None:
+        midnight_s = _read_moment("-".join(day_in_name.groups())) if day_in_name else None
+        self.has_day = midnight_s is not None
+        self._midnight_s = _SOME_DAY_S if midnight_s is None else midnight_s
+        self._last_s: float | None = None  # of the day, of the line before
+        self._zone_s = 0  # east of UTC
+        self._notes = notes
+
+    def begin(self, moment: str | None, zone: str | None, date: str | None) -> None:
+        """Take the day, and the zone if it is named, from a heading."""
+        if date:  # irssi's: Thu Jul 15 20:00:00 2021, or without the time
+            found = re.fullmatch(r"\w+ (\w+) +(\d+)(?: \d\d:\d\d:\d\d)? (\d{4})", date.strip())
+            parsed = parsedate_tz(f"{found[2]} {found[1]} {found[3]} 00:00:00") if found else None
+            moment = f"{parsed[0]:04}-{parsed[1]:02}-{parsed[2]:02}" if parsed else None
+        if moment and (midnight_s := _read_moment(moment[:10])) is not None:
+            self._midnight_s, self.has_day, self._last_s = midnight_s, True, None
+            self._zone_s = _read_zone(zone) if zone else self._zone_s
+
+    def read_offset(self, stamp: str) -> _Time | None:
+        """Return the time of a stamp that is an offset, a moment, or `08:15 PM`."""
+        if stamp.endswith("M") or stamp[4:5] == "-":
+            return self.read_time(stamp)
+        offset_s = read_offset(stamp)
+        return None if offset_s is None else _Time(offset_s)
+
+    def read_time(self, stamp: str) -> _Time | None:
+        """Return the time of a stamp that is a moment or a time of day."""
+        stamp = stamp.strip("[]")
+        if stamp[4:5] == "-":
+            self.has_day, moment_s = True, _read_moment(stamp)
+        else:
+            seconds = _read_time_of_day(stamp)
+            moment_s = None if seconds is None else self._follow(seconds)
+        timestamp_us = 0 if moment_s is None else round((moment_s - self._zone_s) * 1e6)
+        return _Time(None, timestamp_us) if MIN_TIMESTAMP_US <= timestamp_us <= MAX_TIMESTAMP_US else None
+
+    def _follow(self, seconds: float) -> float:
+        """Return the moment of a time of day, in seconds since 1970: past midnight it is the next day's."""
+        last_s, self._last_s = self._last_s, seconds
+        if last_s is not None and seconds < last_s - _DAY_S / 2:
+            self._midnight_s += _DAY_S
+        elif last_s is not None and seconds > last_s + _DAY_S / 2:  # it came late, from before midnight
+            self._last_s = last_s
+            return self._midnight_s - _DAY_S + seconds
+        elif last_s is not None and seconds < last_s - 60:
+            self._notes["clock runs backwards"] += 1
+        return self._midnight_s + seconds
+
+
+@lru_cache(maxsize=1024)
+def _read_moment(text: str) -> float | None:
+    """Return seconds since 1970 of a day or moment, as if it were in UTC."""
+    try:
+        return dt.datetime.fromisoformat(text[:26]).replace(tzinfo=dt.UTC).timestamp()
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _read_time_of_day(text: str) -> float | None:
+    try:
+        if text.endswith("M"):
+            time = dt.datetime.strptime(text, "%I:%M %p").time()
+        else:
+            time = dt.time.fromisoformat(text[:15])
+    except ValueError:
+        return None
+    return time.hour * 3600 + time.minute * 60 + time.second + time.microsecond / 1e6
+
+
+def _read_zone(text: str) -> int:
+    """Return a zone's seconds east of UTC, from its abbreviation or `+0200`; 0 for an unknown one."""
+    if text in _ZONES:
+        return _ZONES[text] * 60
+    if found := re.search(r"([+-])(\d\d?):?(\d\d)?$", text):
+        seconds = int(found[2]) * 3600 + int(found[3] or 0) * 60
+        return -seconds if found[1] == "-" else seconds
+    parsed = parsedate_tz(f"1 Jan 2000 00:00:00 {text[:5]}")
+    return (parsed and parsed[9]) or 0
+
+
+def _format_minute(timestamp_us: int) -> str:
+    return f"{dt.datetime.fromtimestamp(timestamp_us / 1e6, dt.UTC):%Y-%m-%d %H.%M}"
+
+
+def _split_at_gaps(messages: list[Message]) -> list[list[Message]]:
+    """Return the messages, parted where nobody wrote for `GAP_S`; a late one stays where it stands."""
+    parts: list[list[Message]] = []
+    latest_us = 0
+    for message in messages:
+        timestamp_us = message.timestamp_us or 0
+        if not parts or timestamp_us > latest_us + GAP_S * 1e6:
+            parts.append([])
+        parts[-1].append(message)
+        latest_us = max(latest_us, timestamp_us)
+    return parts

@@ -1,0 +1,100 @@
+"""Chat items of the npm package youtube-chat 2.2.0, saved as JSON or JSON Lines.
+
+An item is what its parser makes of a message, a Super Chat, a sticker or a membership; no field says which.
+See `ChatItem` in the package's `dist/types/data.d.ts`.
+"""
+
+from __future__ import annotations
+
+from chatlib.collect.files.containers import Parsed
+from chatlib.collect.files.renderers import read_link
+from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, name_json
+from chatlib.money import read_money
+from chatlib.records import YOUTUBE, Message, Stream
+from chatlib.text import clean_text, read_name
+from chatlib.times import read_timestamp, read_timestamp_text
+
+__all__ = ["find_chat"]
+
+_ROLES = {"isOwner": "Owner", "isVerified": "Verified", "isModerator": "Moderator"}
+
+
+def find_chat(parsed: Parsed, notes: Notes) -> Chat | None:
+    """Return the chat in parsed JSON if it holds youtube-chat's items."""
+    content = parsed.content
+    items = [content] if type(content) is dict else content
+    if type(items) is not list or not any(map(_is_item, items[:200])):
+        return None
+    ids = IdMaker()
+    messages = [message for item in items if (message := _read_item(item, notes, ids)) is not None]
+    return Chat("youtube-chat", Stream(YOUTUBE, ""), messages, notes)
+
+
+def _is_item(item: object) -> bool:
+    if type(item) is not dict or type(item.get("message")) is not list:
+        return False
+    return type(item.get("author")) is dict and "channelId" in item["author"]
+
+
+def _read_item(item: object, notes: Notes, ids: IdMaker) -> Message | None:
+    if type(item) is not dict:
+        notes["row is no object"] += 1
+        return None
+    author = item["author"] if type(item.get("author")) is dict else {}
+    chat = item["superchat"] if type(item.get("superchat")) is dict else {}
+    name = read_name(author.get("name"))
+    key = author_key(read_name(author.get("channelId")), name)
+    words, emotes = _read_words(item.get("message"))
+    money = read_money(clean_text(chat.get("amount")))
+    if not (words or key or money.amount_text):
+        notes["row is empty"] += 1
+        return None
+    timestamp = read_timestamp_text(item.get("timestamp")) or read_timestamp(item.get("timestamp"))
+    if timestamp is None:
+        notes.count_field("timestamp")
+    text = "".join(words) or None
+    kind = "text_message"
+    if money.amount_text is not None:
+        kind = "paid_sticker" if type(chat.get("sticker")) is dict else "paid_message"
+    elif item.get("isMembership") is True and _is_welcome(words):
+        kind = "membership_item"
+    return ids.complete(
+        Message(
+            message_id=read_name(item.get("id")) or "",
+            kind=kind,
+            author_id=key,
+            author_name=name,
+            text=None if kind == "membership_item" else text,
+            notice=text if kind == "membership_item" else None,
+            badges=_read_badges(item, author),
+            amount_text=money.amount_text,
+            amount=money.amount,
+            currency=money.currency,
+            timestamp_us=timestamp,
+            emotes=name_json(dict.fromkeys(emotes)),
+        )
+    )
+
+
+def _read_words(parts: object) -> tuple[list[str], list[str]]:
+    """Return a message's parts as text, and the names of the emoji among them."""
+    words, emotes = [], []
+    for part in parts if type(parts) is list else ():
+        if type(part) is not dict:
+            continue
+        emoji = clean_text(part.get("alt")) or clean_text(part.get("emojiText"))
+        if emoji:
+            emotes.append(emoji)
+        words.append(emoji or read_link(part) or "")
+    return [word for word in words if word], emotes
+
+
+def _is_welcome(words: list[str]) -> bool:
+    """Return whether the parts are YouTube's sentence about a new member: a person's words are one part."""
+    return len(words) >= 3 and words[0] == "Welcome to " and words[-1].endswith("!")
+
+
+def _read_badges(item: dict, author: dict) -> str | None:
+    badge = author.get("badge")
+    own = [badge.get("label")] if type(badge) is dict else []
+    return name_json([*(title for flag, title in _ROLES.items() if item.get(flag) is True), *own])

@@ -1,0 +1,239 @@
+"""Tables become chats: whose columns hold what, how times are written, several streams, what is damaged."""
+
+import io
+import json
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from chatlib.__main__ import main
+from chatlib.collect.files.formats import looks_like_chat, read_chat, read_chats
+from chatlib.collect.files.importing import import_chats
+from chatlib.collect.files.table_columns import read_columns_option
+from chatlib.errors import ParameterError, SourceError, UnknownFormat
+from chatlib.store import open_store
+
+
+def read(text, **columns):
+    (chat,) = read_chats(text.encode(), file_name="x.csv", row={}, columns=columns)
+    return chat
+
+
+def offsets(text, **columns):
+    return [m.offset_s for m in read(text, **columns).messages]
+
+
+def as_parquet(table):
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "time,author,message", "Timestamp,User,Text", "offset_s,author_name,body",
+        "Sekunden,Benutzer,Nachricht",
+        "tiempo,usuario,mensaje", "temps,pseudo,commentaire", "время,автор,сообщение", "時間,名前,コメント",
+        "时间,昵称,弹幕", "시간,닉네임,채팅",
+    ],
+)  # fmt: skip
+def test_columns_are_known_by_name_in_many_languages(heading):
+    said = [m[2:6] for m in read(f"{heading}\n5,Ann,hi\n7.5,Bob,yo\n").messages]
+    assert said == [(5.0, "name:Ann", "Ann", "hi"), (7.5, "name:Bob", "Bob", "yo")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("5", "7.5", [5.0, 7.5]),
+        ("0:05", "1:00:07", [5.0, 3607.0]),
+        ("2021-07-15T20:00:05Z", "2021-07-15 22:00:07+02:00", [0.0, 2.0]),
+        ("2021-07-15 20:00:05 UTC", "2021-07-15 20:00:07.5 UTC", [0.0, 2.5]),
+        ("1626379205", "1626379207", [0.0, 2.0]),
+        ("1626379205000", "1626379207500", [0.0, 2.5]),
+        ("15/07/2021 20:00:05", "16/07/2021 20:00:05", [0.0, 86400.0]),
+        ("7/8/2021 8:00:05 PM", "7/8/2021 8:00:07 PM", [0.0, 2.0]),
+        ("15.07.2021 20:00", "15.07.2021 20:01", [0.0, 60.0]),
+        ("2021年7月15日 20:00:05", "2021年7月15日 20:00:07", [0.0, 2.0]),
+        ("Jul 15 2021 8:00 PM", "Jul 15 2021 8:01 PM", [0.0, 60.0]),
+    ],
+)
+def test_times_in_many_forms(first, second, expected):
+    assert offsets(f"time,author,message\n{first},Ann,hi\n{second},Bob,yo\n") == expected
+
+
+def test_a_day_and_a_time_of_day_are_one_moment():
+    chat = read("date,time,user,text\n2021-07-15,20:00:05,Ann,hi\n2021-07-16,00:00:05,Bob,yo\n")
+    assert [m.offset_s for m in chat.messages] == [0.0, 14400.0]
+
+
+def test_milliseconds_decimal_commas_and_amounts():
+    assert offsets("offset_ms,author,message\n5500,Ann,hi\n") == [5.5]
+    chat = read("Sekunden;Autor;Text;Betrag;Währung\n5,5;Ann;hi;0;EUR\n6,5;Bob;yo;5,00;EUR\n7;Cid;x;$2;\n")
+    assert [(m.kind, m.offset_s, m.amount_text, m.amount, m.currency) for m in chat.messages] == [
+        ("text_message", 5.5, None, None, None),
+        ("paid_message", 6.5, "EUR 5,00", "5.00", "EUR"),
+        ("paid_message", 7.0, "$2", "2", "USD"),
+    ]
+
+
+def test_columns_that_are_said():
+    text = "a,b,c,d\n5,Ann,hi,s1\n7,Bob,yo,s2\n"
+    columns = read_columns_option("time=a,author=b,text=3,stream=d")
+    chats = read_chats(text.encode(), file_name="x.csv", row={}, columns=columns)
+    assert [(c.stream.video_id, c.messages[0].text) for c in chats] == [("s1", "hi"), ("s2", "yo")]
+    for wrong in ("time", "when=a", "text=", "="):
+        with pytest.raises(ParameterError, match="by what they hold"):
+            read_columns_option(wrong)
+    with pytest.raises(ParameterError, match="one of the table's"):
+        read_chats(text.encode(), file_name="x.csv", row={}, columns={"text": "nowhere"})
+
+
+def test_a_table_in_which_no_column_can_be_the_text():
+    with pytest.raises(UnknownFormat, match="column for the text"):
+        read("a,b\n1,2\n")
+    with pytest.raises(UnknownFormat, match="author or time"):
+        read("message,x\nhi,1\n")
+
+
+@pytest.mark.parametrize(
+    "heading", ["time,author,message,Text", "time,author,text,text", "time,name,nick,text"]
+)
+def test_two_columns_for_one_thing(heading):
+    with pytest.raises(UnknownFormat, match=r"may have one column for the (text|author), and this one has"):
+        read(f"{heading}\n1,a,b,c\n")
+
+
+def test_a_table_without_a_heading():
+    for rows in (
+        "2021-07-15 20:00:05\tAnn\thi there\n2021-07-15 20:00:07\tBob\tyo, well\n"
+        "2021-07-15 20:00:09\tAnn\tok then\n",
+        "0:05;hi there;Ann\n0:07;yo, well;Bob\n0:09;ok then;Ann\n",
+    ):
+        chat = read(rows)
+        assert [(m.author_name, m.text) for m in chat.messages][:2] == [
+            ("Ann", "hi there"),
+            ("Bob", "yo, well"),
+        ]
+        assert [m.offset_s - chat.messages[0].offset_s for m in chat.messages] == [0.0, 2.0, 4.0]
+    with pytest.raises(UnknownFormat, match="without a heading"):
+        read("1,2\n3,4\n")
+
+
+def test_rows_that_are_cut_short_or_torn_are_counted():
+    chat = read('time,author,message\n5,Ann\n6,Bob,hi\n\n7,Cid,"two\nlines"\nx,y,z,1\nlater,Dan,so\n8,Ev')
+    assert [(m.offset_s, m.text) for m in chat.messages] == [(6.0, "hi"), (7.0, "two\nlines"), (None, "so")]
+    assert chat.skipped == {"row has more or fewer columns than the table": 3, "kept without offset": 1}
+
+
+def test_hostile_cells_are_text():
+    cells = [
+        "=HYPERLINK(1)",
+        "'; DROP TABLE messages",
+        "<script>",
+        "\x1b[31m",
+        "../../etc",
+        "$x^$",
+        "\u202eabc",
+    ]
+    chat = read("time,author,message\n" + "".join(f'{i},{cell},"{cell}"\n' for i, cell in enumerate(cells)))
+    assert [m.text for m in chat.messages] == cells == [m.author_name for m in chat.messages]
+
+
+def test_a_huge_cell_and_too_many_columns(monkeypatch):
+    rows = "".join(f"{i},a,{'x' * 3_000_000}\n" for i in range(9))
+    assert len(read(f"time,author,message\n{rows}").messages) == 9
+    monkeypatch.setenv("CHATLIB_MAX_LINE_MB", "2")
+    with pytest.raises(SourceError, match="CHATLIB_MAX_LINE_MB"):
+        read(f"time,author,message\n{rows}")
+    monkeypatch.setenv("CHATLIB_MAX_TABLE_COLUMNS", "10")
+    with pytest.raises(SourceError, match="CHATLIB_MAX_TABLE_COLUMNS"):
+        read("time,author,message" + ",x" * 20 + "\n1,a,b" + "," * 20 + "\n")
+
+
+def test_a_small_parquet_file_does_not_become_a_large_one(monkeypatch):
+    monkeypatch.setenv("CHATLIB_MAX_FILE_MB", "50")
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array(["x" * 100_000]))
+    data = as_parquet(pa.table({"time": list(range(1000)), "author": ["a"] * 1000, "text": text}))
+    assert len(data) < 200_000
+    with pytest.raises(SourceError, match="CHATLIB_MAX_FILE_MB"):
+        read_chat(data, file_name="x.parquet", row={})
+    monkeypatch.setenv("CHATLIB_MAX_TABLE_ROWS", "999")
+    with pytest.raises(SourceError, match="CHATLIB_MAX_TABLE_ROWS"):
+        read_chat(data, file_name="x.parquet", row={})
+
+
+def test_parquet_with_objects_lists_and_odd_types():
+    table = pa.table(
+        {
+            "time_in_seconds": pa.array([1, None, 3], pa.int32()),
+            "message": pa.array(["a", "b\x00", None]),
+            "author": [{"id": "UC1", "name": "Ann"}, {"id": None, "name": "Bob"}, None],
+            "money": [None, {"text": "$5.00"}, {"text": "$1.00"}],
+            "message_type": ["text_message", "paid_message", "paid_sticker"],
+            "blob": [b"\xff", b"", None],
+        }
+    )
+    chat = read_chat(as_parquet(table), file_name="x.parquet", row={})
+    assert [(m.kind, m.offset_s, m.author_id, m.text, m.amount) for m in chat.messages] == [
+        ("text_message", 1.0, "UC1", "a", None),
+        ("paid_message", None, "name:Bob", "b", "5.00"),
+        ("paid_sticker", 3.0, None, None, "1.00"),
+    ]
+
+
+@pytest.mark.parametrize("cut", [5, 50, -20, -4])
+def test_a_parquet_file_that_is_cut_is_one_error(cut):
+    data = as_parquet(pa.table({"time": [1], "author": ["a"], "text": ["b"]}))
+    with pytest.raises(SourceError, match="Parquet"):
+        read_chat(data[:cut], file_name="x.parquet", row={})
+
+
+STREAMS = (
+    "video,time,user,comment\nhttps://www.youtube.com/watch?v=abcdefghijk,1,Ann,hi\nv2,1,Bob,yo\n"
+    "https://www.youtube.com/watch?v=abcdefghijk,2,Bob,hi\n,3,Cid,lost\n"
+)
+
+
+def test_a_column_for_the_stream_splits_a_table(tmp_path):
+    (tmp_path / "all.csv").write_text(STREAMS)
+    (tmp_path / "streams.csv").write_text("video_id,title,date\nabcdefghijk,First,2021-07-15\n")
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        report = import_chats(db, [tmp_path])
+        assert [(f.stream, f.n_rows) for f in report.files] == [("youtube/abcdefghijk", 2), ("youtube/v2", 1)]
+        assert report.skipped == {"row names no stream": 1}
+        streams = db.load_streams().set_index("video_id")
+        assert streams.loc["abcdefghijk", ["title", "started_at", "n_messages"]].to_list() == [
+            "First", "2021-07-15", 2,
+        ]  # fmt: skip
+        digest = db.digest()
+        again = import_chats(db, [tmp_path])
+        assert [f.state for f in again.files] == ["known", "known"]
+        assert (again.totals, db.digest()) == (report.totals, digest)
+
+
+def test_one_of_several_streams_is_converted(tmp_path, capsys):
+    (tmp_path / "all.csv").write_text(STREAMS)
+    source, out = str(tmp_path / "all.csv"), tmp_path / "one.jsonl"
+    assert main(["convert", source, str(out)]) == 1
+    assert "holds 2" in capsys.readouterr().err
+    assert main(["convert", source, str(out), "--stream", "v2"]) == 0
+    assert "1 messages, read as table" in capsys.readouterr().out
+    assert [json.loads(line)["message"] for line in out.read_text().splitlines()] == ["yo"]
+    for wrong in ("x.xlsx", "x"):
+        assert main(["convert", source, str(tmp_path / wrong)]) == 2
+        assert ".parquet" in capsys.readouterr().err
+
+
+def test_in_a_folder_a_table_needs_a_heading_that_names_all_three():
+    assert looks_like_chat(b"time,author,message\n1,a,b\n")
+    assert looks_like_chat(as_parquet(pa.table({"a": [1]}))[:4096])
+    for text in (
+        b"id,title,comment\n1,a,b\n",
+        b"1,a,b\n2,c,d\n",
+        b"name;value\nx;1\n",
+        b"time,author\n1,a\n",
+    ):
+        assert not looks_like_chat(text)
