@@ -65,7 +65,7 @@ def test_the_order_is_kept_whichever_item_is_faster(n_threads):
 
 
 def test_several_are_computed_at_once():
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=60)
     work = Work(lambda item: float(barrier.wait() * 0))
     assert len(list(work.start(n_threads=3))) == 12 and work.most == 3
 
@@ -122,7 +122,7 @@ def fail_on_two(number):
 
 
 def wait_until_gone(pids):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < deadline, "a worker outlived its parent"
         time.sleep(0.1)
@@ -174,7 +174,7 @@ def test_processes_end_with_their_parent_and_need_no_main_guard(ending):
         f"    print(pid, flush=True)\n    {ending}\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert done.returncode != 0
     wait_until_gone([int(done.stdout)])

@@ -25,7 +25,7 @@ def attack(capfd, *arguments, codes=(0, 1, 2), case=None):
     capfd.readouterr()
     started, worked = time.monotonic(), time.process_time()
     code = main([*map(str, arguments)])
-    assert time.process_time() - worked < 10 and time.monotonic() - started < 60, case
+    assert time.process_time() - worked < 10 and time.monotonic() - started < 300, case
     said = capfd.readouterr()
     assert code in codes, (case, code, said)
     check_said(said.out, said.err, code, case=case)

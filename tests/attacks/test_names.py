@@ -80,7 +80,7 @@ def test_odd_terminals_see_one_sentence(tmp_path, n):
                 env=os.environ | {"PYTHONPATH": str(ROOT), **TERMINALS[kind]},
                 stdout=subprocess.PIPE if kind == "ascii" else output,
                 stderr=subprocess.PIPE,
-                timeout=60,
+                timeout=300,
                 preexec_fn=(lambda: os.close(1)) if kind == "closed" else None,
             )
         case = f"{kind} {command!r} {done.stderr!r}"

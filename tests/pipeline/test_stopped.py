@@ -84,7 +84,7 @@ def stop_in(chain, chapter, number, *arguments):
     with start_command(chain, "--name", "r", *arguments) as process:
         wait_for(lambda: pid.exists() and pid.read_text(), process)
         process.send_signal(number)
-        said = process.communicate(timeout=60)
+        said = process.communicate(timeout=300)
     kernel = int(pid.read_text())
     wait_for(lambda: not is_alive(kernel))
     wait.unlink()
@@ -123,7 +123,7 @@ def test_stopped_at_each_chapter_it_goes_on_from_there(chain, begin, turn):
             name < chapter for name in NOTEBOOKS
         ]
     with start_command(chain, "--name", "r") as process:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
     assert process.returncode == 0 and said.startswith("The report: ")
     assert (run / "run.json").exists()
     assert (run / "started.txt").read_text().split() == [name for name in chapters for _ in range(2)]
@@ -139,7 +139,7 @@ def test_two_at_once_do_not_mix_and_of_one_name_the_second_is_refused(chain):
         for name, process in (("a", one), ("b", other)):
             wait_for((chain["runs_dir"] / name / "03_pretrain.pid").exists, process)
         with start_command(chain, "--name", "a") as second:
-            said = second.communicate(timeout=60)
+            said = second.communicate(timeout=300)
         assert (second.returncode, *said) == (
             2,
             "",
@@ -147,7 +147,7 @@ def test_two_at_once_do_not_mix_and_of_one_name_the_second_is_refused(chain):
             "(NAME=…, or --name).\n",
         )
         wait.unlink()
-        assert [p.wait(timeout=60) for p in (one, other)] == [0, 0]
+        assert [p.wait(timeout=300) for p in (one, other)] == [0, 0]
     for name in ("a", "b"):
         run = chain["runs_dir"] / name
         assert (run / "started.txt").read_text().split() == list(NOTEBOOKS)

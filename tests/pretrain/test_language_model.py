@@ -146,7 +146,7 @@ def test_a_hub_id_without_network_is_refused_within_seconds(monkeypatch):
     start = time.perf_counter()
     with pytest.raises(ModelError, match=r"no-such-model-here .* train one from this chat"):
         open_language_model([], TrainSettings(base="no-such-model-here"))
-    assert time.perf_counter() - start < 15
+    assert time.perf_counter() - start < 60
 
 
 @pytest.mark.parametrize("size", [{"width": 100}, {"width": 0}, {"layers": 0}])

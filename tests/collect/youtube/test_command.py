@@ -91,7 +91,7 @@ class Killer:
         self._is_started.clear()
         self._child = start_child()
         self._is_started.set()
-        said, _ = self._child.communicate(timeout=120)
+        said, _ = self._child.communicate(timeout=300)
         return self._child.returncode, said
 
     def _count(self, request):
@@ -123,7 +123,7 @@ def test_killed_again_and_again_it_ends_with_the_same_content(
     assert not (tmp_path / "killed" / "unfinished").exists()
 
 
-def wait_until(condition, *, at_most_s=30):
+def wait_until(condition, *, at_most_s=120):
     ends = time.monotonic() + at_most_s
     while not condition():
         assert time.monotonic() < ends
@@ -138,9 +138,9 @@ def test_ctrl_c_is_quick_even_while_the_site_says_nothing(youtube, tmp_path):
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 130 and "The same command goes on" in said
-    assert time.monotonic() - began < 10  # a read waits 20 s
+    assert time.monotonic() - began < 18  # a read waits 20 s
 
 
 def test_the_api_gives_exact_facts_and_its_key_is_seen_nowhere(youtube, tmp_path):
