@@ -26,7 +26,7 @@ def test_a_limit_says_how_to_raise_it(monkeypatch):
 def test_a_gzip_bomb_is_refused_before_it_is_unpacked():
     packer = zlib.compressobj(wbits=31)
     zeros = bytes(2**20)
-    bomb = b"".join(packer.compress(zeros) for _ in range(2000)) + packer.flush()
+    bomb = b"".join(packer.compress(zeros) for _ in range(100)) + packer.flush()
     with pytest.raises(SourceError, match="CHATLIB_MAX_GZIP_RATIO"):
         unpack_gzip(bomb)
 

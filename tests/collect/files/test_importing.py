@@ -328,7 +328,7 @@ def children_of(pid):
     return found
 
 
-def is_gone(pid, within_s=10):
+def is_gone(pid, within_s=60):
     end = time.monotonic() + within_s
     while time.monotonic() < end:
         state = Path(f"/proc/{pid}/stat")
