@@ -1,7 +1,6 @@
 """A file that is written appears whole or not at all."""
 
 import os
-import resource
 import signal
 import threading
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ def names_in(folder):
 @contextmanager
 def file_size_limit(n_bytes):
     """Let no file grow past a size, as a full disk does."""
+    resource = pytest.importorskip("resource", reason="not on Windows")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
@@ -87,6 +87,7 @@ def test_what_cannot_be_written_is_one_clear_error(tmp_path):
     assert names_in(tmp_path) == ["file", "folder"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_written_as_it_is(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     read = []
