@@ -26,7 +26,7 @@ __all__ = ["Capture", "Connected", "Feed", "Gap", "SpikeFinder", "WatchSettings"
 log = logging.getLogger(__name__)
 
 MAX_BACKOFF_S = 60.0
-MIN_GAP_S = 0.1
+ONE_GAP_S = 0.1  # between two gaps that are told as one
 MAX_REFUSED = 5  # refusals in a row, for no known reason, after which a feed is given up
 LAST_WAIT_S = 30.0  # for a feed in the middle of a question when the watch ends
 _AWAY = "not connected"
@@ -109,9 +109,9 @@ class Capture:
     def note_gap(self, until_s: float) -> None:
         """Note the time from when the chat was last heard; directly behind the last gap it is one."""
         start_s, self.heard_s = max(self.heard_s, 0.0), max(self.heard_s, until_s)
-        if until_s - start_s <= MIN_GAP_S:
+        if until_s <= start_s:
             return
-        if self.gaps and start_s - self.gaps[-1].end_s < MIN_GAP_S:
+        if self.gaps and start_s - self.gaps[-1].end_s < ONE_GAP_S:
             start_s = self.gaps.pop().start_s
         self.gaps.append(Gap(start_s, until_s))
 
@@ -153,7 +153,8 @@ class Capture:
             missed_s = sum(gap.end_s - gap.start_s for gap in self.gaps)
             times = ", ".join(f"{format_clock(g.start_s)}-{format_clock(g.end_s)}" for g in self.gaps[:5])
             more = f" and {len(self.gaps) - 5} more" if len(self.gaps) > 5 else ""
-            reasons.append(f"{_AWAY} for {missed_s:,.0f} s of the stream: {times}{more}")
+            seconds = f"{missed_s:.1f}" if missed_s < 10 else f"{missed_s:,.0f}"
+            reasons.append(f"{_AWAY} for {seconds} s of the stream: {times}{more}")
         if not self.has_ended:
             reasons.append("the stream ran on when the watch ended")
         return ("partial" if reasons else "complete"), " · ".join(reasons) or None

@@ -7,10 +7,11 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 
 import trustme
 
-__all__ = ["FakeIrc", "make_notice", "make_privmsg"]
+__all__ = ["BroadcastIrc", "FakeIrc", "make_notice", "make_privmsg", "write_authority"]
 
 _AUTHORITY = trustme.CA()
 
@@ -101,3 +102,72 @@ def _escape(value: str) -> str:
     for plain, written in (("\\", "\\\\"), (";", "\\:"), (" ", "\\s"), ("\r", "\\r"), ("\n", "\\n")):
         value = value.replace(plain, written)
     return value
+
+
+class BroadcastIrc:
+    """A chat server that sends what is said to whoever has joined; safe to use from many threads.
+
+    `n_joined` counts the connections that joined so far.
+    """
+
+    def __init__(self) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        _AUTHORITY.issue_cert("irc.chat.twitch.tv").configure_cert(self._context)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = self._server.getsockname()
+        self._joined: list[ssl.SSLSocket] = []
+        self._lock = threading.Lock()
+        self.n_joined = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Close the server and all connections."""
+        self._server.close()
+        self.drop()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                plain, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection = self._context.wrap_socket(plain, server_side=True)
+            heard = b""
+            while b"JOIN" not in heard:
+                data = connection.recv(4096)
+                if not data:
+                    connection.close()
+                    return
+                heard += data
+            with self._lock:
+                self._joined.append(connection)
+                self.n_joined += 1
+
+    def say(self, lines: bytes) -> bool:
+        """Send lines; return whether anybody was there."""
+        with self._lock:
+            for connection in list(self._joined):
+                try:
+                    connection.sendall(lines)
+                except OSError:
+                    self._joined.remove(connection)
+                    connection.close()
+            return bool(self._joined)
+
+    def drop(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            for connection in self._joined:
+                with contextlib.suppress(OSError):
+                    connection.close()
+            self._joined.clear()
+
+
+def write_authority(path: Path) -> None:
+    """Append the server's certificate authority to a file of trusted ones."""
+    with path.open("ab") as file:
+        file.write(_AUTHORITY.cert_pem.bytes())

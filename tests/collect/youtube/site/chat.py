@@ -64,7 +64,7 @@ def answer_live_page(videos: dict[str, Video], request: Request) -> Reply:
         return page("YouTube", request, scripts=[], body="<p>Something went wrong.</p>")
     if video.live.is_away:
         return Reply(status=503)
-    found = video.live.answer(None)
+    found = video.live.answer(None, every=token.view == "live")
     content = found["continuationContents"]["liveChatContinuation"]
     tokens = (make_token("page", video.id, "top"), make_token("page", video.id, "live"))
     content["header"] = {"liveChatHeaderRenderer": {"viewSelector": view_selector(*tokens, "top", status)}}

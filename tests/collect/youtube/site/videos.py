@@ -106,7 +106,7 @@ class LiveChat:
     A page holds the last `page_size` actions, and a continuation leads from there to what is new:
     `kind` is invalidation or timed, `timeout_ms` what it asks to wait. With `is_over` nothing follows.
     `n_broken` connections to come answer a continuation with nothing, so that the client has to come
-    again. The clock of a chat that is played is in microseconds.
+    again.
     """
 
     def __init__(self, video_id: str, *, timeout_ms: int = 200, page_size: int = 75) -> None:
@@ -117,6 +117,7 @@ class LiveChat:
         self.is_over = False
         self.n_broken = 0
         self.is_away = False  # no answer at all is good for anything
+        self.n_asked = 0  # times that a continuation was followed
         self.handed: set[int] = set()  # numbers of the actions that a client was given
         self._actions: list[Json] = []
 
@@ -127,11 +128,13 @@ class LiveChat:
     def __len__(self) -> int:
         return len(self._actions)
 
-    def answer(self, number: int | None) -> Json:
-        """Return the content after so many actions; None is for a page."""
-        first = max(0, len(self._actions) - self.page_size) if number is None else number
+    def answer(self, number: int | None, *, every: bool = True) -> Json:
+        """Return the content after so many actions; None is for a page, of `every` action or of some."""
         last = len(self._actions)
-        self.handed.update(range(first, last))
+        first = max(0, last - self.page_size) if number is None else number
+        self.n_asked += number is not None
+        if every:
+            self.handed.update(range(first, last))
         token = make_token("live", self.video_id, "live", last)
         name = f"{self.kind}ContinuationData"
         found = [] if self.is_over else [{name: {"timeoutMs": self.timeout_ms, "continuation": token}}]

@@ -1,0 +1,267 @@
+"""`chatlib watch` as a program, on both sites: disconnected and killed while a full chat goes on."""
+
+import datetime as dt
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.collect.twitch.site.graphql import make_vod
+from tests.collect.twitch.site.irc import BroadcastIrc, make_privmsg, write_authority
+from tests.collect.youtube.site.videos import LiveChat, live_action, make_video
+from tests.places import ROOT
+
+ID = "livestream0"
+PROGRAM = """
+import sys
+from chatlib.collect.twitch.live import TwitchFeed
+TwitchFeed.__init__.__kwdefaults__["address"] = ("127.0.0.1", int(sys.argv.pop(1)))
+from chatlib.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+CLOCKS = re.compile(r"(\d+):(\d\d):(\d\d)-(\d+):(\d\d):(\d\d)")
+LOST_S = 1.5  # what a kill may take: not yet written
+
+
+class TwitchSide:
+    """A channel on the local Twitch that began to stream now."""
+
+    url, platform = "https://www.twitch.tv/sample", "twitch"
+
+    def __init__(self, youtube, twitch):
+        self.irc = BroadcastIrc()
+        write_authority(youtube.ca_file)
+        self.start = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        live = {"id": "405", "createdAt": self.start.isoformat()}
+        vod = make_vod("2001", 0, started_at=self.start, is_live=True)
+        self.channel = twitch.add_channel("sample", [vod], live=live)
+        self.port = str(self.irc.address[1])
+
+    def say(self, numbers):
+        """Say messages now; return whether anybody was connected."""
+        return self.irc.say(b"".join(make_privmsg(n, f"hi {n % 50}", author=n % 997) for n in numbers))
+
+    def is_watched(self):
+        return self.irc.n_joined > 0
+
+    def disconnect(self):
+        self.irc.drop()
+
+    def id_of(self, number):
+        return f"m{number}"
+
+    def end(self):
+        self.channel.live = None
+
+    def close(self):
+        self.irc.close()
+
+
+class YouTubeSide:
+    """A stream of a channel on the local YouTube that began now."""
+
+    url, platform, port = "https://www.youtube.com/@sample", "youtube", "1"
+
+    def __init__(self, youtube, twitch):
+        self.start = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        began = self.start.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.video = make_video(ID, status="live", started_at=began)
+        self.live = self.video.live = LiveChat(ID, timeout_ms=1000)
+        youtube.add_channel("@sample", [self.video])
+        self.numbers = []
+
+    def say(self, numbers):
+        """Say messages now; whether they were handed out is known later."""
+        self.live.say(*(live_action(n, f"hi {n % 50}", author=f"@v{n % 997}") for n in numbers))
+        self.numbers += numbers
+        return False
+
+    def is_watched(self):
+        return self.live.n_asked > 0
+
+    def disconnect(self):
+        self.live.is_away = True
+        threading.Timer(1.5, setattr, (self.live, "is_away", False)).start()
+
+    def id_of(self, number):
+        return f"ChwKGk{number:08d}"
+
+    def end(self):
+        self.video.status, self.live.is_over = "finished", True
+
+    def close(self):
+        self.live.is_away = False
+
+
+@dataclass
+class Log:
+    """What a drill saw: when each message was said, which a client was given, and how the program was."""
+
+    said: list = field(default_factory=list)  # moments, by number
+    given: set = field(default_factory=set)
+    kills: list = field(default_factory=list)
+    lags_s: list = field(default_factory=list)
+    rss_mb: list = field(default_factory=list)
+    cpu_s: float = 0.0
+    output: str = ""
+
+
+def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
+    """Play a chat while the program watches it, and return what was seen."""
+    log, done = Log(), threading.Event()
+    environment = os.environ | youtube.environment()
+    environment["PYTHONPATH"] += f"{os.pathsep}{ROOT}"
+    command = [sys.executable, "-c", PROGRAM, side.port, "watch", side.url, "--db", str(path), "--until-end"]
+
+    def begin():
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def play():
+        began = time.time()
+        while not done.is_set() and (elapsed := time.time() - began) < seconds:
+            due = range(len(log.said), round(elapsed * per_s))
+            log.said += [time.time()] * len(due)
+            if due and side.say(due):
+                log.given.update(due)
+            time.sleep(0.02)
+        done.set()
+
+    program = begin()
+    player = threading.Thread(target=play, daemon=True)
+    while not side.is_watched() and program.poll() is None:
+        time.sleep(0.1)
+    player.start()
+    began = time.time()
+    events = sorted(
+        [((i + 0.2) * seconds / (disconnections or 1), "away") for i in range(disconnections)]
+        + [((i + 0.5) * seconds / (kills or 1), "kill") for i in range(kills)]
+    )
+    usage = 0.0
+    while not done.wait(0.25):
+        if events and time.time() - began > events[0][0]:
+            _, event = events.pop(0)
+            if event == "away":
+                side.disconnect()
+            else:
+                usage += measure(program.pid)[1]
+                program.send_signal(signal.SIGKILL)
+                log.kills.append(time.time())
+                log.output += program.communicate()[0]
+                program = begin()
+        rss_mb, _ = measure(program.pid)
+        log.rss_mb.append(rss_mb)
+        log.lags_s.append(find_lag(path, side))
+    time.sleep(2)
+    log.cpu_s = usage + measure(program.pid)[1]
+    side.end()
+    log.output += program.communicate(timeout=90)[0]
+    assert program.returncode == 0, log.output[-2000:]
+    if side.platform == "youtube":
+        log.given = {side.numbers[place] for place in side.live.handed}
+    return log
+
+
+def measure(pid):
+    """Return a process's memory in MB and the seconds of processor that it took."""
+    process = Path(f"/proc/{pid}")
+    rss_mb = int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    parts = (process / "stat").read_text().rpartition(")")[2].split()
+    return rss_mb, (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def find_lag(path, side):
+    """Return how long ago the newest stored message was said, None before there is one."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            row = db.execute("SELECT last_offset_s FROM streams").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None or row[0] is None else time.time() - side.start.timestamp() - row[0]
+
+
+def check(log, side, path):
+    """Check what is stored against what was said; return seconds told, seconds missed, how often told."""
+    with closing(sqlite3.connect(path)) as db:
+        stored = [row[0] for row in db.execute("SELECT message_id FROM messages WHERE kind = 'text_message'")]
+        ((reason, n_messages, n_rows),) = db.execute(
+            "SELECT reason, n_messages, (SELECT count(*) FROM messages) FROM streams"
+        ).fetchall()
+    assert len(stored) == len(set(stored)) and n_messages == n_rows
+    numbers = {side.id_of(n): n for n in range(len(log.said))}
+    kept = {numbers[message_id] for message_id in stored}
+    by_kill = {n for n in log.given if any(-0.5 < kill - log.said[n] < LOST_S for kill in log.kills)}
+    assert log.given - kept - by_kill == set()  # given to a program that lived on: stored
+    start = side.start.timestamp()
+    told = [(seconds(*clocks[:3]), seconds(*clocks[3:])) for clocks in CLOCKS.findall(reason or "")]
+    missed = sorted(log.said[n] - start for n in set(range(len(log.said))) - kept)
+    outside = [at for at in missed if not any(begin - 1 <= at <= end + 2 for begin, end in told)]
+    assert outside == [], (told, reason)
+    runs = []
+    for at in missed:
+        if runs and at - runs[-1][1] < 0.5:
+            runs[-1][1] = at
+        else:
+            runs.append([at, at])
+    told_s = sum(
+        float(n.replace(",", "")) for n in re.findall(r"not connected for ([\d,.]+) s", reason or "")
+    )
+    return told_s, sum(end - begin for begin, end in runs), len(re.findall("not connected", reason or ""))
+
+
+def seconds(hours, minutes, rest):
+    return int(hours) * 3600 + int(minutes) * 60 + int(rest)
+
+
+@pytest.fixture(params=[TwitchSide, YouTubeSide], ids=lambda site: site.platform)
+def side(request, youtube, twitch):
+    """A stream on either site that began now."""
+    with closing(request.param(youtube, twitch)) as side:
+        yield side
+
+
+def test_a_watch_that_is_disconnected_and_killed_says_what_it_missed(side, youtube, tmp_path):
+    path = tmp_path / "chat.dbs"
+    log = run_drill(side, youtube, path, seconds=10, per_s=200, disconnections=1, kills=1)
+    told_s, missed_s, _ = check(log, side, path)
+    assert len(log.said) > 1500
+    before_s = log.said[0] - side.start.timestamp()  # what was said then is not known
+    assert missed_s - 2 <= told_s <= missed_s + 2 + before_s
+
+
+@pytest.mark.real
+def test_half_an_hour_of_a_full_chat_played_ten_times_as_fast(side, youtube, tmp_path, capsys):
+    path = tmp_path / "chat.dbs"
+    log = run_drill(side, youtube, path, seconds=180, per_s=2000, disconnections=10, kills=5)
+    told_s, missed_s, n_told = check(log, side, path)
+    with capsys.disabled():
+        print(f"\n{side.platform}: {len(log.said):,} said, {told_s} s told, {missed_s:.1f} s missed")
+    before_s = log.said[0] - side.start.timestamp()
+    assert missed_s - n_told - 1 <= told_s <= missed_s + n_told + 1 + before_s
+
+
+@pytest.mark.real
+def test_at_200_messages_a_second_little_is_used(side, youtube, tmp_path, capsys):
+    path = tmp_path / "chat.dbs"
+    log = run_drill(side, youtube, path, seconds=120, per_s=200, disconnections=0, kills=0)
+    check(log, side, path)
+    lags_s = [lag for lag in log.lags_s if lag is not None]
+    late, end = log.rss_mb[len(log.rss_mb) // 2], log.rss_mb[-1]
+    with capsys.disabled():
+        print(
+            f"\n{side.platform}: {log.cpu_s / 125:.1%} of a core, at most {max(lags_s):.1f} s late, "
+            f"{late:.0f} MB at half time, {end:.0f} MB in the end"
+        )
+    assert max(lags_s) < 5
+    assert log.cpu_s / 125 < 0.25
+    assert end - late < 25
