@@ -11,8 +11,9 @@ import orjson
 
 from chatlib.files import map_write_errors
 from chatlib.records import HeatStep, Message, Stream
+from chatlib.times import format_clock
 
-__all__ = ["Batch", "Replay", "ResumeFile", "check_end", "format_clock"]
+__all__ = ["Batch", "Replay", "ResumeFile", "check_end"]
 
 # A silence at a stream's end is plausible up to this many seconds, up to this share of the stream,
 # and up to this many times the longest silence before.
@@ -119,9 +120,3 @@ def check_end(offsets_s: Sequence[float], duration_s: float | None, *, ended: bo
     if duration_s - last_s <= plausible_s:
         return "complete", None
     return "partial", f"the replay ends at {format_clock(last_s)}{total}"
-
-
-def format_clock(seconds: float) -> str:
-    """Return seconds as h:mm:ss."""
-    minutes, second = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{second:02d}"

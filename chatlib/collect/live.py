@@ -13,12 +13,12 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from chatlib.collect.downloads import format_clock
 from chatlib.collect.transport import Stopped
 from chatlib.errors import ChatlibError, SourceError, SourceRefused
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
 from chatlib.store import Store
 from chatlib.text import one_line
+from chatlib.times import format_clock
 from chatlib.workspace import progress_bar
 
 __all__ = ["Capture", "Connected", "Feed", "Gap", "SpikeFinder", "WatchSettings", "watch_streams"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from chatlib.collect.downloads import Batch, Replay, ResumeFile, check_end, format_clock
+from chatlib.collect.downloads import Batch, Replay, ResumeFile, check_end
 from chatlib.collect.files.rows import Notes
 from chatlib.collect.files.twitch import iter_nodes, read_nodes
 from chatlib.collect.transport import Politeness
@@ -18,6 +18,7 @@ from chatlib.collect.twitch.graphql import GraphQL, Page
 from chatlib.errors import SourceError, SourceRefused
 from chatlib.records import Stream
 from chatlib.text import read_number
+from chatlib.times import format_clock
 
 __all__ = ["SOURCE", "ChatPages", "fetch_chat_of", "open_resume_file"]
 

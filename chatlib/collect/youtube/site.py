@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from chatlib.collect.downloads import Batch, Replay, ResumeFile, check_end, format_clock
+from chatlib.collect.downloads import Batch, Replay, ResumeFile, check_end
 from chatlib.collect.files.formats import Chat, complete_chat
 from chatlib.collect.files.innertube import Action, read_actions
 from chatlib.collect.files.rows import Notes
@@ -26,6 +26,7 @@ from chatlib.collect.youtube.listing import list_streams
 from chatlib.collect.youtube.metadata import fetch_videos, find_key
 from chatlib.errors import ChatlibError, SourceError, SourceRefused
 from chatlib.records import YOUTUBE, Clip, Stream
+from chatlib.times import format_clock
 from chatlib.workspace import without_gc
 
 __all__ = ["YouTube"]
