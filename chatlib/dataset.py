@@ -395,9 +395,13 @@ def read_table(folder: Path, file: MessageFile, columns: Sequence[str] | None = 
 class Dataset:
     """An open data set. It is read as a chat database is; a `stream_id` is a stream's place, from 1."""
 
-    def __init__(self, folder: Path, manifest: Mapping[str, object]) -> None:
+    def __init__(
+        self, folder: Path, manifest: Mapping[str, object], files: list[MessageFile] | None = None
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
+        if files is not None:  # only these
+            self.files = files
 
     @cached_property
     def files(self) -> list[MessageFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,14 @@ from chatlib.files import make_safe_name
 from chatlib.store import Store
 from chatlib.workspace import progress_bar
 
-__all__ = ["ChannelAnalytics", "StreamSummary", "analyze_channel", "rank_streams", "summarize_stream"]
+__all__ = [
+    "ChannelAnalytics",
+    "StreamSummary",
+    "analyze_channel",
+    "rank_streams",
+    "summarize_stream",
+    "tabulate_streams",
+]
 
 _MINUTE_S = 60
 _TITLE_LENGTH = 60
@@ -86,8 +94,13 @@ def analyze_channel(
                 linked=not stream.simulated,
             )
         )
+    return ChannelAnalytics(tabulate_streams(rows), skipped, n_failed)
+
+
+def tabulate_streams(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Return the summaries of streams, as `summarize_stream` makes them, as one table."""
     columns = dict.fromkeys([*StreamSummary._fields, *chain.from_iterable(rows)])
-    return ChannelAnalytics(pd.DataFrame(rows, columns=list(columns)), skipped, n_failed)
+    return pd.DataFrame(rows, columns=list(columns))
 
 
 def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:

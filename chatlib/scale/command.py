@@ -1,14 +1,24 @@
-"""The command `export`."""
+"""The commands `export` and `scale`."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatlib.errors import ParameterError
+from chatlib.text import one_line
+
+if TYPE_CHECKING:
+    from chatlib.scale.cluster import Cluster, Report
 
 __all__ = ["add_parsers"]
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
-    """Register `export`."""
+    """Register `export` and `scale`."""
     exporting = subparsers.add_parser(
         "export",
         help="write a chat database as a Parquet data set",
@@ -27,6 +37,52 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         "who has the same chat can look up who wrote what",
     )
     exporting.set_defaults(run=_run_export)
+    _add_scale(subparsers)
+
+
+def _add_scale(subparsers: argparse._SubParsersAction) -> None:
+    scale = subparsers.add_parser(
+        "scale",
+        help="the same work for many streams, on a Ray cluster or on all cores",
+        description="Do over a Parquet data set what the notebooks do over a database: a task per stream, on "
+        "all cores of this machine, or on the Ray cluster at --address or RAY_ADDRESS. Files must lie where "
+        "all machines see them. After an interruption the same command does what is left; what failed is "
+        "named and does not end the run.",
+    )
+    commands = scale.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    importing = commands.add_parser("import", help="chat files into a data set, a task per file")
+    importing.add_argument("paths", nargs="+", metavar="PATH", help="a chat file, or a folder of them")
+    importing.add_argument("folder", metavar="DIR", help="the data set: new, or one to add to")
+    importing.add_argument(
+        "--limit", type=int, default=0, metavar="N", help="only the N oldest streams; 0 is all"
+    )
+    importing.set_defaults(run=_run_import)
+    analyzing = commands.add_parser(
+        "analyze", help="ChatAnalytics JSON and moments of every stream, and a table of a channel's streams"
+    )
+    _add_dataset(analyzing)
+    analyzing.add_argument(
+        "--interval", type=int, default=5, metavar="S", help="seconds of a sample (default: 5)"
+    )
+    analyzing.set_defaults(run=_run_analyze)
+    for command in (importing, analyzing):
+        _add_cluster_options(command)
+
+
+def _add_dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DIR", help="the data set")
+    parser.add_argument("out", metavar="OUT", help="the folder of the outputs: new, or one to go on with")
+
+
+def _add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--address", default="", help="of a Ray cluster (default: RAY_ADDRESS, else this machine alone)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="on this machine alone; 0 is one per core"
+    )
+    parser.add_argument("--ignore-errors", action="store_true", help="exit with 0 although some tasks failed")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def _run_export(args: argparse.Namespace) -> int:
@@ -42,3 +98,52 @@ def _run_export(args: argparse.Namespace) -> int:
     )
     print(f"{counts} in {dataset.folder}")
     return 0
+
+
+def _open_cluster(args: argparse.Namespace) -> AbstractContextManager[Cluster]:
+    from chatlib.scale.cluster import ClusterSettings, open_cluster
+
+    if args.workers < 0:
+        raise ParameterError(f"--workers must be 0 or more, got {args.workers}.")
+    return open_cluster(ClusterSettings(args.address, args.workers, getattr(args, "gpus", 0)))
+
+
+def _run_import(args: argparse.Namespace) -> int:
+    from chatlib.collect.files.importing import FileReport
+    from chatlib.collect.files.into_dataset import Outcome, finish_import, import_file, plan_import
+    from chatlib.workspace import progress_bar
+
+    with _open_cluster(args) as cluster:
+        plan = plan_import(args.paths, args.folder, limit=args.limit)
+        outcomes: list[Outcome] = [
+            Outcome("", FileReport(Path(task.path), "failed", error="It was not read."))
+            for task in plan.tasks
+        ]
+        for ended in progress_bar(cluster.map(import_file, plan.tasks), total=len(plan.tasks), desc="import"):
+            outcomes[ended.place] = ended.result or outcomes[ended.place]._replace(
+                report=FileReport(Path(plan.tasks[ended.place].path), "failed", error=ended.error)
+            )
+    report = finish_import(plan, outcomes)
+    sys.stdout.write(report.format_summary(Path(args.folder)))
+    return 0 if report.is_usable and (args.ignore_errors or not report.errors) else 1
+
+
+def _run_analyze(args: argparse.Namespace) -> int:
+    from chatlib.analyze.analytics.format import ProcessSettings
+    from chatlib.dataset import open_dataset
+    from chatlib.scale.streams import analyze_dataset
+
+    dataset = open_dataset(args.dataset)
+    with _open_cluster(args) as cluster:
+        report = analyze_dataset(cluster, dataset, args.out, ProcessSettings(interval_s=args.interval))
+    return _finish(report, args, "streams analyzed")
+
+
+def _finish(report: Report, args: argparse.Namespace, what: str) -> int:
+    n_done = len(report.results)
+    print(
+        f"{n_done:,} {what} into {args.out}, {report.n_known:,} of them before; {len(report.failed):,} failed"
+    )
+    for name, error in list(report.failed.items())[:20]:
+        print(f"  {one_line(name)}: {one_line(error)}")
+    return 0 if n_done and (args.ignore_errors or not report.failed) else 1

@@ -1,0 +1,210 @@
+"""Tasks on a Ray cluster: each is done once, whatever ends in the middle."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from chatlib.__main__ import main
+from chatlib.analyze.channel import analyze_channel
+from chatlib.dataset import import_dataset, open_dataset
+from chatlib.errors import ParameterError
+from chatlib.files import make_safe_name
+from chatlib.records import Message, Stream
+from chatlib.scale.cluster import ClusterSettings, Task, open_cluster, prepare_output, run_tasks
+from chatlib.scale.export import export_store
+from chatlib.scale.streams import analyze_dataset, plan_streams
+from chatlib.store import open_store
+from tests.places import ROOT
+from tests.scale.work import analyze_and_die, count_and_write
+
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray comes with `make setup EXTRAS=cluster`"
+)
+N_STREAMS = 6
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    """A cluster of two nodes on this machine."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_AUTH_MODE", "disabled")
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        environment.setenv("PYTHONPATH", str(ROOT))
+        import ray
+        from ray.cluster_utils import Cluster
+
+        size = {"num_cpus": 2, "object_store_memory": 2**27, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=size)
+        environment.setenv("RAY_ADDRESS", cluster.address)
+        ray.init(cluster.address, log_to_driver=False)  # once: each connection starts workers of its own
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A database of a few small streams, to be read only."""
+    folder = tmp_path_factory.mktemp("store")
+    with open_store(folder / "chat.dbs", create=True) as db:
+        for n in range(N_STREAMS):
+            stream = Stream(
+                "twitch", str(10**9 + n), title=f"s{n}", channel_name="c", started_at=f"2026-01-0{n + 1}"
+            )
+            db.save_chat(
+                stream,
+                [
+                    Message(
+                        f"{n}-{i}", "text_message", i * 1.7, f"U{i % 9}", f"n{i % 9}", text=f"hey {i % 5}"
+                    )
+                    for i in range(200 + n)
+                ],
+            )
+        yield db
+
+
+@pytest.fixture
+def dataset(store, tmp_path):
+    return export_store(store, tmp_path / "set", progress=False)
+
+
+def read_outputs(out):
+    """Return the names and bytes of what people read of an output folder."""
+    kept = {".json", ".csv"}
+    files = [path for path in (out / "platform=twitch").rglob("*") if path.suffix in kept]
+    return {path.name: path.read_bytes() for path in files}
+
+
+def make_tasks(folder, numbers, *, kills=(), pause_s=0.0):
+    folder.mkdir(exist_ok=True)
+    return [Task(str(n), str(n), str(n), (str(folder), n, tuple(kills), pause_s)) for n in numbers]
+
+
+def test_without_ray_one_sentence_says_what_to_install(monkeypatch, dataset, tmp_path, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["scale", "analyze", str(dataset.folder), str(tmp_path / "out")]) == 2
+    assert "pip install 'chatlib[cluster]'" in capsys.readouterr().err
+
+
+def test_a_folder_of_other_things_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ParameterError, match="other things"):
+        prepare_output(tmp_path, "analyze")
+
+
+@needs_ray
+def test_the_analytics_are_those_of_one_machine_and_are_not_made_twice(nodes, store, dataset, tmp_path):
+    assert main(["scale", "analyze", str(dataset.folder), str(tmp_path / "out")]) == 0
+    table = analyze_channel(store, tmp_path / "alone").streams
+    found = read_outputs(tmp_path / "out")
+    for stream in store.list_streams():
+        name = f"{make_safe_name(stream.video_id)}.json"
+        assert found[name] == (tmp_path / "alone" / name).read_bytes()
+    assert len(found["streams.csv"].splitlines()) == 1 + len(table)
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["failed"] == {}
+    with open_cluster(ClusterSettings("nowhere:1")) as cluster:  # not asked: there is nothing to do
+        assert analyze_dataset(cluster, dataset, tmp_path / "out").n_known == N_STREAMS
+
+
+@needs_ray
+def test_workers_that_end_and_a_node_that_goes_cost_a_repetition_and_nothing_else(nodes, tmp_path):
+    check_losses(nodes, tmp_path, n_tasks=16, kills=[3, 7])
+
+
+@needs_ray
+@pytest.mark.real
+def test_ten_workers_end_and_a_node_goes(nodes, tmp_path):
+    check_losses(nodes, tmp_path, n_tasks=80, kills=range(5, 75, 7))
+
+
+def check_losses(nodes, folder, *, n_tasks, kills):
+    out = prepare_output(folder / "out", "test")
+    tasks = make_tasks(folder / "work", range(n_tasks), kills=kills, pause_s=0.05)
+    node = nodes.add_node(num_cpus=2, object_store_memory=2**27)
+
+    def remove_node_in_the_middle():
+        while len(list((out / "records").glob("*.json"))) < n_tasks // 3:
+            time.sleep(0.05)
+        nodes.remove_node(node, allow_graceful=False)
+
+    remover = threading.Thread(target=remove_node_in_the_middle)
+    remover.start()
+    with open_cluster() as cluster:
+        report = run_tasks(cluster, count_and_write, tasks, out, command="test")
+    remover.join()
+    assert report.failed == {}
+    assert report.results == {str(n): n**2 for n in range(n_tasks)}
+    assert len(list((folder / "work").glob("died-*"))) == len(kills)
+    assert {json.loads(path.read_text()) for path in (folder / "work").glob("out-*")} == {
+        n**2 for n in range(n_tasks)
+    }
+    assert len(list((out / "records").iterdir())) == n_tasks
+
+
+@needs_ray
+def test_a_stream_whose_worker_ends_before_its_record_is_there_is_analyzed_again(nodes, dataset, tmp_path):
+    out = prepare_output(tmp_path / "out", "analyze")
+    with open_cluster() as cluster:
+        analyze_dataset(cluster, dataset, tmp_path / "plain")
+        tasks = plan_streams(dataset, out, None)[:2]
+        tasks = [task._replace(item=task.item._replace(settings=None)) for task in tasks]
+        report = run_tasks(cluster, analyze_and_die, tasks, out, command="analyze")
+    assert len(report.results) == 2 and not report.failed
+    plain = read_outputs(tmp_path / "plain")
+    assert all(plain[name] == content for name, content in read_outputs(out).items())
+
+
+@needs_ray
+def test_a_driver_that_is_killed_goes_on_where_it_was(nodes, dataset, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "chatlib", "scale", "analyze", str(dataset.folder), str(out)]
+    driver = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while driver.poll() is None and not list(out.glob("records/*.json")):
+        time.sleep(0.02)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    with open_cluster() as cluster:
+        report = analyze_dataset(cluster, dataset, out)
+        assert report.n_known >= 1 and len(report.results) == N_STREAMS
+        analyze_dataset(cluster, dataset, tmp_path / "plain")
+    assert read_outputs(out) == read_outputs(tmp_path / "plain")
+
+
+@needs_ray
+def test_a_failed_stream_is_named_and_the_others_go_on(nodes, dataset, tmp_path, capsys):
+    damaged = dataset.folder / dataset.files[2].path
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    arguments = ["scale", "analyze", str(dataset.folder), str(tmp_path / "out")]
+    assert main(arguments) == 1
+    said = capsys.readouterr().out
+    name = f"twitch/{dataset.files[2].stream.video_id}"
+    assert f"{N_STREAMS - 1} streams analyzed" in said and f"{name}: " in said
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert list(manifest["failed"]) == [name]
+    assert main([*arguments, "--ignore-errors"]) == 0
+
+
+@needs_ray
+def test_files_become_the_data_set_that_one_machine_makes_of_them(nodes, tmp_path):
+    chats = ROOT / "data" / "sample" / "new"
+    assert main(["scale", "import", str(chats), str(tmp_path / "set")]) == 0
+    assert main(["import", str(chats), "--db", str(tmp_path / "chat.dbs")]) == 0
+    with open_store(tmp_path / "chat.dbs") as db, open_store(tmp_path / "back.dbs", create=True) as back:
+        import_dataset(back, open_dataset(tmp_path / "set"), progress=False)
+        assert back.digest() == db.digest()
+
+
+@needs_ray
+def test_a_task_that_always_loses_its_worker_ends_as_failed(nodes, tmp_path, monkeypatch):
+    monkeypatch.setattr("chatlib.scale.cluster._RETRIES", 1)
+    with open_cluster() as cluster:
+        ended = dict(enumerate(sorted(cluster.map(os._exit, [1]))))
+        failed = sorted(cluster.map(count_and_write, [(str(tmp_path), -1, (), 0.0)]))
+    assert "lost" in ended[0].error and "number below 0" in failed[0].error
