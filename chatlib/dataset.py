@@ -49,6 +49,7 @@ __all__ = [
     "import_dataset",
     "iter_message_files",
     "iter_messages",
+    "join_chunks",
     "make_message_path",
     "open_dataset",
     "prepare_dataset",
@@ -470,7 +471,7 @@ class Dataset:
         table = pa.concat_tables(tables).unify_dictionaries()
         found = {}
         for column, name in zip(columns, wanted, strict=True):
-            values = _join_chunks(table[name])
+            values = join_chunks(table[name])
             if column == "author":
                 found[column] = pd.array(values.indices.to_pandas(), dtype="Int64").astype("float64")
             elif name in _LISTS:
@@ -489,7 +490,7 @@ class Dataset:
         ]
 
 
-def _join_chunks(column: pa.ChunkedArray) -> pa.Array:
+def join_chunks(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array; the dictionaries of its chunks become one."""
     if not column.num_chunks:
         return pa.array([], column.type)
@@ -499,7 +500,7 @@ def _join_chunks(column: pa.ChunkedArray) -> pa.Array:
 
 def _encode(words: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
     """Return the distinct words of a dictionary column, and each row's number of its word, -1 for none."""
-    array = _join_chunks(words)
+    array = join_chunks(words)
     numbers = pc.fill_null(array.indices, -1).to_numpy()
     return array.dictionary.to_pylist(), numbers.astype(np.int64)
 

@@ -65,7 +65,25 @@ def _add_scale(subparsers: argparse._SubParsersAction) -> None:
         "--interval", type=int, default=5, metavar="S", help="seconds of a sample (default: 5)"
     )
     analyzing.set_defaults(run=_run_analyze)
-    for command in (importing, analyzing):
+    encoding = commands.add_parser(
+        "encode", help="vectors of chat messages, pooled by viewer or of each distinct text"
+    )
+    encoding.add_argument("dataset", metavar="DIR", help="the data set")
+    encoding.add_argument("model", metavar="MODEL", help="a language model's folder, or a hub id")
+    encoding.add_argument("out", metavar="OUT", help="the folder of the outputs: new, or one to go on with")
+    encoding.add_argument("--texts", action="store_true", help="a vector per distinct text of a stream")
+    encoding.add_argument(
+        "--gpus", type=int, default=0, metavar="N", help="workers with a GPU each (default: none, on cores)"
+    )
+    encoding.add_argument(
+        "--batch-tokens",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of a batch; 0 leaves it to the device",
+    )
+    encoding.set_defaults(run=_run_encode)
+    for command in (importing, analyzing, encoding):
         _add_cluster_options(command)
 
 
@@ -137,6 +155,19 @@ def _run_analyze(args: argparse.Namespace) -> int:
     with _open_cluster(args) as cluster:
         report = analyze_dataset(cluster, dataset, args.out, ProcessSettings(interval_s=args.interval))
     return _finish(report, args, "streams analyzed")
+
+
+def _run_encode(args: argparse.Namespace) -> int:
+    from chatlib.dataset import open_dataset
+    from chatlib.scale.streams import EncodeSettings, encode_dataset
+    from chatlib.workspace import resolve_path
+
+    dataset, folder = open_dataset(args.dataset), resolve_path(args.model)
+    model = str(folder if folder.is_dir() else args.model)
+    settings = EncodeSettings(model, not args.texts, batch_tokens=args.batch_tokens)
+    with _open_cluster(args) as cluster:
+        report = encode_dataset(cluster, dataset, args.out, settings, gpus=1 if args.gpus else 0)
+    return _finish(report, args, "streams encoded")
 
 
 def _finish(report: Report, args: argparse.Namespace, what: str) -> int:

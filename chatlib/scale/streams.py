@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.analyze.analytics.json_files import save
@@ -12,11 +19,38 @@ from chatlib.analyze.analytics.readers import analyze_stream, load_spoken
 from chatlib.analyze.channel import summarize_stream, tabulate_streams
 from chatlib.analyze.clips import describe_moments, moments_as_table
 from chatlib.analyze.moments import find_moments
-from chatlib.dataset import Dataset, MessageFile
-from chatlib.files import make_safe_name, save_table
+from chatlib.dataset import Dataset, MessageFile, join_chunks, read_table
+from chatlib.files import atomic_path, make_safe_name, save_table
+from chatlib.records import CHAT_KINDS
 from chatlib.scale.cluster import Cluster, Report, Task, prepare_output, run_tasks, write_manifest
 
-__all__ = ["StreamItem", "analyze_dataset", "analyze_file", "plan_streams"]
+if TYPE_CHECKING:
+    from chatlib.pretrain.encoder import Encoder
+
+__all__ = [
+    "EncodeSettings",
+    "StreamItem",
+    "analyze_dataset",
+    "analyze_file",
+    "encode_dataset",
+    "encode_file",
+    "plan_streams",
+]
+
+_PORTION = 16_384  # distinct texts whose vectors are held at once
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """Which language model encodes, and whether vectors are of each distinct text or pooled by viewer.
+
+    `batch_tokens` is the budget of a batch, padding included; 0 leaves it to the device.
+    """
+
+    model: str
+    pooled: bool = True
+    max_len: int = 128
+    batch_tokens: int = 0
 
 
 class StreamItem(NamedTuple):
@@ -88,3 +122,114 @@ def analyze_file(item: StreamItem) -> dict[str, object]:
     save_table(moments_as_table(moments, describe_moments(spoken, moments)), item.place(".moments.csv"))
     started_at = stream.started_at
     return summarize_stream(analytics, video_id=stream.video_id, started_at=started_at, linked=linked)
+
+
+# ------------------------------------------------------------------ vectors
+
+
+def encode_dataset(
+    cluster: Cluster, dataset: Dataset, out: str | Path, settings: EncodeSettings, *, gpus: float = 0
+) -> Report:
+    """Write the vectors of every stream's chat messages, a file a stream, each vector a float32 list.
+
+    Pooled by viewer: author_id, messages, and the messages' mean, maximum and spread (standard deviation),
+    each message counting once. Otherwise text, messages and vector, a row per distinct text of the stream.
+    A worker loads the model once and keeps it; no more vectors are held than of a portion of texts.
+    """
+    out = prepare_output(out, "encode")
+    tasks = plan_streams(dataset, out, settings)
+    report = run_tasks(cluster, encode_file, tasks, out, command="encode", settings=settings, gpus=gpus)
+    texts = sum(result["texts"] for result in report.results.values())
+    write_manifest(out, "encode", report, settings=asdict(settings), texts=texts)
+    return report
+
+
+def encode_file(item: StreamItem) -> dict[str, int]:
+    """Write the vectors of a stream's chat messages; return how many messages and distinct texts it has."""
+    settings: EncodeSettings = item.settings
+    table = read_table(Path(item.folder), item.file, ["kind", "author_id", "text"])
+    is_chat = pc.is_in(table["kind"].cast(pa.string()), pa.array(sorted(CHAT_KINDS)))
+    table = table.filter(pc.and_(is_chat, pc.fill_null(pc.not_equal(table["text"], ""), False)))
+    coded = join_chunks(table["text"]).dictionary_encode()
+    texts, text_of = coded.dictionary, coded.indices.to_numpy()
+    if settings.pooled:
+        tables = _pool(join_chunks(table["author_id"]), text_of, _iter_vectors(texts, settings))
+    else:
+        counts = np.bincount(text_of, minlength=len(texts))
+        tables = _pair(texts, counts, _iter_vectors(texts, settings))
+    first = next(tables)
+    with atomic_path(item.place(".parquet")) as part, pq.ParquetWriter(part, first.schema) as file:
+        file.write_table(first)
+        for rows in tables:
+            file.write_table(rows)
+    return {"messages": len(table), "texts": len(texts)}
+
+
+def _iter_vectors(texts: pa.Array, settings: EncodeSettings) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the vectors of texts a portion at a time, each with the place of its first; one is empty."""
+    encoder = _load_encoder(settings)
+    yield 0, np.empty((0, encoder.dim), np.float32)
+    for start in range(0, len(texts), _PORTION):
+        yield start, encoder.encode(texts[start : start + _PORTION].to_pylist())
+
+
+@lru_cache(maxsize=1)
+def _load_encoder(settings: EncodeSettings) -> Encoder:
+    from chatlib.pretrain.encoder import load_encoder
+
+    encoder = load_encoder(settings.model, max_len=settings.max_len)
+    encoder.tokens_per_batch = settings.batch_tokens or encoder.tokens_per_batch
+    return encoder
+
+
+def _pair(
+    texts: pa.Array, counts: np.ndarray, vectors: Iterator[tuple[int, np.ndarray]]
+) -> Iterator[pa.Table]:
+    for start, portion in vectors:
+        end = start + len(portion)
+        columns = {"text": texts[start:end], "messages": counts[start:end], "vector": _as_lists(portion)}
+        yield pa.table(columns)
+
+
+def _pool(
+    authors: pa.DictionaryArray, text_of: np.ndarray, vectors: Iterator[tuple[int, np.ndarray]]
+) -> Iterator[pa.Table]:
+    """Yield one table: each author's mean, maximum and spread over the vectors of their messages."""
+    author = pc.fill_null(authors.indices, -1).to_numpy()
+    order = np.argsort(text_of, kind="stable")
+    order = order[author[order] >= 0]
+    sorted_texts = text_of[order]
+    n_authors, n_messages = (
+        len(authors.dictionary),
+        np.bincount(author[order], minlength=len(authors.dictionary)),
+    )
+    _, empty = next(vectors)
+    sums, squares = np.zeros((2, n_authors, empty.shape[1]))
+    largest = np.full((n_authors, empty.shape[1]), -np.inf, np.float32)
+    for start, portion in vectors:
+        first, last = np.searchsorted(sorted_texts, [start, start + len(portion)])
+        rows = order[first:last]
+        by_author = rows[np.argsort(author[rows], kind="stable")]
+        people, begins = np.unique(author[by_author], return_index=True)
+        of_rows = portion[text_of[by_author] - start]
+        if len(by_author):
+            sums[people] += np.add.reduceat(of_rows, begins, dtype=float)
+            squares[people] += np.add.reduceat(of_rows.astype(float) ** 2, begins)
+            largest[people] = np.maximum(largest[people], np.maximum.reduceat(of_rows, begins))
+    wrote = np.flatnonzero(n_messages)
+    mean = sums[wrote] / n_messages[wrote, None]
+    spread = np.sqrt(np.maximum(squares[wrote] / n_messages[wrote, None] - mean**2, 0))
+    yield pa.table(
+        {
+            "author_id": authors.dictionary.take(pa.array(wrote)),
+            "messages": n_messages[wrote],
+            "mean": _as_lists(mean),
+            "maximum": _as_lists(largest[wrote]),
+            "spread": _as_lists(spread),
+        }
+    )
+
+
+def _as_lists(vectors: np.ndarray) -> pa.FixedSizeListArray:
+    flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])

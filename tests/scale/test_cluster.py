@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from chatlib.__main__ import main
@@ -16,10 +18,13 @@ from chatlib.analyze.channel import analyze_channel
 from chatlib.dataset import import_dataset, open_dataset
 from chatlib.errors import ParameterError
 from chatlib.files import make_safe_name
+from chatlib.pretrain import TrainSettings
+from chatlib.pretrain.encoder import load_encoder
+from chatlib.pretrain.language_model import new_language_model, save_language_model
 from chatlib.records import Message, Stream
 from chatlib.scale.cluster import ClusterSettings, Task, open_cluster, prepare_output, run_tasks
 from chatlib.scale.export import export_store
-from chatlib.scale.streams import analyze_dataset, plan_streams
+from chatlib.scale.streams import EncodeSettings, analyze_dataset, encode_file, plan_streams
 from chatlib.store import open_store
 from tests.places import ROOT
 from tests.scale.work import analyze_and_die, count_and_write
@@ -36,6 +41,7 @@ def nodes(tmp_path_factory):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_AUTH_MODE", "disabled")
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        environment.setenv("RAY_raylet_start_wait_time_s", "180")
         environment.setenv("PYTHONPATH", str(ROOT))
         import ray
         from ray.cluster_utils import Cluster
@@ -189,6 +195,39 @@ def test_a_failed_stream_is_named_and_the_others_go_on(nodes, dataset, tmp_path,
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert list(manifest["failed"]) == [name]
     assert main([*arguments, "--ignore-errors"]) == 0
+
+
+def make_model(store, folder):
+    texts = store.load_messages(columns=["text"])["text"].tolist()
+    settings = TrainSettings(vocabulary=100, layers=1, width=32, block_len=32)
+    return save_language_model(new_language_model(texts, settings), folder, manifest={})
+
+
+def test_vectors_are_the_encoders_pooled_or_by_text(store, dataset, tmp_path):
+    model = make_model(store, tmp_path / "model")
+    (task, *_) = plan_streams(dataset, tmp_path / "pooled", EncodeSettings(str(model)))
+    encode_file(task.item)
+    rows = store.load_messages([1], columns=["author_id", "text"])
+    vectors = load_encoder(model).encode(rows["text"])
+    for pooled in pq.read_table(task.item.place(".parquet"), partitioning=None).to_pylist():
+        own = vectors[rows["author_id"] == pooled["author_id"]]
+        assert pooled["messages"] == len(own)
+        for name, expected in (("mean", own.mean(0)), ("maximum", own.max(0)), ("spread", own.std(0))):
+            np.testing.assert_allclose(pooled[name], expected, atol=1e-5)
+    (task, *_) = plan_streams(dataset, tmp_path / "texts", EncodeSettings(str(model), pooled=False))
+    assert encode_file(task.item) == {"messages": 200, "texts": 5}
+    table = pq.read_table(task.item.place(".parquet"), partitioning=None)
+    np.testing.assert_allclose(table["vector"].to_pylist(), vectors[:5], atol=1e-5)
+    assert table["messages"].to_pylist() == [40] * 5
+
+
+@needs_ray
+def test_a_cluster_encodes_every_stream(nodes, store, dataset, tmp_path):
+    model = make_model(store, tmp_path / "model")
+    out = tmp_path / "out"
+    assert main(["scale", "encode", str(dataset.folder), str(model), str(out)]) == 0
+    assert json.loads((out / "manifest.json").read_text())["texts"] == 5 * N_STREAMS
+    assert len(list(out.rglob("*.parquet"))) == N_STREAMS
 
 
 @needs_ray
