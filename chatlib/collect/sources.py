@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from chatlib.colab import in_colab
 from chatlib.collect.address import clean_channel_url, find_video_id, guess_platform, make_video_url
 from chatlib.collect.files.importing import ImportReport, import_chats
+from chatlib.collect.files.table_columns import read_columns_option
 from chatlib.collect.live import Feed
 from chatlib.collect.report import CollectReport
 from chatlib.collect.sheets.channels import Channel, load_channels
@@ -61,19 +62,21 @@ def fill_database(
     settings: CollectSettings,
     *,
     chats: str = "",
+    columns: str = "",
     channels: str = "",
     update: bool = False,
 ) -> ImportReport | CollectReport:
     """Bring chat into the database from a notebook's SOURCE; what is in already is left alone.
 
     `settings.limit` is a number of streams: of files the oldest, of a channel the newest; the other
-    settings are for channels. `update` adds what was streamed since, and without `channels` goes on
-    with those that the database knows.
+    settings are for channels. `columns` says what the columns of a table are. `update` adds what was
+    streamed since, and without `channels` goes on with those that the database knows.
 
     Raises: ParameterError for another source or a missing parameter; MissingSource; StoreError.
     """
     if source != "channels":
-        return import_chats(db, find_chats(source, chats, update=update), limit=settings.limit)
+        paths = find_chats(source, chats, update=update)
+        return import_chats(db, paths, limit=settings.limit, columns=read_columns_option(columns))
     if not channels and not update:
         raise ParameterError(
             'With SOURCE = "channels", CHANNELS is a channel\'s address or a list of channels; it is empty.'

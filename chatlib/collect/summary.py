@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import pandas as pd
@@ -11,18 +12,83 @@ from chatlib.money import convert_money
 from chatlib.records import AMOUNT_KINDS, CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS
 from chatlib.store import Store
 from chatlib.text import one_line
-from chatlib.times import find_day
+from chatlib.times import find_day, format_clock
 
 __all__ = [
+    "describe_channel",
     "describe_origin",
     "describe_sides",
     "shorten_streams",
+    "show_rows",
     "summarize_kinds",
     "summarize_money",
     "summarize_people",
     "summarize_sides",
     "summarize_streams",
 ]
+
+
+_MENTION = re.compile(r"@[\w.·-]+")
+
+
+def show_rows(db: Store, n: int = 10, *, among: Iterable[int] | None = None) -> pd.DataFrame:
+    """Return `n` successive rows of the stream with the most, around a payment if it has one.
+
+    Columns: time, viewer (a number, in the order of their appearance here), kind, message, amount.
+    Mentions of names are hidden. `among` are the streams to choose from.
+    """
+    columns = ["time", "viewer", "kind", "message", "amount"]
+    wanted = None if among is None else set(among)
+    streams = [s for s in db.list_streams() if s.n_messages and (wanted is None or s.stream_id in wanted)]
+    if not streams:
+        return pd.DataFrame(columns=columns)
+    stream = max(streams, key=lambda s: s.n_messages)
+    asked = ["offset_s", "author", "kind", "text", "notice", "amount_text", "bits"]
+    rows = db.load_messages([stream.stream_id], columns=asked)
+    paid = (rows["kind"].isin(DONATION_KINDS) | rows["bits"].gt(0)).to_numpy().nonzero()[0]
+    middle = len(rows) // 2
+    place = min(paid.tolist(), key=lambda row: abs(row - middle), default=middle)
+    first = max(0, min(place - n // 2, len(rows) - n))
+    rows = rows.iloc[first : first + n]
+    said = rows["text"].fillna(rows["notice"]).fillna("")
+    bits = [f"{bits:.0f} bits" if bits and bits > 0 else "" for bits in rows["bits"]]
+    return pd.DataFrame(
+        {
+            "time": ["" if pd.isna(s) else format_clock(s) for s in rows["offset_s"]],
+            "viewer": pd.factorize(rows["author"])[0] + 1,
+            "kind": rows["kind"].tolist(),
+            "message": [one_line(_MENTION.sub("@name", text), 90) for text in said],
+            "amount": [
+                one_line(text, 20) if isinstance(text, str) else more
+                for text, more in zip(rows["amount_text"], bits, strict=True)
+            ],
+        }
+    )
+
+
+def describe_channel(db: Store, streams: pd.DataFrame, people: Mapping[str, int]) -> list[str]:
+    """Return what a database holds, in sentences, from what `summarize_streams` and `_people` return."""
+    if streams.empty:
+        return ["There is no stream yet."]
+    days = streams["started_at"].dropna().str[:10]
+    when = f" from {days.min()} to {days.max()}" if len(days) else ""
+    answer = [
+        f"{len(streams):,} streams{when} hold {streams['messages'].sum():,} rows of chat by "
+        f"{people['authors']:,} people, {people['chatters']:,} of whom typed a message."
+    ]
+    if people["chatters"]:
+        share = people["donors"] / people["authors"]
+        answer.append(
+            f"{people['donors']:,} people ({share:.1%}) paid, {streams['payments'].sum():,} times in all."
+        )
+    most = max(streams.to_dict("records"), key=lambda row: row["messages"])
+    title = one_line(most["title"] or most["video_id"], 60)
+    answer.append(f"Most was written in “{title}”: {most['messages']:,} rows by {most['chatters']:,} people.")
+    states = streams.loc[streams["state"] != "complete", "state"].value_counts()
+    if len(states):
+        listed = ", ".join(f"{n:,} {state}" for state, n in states.items())
+        answer.append(f"Not every chat is whole: {listed}.")
+    return answer + [f"{sentence}." for sentence in describe_sides(db)]
 
 
 def summarize_streams(db: Store) -> pd.DataFrame:

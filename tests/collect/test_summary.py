@@ -4,7 +4,9 @@ import pandas as pd
 import pytest
 
 from chatlib.collect.summary import (
+    describe_channel,
     shorten_streams,
+    show_rows,
     summarize_kinds,
     summarize_money,
     summarize_people,
@@ -87,3 +89,47 @@ def test_figures_draw_and_an_empty_database_too(db, tmp_path):
         plot_kinds(summarize_kinds(empty))._repr_mimebundle_()
         plot_money(summarize_money(empty))._repr_mimebundle_()
         assert summarize_people(empty)["donors"] == 0
+
+
+def test_rows_are_shown_around_a_payment_with_numbers_for_people(tmp_path):
+    said = [
+        Message(f"m{n}", "text_message", float(n), f"u{n % 3}", "@bo", f"hi @bo {n}\x1b[2J")
+        for n in range(40)
+    ]
+    paid = Message("p", "paid_message", 20.5, "u9", "@rich", None, amount_text="$5.00")
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        assert show_rows(db).empty
+        db.save_chat(Stream("youtube", "a"), said[:3])
+        db.save_chat(Stream("youtube", "b"), [*said, paid])
+        rows = show_rows(db)
+        stream_ids = db.find_streams("youtube", ["a"])["stream_id"]
+        assert len(show_rows(db, among=stream_ids)) == 3
+    assert rows["time"].tolist() == [f"0:00:{n}" for n in (16, 17, 18, 19, 20, 20, 21, 22, 23, 24)]
+    assert rows.iloc[5].tolist() == ["0:00:20", 4, "paid_message", "", "$5.00"]
+    assert rows["viewer"].tolist() == [1, 2, 3, 1, 2, 4, 3, 1, 2, 3]
+    assert rows["message"].iloc[0] == "hi @name 16 [2J"
+
+
+def test_the_answer_in_sentences(tmp_path):
+    live, replay = (
+        Stream("youtube", "a", title="One", view="captured", state="partial"),
+        Stream("youtube", "a"),
+    )
+    rows = [
+        Message(f"m{n}", "paid_message" if n < 3 else "text_message", n, f"u{n}", f"u{n}") for n in range(9)
+    ]
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        assert describe_channel(db, summarize_streams(db), summarize_people(db)) == [
+            "There is no stream yet."
+        ]
+        db.save_chat(live, rows)
+        db.save_chat(replay, [rows[0], *rows[4:], Message("new", "text_message", 60.0, "u1", "u1")])
+        db.save_chat(Stream("youtube", "b", state="no_replay"))
+        answer = describe_channel(db, summarize_streams(db), summarize_people(db))
+    assert answer == [
+        "2 streams hold 10 rows of chat by 9 people, 7 of whom typed a message.",
+        "3 people (33.3%) paid, 3 times in all.",
+        "Most was written in “One”: 10 rows by 7 people.",
+        "Not every chat is whole: 1 no_replay.",
+        "One: the replay lacks 2 of 3 Super Chats and 1 of 7 messages; the capture lacks 1 of 7 messages.",
+    ]
