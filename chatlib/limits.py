@@ -105,7 +105,7 @@ def _unreadable(path: Path, error: Exception) -> SourceError:
     return SourceError(f"An input must be readable, and {path} is not ({reason}). Check its rights.")
 
 
-def unpack_gzip(data: bytes, *, limit: Limit = FILE_MB) -> tuple[bytes, bool]:
+def unpack_gzip(data: bytes) -> tuple[bytes, bool]:
     """Return what is in gzip data, and whether it is whole; of a cut or damaged file, what can be read.
 
     Raises: SourceError if it becomes larger than the limits allow.
@@ -127,7 +127,7 @@ def unpack_gzip(data: bytes, *, limit: Limit = FILE_MB) -> tuple[bytes, bool]:
             position += len(piece) - len(unzip.unused_data)
             size += len(parts[-1])
             if size > _ALWAYS_UNPACKED:
-                limit.require(size / 1e6)
+                FILE_MB.require(size / 1e6)
                 GZIP_RATIO.require(size / len(data))
         position = len(data) - len(data[position:].lstrip(b"\x00"))
     return b"".join(parts), True
