@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
+from chatlib.ahead import map_ahead
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain.data import iter_token_batches, pad_rows
 from chatlib.pretrain.device import autocast, move_model, open_workers, pick_device
@@ -83,15 +83,10 @@ class Encoder:
         return vectors[inverse]
 
     def _iter_portions(self, texts: list[str]) -> Iterator[tuple[int, list[list[int]]]]:
-        """Yield where each portion starts and its token ids; the next one is tokenized meanwhile."""
+        """Yield where each portion starts and its token ids; the next ones are tokenized meanwhile."""
         starts = range(0, len(texts), _PORTION)
-        with ThreadPoolExecutor(1) as pool:
-            ahead = [pool.submit(self._tokenize, texts[i : i + _PORTION]) for i in starts[:1]]
-            for start in starts:
-                tokens = ahead.pop().result()
-                if following := texts[start + _PORTION : start + 2 * _PORTION]:
-                    ahead.append(pool.submit(self._tokenize, following))
-                yield start, tokens
+        portions = (texts[start : start + _PORTION] for start in starts)
+        yield from zip(starts, map_ahead(self._tokenize, portions), strict=True)
 
     def _iter_vectors(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield indices of texts and their vectors, a batch at a time, the longest texts first."""
