@@ -12,13 +12,11 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nbformat
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from chatlib.collect.address import clean_channel_url
@@ -36,7 +34,16 @@ from chatlib.pipeline.notebooks import (
 )
 from chatlib.pipeline.pages import render_page
 from chatlib.pipeline.report import render_index
-from chatlib.pipeline.settings import NOTEBOOKS, RunSettings, Step, describe_run, require_notebooks
+from chatlib.pipeline.settings import (
+    NOTEBOOKS,
+    RunSettings,
+    Step,
+    Steps,
+    describe_run,
+    load_steps,
+    lock_run,
+    require_notebooks,
+)
 from chatlib.workspace import hide_paths, open_workspace, shorten_path
 
 __all__ = ["run_chain"]
@@ -59,7 +66,6 @@ _OUTDATES: dict[str, tuple[str, ...]] = {
     "04_predict": (),
     "05_analyze": (),
 }
-Steps = dict[str, Step]  # by notebook
 
 
 @dataclass(frozen=True)
@@ -100,11 +106,11 @@ def run_chain(settings: RunSettings) -> Path:
     the cell, when one fails; StoreFull when the disk is full.
     """
     plan = _make_plan(settings)
-    _choose_notebooks(plan, _load_steps(plan))  # refused before anything is made
+    _choose_notebooks(plan, load_steps(plan.run_dir))  # refused before anything is made
     with map_write_errors(plan.run_dir):
         ws = open_workspace(plan.run_dir)
-        with _lock_run(plan.run_dir):
-            steps = _load_steps(plan)
+        with lock_run(plan.run_dir):
+            steps = load_steps(plan.run_dir)
             todo = _choose_notebooks(plan, steps)
             _mark_undone(plan, todo, steps)
             if NOTEBOOKS[0] in todo and not plan.chats and not plan.channels:
@@ -212,19 +218,6 @@ def _mark_undone(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
     _write_index(plan, steps)
 
 
-@contextmanager
-def _lock_run(run_dir: Path) -> Iterator[None]:
-    """Keep other processes out of the run's folder; the lock ends with the process."""
-    try:
-        with FileLock(run_dir / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise ParameterError(
-            f"The run {run_dir.name!r} is in progress already. Wait for it, or give this one another name "
-            "(NAME=…, or --name)."
-        ) from None
-
-
 def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
     if done := [notebook for notebook in NOTEBOOKS if notebook in steps]:
         log.info("done before: %s", ", ".join(done))
@@ -291,15 +284,6 @@ def _write_index(plan: _Plan, steps: Steps) -> None:
 def _remove_database(db: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         db.with_name(db.name + suffix).unlink(missing_ok=True)
-
-
-def _load_steps(plan: _Plan) -> Steps:
-    """Return what counts as done; nothing where that cannot be read."""
-    try:
-        saved = json.loads((plan.run_dir / "steps.json").read_text(encoding="utf-8"))
-        return {notebook: Step(**step) for notebook, step in saved.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
 
 
 def _save_steps(plan: _Plan, steps: Steps) -> None:

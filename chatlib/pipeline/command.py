@@ -1,13 +1,16 @@
-"""The commands `run`, `list`, `open`, `bundle`, `images`, `notebooks` and `home`."""
+"""The commands `report`, `run`, `list`, `open`, `bundle`, `images`, `notebooks` and `home`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
+import sys
 from pathlib import Path
 
 from chatlib.errors import ParameterError
 from chatlib.pipeline.settings import RunSettings, find_run, require_notebooks
+from chatlib.text import one_line
 from chatlib.workspace import PROJECT_DIR
 
 __all__ = ["add_parsers"]
@@ -15,6 +18,7 @@ __all__ = ["add_parsers"]
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     """Register the commands."""
+    _add_report(subparsers)
     _add_run(subparsers)
     listing = subparsers.add_parser(
         "list",
@@ -73,6 +77,71 @@ def _add_run(subparsers: argparse._SubParsersAction) -> None:
         help=f"seconds that one cell may take (default: {RunSettings.cell_timeout_s})",
     )
     run.set_defaults(run=_run)
+
+
+def _add_report(subparsers: argparse._SubParsersAction) -> None:
+    report = subparsers.add_parser(
+        "report",
+        help="make everything of a channel or of chat files, and open it",
+        description="Fetch or read chat, run all notebooks, and open the report. With `--only analyze`, "
+        "without a notebook, in seconds: the front page, and every stream with its timeline, its moments, "
+        "its chat and its clip kit.",
+    )
+    report.add_argument(
+        "source",
+        nargs="?",
+        metavar="ADDRESS_OR_FILES",
+        help="a channel's address on YouTube or Twitch, a recording's with `--only analyze`, a list of "
+        "channels (ODS), a chat file, or a folder of them (default: the simulated sample)",
+    )
+    report.add_argument("--name", default="", help="folder in data/runs (default: from the source)")
+    report.add_argument("--only", choices=("analyze",), help="only what needs no notebook")
+    report.add_argument("--limit", type=int, default=0, metavar="N", help="only N streams; 0 is all")
+    report.add_argument("--no-open", action="store_true", help="print the address, and open nothing")
+    report.set_defaults(run=_report)
+
+
+def _report(args: argparse.Namespace) -> int:
+    kind = None if args.source is None else _classify_source(args.source)
+    settings = RunSettings(
+        name=args.name or (_name_run(args.source) if args.source else "sample"),
+        chats=args.source if kind == "chats" else None,
+        channels=args.source if kind == "channels" else None,
+        limit=args.limit,
+    )
+    if args.only:
+        from chatlib.pipeline.quick import explore_chats
+
+        page = explore_chats(settings)
+    else:
+        from chatlib.pipeline.chain import run_chain
+
+        page = run_chain(settings)
+    print(page.absolute().as_uri())
+    if not args.no_open and sys.stdout.isatty():
+        import webbrowser
+
+        webbrowser.open(page.absolute().as_uri())
+    return 0
+
+
+def _classify_source(source: str) -> str:
+    """Return whether a source is `chats` or `channels`: what lies on the disk is chats, but for ODS lists."""
+    if Path(source).expanduser().exists():
+        return "channels" if source.lower().endswith(".ods") else "chats"
+    if source.startswith("@") or "://" in source or re.match(r"(www\.|m\.)?(youtube|twitch)\.", source):
+        return "channels"
+    raise ParameterError(
+        "A report is made of an address on YouTube or Twitch, or of chat files, and "
+        f"{one_line(source, 200)!r} is neither. Check the spelling; an address starts with https://."
+    )
+
+
+def _name_run(source: str) -> str:
+    """Return the name of a run from its source: the last part of an address or a path."""
+    last = [part for part in re.split(r"[/\\?=&]+", source) if part][-1:] or [""]
+    stem = re.sub(r"(\.(json|jsonl|gz|ods|csv|txt))+$", "", last[0], flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:60] or "chats"
 
 
 def _run(args: argparse.Namespace) -> int:

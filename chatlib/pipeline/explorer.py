@@ -100,7 +100,8 @@ def write_explorer(run_dir: Path, settings: ExplorerSettings | None = None) -> d
         shown = pick_stream(store, settings.stream).stream_id if streams else None
         for stream in progress_bar(streams, total=len(streams), desc="explorer"):
             try:
-                timeline = _load_timeline(store, stream, settings, bots)
+                with_texts = stream.stream_id == shown
+                timeline = _load_timeline(store, stream, settings, bots, with_texts=with_texts)
             except DataError as error:
                 skipped.append(str(error))
                 continue
@@ -140,10 +141,22 @@ def load_timeline_data(run_dir: Path, name: str) -> str:
 
 
 def _load_timeline(
-    store: Store, stream: StoredStream, settings: ExplorerSettings, bots: Sequence[str]
+    store: Store,
+    stream: StoredStream,
+    settings: ExplorerSettings,
+    bots: Sequence[str],
+    *,
+    with_texts: bool,
 ) -> Timeline:
     story = analyze_stream(store, stream, settings.analysis)
-    return load_timeline(store, stream, story=story, hide_names=settings.anonymize, leave_out=bots)
+    return load_timeline(
+        store,
+        stream,
+        story=story,
+        hide_names=settings.anonymize,
+        leave_out=bots,
+        with_texts=with_texts,
+    )
 
 
 def _label_people(store: Store, bots: Sequence[str], *, anonymize: bool) -> _People:

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
 from chatlib.errors import MissingSource, StoreError
@@ -30,6 +29,9 @@ from chatlib.store import open_store
 from chatlib.tables import format_value
 from chatlib.times import format_clock
 from chatlib.workspace import hide_paths
+
+if TYPE_CHECKING:  # what notebooks need takes a second to load, and the explorer's pages do without
+    import nbformat
 
 __all__ = [
     "Chapter",
@@ -109,11 +111,15 @@ def is_simulated(run_dir: Path) -> bool:
 
 def load_executed(run_dir: Path, notebook: str) -> nbformat.NotebookNode:
     """Return an executed notebook of a run, without folders of this machine."""
+    import nbformat
+
     return nbformat.from_dict(hide_paths(nbformat.read(run_dir / f"{notebook}.ipynb", as_version=4)))
 
 
 def load_chapter(run_dir: Path, notebook: str) -> Chapter:
     """Return an executed notebook in HTML: without the badge, wide parts scroll."""
+    from nbconvert import HTMLExporter
+
     executed = load_executed(run_dir, notebook)
     title, *rest = _remove_badge(executed.cells[0].source).splitlines()
     executed.cells[0].source = "\n".join(rest)
@@ -192,6 +198,8 @@ def _link_tables(executed: nbformat.NotebookNode) -> None:
     A notebook saves its tables by `save_tables(FOLDER / "05_tables", {"moments": moment_table, ...})`: a cell
     that shows a table in its last line, and names one of these variables there, gets that file's link.
     """
+    from nbformat.v4 import new_output
+
     code = [cell for cell in executed.cells if cell.cell_type == "code"]
     files: dict[str, str] = {}
     for cell in code:
@@ -204,7 +212,7 @@ def _link_tables(executed: nbformat.NotebookNode) -> None:
         if paths:
             links = ", ".join(f'<a href="results/{path}">{Path(path).stem}.csv</a>' for path in paths)
             html = {"text/html": f'<p class="small">{links}</p>'}
-            cell.outputs.append(nbformat.v4.new_output("display_data", html))
+            cell.outputs.append(new_output("display_data", html))
 
 
 def _find_saved(source: str) -> dict[str, str]:

@@ -13,11 +13,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nbformat
 from markupsafe import Markup
-from nbconvert.filters import markdown2html
 
 from chatlib.errors import MissingSource
 from chatlib.files import atomic_write
@@ -34,6 +32,9 @@ from chatlib.pipeline.settings import NOTEBOOKS, label_notebook
 from chatlib.plots.timeline import embed_json
 from chatlib.text import one_line
 from chatlib.workspace import hide_paths
+
+if TYPE_CHECKING:
+    import nbformat
 
 __all__ = ["load_record", "render_bundle", "render_index"]
 
@@ -176,6 +177,8 @@ def _describe_chapter(run_dir: Path, notebook: str) -> dict[str, object]:
 
 def _render_intro(executed: nbformat.NotebookNode) -> Markup:
     """Return the notebook's introduction: the text between its title and its parameters."""
+    from nbconvert.filters import markdown2html
+
     cell = executed.cells[1] if len(executed.cells) > 1 else None
     if not cell or cell.cell_type != "markdown":
         return Markup()

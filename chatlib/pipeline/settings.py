@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 import chatlib
 from chatlib.errors import ParameterError
@@ -20,10 +24,13 @@ __all__ = [
     "NOTEBOOKS_DIR",
     "RunSettings",
     "Step",
+    "Steps",
     "describe_run",
     "find_run",
     "format_command",
     "label_notebook",
+    "load_steps",
+    "lock_run",
     "require_notebooks",
 ]
 
@@ -93,6 +100,34 @@ class Step:
     finished_at: str
 
 
+Steps = dict[str, Step]  # by notebook
+
+
+def load_steps(run_dir: Path) -> Steps:
+    """Return the notebooks of a run that count as done; nothing where that cannot be read."""
+    try:
+        saved = json.loads((run_dir / "steps.json").read_text(encoding="utf-8"))
+        return {notebook: Step(**step) for notebook, step in saved.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+@contextmanager
+def lock_run(run_dir: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder; the lock ends with the process.
+
+    Raises: ParameterError where another one has it.
+    """
+    try:
+        with FileLock(run_dir / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise ParameterError(
+            f"The run {run_dir.name!r} is in progress already. Wait for it, or give this one another name "
+            "(NAME=…, or --name)."
+        ) from None
+
+
 def describe_run(
     run_dir: Path,
     steps: Mapping[str, Step],
@@ -116,7 +151,7 @@ def describe_run(
         "parameters": {notebook: steps[notebook].parameters for notebook in done},
         "seconds": {notebook: steps[notebook].seconds for notebook in done},
         "seconds_in_all": round(sum(steps[notebook].seconds for notebook in done), 1),
-        "finished_at": max(step.finished_at for step in steps.values()),
+        "finished_at": max((step.finished_at for step in steps.values()), default=None),
         "versions": _find_versions(),
     }
     hidden = [run_dir, *filter(None, [chats, Path(channels) if channels else None])]

@@ -69,7 +69,7 @@ const SERIES = {
   people: { label: "people at once", unit: " people", merge: "max" },
   payments: { label: "payments", unit: " payments", merge: "sum" },
 };
-const LEFT = 46, RIGHT = 10, TOP = 26, AXIS = 20, ROW = 11;
+const LEFT = 46, RIGHT = 10, TOP = 40, AXIS = 20, ROW = 11;
 const ROWS = [["highlight", "--orange"], ["spike", "--purple"], ["clip", "--green"]];
 const STEPS = [5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 let nth = 0;

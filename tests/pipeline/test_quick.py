@@ -1,0 +1,83 @@
+"""`report --only analyze`: from a file to its pages, without a notebook."""
+
+import json
+
+import pytest
+
+from chatlib.__main__ import main
+from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.pipeline.command import _classify_source, _name_run
+from chatlib.pipeline.quick import explore_chats
+from chatlib.pipeline.settings import RunSettings
+from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
+
+
+def write_chat(path, *, timed=True):
+    rows = [
+        {
+            "message_id": f"m{number}",
+            "message_type": "text_message",
+            "message": f"hello {number % 5}",
+            "author": {"id": f"UC{number % 9:022d}", "name": f"ann{number % 9}"},
+            **(
+                {"time_in_seconds": number * 20.0} if timed else {"timestamp": 1_700_000_000_000_000 + number}
+            ),
+        }
+        for number in range(100)
+    ]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def test_a_file_becomes_a_front_page_and_an_explorer(tmp_path):
+    chats = write_chat(tmp_path / "my chat.json")
+    page = explore_chats(RunSettings("mine", chats=chats, runs_dir=tmp_path / "runs"))
+    run = tmp_path / "runs" / "mine"
+    assert page == run / "index.html"
+    index, explorer = Page(page.read_text()), Page((run / "explorer.html").read_text())
+    assert find_broken_links(run, explorer) == []
+    assert find_broken_links(run, index) == []
+    facts = [(source, text) for source, text in index.parts if source.startswith("results/explorer.json")]
+    assert len(facts) == 10  # five cards
+    for source, text in facts:
+        assert text == as_shown(source, look_up(run, source))
+    assert "ann1" not in (run / "explorer" / "c1.js").read_text()
+    before = (run / "explorer" / "s1.js").read_bytes()
+    explore_chats(RunSettings("mine", chats=chats, runs_dir=tmp_path / "runs"))  # changes nothing
+    assert (run / "explorer" / "s1.js").read_bytes() == before
+
+
+def test_chats_without_times_are_one_error(tmp_path):
+    chats = write_chat(tmp_path / "chat.json", timed=False)
+    with pytest.raises(NotEnoughData, match="have a time|have times"):
+        explore_chats(RunSettings("mine", chats=chats, runs_dir=tmp_path / "runs"))
+    with pytest.raises(ParameterError, match="nothing at"):
+        explore_chats(RunSettings("mine", chats=tmp_path / "none", runs_dir=tmp_path / "runs"))
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "name"),
+    [
+        ("https://www.youtube.com/@Some.Name", "channels", "Some.Name"),
+        ("@name", "channels", "name"),
+        ("twitch.tv/somebody", "channels", "somebody"),
+        ("https://www.twitch.tv/videos/1234567", "channels", "1234567"),
+        ("https://www.youtube.com/watch?v=abcdefghijk", "channels", "abcdefghijk"),
+        ("chat file.json.gz", "chats", "chat_file"),
+        ("list.ods", "channels", "list"),
+        ("...", "chats", "chats"),
+    ],
+)
+def test_a_source_says_what_it_is_and_names_its_run(source, kind, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if source.endswith((".gz", ".ods")):
+        (tmp_path / source).touch()
+    if source != "...":
+        assert _classify_source(source) == kind
+    assert _name_run(source) == name
+
+
+def test_what_is_no_source_is_one_sentence(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "no such file"]) == 2
+    assert "neither" in capsys.readouterr().err
