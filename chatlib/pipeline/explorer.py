@@ -149,7 +149,7 @@ def _load_timeline(
     with_texts: bool,
 ) -> Timeline:
     story = analyze_stream(store, stream, settings.analysis)
-    return load_timeline(
+    timeline = load_timeline(
         store,
         stream,
         story=story,
@@ -157,6 +157,7 @@ def _load_timeline(
         leave_out=bots,
         with_texts=with_texts,
     )
+    return timeline._replace(title=stream.title or stream.video_id)
 
 
 def _label_people(store: Store, bots: Sequence[str], *, anonymize: bool) -> _People:
