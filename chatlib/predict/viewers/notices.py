@@ -11,14 +11,22 @@ import pandas as pd
 
 from chatlib.predict.viewers.history import MONTH, AsOf
 
-__all__ = ["NOTICE_COLUMNS", "build_notices"]
+__all__ = [
+    "HABIT_COLUMNS",
+    "NOTICE_COLUMNS",
+    "SUBSCRIPTIONS",
+    "build_habits",
+    "build_notices",
+    "parse_notices",
+]
 
-_SUBSCRIPTIONS = ("subscription", "resubscription", "prime_paid_upgrade", "gift_paid_upgrade")
+SUBSCRIPTIONS = ("subscription", "resubscription", "prime_paid_upgrade", "gift_paid_upgrade")
 _GROUPS = {
     "renewal": ("resubscription",),
     "new": ("subscription", "prime_paid_upgrade", "gift_paid_upgrade"),
     "gift": ("subscription_gift", "mystery_subscription_gift", "sponsorships_gift_purchase_announcement"),
 }
+_AT_ONCE_S = 1.0
 NOTICE_COLUMNS = (
     "months",
     "tier",
@@ -28,19 +36,33 @@ NOTICE_COLUMNS = (
     "months_by_now",
     "overdue_at_most",
     "overdue_at_least",
+    "overdue_by_earliest",
+    "overdue_by_last_two",
     "due_uncertainty",
+    "due_change",
     "share_announced",
     *(f"{group}_{what}" for group in (*_GROUPS, "bits") for what in ("days_since", "n")),
+)
+HABIT_COLUMNS = (
+    "visits_since_due",
+    "visits_since_earliest_due",
+    "streams_since_due",
+    "paid_at_once_share",
+    "last_paid_after_s",
+    "last_paid_offset_s",
+    "n_payments",
 )
 
 
 def build_notices(payments: pd.DataFrame, *, asked: np.ndarray, when: np.ndarray) -> pd.DataFrame:
     """Return NOTICE_COLUMNS for each person asked about, as of a day; NaN for what is not known.
 
-    `payments` has author, day, kind, notice and bits. Days are times since 1970, as in `order_streams`.
+    `payments` has author, day, kind, notice and bits, and may come from `parse_notices`. Days are times since
+    1970, as in `order_streams`.
     """
-    payments = _parse(payments).sort_values(["author", "day"], kind="stable", ignore_index=True)
-    told = payments["kind"].isin(_SUBSCRIPTIONS) & payments["months"].notna()
+    payments = payments if "months" in payments else parse_notices(payments)
+    payments = payments.sort_values(["author", "day"], kind="stable", ignore_index=True)
+    told = payments["kind"].isin(SUBSCRIPTIONS) & payments["months"].notna()
     columns = _find_renewals(payments[told].reset_index(drop=True), asked, when)
     groups = {name: payments["kind"].isin(kinds) for name, kinds in _GROUPS.items()}
     for name, mask in (groups | {"bits": payments["bits"].fillna(0).astype(float) > 0}).items():
@@ -50,7 +72,7 @@ def build_notices(payments: pd.DataFrame, *, asked: np.ndarray, when: np.ndarray
     return pd.DataFrame(columns)[list(NOTICE_COLUMNS)]
 
 
-def _parse(payments: pd.DataFrame) -> pd.DataFrame:
+def parse_notices(payments: pd.DataFrame) -> pd.DataFrame:
     """Return the payments with the months, tier (0 is Prime) and streak that Twitch's sentences name."""
     notice = payments["notice"].astype("string")
     numbers = {"months": r"for (\d{1,4}) months?", "tier": r"Tier (\d)", "streak": r"on a (\d{1,4}) month"}
@@ -75,6 +97,8 @@ def _find_renewals(notices: pd.DataFrame, asked: np.ndarray, when: np.ndarray) -
     earliest, latest = day - MONTH * months, day - MONTH * (months - 1)
     by_author = pd.DataFrame({"earliest": earliest, "latest": latest}).groupby(notices["author"])
     low, high = by_author["earliest"].cummax().to_numpy(), by_author["latest"].cummin().to_numpy()
+    began, began_before = past.at(latest, -1), past.at(latest, -2)
+    first_began, last_months = past.at(by_author["latest"].cummin().to_numpy(), -1), past.at(months, -1)
     paused = low >= high
     low, high = np.where(paused, earliest, low), np.where(paused, latest, high)
     first = notices.groupby("author")["months"].transform("first").to_numpy(float)
@@ -87,6 +111,44 @@ def _find_renewals(notices: pd.DataFrame, asked: np.ndarray, when: np.ndarray) -
         "months_by_now": past.at(months, -1) + since / MONTH,
         "overdue_at_most": when - past.at(low + MONTH * months, -1),
         "overdue_at_least": when - past.at(high + MONTH * months, -1),
+        "overdue_by_earliest": when - (first_began + MONTH * last_months),
+        "overdue_by_last_two": when - (np.fmin(began, began_before) + MONTH * last_months),
         "due_uncertainty": past.at(high - low, -1),
+        "due_change": began - began_before,
         "share_announced": past.at(n_so_far / np.maximum(months - first + 1, 1.0), -1),
     }
+
+
+def build_habits(
+    payments: pd.DataFrame, visits: pd.DataFrame, notices: pd.DataFrame, *, asked: np.ndarray, day: float
+) -> pd.DataFrame:
+    """Return HABIT_COLUMNS for each person asked about: how they pay, and whether they came since it was due.
+
+    `payments` and `visits` (author, day; of payers) are all before the day, the payments in order, with
+    offset_s and after_s (their offset less that of their payer's first row in the stream); `notices` is what
+    `build_notices` returned of the same people.
+    """
+    when = np.full(len(asked), day)
+    who, days = visits["author"].to_numpy(np.int64), visits["day"].to_numpy(float)
+    came = AsOf(who, days, asked=asked, when=when)
+    due = notices["days_since_notice"].to_numpy(float) - MONTH
+    earliest = notices["overdue_by_earliest"].to_numpy(float)
+    streams = np.unique(days)
+    after, offset = payments["after_s"].to_numpy(float), payments["offset_s"].to_numpy(float)
+    paid_days = payments["day"].to_numpy(float)
+    paid = AsOf(payments["author"].to_numpy(np.int64), paid_days, asked=asked, when=when)
+    n_paid = paid.count()
+    at_once = paid.total((np.nan_to_num(after, nan=1e9) <= _AT_ONCE_S).astype(float))
+    table = {
+        "visits_since_due": came.count(np.where(due > 0, due, np.where(np.isnan(due), np.nan, 0.0))),
+        "visits_since_earliest_due": came.count(
+            np.where(earliest > 0, earliest, np.where(np.isnan(earliest), np.nan, 0.0))
+        ),
+        "streams_since_due": len(streams) - np.searchsorted(streams, day - due).astype(float),
+        "paid_at_once_share": np.where(n_paid > 0, at_once / np.maximum(n_paid, 1), np.nan),
+        "last_paid_after_s": paid.at(after, -1),
+        "last_paid_offset_s": paid.at(offset, -1),
+        "n_payments": n_paid,
+    }
+    table["streams_since_due"][np.isnan(due)] = np.nan
+    return pd.DataFrame(table)[list(HABIT_COLUMNS)]

@@ -14,10 +14,18 @@ import numpy as np
 import pandas as pd
 
 from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.predict.viewers.clock import Clock
 from chatlib.predict.viewers.features import BADGE_FEATURES, build_badges
 from chatlib.predict.viewers.history import order_streams
 from chatlib.predict.viewers.memory import HALF_LIVES, RECENT, Memory
-from chatlib.predict.viewers.notices import NOTICE_COLUMNS, build_notices
+from chatlib.predict.viewers.notices import (
+    HABIT_COLUMNS,
+    NOTICE_COLUMNS,
+    SUBSCRIPTIONS,
+    build_habits,
+    build_notices,
+    parse_notices,
+)
 from chatlib.predict.viewers.present import PRESENT_COLUMNS, VIEWER_QUESTIONS, ask_viewers
 from chatlib.store import Store
 
@@ -26,6 +34,7 @@ __all__ = ["FEATURE_GROUPS", "NEXT", "NEXT_STREAM", "PEOPLE_COLUMNS", "People", 
 NEXT_STREAM = "next_stream"
 
 NEXT = -1  # the stream_id of the stream to come
+_MOMENT = 1e-3  # days
 _GIFTS = tuple(name for name in NOTICE_COLUMNS if name.startswith(("gift_", "bits_")))
 _MESSAGE_COLUMNS = ("position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
                     "amount_text", "bits")  # fmt: skip
@@ -37,8 +46,14 @@ FEATURE_GROUPS = {
         "streams_since_paid",  # of the channel
         "visits_since_paid",
         *(name for name in NOTICE_COLUMNS if name not in _GIFTS),
+        *(name for name in HABIT_COLUMNS if name.endswith("_due")),
     ),
-    "payments": ("paid_visits", "paid_visits_lately", *_GIFTS),
+    "payments": (
+        "paid_visits",
+        "paid_visits_lately",
+        *_GIFTS,
+        *(name for name in HABIT_COLUMNS if not name.endswith("_due")),
+    ),
     "attendance": (
         "visits",
         *(f"visits_half_life_{n}" for n in HALF_LIVES),  # decaying by streams
@@ -195,6 +210,7 @@ class _Asker:
         visits["paid"] = seen["n_paid"].fillna(0).to_numpy(float)
         badges = build_badges(seen["badges"].fillna("[]")).to_numpy(float)
         memory = Memory(len(authors), code, visits, badges)
+        payers = _Payers(streams, seen, payments)
         rows_of = {stream: np.asarray(rows) for stream, rows in seen.groupby("stream_id").indices.items()}
         paid_at = {stream: part.to_numpy() for stream, part in payments.groupby("stream_id")["position"]}
         parts, k = [], 0
@@ -205,15 +221,13 @@ class _Asker:
                 asked = self._ask_stream(stream_id, authors, recent, paid_at.get(stream_id))
                 known = memory.ask(np.searchsorted(authors, asked["author"]), day, k)
                 known["people_asked"] = np.full(len(asked), float(len(recent)))
-                numbers = pd.DataFrame(known).astype(np.float32)
-                parts.append(asked.join(numbers).assign(stream_id=stream_id, started_at=started_at, day=day))
+                numbers = pd.DataFrame(known).join(payers.ask(asked["author"].to_numpy(np.int64), k))
+                asked = _compare_with_before(asked.join(numbers.astype(np.float32)))
+                parts.append(asked.assign(stream_id=stream_id, started_at=started_at))
             for stream_id in group["stream_id"]:
                 memory.add(rows_of.get(stream_id, np.zeros(0, np.int64)), day, k)
                 k += 1
-        table = pd.concat(parts, ignore_index=True)
-        author, when = table["author"].to_numpy(np.int64), table.pop("day").to_numpy(float)
-        notices = build_notices(payments, asked=author, when=when).astype(np.float32)
-        table = table.join(notices).assign(channel=streams["channel"].iloc[0])
+        table = pd.concat(parts, ignore_index=True).assign(channel=streams["channel"].iloc[0])
         if self.question == NEXT_STREAM:
             labels = seen[["stream_id", "author"]].assign(came=True, paid=seen["n_paid"] > 0)
             table = table.merge(labels, on=["stream_id", "author"], how="left")
@@ -231,9 +245,51 @@ class _Asker:
         rows = rows[rows["author"].isin(authors)].reset_index(drop=True)
         paid = rows["position"].isin([] if paid_at is None else paid_at).to_numpy(bool)
         table = ask_viewers(rows, paid, question=self.question, landmark_s=self.landmark_s)
-        floats = list(PRESENT_COLUMNS[self.question])
-        table[floats] = table[floats].astype(np.float32)
-        return table.assign(came=True)
+        floats = table.columns.difference(["author", "moment_s", "paid"])
+        return table.astype(dict.fromkeys(floats, np.float32)).assign(came=True)
+
+
+def _compare_with_before(asked: pd.DataFrame) -> pd.DataFrame:
+    """Add what of this stream differs from before, where something of it is known."""
+    if "first_s" in asked:
+        asked["later_than_usual_s"] = asked["first_s"] - asked["usual_first_s"]
+    if "now_member" in asked:
+        asked["member_change"] = asked["now_member"] - asked["member"]
+    return asked
+
+
+class _Payers:
+    """What is known of a channel's payers before each stream, by dates as the clock then has them."""
+
+    def __init__(self, streams: pd.DataFrame, seen: pd.DataFrame, payments: pd.DataFrame) -> None:
+        place = pd.Series(np.arange(len(streams)), index=streams["stream_id"])
+        visits = seen[["stream_id", "author", "first_s"]]
+        payments = payments.merge(visits, on=["stream_id", "author"], how="left")
+        payments = payments.assign(
+            k=payments["stream_id"].map(place), after_s=payments["offset_s"] - payments["first_s"]
+        )
+        visits = visits[visits["author"].isin(payments["author"])]
+        self._payments = parse_notices(payments.sort_values(["k", "position"], ignore_index=True))
+        self._visits = visits.assign(k=visits["stream_id"].map(place)).sort_values("k", ignore_index=True)
+        told = self._payments[self._payments["kind"].isin(SUBSCRIPTIONS) & self._payments["months"].notna()]
+        self._clock = Clock(
+            streams["day"].to_numpy(float),
+            stream=told["k"].to_numpy(np.int64),
+            person=told["author"].to_numpy(np.int64),
+            months=told["months"].to_numpy(float),
+        )
+
+    def ask(self, who: np.ndarray, k: int) -> pd.DataFrame:
+        """Return NOTICE_COLUMNS and HABIT_COLUMNS of these people before stream k."""
+        days = self._clock.read(k)
+        days[:k] = np.minimum(days[:k], days[k] - _MOMENT)  # known is known, whatever the clock says
+        payments, visits = (
+            table.iloc[: np.searchsorted(table["k"].to_numpy(), k)]
+            for table in (self._payments, self._visits)
+        )
+        payments, visits = (table.assign(day=days[table["k"].to_numpy()]) for table in (payments, visits))
+        notices = build_notices(payments, asked=who, when=np.full(len(who), days[k]))
+        return notices.join(build_habits(payments, visits, notices, asked=who, day=days[k]))
 
 
 def _expect_next(streams: pd.DataFrame) -> pd.DataFrame:

@@ -31,10 +31,11 @@ _OWN = ("first_s", "since_first_s", "since_last_s", "n_messages", "distinct_shar
         "longest_gap_s", "viewers_before", *(f"{name}_mean" for name in _TEXT), "chars_sum")  # fmt: skip
 _AROUND = ("n_viewers", "messages_now", "payments_so_far", "payments_now", "since_payment_s")
 _NOW_BADGES = tuple(f"now_{name}" for name in BADGE_FEATURES)
+_COMPARED = ("later_than_usual_s", "member_change")  # with what was known before
 PRESENT_COLUMNS = {
-    "arrival": ("first_s", *_AROUND, *(f"{name}_mean" for name in _TEXT), *_NOW_BADGES),
-    "forecast": (*_OWN, *_AROUND, *_NOW_BADGES),
-    "retrospective": _OWN,
+    "arrival": ("first_s", *_AROUND, *(f"{name}_mean" for name in _TEXT), *_NOW_BADGES, *_COMPARED),
+    "forecast": (*_OWN, *_AROUND, *_NOW_BADGES, *_COMPARED),
+    "retrospective": (*_OWN, _COMPARED[0]),
 }
 
 
@@ -43,7 +44,7 @@ def ask_viewers(rows: pd.DataFrame, paid: np.ndarray, *, question: str, landmark
 
     `rows` are the stream's messages by offset, of authors alone, `paid` marks its payments. Columns: author,
     moment_s (until when anything is known, infinite in `retrospective`), paid (later than that), and
-    PRESENT_COLUMNS of the question. A payment without a time counts as made before.
+    PRESENT_COLUMNS of the question but for the comparisons. A payment without a time counts as made before.
     """
     authors, viewer = np.unique(rows["author"].to_numpy(np.int64), return_inverse=True)
     offsets = rows["offset_s"].to_numpy(float)
@@ -76,7 +77,8 @@ def ask_viewers(rows: pd.DataFrame, paid: np.ndarray, *, question: str, landmark
     table = pd.DataFrame(
         {"author": authors[asked], "moment_s": moment[asked], "paid": later[asked]} | own | around
     )
-    return table[["author", "moment_s", "paid", *PRESENT_COLUMNS[question]]]
+    columns = [name for name in PRESENT_COLUMNS[question] if name not in _COMPARED]
+    return table[["author", "moment_s", "paid", *columns]]
 
 
 def _describe_own(

@@ -1,0 +1,58 @@
+import numpy as np
+
+from chatlib.predict.viewers.clock import Clock
+from chatlib.predict.viewers.history import MONTH
+
+
+def make_notices(broadcast, *, n_people=60, seed=0):
+    """What subscribers say at the first of these streams in each of their months."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for person in range(n_people):
+        began = -MONTH * rng.integers(0, 30) - rng.uniform(0, MONTH)
+        said = 0
+        for k, day in enumerate(broadcast):
+            months = int((day - began) // MONTH) + 1
+            if months > said and rng.random() < 0.8:
+                rows.append((k, person, months))
+                said = months
+    stream, person, months = np.array(rows).T
+    return {"stream": stream, "person": person, "months": months}
+
+
+def read_all(days, notices):
+    """The dates of all streams, as known before one more."""
+    clock = Clock(np.append(days, days[-1] + 2), **notices)
+    return np.array([clock.read(k) for k in [len(days)]])[0][:-1]
+
+
+def test_right_dates_stay():
+    days = np.arange(0.0, 240.0, 3.0)
+    # At the very first streams, subscribers tell of a month that began long before.
+    assert np.abs(read_all(days, make_notices(days)) - days)[5:].max() < 2
+
+
+def test_a_batch_of_uploads_moves_to_when_it_was_broadcast():
+    broadcast = np.arange(0.0, 240.0, 3.0)
+    dated = broadcast.copy()
+    dated[50:65] = broadcast[50:65] + 30  # uploaded a month later
+    found = read_all(dated, make_notices(broadcast))
+    assert np.abs(found - broadcast)[50:65].mean() < 8 < np.abs(dated - broadcast)[50:65].mean()
+    assert np.abs(found - broadcast)[5:50].max() < 4
+
+
+def test_what_is_said_later_changes_no_date_asked_before():
+    days = np.arange(0.0, 150.0, 3.0)
+    notices = make_notices(days)
+    known = notices["stream"] < 30
+    early = {name: values[known] for name, values in notices.items()}
+    one, two = Clock(days, **notices), Clock(days, **early)
+    for k in (10, 29, 30):
+        np.testing.assert_array_equal(one.read(k), two.read(k))
+
+
+def test_without_notices_dates_are_as_given():
+    days, none = np.array([1.0, 2.0, 9.0]), np.zeros(0, np.int64)
+    clock = Clock(days, stream=none, person=none, months=none)
+    for k in range(3):
+        np.testing.assert_array_equal(clock.read(k), days[: k + 1])
