@@ -1,6 +1,8 @@
 """How fast chat files come into a new database, how much memory that takes, and the second time.
 
-    python tests/benchmarks/bench_import.py [PATH] [--times N]
+    python tests/benchmarks/bench_import.py [PATH] [--times N] [--streams N]
+
+The first streams are also imported as JSON Lines, CSV and Parquet, as `chatlib convert` writes them.
 
 Each import runs in a process of its own, from the start of the interpreter to the closed database.
 """
@@ -41,6 +43,18 @@ def import_once(path, db_path):
     print(json.dumps(result))
 
 
+def convert_streams(source, folder, *, n_streams):
+    """Write the first chats of a channel in each format; return the folders."""
+    from chatlib.collect.files.writing import convert_chat_file
+    from chatlib.collect.sheets.streams import find_chat_files
+
+    found = find_chat_files([source])[0][:n_streams]
+    for suffix in ("jsonl", "csv", "parquet"):
+        for chat in found:
+            convert_chat_file(chat.path, folder / suffix / f"{chat.path.name.partition('.')[0]}.{suffix}")
+    return [folder / suffix for suffix in ("jsonl", "csv", "parquet")]
+
+
 def measure(path, db_path):
     command = [sys.executable, __file__, str(path), "--into", str(db_path)]
     started = time.perf_counter()
@@ -52,22 +66,29 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("path", nargs="?", default=CHANNEL, type=Path)
     parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--streams", type=int, default=40)
     parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.into:
         import_once(args.path, args.into)
         return
     print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    for _ in range(args.times):
-        with tempfile.TemporaryDirectory() as folder:
-            for name in ("first", "again"):
-                took = measure(args.path, Path(folder) / "chat.dbs")
-                print(
-                    f"{name:>6}: {took['added']:>9,} rows of {took['rows']:,} in {took['seconds']:6.2f} s, "
-                    f"{took['rows'] / took['seconds']:>9,.0f} rows/s ({took['with start']:.2f} s with the "
-                    f"interpreter); CPU {took['cpu']:.1f} + {took['reader cpu']:.1f} s; "
-                    f"memory {took['MB']:.0f} + {took['reader MB']:.0f} MB"
-                )
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [args.path, *convert_streams(args.path, Path(folder), n_streams=args.streams)]
+        for path in paths[:1] * args.times + paths[1:] * args.times:
+            with tempfile.TemporaryDirectory() as place:
+                for name in ("first", "again") if path == args.path else ("first",):
+                    report(f"{path.name} {name}", measure(path, Path(place) / "chat.dbs"))
+
+
+def report(name, took):
+    cpu = took["cpu"] + took["reader cpu"]
+    print(
+        f"{name:>19}: {took['added']:>9,} rows of {took['rows']:,} in {took['seconds']:6.2f} s, "
+        f"{took['rows'] / took['seconds']:>9,.0f} rows/s ({took['with start']:.2f} s with the interpreter); "
+        f"CPU {took['cpu']:.1f} + {took['reader cpu']:.1f} s, {took['rows'] / cpu:,.0f} rows/s of CPU; "
+        f"memory {took['MB']:.0f} + {took['reader MB']:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -27,14 +27,21 @@ ROLES = {
     "bits": "bits", "notice": "system_message", "stream": "",
 }  # fmt: skip
 _OWN = {  # chat-downloader's own names, whatever else they mean elsewhere
-    "time_in_seconds", "time_text", "video_offset_time_msec", "timestamp", "message", "message_id",
+    "time_in_seconds", "time_text", "video_offset_time_msec", "timestamp", "message", "message_id", "id",
     "message_type", "author", "author_id", "author_name", "author_badges", "badges", "amount", "action_type",
     "author.id", "author.name", "author.display_name", "money.text", "money.amount", "money.currency",
     "system_message", "header_message", "header_primary_text", "header_secondary_text", "bits",
     "target_message_id", "target_id", "ticker_duration",
 }  # fmt: skip
 _OWN_TIMES = ("time_in_seconds", "video_offset_time_msec", "time_text", "timestamp")
-_OWN_BADGE = re.compile(r"author\.badges\.\d{1,3}\.(?:title|name)")
+_OWN_MARKS = {
+    "message_id",
+    "message_type",
+    "action_type",
+    "author.id",
+    "author.name",
+}  # two of them are enough
+_OWN_BADGE = re.compile(r"(?:author\.badges|author_badges|badges)\.(\d{1,3})(?:\.(title|name))?")
 _OWN_EMOTE = re.compile(r"emotes\.(\d{1,4})\.(name|shortcuts)(?:\.0)?")
 _DATE = re.compile(
     r"\D{0,12}(\d{1,4})\D(\d{1,2})\D(\d{2,4})"
@@ -61,7 +68,7 @@ class Columns:
     """
 
     fields: dict[str, int] = field(default_factory=dict)
-    badges: list[int] = field(default_factory=list)
+    badges: dict[str, dict[str, int]] = field(default_factory=dict)  # which badge -> title, name -> column
     emotes: dict[int, tuple[str, str]] = field(
         default_factory=dict
     )  # column -> which emote, name or shortcuts
@@ -76,9 +83,8 @@ class Columns:
     def list_needed(self) -> list[int]:
         """Return the columns to read, in order."""
         times = (self.offset, self.moment, self.day, self.stream)
-        return sorted(
-            {*self.fields.values(), *self.badges, *self.emotes, *(i for i in times if i is not None)}
-        )
+        badges = (i for badge in self.badges.values() for i in badge.values())
+        return sorted({*self.fields.values(), *badges, *self.emotes, *(i for i in times if i is not None)})
 
     def read_moment(self, value: object) -> int | None:
         """Return microseconds since 1970 of a value of the column `moment`, its day before it."""
@@ -109,15 +115,17 @@ def find_columns(
     Raises: UnknownFormat if none can hold the text, or two can hold the same; ParameterError for a column
     that is said and not there.
     """
-    columns = Columns(is_own="message" in names and bool({"time_in_seconds", "time_text"} & set(names)))
+    given = set(names)
+    has_marks = bool({"time_in_seconds", "time_text"} & given) or len(_OWN_MARKS & given) >= 2
+    columns = Columns(is_own="message" in given and has_marks)
     roles = {_find_said(name, names): role for role, name in said.items()}
     found: dict[str, list[int]] = {}
     for i, name in enumerate(names):
         if i in roles:
             continue
         own = name if columns.is_own else ""
-        if _OWN_BADGE.fullmatch(own):
-            columns.badges.append(i)
+        if badge := _OWN_BADGE.fullmatch(own):
+            columns.badges.setdefault(badge[1], {})[badge[2] or "title"] = i
         elif emote := _OWN_EMOTE.fullmatch(own):
             columns.emotes[i] = (emote[1], emote[2])
         elif own in _OWN and own not in ("time_in_seconds", "timestamp"):
@@ -271,15 +279,14 @@ def _read_moment(value: object, day_first: bool) -> int | None:
     if not isinstance(value, str):
         return read_timestamp(value)
     text = value.strip()
+    found = _DATE.fullmatch(text) if len(text) < 60 and text[4:5] != "-" else None
+    if found:
+        return _read_numeric_date(found, day_first)
     number = read_number(text)
     if number is not None:
         return read_timestamp(int(text) if text.isdecimal() else number)
     exact = read_timestamp_text(re.sub(r" ?(?:UTC|GMT)$", "+00:00", text))
-    if exact is not None or len(text) > 60:
-        return exact
-    if found := _DATE.fullmatch(text):
-        return _read_numeric_date(found, day_first)
-    return _read_named_date(text)
+    return exact if exact is not None or len(text) > 60 else _read_named_date(text)
 
 
 def _read_numeric_date(found: re.Match[str], day_first: bool) -> int | None:

@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatlib.collect.address import find_video_id, guess_platform
@@ -28,7 +28,7 @@ from chatlib.limits import FILE_MB, LINE_MB, TABLE_COLUMNS, TABLE_ROWS
 from chatlib.money import read_plain_money
 from chatlib.records import CHAT_KINDS, Message, Stream
 from chatlib.text import clean_text, one_line, read_number, rearm_cell
-from chatlib.times import MAX_OFFSET_S
+from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +42,7 @@ _BATCH_ROWS = 20_000
 _BLOCK_BYTES = 8 << 20  # no row may be longer
 _PLAIN_FIELDS = {
     "message", "message_id", "message_type", "author", "author_id", "author_name", "author.id", "author.name",
-    "author_badges", "badges", "action_type", "currency", "time_text",
+    "author_badges", "badges", "action_type", "currency", "time_text", "id",
 }  # fmt: skip
 _ZEROS = ("", "0", "0.0", "0.00", "null", "none", "nan", "n/a", "-")
 
@@ -276,6 +276,70 @@ def _decode_dictionary(chunk: pa.DictionaryArray) -> list[str | None]:
 # ------------------------------------------------------------------ rows
 
 
+class _Rows:
+    """Some rows of a table by what their columns hold; each list has a value for each row."""
+
+    def __init__(self, columns: Columns, batch: _Batch) -> None:
+        self._columns, self._batch = columns, batch
+        self.n_rows = len(next(iter(batch.values())))
+        self.nothing: list[Any] = [None] * self.n_rows
+        self.fields = {name: batch[i] for name, i in columns.fields.items()}
+        self.badges = [_join_names(badge, batch) for badge in columns.badges.values()]
+        self.offsets = self.moments = self.nothing
+        if columns.offset is not None:
+            self.offsets = _read_offsets(batch[columns.offset], columns.offset_scale)
+        if columns.moment is not None:
+            self.moments = _read_moments(columns, batch, batch[columns.moment])
+
+    def find_special(self) -> list[bool]:
+        """Return of each row whether it says more than a plain message does."""
+        special = [values for name, values in self.fields.items() if name not in _PLAIN_FIELDS]
+        special += [self._batch[i] for i in self._columns.emotes]
+        if not special:
+            return [False] * self.n_rows
+        return [row.count(None) < len(row) for row in zip(*special, strict=True)]
+
+    def list_authors(self) -> Iterator[tuple]:
+        """Yield each row's author: id, name, badges in one text, and the title of each badge."""
+        fields = self.fields
+        names = fields.get("author.name") or fields.get("author_name") or fields.get("author") or self.nothing
+        ids = fields.get("author.id") or fields.get("author_id") or self.nothing
+        written = fields.get("author_badges") or fields.get("badges") or self.nothing
+        return zip(*map(_as_hashable, [ids, names, written, *self.badges]), strict=True)
+
+    def list_streams(self) -> list[Any]:
+        """Return the streams that the rows name, "" where the table is of one."""
+        return [""] * self.n_rows if self._columns.stream is None else self._batch[self._columns.stream]
+
+    def make_item(self, i: int) -> dict[str, Any]:
+        """Return a row as an object of chat-downloader's."""
+        columns, batch = self._columns, self._batch
+        item: dict[str, Any] = {}
+        for name, values in self.fields.items():
+            value = rearm_cell(values[i]) if isinstance(values[i], str) else values[i]
+            outer, dot, inner = name.partition(".")
+            if value is not None and dot:
+                item.setdefault(outer, {})[inner] = value
+            elif value is not None:
+                item[name] = value
+        if columns.offset is not None:
+            item["time_in_seconds"] = batch[columns.offset][i] if self.offsets[i] is None else self.offsets[i]
+        if columns.moment is not None:
+            item["timestamp"] = batch[columns.moment][i] if self.moments[i] is None else self.moments[i]
+        titles = [{"title": rearm_cell(values[i])} for values in self.badges if values[i]]
+        if titles:
+            item["author_badges"] = titles
+        emotes: dict[str, dict[str, Any]] = {}
+        for place, (number, key) in columns.emotes.items():
+            if value := batch[place][i]:
+                emotes.setdefault(number, {})[key] = value if key == "name" else [value]
+        if emotes:
+            item["emotes"] = list(emotes.values())
+        if not columns.is_own:
+            _read_amount(item)
+        return item
+
+
 class _RowReader:
     """Makes messages of a table's rows, batch after batch, each in the stream that its row names."""
 
@@ -284,42 +348,33 @@ class _RowReader:
         self._messages: dict[str, list[Message]] = {}  # by stream
         self._ids: dict[str, IdMaker] = {}
         self._authors: dict[tuple, tuple[str | None, str | None, str | None]] = {}
-        self._special = [i for name, i in columns.fields.items() if name not in _PLAIN_FIELDS] + list(
-            columns.emotes
-        )
 
     def read(self, batch: _Batch) -> None:
-        """Read some rows; the plain ones here, the others as chat-downloader's JSON is read."""
-        columns = self._columns
-        n_rows = len(next(iter(batch.values())))
-        nothing: list[Any] = [None] * n_rows
-        fields = {name: batch[i] for name, i in columns.fields.items()}
-        offsets = (
-            _read_offsets(batch[columns.offset], columns.offset_scale)
-            if columns.offset is not None
-            else nothing
+        """Read some rows: the plain ones here, the others as chat-downloader's JSON is read."""
+        rows = _Rows(self._columns, batch)
+        known, has_offsets = self._authors, self._columns.offset is not None
+        fields, nothing = rows.fields, rows.nothing
+        values = zip(
+            rows.find_special(),
+            rows.list_streams(),
+            fields.get("message_id") or fields.get("id") or nothing,
+            fields.get("message_type") or repeat("text_message"),
+            rows.offsets,
+            rows.moments,
+            rows.list_authors(),
+            _read_texts(fields["message"]),
+            strict=False,
         )
-        moments = self._read_moments(batch) if columns.moment is not None else nothing
-        kinds = fields.get("message_type", ["text_message"] * n_rows)
-        special = _find_filled([batch[i] for i in self._special], n_rows)
-        authors = self._read_authors(fields, batch, n_rows)
-        streams = batch[columns.stream] if columns.stream is not None else [""] * n_rows
-        rows = zip(
-            special, streams, fields.get("message_id", nothing), kinds, offsets, moments, authors,
-            _read_texts(fields["message"]), strict=True,
-        )  # fmt: skip
-        for i, (is_special, stream, message_id, kind, offset_s, timestamp_us, author, text) in enumerate(
-            rows
-        ):
+        for i, (special, stream, message_id, kind, offset_s, timestamp_us, key, text) in enumerate(values):
             if stream is None:
                 self._notes["row names no stream"] += 1
                 continue
             if stream not in self._messages:
                 self._messages[stream], self._ids[stream] = [], IdMaker()
-            lacks_time = offset_s is None and (timestamp_us is None or columns.offset is not None)
-            if is_special or lacks_time or kind not in CHAT_KINDS or author is None or text is None:
-                item = self._make_item(fields, batch, i, offset_s, timestamp_us)
-                message = read_row(item, self._notes, self._ids[stream])
+            author = known.get(key) or self._add_author(key)
+            lacks_time = offset_s is None and (has_offsets or timestamp_us is None)
+            if special or lacks_time or author is None or text is None or kind not in CHAT_KINDS:
+                message = read_row(rows.make_item(i), self._notes, self._ids[stream])
                 if message is None:
                     continue
             else:
@@ -341,75 +396,14 @@ class _RowReader:
             for i, (stream, messages) in enumerate(self._messages.items())
         ]
 
-    def _read_moments(self, batch: _Batch) -> list[int | None]:
-        columns = self._columns
-        values = batch[columns.moment] if columns.moment is not None else []
-        if columns.day is not None:
-            days = batch[columns.day]
-            values = [
-                f"{day} {time}" if day and time else None for day, time in zip(days, values, strict=True)
-            ]
-        return [None if value is None else columns.read_moment(value) for value in values]
-
-    def _read_authors(self, fields: dict[str, list[Any]], batch: _Batch, n_rows: int) -> list[tuple | None]:
-        """Return each row's author: key, name and badges; None where they are no plain ones."""
-        nothing: list[Any] = [None] * n_rows
-        names = fields.get("author.name") or fields.get("author_name") or fields.get("author") or nothing
-        ids = fields.get("author.id") or fields.get("author_id") or nothing
-        badges = [fields.get("author_badges") or fields.get("badges") or nothing]
-        badges += [batch[i] for i in self._columns.badges]
-        known = self._authors
-        return [known.get(key) or self._add_author(key) for key in _zip_hashable([ids, names, *badges])]
-
     def _add_author(self, key: tuple) -> tuple[str | None, str | None, str | None] | None:
-        author_id, name, badges, *titles = key
-        if not all(value is None or type(value) is str for value in key) or (
-            author_id is None and name is None
-        ):
+        """Return an author's key, name and badges; None where a row has none."""
+        author_id, name, written, *titles = map(rearm_cell, key)
+        if author_id is None and name is None:
             return None
-        author_id, name = rearm_cell(author_id), rearm_cell(name)
-        titles = [rearm_cell(title) for title in titles if title]
-        written = dump_names(tuple(titles)) if titles else badge_json(rearm_cell(badges)) if badges else None
-        self._authors[key] = known = (author_key(author_id, name), name, written)
+        badges = dump_names(tuple(title for title in titles if title)) if any(titles) else badge_json(written)
+        self._authors[key] = known = (author_key(author_id, name), name, badges)
         return known
-
-    def _make_item(
-        self,
-        fields: dict[str, list[Any]],
-        batch: _Batch,
-        i: int,
-        offset_s: float | None,
-        timestamp_us: int | None,
-    ) -> dict[str, Any]:
-        """Return a row as an object of chat-downloader's."""
-        columns = self._columns
-        item: dict[str, Any] = {}
-        for name, values in fields.items():
-            value = rearm_cell(values[i]) if isinstance(values[i], str) else values[i]
-            if value is None:
-                continue
-            outer, dot, inner = name.partition(".")
-            if dot:
-                item.setdefault(outer, {})[inner] = value
-            else:
-                item[name] = value
-        for name, place, value in (
-            ("time_in_seconds", columns.offset, offset_s),
-            ("timestamp", columns.moment, timestamp_us),
-        ):
-            if place is not None:
-                item[name] = batch[place][i] if value is None else value
-        titles = [batch[place][i] for place in columns.badges if batch[place][i]]
-        if titles and isinstance(item.setdefault("author", {}), dict):
-            item["author"]["badges"] = [{"title": rearm_cell(title)} for title in titles]
-        emotes: dict[str, dict[str, Any]] = {}
-        for place, (number, key) in columns.emotes.items():
-            if value := batch[place][i]:
-                emotes.setdefault(number, {})[key] = value if key == "name" else [value]
-        item["emotes"] = list(emotes.values())
-        if not columns.is_own:
-            _read_amount(item)
-        return item
 
 
 def _read_amount(item: dict[str, Any]) -> None:
@@ -428,47 +422,64 @@ def _read_amount(item: dict[str, Any]) -> None:
 
 
 def _read_offsets(values: list[Any], scale: float) -> list[float | None]:
-    try:  # all at once, which is the usual case
-        import numpy as np
+    """Return seconds from a column of offsets, all at once where it holds numbers only."""
+    import numpy as np
 
+    try:
         offsets = np.array(values, dtype=float) / scale
-        if np.isfinite(offsets).all() and (np.abs(offsets) <= MAX_OFFSET_S).all():
-            return (offsets + 0.0).tolist()
     except (ValueError, TypeError):
-        pass
+        return [read_column_offset(value, scale) for value in values]
+    if np.isfinite(offsets).all() and (np.abs(offsets) <= MAX_OFFSET_S).all():
+        return (offsets + 0.0).tolist()
     return [read_column_offset(value, scale) for value in values]
+
+
+def _read_moments(columns: Columns, batch: _Batch, values: list[Any]) -> list[int | None]:
+    """Return microseconds since 1970 from a column of moments, or of times of day with their days."""
+    if columns.day is not None:
+        days = batch[columns.day]
+        values = [f"{day} {time}" if day and time else None for day, time in zip(days, values, strict=True)]
+    import numpy as np
+
+    try:  # chat-downloader's, all at once
+        stamps = np.array(values).astype(np.int64) if None not in values else np.zeros(1, np.int64)
+    except (ValueError, TypeError, OverflowError):
+        stamps = np.zeros(1, np.int64)
+    if stamps.min() >= MIN_TIMESTAMP_US and stamps.max() <= MAX_TIMESTAMP_US:
+        return stamps.tolist()
+    return [None if value is None else columns.read_moment(value) for value in values]
 
 
 def _read_texts(values: list[Any]) -> list[str | None]:
     return [
         (rearm_cell(value) if value[:1] == "'" else value)
         if type(value) is str
-        else None
-        if value is None or isinstance(value, (list, bool))
         else str(value)
+        if type(value) in (int, float)
+        else None
         for value in values
     ]
 
 
-def _find_filled(columns: list[list[Any]], n_rows: int) -> list[bool]:
-    """Return of each row whether one of the columns has a value."""
-    if not columns:
-        return [False] * n_rows
-    return [any(value is not None for value in row) for row in zip(*columns, strict=True)]
+def _join_names(badge: Mapping[str, int], batch: _Batch) -> list[Any]:
+    """Return a badge's title in each row, or its name where it has no title."""
+    titles, names = (batch[badge[key]] if key in badge else None for key in ("title", "name"))
+    if titles and names:
+        return [title or name for title, name in zip(titles, names, strict=True)]
+    return titles or names or []
 
 
-def _zip_hashable(columns: list[list[Any]]) -> Iterator[tuple]:
-    """Yield the rows of columns; numbers become text, lists a text that no author has."""
-    plain = [
-        column
-        if all(type(value) is str or value is None for value in column)
-        else [value if type(value) is str else None if value is None else str(value) for value in column]
-        for column in columns
+def _as_hashable(values: list[Any]) -> list[str | None]:
+    """Return values as text; a list counts as absent."""
+    if all(type(value) is str or value is None for value in values):
+        return values
+    return [
+        value if type(value) is str else str(value) if type(value) in (int, float) else None
+        for value in values
     ]
-    return zip(*plain, strict=True)
 
 
-def _name_stream(written: str) -> Stream:
+def _name_stream(written: object) -> Stream:
     """Return the stream that a column names: by an address, or by an id of any kind."""
     text = str(written).strip()
     url = text if "://" in text else None

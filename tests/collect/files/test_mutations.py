@@ -4,14 +4,17 @@ import copy
 import gzip
 import json
 import random
+import re
+from pathlib import Path
 
 import pytest
 
-from chatlib.collect.files.formats import read_chat
+from chatlib.collect.files.formats import complete_streams, read_chats
 from chatlib.collect.files.importing import import_chats
 from chatlib.errors import ChatlibError
 from chatlib.records import Message
 from chatlib.store import open_store
+from tests.collect.files import written
 
 N = 400  # mutations of each small file
 N_REAL = 10  # of each file of real chat
@@ -19,6 +22,11 @@ WRONG = (
     None, True, False, -1, 0, 2**70, -(2**64), 1e308, float("inf"), float("nan"), -0.0, "", "\x00", "NULL",
     "a\ud800b", "12", "-1:02:03", "1e999", "x" * 50, [], {}, [None], {"a": []}, [[[[]]]], {"simpleText": 5},
     {"runs": [{"emoji": {}}, 3]},
+)  # fmt: skip
+ODD = (
+    "", '"', '""', "x" * 5000, "\x00", "\r", "-1:02:03", "99:99", "9999-99-99 99:99:99", "1e999", "nan",
+    "=1+1", "2021-02-30", ",,,,", "\t", "\u202e", "\x1b[31m", "NULL", "[", "]", "# Start logging at", "0",
+    "(" * 300,
 )  # fmt: skip
 TEXT, NUMBER = (str, type(None)), (int, type(None))
 TYPES = (str, str, (float, type(None)), *[TEXT] * 8, NUMBER, NUMBER, TEXT, TEXT)
@@ -35,8 +43,13 @@ def mutate_structure(data, rng):
     """Return the file with some keys missing, values of the wrong type, or values in other places."""
     try:
         content, lines = json.loads(data), False
+    except UnicodeDecodeError:
+        return mutate_bytes(data, rng)
     except ValueError:
-        content, lines = [json.loads(line) for line in data.splitlines()], True
+        try:
+            content, lines = [json.loads(line) for line in data.splitlines()], True
+        except ValueError:
+            return mutate_text(data, rng)
     for _ in range(rng.randint(1, 8)):
         places = list(iter_places(content))
         if not places:
@@ -55,6 +68,25 @@ def mutate_structure(data, rng):
     if lines and type(content) is list:
         return "\n".join(map(json.dumps, content)).encode()
     return json.dumps(content).encode()
+
+
+def mutate_text(data, rng):
+    """Return lines of text with some lost, doubled, in other places, or with odd pieces among them."""
+    lines = data.decode().split("\n")
+    for _ in range(rng.randint(1, 8)):
+        i, j = rng.randrange(len(lines)), rng.randrange(len(lines))
+        action = rng.random()
+        if action < 0.3:
+            cells = re.split(r"([,;\t:|\[\]<>()])", lines[i])
+            cells[rng.randrange(len(cells))] = rng.choice(ODD)
+            lines[i] = "".join(cells)
+        elif action < 0.5:
+            lines[i], lines[j] = lines[j], lines[i]
+        elif action < 0.7:
+            lines.insert(i, rng.choice([lines[j], "", rng.choice(ODD), lines[j][: len(lines[j]) // 2]]))
+        elif len(lines) > 1:
+            del lines[i]
+    return "\n".join(lines).encode()
 
 
 def keys_of(node):
@@ -94,19 +126,20 @@ def check_rows(rows):
         assert row[2] is None or abs(row[2]) <= 1e8
 
 
-def read_mutations(name, data, n, db):
+def read_mutations(name, data, n, db, *, mutate=mutate):
     """Return how many of the mutations could be read, and how many were an error."""
     n_read = n_failed = 0
     for seed in range(n):
         mutated = mutate(data, random.Random(f"{name} {seed}"))
         try:
-            chat = read_chat(mutated, file_name=name, row={})
+            chats = read_chats(mutated, file_name=name, row={})
         except ChatlibError as error:
             assert str(error)
             n_failed += 1
             continue
-        check_rows(chat.messages)
-        db.save_chat(chat.stream._replace(video_id=f"{name} {seed}"), chat.messages)
+        for chat in complete_streams(chats, path=Path(name), rows={}):
+            check_rows(chat.messages)
+            db.save_chat(chat.stream._replace(video_id=f"{name} {seed}"), chat.messages)
         n_read += 1
     return n_read, n_failed
 
@@ -122,6 +155,21 @@ def test_mutations_of_every_format(files, db):
     for name, data in files.items():
         n_read, n_failed = read_mutations(name, data, N, db)
         assert n_read > N / 10 and n_failed > N / 20, name  # or the mutations were no test
+
+
+@pytest.mark.parametrize("name", written.FILES)
+def test_mutations_of_what_other_programs_write(name, db):
+    data = written.FILES[name][0](written.CHAT)
+    n_read, _ = read_mutations(name, data, 40, db)
+    assert n_read > 0
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", written.FILES)
+def test_thousands_of_mutations(name, db):
+    data = written.FILES[name][0](written.CHAT * 3)
+    n_read, n_failed = read_mutations(name, data, 3000, db)
+    assert n_read > 300 and n_failed > 10
 
 
 def test_mutations_of_real_chat(shared, db):
