@@ -101,7 +101,7 @@ def read_name(value: object) -> str | None:
 def read_number(value: object) -> float | None:
     """Return a finite number that came as one, or as plain text; True is none."""
     if type(value) is str and _NUMBER.fullmatch(value):
-        value = float(value)
+        value = float(value.strip())
     if not (type(value) is int or type(value) is float):
         return None
     try:

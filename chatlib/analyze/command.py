@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatlib.analyze.analytics.format import METRIC_FIELDS, ProcessSettings
+from chatlib.collect.files.table_columns import add_columns_option, read_columns_option
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError, SourceError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         help="what SOURCE is: the address of a recording, a chat file, a ChatAnalytics JSON in which to find "
         "highlights and spikes again, or a chat database (default: decided by SOURCE)",
     )
+    add_columns_option(parser)
     _add_stream_options(parser)
     _add_section_options(parser)
     _add_output_options(parser)
@@ -85,7 +87,7 @@ def _add_stream_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="stop after N messages; no effect below 0",
     )
-    group.add_argument("--stream", metavar="ID", help="in mode db: only the stream with this video id")
+    group.add_argument("--stream", metavar="ID", help="only this stream of a database, or of a table")
 
 
 def _add_section_options(parser: argparse.ArgumentParser) -> None:
@@ -201,15 +203,20 @@ def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
 def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
     from chatlib.analyze.analytics.quick_reader import start_reading
 
+    given = {
+        "platform": args.platform,
+        "columns": read_columns_option(args.columns),
+        "stream_id": args.stream or "",
+    }
     if _wants_moments(args):
         from chatlib.analyze.analytics.readers import analyze_chat, read_file, select_spoken
 
-        chat = read_file(args.source, platform=args.platform, with_messages=True)
+        chat = read_file(args.source, with_messages=True, **given)
         return _write(analyze_chat(chat, settings), args, spoken=select_spoken(chat.messages))
     with start_reading(args.source) as reading:  # while this process loads numpy
         from chatlib.analyze.analytics.readers import analyze_chat, read_file
 
-        chat = read_file(args.source, platform=args.platform, reading=reading)
+        chat = read_file(args.source, reading=reading, **given)
         return _write(analyze_chat(chat, settings), args)
 
 

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from chatlib.collect.files.formats import list_formats
+from chatlib.collect.files.table_columns import add_columns_option
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError
 from chatlib.files import looks_like_dataset
 from chatlib.text import one_line, remove_controls
 
-__all__ = ["add_columns", "add_parsers"]
+__all__ = ["add_parsers"]
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
@@ -32,7 +33,7 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     importing.add_argument(
         "--limit", type=int, default=0, metavar="N", help="only the N oldest streams; 0 is all"
     )
-    add_columns(importing)
+    add_columns_option(importing)
     _add_ignore_errors(importing)
     importing.set_defaults(run=_run_import)
     converting = subparsers.add_parser(
@@ -47,7 +48,7 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     converting.add_argument(
         "--stream", default="", metavar="ID", help="of a file with several streams, this one"
     )
-    add_columns(converting)
+    add_columns_option(converting)
     converting.set_defaults(run=_run_convert)
     collecting = subparsers.add_parser(
         "collect",
@@ -139,17 +140,6 @@ def _add_youtube_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_ignore_errors(parser)
     parser.set_defaults(run=_run_collect)
-
-
-def add_columns(parser: argparse.ArgumentParser) -> None:
-    """Add the option that names a table's columns; its value is for `read_columns_option`."""
-    parser.add_argument(
-        "--columns",
-        default="",
-        metavar="time=NAME,…",
-        help="a table's columns, by name or number, where their names do not say what they hold: "
-        "time, text, author, author_id, amount, currency, badges, kind, id, bits, notice, stream",
-    )
 
 
 def _add_ignore_errors(parser: argparse.ArgumentParser) -> None:

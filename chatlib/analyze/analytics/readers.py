@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -87,12 +87,15 @@ def read_file(
     platform: str | None = None,
     reading: Reading | None = None,
     with_messages: bool = False,
+    columns: Mapping[str, str] | None = None,
+    stream_id: str = "",
 ) -> Chat:
     """Return the chat of a file of any format that can be imported.
 
     The title is the stream's if it is known, else the file's name; the duration is the largest
     offset. Without `platform` the content decides. The quick reader reads what it can, unless
-    messages are wanted; `reading` is its reading of this file, if it was begun already.
+    messages are wanted; `reading` is its reading of this file, if it was begun already. `columns` and
+    `stream_id` are for tables, as `read_chat_file` takes them.
     Raises: MissingSource, UnknownFormat, SourceError; ParameterError for a platform that the file
     cannot come from.
     """
@@ -100,7 +103,7 @@ def read_file(
     if not path.is_file():
         raise MissingSource(f"A chat to analyze must be a file, and there is none at {path}.")
     chat = None if with_messages else _read_plain(path, platform, reading)
-    chat = chat or _import(path)
+    chat = chat or _import(path, columns, stream_id)
     platform = platform or chat.stream.platform
     _check_platform(platform, chat.columns.kinds, path)
     title = chat.stream.title or path.name
@@ -134,7 +137,8 @@ def _read_plain(path: Path, platform: str | None, reading: Reading | None) -> Ch
     # With the platform given and no list of streams beside the file, there is nothing to look up.
     nothing_to_look_up = platform is not None and not any(path.parent.glob("streams.*"))
     if reading and not nothing_to_look_up:
-        importlib.import_module("chatlib.collect.files.formats")  # better now, while the second process reads
+        # Better now, while the second process reads.
+        importlib.import_module("chatlib.collect.files.chat_downloader")
     pieces = reading.finish() if reading else read_quickly(path)
     columns = join_pieces(pieces) if pieces else None
     if pieces is None or columns is None:
@@ -152,10 +156,10 @@ def _identify_stream(first_rows: bytes, path: Path) -> Stream:
     return read_chat(first_rows, file_name=path.name, row=found.row).stream
 
 
-def _import(path: Path) -> Chat:
+def _import(path: Path, columns: Mapping[str, str] | None, stream_id: str) -> Chat:
     from chatlib.collect.files.formats import read_chat_file
 
-    chat = read_chat_file(path)
+    chat = read_chat_file(path, columns=columns, stream_id=stream_id)
     for reason, n_rows in chat.skipped.items():
         log.warning("%s: %d rows left out: %s", path.name, n_rows, reason)
     return Chat(chat.stream, ChatColumns.from_messages(chat.messages), chat.messages)

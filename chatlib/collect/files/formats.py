@@ -31,7 +31,7 @@ from chatlib.errors import ParameterError, SourceError, UnknownFormat
 from chatlib.limits import KINDS, read_file
 from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message, Stream
 from chatlib.text import clean_text, one_line
-from chatlib.times import format_timestamp, read_date, read_timestamp_text
+from chatlib.times import MAX_OFFSET_S, format_timestamp, read_date, read_timestamp_text
 
 __all__ = [
     "FORMATS", "Chat", "Format", "ReadFile", "complete_chat", "complete_streams", "digest_content",
@@ -148,8 +148,8 @@ def _pick_chat(chats: Sequence[Chat], stream_id: str = "") -> Chat:
         )
     if len(chats) > 1:
         raise SourceError(
-            f"One stream is wanted, and this file holds {len(chats):,}, such as {ids[0]!r}. Name one, or "
-            "import the file and use the database."
+            f"One stream is wanted, and this file holds {len(chats):,}, such as {ids[0]!r}. Name one "
+            "with --stream, or import the file and use the database."
         )
     return chats[0]
 
@@ -367,8 +367,12 @@ def _count_from(start: int | None, messages: list[Message]) -> list[Message]:
     """
     stamps = [(m.timestamp_us, m.kind in CHAT_KINDS) for m in messages if m.timestamp_us is not None]
     first = start or min([stamp for stamp, is_chat in stamps if is_chat] or [stamp for stamp, _ in stamps])
+    longest = MAX_OFFSET_S * 1e6
     return [
-        m if m.timestamp_us is None else m._replace(offset_s=(m.timestamp_us - first) / 1e6) for m in messages
+        m
+        if m.timestamp_us is None or abs(m.timestamp_us - first) > longest
+        else m._replace(offset_s=(m.timestamp_us - first) / 1e6)
+        for m in messages
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import json
 import re
@@ -16,8 +17,8 @@ from chatlib.text import one_line, read_number
 from chatlib.times import MAX_OFFSET_S, read_offset, read_timestamp, read_timestamp_text
 
 __all__ = [
-    "ROLES", "Columns", "find_columns", "find_unnamed_columns", "has_heading", "read_column_offset",
-    "read_columns_option",
+    "ROLES", "Columns", "add_columns_option", "find_columns", "find_unnamed_columns", "has_heading",
+    "read_column_offset", "read_columns_option",
 ]  # fmt: skip
 
 # What a column may hold, as --columns names it, and the field of chat-downloader's that this is.
@@ -89,6 +90,17 @@ class Columns:
     def read_moment(self, value: object) -> int | None:
         """Return microseconds since 1970 of a value of the column `moment`, its day before it."""
         return _read_moment(value, self.day_first)
+
+
+def add_columns_option(parser: argparse.ArgumentParser) -> None:
+    """Add --columns to a command; its value is for `read_columns_option`."""
+    parser.add_argument(
+        "--columns",
+        default="",
+        metavar="time=NAME,…",
+        help="a table's columns, by name or number, where their names do not say what they hold: "
+        + ", ".join(ROLES),
+    )
 
 
 def read_columns_option(text: str) -> dict[str, str]:

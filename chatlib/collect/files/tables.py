@@ -230,6 +230,7 @@ def _iter_flat(file: Any) -> Iterator[pa.Table]:
 
     try:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
+            batch.validate(full=True)
             table = pa.Table.from_batches([batch])
             while any(pa.types.is_struct(each.type) for each in table.schema):
                 table = table.flatten()

@@ -436,13 +436,13 @@ def _format_minute(timestamp_us: int) -> str:
 
 
 def _split_at_gaps(messages: list[Message]) -> list[list[Message]]:
-    """Return the messages, parted where nobody wrote for `GAP_S`; a late one stays where it stands."""
+    """Return the messages, parted where `GAP_S` lie between one and the next, forwards or backwards."""
     parts: list[list[Message]] = []
-    latest_us = 0
+    last_us = 0
     for message in messages:
         timestamp_us = message.timestamp_us or 0
-        if not parts or timestamp_us > latest_us + GAP_S * 1e6:
+        if not parts or abs(timestamp_us - last_us) > GAP_S * 1e6:
             parts.append([])
         parts[-1].append(message)
-        latest_us = max(latest_us, timestamp_us)
+        last_us = timestamp_us
     return parts
