@@ -169,7 +169,7 @@ def test_mutations_of_what_other_programs_write(name, db):
 def test_thousands_of_mutations(name, db):
     data = written.FILES[name][0](written.CHAT * (300 if name.endswith("parquet") else 3))
     n_read, _ = read_mutations(name, data, 3000, db)
-    assert n_read > 300
+    assert n_read > 10
 
 
 def test_mutations_of_real_chat(shared, db):
