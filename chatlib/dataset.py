@@ -1,7 +1,8 @@
 """The Parquet data set: what a chat database holds, as files that other programs read as they are.
 
     DIR/manifest.json                                    what it is, and how much; written last
-    DIR/streams.parquet  authors.parquet  clips.parquet  a row each
+    DIR/streams.parquet  authors.parquet                 a row each
+    DIR/clips.parquet  heatmaps.parquet                  what people cut out, and what they replay
     DIR/messages/platform=P/channel=C/VIDEO.parquet      a file per stream
 
 Messages lie by offset, ties in source order, those without an offset first. `SCHEMAS` says which columns
@@ -21,7 +22,7 @@ from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ from chatlib.errors import DamagedStore, MissingSource, NewerSchema, NotADatabas
 from chatlib.files import atomic_path, atomic_write, looks_like_dataset, make_safe_name
 from chatlib.money import read_money
 from chatlib.queries import MESSAGE_COLUMNS, StoredStream
-from chatlib.records import Clip, Message, Stream
+from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.store import Store
 from chatlib.workspace import progress_bar, without_gc
 
@@ -56,6 +57,7 @@ __all__ = [
     "read_message_file",
     "read_table",
     "tabulate_messages",
+    "to_frame",
     "write_messages",
 ]
 
@@ -127,8 +129,25 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             ("creator", _TEXT),
         ]
     ),
+    "heatmaps": pa.schema(  # YouTube's most-replayed curve
+        [
+            ("platform", _TEXT),
+            ("video_id", _TEXT),
+            ("start_s", pa.float64()),
+            ("end_s", pa.float64()),
+            ("value", pa.float64()),
+        ]
+    ),
 }
 _LISTS = ("badges", "emotes")
+# Which columns the database's are made of, where they have other names or forms.
+_SOURCES: Mapping[str, tuple[str, ...]] = {
+    "stream_id": ("stream_id",),
+    "author": ("author_id",),
+    "name": ("author_name",),
+    "timestamp_us": ("timestamp",),
+    "amount": ("amount", "amount_digits", "amount_text"),
+}
 
 
 class ImportCount(NamedTuple):
@@ -234,18 +253,22 @@ def finish_dataset(
     folder: Path,
     files: Iterable[MessageFile],
     *,
-    clips: pa.Table | None = None,
+    beside: Mapping[str, pa.Table] | None = None,
     pseudonyms: bool = False,
 ) -> Dataset:
     """Write what lies beside the message files, and the manifest last; return the data set.
 
-    Authors are read from the messages. Message files of no stream are removed.
+    Authors are read from the messages; clips and heatmaps come as `beside`. Message files of no stream
+    are removed.
     """
     files = sorted(files, key=_age)
     streams = [_describe(folder, file) for file in files]
     _write_tables(folder, "streams", [pa.Table.from_pylist(streams, SCHEMAS["streams"])])
     n_authors = _write_tables(folder, "authors", _collect_authors(folder, files))
-    n_clips = _write_tables(folder, "clips", [SCHEMAS["clips"].empty_table() if clips is None else clips])
+    n_clips, _ = (
+        _write_tables(folder, name, [(beside or {}).get(name, SCHEMAS[name].empty_table())])
+        for name in ("clips", "heatmaps")
+    )
     kept = {folder / file.path for file in files}
     for path in set((folder / "messages").rglob("*.parquet")) - kept:
         path.unlink()
@@ -431,6 +454,16 @@ class Dataset:
             for s in [file.stream]
         ]  # fmt: skip
 
+    def load_streams(self) -> pd.DataFrame:
+        """Return one row per stream, oldest first, with the columns that a chat database has."""
+        rows = [
+            {"stream_id": stream_id, **file.stream._asdict()}
+            | {"n_messages": file.n_messages, "last_offset_s": file.last_offset_s}
+            for stream_id, file in enumerate(self.files, 1)
+        ]
+        columns = ["stream_id", *Stream._fields, "n_messages", "last_offset_s"]
+        return pd.DataFrame(rows, columns=columns)
+
     def read_messages(self, stream_id: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Return some columns of a stream's messages, by offset.
 
@@ -464,30 +497,46 @@ class Dataset:
 
         An author has one number in the streams that are asked for at once.
         """
-        everywhere = range(1, len(self.files) + 1)
-        named = {"author": "author_id", "name": "author_name"}
-        wanted = [named.get(column, column) for column in columns]
-        tables = [self.read_messages(i, list(dict.fromkeys(wanted))) for i in stream_ids or everywhere]
+        sources = (name for column in columns for name in _SOURCES.get(column, (column,)))
+        names = [name for name in dict.fromkeys(sources) if name != "stream_id"]
+        tables = []
+        for stream_id in range(1, len(self.files) + 1) if stream_ids is None else stream_ids:
+            table = self.read_messages(stream_id, names or ["position"])
+            tables.append(table.append_column("stream_id", pa.array(np.full(len(table), stream_id))))
         table = pa.concat_tables(tables).unify_dictionaries()
-        found = {}
-        for column, name in zip(columns, wanted, strict=True):
-            values = join_chunks(table[name])
-            if column == "author":
-                found[column] = pd.array(values.indices.to_pandas(), dtype="Int64").astype("float64")
-            elif name in _LISTS:
-                found[column] = [None if x is None else _dump(tuple(x)) for x in values.to_pylist()]
-            else:
-                found[column] = values.cast(_TEXT).to_pandas() if values.type == _WORD else values.to_pandas()
-        return pd.DataFrame(found, columns=list(columns))
+        return to_frame(table, columns)
 
-    def load_clips(self) -> list[tuple[str, str, Clip]]:
-        """Return clips, each with its stream's platform and video id."""
-        with _map_arrow_errors(self.folder / "clips.parquet"):
-            rows = pq.read_table(self.folder / "clips.parquet").to_pylist()
-        return [
-            (row["platform"], row["video_id"], Clip(**{name: row[name] for name in Clip._fields}))
-            for row in rows
-        ]
+    def load_beside(self, name: str) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """Return the rows of `clips` or `heatmaps`, by platform and video id."""
+        with _map_arrow_errors(self.folder / f"{name}.parquet"):
+            rows = pq.read_table(self.folder / f"{name}.parquet").to_pylist()
+        found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in rows:
+            found.setdefault((row.pop("platform"), row.pop("video_id")), []).append(row)
+        return found
+
+
+def to_frame(table: pa.Table, columns: Sequence[str]) -> pd.DataFrame:
+    """Return messages as a table whose columns hold the values that a chat database has.
+
+    `author` is a number, that of `author_id` in the column's dictionary.
+    """
+    return pd.DataFrame({column: _to_values(table, column) for column in columns}, columns=list(columns))
+
+
+def _to_values(table: pa.Table, column: str) -> Any:
+    source = _SOURCES.get(column, (column,))
+    values = join_chunks(table[source[0]])
+    if column == "author":
+        return values.indices.to_pandas()
+    if column == "timestamp_us":
+        return values.cast(pa.int64()).to_pandas()
+    if column == "amount":
+        amounts = zip(*(table[name].to_pylist() for name in source), strict=True)
+        return [_write_amount(*amount) for amount in amounts]
+    if pa.types.is_list(values.type):
+        return [None if names is None else _dump(tuple(names)) for names in values.to_pylist()]
+    return (values.cast(_TEXT) if values.type == _WORD else values).to_pandas()
 
 
 def join_chunks(column: pa.ChunkedArray) -> pa.Array:
@@ -549,10 +598,9 @@ def import_dataset(db: Store, dataset: Dataset, *, progress: bool = True) -> Imp
                 continue
             stream_ids[file.stream.platform, file.stream.video_id] = saved.stream_id
             added += saved.added
-    clips: dict[int, list[Clip]] = {}
-    for platform, video_id, clip in dataset.load_clips():
-        if (platform, video_id) in stream_ids:
-            clips.setdefault(stream_ids[platform, video_id], []).append(clip)
-    for stream_id, of_stream in clips.items():
-        db.save_clips(stream_id, of_stream)
+    clips, heatmaps = dataset.load_beside("clips"), dataset.load_beside("heatmaps")
+    for key in clips.keys() & stream_ids.keys():
+        db.save_clips(stream_ids[key], [Clip(**row) for row in clips[key]])
+    for key in heatmaps.keys() & stream_ids.keys():
+        db.save_heatmap(stream_ids[key], [HeatStep(**row) for row in heatmaps[key]])
     return ImportCount(len(stream_ids), added, errors)

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from chatlib.columns import ChatColumns
 from chatlib.errors import DamagedStore, NotADatabase, ParameterError, StoreError, StoreFull
@@ -80,7 +82,8 @@ class StoreReader:
         """Return the rows of one SELECT as a table."""
         with map_sqlite_errors(self.path):
             cursor = self.connection.execute(sql, parameters)
-            return pd.DataFrame(cursor.fetchall(), columns=[c[0] for c in cursor.description])
+            columns = [column[0] for column in cursor.description]
+            return _join_batches(iter(lambda: cursor.fetchmany(_BATCH), []), columns)
 
     def _rows(self, sql: str, parameters: Sequence | Mapping = ()) -> list[tuple]:
         with map_sqlite_errors(self.path):
@@ -168,10 +171,8 @@ class StoreReader:
         )
         if stream_ids is None:
             stream_ids = self.load_streams()["stream_id"].tolist()
-        rows: list[tuple] = []
-        for stream_id in stream_ids:
-            rows.extend(self._rows(sql, (int(stream_id), *asked)))
-        return pd.DataFrame(rows, columns=list(columns))
+        batches = (batch for key in stream_ids for batch in self._iter_batches(sql, (int(key), *asked)))
+        return _join_batches(batches, list(columns))
 
     def load_chat_columns(
         self, stream_id: int, *, id_kinds: Sequence[str] = (), in_order: bool = False
@@ -411,6 +412,20 @@ class StoreReader:
                 for row in self.connection.execute(sql):
                     hasher.update(repr(row).encode())
         return hasher.hexdigest()
+
+
+def _join_batches(batches: Iterable[list[tuple]], columns: list[str]) -> pd.DataFrame:
+    """Return batches of rows as one table, as if made of all rows at once, in a fraction of the memory."""
+    frames = [pd.DataFrame(rows, columns=columns) for rows in batches]
+    if len(frames) < 2:
+        return frames[0] if frames else pd.DataFrame(columns=columns)
+    for column in columns:  # a batch without a value in it does not know the type
+        empty = [frame for frame in frames if frame[column].isna().all()]
+        typed = [frame[column].dtype for frame in frames if frame[column].notna().any()]
+        for frame in empty if typed else []:
+            kind = np.dtype(float) if is_numeric_dtype(typed[0]) else typed[0]
+            frame[column] = frame[column].astype(kind)
+    return pd.concat(frames, ignore_index=True)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from chatlib.errors import MissingSource, NewerSchema, NotADatabase, ParameterError, StoreError, StoreFull
@@ -311,3 +312,15 @@ def test_a_database_in_a_folder_that_cannot_be_written_is_read():
         command = [sys.executable, "-c", code, path]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert (done.stdout, list(Path(folder).iterdir())) == ("1\n", [path]), done.stderr
+
+
+def test_a_table_read_in_batches_is_that_of_all_rows_at_once(db, monkeypatch):
+    db.save_chat(STREAM, [*MESSAGES, Message("m9", "text_message", 9.0, "UC2", "Bob", "x", bits=5)])
+    db.save_chat(STREAM._replace(video_id="g" * 11), MESSAGES[::-1])
+    sql = "SELECT * FROM messages ORDER BY stream_id, position"
+    whole = db.load_messages(), db.query(sql), db.query(f"{sql} LIMIT 0")
+    for n_rows in (1, 2, 3):
+        monkeypatch.setattr("chatlib.queries._BATCH", n_rows)
+        pieces = db.load_messages(), db.query(sql), db.query(f"{sql} LIMIT 0")
+        for own, other in zip(whole, pieces, strict=True):
+            pd.testing.assert_frame_equal(own, other)

@@ -7,7 +7,9 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from chatlib.dataset import (
@@ -84,19 +86,23 @@ def export_store(
         tables = (tabulate_messages(stream.video_id, columns) for columns in batches)
         path, digests = make_message_path(stream), () if pseudonyms else sources.get(stream_id, ())
         files.append(write_messages(folder, path, stream, tables, sources=digests))
-    clips = _tabulate_clips(store, streams, pseudonyms)
-    return finish_dataset(folder, files, clips=clips, pseudonyms=pseudonyms is not None)
+    clips, heatmaps = _list_rows(store.load_clips(), streams), _list_rows(store.load_heatmaps(), streams)
+    if pseudonyms:
+        clips = [row | {"creator": _map(pseudonyms.make, row["creator"])} for row in clips]
+    found = {"clips": clips, "heatmaps": heatmaps}
+    beside = {name: pa.Table.from_pylist(rows, SCHEMAS[name]) for name, rows in found.items()}
+    return finish_dataset(folder, files, beside=beside, pseudonyms=pseudonyms is not None)
 
 
-def _tabulate_clips(store: Store, streams: Mapping[int, Stream], pseudonyms: Pseudonyms | None) -> pa.Table:
-    table = store.load_clips().astype(object)
+def _list_rows(table: pd.DataFrame, streams: Mapping[int, Stream]) -> list[dict[str, Any]]:
+    """Return a table's rows with their stream's platform and video id; absence is None."""
+    table = table.astype(object)
     rows = table.where(table.notna(), None).to_dict("records")
-    for row in rows:
-        stream = streams[row["stream_id"]]
-        row |= {"platform": stream.platform, "video_id": stream.video_id}
-        if pseudonyms:
-            row["creator"] = _map(pseudonyms.make, row["creator"])
-    return pa.Table.from_pylist(rows, SCHEMAS["clips"])
+    return [
+        {str(name): value for name, value in row.items()}
+        | {"platform": streams[row["stream_id"]].platform, "video_id": streams[row["stream_id"]].video_id}
+        for row in rows
+    ]
 
 
 def _map(function: Callable[[str], str], value: str | None) -> str | None:

@@ -15,7 +15,7 @@ from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.into_dataset import import_into_dataset
 from chatlib.dataset import SCHEMAS, import_dataset, open_dataset
 from chatlib.errors import DamagedStore, MissingSource, NewerSchema, ParameterError
-from chatlib.records import Clip, Message, Stream
+from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.scale.export import Pseudonyms, export_store
 from chatlib.store import open_store
 from tests.places import CHANNEL_2023, ROOT
@@ -42,7 +42,8 @@ def db(tmp_path):
     with open_store(tmp_path / "chat.dbs", create=True) as store:
         saved = store.save_chat(STREAM, MESSAGES)
         store.save_clips(saved.stream_id, [Clip("c", 1.0, 30.0, "a clip", 7, None, "Ann")])
-        store.save_chat(Stream("youtube", "b" * 11, state="failed", reason="why"))
+        other = store.save_chat(Stream("youtube", "b" * 11, state="failed", reason="why"))
+        store.save_heatmap(other.stream_id, [HeatStep(0.0, 5.0, 0.25), HeatStep(5.0, 10.0, 1.0)])
         yield store
 
 
@@ -57,13 +58,15 @@ def sample(tmp_path_factory):
 
 def bring_back(dataset, path):
     with open_store(path, create=True) as back:
-        return import_dataset(back, dataset, progress=False), back.digest(), back.load_clips()
+        count = import_dataset(back, dataset, progress=False)
+        return count, back.digest(), (back.load_clips(), back.load_heatmaps())
 
 
 def test_a_database_comes_back_without_a_difference(db, tmp_path):
-    count, digest, clips = bring_back(export_store(db, tmp_path / "set"), tmp_path / "back.dbs")
+    count, digest, beside = bring_back(export_store(db, tmp_path / "set"), tmp_path / "back.dbs")
     assert count == (2, len(MESSAGES), {}) and digest == db.digest()
-    pd.testing.assert_frame_equal(clips, db.load_clips())
+    pd.testing.assert_frame_equal(beside[0], db.load_clips())
+    pd.testing.assert_frame_equal(beside[1], db.load_heatmaps())
 
 
 def test_the_sample_comes_back_without_a_difference(sample, tmp_path):
@@ -123,7 +126,7 @@ def test_the_columns_are_typed(db, tmp_path):
     assert paid["m2"]["amount"] == Decimal(5) and paid["m2"]["amount_digits"] == 2
     assert paid["m0"]["badges"] == ["Mod", "é"] and paid["m1"]["badges"] is None
     assert paid["m4"]["amount"] is None and paid["m4"]["amount_text"].endswith("€")
-    for name in ("streams", "authors", "clips"):
+    for name in ("streams", "authors", "clips", "heatmaps"):
         assert pq.read_schema(tmp_path / "set" / f"{name}.parquet").equals(SCHEMAS[name])
     manifest = json.loads((tmp_path / "set" / "manifest.json").read_text())
     assert manifest["columns"]["messages"]["amount"] == "decimal128(24, 6)"
@@ -184,7 +187,7 @@ def test_pseudonyms_tell_people_apart_and_name_nobody(db, tmp_path):
     assert not {r["author_id"] for r in rows if r["author_id"]} & {
         r["author_id"] for r in other.read_messages(1).to_pylist()
     }
-    _, _, clips = bring_back(dataset, tmp_path / "back.dbs")
+    _, _, (clips, _) = bring_back(dataset, tmp_path / "back.dbs")
     assert clips["creator"].str.startswith("viewer-").all() and clips["views"].tolist() == [7]
 
 
@@ -242,6 +245,7 @@ def test_the_commands_take_it_there_and_back(db, tmp_path, capsys):
 
 
 @pytest.mark.real
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not CHANNEL_2023.is_dir(), reason="needs the real channel in ../shared/data")
 def test_a_real_year_comes_back_without_a_difference(tmp_path):
     with open_store(tmp_path / "chat.dbs", create=True) as store:
