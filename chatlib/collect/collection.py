@@ -229,7 +229,9 @@ class _ChannelCollection:
             self._rows = load_stream_list(self._channel.spreadsheet)
         listing = self._list()
         streams = self._db.find_streams(self._site.platform, self._ids())
-        self._before = dict(zip(streams["video_id"], streams["state"], strict=True))
+        # A capture, whole or not, is completed by the replay, which may hold more.
+        states = streams["state"].where(streams["view"] != "captured", "partial")
+        self._before = dict(zip(streams["video_id"], states, strict=True))
         metadata = self._look_up()
         plan = self._plan(listing, metadata)
         self._save_sheet()

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -21,7 +21,7 @@ from chatlib.text import one_line
 from chatlib.times import format_clock
 from chatlib.workspace import progress_bar
 
-__all__ = ["Capture", "Connected", "Feed", "Gap", "SpikeFinder", "WatchSettings", "watch_streams"]
+__all__ = ["Capture", "Connected", "Feed", "Gap", "Heard", "SpikeFinder", "WatchSettings", "watch_streams"]
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Feed(Protocol):
     def connect(self, stream: Stream) -> Connected | None:
         """Connect to its chat; None if the stream is over. Raises: SourceError."""
 
-    def read(self) -> Iterable[Message]:
+    def read(self) -> Heard:
         """Return what came within about a second. Raises: SourceError when the connection is gone."""
 
     def close(self) -> None:
@@ -61,6 +61,13 @@ class Connected(NamedTuple):
 
     stream: Stream
     since_s: float
+
+
+class Heard(NamedTuple):
+    """What came, and the offset until which the chat is known: not all of a moment before it came."""
+
+    messages: list[Message]
+    until_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -433,10 +440,10 @@ class _Watcher:
     def _read(self, capture: Capture) -> None:
         """Read while connected. Raises: SourceError."""
         while not self._stop.is_set() and not capture.has_ended:
-            messages = list(self.feed.read())
+            heard = self.feed.read()
             with self._lock:
-                capture.heard_s = max(capture.heard_s, capture.now_s())
-                for message in messages:
+                capture.heard_s = max(capture.heard_s, heard.until_s)
+                for message in heard.messages:
                     self._take(capture, message)
             if self._is_over(capture):
                 self._end(capture)

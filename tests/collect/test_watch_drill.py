@@ -29,7 +29,7 @@ from chatlib.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 CLOCKS = re.compile(r"(\d+):(\d\d):(\d\d)-(\d+):(\d\d):(\d\d)")
-LOST_S = 1.5  # what a kill may take: not yet written
+LOST_S = 5.0  # within which what was given must be written: a kill may take no more
 
 
 class TwitchSide:
@@ -107,7 +107,7 @@ class Log:
     """What a drill saw: when each message was said, which a client was given, and how the program was."""
 
     said: list = field(default_factory=list)  # moments, by number
-    given: set = field(default_factory=set)
+    given: dict = field(default_factory=dict)  # when a client was given a message, by number
     kills: list = field(default_factory=list)
     lags_s: list = field(default_factory=list)
     rss_mb: list = field(default_factory=list)
@@ -133,7 +133,7 @@ def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
             due = range(len(log.said), round(elapsed * per_s))
             log.said += [time.time()] * len(due)
             if due and side.say(due):
-                log.given.update(due)
+                log.given |= dict.fromkeys(due, time.time())
             time.sleep(0.02)
         done.set()
 
@@ -168,7 +168,7 @@ def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
     log.output += program.communicate(timeout=90)[0]
     assert program.returncode == 0, log.output[-2000:]
     if side.platform == "youtube":
-        log.given = {side.numbers[place] for place in side.live.handed}
+        log.given = {side.numbers[place]: at for place, at in side.live.handed.items()}
     return log
 
 
@@ -200,8 +200,8 @@ def check(log, side, path):
     assert len(stored) == len(set(stored)) and n_messages == n_rows
     numbers = {side.id_of(n): n for n in range(len(log.said))}
     kept = {numbers[message_id] for message_id in stored}
-    by_kill = {n for n in log.given if any(-0.5 < kill - log.said[n] < LOST_S for kill in log.kills)}
-    assert log.given - kept - by_kill == set()  # given to a program that lived on: stored
+    by_kill = {n for n, at in log.given.items() if any(-0.5 < kill - at < LOST_S for kill in log.kills)}
+    assert log.given.keys() - kept - by_kill == set()  # given to a program that lived on: stored
     start = side.start.timestamp()
     told = [(seconds(*clocks[:3]), seconds(*clocks[3:])) for clocks in CLOCKS.findall(reason or "")]
     missed = sorted(log.said[n] - start for n in set(range(len(log.said))) - kept)

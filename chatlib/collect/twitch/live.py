@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from chatlib.collect.address import make_video_url
 from chatlib.collect.files.rows import IdMaker, Notes, author_key, name_json, read_count
 from chatlib.collect.files.twitch import format_badge, name_kind
-from chatlib.collect.live import Connected
+from chatlib.collect.live import Connected, Heard
 from chatlib.collect.transport import Disconnected, Politeness
 from chatlib.collect.twitch.graphql import GraphQL
 from chatlib.records import CHAT_KINDS, TWITCH, Message, Stream
@@ -79,6 +79,10 @@ class IrcReader:
         self.notes = Notes()
         self._started_us = started_us
         self._ids = IdMaker()
+
+    def now_s(self) -> float:
+        """Return the offset of this moment."""
+        return (time.time_ns() // 1000 - self._started_us) / 1e6
 
     def read(self, line: IrcLine) -> Message | None:
         """Return the message of a line; None for a line that is none, or another channel's.
@@ -275,15 +279,16 @@ class TwitchFeed:
         self._connection = IrcConnection(
             self._login, address=self._address, context=self._context, timeout_s=self._politeness.timeout_s
         )
-        start = dt.datetime.fromisoformat(stream.started_at or dt.datetime.now(dt.UTC).isoformat())
-        return Connected(stream, (dt.datetime.now(dt.UTC) - start).total_seconds())
+        return Connected(stream, self._reader.now_s())
 
-    def read(self) -> list[Message]:
+    def read(self) -> Heard:
         """Return the messages that came within about a second. Raises: Disconnected."""
-        if self._connection is None or self._reader is None:
-            return []
+        assert self._connection is not None and self._reader is not None
         lines = self._connection.read_lines()
-        return [message for line in lines if (message := self._reader.read(line))]
+        messages = [message for line in lines if (message := self._reader.read(line))]
+        # What was sent later than the last message may still be on its way.
+        moments = [m.offset_s for m in messages if m.offset_s is not None]
+        return Heard(messages, max(moments, default=self._reader.now_s()))
 
     def close(self) -> None:
         """Disconnect."""

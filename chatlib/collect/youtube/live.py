@@ -16,7 +16,7 @@ from chatlib.collect.address import find_video_id, make_video_url
 from chatlib.collect.files.innertube import Action, read_actions
 from chatlib.collect.files.renderers import walk
 from chatlib.collect.files.rows import Notes
-from chatlib.collect.live import Connected
+from chatlib.collect.live import Connected, Heard
 from chatlib.collect.sites import CollectSettings
 from chatlib.collect.transport import Disconnected, Politeness, Stopped
 from chatlib.collect.youtube.batches import LiveBatch, find_views, read_live_batch
@@ -55,6 +55,7 @@ class YouTubeFeed:
         self._is_start_known = False
         self._batch: LiveBatch | None = None
         self._next_at = 0.0
+        self._known_s = 0.0  # the offset until which the chat was asked for
 
     # ------------------------------------------------------------- what runs
 
@@ -137,6 +138,7 @@ class YouTubeFeed:
             return None
         if video.chat_token is None:
             raise SourceRefused("the stream has no chat", state="no_replay")
+        asked_us = time.time_ns() // 1000
         try:
             batch = self._open_page(self._client, video.chat_token)
         except (ChatlibError, Stopped, MemoryError):
@@ -152,6 +154,7 @@ class YouTubeFeed:
         if found.started_at is None:  # until it is known, the first message stands in for it
             found = found._replace(started_at=stream.started_at or format_timestamp(first_us))
         self._stream, self._batch, self._next_at = found, batch, 0.0
+        self._known_s = (asked_us - _start_us(found)) / 1e6
         return Connected(found, (first_us - _start_us(found)) / 1e6)
 
     def _open_page(self, client: ChatClient, token: str) -> LiveBatch | None:
@@ -160,12 +163,12 @@ class YouTubeFeed:
         every = find_views(page).every
         return (read_live_batch(client.fetch_page(every)) if every else None) or read_live_batch(page)
 
-    def read(self) -> Iterable[Message]:
+    def read(self) -> Heard:
         """Return what came within about a second, first of all what the chat's page held.
 
         Raises: Disconnected at the chat's end, too, which the next connection tells from a mishap.
         """
-        assert self._client is not None and self._batch is not None
+        assert self._client is not None and self._batch is not None and self._stream is not None
         if self._next_at:
             if self._batch.next_token is None:
                 raise Disconnected("the chat came to its end")
@@ -173,11 +176,13 @@ class YouTubeFeed:
             if wait_s > 0:
                 self._politeness.stop.wait(min(wait_s, 1.0))
             if wait_s > 1.0:
-                return []
+                return Heard([], self._known_s)
+            asked_us = time.time_ns() // 1000
             self._batch = self._fetch(self._client, self._batch.next_token)
+            self._known_s = (asked_us - _start_us(self._stream)) / 1e6
         longest_s = PUSHED_WAIT_S if self._batch.is_pushed else MAX_WAIT_S
         self._next_at = time.monotonic() + min(self._batch.wait_s, longest_s)
-        return self._place(self._read_items(self._batch))
+        return Heard(self._place(self._read_items(self._batch)), self._known_s)
 
     def _fetch(self, client: ChatClient, token: str) -> LiveBatch:
         try:

@@ -175,31 +175,42 @@ def test_a_vods_address_is_analyzed_without_a_database(twitch):
         fetch_chat("https://www.twitch.tv/videos/1000", CollectSettings(**QUICK), progress=False)
 
 
-def test_a_killed_collection_goes_on_to_the_same_content(twitch, youtube, tmp_path):
-    twitch.add_channel("sample", make_vods("2002", "2001", n=300))
-    kill = """
+KILL = """
 import os, signal
 from chatlib.collect import downloads
-add, count = downloads.ResumeFile.add, iter(range(7))
+add, count = downloads.ResumeFile.add, iter(range({after}))
 def add_and_die(self, batch):
     add(self, batch)
     if next(count, None) is None:
         os.kill(os.getpid(), signal.SIGKILL)
 downloads.ResumeFile.add = add_and_die
 """
+
+
+@pytest.mark.parametrize(("n_vods", "n_comments", "kills", "rate"), [
+    pytest.param(2, 300, [7], 0.0, id="short"),
+    pytest.param(20, 5000, [n % 90 + 5 for n in range(7, 950, 38)], 0.1, id="long", marks=pytest.mark.real),
+])  # fmt: skip
+def test_a_killed_collection_goes_on_to_the_same_content(
+    twitch, youtube, tmp_path, n_vods, n_comments, kills, rate
+):
+    vods = make_vods(*(str(2000 + n) for n in range(n_vods, 0, -1)), n=n_comments)
+    twitch.add_channel("sample", vods)
+    youtube.faults = Faults(rate=rate, kinds=("429", "500", "reset", "cut_json", "service_error"))
     run = "import sys; from chatlib.__main__ import main; sys.exit(main(sys.argv[1:]))"
     environment = os.environ | youtube.environment()
     environment["PYTHONPATH"] += f"{os.pathsep}{ROOT}"
     digests = []
-    for name, programs in (("whole", [run]), ("killed", [kill + run, run])):
+    for name, programs in (("whole", [run]), ("killed", [*(KILL.format(after=n) + run for n in kills), run])):
         path = tmp_path / name / "chat.dbs"
         options = ["collect", ADDRESS, "--db", str(path), "--at-once", "1", "--requests-per-s", "1000"]
         codes = [
             subprocess.run([sys.executable, "-c", program, *options], env=environment, check=False).returncode
             for program in programs
         ]
-        assert codes == [0] if name == "whole" else [-signal.SIGKILL, 0]
+        assert codes == ([0] if name == "whole" else [*[-signal.SIGKILL] * len(kills), 0])
         with open_store(path) as db:
             digests.append(db.digest())
+            assert all(sorted(stored_ids(db, vod.id)) == sorted(vod.ids) for vod in vods)
         assert (path.parent / "twitch_sample.ods").is_file()
     assert digests[0] == digests[1]

@@ -1,19 +1,25 @@
 """A running stream on a local YouTube, watched through the real clients."""
 
 import datetime as dt
+import json
+import re
 import threading
 import time
 
 import pytest
 
+from chatlib.__main__ import main
+from chatlib.collect.collection import collect_channels
 from chatlib.collect.live import WatchSettings, watch_streams
+from chatlib.collect.sheets.channels import Channel
 from chatlib.collect.sites import CollectSettings
+from chatlib.collect.summary import summarize_people
 from chatlib.collect.transport import Politeness
 from chatlib.collect.youtube.live import YouTubeFeed
-from chatlib.errors import MissingSource, SourceRefused
+from chatlib.errors import MissingSource, SourceRefused, StoreFull
 from chatlib.store import open_store
 from tests.collect.youtube.site.renderers import replay_action
-from tests.collect.youtube.site.videos import LiveChat, live_action, make_video
+from tests.collect.youtube.site.videos import Chat, LiveChat, live_action, make_video, videos_of_simulation
 
 SOURCES = ("chat-downloader", "yt-dlp")
 ID = "livestream0"
@@ -202,3 +208,88 @@ def test_a_channel_that_is_not_there_is_an_error(video, db):
 def test_a_channel_that_is_not_live_is_waited_for(video, db):
     end(video)
     assert watch(db, seconds=0.6) == []
+
+
+def test_capture_and_replay_of_a_simulated_stream_are_one_with_all_payments(youtube, db, tmp_path):
+    (video,) = videos_of_simulation(1, 1500, seed=4)
+    began = dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(seconds=video.duration_s)
+    video.started_at = began.strftime("%Y-%m-%dT%H:%M:%SZ")
+    replay = [shift_moment(item, began) for item in video.actions]
+    paid = [
+        held.message_id for held in video.held if "Paid" in held.renderer or "GiftPurchase" in held.renderer
+    ]
+    paid = [message_id for message_id in dict.fromkeys(paid) if message_id in find_added_ids(replay)]
+    gone = set(paid[::3])
+    assert len(gone) > 3
+    video.live = LiveChat(video.id, page_size=10_000)
+    video.live.say(*(action for item in replay for action in item["replayChatItemAction"]["actions"]))
+    video.status = "live"
+    youtube.add_channel("@sample", [video])
+    later(1.0, end, video)
+    watch(db, until_end=True)
+    before = summarize_people(db)
+
+    end(video)
+    kept = [item for item in replay if not gone & set(ids_of(item))]
+    video.chat = Chat(video.id, [kept])
+    channel = Channel(CHANNEL, tmp_path / "streams.ods", None)
+    settings = CollectSettings(listing="yt-dlp", requests_per_s=1000)
+    report = collect_channels(db, [channel], settings, progress=False)
+    assert summarize_people(db)["donors"] == before["donors"]
+    assert len(db.load_payments()) == len(paid)
+    assert f"the replay lacks {len(gone)} of {len(paid)} payments" in report.sides[0]
+    assert report.sides[0].endswith("the capture lacks nothing")
+    with open_store(tmp_path / "replay.dbs", create=True) as alone:
+        other = Channel(CHANNEL, tmp_path / "other.ods", None)
+        collect_channels(alone, [other], settings, progress=False)
+        assert len(alone.load_payments()) == len(paid) - len(gone)
+        assert summarize_people(alone)["donors"] < before["donors"]
+
+
+def shift_moment(item, began):
+    """Return a replay's item with its moments counted from another start."""
+    text = json.dumps(item)
+    sent_us = round(began.timestamp() * 1e6) + int(item["replayChatItemAction"]["videoOffsetTimeMsec"]) * 1000
+    return json.loads(re.sub(r'"timestampUsec": "\d+"', f'"timestampUsec": "{sent_us}"', text))
+
+
+def ids_of(item):
+    """Return the ids of the messages that a replay's item adds or repeats."""
+    return re.findall(r'"id": "([^"]+)"', json.dumps(item))
+
+
+def find_added_ids(items):
+    """Return the ids of payments that are added themselves, not only repeated by a ticker."""
+    added = [item for item in items if "addChatItemAction" in item["replayChatItemAction"]["actions"][0]]
+    return {message_id for item in added for message_id in ids_of(item)}
+
+
+def test_a_disk_that_fills_up_ends_the_watch_with_what_came_before(video, db):
+    say(video, *range(20))
+    watch(db, seconds=1.0)
+    (pages,) = db.connection.execute("PRAGMA page_count").fetchone()
+    db.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    video.live.page_size = 10_000
+    say(video, *range(100, 5000))
+    with pytest.raises(StoreFull, match="free some space"):
+        watch(db, seconds=60)
+    assert len(stored(db)) >= 20
+    assert db.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize(("address", "said"), [
+    ("https://kick.com/somebody", "https://www.youtube.com/@handle.*https://www.twitch.tv/name"),
+    ("https://www.twitch.tv/videos/123456789", "A channel's address must look like"),
+    ("not an address", "A channel's address must look like"),
+])  # fmt: skip
+def test_an_address_that_cannot_be_watched_is_refused_before_anything_is_asked(
+    address, said, tmp_path, capsys
+):
+    assert main(["watch", address, "--db", str(tmp_path / "chat.dbs")]) == 2
+    assert re.search(said, capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_named_twice_is_refused(capsys):
+    assert main(["watch", CHANNEL, "youtube.com/@sample/streams"]) == 2
+    assert "named twice" in capsys.readouterr().err

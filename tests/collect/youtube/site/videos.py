@@ -118,7 +118,7 @@ class LiveChat:
         self.n_broken = 0
         self.is_away = False  # no answer at all is good for anything
         self.n_asked = 0  # times that a continuation was followed
-        self.handed: set[int] = set()  # numbers of the actions that a client was given
+        self.handed: dict[int, float] = {}  # when a client was given each action, by number
         self._actions: list[Json] = []
 
     def say(self, *actions: Json) -> None:
@@ -134,7 +134,7 @@ class LiveChat:
         first = max(0, last - self.page_size) if number is None else number
         self.n_asked += number is not None
         if every:
-            self.handed.update(range(first, last))
+            self.handed |= {i: time.time() for i in range(first, last)}
         token = make_token("live", self.video_id, "live", last)
         name = f"{self.kind}ContinuationData"
         found = [] if self.is_over else [{name: {"timeoutMs": self.timeout_ms, "continuation": token}}]
