@@ -21,6 +21,7 @@ from chatlib.collect.files.containers import (
     Parsed,
     decode_text,
     looks_like_data,
+    looks_like_utf16,
     parse_json,
     read_head,
     unpack,
@@ -185,7 +186,7 @@ def log_view(chat: Chat, path: Path) -> None:
     """Log that a chat's offsets were counted from its first message, where they were."""
     if chat.stream.view == "live":
         name = one_line(path.name)
-        log.info("%s: no offsets, only times of day; offsets count from the first message", name)
+        log.info("%s: no offsets in the stream, only moments; offsets count from the first message", name)
 
 
 def digest_content(
@@ -247,11 +248,13 @@ def _find_chats(data: bytes, file_name: str, notes: Notes, columns: Mapping[str,
             return [chat] if chat else _refuse("JSON")
     if not data.strip():
         raise SourceError("A chat file must have content, and this one is empty.")
-    if start[:1] == b"<":
+    if re.match(rb"<(?:[!?]|[A-Za-z][\w-]*[\s>/][^\n]*<)", start):
         _refuse("a web page")
-    if len(start) < 50 * len(start.translate(None, _PLAIN_BYTES)) and not data[1:400:2].count(0) > 100:
+    if len(start) < 50 * len(start.translate(None, _PLAIN_BYTES)) and not looks_like_utf16(data):
         _refuse("no text")
     text = decode_text(data, notes)
+    if "\n" not in text:  # lines may end as on the first Macintosh
+        text = text.replace("\r", "\n")
     for kind in ("table",) if columns else ("text", "table"):
         if chats := _read_text_or_table(kind, text, file_name, notes, columns):
             return chats

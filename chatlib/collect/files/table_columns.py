@@ -184,7 +184,9 @@ def _prefer(found: dict[str, list[int]], names: Sequence[str]) -> None:
     found.setdefault("author", login)
     if not found["author"]:
         del found["author"]
-    for role, good in (("amount", "amounttext"), ("author", "displayname"), ("author", "authorname")):
+    for role, good in (
+        ("amount", "amounttext"), ("author", "displayname"), ("author", "authorname"), ("author", "username"),
+    ):  # fmt: skip
         better = [i for i in found.get(role, []) if _simplify(names[i]) == good]
         if better:
             found[role] = better

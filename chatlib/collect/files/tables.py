@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,7 +55,9 @@ class Table(NamedTuple):
 
     names: list[str] | None
     sample: Sequence[Sequence[object]]
-    source: _CsvSource | _ParquetSource
+    sources: Sequence[
+        _CsvSource | _ParquetSource
+    ]  # ways to read it, of which the one that gives most rows counts
 
 
 def looks_like_chat(text: str) -> bool:
@@ -86,10 +89,17 @@ def find_chats(
     else:
         names = table.names or [str(i + 1) for i in range(len(table.sample))]
         columns = find_columns(names, table.sample, said)
-    reader = _RowReader(columns, notes)
-    for batch in table.source.iter_batches(columns.list_needed()):
-        reader.read(batch)
-    return reader.finish()
+    attempts = []
+    for source in table.sources:
+        reader = _RowReader(columns, Notes())
+        for batch in source.iter_batches(columns.list_needed(), reader.notes):
+            reader.read(batch)
+        attempts.append(reader)
+    best = max(attempts, key=lambda reader: reader.n_messages)
+    notes.update(best.notes)
+    if best is not attempts[0]:
+        notes["quote is not closed"] += 1
+    return best.finish(notes)
 
 
 # ------------------------------------------------------------------ CSV
@@ -100,9 +110,9 @@ class _CsvSource(NamedTuple):
     delimiter: str
     n_columns: int
     has_heading: bool
-    notes: Notes
+    quote: str | bool = '"'
 
-    def iter_batches(self, needed: Sequence[int]) -> Iterator[_Batch]:
+    def iter_batches(self, needed: Sequence[int], notes: Notes) -> Iterator[_Batch]:
         """Yield the rows' values of some columns; "" is None, a row of another length is counted."""
         import pyarrow as pa
         from pyarrow import compute as arrow_compute
@@ -119,7 +129,8 @@ class _CsvSource(NamedTuple):
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=self.delimiter,
                     newlines_in_values=True,
-                    invalid_row_handler=self._skip_row,
+                    quote_char=self.quote,
+                    invalid_row_handler=partial(_skip_row, notes),
                 ),
                 convert_options=arrow_csv.ConvertOptions(
                     include_columns=used,
@@ -140,14 +151,17 @@ class _CsvSource(NamedTuple):
                     i: batch.column(name).to_pylist()[first:] for i, name in zip(needed, used, strict=True)
                 }
         except pa.ArrowInvalid as error:
+            if "straddling" in str(error):
+                raise SourceError(f"A table's row may have at most {_BLOCK_BYTES >> 20} MB.") from error
             raise SourceError(
                 f"A table must be whole CSV, and this one is not: {one_line(error, 200)}."
             ) from error
 
-    def _skip_row(self, row: Any) -> str:
-        if row.actual_columns > 1 or row.text.strip():
-            self.notes["row has more or fewer columns than the table"] += 1
-        return "skip"
+
+def _skip_row(notes: Notes, row: Any) -> str:
+    if row.actual_columns > 1 or row.text.strip():
+        notes["row has more or fewer columns than the table"] += 1
+    return "skip"
 
 
 def _open_csv(text: str, notes: Notes) -> Table | None:
@@ -165,8 +179,10 @@ def _open_csv(text: str, notes: Notes) -> Table | None:
     names = [str(cell).strip() for cell in rows[0]] + [""] * n_columns
     fitting = [row for row in rows[headed:] if len(row) == n_columns]
     sample: list[Sequence[object]] = list(zip(*fitting, strict=True)) or [()] * n_columns
-    source = _CsvSource(text, delimiter, n_columns, headed, notes)
-    return Table(names[:n_columns] if headed else None, sample, source)
+    sources = [_CsvSource(text, delimiter, n_columns, headed)]
+    if text.count('"') % 2:  # one is not closed: it may have swallowed the rows behind it
+        sources.append(sources[0]._replace(quote=False))
+    return Table(names[:n_columns] if headed else None, sample, sources)
 
 
 def _read_sample(head: str, delimiter: str) -> tuple[tuple[float, int], list[list[str]], str]:
@@ -190,7 +206,7 @@ def _read_sample(head: str, delimiter: str) -> tuple[tuple[float, int], list[lis
 class _ParquetSource(NamedTuple):
     file: Any  # pyarrow.parquet.ParquetFile
 
-    def iter_batches(self, needed: Sequence[int]) -> Iterator[_Batch]:
+    def iter_batches(self, needed: Sequence[int], _notes: Notes) -> Iterator[_Batch]:
         """Yield the rows' values of some columns, as text, numbers and microseconds; "" is None."""
         n_bytes = 0
         for table in _iter_flat(self.file):
@@ -217,7 +233,7 @@ def _open_parquet(data: bytes) -> Table | None:
     if first is None or first.num_columns < 2:
         return None
     sample = [_to_values(column)[:_SAMPLE_ROWS] for column in first.columns]
-    return Table([name.strip() for name in first.column_names], sample, _ParquetSource(file))
+    return Table([name.strip() for name in first.column_names], sample, [_ParquetSource(file)])
 
 
 def _damaged(error: Exception) -> SourceError:
@@ -345,7 +361,7 @@ class _RowReader:
     """Makes messages of a table's rows, batch after batch, each in the stream that its row names."""
 
     def __init__(self, columns: Columns, notes: Notes) -> None:
-        self._columns, self._notes = columns, notes
+        self._columns, self.notes = columns, notes
         self._messages: dict[str, list[Message]] = {}  # by stream
         self._ids: dict[str, IdMaker] = {}
         self._authors: dict[tuple, tuple[str | None, str | None, str | None]] = {}
@@ -368,14 +384,14 @@ class _RowReader:
         )
         for i, (special, stream, message_id, kind, offset_s, timestamp_us, key, text) in enumerate(values):
             if stream is None:
-                self._notes["row names no stream"] += 1
+                self.notes["row names no stream"] += 1
                 continue
             if stream not in self._messages:
                 self._messages[stream], self._ids[stream] = [], IdMaker()
             author = known.get(key) or self._add_author(key)
             lacks_time = offset_s is None and (has_offsets or timestamp_us is None)
             if special or lacks_time or author is None or text is None or kind not in CHAT_KINDS:
-                message = read_row(rows.make_item(i), self._notes, self._ids[stream])
+                message = read_row(rows.make_item(i), self.notes, self._ids[stream])
                 if message is None:
                     continue
             else:
@@ -387,13 +403,18 @@ class _RowReader:
                     message = self._ids[stream].complete(message)
             self._messages[stream].append(message)
 
-    def finish(self) -> list[Chat]:
-        """Return the chats in the order of their streams; what was left out is counted in the first."""
+    @property
+    def n_messages(self) -> int:
+        """How many messages there are, of all streams."""
+        return sum(map(len, self._messages.values()))
+
+    def finish(self, notes: Notes) -> list[Chat]:
+        """Return the chats in the order of their streams; `notes` are with the first."""
         name = "chat-downloader-table" if self._columns.is_own else "table"
         if self._columns.stream is None:
-            return [Chat(name, Stream("", ""), self._messages.get("", []), self._notes)]
+            return [Chat(name, Stream("", ""), self._messages.get("", []), notes)]
         return [
-            Chat(name, _name_stream(stream), messages, self._notes if not i else Notes())
+            Chat(name, _name_stream(stream), messages, notes if not i else Notes())
             for i, (stream, messages) in enumerate(self._messages.items())
         ]
 

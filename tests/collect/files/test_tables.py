@@ -145,6 +145,8 @@ def test_hostile_cells_are_text():
 def test_a_huge_cell_and_too_many_columns(monkeypatch):
     rows = "".join(f"{i},a,{'x' * 3_000_000}\n" for i in range(9))
     assert len(read(f"time,author,message\n{rows}").messages) == 9
+    with pytest.raises(SourceError, match="8 MB"):
+        read(f"time,author,message\n1,a,{'x' * 20_000_000}\n2,b,c\n")
     monkeypatch.setenv("CHATLIB_MAX_LINE_MB", "2")
     with pytest.raises(SourceError, match="CHATLIB_MAX_LINE_MB"):
         read(f"time,author,message\n{rows}")
@@ -237,3 +239,22 @@ def test_in_a_folder_a_table_needs_a_heading_that_names_all_three():
         b"time,author\n1,a\n",
     ):
         assert not looks_like_chat(text)
+
+
+def test_a_quote_that_is_not_closed_swallows_no_rows():
+    chat = read('time,author,message\n1,Ann,"oops\n2,Bob,hi\n3,Cid,yo\n')
+    assert [m.text for m in chat.messages] == ['"oops', "hi", "yo"]
+    assert chat.skipped == {"quote is not closed": 1}
+    chat = read('time,author,message\n1,Ann,"a, b"\n2,Bob,"c, d"\n3,Cid,"cut sh')
+    assert [m.text for m in chat.messages] == ["a, b", "c, d", "cut sh"]
+
+
+def test_a_table_of_an_old_macintosh_and_one_in_utf_16_without_a_mark():
+    assert offsets("time,author,message\r1,Ann,hi\r2,Bob,yo\r") == [1.0, 2.0]
+    data = "time,author,message\n1,Ann,hi\n".encode("utf-16-le")
+    assert [m.text for m in read_chat(data, file_name="x.csv", row={}).messages] == ["hi"]
+
+
+def test_a_login_beside_a_name_is_no_second_author():
+    chat = read("created_at,user_name,user_login,user_id,message\n2021-07-15T20:00:05Z,Ann A,ann,12,hi\n")
+    assert [(m.author_id, m.author_name) for m in chat.messages] == [("12", "Ann A")]
