@@ -56,10 +56,11 @@ _STAMP = rf"(?P<stamp>\[{_MOMENT}\]|\[{_TIME_OF_DAY}\]|{_TIME_OF_DAY}) "
 _SAID = re.compile(rf"{_STAMP}<[\s~&@%+!$^*]*(?P<name>[^<>]{{1,100}})>\*? ?(?P<text>.*)")
 _ACTION = re.compile(rf"{_STAMP} ?\* (?P<name>\S{{1,100}}) (?P<text>.*)")
 _STAMPED = re.compile(rf"{_STAMP}(?P<rest>.*)")
-_IRSSI_EVENT = re.compile(rf"{_STAMP}-[^\s-][^\s]*- .*|{_STAMP.replace('stamp', 'again')}-!- .*")
+_IRSSI_EVENT = re.compile(rf"{_STAMP}(?:-!-|-[^\s-]+-|![\w.]+) .*")
 _CHATTERINO_SAID = re.compile(r" ?(?:(?P<shown>[^\s:]{1,100}) )?(?P<name>\w{1,100}): (?P<text>.*)")
 _CHATTY_EVENT = re.compile(r"\[[A-Z][A-Za-z ]{0,40}\] (?P<text>.*)")
-_CHATTY_OTHER = re.compile(r"(?:MOD_ACTION|VIEWERS|VIEWERSTATS|JOIN|PART|MOD|UNMOD): .*")
+_IRSSI_SERVER = re.compile(r"[!-]tmi\.twitch\.tv-? ")
+_OF_PROGRAM = re.compile(r"-!- |![\w.]+ |-[^\s-]+- |(?:MOD_ACTION|VIEWERS|VIEWERSTATS|JOIN|PART|MOD|UNMOD): ")
 _CHATTY_LIST = re.compile(r"(?P<what>BAN|DELETED|BITS): (?P<rest>.*)")
 _CHATTY_BAN = re.compile(r"(\w{1,100})(?: \(\d{1,12}s\))?(?: \[[^\]]*\])?(?: \{[^}]*\})?(?:, |$)")
 _CHATTY_DELETED = re.compile(r"(\w{1,100}) \((.*?)\)(?=, \w{1,100} \(|$)")
@@ -252,10 +253,10 @@ class _Log:
         time = self._clock.read_time(found["stamp"]) if found else None
         if found is None or time is None:
             return False
-        rest = found["rest"].removeprefix("-tmi.twitch.tv- ")
-        if self._read_event(time, rest.lstrip()):
+        rest = found["rest"]
+        if self._read_event(time, _IRSSI_SERVER.sub("", rest).lstrip()):
             return True
-        said = None if _CHATTY_OTHER.fullmatch(rest) else _CHATTERINO_SAID.fullmatch(rest)
+        said = None if _OF_PROGRAM.match(rest) else _CHATTERINO_SAID.fullmatch(rest)
         return said is not None and self._read_said(
             time, said["shown"] or said["name"], said["text"], login=said["name"]
         )

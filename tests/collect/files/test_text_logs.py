@@ -1,10 +1,13 @@
 """Lines of text become messages: chat-downloader's, TwitchDownloader's, IRC clients', plain ones."""
 
+from pathlib import Path
+
 import pytest
 
 from chatlib.collect.files.formats import looks_like_chat, read_chat, read_chats
 from chatlib.errors import UnknownFormat
 
+CHATS = Path(__file__).parents[1] / "chats"
 CHATTERINO = """\
 # Start logging at 2021-07-15 20:00:01 CEST
 [20:00:05]  bob: hi there
@@ -106,6 +109,19 @@ def test_a_log_of_irssi_goes_on_over_midnight():
         ("text_message", 14280.0, "bob", "late"),
         ("text_message", 14340.0, "bob", "next"),
     ]
+
+
+def test_a_log_that_irssi_1_4_wrote_of_a_server_that_a_script_played():
+    chat = read_chat((CHATS / "irssi.log").read_bytes(), file_name="#ann.log", row={})
+    assert [(m.kind, m.author_name, m.text) for m in chat.messages] == [
+        ("text_message", "bob", "hi: all"),
+        ("text_message", "ann", "こんにちは 😀"),
+        ("text_message", "bob", "waves"),
+        ("subscription", "cid", None),
+        ("text_message", "bob", "as mod <x> =1"),
+        ("text_message", "ann", "bye"),
+    ]
+    assert chat.skipped == {"line is no message": 6}  # who joined and left, modes, a notice
 
 
 def test_six_hours_of_silence_end_a_stream():
