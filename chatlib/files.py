@@ -22,6 +22,7 @@ __all__ = [
     "atomic_folder",
     "atomic_path",
     "atomic_write",
+    "format_table",
     "looks_like_dataset",
     "make_safe_name",
     "map_write_errors",
@@ -148,13 +149,17 @@ def make_safe_name(text: str) -> str:
 
 
 def save_table(table: pd.DataFrame, path: str | Path) -> Path:
-    """Write a table as CSV, and return the path. Lists are joined by ` | `.
+    """Write a table as CSV (`format_table`), and return the path. Raises: as `atomic_path`."""
+    return atomic_write(path, format_table(table))
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """Return a table as CSV. Lists are joined by ` | `.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front: chat text is
     hostile input.
-    Raises: as `atomic_path`.
     """
-    return atomic_write(path, table.map(_disarm).to_csv(index=False, lineterminator="\n"))
+    return table.map(_disarm).to_csv(index=False, lineterminator="\n")
 
 
 def _disarm(value: object) -> object:

@@ -353,14 +353,6 @@ class StoreReader:
             "FROM payments p JOIN messages USING (stream_id, message_id, kind)"
         )
 
-    def load_payment_offsets(self, stream_id: int) -> list[float]:
-        """Return when payments were made in a stream, in time order; those without an offset are left out."""
-        rows = self._rows(
-            "SELECT offset_s FROM payments WHERE stream_id = ? AND offset_s IS NOT NULL ORDER BY offset_s",
-            (stream_id,),
-        )
-        return [offset_s for (offset_s,) in rows]
-
     def load_attendance(self) -> pd.DataFrame:
         """Return one row per stream and author, by both.
 

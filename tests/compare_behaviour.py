@@ -69,7 +69,7 @@ SIZES = {
 }
 ANALYZE_OPTIONS = (
     "--interval 30 --highlight-percentile 97 --highlight-metric chatsPSec --spike-sensitivity 3 "
-    "--spike-metric activityPSec --merge-gap 60 --description words --highlights-csv options.csv "
+    "--spike-metric activityPSec --description words --highlights-csv options.csv "
     "--chapters options.txt"
 )
 MISTAKES = (

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chatlib.analyze.analytics.sections import Highlight, Sample, Spike, TwitchSample, YoutubeSample
 
 __all__ = [
+    "DEFAULT_TOP",
     "ChatAnalytics",
     "Highlight",
     "ProcessSettings",
@@ -28,6 +29,8 @@ __all__ = [
     "load",
     "save",
 ]
+
+DEFAULT_TOP = 10  # moments of a stream that are shown
 
 # Modules of the names, loaded on first use: the command must start fast.
 _MODULES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +13,11 @@ import pandas as pd
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.format import ProcessSettings, format_time
 from chatlib.analyze.analytics.json_files import save
-from chatlib.analyze.analytics.readers import analyze_stream
-from chatlib.analyze.moments import find_moments
+from chatlib.analyze.analytics.readers import analyze_stream, load_talk
+from chatlib.analyze.moments import ENOUGH_MESSAGES, Moment, ReactionWords, find_moments, learn_reactions
 from chatlib.errors import DataError
 from chatlib.files import make_safe_name
+from chatlib.queries import ChatReader
 from chatlib.store import Store
 from chatlib.workspace import progress_bar
 
@@ -24,6 +25,7 @@ __all__ = [
     "ChannelAnalytics",
     "StreamSummary",
     "analyze_channel",
+    "learn_channel",
     "rank_streams",
     "summarize_stream",
     "tabulate_streams",
@@ -66,17 +68,25 @@ class ChannelAnalytics(NamedTuple):
 
 
 def analyze_channel(
-    store: Store, folder: Path | None = None, settings: ProcessSettings | None = None
+    store: Store,
+    folder: Path | None = None,
+    settings: ProcessSettings | None = None,
+    *,
+    words: ReactionWords | None = None,
+    leave_out: Collection[str] = (),
 ) -> ChannelAnalytics:
     """Analyze every stream of a database; write each one's JSON into `folder`, if one is given.
 
-    The table's columns are those of `StreamSummary`, then the platforms' totals. A stream in which
+    The best moments are found with `words`, those of the channel by default; people are left out of
+    them by name. The table's columns are
+    those of `StreamSummary`, then the platforms' totals. A stream in which
     no message has an offset is left out, and `skipped` says so.
     """
     rows: list[dict[str, object]] = []
     skipped: list[str] = []
     n_failed = 0
     streams = store.list_streams()
+    words = words or learn_channel(store)
     for stream in progress_bar(streams, total=len(streams), desc="analyze"):
         try:
             analytics = analyze_stream(store, stream, settings)
@@ -86,12 +96,12 @@ def analyze_channel(
             continue
         if folder is not None:
             save(analytics, Path(folder) / f"{make_safe_name(stream.video_id)}.json")
+        address = "" if stream.simulated else stream.url
+        talk = load_talk(store, stream, leave_out=leave_out)
+        best = find_moments(talk, duration_s=analytics.duration, top=1, address=address, words=words)
         rows.append(
             summarize_stream(
-                analytics,
-                video_id=stream.video_id,
-                started_at=stream.started_at,
-                linked=not stream.simulated,
+                analytics, video_id=stream.video_id, started_at=stream.started_at, best=next(iter(best), None)
             )
         )
     return ChannelAnalytics(tabulate_streams(rows), skipped, n_failed)
@@ -101,6 +111,17 @@ def tabulate_streams(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     """Return the summaries of streams, as `summarize_stream` makes them, as one table."""
     columns = dict.fromkeys([*StreamSummary._fields, *chain.from_iterable(rows)])
     return pd.DataFrame(rows, columns=list(columns))
+
+
+def learn_channel(store: ChatReader) -> ReactionWords:
+    """Return the words of a channel that keep company with laughter, learned over all its time.
+
+    Streams are read in an order that skips over the channel, until there is enough to learn from.
+    """
+    streams = [stream for stream in store.list_streams() if stream.last_offset_s is not None]
+    n_skipped = max(sum(stream.n_messages for stream in streams) // ENOUGH_MESSAGES, 1)
+    order = [stream for first in range(n_skipped) for stream in streams[first::n_skipped]]
+    return learn_reactions(load_talk(store, stream) for stream in order)
 
 
 def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
@@ -123,10 +144,9 @@ def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
 
 
 def summarize_stream(
-    analytics: ChatAnalytics, *, video_id: str, started_at: str | None = None, linked: bool = True
+    analytics: ChatAnalytics, *, video_id: str, started_at: str | None = None, best: Moment | None = None
 ) -> dict[str, object]:
-    """Return a stream's summary, followed by the platform's own totals."""
-    best = find_moments(analytics, top=1, linked=linked)
+    """Return a stream's summary with its best moment, followed by the platform's own totals."""
     duration_s = analytics.duration
     summary = StreamSummary(
         started_at=started_at,
@@ -142,8 +162,8 @@ def summarize_stream(
         highlights=len(analytics.highlights),
         highlights_share=analytics.highlights_duration / duration_s if duration_s else 0.0,
         spikes=len(analytics.spikes),
-        best_moment=format_time(best[0].start_s) if best else None,
-        link=best[0].link if best else None,
+        best_moment=format_time(best.start_s) if best else None,
+        link=best.link if best else None,
     )
     totals = {total: getattr(analytics, total) for total in analytics.rules.totals.values()}
     return summary._asdict() | totals

@@ -1,11 +1,15 @@
-"""Moments in the words of the chat: described, as chapters for YouTube, as clips to cut."""
+"""Moments in the words of the chat, and the clip kit: what an editor needs to cut them.
+
+The kit of a stream is four texts: a CSV of clips with in and out, markers for DaVinci Resolve (an EDL),
+a shell script that downloads the clips, and chapters for YouTube. Chat text and titles are hostile:
+the script holds ids and numbers alone, the EDL one line a marker, the CSV no formula.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,18 +18,23 @@ import pandas as pd
 from chatlib.analyze.analytics.format import format_time
 from chatlib.analyze.analytics.sections import Section
 from chatlib.analyze.moments import Moment, link_to_moment
-from chatlib.files import atomic_write
-from chatlib.text import normalize_text, read_emotes, split_words
+from chatlib.collect.address import find_video_id, guess_platform, make_video_url
+from chatlib.errors import ParameterError
+from chatlib.files import format_table, make_safe_name
+from chatlib.text import normalize_text, one_line, read_emotes, split_words
 
 __all__ = [
     "MomentWords",
     "clips_as_table",
     "compare_words",
+    "count_words",
     "describe_moments",
     "find_typical_messages",
     "format_chapters",
+    "format_download_script",
+    "format_edl",
+    "make_clip_kit",
     "moments_as_table",
-    "save_chapters",
     "sections_as_table",
 ]
 
@@ -65,10 +74,11 @@ def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[
     `messages` are the chat messages of the stream: columns offset_s, author, text, emotes.
     """
     spoken = messages[messages["text"].notna() & (messages["text"] != "")]
+    whole = count_words(spoken["text"]) if moments else Counter()
     written = []
     for moment in moments:
         inside = spoken[(spoken["offset_s"] >= moment.start_s) & (spoken["offset_s"] < moment.end_s)]
-        words = compare_words(inside["text"], spoken["text"])
+        words = compare_words(inside["text"], whole)
         typical = find_typical_messages(inside["text"].tolist(), inside["author"].tolist(), words=words)
         own = words.loc[words["z"] >= _LEAST_Z, "word"].head(_N_WORDS).tolist()
         title = _pick_title(inside, words) or ", ".join(own[:3]) or MomentWords().title
@@ -83,8 +93,8 @@ def moments_as_table(moments: Sequence[Moment], written: Sequence[MomentWords] |
     for moment, words in zip(moments, written or [MomentWords()] * len(moments), strict=True):
         times = (format_time(moment.start_s), format_time(moment.end_s), moment.start_s, moment.end_s)
         spoken = (words.n_messages, words.n_people, ", ".join(words.words), list(words.messages))
-        rows.append((moment.rank, *times, moment.peak, moment.avg, *spoken, moment.link))
-    columns = ["rank", "from", "to", "start_s", "end_s", "peak", "mean", *_WORD_COLUMNS, "link"]
+        rows.append((moment.rank, *times, moment.score, *spoken, moment.link))
+    columns = ["rank", "from", "to", "start_s", "end_s", "score", *_WORD_COLUMNS, "link"]
     table = pd.DataFrame(rows, columns=columns)
     return table.drop(columns=_WORD_COLUMNS) if written is None else table
 
@@ -112,7 +122,7 @@ def format_chapters(
         chapters = _space_chapters(starts + ends, duration_s)
     if len(chapters) < _LEAST_CHAPTERS:
         return ""
-    return "".join(f"{format_time(start_s)} {title}\n" for start_s, title in chapters)
+    return "".join(f"{format_time(start_s)} {one_line(title)}\n" for start_s, title in chapters)
 
 
 def clips_as_table(
@@ -131,20 +141,111 @@ def clips_as_table(
     return pd.DataFrame(rows, columns=["rank", "in", "out", "in_s", "out_s", "title", "link"])
 
 
-def save_chapters(text: str, path: str | Path) -> Path:
-    """Write a chapter list; return the path. Raises: UnwritableFile; StoreFull."""
-    return atomic_write(path, text)
+def format_edl(clips: pd.DataFrame, *, title: str = "", frame_rate: float = 30.0) -> str:
+    """Return clips (`clips_as_table`) as markers that DaVinci Resolve reads; empty without any.
+
+    CMX3600 with Resolve's comments: colour, name, length in frames. The time code is non-drop at
+    `frame_rate` and begins at 01:00:00:00, as a timeline in Resolve does. (Right-click the timeline,
+    "Timelines", "Import", "Timeline markers from EDL".)
+    Raises: ParameterError for a frame rate outside 1 to 240.
+    """
+    if not 1 <= frame_rate <= 240:
+        raise ParameterError(f"A frame rate must be from 1 to 240 frames a second, got {frame_rate}.")
+    lines = []
+    for number, clip in enumerate(_iter_clips(clips.sort_values("in_s", kind="stable")), 1):
+        first, end = (round(seconds * frame_rate) for seconds in (clip.in_s, clip.out_s))
+        at, after = (_format_timecode(frame, frame_rate) for frame in (first, first + 1))
+        name = one_line(clip.title).replace("|", "/")
+        lines += [
+            f"{number:03}  001      V     C        {at} {after} {at} {after}",
+            f" |C:ResolveColorBlue |M:{clip.rank}. {name} |D:{max(end - first, 1)}",
+            "",
+        ]
+    head = [f"TITLE: {one_line(title, 70)}", "FCM: NON-DROP FRAME", ""]
+    return "\n".join([*head, *lines]) if lines else ""
 
 
-def compare_words(inside: Iterable[str], everywhere: Iterable[str]) -> pd.DataFrame:
+def format_download_script(clips: pd.DataFrame, *, address: str | None) -> str:
+    """Return a shell script in which yt-dlp downloads each clip; empty without clips or recording.
+
+    `address` is a recording's on YouTube or Twitch. Only its id and numbers come into the script.
+    """
+    video_id = find_video_id(address)
+    url = make_video_url(guess_platform(url=address, video_id=video_id) or "", video_id or "")
+    if video_id is None or url is None or not re.fullmatch(r"[A-Za-z0-9_-]+", video_id) or clips.empty:
+        return ""
+    lines = [
+        "#!/bin/sh",
+        "# Downloads the clips into this folder. Needs yt-dlp and ffmpeg.",
+        "set -eu",
+        *(
+            f"yt-dlp --download-sections '*{clip.in_s:.0f}-{clip.out_s:.0f}' --force-keyframes-at-cuts "
+            f"-o '{video_id}_{clip.rank:02}.%(ext)s' -- '{url}'"
+            for clip in _iter_clips(clips)
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def make_clip_kit(
+    moments: Sequence[Moment],
+    written: Sequence[MomentWords] | None = None,
+    *,
+    name: str,
+    address: str | None,
+    duration_s: float,
+    frame_rate: float = 30.0,
+) -> dict[str, str]:
+    """Return the kit of a stream, file name -> text: clips.csv, markers.edl, download.sh, chapters.txt.
+
+    Each file name begins with `name`, made safe. What has no content is left out: the script without
+    the address of a recording, the chapters where there are too few moments.
+    """
+    clips = clips_as_table(moments, written, duration_s=duration_s)
+    base = make_safe_name(name)
+    texts = {
+        f"{base}.clips.csv": format_table(clips) if len(clips) else "",
+        f"{base}.markers.edl": format_edl(clips, title=name, frame_rate=frame_rate),
+        f"{base}.download.sh": format_download_script(clips, address=address),
+        f"{base}.chapters.txt": format_chapters(moments, written, duration_s=duration_s),
+    }
+    return {file_name: text for file_name, text in texts.items() if text}
+
+
+class _Clip(NamedTuple):
+    rank: int
+    in_s: float
+    out_s: float
+    title: str
+
+
+def _iter_clips(clips: pd.DataFrame) -> Iterator[_Clip]:
+    return map(_Clip._make, zip(*(clips[name].tolist() for name in _Clip._fields), strict=True))
+
+
+def _format_timecode(frame: int, frame_rate: float) -> str:
+    base = round(frame_rate)
+    seconds, rest = divmod(frame, base)
+    hours, minutes = seconds // 3600 + 1, seconds // 60 % 60  # a timeline begins at 1 h
+    return f"{hours % 24:02}:{minutes:02}:{seconds % 60:02}:{rest:02}"
+
+
+def count_words(texts: Iterable[str]) -> Counter[str]:
+    """Return in how many of the texts each word is."""
+    found: Counter[str] = Counter()
+    for text, n in Counter(texts).items():
+        found.update(dict.fromkeys(split_words(text), n))
+    return found
+
+
+def compare_words(inside: Iterable[str], whole: Counter[str]) -> pd.DataFrame:
     """Return the words of some texts that are overrepresented in them, the most so first.
 
-    A word counts once a text. `everywhere` includes the texts inside. Columns: word, texts
+    `whole` is the `count_words` of everything, the texts inside among it. Columns: word, texts
     (inside that have it), z (standard scores of the log-odds ratio against the rest, with the
     whole as prior). Source: Monroe, Colaresi, Quinn, Fightin' Words, Political Analysis 2008.
     """
-    within = Counter(word for text in inside for word in set(split_words(text)))
-    whole = Counter(word for text in everywhere for word in set(split_words(text)))
+    within = count_words(inside)
     words = sorted(within)
     a = np.array([within[word] for word in words], dtype=float)
     prior = np.array([max(whole[word], within[word]) for word in words], dtype=float)

@@ -11,14 +11,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatlib.analyze import DEFAULT_TOP
 from chatlib.analyze.analytics.format import METRIC_FIELDS, ProcessSettings
 from chatlib.collect.files.table_columns import add_columns_option, read_columns_option
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError, SourceError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
+    from chatlib.analyze.analytics.readers import Talk
+    from chatlib.analyze.moments import ReactionWords
 
 __all__ = ["add_parsers", "guess_mode", "name_after_title"]
 
@@ -125,18 +126,26 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         help="file to write, .json is added if missing (default: the title as a file name); in mode db "
         "without --stream, a folder (default: chat_analytics)",
     )
-    group.add_argument("--highlights-csv", metavar="FILE", help="also write the best moments as a table")
+    group.add_argument(
+        "--moments", "--highlights-csv", metavar="FILE", help="also write the best moments as a table"
+    )
     group.add_argument("--chapters", metavar="FILE", help="also write them as chapters for YouTube")
     group.add_argument("--clips", metavar="FILE", help="also write them as a table of clips to cut")
     group.add_argument(
-        "--merge-gap",
-        type=float,
-        default=30.0,
-        metavar="S",
-        help="highlights at most so many seconds apart are one moment (default: 30)",
+        "--top",
+        type=int,
+        default=DEFAULT_TOP,
+        metavar="N",
+        help=f"the N best moments (default: {DEFAULT_TOP})",
     )
     group.add_argument(
-        "--top", type=int, default=8, metavar="N", help="the N best moments; 0 is all (default: 8)"
+        "--clip-kit",
+        metavar="FOLDER",
+        help="also write all that helps to cut them: clips, markers for DaVinci Resolve, a script for "
+        "yt-dlp, chapters",
+    )
+    group.add_argument(
+        "--frame-rate", type=float, default=30.0, metavar="N", help="of the markers (default: 30)"
     )
     group.add_argument("--nojson", action="store_true", help="do not add .json to the name of the output")
     group.add_argument(
@@ -185,19 +194,26 @@ def _run(args: argparse.Namespace) -> int:
     mode = args.mode or guess_mode(args.source)
     if args.save_chatfile_output and mode != "url":
         raise ParameterError("--save-chatfile-output keeps the downloaded chat, so it needs --mode url.")
+    if args.top < 1:
+        raise ParameterError(f"--top must be 1 or more moments, got {args.top}.")
+    if mode == "reanalyze" and _wants_moments(args):
+        raise ParameterError(
+            "Moments are found in what people wrote, and a ChatAnalytics JSON does not have it: give the "
+            "chat file, or the database with --stream."
+        )
     settings = ProcessSettings(**{field.name: getattr(args, field.name) for field in fields(ProcessSettings)})
     run = {"url": _run_url, "chatfile": _run_chatfile, "reanalyze": _run_reanalyze, "db": _run_db}[mode]
     return run(args, settings)
 
 
 def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
-    from chatlib.analyze.analytics.readers import analyze_chat, read_address, select_spoken
+    from chatlib.analyze.analytics.readers import analyze_chat, read_address, select_talk
     from chatlib.collect.files.writing import save_chat_file
 
     chat = read_address(args.source)
     if args.save_chatfile_output:
         save_chat_file(args.save_chatfile_output, chat.messages)
-    return _write(analyze_chat(chat, settings), args, spoken=select_spoken(chat.messages))
+    return _write(analyze_chat(chat, settings), args, talk=select_talk(chat.messages))
 
 
 def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
@@ -209,10 +225,10 @@ def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
         "stream_id": args.stream or "",
     }
     if _wants_moments(args):
-        from chatlib.analyze.analytics.readers import analyze_chat, read_file, select_spoken
+        from chatlib.analyze.analytics.readers import analyze_chat, read_file, select_talk
 
         chat = read_file(args.source, with_messages=True, **given)
-        return _write(analyze_chat(chat, settings), args, spoken=select_spoken(chat.messages))
+        return _write(analyze_chat(chat, settings), args, talk=select_talk(chat.messages))
     with start_reading(args.source) as reading:  # while this process loads numpy
         from chatlib.analyze.analytics.readers import analyze_chat, read_file
 
@@ -229,15 +245,17 @@ def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 
 def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
-    from chatlib.analyze.analytics.readers import analyze_stream, load_spoken, pick_stream
-    from chatlib.analyze.channel import analyze_channel
+    from chatlib.analyze.analytics.readers import analyze_stream, load_talk, pick_stream
+    from chatlib.analyze.channel import analyze_channel, learn_channel
     from chatlib.store import open_store
 
     with open_store(args.source, read_only=True) as store:
         if args.stream:
             stream = pick_stream(store, args.stream)
-            spoken = load_spoken(store, stream) if _wants_moments(args) else None
-            return _write(analyze_stream(store, stream, settings), args, spoken=spoken)
+            analytics = analyze_stream(store, stream, settings)
+            if not _wants_moments(args):
+                return _write(analytics, args)
+            return _write(analytics, args, talk=load_talk(store, stream), words=learn_channel(store))
         if _wants_moments(args):
             raise ParameterError("Moments, chapters and clips are of one stream: name it with --stream.")
         folder = Path(args.output or "chat_analytics")
@@ -251,19 +269,25 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 
 def _wants_moments(args: argparse.Namespace) -> bool:
-    return bool(args.highlights_csv or args.chapters or args.clips)
+    return bool(args.moments or args.chapters or args.clips or args.clip_kit)
 
 
-def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.DataFrame | None = None) -> int:
-    """Write the JSON, and the moments if they are wanted; `spoken` describes them."""
+def _write(
+    analytics: ChatAnalytics,
+    args: argparse.Namespace,
+    *,
+    talk: Talk | None = None,
+    words: ReactionWords | None = None,
+) -> int:
+    """Write the JSON, and the moments if they are wanted: from what was said, by the channel's words."""
     from chatlib.analyze.analytics.json_files import save
 
     path = args.output or name_after_title(analytics.mediaTitle)
     if not path.endswith(".json") and not (args.output and args.nojson):
         path += ".json"
     save(analytics, path)
-    if _wants_moments(args):
-        _write_moments(analytics, args, spoken)
+    if talk is not None and _wants_moments(args):
+        _write_moments(analytics, args, talk, words)
     log.info(
         "%s: %d messages, %d highlights, %d spikes -> %s",
         analytics.duration_text,
@@ -275,22 +299,30 @@ def _write(analytics: ChatAnalytics, args: argparse.Namespace, *, spoken: pd.Dat
     return 0
 
 
-def _write_moments(analytics: ChatAnalytics, args: argparse.Namespace, spoken: pd.DataFrame | None) -> None:
+def _write_moments(
+    analytics: ChatAnalytics, args: argparse.Namespace, talk: Talk, words: ReactionWords | None
+) -> None:
     from chatlib.analyze import clips
     from chatlib.analyze.moments import find_moments
-    from chatlib.files import save_table
+    from chatlib.files import atomic_write, save_table
 
-    if args.top < 0:
-        raise ParameterError(f"--top must be 0 or more moments, got {args.top}.")
-    moments = find_moments(analytics, top=args.top or None, gap_s=args.merge_gap)
-    written = None if spoken is None else clips.describe_moments(spoken, moments)
-    if args.highlights_csv:
-        save_table(clips.moments_as_table(moments, written), args.highlights_csv)
+    address, duration_s = analytics.mediaSource, analytics.duration
+    moments = find_moments(talk, duration_s=duration_s, top=args.top, address=address, words=words)
+    written = clips.describe_moments(talk.spoken, moments)
+    if args.moments:
+        save_table(clips.moments_as_table(moments, written), args.moments)
     if args.clips:
-        save_table(clips.clips_as_table(moments, written, duration_s=analytics.duration), args.clips)
+        save_table(clips.clips_as_table(moments, written, duration_s=duration_s), args.clips)
     if args.chapters:
-        chapters = clips.format_chapters(moments, written, duration_s=analytics.duration)
+        chapters = clips.format_chapters(moments, written, duration_s=duration_s)
         if chapters:
-            clips.save_chapters(chapters, args.chapters)
+            atomic_write(args.chapters, chapters)
         else:
             log.warning("No chapters: YouTube needs three of 10 seconds each, and there are too few moments.")
+    if args.clip_kit:
+        name = analytics.mediaTitle
+        kit = clips.make_clip_kit(
+            moments, written, name=name, address=address, duration_s=duration_s, frame_rate=args.frame_rate
+        )
+        for file_name, text in kit.items():
+            atomic_write(Path(args.clip_kit) / file_name, text)

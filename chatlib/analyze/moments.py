@@ -1,101 +1,206 @@
-"""The moments of a stream worth a click: highlights merged, ranked and linked."""
+"""The moments of a stream that people would clip: found, ranked, bounded and linked.
+
+The rule
+    1. *Distinct people, not messages*: at each second, the people who wrote within 20 s, each once.
+       Messages that call a bot (`!song`) are left out, and one person cannot make a burst.
+    2. *What they wrote counts*: a person weighs exp(x), from 1/5 to 4, where x is the mean over the
+       words of their latest message of how much each keeps company with laughter in this channel
+       (`learn_reactions`). So "LUL" and "oh my god" weigh more than a dancing emote, applause, thanks
+       for a raid or talk; in a chat that does not laugh everybody weighs 1.
+    3. *Against the minutes around*: the score is sqrt(n) - sqrt(b) / 2, with n the weight of the people
+       and b its mean over ten minutes. Roots, because the noise of a count grows with its root. Half of
+       the baseline: all of it forgets that a busy time is busy for a reason, none lets the busiest hour
+       of a stream take every moment.
+    4. *Hype is not content*: a raid and a gift of many subscriptions halve the score for a minute.
+    5. The best seconds are moments, the best first, peaks at least a minute apart. A moment begins 20 s
+       before its peak and ends 35 s after it: a chat answers within seconds, a clip begins up to 20 s
+       around the reaction (clips of one channel, placed in its streams), and so a clip of 30 s with the
+       reaction in it overlaps. At three an hour, less than 5 % of the stream is named.
+
+The parameters were chosen on 162 unlabelled streams of one Twitch channel, where viewers ask for clips in
+words and post links of clips they have just cut: 166 places, the words and links themselves hidden from
+the rule. Laughter as the seed raised the share of them found among the top; windows of 10, 15, 30 and
+40 s, several at once, capitals, questions, agreement, copypasta, and the first and last minutes changed
+nothing beyond chance.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import numpy as np
 import pandas as pd
 
-from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
-from chatlib.analyze.analytics.format import METRIC_FIELDS, format_time
-from chatlib.errors import ParameterError
+from chatlib.analyze import DEFAULT_TOP
+from chatlib.analyze.analytics.readers import Talk
+from chatlib.text import normalize_text, split_words
 
-__all__ = ["Moment", "find_best_windows", "find_moments", "link_to_moment"]
+__all__ = [
+    "ENOUGH_MESSAGES",
+    "Moment",
+    "Reaction",
+    "ReactionWords",
+    "find_moments",
+    "learn_reactions",
+    "link_to_moment",
+    "measure_reaction",
+]
 
+_WINDOW_S = 20
+_BASELINE_S = 600
+_BASELINE_SHARE = 0.5
+_LEAD_S, _TAIL_S, _APART_S = 20, 35, 60
+_HYPE_S, _HYPE_FACTOR = 60, 0.5
+_LEAST_PEOPLE = 3
+_LIGHTEST, _HEAVIEST = 0.2, 4.0
+_PRIOR_WORDS = 500
+_PRIOR_MESSAGES = 20  # with a word, before what was counted outweighs the prior
+_SEED_RATIO = 1.0  # of a laughing word
+ENOUGH_MESSAGES = 300_000  # to learn from
+# Laughter in the languages of chats, and the emotes named after it.
+_LAUGHTER = re.compile(
+    r"l+[ou]+l+|l+m+f*a+o+|r+o+f+l+|\w*(lul|kekw?|lmao|lol|rofl)w?|[ahj]*(h[ae]|ja)+(h[ae]?|ja?)+|x+d+|k{4,}|w{3,}"
+    r"|(rs){2,}|5{3,}|草+|笑+|ㅋ+|icant|[😂🤣😆😹💀]+"
+)
 _HOSTS = {"www.youtube.com", "youtube.com", "m.youtube.com", "youtu.be", "www.twitch.tv", "twitch.tv"}
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A ranked highlight. `peak` and `avg` are of its metric, per second; rank 1 is the best.
+    """A part of a stream that people would clip; rank 1 is the best.
 
-    `link` opens the recording some seconds before the moment; None if there is no address.
+    peak_s: the middle of the strongest reaction. people: how many wrote within 20 s there.
+    score: what ranks it (see the module). link: opens the recording at its start; None if there is
+    no address.
     """
 
     rank: int
     start_s: float
     end_s: float
-    peak: float
-    avg: float
+    peak_s: float
+    people: int
+    score: float
     link: str | None
 
 
+class Reaction(NamedTuple):
+    """Each second of a stream: how many people wrote within 20 s around it, and the score."""
+
+    people: np.ndarray
+    score: np.ndarray
+
+
 def find_moments(
-    analytics: ChatAnalytics,
+    talk: Talk,
     *,
-    top: int | None = None,
-    gap_s: float = 0,
-    lead_s: float = 15,
-    linked: bool = True,
+    duration_s: float,
+    words: ReactionWords | None = None,
+    top: int = DEFAULT_TOP,
+    address: str | None = None,
+    reaction: Reaction | None = None,
 ) -> list[Moment]:
-    """Return the highlights, best first: by their peak, then by their mean, then by time.
+    """Return the `top` moments of a stream, the best first.
 
-    Highlights with at most `gap_s` between them are merged first, and the samples in between
-    count in the mean. Links start `lead_s` earlier, because a chat reacts with a delay;
-    a simulated stream has none (`linked` is False).
-    Raises: ParameterError for a gap below 0.
+    `words` are those of `learn_reactions`, by default learned from this stream alone. Links are to
+    `address`, if it is a recording's on YouTube or Twitch. A moment has at least three people.
+    `reaction` is the stream's `measure_reaction`, if it is there already.
     """
-    if not gap_s >= 0:
-        raise ParameterError(f"The gap between merged highlights must be 0 or more seconds, got {gap_s}.")
-    address = analytics.mediaSource if linked else ""
-    metric_field = METRIC_FIELDS[analytics.highlight_metric]
-    spans = _merge([(h.startTime, h.endTime) for h in analytics.highlights], gap_s=gap_s)
-    found = []
-    for start, end in spans:
-        first, last = int(start // analytics.interval), int(-(-end // analytics.interval))
-        values = [getattr(sample, metric_field) for sample in analytics.samples[first:last]]
-        link = link_to_moment(address, start - lead_s)
-        found.append(Moment(0, start, end, max(values), sum(values) / len(values), link))
-    found.sort(key=lambda moment: (-moment.peak, -moment.avg, moment.start_s))
-    return [replace(moment, rank=rank) for rank, moment in enumerate(found[:top], 1)]
+    found = reaction or measure_reaction(talk, duration_s=duration_s, words=words)
+    score = np.where(found.people >= _LEAST_PEOPLE, found.score, 0.0)
+    moments: list[Moment] = []
+    while len(moments) < top and score.size and (peak := _find_peak(score)) is not None:
+        start_s, end_s = max(peak - _LEAD_S, 0), min(peak + _TAIL_S, duration_s)
+        link = link_to_moment(address, start_s)
+        moments.append(
+            Moment(
+                rank=len(moments) + 1,
+                start_s=float(start_s),
+                end_s=float(end_s),
+                peak_s=float(peak),
+                people=int(found.people[peak]),
+                score=float(score[peak]),
+                link=link,
+            )
+        )
+        score[max(peak - _APART_S, 0) : peak + _APART_S + 1] = 0.0
+    return moments
 
 
-def find_best_windows(
-    analytics: ChatAnalytics,
-    *,
-    lengths_s: Iterable[int] = (60, 300, 600),
-    lead_s: float = 15,
-    linked: bool = True,
-) -> pd.DataFrame:
-    """Return the busiest stretch of each length: where it lies and how much was written there.
+def measure_reaction(talk: Talk, *, duration_s: float, words: ReactionWords | None = None) -> Reaction:
+    """Return the reaction at each second of [0, duration_s]; scores below 0 are 0."""
+    n_seconds = int(duration_s) + 1
+    offset_s, author, texts = _select(talk.spoken)
+    weight = (words or learn_reactions([talk])).weigh(texts)
+    people = _count_people(offset_s, author, n_seconds=n_seconds)
+    weighted = _count_people(offset_s, author, n_seconds=n_seconds, weight=weight)
+    score = np.sqrt(weighted) - _BASELINE_SHARE * np.sqrt(_average(weighted, _BASELINE_S))
+    for at_s in talk.hype_s[(talk.hype_s >= 0) & (talk.hype_s < n_seconds)].astype(int):
+        score[at_s : at_s + _HYPE_S] *= _HYPE_FACTOR
+    return Reaction(people.round().astype(int), np.maximum(score, 0.0))
 
-    Stretches start where a sample does, and last a whole number of samples. A length that the
-    stream does not have is left out. The earliest wins where several are equal.
+
+class ReactionWords:
+    """How much each word of a channel keeps company with laughter, as a log-odds ratio: `ratios`."""
+
+    def __init__(self, ratios: Mapping[str, float]) -> None:
+        self.ratios = ratios
+        self._parts: dict[str, tuple[float, int]] = {}  # what stands between blanks -> sum, words
+
+    def weigh(self, texts: Iterable[str]) -> np.ndarray:
+        """Return the weight of who wrote each text, from 0.2 to 4."""
+        known = self._parts
+        means = []
+        for text in texts:
+            total, n_words = 0.0, 0
+            for part in text.split():
+                if part not in known:
+                    words = _split_part(part)
+                    known[part] = sum(self.ratios.get(word, 0.0) for word in words), len(words)
+                ratio, n = known[part]
+                total, n_words = total + ratio, n_words + n
+            means.append(total / n_words if n_words else 0.0)
+        return np.exp(np.array(means)).clip(_LIGHTEST, _HEAVIEST)
+
+
+def learn_reactions(talks: Iterable[Talk]) -> ReactionWords:
+    """Return the words of a channel, learned from its own chat.
+
+    Counted in times as busy as each other, the busiest 15 % of each stream: messages in whose 20 s
+    at least three others, and a fifth of the people, laugh, against those with hardly any laughter.
+    A rare word stays near its prior, 1 for laughter itself and 0 for all else. After 300,000 messages
+    no more are read.
     """
-    address = analytics.mediaSource if linked else ""
-    counts = np.array([sample.chatMessages for sample in analytics.samples], dtype=float)
-    sums = np.concatenate([[0.0], np.cumsum(counts)])
-    rows = []
-    for length_s in lengths_s:
-        n = max(round(length_s / analytics.interval), 1)
-        if n > len(counts):
-            continue
-        first = int((sums[n:] - sums[:-n]).argmax())
-        run = analytics.samples[first : first + n]
-        start_s, end_s, chats = run[0].startTime, run[-1].endTime, sum(s.chatMessages for s in run)
-        link = link_to_moment(address, start_s - lead_s)
-        per_min = chats / (end_s - start_s) * 60
-        rows.append((length_s / 60, format_time(start_s), format_time(end_s), chats, per_min, link))
-    return pd.DataFrame(rows, columns=["minutes", "from", "to", "chats", "chats_per_min", "link"])
+    merry: Counter[str] = Counter()
+    sober: Counter[str] = Counter()
+    n_read = 0
+    for talk in talks:
+        _count_company(talk, merry=merry, sober=sober)
+        n_read += len(talk.spoken)
+        if n_read >= ENOUGH_MESSAGES:
+            break
+    n_merry, n_sober = merry.total(), sober.total()
+    ratios = {}
+    for word in merry.keys() | sober.keys():
+        n = merry[word] + sober[word]
+        expected = _PRIOR_WORDS * n / (n_merry + n_sober)
+        merry_share = (merry[word] + expected) / (n_merry + _PRIOR_WORDS)
+        ratio = math.log(merry_share * (n_sober + _PRIOR_WORDS) / (sober[word] + expected))
+        prior = _SEED_RATIO if _LAUGHTER.fullmatch(word) else 0.0
+        ratios[word] = (n * ratio + _PRIOR_MESSAGES * prior) / (n + _PRIOR_MESSAGES)
+    return ReactionWords(ratios)
 
 
-def link_to_moment(address: str, offset_s: float) -> str | None:
+def link_to_moment(address: str | None, offset_s: float) -> str | None:
     """Return the address of a recording, opened at an offset; None unless it is YouTube's or Twitch's."""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(address or "")
     except ValueError:
         return None
     if parts.scheme not in ("http", "https") or parts.netloc.lower() not in _HOSTS:
@@ -109,11 +214,73 @@ def link_to_moment(address: str, offset_s: float) -> str | None:
     return urlunsplit(("https", parts.netloc, parts.path, urlencode([*query, ("t", at)]), ""))
 
 
-def _merge(spans: Iterable[tuple[float, float]], *, gap_s: float) -> list[tuple[float, float]]:
-    merged: list[tuple[float, float]] = []
-    for start, end in spans:
-        if merged and start - merged[-1][1] <= gap_s:
-            merged[-1] = (merged[-1][0], end)
-        else:
-            merged.append((start, end))
-    return merged
+def _find_peak(score: np.ndarray) -> int | None:
+    """Return the middle of the highest second and those as high that follow it; None if all are 0."""
+    first = int(score.argmax())
+    if score[first] <= 0:
+        return None
+    below = np.flatnonzero(score[first:] < score[first] - 1e-9)
+    return first + (int(below[0]) if below.size else len(score) - first) // 2
+
+
+def _select(spoken: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return offsets, authors as numbers, and texts of the messages that count, in time order."""
+    texts = spoken["text"].tolist()
+    counts = (spoken["offset_s"] >= 0).to_numpy() & spoken["author"].notna().to_numpy()
+    counts &= np.array([not text.startswith("!") for text in texts], dtype=bool)
+    kept = spoken[counts].sort_values("offset_s", kind="stable")
+    return kept["offset_s"].to_numpy(float), pd.factorize(kept["author"])[0], kept["text"].tolist()
+
+
+def _count_people(
+    offset_s: np.ndarray, author: np.ndarray, *, n_seconds: int, weight: np.ndarray | None = None
+) -> np.ndarray:
+    """Return, for each second, the people who wrote in the 20 s around it, each by the latest message."""
+    order = np.lexsort((offset_s, author))
+    until = np.full(len(author), np.inf)
+    same = author[order][1:] == author[order][:-1]
+    until[order[:-1][same]] = offset_s[order[1:][same]]
+    half = _WINDOW_S // 2
+    first = np.ceil(offset_s - half).clip(0, n_seconds).astype(np.int64)
+    end = np.ceil(np.minimum(offset_s + half, until - half)).clip(0, n_seconds).astype(np.int64)
+    change = np.bincount(first, weights=weight, minlength=n_seconds + 1).astype(float)
+    change -= np.bincount(end, weights=weight, minlength=n_seconds + 1)
+    return np.maximum(np.cumsum(change)[:n_seconds], 0.0)  # a sum may be a hair below 0
+
+
+def _average(values: np.ndarray, length: int) -> np.ndarray:
+    """Return the mean of the values within `length` around each, of fewer at the ends."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    at = np.arange(len(values))
+    first, end = np.maximum(at - length // 2, 0), np.minimum(at + length // 2 + 1, len(values))
+    return (sums[end] - sums[first]) / (end - first)
+
+
+@lru_cache(maxsize=65536)
+def _split_part(part: str) -> tuple[str, ...]:
+    return tuple(split_words(normalize_text(part.partition("@")[0])))  # a name is no word
+
+
+@lru_cache(maxsize=65536)
+def _is_laughter(part: str) -> bool:
+    return any(map(_LAUGHTER.fullmatch, _split_part(part)))
+
+
+def _count_company(talk: Talk, *, merry: Counter[str], sober: Counter[str]) -> None:
+    """Count the words of messages in times of much and of hardly any laughter, once a message."""
+    offset_s, author, texts = _select(talk.spoken)
+    if not texts:
+        return
+    laughs = np.array([any(map(_is_laughter, text.split())) for text in texts], dtype=float)
+    n_seconds = int(offset_s[-1]) + 1
+    at = offset_s.astype(np.int64)
+    everybody = _count_people(offset_s, author, n_seconds=n_seconds)
+    people = everybody[at]
+    others = _count_people(offset_s, author, n_seconds=n_seconds, weight=laughs)[at] - laughs
+    busy = people >= np.percentile(everybody, 85)
+    for found, mask in (
+        (merry, busy & (others >= 3) & (others >= 0.2 * people)),
+        (sober, busy & (others <= 0.07 * people)),
+    ):
+        for row in np.flatnonzero(mask).tolist():
+            found.update({word for part in texts[row].split() for word in _split_part(part)})

@@ -1,35 +1,45 @@
-"""A stream's timeline: what was written when, in steps of equal length, with the moments marked on it."""
+"""The timeline of a stream as plain data: what happened at each step, and the marks upon it."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from chatlib.analyze import DEFAULT_TOP
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
-from chatlib.analyze.analytics.format import METRIC_FIELDS
-from chatlib.analyze.analytics.readers import analyze_stream, load_spoken
-from chatlib.analyze.moments import find_moments
+from chatlib.analyze.analytics.readers import Talk, analyze_stream, load_talk
+from chatlib.analyze.analytics.sections import Section, Spike
+from chatlib.analyze.clips import MomentWords, describe_moments, make_clip_kit
+from chatlib.analyze.moments import (
+    Moment,
+    ReactionWords,
+    find_moments,
+    link_to_moment,
+    measure_reaction,
+)
 from chatlib.queries import StoredStream
 from chatlib.store import Store
-from chatlib.text import normalize_text, one_line, split_words
+from chatlib.text import one_line
 
-__all__ = ["Mark", "Timeline", "load_timeline"]
+__all__ = ["Mark", "Timeline", "load_timeline", "make_timeline", "make_timeline_kit"]
 
-_GAP_S = 30  # highlights closer than this are one moment
-_SAID_LENGTH = 80
+_WIDTH, _WORD_WIDTH = 80, 40
+_CLIP_S = 30.0  # where a clip's length is unknown
+_LEAST_PEOPLE = 2  # who wrote a word
 _MOST_TEXTS = 40  # of a step
-_Step = tuple[list[str], list[object]]  # texts, and who wrote them
 
 
 class Mark(NamedTuple):
-    """A stretch of a stream. `kind`: moment, highlight, spike or clip; rank 1 is best, 0 is no rank.
+    """A part of the stream to point at.
 
-    `title` is chat text, or a clip's title; `link` opens the recording there, None where there is none.
+    kind: moment, highlight, spike or clip. rank: 1 is the best, 0 where a kind has none. title: text
+    of the chat or of the clip, or empty. link: opens the recording there; None if there is none.
     """
 
     kind: str
@@ -41,11 +51,13 @@ class Mark(NamedTuple):
 
 
 class Timeline(NamedTuple):
-    """A stream in steps of `step_s` seconds: lists of equal length, an entry a step; no author is named.
+    """A stream as lists of equal length, one entry for each step of `step_s` seconds, and its marks.
 
-    `address` is the recording's, None for a simulated stream. `messages` are chat messages, `people` those
-    who wrote them; `score` is the measure that ranks the moments. `top` is the word or emote
-    that most people wrote, `said` the most typical message, both "" where nothing was written.
+    messages, people: chat messages and the distinct people who wrote them. payments: their number.
+    score: the most in the step of what ranks the moments. top: the emote or word that most people
+    wrote, two at least. said: the most typical message. Both are empty where there is none.
+    `address` is that of the recording; None for a simulated stream. No name of a person is in it,
+    but for those that people wrote.
     """
 
     video_id: str
@@ -70,24 +82,57 @@ def load_timeline(
     stream: StoredStream,
     *,
     story: ChatAnalytics | None = None,
-    per_hour: float = 6.0,
+    words: ReactionWords | None = None,
+    clips: pd.DataFrame | None = None,
+    top: int = DEFAULT_TOP,
+    step_s: int | None = None,
     hide_names: bool = True,
     leave_out: Iterable[str] = (),
     with_texts: bool = True,
 ) -> Timeline:
-    """Return the timeline of a stream, with `per_hour` moments; a step is a sample of `story`, its analytics.
+    """Return the timeline of a stream of the database.
 
-    With `hide_names`, every @name in a text is `@…`; people are left out of the texts by name. Without
-    `with_texts`, `top` and `said` are empty, which takes a fifth of the time.
+    `story` is its analytics, `words` are the channel's (`learn_reactions`), `clips` is
+    `Store.load_clips`: what is not given is computed or read. `top` moments are marked. A step is a
+    sample of the story, unless `step_s` says otherwise. Without `with_texts`, `top` and `said` are empty,
+    which takes half of the time.
     """
     story = story or analyze_stream(store, stream)
-    spoken = load_spoken(store, stream, hide_names=hide_names, leave_out=leave_out)
-    steps = _group_steps(spoken, n_steps=len(story.samples), step_s=story.interval)
-    said = dict(zip(steps, map(_find_said, steps.values()), strict=True)) if with_texts else {}
-    top = {step: _find_top(texts) for step, (texts, _) in steps.items()} if with_texts else {}
-    every = range(len(story.samples))
+    talk = load_talk(store, stream, hide_names=hide_names, leave_out=leave_out)
+    clips = store.load_clips() if clips is None else clips
+    return make_timeline(
+        stream, story, talk, words=words, top=top, step_s=step_s, with_texts=with_texts,
+        clips=clips[clips["stream_id"] == stream.stream_id],
+    )  # fmt: skip
+
+
+def make_timeline(
+    stream: StoredStream,
+    story: ChatAnalytics,
+    talk: Talk,
+    *,
+    words: ReactionWords | None = None,
+    clips: pd.DataFrame | None = None,
+    top: int = DEFAULT_TOP,
+    step_s: int | None = None,
+    with_texts: bool = True,
+) -> Timeline:
+    """Return the timeline of a stream from its analytics and what was said; see `load_timeline`."""
+    step_s = step_s or story.interval
     address = None if stream.simulated else stream.url
-    metric = METRIC_FIELDS[story.highlight_metric]
+    reaction = measure_reaction(talk, duration_s=story.duration, words=words)
+    moments = find_moments(
+        talk, duration_s=story.duration, top=top, address=address, words=words, reaction=reaction
+    )
+    n_steps = max(int(-(-story.duration // step_s)), 1)
+    offset_s = talk.spoken["offset_s"]
+    inside = talk.spoken[(offset_s >= 0) & (offset_s <= story.duration)]
+    step = _find_steps(inside["offset_s"], step_s=step_s, n_steps=n_steps)
+    paid = talk.paid_s[(talk.paid_s >= 0) & (talk.paid_s <= story.duration)]
+    people = inside["author"].groupby(step).nunique().reindex(range(n_steps), fill_value=0)
+    top_words, said = [""] * n_steps, [""] * n_steps
+    if with_texts:
+        top_words, said = _find_words(step, inside, n_steps=n_steps)
     return Timeline(
         video_id=stream.video_id,
         title=story.mediaTitle,
@@ -95,71 +140,86 @@ def load_timeline(
         platform=stream.platform,
         address=address,
         simulated=stream.simulated,
-        duration_s=float(story.duration),
-        step_s=story.interval,
-        messages=[sample.chatMessages for sample in story.samples],
-        people=[sample.uniqueUsers for sample in story.samples],
-        payments=_count_payments(store, stream, story),
-        score=[round(getattr(sample, metric), 2) for sample in story.samples],
-        top=[top.get(step, "") for step in every],
-        said=[said.get(step, "") for step in every],
-        marks=_mark(story, steps, per_hour=per_hour, linked=address is not None),
+        duration_s=story.duration,
+        step_s=step_s,
+        messages=np.bincount(step, minlength=n_steps).tolist(),
+        people=people.tolist(),
+        payments=np.bincount(_find_steps(paid, step_s=step_s, n_steps=n_steps), minlength=n_steps).tolist(),
+        score=_take_most(reaction.score, n_steps=n_steps, step_s=step_s),
+        top=top_words,
+        said=said,
+        marks=_make_marks(story, moments, talk, clips, address=address),
     )
 
 
-def _group_steps(spoken: pd.DataFrame, *, n_steps: int, step_s: int) -> dict[int, _Step]:
-    """Return texts of each step in which something was written, and who wrote them.
-
-    Of a step with very many, as many as tell what was written are taken, spread evenly.
-    """
-    steps = np.floor(spoken["offset_s"].to_numpy(dtype=float) / step_s)
-    inside = (steps >= 0) & (steps < n_steps)
-    steps = steps[inside].astype(int)
-    texts, authors = (spoken[name].to_numpy()[inside].tolist() for name in ("text", "author"))
-    bounds = np.flatnonzero(np.diff(steps, prepend=-1, append=n_steps)).tolist()
-    spans = [(first, end) for first, end in pairwise(bounds) if end > first]
-    found = {}
-    for first, end in spans:
-        every = -(-(end - first) // _MOST_TEXTS)
-        found[int(steps[first])] = texts[first:end:every], authors[first:end:every]
-    return found
+def make_timeline_kit(timeline: Timeline, *, frame_rate: float = 30.0) -> dict[str, str]:
+    """Return the clip kit of a timeline's moments (`chatlib.analyze.clips.make_clip_kit`)."""
+    marks = [mark for mark in timeline.marks if mark.kind == "moment"]
+    moments = [Moment(m.rank, m.start_s, m.end_s, m.start_s, 0, 0.0, m.link) for m in marks]
+    return make_clip_kit(
+        moments,
+        [MomentWords(title=mark.title) for mark in marks],
+        name=timeline.video_id,
+        address=timeline.address,
+        duration_s=timeline.duration_s,
+        frame_rate=frame_rate,
+    )
 
 
-def _find_top(texts: Sequence[str]) -> str:
-    counts = Counter(word for text in texts for word in set(split_words(text)))
-    return max(counts, key=lambda word: (counts[word], len(word), word)) if counts else ""
+def _find_steps(offset_s: ArrayLike, *, step_s: int, n_steps: int) -> np.ndarray:
+    return (np.asarray(offset_s) // step_s).astype(np.int64).clip(max=n_steps - 1)
 
 
-def _find_said(step: _Step) -> str:
-    """Return the text that most people wrote, the first of those that are alike."""
-    people: dict[str, set[object]] = {}
-    first: dict[str, str] = {}
-    for text, author in zip(*step, strict=True):
-        key = normalize_text(text)
-        first.setdefault(key, text)
-        people.setdefault(key, set()).add(author)
-    return one_line(first[max(first, key=lambda key: len(people[key]))], _SAID_LENGTH)
+def _take_most(score: np.ndarray, *, n_steps: int, step_s: int) -> list[float]:
+    padded = np.zeros(n_steps * step_s)
+    padded[: len(score)] = score[: len(padded)]
+    return padded.reshape(n_steps, step_s).max(axis=1).round(2).tolist()
 
 
-def _count_payments(store: Store, stream: StoredStream, story: ChatAnalytics) -> list[int]:
-    offsets = store.load_payment_offsets(stream.stream_id)
-    steps = [int(offset_s // story.interval) for offset_s in offsets]
-    counts = Counter(min(step, len(story.samples) - 1) for step in steps if step >= 0)
-    return [counts[step] for step in range(len(story.samples))]
+def _find_words(step: np.ndarray, spoken: pd.DataFrame, *, n_steps: int) -> tuple[list[str], list[str]]:
+    """Return each step's top word and its most typical message: the one that shares words with most."""
+    rows = list(zip(spoken["author"].tolist(), spoken["text"].tolist(), strict=True))
+    words = [{part.casefold(): part for part in text.split() if part[0] not in "@!"} for _, text in rows]
+    n_texts = Counter(word for found in words for word in found)
+    top, said = [""] * n_steps, [""] * n_steps
+    edges = np.searchsorted(step, np.arange(n_steps + 1)).tolist()
+    for at in np.unique(step).tolist():
+        here = range(edges[at], edges[at + 1], 1 + (edges[at + 1] - edges[at]) // _MOST_TEXTS)
+        wrote = {(word, rows[row][0]) for row in here for word in words[row]}
+        people = Counter(word for word, _ in wrote)
+        weight = {word: (n - 1) * math.log(len(rows) / n_texts[word]) for word, n in people.items()}
+        best = max(weight, key=weight.__getitem__, default="")
+        if best and people[best] >= _LEAST_PEOPLE:
+            shown = next(words[row][best] for row in here if best in words[row])
+            top[at] = one_line(shown, _WORD_WIDTH)
+        typical = max(here, key=lambda row: sum(weight[word] for word in words[row]) / (len(words[row]) + 1))
+        said[at] = one_line(rows[typical][1], _WIDTH)
+    return top, said
 
 
-def _mark(story: ChatAnalytics, steps: Mapping[int, _Step], *, per_hour: float, linked: bool) -> list[Mark]:
-    n_moments = max(round(per_hour * story.duration / 3600), 3)
-    marks = [
-        Mark("moment", m.start_s, m.end_s, m.rank, _title(story, steps, m.start_s, m.end_s), m.link)
-        for m in find_moments(story, top=n_moments, gap_s=_GAP_S, linked=linked)
-    ]
-    marks += [Mark("highlight", h.startTime, h.endTime, 0, "", None) for h in story.highlights]
-    return marks + [Mark("spike", s.startTime, s.endTime, 0, "", None) for s in story.spikes]
-
-
-def _title(story: ChatAnalytics, steps: Mapping[int, _Step], start_s: float, end_s: float) -> str:
-    """Return what most people wrote in the busiest step of a moment."""
-    within = range(int(start_s // story.interval), int(-(-end_s // story.interval)))
-    found = [step for step in within if step in steps]
-    return _find_said(steps[max(found, key=lambda step: len(steps[step][0]))]) if found else ""
+def _make_marks(
+    story: ChatAnalytics,
+    moments: Sequence[Moment],
+    talk: Talk,
+    clips: pd.DataFrame | None,
+    *,
+    address: str | None,
+) -> list[Mark]:
+    described = zip(moments, describe_moments(talk.spoken, moments), strict=True)
+    marks = [Mark("moment", m.start_s, m.end_s, m.rank, written.title, m.link) for m, written in described]
+    sections: list[tuple[str, Sequence[Section]]] = [("highlight", story.highlights), ("spike", story.spikes)]
+    for kind, found in sections:
+        for section in found:
+            rank = section.rank if isinstance(section, Spike) else 0
+            start_s, end_s = float(section.startTime), float(section.endTime)
+            marks.append(Mark(kind, start_s, end_s, rank, "", link_to_moment(address, start_s)))
+    if clips is not None:
+        placed = clips[clips["offset_s"].notna()]
+        for start_s, length_s, title in zip(
+            placed["offset_s"], placed["duration_s"].fillna(_CLIP_S), placed["title"], strict=True
+        ):
+            shown = one_line(title, _WIDTH) if isinstance(title, str) else ""
+            marks.append(
+                Mark("clip", start_s, start_s + length_s, 0, shown, link_to_moment(address, start_s))
+            )
+    return marks

@@ -18,9 +18,11 @@ import pandas as pd
 
 from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.analyze.analytics.readers import analyze_stream, pick_stream
+from chatlib.analyze.channel import learn_channel
+from chatlib.analyze.moments import ReactionWords
 from chatlib.analyze.people import audience, income
 from chatlib.analyze.people.speech import hide_mentions
-from chatlib.analyze.timeline import Timeline, load_timeline
+from chatlib.analyze.timeline import Timeline, load_timeline, make_timeline_kit
 from chatlib.errors import DataError
 from chatlib.files import atomic_folder, atomic_write
 from chatlib.plots.timeline import pack_timeline
@@ -96,12 +98,12 @@ def write_explorer(run_dir: Path, settings: ExplorerSettings | None = None) -> d
         people = _label_people(store, bots, anonymize=settings.anonymize)
         events = income.convert_events(income.load_events(store), to=settings.currency)
         payments = store.count_by_stream().set_index("stream_id")["payments"].to_dict()
-        streams = store.list_streams()
+        streams, words = store.list_streams(), learn_channel(store)
         shown = pick_stream(store, settings.stream).stream_id if streams else None
         for stream in progress_bar(streams, total=len(streams), desc="explorer"):
             try:
                 with_texts = stream.stream_id == shown
-                timeline = _load_timeline(store, stream, settings, bots, with_texts=with_texts)
+                timeline = _load_timeline(store, stream, settings, bots, words=words, with_texts=with_texts)
             except DataError as error:
                 skipped.append(str(error))
                 continue
@@ -111,7 +113,7 @@ def write_explorer(run_dir: Path, settings: ExplorerSettings | None = None) -> d
                 stream, timeline, n_people=n_people, n_payments=payments.get(stream.stream_id, 0)
             )
             rows.append(row)
-            about = {"n_messages": row["messages"], "n_people": n_people, "kit": {}}
+            about = {"n_messages": row["messages"], "n_people": n_people, "kit": make_timeline_kit(timeline)}
             _write_data(folder, f"s{stream.stream_id}", pack_timeline(timeline, said=False) | about)
             _write_data(folder, f"c{stream.stream_id}", chat)
             if stream.stream_id == shown:
@@ -146,6 +148,7 @@ def _load_timeline(
     settings: ExplorerSettings,
     bots: Sequence[str],
     *,
+    words: ReactionWords,
     with_texts: bool,
 ) -> Timeline:
     story = analyze_stream(store, stream, settings.analysis)
@@ -153,6 +156,7 @@ def _load_timeline(
         store,
         stream,
         story=story,
+        words=words,
         hide_names=settings.anonymize,
         leave_out=bots,
         with_texts=with_texts,

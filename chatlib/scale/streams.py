@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.analyze.analytics.json_files import save
-from chatlib.analyze.analytics.readers import analyze_stream, load_spoken
-from chatlib.analyze.channel import summarize_stream, tabulate_streams
+from chatlib.analyze.analytics.readers import analyze_stream, load_talk
+from chatlib.analyze.channel import learn_channel, summarize_stream, tabulate_streams
 from chatlib.analyze.clips import describe_moments, moments_as_table
-from chatlib.analyze.moments import find_moments
+from chatlib.analyze.moments import ReactionWords, find_moments
 from chatlib.dataset import Dataset, MessageFile, join_chunks, read_table
-from chatlib.files import atomic_path, make_safe_name, save_table
+from chatlib.files import atomic_path, atomic_write, make_safe_name, save_table
 from chatlib.records import CHAT_KINDS
 from chatlib.scale.cluster import Cluster, Report, Task, prepare_output, run_tasks, write_manifest
 
@@ -37,6 +39,7 @@ __all__ = [
     "plan_streams",
 ]
 
+_WORDS = "words.json"
 _PORTION = 16_384  # distinct texts whose vectors are held at once
 
 
@@ -93,12 +96,13 @@ def analyze_dataset(
 ) -> Report:
     """Write the analytics of every stream, and a table of each channel's streams.
 
-    For each stream, `platform=P/channel=C/VIDEO.json` and `.moments.csv`; for each channel `streams.csv`.
-    The JSON is that of `analyze_stream`, byte by byte.
+    For each stream, `platform=P/channel=C/VIDEO.json` and `.moments.csv`; for each channel `streams.csv`
+    and `words.json`, its words that keep company with laughter. The JSON is that of `analyze_stream`, byte
+    by byte.
     """
     settings = settings or ProcessSettings()
     out = prepare_output(out, "analyze")
-    tasks = plan_streams(dataset, out, settings)
+    tasks = _add_words(dataset, plan_streams(dataset, out, settings))
     report = run_tasks(cluster, analyze_file, tasks, out, command="analyze", settings=settings)
     channels: dict[Path, list[dict[str, object]]] = {}
     for task in tasks:
@@ -110,18 +114,38 @@ def analyze_dataset(
     return report
 
 
+def _add_words(dataset: Dataset, tasks: Sequence[Task]) -> list[Task]:
+    """Write each channel's words, and return the tasks as made of them, too."""
+    files: dict[Path, list[MessageFile]] = {}
+    for task in tasks:
+        files.setdefault(task.item.place("").parent, []).append(task.item.file)
+    digests = {}
+    for channel, own in files.items():
+        words = learn_channel(Dataset(dataset.folder, {}, own))
+        content = orjson.dumps(words.ratios, option=orjson.OPT_SORT_KEYS)
+        atomic_write(channel / _WORDS, content)
+        digests[channel] = hashlib.blake2b(content, digest_size=8).hexdigest()
+    return [task._replace(made_of=f"{task.made_of} {digests[task.item.place('').parent]}") for task in tasks]
+
+
+@lru_cache(maxsize=4)
+def _load_words(path: Path) -> ReactionWords:
+    return ReactionWords(orjson.loads(path.read_bytes()))
+
+
 def analyze_file(item: StreamItem) -> dict[str, object]:
     """Write the analytics and the moments of a stream, and return its row of the channel's table."""
     dataset = item.open()
     (stream,) = dataset.list_streams()
     analytics = analyze_stream(dataset, stream, item.settings)
     save(analytics, item.place(".json"))
-    linked = not stream.simulated
-    moments = find_moments(analytics, top=None, linked=linked)
-    spoken = load_spoken(dataset, stream, hide_names=True)
-    save_table(moments_as_table(moments, describe_moments(spoken, moments)), item.place(".moments.csv"))
-    started_at = stream.started_at
-    return summarize_stream(analytics, video_id=stream.video_id, started_at=started_at, linked=linked)
+    words = _load_words(item.place(_WORDS).with_name(_WORDS))
+    talk = load_talk(dataset, stream, hide_names=True)
+    address = None if stream.simulated else stream.url
+    moments = find_moments(talk, duration_s=analytics.duration, address=address, words=words)
+    save_table(moments_as_table(moments, describe_moments(talk.spoken, moments)), item.place(".moments.csv"))
+    best = next(iter(moments), None)
+    return summarize_stream(analytics, video_id=stream.video_id, started_at=stream.started_at, best=best)
 
 
 # ------------------------------------------------------------------ vectors

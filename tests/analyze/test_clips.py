@@ -1,32 +1,44 @@
 """Moments in the words of the chat, as chapters and as clips."""
 
+import re
+
 import pandas as pd
+import pytest
 
 from chatlib.analyze.clips import (
+    MomentWords,
     clips_as_table,
     compare_words,
+    count_words,
     describe_moments,
     find_typical_messages,
     format_chapters,
+    format_edl,
+    make_clip_kit,
     moments_as_table,
 )
 from chatlib.analyze.moments import Moment
+from chatlib.errors import ParameterError
+
+
+def make_moment(rank, start_s, end_s, link=None):
+    return Moment(rank, start_s, end_s, peak_s=start_s, people=5, score=1.0, link=link)
 
 
 def test_the_words_of_a_moment_are_those_the_rest_does_not_have():
     rest = ["nice stream", "hello", "nice one", "what a nice day"] * 25
     inside = ["clip it", "CLIP CLIP CLIP", "nice clip", "wow"]
-    table = compare_words(inside, inside + rest)
+    table = compare_words(inside, count_words(inside + rest))
     assert table["word"].iloc[0] == "clip"
     assert table["texts"].iloc[0] == 3
     assert table.set_index("word")["z"]["nice"] < 0
-    assert compare_words([], rest).empty
+    assert compare_words([], count_words(rest)).empty
 
 
 def test_what_many_wrote_is_typical_and_a_spammer_is_one_person():
     inside = ["F", "f", "F", "buy now", "buy now", "buy now", "buy now", "what happened"]
     who = [1, 2, 3, 9, 9, 9, 9, 4]
-    words = compare_words(inside, inside + ["hello there"] * 50)
+    words = compare_words(inside, count_words(inside + ["hello there"] * 50))
     assert find_typical_messages(inside, who, words=words, top=1) == ["F"]
     assert find_typical_messages([], [], words=words) == []
 
@@ -39,7 +51,7 @@ MESSAGES = pd.DataFrame(
         "emotes": [None, None, None, '["PogChamp", "PogChamp"]', None, None, None, None],
     }
 )
-MOMENTS = [Moment(1, 100.0, 105.0, 0.6, 0.6, None), Moment(2, 4.0, 9.0, 0.2, 0.2, None)]
+MOMENTS = [make_moment(1, 100.0, 105.0), make_moment(2, 4.0, 9.0)]
 
 
 def test_a_moment_is_described_by_what_was_written_in_it():
@@ -51,12 +63,12 @@ def test_a_moment_is_described_by_what_was_written_in_it():
 
 def test_chapters_are_as_youtube_accepts_them():
     def at(*starts):
-        return [Moment(i, start, start + 5.0, 1.0, 1.0, None) for i, start in enumerate(starts, 1)]
+        return [make_moment(i, start, start + 5.0) for i, start in enumerate(starts, 1)]
 
     three = at(100.0, 40.0, 4.0, 47.0, 195.0)  # too close to the start, the one before, the end
     lines = ["0:00 Start", "0:40 Highlight", "1:40 Highlight"]
     assert format_chapters(three, duration_s=200.0).splitlines() == lines
-    alone = [Moment(1, 100.9, 130.0, 1.0, 1.0, None)]
+    alone = [make_moment(1, 100.9, 130.0)]
     lines = ["0:00 Start", "1:40 Highlight", "2:10 And on"]
     assert format_chapters(alone, duration_s=3600.0).splitlines() == lines
     assert format_chapters([], duration_s=3600.0) == ""
@@ -68,7 +80,7 @@ def test_a_title_is_a_readable_message_of_several_people():
         rows = {"offset_s": 1.0, "author": range(len(texts)), "text": texts, "emotes": emotes}
         rest = {"offset_s": 9.0, "author": 1, "text": ["hello there", "how are you"] * 50, "emotes": None}
         chat = pd.concat([pd.DataFrame(rows), pd.DataFrame(rest)])
-        return describe_moments(chat, [Moment(1, 0.0, 5.0, 1.0, 1.0, None)])[0].title
+        return describe_moments(chat, [make_moment(1, 0.0, 5.0)])[0].title
 
     assert title_of("what a goal", "What a GOAL", "lol", "lol", "lol") == "what a goal"
     assert title_of("草草草草", "草草草草") == "草草草草"
@@ -84,7 +96,7 @@ def test_a_title_is_a_readable_message_of_several_people():
 
 def test_a_clip_is_padded_and_at_least_twenty_seconds_long():
     link = "https://www.twitch.tv/videos/1?t=0h1m0s"
-    moments = [Moment(1, 100.0, 105.0, 1.0, 1.0, link), Moment(2, 4.0, 6.0, 1.0, 1.0, None)]
+    moments = [make_moment(1, 100.0, 105.0, link), make_moment(2, 4.0, 6.0)]
     table = clips_as_table(moments, duration_s=110.0)
     assert table[["in", "out", "in_s", "out_s"]].values.tolist() == [
         ["1:25", "1:50", 85.0, 110.0],
@@ -100,3 +112,62 @@ def test_moments_as_a_table_have_their_words_where_they_are_known():
     described = moments_as_table(MOMENTS, describe_moments(MESSAGES, MOMENTS))
     assert described["people"].tolist() == [3, 0]
     assert list(moments_as_table([], []).columns)[:3] == ["rank", "from", "to"]
+
+
+HOSTILE = [
+    "$(rm -rf ~)",
+    "'; reboot #",
+    "`id`",
+    "=HYPERLINK(1)",
+    "a | b |C:x",
+    "line\nbreak\r\x1b[2J",
+    "\u202eevil",
+]
+
+
+def test_the_kit_of_a_stream_holds_hostile_text_as_text_and_no_command():
+    moments = [make_moment(i, 100.0 * i, 100.0 * i + 50) for i in range(1, len(HOSTILE) + 1)]
+    written = [MomentWords(title=title) for title in HOSTILE]
+    address = "https://www.twitch.tv/videos/123456?x='; reboot #"
+    kit = make_clip_kit(moments, written, name="Title; rm -rf /", address=address, duration_s=3600.0)
+    assert [name.split(".", 1)[1] for name in kit] == [
+        "clips.csv",
+        "markers.edl",
+        "download.sh",
+        "chapters.txt",
+    ]
+    assert all(re.fullmatch(r"[\w.-]+", name) for name in kit)
+    table, edl, script, chapters = kit.values()
+    commands = script.splitlines()[3:]
+    pattern = r"yt-dlp --download-sections '\*\d+-\d+' --force-keyframes-at-cuts -o '123456_\d\d\.%\(ext\)s'"
+    assert len(commands) == len(HOSTILE)
+    assert all(
+        re.fullmatch(pattern + r" -- 'https://www\.twitch\.tv/videos/123456'", line) for line in commands
+    )
+    assert "'=HYPERLINK" in table
+    markers = [line for line in edl.splitlines() if "|" in line]
+    assert all(re.fullmatch(r" \|C:ResolveColorBlue \|M:\d+\. [^|]* \|D:\d+", line) for line in markers)
+    assert len(markers) == len(HOSTILE)
+    assert not set("\x1b\u202e\r") & set(table + edl + script + chapters)
+
+
+def test_a_script_needs_a_recording_and_a_kit_has_no_empty_file():
+    moments = [make_moment(1, 100.0, 150.0)]
+    for address in (None, "", "chat.json", "https://evil.example/watch?v=$(id)aaaaaaa", "twitch:x"):
+        kit = make_clip_kit(moments, name="a", address=address, duration_s=3600.0)
+        assert list(kit) == ["a.clips.csv", "a.markers.edl", "a.chapters.txt"]
+    assert make_clip_kit([], name="a", address=None, duration_s=3600.0) == {}
+
+
+@pytest.mark.parametrize(
+    ("frame_rate", "at", "frames"),
+    [(30, "01:16:40:00", 750), (24, "01:16:40:00", 600), (29.97, "01:16:39:00", 749)],
+)
+def test_markers_stand_where_resolve_counts_them(frame_rate, at, frames):
+    clips = pd.DataFrame({"rank": [1], "in_s": [1000.0], "out_s": [1025.0], "title": ["what a goal"]})
+    lines = format_edl(clips, title="Stream", frame_rate=frame_rate).splitlines()
+    assert lines[:3] == ["TITLE: Stream", "FCM: NON-DROP FRAME", ""]
+    assert lines[3].split()[:5] == ["001", "001", "V", "C", at]
+    assert lines[4] == f" |C:ResolveColorBlue |M:1. what a goal |D:{frames}"
+    with pytest.raises(ParameterError):
+        format_edl(clips, frame_rate=0)

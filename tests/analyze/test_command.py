@@ -87,33 +87,37 @@ def test_a_database_is_analyzed_whole_or_one_stream_of_it(run, tmp_path):
     assert read(tmp_path / "just-two.json")["totalActivity"] == 1
 
 
-def test_highlights_are_exported_as_a_table_and_as_chapters(run, tmp_path):
+def test_moments_are_exported_as_tables_as_chapters_and_as_a_kit(run, tmp_path):
     rows = [Message(str(i), "text_message", i * 3.0, f"u{i % 5}", text="quiet words") for i in range(201)]
     rows += [Message(f"x{i}", "text_message", 300 + i / 9, f"v{i}", text="GOAL") for i in range(80)]
     with open_store(tmp_path / "chat.db", create=True) as db:
         db.save_chat(Stream("twitch", "one", "https://www.twitch.tv/videos/1"), rows)
-    options = ["--highlights-csv", "h.csv", "--chapters", "c.txt", "--clips", "clips.csv", "-ep", "98.5"]
-    assert run("chat.db", "--stream", "one", *options, "-o", "a")[0] == 0
-    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n5:00 goal\n5:10 And on\n"
+    options = ["--moments", "m.csv", "--chapters", "c.txt", "--clips", "clips.csv", "--top", "1"]
+    assert run("chat.db", "--stream", "one", *options, "--clip-kit", "kit", "-o", "a")[0] == 0
+    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n4:40 goal\n5:35 And on\n"
     clips = (tmp_path / "clips.csv").read_text().splitlines()
-    assert clips[1] == "1,4:45,5:20,285.0,320.0,goal,https://www.twitch.tv/videos/1?t=0h4m45s"
-    table = (tmp_path / "h.csv").read_text().splitlines()
+    assert clips[1:] == ["1,4:25,5:45,265.0,345.0,goal,https://www.twitch.tv/videos/1?t=0h4m25s"]
+    table = (tmp_path / "m.csv").read_text().splitlines()
     assert table[0].startswith("rank,from,to")
-    assert table[1].startswith("1,5:00,5:10")
-    assert table[1].endswith("https://www.twitch.tv/videos/1?t=0h4m45s")
-    assert run("a.json", *options, "-o", "b")[0] == 0  # without the messages, without words
-    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n5:00 Highlight\n5:10 And on\n"
+    assert table[1].startswith("1,4:40,5:35")
+    assert table[1].endswith("https://www.twitch.tv/videos/1?t=0h4m40s")
+    kit = sorted((tmp_path / "kit").iterdir())
+    assert [path.suffix for path in kit] == [".txt", ".csv", ".sh", ".edl"]
+    assert (tmp_path / "clips.csv").read_text() == kit[1].read_text()
+    code, said = run("a.json", *options, "-o", "b")  # without the messages
+    assert code == 2
+    assert "chat file" in said
     assert run("chat.db", *options)[0] == 2
 
 
-def test_highlights_of_a_chat_file_are_told_in_its_words(run, chat_file, tmp_path):
+def test_moments_of_a_chat_file_are_told_in_its_words(run, chat_file, tmp_path):
     rows = json.loads(chat_file.read_text())
     rows += [{**rows[0], "message_id": f"x{i}", "time_in_seconds": 150 + i / 9, "message": "GOAL",
               "author": {"id": f"v{i}"}} for i in range(80)]  # fmt: skip
     chat_file.write_text(json.dumps(rows))
-    options = ["--highlights-csv", "h.csv", "--chapters", "c.txt", "-ep", "97", "-o", "a"]
+    options = ["--highlights-csv", "h.csv", "--chapters", "c.txt", "--top", "1", "-o", "a"]
     assert run(chat_file, *options)[0] == 0
-    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n2:30 goal\n2:40 And on\n"
+    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n2:14 goal\n3:09 And on\n"
     assert "GOAL" in (tmp_path / "h.csv").read_text()
 
 
@@ -128,8 +132,7 @@ def test_highlights_of_a_chat_file_are_told_in_its_words(run, chat_file, tmp_pat
         (["-ep", "nan"], "below 100"),
         (["-em", "messages"], "invalid choice"),
         (["-ss", "-1"], "above 0"),
-        (["--merge-gap", "-1", "--chapters", "c.txt"], "0 or more"),
-        (["--top", "-1", "--clips", "c.csv"], "0 or more"),
+        (["--top", "0", "--clips", "c.csv"], "1 or more"),
         (["--platform", "kick"], "invalid choice"),
         (["-m", "live"], "invalid choice"),
         (["-sc", "raw.json"], "--mode url"),
@@ -145,8 +148,8 @@ def test_an_option_outside_its_bounds_is_misuse(run, chat_file, options, says):
     ("content", "says"),
     [
         ("", "empty"),
-        ("no json at all", "no JSON"),
-        ('{"some": "thing"}', "no chat that chatlib knows"),
+        ("no json at all", "this is text, of none"),
+        ('{"some": "thing"}', "this is JSON, of none"),
         ("[]", "none with a time"),
         ('[{"message_type": "text_message", "message": "no time"}]', "none with a time"),
     ],

@@ -1,51 +1,146 @@
-"""Moments: highlights merged, ranked and linked."""
+"""Moments: found where many people react, bounded and linked."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from chatlib.analyze import ProcessSettings
-from chatlib.analyze.analytics.columns import make_analytics
-from chatlib.analyze.moments import find_best_windows, find_moments, link_to_moment
+from chatlib.analyze.analytics.readers import Talk, select_talk
+from chatlib.analyze.moments import (
+    ReactionWords,
+    find_moments,
+    learn_reactions,
+    link_to_moment,
+    measure_reaction,
+)
 from chatlib.records import Message
 
+HOUR = 3600.0
+NO_WORDS = ReactionWords({})
+TALK = ["i think so", "what game is this", "nice one", "he did it before", "where is the map", "ok then"]
 
-def analyze_users(per_sample, url="https://www.twitch.tv/videos/12", interval=5):
-    """Analytics in whose samples so many people write."""
-    duration = len(per_sample) * interval
-    settings = ProcessSettings(print_interval=0, highlight_percentile=60, interval_s=interval)
-    analytics = make_analytics("twitch", duration_s=duration, settings=settings)
-    messages = [
-        Message(f"{i}-{user}", "text_message", i * interval, f"u{user}")
-        for i, n in enumerate(per_sample)
-        for user in range(n)
+
+def talk_of(rows, hype_s=()):
+    """Rows are (offset_s, author, text)."""
+    spoken = pd.DataFrame(rows, columns=["offset_s", "author", "text"]).assign(emotes=None)
+    spoken = spoken.sort_values("offset_s", kind="stable", ignore_index=True)
+    return Talk(spoken, np.array(hype_s, dtype=float), np.array([]))
+
+
+def make_rows(seed=0, per_min=20, duration_s=HOUR):
+    """Rows of a chat in which nothing happens."""
+    rng = np.random.default_rng(seed)
+    n = int(duration_s / 60 * per_min)
+    at, who = np.sort(rng.uniform(0, duration_s, n)), rng.integers(0, 200, n)
+    return [
+        (float(t), int(a), f"{TALK[i % 6]} {i % 7}") for i, (t, a) in enumerate(zip(at, who, strict=True))
     ]
-    analytics.process_chatlog(messages, url, settings)
-    return analytics
 
 
-def test_moments_are_ranked_by_peak_then_mean_then_time():
-    analytics = analyze_users([0, 5, 0, 5, 4, 0, 9, 0, 5, 0, 0, 0])
-    moments = find_moments(analytics, lead_s=15)
-    assert [(m.rank, m.start_s, m.end_s, m.peak) for m in moments] == [
-        (1, 30, 35, 1.8),
-        (2, 5, 10, 1.0),
-        (3, 40, 45, 1.0),
-        (4, 15, 25, 1.0),
-    ]
-    assert moments[3].avg == pytest.approx(0.9)
-    assert [m.link[-7:] for m in moments] == ["0h0m15s", "=0h0m0s", "0h0m25s", "=0h0m0s"]
-    assert find_moments(analytics, top=2, lead_s=15) == moments[:2]
+def burst(at_s, n=30, *, text="look at that", length_s=15.0, people=None):
+    """Rows of n messages, by as many people unless their number is given."""
+    return [(at_s + i * length_s / n, 1000 + i % (people or n), text) for i in range(n)]
 
 
-def test_highlights_over_a_short_gap_are_one_moment():
-    analytics = analyze_users([0, 5, 0, 5, 4, 0, 9, 0, 0, 0, 0, 5])
-    (first, second) = find_moments(analytics, gap_s=5)
-    assert (first.start_s, first.end_s, first.peak) == (5, 35, 1.8)
-    assert first.avg == pytest.approx((5 + 0 + 5 + 4 + 0 + 9) / 6 / 5)
-    assert (second.start_s, second.end_s) == (55, 60)
+def find(rows, *, top=3, words=NO_WORDS, **kwargs):
+    return find_moments(talk_of(rows, **kwargs), duration_s=HOUR, top=top, words=words)
 
 
-def test_a_stream_without_highlights_has_no_moments():
-    assert find_moments(analyze_users([0, 0])) == []
+def covers(moment, at_s):
+    return moment.start_s < at_s < moment.end_s
+
+
+def test_a_burst_of_people_is_the_best_moment_and_lies_within_it():
+    best, *others = find(make_rows() + burst(1500))
+    assert best.rank == 1
+    assert 1500 <= best.peak_s <= 1515
+    assert best.start_s <= 1495  # what they react to
+    assert best.end_s >= 1530
+    assert best.people >= 30
+    assert 35 <= best.end_s - best.start_s <= 60
+    assert all(other.score < best.score for other in others)
+
+
+def test_one_person_who_writes_much_is_no_burst_and_commands_are_none():
+    rows = make_rows() + burst(1500, 60, people=1) + burst(2500, 40, text="!song")
+    assert not [m for m in find(rows) if covers(m, 1505) or covers(m, 2505)]
+
+
+def test_a_slow_rise_is_found_where_it_is_highest():
+    slow = [(1200 + 300 * (i / 60) ** 0.25, 1000 + i, "wait for it") for i in range(60)]
+    assert 1440 <= find(make_rows() + slow)[0].peak_s <= 1510
+
+
+def test_laughter_counts_more_than_applause_in_a_chat_that_laughs():
+    rows = make_rows()
+    for i in range(12):  # the chat laughs, and dances, equally often
+        rows += burst(200 + 250 * i, 14, text="LUL") + burst(210 + 250 * i, 8, text="oh my god")
+        rows += burst(325 + 250 * i, 22, text="danceJam danceJam")
+    words = learn_reactions([talk_of(rows)])
+    assert words.ratios["lul"] > 1 > 0.5 > words.ratios["dancejam"]
+    assert words.ratios["god"] > 0.5
+    funny, dance = burst(3350, 12, text="LUL god"), burst(3450, 16, text="danceJam")
+    best = find(make_rows(1) + funny + dance, top=1, words=words)[0]
+    assert covers(best, 3355)
+    assert covers(find(make_rows(1) + funny + dance, top=1)[0], 3455)  # by people alone
+
+
+def test_weights_stay_within_bounds_and_a_chat_without_laughter_weighs_nothing():
+    words = ReactionWords({"lol": 9.0, "ty": -9.0})
+    assert words.weigh(["lol", "ty", "lol ty", "never seen", ""]) == pytest.approx([4, 0.2, 1, 1, 1])
+    silent = learn_reactions([talk_of(make_rows())])
+    assert set(silent.weigh(["nice one", "i think so"])) == {1.0}
+    assert learn_reactions([]).ratios == {}
+
+
+def test_a_raid_is_not_content():
+    rows = make_rows() + burst(1500, 30) + burst(2500, 22)
+    assert covers(find(rows)[0], 1505)
+    assert covers(find(rows, hype_s=[1495.0])[0], 2505)
+
+
+def test_the_minutes_around_count_but_not_wholly():
+    busy = [(600 + i, 5000 + i % 400, "nice one") for i in np.linspace(0, 900, 1500)]
+    rows = make_rows() + busy + burst(2700, 25) + burst(1000, 45)
+    moments = find(rows, top=2)
+    assert sorted(covers(m, 2705) or covers(m, 1005) for m in moments) == [True, True]
+
+
+def test_moments_are_ranked_apart_and_at_most_as_many_as_asked_for():
+    moments = find(make_rows(), top=12)
+    assert [m.rank for m in moments] == list(range(1, 13))
+    assert [m.score for m in moments] == sorted((m.score for m in moments), reverse=True)
+    assert np.diff(sorted(m.peak_s for m in moments)).min() > 60
+    assert sum(m.end_s - m.start_s for m in moments[:3]) <= 0.05 * HOUR
+
+
+def test_the_edges_of_a_stream():
+    assert find([]) == []
+    assert find([(5.0, 1, "hi"), (6.0, 2, "hello")]) == []  # two people are no crowd
+    assert find([(-50.0 + i, i, "early") for i in range(40)]) == []
+    nameless = [(100.0 + i / 10, None, "x") for i in range(40)]
+    assert find(nameless) == []
+    (first,) = find(burst(2, 10), top=1)
+    assert first.start_s == 0
+    (last,) = find(burst(3585, 10), top=1)
+    assert last.end_s == HOUR
+    reaction = measure_reaction(talk_of(make_rows()), duration_s=HOUR, words=NO_WORDS)
+    assert len(reaction.score) == len(reaction.people) == 3601
+    assert reaction.score.min() >= 0
+
+
+def test_talk_tells_chat_hype_and_payments_apart():
+    talk = select_talk(
+        [
+            Message("3", "text_message", 9.0, "a", text="later"),
+            Message("1", "text_message", 1.0, "a", text="hi", bits=100),
+            Message("2", "raid", 5.0, "b", text="we come"),
+            Message("4", "subscription", 6.0, "c"),
+            Message("5", "text_message", None, "c", text="no time"),
+            Message("6", "text_message", 7.0, "c"),
+        ]
+    )
+    assert talk.spoken["text"].tolist() == ["hi", "later", "no time"]
+    assert (talk.hype_s.tolist(), talk.paid_s.tolist()) == ([5.0], [1.0, 6.0])
 
 
 @pytest.mark.parametrize(
@@ -58,6 +153,7 @@ def test_a_stream_without_highlights_has_no_moments():
         ("https://evil.example/www.twitch.tv", None),
         ("javascript:alert(1)//www.youtube.com", None),
         ("chat.json", None),
+        (None, None),
         ("https://[broken", None),
     ],
 )
@@ -67,20 +163,3 @@ def test_a_link_opens_a_recording_at_the_moment(address, link):
 
 def test_a_link_never_starts_before_the_stream():
     assert link_to_moment("https://youtu.be/abc", -4) == "https://youtu.be/abc?t=0s"
-
-
-def test_the_best_minutes_are_the_busiest_and_earliest():
-    # Ten samples of 30 s; a minute is two of them.
-    analytics = analyze_users([1, 1, 4, 3, 1, 4, 3, 1, 1, 1], interval=30)
-    table = find_best_windows(analytics, lengths_s=(60, 150, 600), lead_s=10)
-    assert table.drop(columns="link").values.tolist() == [
-        [1.0, "1:00", "2:00", 7, 7.0],
-        [2.5, "1:00", "3:30", 15, 6.0],
-    ]
-    assert table["link"].tolist() == ["https://www.twitch.tv/videos/12?t=0h0m50s"] * 2
-
-
-def test_a_simulated_stream_has_no_links():
-    analytics = analyze_users([0, 5, 0, 0])
-    assert find_moments(analytics, linked=False)[0].link is None
-    assert find_best_windows(analytics, lengths_s=(5,), linked=False)["link"].isna().all()

@@ -7,7 +7,7 @@ import pytest
 from chatlib.analyze import ProcessSettings
 from chatlib.analyze.analytics.columns import make_analytics
 from chatlib.analyze.channel import summarize_stream
-from chatlib.analyze.moments import find_moments
+from chatlib.analyze.moments import Moment
 from chatlib.plots.analyze import (
     plot_activity,
     plot_channel,
@@ -33,7 +33,7 @@ def analyze(n=300, duration_s=900.0, title="$a_b$ 配信 <b>"):
 
 def test_the_activity_shows_messages_per_minute_and_marks_sections():
     analytics = analyze()
-    figure = plot_activity(analytics, find_moments(analytics, top=3), note="simulated")
+    figure = plot_activity(analytics, [Moment(1, 590.0, 645.0, 610.0, 60, 3.0, None)], note="simulated")
     main, strip = figure.axes
     assert figure.alt_text() == "Figure: $a_b$ 配信 <b> (simulated)"
     (area,) = main.collections

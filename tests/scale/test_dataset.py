@@ -10,7 +10,7 @@ import pytest
 
 from chatlib.__main__ import main
 from chatlib.analyze.analytics.json_files import save
-from chatlib.analyze.analytics.readers import analyze_stream, load_spoken
+from chatlib.analyze.analytics.readers import analyze_stream, load_talk
 from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.into_dataset import import_into_dataset
 from chatlib.dataset import SCHEMAS, import_dataset, open_dataset
@@ -112,10 +112,9 @@ def test_analytics_are_equal_byte_by_byte(sample, tmp_path):
         save(analyze_stream(store, own), tmp_path / "a.json")
         save(analyze_stream(dataset, other), tmp_path / "b.json")
         assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-    texts = [
-        load_spoken(source, stream)["text"].tolist() for source, stream in ((store, own), (dataset, other))
-    ]
-    assert texts[0] == texts[1] and len(texts[0]) > 100
+    own_talk, other_talk = load_talk(store, own), load_talk(dataset, other)
+    assert own_talk.spoken["text"].tolist() == other_talk.spoken["text"].tolist()
+    assert own_talk.paid_s.tolist() == other_talk.paid_s.tolist() and len(own_talk.spoken) > 100
 
 
 def test_the_columns_are_typed(db, tmp_path):

@@ -16,7 +16,7 @@ from chatlib.analyze.analytics.format import TWITCH_RULES, YOUTUBE_RULES, Proces
 from chatlib.analyze.analytics.quick_reader import Piece, Reading, read_quickly
 from chatlib.columns import ChatColumns, Codes
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
-from chatlib.records import CHAT_KINDS, Message, Stream
+from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
 from chatlib.workspace import without_gc
 
 # Importers, the store and pandas are imported where they are needed: to load them takes longer
@@ -29,20 +29,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Chat",
+    "Talk",
     "analyze_chat",
     "analyze_stream",
     "join_pieces",
-    "load_spoken",
+    "load_talk",
     "pick_stream",
     "read_address",
     "read_file",
     "read_stream",
-    "select_spoken",
+    "select_talk",
 ]
 
 log = logging.getLogger(__name__)
 
 _MAX_OFFSET_S = 1e8  # beyond, the importers see no offset
+# What makes many people write at once, whatever happens in the stream.
+_HYPE_KINDS = (
+    "raid", "mystery_subscription_gift", "anonymous_mystery_subscription_gift",
+    "sponsorships_gift_purchase_announcement",
+)  # fmt: skip
 
 
 class Chat(NamedTuple):
@@ -242,32 +248,54 @@ def read_stream(store: ChatReader, stream: StoredStream, *, in_order: bool = Fal
 # ---------------------------------------------------------------------- what people wrote
 
 
-def load_spoken(
-    store: ChatReader, stream: StoredStream, *, hide_names: bool = False, leave_out: Iterable[str] = ()
-) -> pd.DataFrame:
-    """Return the chat messages of a stream that have text, in time order.
+class Talk(NamedTuple):
+    """What was said in a stream, and when it was about something else.
 
-    Columns: offset_s, author, text, emotes. With `hide_names`, every @name in a text is `@…`.
-    People are left out by name, ignoring case.
+    spoken: the chat messages that have text, in time order; columns offset_s, author, text, emotes.
+    hype_s: offsets of raids and of gifts of many subscriptions. paid_s: offsets of payments.
+    """
+
+    spoken: pd.DataFrame
+    hype_s: np.ndarray
+    paid_s: np.ndarray
+
+
+def load_talk(
+    store: ChatReader, stream: StoredStream, *, hide_names: bool = False, leave_out: Iterable[str] = ()
+) -> Talk:
+    """Return what was said in a stream of the database.
+
+    With `hide_names`, every @name in a text is `@…`. People are left out by name, ignoring case.
     """
     from chatlib.analyze.people.audience import is_named
-    from chatlib.analyze.people.speech import hide_mentions
 
-    columns = ("offset_s", "kind", "author", "name", "text", "emotes")
+    columns = ("offset_s", "kind", "author", "text", "emotes", "bits", *(["name"] if leave_out else []))
     messages = store.load_messages([stream.stream_id], columns=columns)
-    kept = messages["kind"].isin(CHAT_KINDS) & messages["text"].notna()
-    spoken = messages[kept & ~is_named(messages["name"], leave_out)]
-    spoken = spoken.drop(columns=["kind", "name"]).reset_index(drop=True)
-    return spoken.assign(text=hide_mentions(spoken["text"])) if hide_names else spoken
+    if leave_out:
+        messages = messages[~is_named(messages["name"], leave_out)]
+    return _take_talk(messages, hide_names=hide_names)
 
 
-def select_spoken(messages: Iterable[Message]) -> pd.DataFrame:
-    """Return the chat messages that have text, with the columns of `load_spoken`."""
+def select_talk(messages: Iterable[Message]) -> Talk:
+    """Return what was said in messages that a reader read."""
     import pandas as pd
 
-    rows = [
-        (m.offset_s, m.author_id, m.text, m.emotes)
-        for m in messages
-        if m.kind in CHAT_KINDS and m.text is not None
-    ]
-    return pd.DataFrame(rows, columns=["offset_s", "author", "text", "emotes"])
+    rows = [(m.offset_s, m.kind, m.author_id, m.text, m.emotes, m.bits) for m in messages]
+    table = pd.DataFrame(rows, columns=["offset_s", "kind", "author", "text", "emotes", "bits"])
+    return _take_talk(table.sort_values("offset_s", kind="stable"))
+
+
+def _take_talk(messages: pd.DataFrame, *, hide_names: bool = False) -> Talk:
+    from chatlib.analyze.people.speech import hide_mentions
+
+    kind, offset_s = messages["kind"], messages["offset_s"].astype(float)
+    is_paid = kind.isin(DONATION_KINDS) | (messages["bits"].astype(float) > 0)
+    kept = kind.isin(CHAT_KINDS) & messages["text"].notna()
+    spoken = messages.loc[kept, ["offset_s", "author", "text", "emotes"]].reset_index(drop=True)
+    if hide_names:
+        spoken["text"] = hide_mentions(spoken["text"])
+    return Talk(
+        spoken,
+        hype_s=offset_s[kind.isin(_HYPE_KINDS)].dropna().to_numpy(),
+        paid_s=offset_s[is_paid].dropna().to_numpy(),
+    )

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chatlib.analyze import ProcessSettings, load
-from chatlib.analyze.analytics.readers import analyze_stream, load_spoken, pick_stream
+from chatlib.analyze.analytics.readers import analyze_stream, load_talk, pick_stream
 from chatlib.analyze.channel import analyze_channel, rank_streams, summarize_stream
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.records import Message, Stream
@@ -113,10 +113,10 @@ def test_what_was_said_leaves_out_bots_and_hides_names(db):
     ]
     db.save_chat(Stream("youtube", "x"), rows)
     stream = pick_stream(db)
-    said = load_spoken(db, stream, hide_names=True, leave_out=["nightbot", ""])
+    said = load_talk(db, stream, hide_names=True, leave_out=["nightbot", ""]).spoken
     assert list(said.columns) == ["offset_s", "author", "text", "emotes"]
     assert said["text"].tolist() == ["no time", "hi @…"]
-    assert load_spoken(db, stream)["text"].tolist() == ["no time", "follow us", "hi @bob"]
+    assert load_talk(db, stream).spoken["text"].tolist() == ["no time", "follow us", "hi @bob"]
 
 
 def test_an_empty_channel_is_an_empty_table(db):
