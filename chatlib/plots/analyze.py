@@ -23,6 +23,7 @@ from chatlib.plots.style import (
     new_panels,
     place_legend_above,
 )
+from chatlib.plots.weeks import draw_week_bars, draw_weeks, has_many_streams, label_weeks
 
 __all__ = [
     "plot_activity",
@@ -70,16 +71,22 @@ def plot_channel(streams: pd.DataFrame, *, note: str = "") -> Figure:
     `streams` is a table of `chatlib.analyze.channel.analyze_channel`.
     """
     figure, (upper, lower) = new_panels(2, 1, height_in=5.2, sharex=True)
-    x = np.arange(len(streams))
-    upper.vlines(x, streams["chats_per_min"], streams["best_minute"], color=COLORS["grey"], lw=1, alpha=0.7)
-    upper.plot(x, streams["best_minute"], "^", ms=5, color=COLORS["vermillion"], label="busiest minute")
-    upper.plot(x, streams["chats_per_min"], "o", ms=4, color=COLORS["blue"], label="mean")
+    if has_many_streams(streams):
+        draw_weeks(upper, streams, "best_minute", color="vermillion", name="busiest minute")
+        draw_weeks(upper, streams, "chats_per_min", color="blue", name="mean")
+        draw_weeks(lower, streams, "users", color="blue", name="people who wrote")
+        label_weeks(lower, streams)
+    else:
+        x, best = np.arange(len(streams)), streams["best_minute"]
+        upper.vlines(x, streams["chats_per_min"], best, color=COLORS["grey"], lw=1, alpha=0.7)
+        upper.plot(x, best, "^", ms=5, color=COLORS["vermillion"], label="busiest minute")
+        upper.plot(x, streams["chats_per_min"], "o", ms=4, color=COLORS["blue"], label="mean")
+        lower.bar(x, streams["users"], color=COLORS["sky"], label="people who wrote")
+        _label_streams(lower, streams)
     upper.set(ylabel="chat messages\nper minute", ylim=(0, None))
     upper.set_title(add_note(f"The chat of the channel's streams, {len(streams)} in all", note), pad=24)
     place_legend_above(upper)
-    lower.bar(x, streams["users"], color=COLORS["sky"], label="people who wrote")
     lower.set(ylabel="people who wrote", ylim=(0, None))
-    _label_streams(lower, streams)
     return figure
 
 
@@ -90,18 +97,26 @@ def plot_retention(retention: pd.DataFrame, *, note: str = "") -> Figure:
     `retention` is a table of `chatlib.analyze.people.audience.summarize_retention`.
     """
     figure, (upper, lower) = new_panels(2, 1, height_in=4.8, sharex=True, height_ratios=(3, 2))
-    x = np.arange(len(retention))
-    upper.bar(x, retention["returning"], color=COLORS["blue"], label="wrote in an earlier stream")
-    upper.bar(x, retention["new"], bottom=retention["returning"], color=COLORS["orange"], label="new")
-    upper.set_ylabel("people who wrote")
+    shares = {"returning_share": ("blue", "returning"), "members_share": ("green", "members")}
+    if has_many_streams(retention):
+        draw_weeks(upper, retention, "returning", color="blue", name="wrote in an earlier stream")
+        draw_weeks(upper, retention, "new", color="orange", name="new")
+        for column, (color, name) in shares.items():
+            draw_weeks(lower, retention, column, color=color, name=name, scale=100)
+        label_weeks(lower, retention)
+    else:
+        x = np.arange(len(retention))
+        upper.bar(x, retention["returning"], color=COLORS["blue"], label="wrote in an earlier stream")
+        upper.bar(x, retention["new"], bottom=retention["returning"], color=COLORS["orange"], label="new")
+        for column, (color, name) in shares.items():
+            lower.plot(x, 100 * retention[column], "o-", ms=3, color=COLORS[color], label=name)
+        _label_streams(lower, retention)
+    upper.set(ylabel="people who wrote", ylim=(0, None))
     upper.set_title(add_note("Who comes back", note), pad=24)
     place_legend_above(upper)
-    lower.plot(x, 100 * retention["returning_share"], "o-", ms=3, color=COLORS["blue"], label="returning")
-    lower.plot(x, 100 * retention["members_share"], "s-", ms=3, color=COLORS["green"], label="members")
     lower.set_ylabel("% of people")
     lower.set_ylim(0, 100)
     lower.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    _label_streams(lower, retention)
     return figure
 
 
@@ -115,19 +130,30 @@ def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figur
     has_money = bool(income["value"].sum() > 0)
     n_rows, height_in, pad = (2, 4.6, 6) if has_money else (1, 2.8, 24)
     figure, panels = new_panels(n_rows, 1, height_in=height_in, sharex=True)
-    x = np.arange(len(income))
     counts = panels[-1]
+    events = {
+        "memberships": ("purple", "memberships and subscriptions"),
+        "gifts": ("orange", "given to others"),
+    }
+    if many := has_many_streams(income):
+        if has_money:
+            draw_week_bars(panels[0], income, {"value": ("green", "donations")})
+        draw_week_bars(counts, income, events)
+        label_weeks(counts, income, shows="totals")
+    else:
+        x, bottom = np.arange(len(income)), np.zeros(len(income))
+        if has_money:
+            panels[0].bar(x, income["value"], color=COLORS["green"])
+        for column, (color, name) in events.items():
+            counts.bar(x, income[column], bottom=bottom, color=COLORS[color], label=name)
+            bottom = bottom + income[column].to_numpy()
+        _label_streams(counts, income)
     if has_money:
-        panels[0].bar(x, income["value"], color=COLORS["green"])
         panels[0].set_ylabel(f"donations in {currency}")
-    counts.bar(x, income["memberships"], color=COLORS["purple"], label="memberships and subscriptions")
-    counts.bar(
-        x, income["gifts"], bottom=income["memberships"], color=COLORS["orange"], label="given to others"
-    )
     counts.set_ylabel("events")
-    panels[0].set_title(add_note("What was paid in each stream", note), pad=pad)
+    title = "What was paid in each week" if many else "What was paid in each stream"
+    panels[0].set_title(add_note(title, note), pad=pad)
     place_legend_above(counts)
-    _label_streams(counts, income)
     return figure
 
 

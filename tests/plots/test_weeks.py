@@ -1,0 +1,41 @@
+"""Hundreds of streams are drawn by week."""
+
+import pandas as pd
+import pytest
+
+from chatlib.plots.analyze import plot_channel, plot_income, plot_retention
+from chatlib.plots.weeks import has_many_streams, summarize_weeks
+
+COLUMNS = (
+    "users", "chats_per_min", "best_minute", "people", "new", "returning", "value", "memberships", "gifts",
+)  # fmt: skip
+
+
+def make_streams(n):
+    starts = [day.isoformat() for day in pd.date_range("2026-01-05", periods=n, tz="UTC")]  # from a Monday on
+    table = pd.DataFrame({"started_at": starts, **dict.fromkeys(COLUMNS, range(1, n + 1))})
+    return table.assign(returning_share=0.5, members_share=0.1)
+
+
+def test_a_week_has_its_median_range_and_total_and_an_empty_one_none():
+    streams = make_streams(9)
+    streams.loc[8, "started_at"] = "2026-01-20T00:00:00+00:00"
+    weeks = summarize_weeks(streams, "users")
+    assert [str(day)[:10] for day in weeks.index] == ["2026-01-05", "2026-01-12", "2026-01-19"]
+    assert weeks.loc["2026-01-05"].tolist() == [4, 1, 7, 28]
+    assert weeks.loc["2026-01-12"].tolist() == [8, 8, 8, 8]
+    streams.loc[7, "started_at"] = None
+    assert summarize_weeks(streams, "users")["total"].tolist() == [28, 0, 9]
+
+
+@pytest.mark.parametrize("plot", [plot_channel, plot_retention, lambda t: plot_income(t, currency="USD")])
+def test_more_than_sixty_streams_are_drawn_by_week(plot):
+    few, many = make_streams(60), make_streams(61)
+    assert not has_many_streams(few) and has_many_streams(many)
+    assert not has_many_streams(many.assign(started_at=None))
+    assert "week" not in plot(few).axes[-1].get_xlabel()
+    figure = plot(many)
+    figure.canvas.draw()
+    assert "week" in figure.axes[-1].get_xlabel() and "upload" not in figure.axes[-1].get_xlabel()
+    same_day = many.assign(started_at=["2026-01-05T00:00:00+00:00"] * 30 + many["started_at"].tolist()[30:])
+    assert "may be of the upload" in plot(same_day).axes[-1].get_xlabel()
