@@ -594,7 +594,7 @@ class StreamView {
     const label = typeof name === "number" ? `viewer ${name}` : name, gave = paid[row];
     return make("li", { class: [here && "here", gave && "paid"].filter(Boolean).join(" ") || null },
       make("button", { type: "button", onclick: () => this.choose(at[row] / 10) }, formatTime(at[row] / 10)),
-      make("b", {}, make("bdi", {}, label)), gave ? make("mark", {}, gave) : null, make("bdi", {}, text[row]));
+      make("b", {}, label), gave ? make("mark", {}, gave) : null, make("bdi", {}, text[row]));
   }
 
   find() {
