@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["load_record", "render_bundle", "render_index"]
 
 _LINK = re.compile(r'<a href="([^"#]+)(?:#[^"]*)?"([^>]*)>(.*?)</a>', re.DOTALL)
+_MOST_CHAT_BYTES = 12_000_000  # a mail takes 20 to 25 MB, and a third is added on the way
 _CARRIED = {".json": "application/json", ".csv": "text/csv;charset=utf-8"}
 _IN_TAG = r"(<[a-zA-Z][^<>]*?\s)"  # only there: the same characters in somebody's message stay as they are
 
@@ -87,7 +88,7 @@ def render_bundle(run_dir: Path) -> Path:
     front = _describe_front(run_dir, record, facts)
     parts = {"index": fill_template("front.html", **front)}
     if facts:
-        names = [f"{kind}{row['stream']}" for row in facts["streams"] for kind in "sc"]
+        names = _choose_embedded(run_dir, [row["stream"] for row in facts["streams"]])
         explorer = _describe_explorer(run_dir, facts, embedded=names)
         parts["explorer"] = fill_template("explore.html", **explorer)
     for notebook in NOTEBOOKS:
@@ -104,6 +105,13 @@ def render_bundle(run_dir: Path) -> Path:
         ],
     )
     return atomic_write(run_dir / f"chat-report-{run_dir.name}.html", page)
+
+
+def _choose_embedded(run_dir: Path, streams: Sequence[int]) -> list[str]:
+    """Return which data one file carries: all, or without the chat where that would be too large to mail."""
+    chats = [f"c{stream}" for stream in streams]
+    size = sum((run_dir / "explorer" / f"{name}.js").stat().st_size for name in chats)
+    return [*(f"s{stream}" for stream in streams), *(chats if size <= _MOST_CHAT_BYTES else ())]
 
 
 def _describe_front(run_dir: Path, record: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, object]:

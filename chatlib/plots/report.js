@@ -487,22 +487,22 @@ class Explorer {
       }
       try {
         const data = await load(`s${stream}`);
-        if (this.opened === stream) this.show(new StreamView(this.place, data, second));
-        this.view.receive(await load(`c${stream}`));
+        if (this.opened !== stream) return; // another one was chosen meanwhile
+        const view = this.view = new StreamView(this.place, data, second);
+        load(`c${stream}`).then((chat) => view.receive(chat), () => view.miss());
       } catch {
         this.place.replaceChildren(make("p", { role: "status" }, "This stream's file is missing: keep the folder explorer beside this page."));
         this.opened = null;
       }
     } else if (second !== null) this.view?.choose(second);
   }
-
-  show(view) { this.view = view; }
 }
 
 /** Return the data of a file of explorer/, or of the page itself where it carries it. */
 function load(name) {
   const inside = document.querySelector(`script[data-name="${name}"]`);
   if (inside) return Promise.resolve(JSON.parse(inside.textContent));
+  if (document.querySelector("[data-bundle]")) return Promise.reject(new Error("a single file has no others"));
   return new Promise((resolve, reject) => {
     waiting[name] = (data) => { delete waiting[name]; resolve(data); };
     document.head.append(make("script", { src: `explorer/${name}.js`, onerror: reject, onload: (event) => event.target.remove() }));
@@ -528,23 +528,31 @@ class StreamView {
   receive(chat) {
     if (!this.place.contains(this.figure)) return; // another stream is open
     this.chat = chat;
-    this.texts = chat.text.map((text) => text.toLowerCase());
     this.search = make("input", { type: "search", oninput: () => this.find() });
     this.found = make("span", { role: "status", class: "small" });
     this.lines = make("ol", { class: "chat", tabindex: 0, "aria-label": "Messages" });
     this.heading = make("h3", {});
     const words = make("p", { class: "words", role: "group", "aria-label": "Most written words and emotes" });
-    for (const [word, n] of this.countWords()) {
-      words.append(make("button", { type: "button", title: `in ${formatNumber(n)} messages`, onclick: () => {
-        this.search.value = word;
-        this.find();
-      } }, word));
-    }
+    setTimeout(() => this.listWords(words)); // the chat is shown before
     this.talk.replaceChildren(
       make("p", { class: "search" }, make("label", {}, "Search what was written ", this.search),
         make("button", { type: "button", onclick: () => { this.search.value = ""; this.find(); } }, "clear"), this.found),
       words, this.heading, this.lines);
     this.choose(this.second);
+  }
+
+  /** Say that the chat is elsewhere: one file to mail does not carry that of a large channel. */
+  miss() {
+    this.talk.replaceChildren(make("p", { role: "status" }, "What was written is in the run's folder, beside the page explorer.html."));
+  }
+
+  listWords(place) {
+    for (const [word, n] of this.countWords()) {
+      place.append(make("button", { type: "button", title: `in ${formatNumber(n)} messages`, onclick: () => {
+        this.search.value = word;
+        this.find();
+      } }, word));
+    }
   }
 
   countWords() {
@@ -604,6 +612,7 @@ class StreamView {
       this.timeline.setExtra("", null);
       return this.choose(this.second);
     }
+    this.texts ??= this.chat.text.map((text) => text.toLowerCase());
     const rows = [], counts = new Array(n).fill(0);
     this.texts.forEach((text, row) => {
       if (!text.includes(wanted)) return;

@@ -224,6 +224,17 @@ def test_one_file_carries_all_of_it(chromium, script, run, tmp_path):
     assert chromium.requests_elsewhere() == []
 
 
+def test_of_a_large_channel_it_carries_no_chat(chromium, script, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("chatlib.pipeline.report._MOST_CHAT_BYTES", 1000)
+    path = tmp_path / "mailed.html"
+    path.write_bytes(render_bundle(run[0]).read_bytes())
+    chromium.open(path, width=1280)
+    click(chromium, ".streams a", "A Twitch")
+    assert chromium.driver.find_element("css selector", ".stream canvas").is_displayed()
+    assert "in the run's folder" in script("return document.querySelector('.stream').textContent")
+    assert chromium.complaints() == []
+
+
 def test_data_files_are_one_call_with_plain_data(run):
     for path in (run[0] / "explorer").glob("*.js"):
         text = path.read_text(encoding="utf-8")
