@@ -119,13 +119,15 @@ def _describe_front(run_dir: Path, record: Mapping[str, Any], facts: Mapping[str
     chapters = [_describe_chapter(run_dir, notebook) for notebook in record["seconds"]]
     shown = next((row for row in facts.get("streams", ()) if row["stream"] == facts["shown"]), None)
     csv = "results/05_tables/streams.csv"
+    predicted: dict[str, Any] = next((c["results"] for c in chapters if c["notebook"] == "04_predict"), {})
     return {
         "title": _name_channel(record),
         "record": record,
         "facts": {**facts, "shown_title": shown["title"]} if shown else facts,
         "timeline": shown and Markup(embed_json(load_timeline_data(run_dir, "shown"))),
         "picture": next((c["figure"] for c in chapters if c["notebook"] == "05_analyze"), None),
-        "payers": _describe_payers(run_dir) if "04_predict" in record["seconds"] else None,
+        "payers": _describe_payers(predicted),
+        "curve": _describe_curve(predicted),
         "streams_csv": csv if (run_dir / csv).is_file() else None,
         "simulated": is_simulated(run_dir),
         "chapters": chapters,
@@ -153,11 +155,9 @@ def _name_channel(record: Mapping[str, Any]) -> str:
     return one_line(names[0], 80) if len(names) == 1 else str(record["name"])
 
 
-def _describe_payers(run_dir: Path) -> dict[str, tuple[object, tuple[str, ...]]] | None:
-    """Return how good the ranking of who pays next is: each number with where it was read."""
+def _describe_payers(results: Mapping[str, Any]) -> dict[str, tuple[object, tuple[str, ...]]] | None:
+    """Return how good the ranking of who pays next is: each number of notebook 04 with where it was read."""
     file = "results/04_predict.json"
-    path = run_dir / file
-    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if "n_pay_of_named" in results:
         keys = {"n_pay": "n_pay_of_named", "n_named": "n_named", "n_lot": "n_pay_by_lot"}
         return {name: (results[key], (file, key)) for name, key in keys.items()}
@@ -166,7 +166,18 @@ def _describe_payers(run_dir: Path) -> dict[str, tuple[object, tuple[str, ...]]]
     return None if lift is None else {"lift": (lift, (file, "next_stream", "rolling", "0", "lift"))}
 
 
-def _describe_chapter(run_dir: Path, notebook: str) -> dict[str, object]:
+def _describe_curve(results: Mapping[str, Any]) -> dict[str, object] | None:
+    """Return how many pay among the first named, one by one, and the share that a draw by lot finds."""
+    payers = results.get("named_curve")
+    if not payers or not results.get("n_named"):
+        return None
+    return {
+        "payers": json.dumps([int(n) for n in payers]),
+        "rate": results["n_pay_by_lot"] / results["n_named"],
+    }
+
+
+def _describe_chapter(run_dir: Path, notebook: str) -> dict[str, Any]:
     executed = load_executed(run_dir, notebook)
     file = run_dir / "results" / f"{notebook}.json"
     results = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

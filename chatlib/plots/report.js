@@ -642,11 +642,26 @@ function showKit(kit) {
   return part;
 }
 
+// ------------------------------------------------------------------ how many of those named pay
+
+function startCurve(place) {
+  const curve = JSON.parse(place.dataset.curve), rate = Number(place.dataset.rate), said = make("output");
+  const input = make("input", { type: "range", min: 1, max: curve.length, value: Math.min(100, curve.length),
+    "aria-label": "How many people to name", oninput: () => tell() });
+  const tell = () => {
+    const n = Number(input.value);
+    said.textContent = `Name ${formatNumber(n)}: ${formatNumber(curve[n - 1])} of them pay; by lot, ${formatNumber(n * rate)}.`;
+  };
+  place.replaceChildren(input, said);
+  tell();
+}
+
 // ------------------------------------------------------------------ start
 
 function start() {
   startTimelines();
   document.querySelectorAll("table[data-search]").forEach(startTable);
+  document.querySelectorAll("[data-curve]").forEach(startCurve);
   document.querySelectorAll("pre[data-copy]").forEach((text) =>
     text.before(make("p", {}, copyButton(text.dataset.copy, () => text.textContent))));
   const root = document.querySelector("[data-explorer]");

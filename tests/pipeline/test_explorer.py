@@ -44,6 +44,13 @@ def run(tmp_path_factory):
     with open_store(run / "Db_file.dbs") as db:
         db.save_chat(twitch, make_messages("t", calm))
         db.save_chat(youtube, make_messages("y", HOSTILE))
+    predicted = {
+        "n_named": 100,
+        "n_pay_of_named": 13,
+        "n_pay_by_lot": 0.7,
+        "named_curve": [*range(1, 14), *[13] * 187],
+    }
+    (run / "results" / "04_predict.json").write_text(json.dumps(predicted))
     facts = write_explorer(run, ExplorerSettings(stream="77"))
     render_index(run, record)
     return run, record, {row["title"]: row["stream"] for row in facts["streams"]}
@@ -181,6 +188,16 @@ def test_the_explorer_shows_what_was_written_around_a_second(chromium, script, r
     assert script("return document.querySelector('.stream .search input').value") == "song"
     watch = script("return document.querySelector('.readout a').href")
     assert watch == "https://www.twitch.tv/videos/77?t=0h30m0s"
+
+
+def test_naming_more_people_shows_how_many_pay(chromium, script, run):
+    from selenium.webdriver.common.keys import Keys
+
+    chromium.open(run[0] / "index.html", width=390)
+    said = "return document.querySelector('.curve output').textContent"
+    assert script(said) == "Name 100: 13 of them pay; by lot, 0.7."
+    press(chromium, ".curve input", Keys.HOME, *[Keys.ARROW_RIGHT] * 4)
+    assert script(said) == "Name 5: 5 of them pay; by lot, 0.035."
 
 
 def test_hostile_chat_is_text_everywhere(chromium, script, run):
