@@ -20,6 +20,7 @@ from chatlib.errors import MissingSource, SourceRefused, StoreFull
 from chatlib.store import open_store
 from tests.collect.youtube.site.renderers import replay_action
 from tests.collect.youtube.site.videos import Chat, LiveChat, live_action, make_video, videos_of_simulation
+from tests.places import SLOW
 
 SOURCES = ("chat-downloader", "yt-dlp")
 ID = "livestream0"
@@ -50,7 +51,7 @@ def open_feed(url=CHANNEL, source="chat-downloader"):
 
 
 def watch(db, *feeds, seconds=None, stop=None, **given):
-    minutes = None if seconds is None else seconds / 60
+    minutes = None if seconds is None else seconds * SLOW / 60
     settings = WatchSettings(minutes=minutes, flush_s=0.2, look_s=0.2, backoff_s=0.05, **given)
     return watch_streams(db, feeds or [open_feed()], settings, stop=stop, progress=False)
 
@@ -67,7 +68,7 @@ def end(video):
 
 
 def later(seconds, call, *args, **given):
-    timer = threading.Timer(seconds, call, args, given)
+    timer = threading.Timer(seconds * SLOW, call, args, given)
     timer.daemon = True
     timer.start()
 
@@ -90,10 +91,10 @@ def test_all_that_is_said_until_the_streams_end_is_stored_once(video, db, source
     assert (stream["title"], stream["channel_name"]) == ("A stream", "Fake Harbor")
     assert (stream["state"], stream["reason"]) == ("partial", capture.describe_end()[1])
     (gap,) = capture.gaps  # the first message may not have been the first of the stream
-    assert (gap.start_s, round(gap.end_s)) == (0, 1)
+    assert gap.start_s == 0 and gap.end_s == pytest.approx(1, abs=SLOW)
     offsets = db.load_messages(columns=["offset_s"])["offset_s"]
-    assert offsets.iloc[0] == pytest.approx(1, abs=1.1)
-    assert stream["duration_s"] == pytest.approx(offsets.iloc[-1], abs=5)
+    assert offsets.iloc[0] == pytest.approx(1, abs=SLOW)
+    assert stream["duration_s"] == pytest.approx(offsets.iloc[-1], abs=5 * SLOW)
 
 
 def test_every_kind_of_row_is_read_and_what_is_deleted_is_marked(video, db):
@@ -120,7 +121,7 @@ def test_what_a_short_disconnection_would_miss_is_in_the_next_page(video, db):
     later(3.0, end, video)
     (capture,) = watch(db, until_end=True)
     assert stored(db) == [f"hi {n}" for n in (1, 2, 3, 4)]
-    assert sum(gap.end_s - gap.start_s for gap in capture.gaps) < 1.5  # before the first message
+    assert sum(gap.end_s - gap.start_s for gap in capture.gaps) < 1.5 * SLOW  # before the first message
 
 
 def test_what_a_longer_time_away_missed_is_said(video, db):
@@ -136,8 +137,8 @@ def test_what_a_longer_time_away_missed_is_said(video, db):
     assert stored(db) == ["hi 1", "hi 7", "hi 8"]
     (gap,) = capture.gaps
     start = dt.datetime.fromisoformat(video.started_at).timestamp()
-    assert gap.start_s == pytest.approx(away - start, abs=1)
-    assert gap.end_s == pytest.approx(away + 1.8 - start, abs=0.5)
+    assert gap.start_s == pytest.approx(away - start, abs=SLOW)
+    assert gap.end_s == pytest.approx(away + 1.8 - start, abs=SLOW)
     assert db.load_streams()["reason"].item().startswith("not connected for ")
 
 
@@ -158,8 +159,8 @@ def test_offsets_are_from_the_first_message_until_the_start_is_known(video, db, 
     seen = []
     later(1.3, lambda: seen.extend(offsets_of(db.path)))
     watch(db, seconds=3.0)
-    assert seen == pytest.approx([0, 3], abs=1.1)
-    assert offsets_of(db.path) == pytest.approx([6, 9], abs=1.1)
+    assert seen == pytest.approx([0, 3], abs=2)
+    assert offsets_of(db.path) == pytest.approx([6, 9], abs=2)
 
 
 def offsets_of(path):

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -217,12 +218,19 @@ def test_a_browser_that_does_not_start_is_told(monkeypatch, chromium, tmp_path):
     assert not list(tmp_path.glob("chatlib-*"))
 
 
+@pytest.fixture
+def short_path():
+    """A folder near the root: the path of a browser's socket has at most 108 characters."""
+    with tempfile.TemporaryDirectory(prefix="x-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
-def test_the_browser_ends_with_its_user(youtube, chromium, tmp_path, how):
+def test_the_browser_ends_with_its_user(youtube, chromium, short_path, how):
     """Ctrl-C, and the worst case: nothing runs on, no profile is left."""
     youtube.add_channel("@sample", make_videos(95), delay_s=1)
     code = "from chatlib.collect.youtube.listing import list_streams; list_streams('@sample')"
-    variables = {"TMPDIR": str(tmp_path), browser.SWITCHES_VARIABLE: " ".join(youtube.chromium_switches)}
+    variables = {"TMPDIR": str(short_path), browser.SWITCHES_VARIABLE: " ".join(youtube.chromium_switches)}
     child = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,
@@ -231,12 +239,12 @@ def test_the_browser_ends_with_its_user(youtube, chromium, tmp_path, how):
         start_new_session=True,
     )
     wait_until(lambda: "/@sample/streams" in {entry.path for entry in youtube.requests}, 120)
-    assert list(tmp_path.glob("chatlib-chromium-*")) and running_with(tmp_path)
+    assert list(short_path.glob("chatlib-chromium-*")) and running_with(short_path)
     os.killpg(child.pid, getattr(signal, how))
     said = child.communicate(timeout=60)[1].decode()
     assert how == "SIGKILL" or said.rstrip().endswith("KeyboardInterrupt")
-    wait_until(lambda: not running_with(tmp_path), 60)
-    wait_until(lambda: not list(tmp_path.glob("chatlib-chromium-*")), 60)
+    wait_until(lambda: not running_with(short_path), 60)
+    wait_until(lambda: not list(short_path.glob("chatlib-chromium-*")), 60)
 
 
 def running_with(path):
