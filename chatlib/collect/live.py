@@ -8,20 +8,31 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from chatlib.collect.transport import Stopped
 from chatlib.errors import ChatlibError, SourceError, SourceRefused
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
-from chatlib.store import Store
+from chatlib.store import Store, open_store
 from chatlib.text import one_line
 from chatlib.times import format_clock
 from chatlib.workspace import progress_bar
 
-__all__ = ["Capture", "Connected", "Feed", "Gap", "Heard", "SpikeFinder", "WatchSettings", "watch_streams"]
+__all__ = [
+    "Capture",
+    "Connected",
+    "Feed",
+    "Gap",
+    "Heard",
+    "Rank",
+    "SpikeFinder",
+    "WatchSettings",
+    "watch_streams",
+]
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +42,11 @@ MAX_REFUSED = 5  # refusals in a row, for no known reason, after which a feed is
 LAST_WAIT_S = 30.0  # for a feed in the middle of a question when the watch ends
 _AWAY = "not connected"
 _TICK_S = 0.1
+RANK_S = 60.0  # between two looks at who may pay
 _REMEMBERED = 5000  # messages that a new connection may repeat
+
+
+Rank = Callable[[Store, int], Sequence[str]]  # of a stream: the people most likely to pay, in words
 
 
 class Feed(Protocol):
@@ -231,6 +246,7 @@ def watch_streams(
     feeds: Sequence[Feed],
     settings: WatchSettings,
     *,
+    rank: Rank | None = None,
     stop: threading.Event | None = None,
     progress: bool = True,
 ) -> list[Capture]:
@@ -238,6 +254,7 @@ def watch_streams(
 
     It waits for streams that have not begun. What is in the buffers is stored also at Ctrl-C, or when
     `stop` is set, and the same call goes on with the same streams: the time between is a gap.
+    `rank` names, once a minute, the people most likely to pay in what is left of a stream.
     Raises: StoreError; SourceError if no feed can be asked for at first. One feed that fails does not
     end the others.
     """
@@ -249,6 +266,8 @@ def watch_streams(
         try:
             for watcher in watchers:
                 watcher.start()
+            if rank is not None:
+                _Ranker(rank, watchers, db.path, stop).start()
             while any(w.is_alive() for w in watchers) and not stop.is_set():
                 if ends_at is not None and time.monotonic() >= ends_at:
                     break
@@ -282,6 +301,7 @@ class _Watcher:
         self.spikes = SpikeFinder()
         self.rates: deque[tuple[float, int]] = deque(maxlen=60)  # when, messages so far
         self.n_messages = 0
+        self.likely: list[str] = []  # to pay, most likely first
         self._settings = settings
         self._stop = stop
         self._lock = threading.Lock()
@@ -494,6 +514,41 @@ def _move(message: Message, by_s: float) -> Message:
     return message if message.offset_s is None else message._replace(offset_s=message.offset_s + by_s)
 
 
+class _Ranker(threading.Thread):
+    """Asks now and then who of each stream's people will pay, on a connection that only reads."""
+
+    def __init__(self, rank: Rank, watchers: Sequence[_Watcher], path: Path, stop: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self._rank = rank
+        self._watchers = watchers
+        self._path = path
+        self._stop = stop
+
+    def run(self) -> None:
+        """Rank until the watch ends, or the ranking fails."""
+        try:
+            with open_store(self._path, read_only=True) as db:
+                while not self._stop.wait(RANK_S):
+                    for watcher in self._watchers:
+                        self._rank_one(db, watcher)
+        except ChatlibError as error:
+            log.warning("who may pay is not told any more: %s", error)
+        except Exception as error:
+            log.debug("the ranking failed", exc_info=True)
+            log.warning("who may pay is not told any more (%s: %s)", type(error).__name__, error)
+
+    def _rank_one(self, db: Store, watcher: _Watcher) -> None:
+        capture = watcher.capture
+        if capture is None or not capture.n_added or capture.has_ended:
+            return
+        stream = capture.stream
+        for stream_id in db.find_streams(stream.platform, [stream.video_id])["stream_id"]:
+            likely = [one_line(who, 40) for who in self._rank(db, int(stream_id))]
+            if likely and likely != watcher.likely:
+                log.info("%s: most likely to pay: %s", watcher.feed.name, ", ".join(likely))
+            watcher.likely = likely
+
+
 class _Line:
     """One line in the terminal: minutes, messages, a minute's rate, payments, the newest spike."""
 
@@ -530,4 +585,6 @@ def describe_watch(watcher: _Watcher) -> str:
     if watcher.spikes.spike:
         offset_s, times = watcher.spikes.spike
         parts.append(f"spike {format_clock(offset_s)} ({times:.1f}x)")
+    if watcher.likely:
+        parts.append(f"may pay: {', '.join(watcher.likely)}")
     return f"{one_line(watcher.feed.name, 30)}: {', '.join(parts)}"

@@ -1,0 +1,123 @@
+"""Watching without a site: spikes, gaps, what is said in the line, and who may pay."""
+
+import random
+import threading
+
+import numpy as np
+import pytest
+
+from chatlib.analyze.analytics.columns import ChatColumns, analyze_columns, make_analytics
+from chatlib.analyze.analytics.format import ProcessSettings
+from chatlib.analyze.analytics.sections import find_spikes
+from chatlib.collect import live
+from chatlib.collect.live import Capture, Connected, Gap, Heard, SpikeFinder, WatchSettings, watch_streams
+from chatlib.records import Message, Stream
+from chatlib.store import open_store
+
+
+def make_chat(rng):
+    """Return (second, author) of a chat with bursts, in order."""
+    rows = [(rng.random() * 1800, rng.randrange(400)) for _ in range(rng.randrange(200, 3000))]
+    for start in rng.sample(range(100, 1700), 6):
+        rows += [(start + rng.random() * 20, rng.randrange(400)) for _ in range(rng.randrange(5, 150))]
+    return sorted(rows)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_spikes_are_found_as_they_happen_by_the_rule_of_the_analysis(seed):
+    rows = make_chat(random.Random(seed))
+    finder, found = SpikeFinder(), {}
+    finder.advance(0.0)
+    for number, (at, author) in enumerate(rows):
+        finder.add(Message(str(number), "text_message", at, f"u{author}"))
+        if finder.spike:
+            found[finder.spike[0]] = finder.spike[1]
+    kinds = np.zeros(len(rows), int)
+    offsets, authors = np.array([at for at, _ in rows]), np.array([author for _, author in rows])
+    settings = ProcessSettings(interval_s=5)
+    analytics = make_analytics("youtube", duration_s=float(offsets[-1]), settings=settings)
+    chat = ChatColumns(offsets, kinds, ["text_message"], authors, {})
+    samples = analyze_columns(chat, analytics, settings).samples
+    whole = samples[: int(offsets[-1] // 5)]  # the last sample is still open
+    spikes = find_spikes(whole, "avgUniqueUsersPerSecond", sensitivity=settings.spike_sensitivity)
+    assert spikes and [spike.startTime for spike in spikes] == list(found)
+    told = [float(spike.description.split(" rose to ")[1].split(" ")[0]) for spike in spikes]
+    assert list(found.values()) == pytest.approx(told, abs=0.06)
+
+
+def test_gaps_that_follow_each_other_are_one_and_none_lies_behind_the_end():
+    began, ended = "2024-05-01T18:00:00+00:00", "2024-05-01T18:01:00+00:00"
+    capture = Capture(Stream("twitch", "1", started_at=began, ended_at=ended))
+    capture.note_gap(5.0)
+    capture.note_gap(4.0)
+    capture.note_gap(5.05)
+    capture.heard_s = 50.0
+    capture.note_gap(90.0)
+    assert capture.gaps == [Gap(0.0, 5.05), Gap(50.0, 90.0)]
+    capture.end()
+    assert capture.gaps == [Gap(0.0, 5.05), Gap(50.0, 60.0)]
+    assert capture.describe_end() == (
+        "partial",
+        "not connected for 15 s of the stream: 0:00:00-0:00:05, 0:00:50-0:01:00",
+    )
+    assert capture.stream.duration_s == 60.0
+
+
+class FakeFeed:
+    """A feed of messages that are there at once; it ends when it is told to."""
+
+    name, is_single = "s\x1b[2Jomebody", True
+
+    def __init__(self, messages, ends):
+        self._messages, self._ends = messages, ends
+        self.stream = Stream("twitch", "7", channel_name="x", started_at="2024-05-01T18:00:00+00:00")
+
+    def find_stream(self):
+        return None if self._ends.is_set() else self.stream
+
+    def connect(self, stream):
+        return Connected(stream, 0.0)
+
+    def read(self):
+        messages, self._messages = self._messages, []
+        self._ends.wait(0.05)
+        return Heard(messages, 30.0)
+
+    def close(self):
+        pass
+
+
+def test_who_may_pay_is_asked_again_and_again_and_said_in_the_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "RANK_S", 0.2)
+    ends, asked, lines = threading.Event(), [], set()
+
+    def rank(db, stream_id):
+        asked.append(len(db.load_messages([stream_id])))
+        if len(asked) == 3:
+            ends.set()
+        return ["viewer\x1b[2J 7 40 %"]
+
+    monkeypatch.setattr(live._Line, "show", lambda self, watcher: lines.add(live.describe_watch(watcher)))
+    messages = [Message(f"m{n}", "text_message", float(n), f"u{n}") for n in range(30)]
+    settings = WatchSettings(flush_s=0.1, look_s=0.1, until_end=True)
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        (capture,) = watch_streams(db, [FakeFeed(messages, ends)], settings, rank=rank, progress=False)
+    assert asked == [30, 30, 30]
+    assert capture.n_added == 30
+    assert any(line.endswith("30 messages, 0/min, 0 payments, may pay: viewer [2J 7 40 %") for line in lines)
+
+
+def test_a_ranking_that_fails_does_not_end_the_watch(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(live, "RANK_S", 0.1)
+    ends = threading.Event()
+
+    def rank(db, stream_id):
+        threading.Timer(0.3, ends.set).start()
+        raise ValueError("odd")
+
+    settings = WatchSettings(flush_s=0.1, look_s=0.1, until_end=True)
+    messages = [Message("m", "text_message", 1.0, "u")]
+    with open_store(tmp_path / "chat.dbs", create=True) as db, caplog.at_level("WARNING"):
+        (capture,) = watch_streams(db, [FakeFeed(messages, ends)], settings, rank=rank, progress=False)
+    assert (capture.n_added, capture.has_ended) == (1, True)
+    assert "who may pay is not told any more" in caplog.text
