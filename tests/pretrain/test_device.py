@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from chatlib.__main__ import main
 from chatlib.pretrain import device
 from chatlib.pretrain.device import (
     FastLinear,
@@ -30,27 +31,33 @@ args = parser.parse_args(["pretrain", *sys.argv[1:]])
 sys.exit(args.run(args))
 """
 LAUNCHERS = {
-    "alone": [sys.executable],
     "torchrun": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"],
     "accelerate": [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"],
 }
 
 
-def run(launcher, db_path, folder):
+SIZES = [
+    "--vocabulary",
+    "400",
+    "--layers",
+    "1",
+    "--width",
+    "32",
+    "--block-len",
+    "32",
+    "--epochs",
+    "2",
+    "--accumulate",
+    "2",
+]
+
+
+def run_together(launcher, db_path, folder):
     folder.mkdir()
     program = folder / "program.py"
     program.write_text(PROGRAM)
-    sizes = {
-        "--vocabulary": 400,
-        "--layers": 1,
-        "--width": 32,
-        "--block-len": 32,
-        "--epochs": 2,
-        "--accumulate": 2,
-    }
-    options = [str(part) for pair in sizes.items() for part in pair]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "OMP_NUM_THREADS": "1"}
-    command = [*LAUNCHERS[launcher], str(program), str(db_path), str(folder / "model"), *options]
+    command = [*LAUNCHERS[launcher], str(program), str(db_path), str(folder / "model"), *SIZES]
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout, load_manifest(folder / "model")
@@ -189,12 +196,14 @@ def test_where_it_multiplies_wrong_nothing_changes(onednn, monkeypatch):
 
 @pytest.fixture(scope="module")
 def one(db_path, tmp_path_factory):
-    return run("alone", db_path, tmp_path_factory.mktemp("processes") / "one")[1]
+    folder = tmp_path_factory.mktemp("processes") / "model"
+    assert main(["pretrain", str(db_path), str(folder), *SIZES]) == 0
+    return load_manifest(folder)
 
 
 @pytest.mark.parametrize("launcher", ["accelerate", pytest.param("torchrun", marks=pytest.mark.real)])
 def test_two_processes_reach_the_losses_of_one(launcher, one, db_path, tmp_path):
-    said, two = run(launcher, db_path, tmp_path / "two")
+    said, two = run_together(launcher, db_path, tmp_path / "two")
     assert said.count("train_loss") == 1  # only one of them talks
     assert json.dumps(two["settings"]) == json.dumps(one["settings"])
     for ours, theirs in zip(two["epochs"], one["epochs"], strict=True):
