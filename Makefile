@@ -36,8 +36,9 @@ test: setup ## all checks; with ARGS=tests/analyze only those tests
 ifndef ARGS
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) mypy
-	$(RUN) pytest -m "not real" -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+	$(RUN) mypy & types=$$!; \
+	$(RUN) pytest -m "not real" -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder; tests=$$?; \
+	wait $$types && exit $$tests
 else
 	$(RUN) pytest -m "not real" $(ARGS)
 endif
