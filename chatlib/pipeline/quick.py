@@ -7,7 +7,7 @@ from pathlib import Path
 from chatlib.collect.address import find_video_id
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.files import map_write_errors
-from chatlib.pipeline.explorer import write_explorer
+from chatlib.pipeline.explorer import ExplorerSettings, write_explorer
 from chatlib.pipeline.report import render_index
 from chatlib.pipeline.settings import RunSettings, describe_run, load_steps, lock_run
 from chatlib.store import Store, open_store
@@ -20,7 +20,8 @@ def explore_chats(settings: RunSettings) -> Path:
     """Load chats into a run, write the pages that need no notebook; return the path of the first one.
 
     `chats` is a file or a folder of them, `channels` the address of a channel, or of one recording; without
-    either it is the sample. Chapters that ran before keep their place on the first page.
+    either it is the sample. Chapters that ran before keep their place on the first page, and the parameters
+    of notebook 05 hold here too.
     Raises: ParameterError for a name that is none, or a run in progress; NotEnoughData where no message has
     a time; what reading or fetching the chats raises.
     """
@@ -33,13 +34,14 @@ def explore_chats(settings: RunSettings) -> Path:
         with lock_run(run_dir):
             with open_store(workspace.db, create=True) as db:
                 _fill(db, settings, chats)
-            facts = write_explorer(run_dir)
+            steps = load_steps(run_dir)
+            analyzed = steps["05_analyze"].parameters if "05_analyze" in steps else {}
+            facts = write_explorer(run_dir, ExplorerSettings.from_parameters(analyzed))
             if not facts["streams"]:
                 reasons = " ".join(facts["skipped"][:1])
                 raise NotEnoughData(
                     f"A page needs a stream whose messages have times, and there is none. {reasons}".strip()
                 )
-            steps = load_steps(run_dir)
             record = describe_run(run_dir, steps, chats=chats, channels=settings.channels, general={})
             return render_index(run_dir, record)
 

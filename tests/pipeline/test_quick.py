@@ -23,6 +23,10 @@ def write_chat(path, *, timed=True):
         }
         for number in range(100)
     ]
+    for number in range(60 if timed else 0):  # everybody at once
+        author = {"id": f"UCb{number:021d}", "name": f"bob{number}"}
+        row = {**rows[0], "message_id": f"b{number}", "message": "LOL what", "author": author}
+        rows.append({**row, "time_in_seconds": 1000 + number / 10})
     path.write_text(json.dumps(rows), encoding="utf-8")
     return path
 
