@@ -9,12 +9,12 @@ import logging
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from chatlib.collect.address import find_ids_in_name, guess_platform, make_video_url
+from chatlib.collect.address import find_ids_in_name, find_video_id, guess_platform, make_video_url
 from chatlib.collect.files.containers import (
     CUT,
     SQLITE_MAGIC,
@@ -27,7 +27,7 @@ from chatlib.collect.files.containers import (
     unpack,
 )
 from chatlib.collect.files.rows import Chat, IdMaker, Notes, repeated_kind
-from chatlib.collect.sheets.streams import find_chat_files, stream_of_row
+from chatlib.collect.sheets.streams import Found, age_of_row, find_chat_files, stream_of_row
 from chatlib.errors import ParameterError, SourceError, UnknownFormat
 from chatlib.limits import KINDS, read_file
 from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message, Stream
@@ -36,8 +36,8 @@ from chatlib.times import MAX_OFFSET_S, format_timestamp, read_date, read_timest
 
 __all__ = [
     "FORMATS", "Chat", "Format", "ReadFile", "complete_chat", "complete_streams", "digest_content",
-    "list_formats", "log_view", "looks_like_chat", "read_chat", "read_chat_file", "read_chats",
-    "read_listed_file",
+    "iter_old_chats", "list_formats", "log_view", "looks_like_chat", "read_chat",
+    "read_chat_file", "read_chats", "read_listed_file",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -128,15 +128,40 @@ def read_chat_file(
     """
     (found,), _ = find_chat_files([path])
     if read_head(found.path).startswith(SQLITE_MAGIC):
-        raise SourceError(
-            f"{found.path.name} is a database of many streams: import it, and read the database."
-        )
+        streams = [
+            complete_chat(chat, file_name=found.path.name, row=row) for _, row, chat in iter_old_chats(found)
+        ]
+        return _pick_chat(streams, stream_id)
     outcome = read_listed_file(found.path, found.row, columns=columns)
     if not outcome.chats:
         raise type(outcome.error or SourceError())(f"{found.path}: {outcome.error}")
     chat = _pick_chat(complete_streams(outcome.chats, path=found.path, rows=found.sheet.rows), stream_id)
     log_view(chat, found.path)
     return chat
+
+
+def iter_old_chats(
+    found: Found, *, limit: int = 0
+) -> Generator[tuple[object, dict[str, str], Chat], None, None]:
+    """Yield each stream of a database of the first version, oldest first: its address, its row, its chat.
+
+    The chats are still to be completed. With `limit` only the oldest so many come.
+    Raises: UnknownFormat, or SourceError for a damaged file.
+    """
+    from chatlib.collect.files.first_version import OldDatabase
+
+    with OldDatabase(found.path) as old:
+        rows = {url: _row_of_address(url, found) for url in old.urls}
+        for url in sorted(old.urls, key=lambda url: age_of_row(rows[url]))[: limit or None]:
+            messages, notes = old.read_stream(url)
+            yield url, rows[url], Chat("first version", Stream("", ""), messages, notes)
+
+
+def _row_of_address(url: object, found: Found) -> dict[str, str]:
+    """Return the list's row of the stream at an old database's address, or what the address itself says."""
+    address = (url if isinstance(url, str) else "").replace("NULL", "")
+    video_id = find_video_id(address) or address[:200] or clean_text(found.path.stem)
+    return {"url": address, "video_id": video_id} | dict(found.sheet.rows.get(video_id, {}))
 
 
 def _pick_chat(chats: Sequence[Chat], stream_id: str = "") -> Chat:

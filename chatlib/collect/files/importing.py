@@ -15,20 +15,19 @@ from pathlib import Path
 import pandas as pd
 
 from chatlib.ahead import map_ahead
-from chatlib.collect.address import find_video_id
 from chatlib.collect.files.containers import SQLITE_MAGIC, read_head
-from chatlib.collect.files.first_version import OldDatabase
 from chatlib.collect.files.formats import (
     Chat,
     ReadFile,
     complete_chat,
     complete_streams,
     digest_content,
+    iter_old_chats,
     log_view,
     looks_like_chat,
     read_listed_file,
 )
-from chatlib.collect.sheets.streams import Found, age_of_row, find_chat_files
+from chatlib.collect.sheets.streams import Found, find_chat_files
 from chatlib.errors import ParameterError, SourceError, UnknownFormat
 from chatlib.limits import read_file
 from chatlib.records import Message, Stream
@@ -289,25 +288,14 @@ def _import_old_database(db: Store, found: Found, *, limit: int) -> Generator[Fi
     """Import each stream of an old database, oldest first; each is stored whole or not at all."""
     path = found.path
     try:
-        with OldDatabase(path) as old:
-            listed = {url: _row_of_address(url, found) for url in old.urls}
-            for url in sorted(old.urls, key=lambda url: age_of_row(listed[url]))[: limit or None]:
-                messages, notes = old.read_stream(url)
-                chat = Chat("first version", Stream("", ""), messages, notes)
-                chat = complete_chat(chat, file_name=path.name, row=listed[url])
-                content = digest_content(
-                    repr(list(map(tuple, messages))).encode(), name=str(url), row=listed[url]
-                )
-                yield _report_known(db, path, content) or _save_chat(db, path, chat, content=content)
+        for url, row, chat in iter_old_chats(found, limit=limit):
+            content = digest_content(repr(list(map(tuple, chat.messages))).encode(), name=str(url), row=row)
+            known = _report_known(db, path, content)
+            yield known or _save_chat(
+                db, path, complete_chat(chat, file_name=path.name, row=row), content=content
+            )
     except SourceError as error:
         yield FileReport(path, "failed", error=str(error))
-
-
-def _row_of_address(url: object, found: Found) -> dict[str, str]:
-    """Return the list's row of the stream at an old database's address, or what the address itself says."""
-    address = (url if isinstance(url, str) else "").replace("NULL", "")
-    video_id = find_video_id(address) or address[:200] or clean_text(found.path.stem)
-    return {"url": address, "video_id": video_id} | dict(found.sheet.rows.get(video_id, {}))
 
 
 # ---------------------------------------------------------- reading ahead

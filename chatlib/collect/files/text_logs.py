@@ -29,6 +29,7 @@ __all__ = ["find_chats", "looks_like_chat", "recognize_lines"]
 GAP_S = 6 * 3600  # a log with dates in which nobody writes for so long goes on with another stream
 _SAMPLE = 300  # lines in which a format shows itself
 _DAY_S = 24 * 3600
+_LONGEST_NOTICE = 2000  # characters of a sentence of Twitch's with the author's words
 _REMEMBERED = 100  # messages of an author, of which a deletion may name one
 _SOME_DAY_S = 40 * 365 * 24 * 3600.0  # in 2009, where no day is known
 
@@ -62,8 +63,8 @@ _CHATTY_EVENT = re.compile(r"\[[A-Z][A-Za-z ]{0,40}\] (?P<text>.*)")
 _IRSSI_SERVER = re.compile(r"[!-]tmi\.twitch\.tv-? ")
 _OF_PROGRAM = re.compile(r"-!- |![\w.]+ |-[^\s-]+- |(?:MOD_ACTION|VIEWERS|VIEWERSTATS|JOIN|PART|MOD|UNMOD): ")
 _CHATTY_LIST = re.compile(r"(?P<what>BAN|DELETED|BITS): (?P<rest>.*)")
-_CHATTY_BAN = re.compile(r"(\w{1,100})(?: \(\d{1,12}s\))?(?: \[[^\]]*\])?(?: \{[^}]*\})?(?:, |$)")
-_CHATTY_DELETED = re.compile(r"(\w{1,100}) \((.*?)\)(?=, \w{1,100} \(|$)")
+_CHATTY_BAN = re.compile(r"(\w{1,100})(?: \(\d{1,12}s\))?(?: \[[^\]]{0,999}\])?(?: \{[^}]{0,99}\})?(?:, |$)")
+_CHATTY_DELETED = re.compile(r"(\w{1,100}) \((.{0,999}?)\)(?=, \w{1,100} \(|$)")
 _BANNED = re.compile(
     r"(?P<name>\w{1,100}) (?:has been|was) (?:timed out|permanently banned|banned)\b.*"
     r"|\w{1,100} (?:timed out|permanently banned|banned) (?P<target>\w{1,100})\b.*"
@@ -273,6 +274,8 @@ class _Log:
         """Read a sentence of Twitch's or of a client: a subscription, a gift, a raid, a deletion, a ban."""
         if found := _CHATTY_LIST.fullmatch(line):
             return self._read_list(time, found["what"], found["rest"])
+        if len(line) > _LONGEST_NOTICE:
+            return False
         notice, attached = line, None
         if found := _CHATTY_EVENT.fullmatch(line):
             notice = found["text"]

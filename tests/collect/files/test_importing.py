@@ -218,8 +218,10 @@ def test_one_chat_file_that_is_none(tmp_path, make_old_database):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(error):
             read_chat_file(tmp_path / name)
-    with pytest.raises(SourceError, match="import it"):
+    with pytest.raises(SourceError, match="holds 2"):
         read_chat_file(make_old_database(tmp_path / "old.dbs"))
+    chat = read_chat_file(tmp_path / "old.dbs", stream_id="b" * 11)
+    assert (chat.format, [m.text for m in chat.messages]) == ("first version", ["wow"])
 
 
 def test_an_id_that_different_messages_share_does_not_swallow_them(tmp_path, db):
