@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from chatlib.collect.transport import Stopped
-from chatlib.errors import ChatlibError, SourceError, SourceRefused
+from chatlib.errors import ChatlibError, ParameterError, SourceError, SourceRefused
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
 from chatlib.store import Store, open_store
 from chatlib.text import one_line
@@ -91,6 +91,8 @@ class WatchSettings:
 
     Messages are written every `flush_s`, the site is asked every `look_s` whether the stream still
     runs, and `backoff_s` is the longest first wait before a new connection.
+
+    Raises: ParameterError for no time at all.
     """
 
     minutes: float | None = None
@@ -98,6 +100,10 @@ class WatchSettings:
     flush_s: float = 1.0
     look_s: float = 30.0
     backoff_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and not self.minutes > 0:
+            raise ParameterError(f"A watch lasts more than 0 minutes, got {self.minutes:g}.")
 
 
 @dataclass(frozen=True)
@@ -275,6 +281,7 @@ def watch_streams(
                 for watcher, line in zip(watchers, lines, strict=True):
                     watcher.serve(db)
                     line.show(watcher)
+                    watcher.report_error(are_others_left=any(w.is_alive() for w in watchers))
         finally:
             stop.set()
             for watcher in watchers:
@@ -285,6 +292,8 @@ def watch_streams(
     captures = [capture for watcher in watchers for capture in watcher.captures]
     if len(errors) == len(watchers) and not any(capture.was_connected for capture in captures):
         raise errors[0]
+    for watcher in watchers:
+        watcher.report_error(are_others_left=True)
     return captures
 
 
@@ -310,6 +319,7 @@ class _Watcher:
         self._recent: dict[tuple[str, str], None] = {}
         self._current: Stream | None = None
         self._is_connected = False
+        self._is_reported = False
         self._flushed_at = time.monotonic()
         self._threads = [
             threading.Thread(target=self._guard, args=(run,), daemon=True) for run in (self._run, self._look)
@@ -329,6 +339,12 @@ class _Watcher:
     def is_alive(self) -> bool:
         """Return whether this feed is still watched."""
         return self._threads[0].is_alive()
+
+    def report_error(self, *, are_others_left: bool) -> None:
+        """Log, once, what ended this feed while others go on."""
+        if self.error and are_others_left and not self._is_reported:
+            self._is_reported = True
+            log.warning("%s: %s", self.feed.name, self.error)
 
     def join(self, seconds: float) -> None:
         """Wait for the end of reading."""
@@ -383,11 +399,9 @@ class _Watcher:
             pass
         except ChatlibError as error:
             self.error = error
-            log.warning("%s: %s", self.feed.name, error)
         except Exception as error:  # an answer of a new shape: one feed must not end all
             log.debug("%s failed", self.feed.name, exc_info=True)
             self.error = SourceError(f"{self.feed.name} could not be read ({type(error).__name__}: {error})")
-            log.warning("%s", self.error)
 
     def _look(self) -> None:
         """Ask again and again which stream runs."""
@@ -406,9 +420,11 @@ class _Watcher:
             if stream is None:
                 self._stop.wait(min(1.0, self._settings.look_s))
                 continue
-            self._begun.clear()
             capture = Capture(stream)
+            self.spikes, self.n_messages, self.likely = SpikeFinder(), 0, []
+            self.rates.clear()
             self.captures.append(capture)
+            self._begun.clear()  # after the capture is there: the other thread must not recall the one before
             while not self._begun.wait(_TICK_S):
                 if self._stop.is_set():
                     return

@@ -107,6 +107,49 @@ def test_who_may_pay_is_asked_again_and_again_and_said_in_the_line(tmp_path, mon
     assert any(line.endswith("30 messages, 0/min, 0 payments, may pay: viewer [2J 7 40 %") for line in lines)
 
 
+def test_a_feed_that_fails_is_said_once_and_the_others_go_on(tmp_path, caplog):
+    ends = threading.Event()
+    broken = FakeFeed([], threading.Event())
+    broken.read = None
+    threading.Timer(0.5, ends.set).start()
+    settings = WatchSettings(flush_s=0.1, look_s=0.1, until_end=True)
+    messages = [Message("m", "text_message", 1.0, "u")]
+    with open_store(tmp_path / "chat.dbs", create=True) as db, caplog.at_level("WARNING"):
+        captures = watch_streams(db, [broken, FakeFeed(messages, ends)], settings, progress=False)
+        assert sum(capture.n_added for capture in captures) == 1
+    assert caplog.text.count("could not be read") == 1
+
+
+def test_streams_that_follow_each_other_have_counts_and_spikes_of_their_own(tmp_path):
+    ends, stop = threading.Event(), threading.Event()
+    feed = FakeFeed([Message("m1", "text_message", 9000.0, "u")], ends)
+    feed.is_single = False
+
+    connect = feed.connect
+
+    def connect_to(stream):
+        if stream.video_id == "8":
+            feed._messages = [Message("m2", "text_message", 7.0, "u")]
+            threading.Timer(0.5, ends.set).start()
+            threading.Timer(3.0, stop.set).start()
+        return connect(stream)
+
+    feed.connect = connect_to
+
+    def follow():
+        feed.stream = feed.stream._replace(video_id="8")
+
+    threading.Timer(0.6, follow).start()
+    settings = WatchSettings(flush_s=0.1, look_s=0.1, minutes=1)
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        captures = watch_streams(db, [feed], settings, stop=stop, progress=False)
+        assert [(c.stream.video_id, c.n_added, c.has_ended) for c in captures] == [
+            ("7", 1, True),
+            ("8", 1, True),
+        ]
+        assert db.load_streams()["n_messages"].tolist() == [1, 1]
+
+
 def test_a_ranking_that_fails_does_not_end_the_watch(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(live, "RANK_S", 0.1)
     ends = threading.Event()

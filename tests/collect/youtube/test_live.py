@@ -280,8 +280,8 @@ def test_a_disk_that_fills_up_ends_the_watch_with_what_came_before(video, db):
 
 @pytest.mark.parametrize(("address", "said"), [
     ("https://kick.com/somebody", "https://www.youtube.com/@handle.*https://www.twitch.tv/name"),
-    ("https://www.twitch.tv/videos/123456789", "A channel's address must look like"),
-    ("not an address", "A channel's address must look like"),
+    ("https://www.twitch.tv/videos/123456789", "what is over is fetched by"),
+    ("not an address", "runs on YouTube or Twitch"),
 ])  # fmt: skip
 def test_an_address_that_cannot_be_watched_is_refused_before_anything_is_asked(
     address, said, tmp_path, capsys
@@ -294,3 +294,5 @@ def test_an_address_that_cannot_be_watched_is_refused_before_anything_is_asked(
 def test_an_address_that_is_named_twice_is_refused(capsys):
     assert main(["watch", CHANNEL, "youtube.com/@sample/streams"]) == 2
     assert "named twice" in capsys.readouterr().err
+    assert main(["watch", CHANNEL, "--minutes", "0"]) == 2
+    assert "more than 0 minutes, got 0" in capsys.readouterr().err
