@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # An option with what was given for it, for the shell: any character stands for itself.
 option = $(if $(value $(2)),$(1) '$(subst ','\'',$(value $(2)))')
 
-.PHONY: report test test-real bench lab images bundle notebooks format lock home clean help setup
+.PHONY: report test test-real bench bench-gpu lab images bundle notebooks format lock home clean help setup
 .DEFAULT_GOAL := report
 
 help: ## this list
@@ -48,6 +48,9 @@ test-real: setup ## checks on real chat, and long ones [ARGS=tests/analyze]
 
 bench: setup ## benchmarks against other programs
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(VENV)/bin/python $$script || exit 1; done
+
+bench-gpu: setup ## what a GPU does: encoding, training, scale encode; with ARGS=--smallest on a CPU [EXTRAS=cluster]
+	$(VENV)/bin/python tests/benchmarks/gpu.py $(ARGS)
 
 lab: setup ## JupyterLab on the notebooks
 	$(RUN) jupyterlab --ServerApp.root_dir=notebooks $(ARGS)
