@@ -315,7 +315,7 @@ def _collect_authors(folder: Path, files: Sequence[MessageFile]) -> Iterator[pa.
     """Yield the authors of all messages, each with the last name that some stream knows."""
     names: dict[tuple[str, str], str | None] = {}
     for file in files:
-        table = pq.read_table(folder / file.path, columns=["author_id", "author_name"], partitioning=None)
+        table = read_table(folder, file, ["author_id", "author_name"])
         pairs = table.group_by(["author_id", "author_name"]).aggregate([]).to_pylist()
         for pair in pairs:
             key = (file.stream.platform, pair["author_id"])
@@ -410,7 +410,8 @@ def read_table(folder: Path, file: MessageFile, columns: Sequence[str] | None = 
     """
     path = folder / file.path
     with _map_arrow_errors(path):
-        table = pq.read_table(path, columns=columns, partitioning=None)
+        # Each row group has a dictionary of its own, and Arrow sorts and groups only by one.
+        table = pq.read_table(path, columns=columns, partitioning=None).unify_dictionaries()
     if len(table) != file.n_messages:
         raise DamagedStore.of(path, f"{len(table)} messages instead of {file.n_messages}")
     return table

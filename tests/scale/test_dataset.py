@@ -4,6 +4,7 @@ import json
 import shutil
 from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -67,6 +68,22 @@ def test_a_database_comes_back_without_a_difference(db, tmp_path):
     assert count == (2, len(MESSAGES), {}) and digest == db.digest()
     pd.testing.assert_frame_equal(beside[0], db.load_clips())
     pd.testing.assert_frame_equal(beside[1], db.load_heatmaps())
+
+
+def test_a_stream_of_several_row_groups_is_as_one_of_one(db, tmp_path, monkeypatch):
+    whole = export_store(db, tmp_path / "whole")
+    monkeypatch.setattr("chatlib.dataset._ROWS", 2)
+    monkeypatch.setattr("chatlib.queries._BATCH", 2)
+    dataset = export_store(db, tmp_path / "set")
+    assert pq.ParquetFile(dataset.folder / dataset.files[0].path).num_row_groups == 5
+    assert bring_back(dataset, tmp_path / "back.dbs")[1] == db.digest()
+    assert dataset.read_messages(1).to_pylist() == whole.read_messages(1).to_pylist()
+    columns = ("author_id", "name", "text", "amount", "timestamp_us", "stream_id")
+    pd.testing.assert_frame_equal(
+        dataset.load_messages(columns=columns), whole.load_messages(columns=columns)
+    )
+    for own, other in zip(dataset.load_chat_columns(1), whole.load_chat_columns(1), strict=True):
+        assert list(own) == list(other) or np.array_equal(own, other, equal_nan=True)
 
 
 def test_the_sample_comes_back_without_a_difference(sample, tmp_path):
