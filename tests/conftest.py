@@ -36,6 +36,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not item.nodeid.startswith(PIPELINE))
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Give the tests of a file to one process, and all of the pipeline to one, which runs the sample once."""
     from xdist.scheduler import LoadScopeScheduling
