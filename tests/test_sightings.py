@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from chatlib.__main__ import main
 from chatlib.records import Message, Stream
 from chatlib.sightings import Seen, find_twins
 from chatlib.store import open_store
@@ -111,6 +112,18 @@ def test_the_store_keeps_the_union_and_who_had_which(tmp_path):
         assert (stream["n_messages"], stream["last_offset_s"]) == (11, 30.0)
         positions = db.load_messages(columns=["position"])["position"].tolist()
         assert len(set(positions)) == 11
+
+
+def test_the_list_of_streams_says_what_each_side_lacks(tmp_path, capsys):
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        paid = [make(n, n, kind="paid_message") for n in range(3)]
+        db.save_chat(
+            Stream("youtube", "v", title="One", view="captured", state="partial"), [*paid, make(9, 9)]
+        )
+        db.save_chat(Stream("youtube", "v"), paid[:1])
+    assert main(["list", str(tmp_path / "chat.dbs")]) == 0
+    said = capsys.readouterr().out
+    assert "One: the replay lacks 2 of 3 Super Chats and 1 of 1 messages; the capture lacks nothing\n" in said
 
 
 def test_a_capture_without_a_recordings_id_becomes_the_recording(tmp_path):

@@ -173,12 +173,15 @@ def _list(args: argparse.Namespace) -> int:
 
 def _list_streams(path: Path) -> None:
     from chatlib.collect.sheets.tables import clean_line
+    from chatlib.collect.summary import describe_sides
     from chatlib.store import open_store
 
     with open_store(path, read_only=True) as db:
         for row in db.load_streams().to_dict("records"):
             day, title = str(row["started_at"] or "")[:10], clean_line(str(row["title"] or ""))[:60]
             print(f"{day:<10}  {row['video_id']:<12}  {row['state']:<12} {row['n_messages']:9,}  {title}")
+        for sentence in describe_sides(db):  # of streams that were captured live, too
+            print(sentence)
 
 
 def _open(args: argparse.Namespace) -> int:

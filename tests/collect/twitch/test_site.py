@@ -175,6 +175,7 @@ def test_a_vods_address_is_analyzed_without_a_database(twitch):
         fetch_chat("https://www.twitch.tv/videos/1000", CollectSettings(**QUICK), progress=False)
 
 
+LONG = [pytest.mark.real, pytest.mark.timeout(2400)]
 KILL = """
 import os, signal
 from chatlib.collect import downloads
@@ -189,7 +190,7 @@ downloads.ResumeFile.add = add_and_die
 
 @pytest.mark.parametrize(("n_vods", "n_comments", "kills", "rate"), [
     pytest.param(2, 300, [7], 0.0, id="short"),
-    pytest.param(20, 5000, [n % 90 + 5 for n in range(7, 950, 38)], 0.1, id="long", marks=pytest.mark.real),
+    pytest.param(20, 5000, [n % 90 + 5 for n in range(7, 950, 38)], 0.1, id="long", marks=LONG),
 ])  # fmt: skip
 def test_a_killed_collection_goes_on_to_the_same_content(
     twitch, youtube, tmp_path, n_vods, n_comments, kills, rate
@@ -203,7 +204,16 @@ def test_a_killed_collection_goes_on_to_the_same_content(
     digests = []
     for name, programs in (("whole", [run]), ("killed", [*(KILL.format(after=n) + run for n in kills), run])):
         path = tmp_path / name / "chat.dbs"
-        options = ["collect", ADDRESS, "--db", str(path), "--at-once", "1", "--requests-per-s", "1000"]
+        options = [
+            "collect",
+            ADDRESS,
+            "--db",
+            str(path),
+            "--at-once",
+            str(n_vods // 5 or 1),
+            "--requests-per-s",
+            "1000",
+        ]
         codes = [
             subprocess.run([sys.executable, "-c", program, *options], env=environment, check=False).returncode
             for program in programs
