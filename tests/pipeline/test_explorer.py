@@ -136,6 +136,30 @@ def test_a_click_opens_the_recording_at_that_second(chromium, script, run):
     assert "0:30:00" in chromium.driver.find_element("css selector", ".readout").text
 
 
+def test_a_finger_opens_the_recording_and_two_fingers_zoom(chromium, script, run):
+    def touch(kind, *points):
+        at = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        chromium.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    chromium.open(run[0] / "index.html", width=390)
+    script(KEEP_LINKS)
+    canvas = chromium.driver.find_element("css selector", ".timeline canvas")
+    script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    box = script("const b = arguments[0].getBoundingClientRect(); return [b.left, b.top, b.width]", canvas)
+    x, y = box[0] + 46 + (box[2] - 56) / 2, box[1] + 60
+    touch("touchStart", (x, y))
+    touch("touchEnd")
+    (opened,) = script("return window.opened")
+    assert opened.startswith("https://www.twitch.tv/videos/77?t=0h29m") or "t=0h30m" in opened
+    whole = script("return arguments[0].toDataURL()", canvas)
+    touch("touchStart", (x - 20, y), (x + 20, y))
+    touch("touchMove", (x - 80, y), (x + 80, y))
+    touch("touchEnd")
+    script("return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert script("return arguments[0].toDataURL()", canvas) != whole
+    assert len(script("return window.opened")) == 1
+
+
 def test_the_keyboard_reaches_every_second(chromium, script, run):
     from selenium.webdriver.common.keys import Keys
 
