@@ -19,7 +19,7 @@ def make_table(seed):
 def test_donors_score_higher_on_rows_that_training_never_saw(seed):
     table, labels = make_table(seed)
     model = fit_trees(table.iloc[:2000], labels[:2000], seed=seed, n_seeds=2)
-    assert model.columns == list("abcde") and model.trees.count("Tree=") == 600
+    assert model.columns == list("abcde") and model.trees.count("Tree=") == 800
     scores, later = model.score(table.iloc[2000:]), labels[2000:]
     assert scores[later].mean() > scores[~later].mean() + 0.5
     assert model.score(table.iloc[:0]).shape == (0,)
@@ -38,10 +38,10 @@ def test_the_text_that_is_kept_scores_as_lightgbm_does():
     table, labels = make_table(1)
     model = fit_trees(table, labels, n_seeds=1)
     data = lightgbm.Dataset(table[model.columns].to_numpy(), labels.astype(float))
-    settings = {"objective": "binary", "learning_rate": 0.02, "num_leaves": 6, "min_data_in_leaf": 40,
-                "lambda_l2": 5.0, "feature_fraction_bynode": 0.2, "seed": 0, "deterministic": True,
-                "force_row_wise": True, "num_threads": 1, "verbosity": -1}  # fmt: skip
-    expected = lightgbm.train(settings, data, num_boost_round=300)
+    settings = {"objective": "binary", "learning_rate": 0.02, "num_leaves": 16, "min_data_in_leaf": 40,
+                "lambda_l2": 5.0, "feature_fraction_bynode": 0.5, "extra_trees": True, "seed": 0,
+                "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1}  # fmt: skip
+    expected = lightgbm.train(settings, data, num_boost_round=400)
     expected = expected.predict(table[model.columns].to_numpy(), raw_score=True)
     np.testing.assert_allclose(model.score(table), expected, atol=1e-12)
 
