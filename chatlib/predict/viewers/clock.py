@@ -22,7 +22,8 @@ _SHIFT_DAYS = 20.0  # the larger, the more easily a date is moved
 _STEP_DAYS = 3.0  # the smaller, the more alike are the shifts of neighbours
 _TOO_LATE = 30.0  # times as hard: a stream was not broadcast after its upload
 _EXACT_DAYS = 0.5
-_N_STEPS = 12
+_CLOSE_DAYS = 0.02
+_N_STEPS = 100  # at most
 
 
 class Clock:
@@ -44,13 +45,14 @@ class Clock:
         """Return when streams 0 to k were, in days, from notices in streams before k.
 
         By least absolute deviations, as iteratively reweighted least squares: of streams from their dates, of
-        neighbours' shifts from each other, and of notices beyond a few days (Huber 1964). Shifts of
-        streams that left the window stay.
+        neighbours' shifts from each other, and of notices beyond a few days (Huber 1964). It begins where the
+        last answer ended, which saves time and, the sum being convex, changes nothing.
         """
-        n_known = len(self._shifts)
-        last = self._shifts[-1] if n_known else 0.0
-        shifts = np.concatenate([self._shifts, np.full(max(k + 1 - n_known, 0), last)])[: k + 1]
         start = max(k + 1 - _WINDOW, 0)
+        shifts, n_known = np.zeros(k + 1), min(len(self._shifts), k + 1)
+        if n_known:
+            shifts[:n_known], shifts[n_known:] = self._shifts[:n_known], self._shifts[n_known - 1]
+        shifts[:start] = 0.0
         among = slice(*np.searchsorted(self._stream, [start, k]))
         _, person, counts = np.unique(self._person[among], return_inverse=True, return_counts=True)
         again = counts[person] > 1
@@ -86,5 +88,7 @@ def _fit_shifts(
         alike = 1.0 / (_STEP_DAYS * np.maximum(np.abs(np.diff(x[:n])), _EXACT_DAYS))
         normal = notices.T @ sparse.diags(weight) @ notices + steps.T @ sparse.diags(alike) @ steps
         normal += sparse.diags(np.concatenate([stay, np.full(n_people, 1e-8)]))
-        x = spsolve(normal.tocsc(), notices.T @ (weight * wanted))
+        before, x = x, spsolve(normal.tocsc(), notices.T @ (weight * wanted))
+        if np.abs(x[:n] - before[:n]).max() < _CLOSE_DAYS:
+            break
     return x[:n]

@@ -51,6 +51,17 @@ def test_what_is_said_later_changes_no_date_asked_before():
         np.testing.assert_array_equal(one.read(k), two.read(k))
 
 
+def test_one_stream_alone_is_dated_as_after_all_before_it():
+    broadcast = np.arange(0.0, 180.0, 3.0)
+    dated = np.where(np.arange(60) // 10 == 3, broadcast + 30, broadcast)
+    notices = make_notices(broadcast)
+    clock = Clock(dated, **notices)
+    step_by_step = [clock.read(k) for k in range(60)]
+    for k in (25, 38, 59):
+        assert np.abs(Clock(dated, **notices).read(k) - step_by_step[k]).max() < 2
+    assert (step_by_step[59][30:40] < dated[30:40] - 10).mean() > 0.8
+
+
 def test_without_notices_dates_are_as_given():
     days, none = np.array([1.0, 2.0, 9.0]), np.zeros(0, np.int64)
     clock = Clock(days, stream=none, person=none, months=none)
