@@ -29,10 +29,11 @@ _MODES = ("url", "chatfile", "reanalyze", "db")
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _HEAD = 1 << 16  # bytes in which a ChatAnalytics JSON shows what it is
 _TITLE_LENGTH = 80
+_MOST_PROBLEMS = 10  # shown one by one
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
-    """Register `analyze`."""
+    """Register `analyze` and `clips`."""
     parser = subparsers.add_parser(
         "analyze",
         help="write the ChatAnalytics JSON of a chat",
@@ -62,6 +63,22 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     _add_section_options(parser)
     _add_output_options(parser)
     parser.set_defaults(run=_run, **{field.name: field.default for field in fields(ProcessSettings)})
+    clips = subparsers.add_parser(
+        "clips",
+        help="how many of people's clips lie in the moments found",
+        description="Show how many of the clips that people cut lie in the moments of a run, beside the "
+        "share of time named and chance. Without CLIPS.csv: the clips and most-replayed curves that were "
+        "collected.",
+    )
+    clips.add_argument("run_or_db", metavar="RUN_OR_DB", help="a run's name or folder, or a chat database")
+    clips.add_argument(
+        "clips",
+        nargs="?",
+        metavar="CLIPS.csv",
+        help="columns: video_id (or address), start (seconds or h:mm:ss), duration or end",
+    )
+    clips.add_argument("--output", "-o", metavar="FILE", help="also write the table as CSV")
+    clips.set_defaults(run=_run_clips)
 
 
 def _add_stream_options(parser: argparse.ArgumentParser) -> None:
@@ -266,6 +283,33 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
         raise NotEnoughData(f"At least one stream must have messages with a time; {args.source} has none.")
     log.info("%d streams analyzed into %s", len(channel.streams), folder)
     return 1 if channel.n_failed and not args.ignore_errors else 0
+
+
+def _run_clips(args: argparse.Namespace) -> int:
+    from chatlib.analyze import recall
+    from chatlib.analyze.channel import learn_channel
+    from chatlib.files import save_table
+    from chatlib.store import open_store
+    from chatlib.workspace import locate_path, locate_run
+
+    path = locate_path(args.run_or_db)
+    with open_store(path if path.is_file() else locate_run(args.run_or_db).db, read_only=True) as store:
+        clips = recall.read_clips(args.clips, store) if args.clips else recall.load_clips(store)
+        if clips.table.empty:
+            raise NotEnoughData(
+                "A run needs collected clips or most-replayed curves, and has none: give a CLIPS.csv."
+            )
+        for sentence in clips.problems[:_MOST_PROBLEMS]:
+            log.warning("%s", sentence)
+        if len(clips.problems) > _MOST_PROBLEMS:
+            log.warning("and %d more rows left out", len(clips.problems) - _MOST_PROBLEMS)
+        table = recall.measure_recall(store, clips.table, words=learn_channel(store))
+    shares = {name: "{:.1%}".format for name in table.columns if name.endswith("share")}
+    print(table.to_string(index=False, formatters=shares))
+    print("A clip is found if a named moment overlaps it; by chance, moments elsewhere would find as many.")
+    if args.output:
+        save_table(table, args.output)
+    return 1 if clips.problems else 0
 
 
 def _wants_moments(args: argparse.Namespace) -> bool:
