@@ -48,6 +48,7 @@ __all__ = [
     "Reaction",
     "ReactionWords",
     "find_moments",
+    "is_laughter",
     "learn_reactions",
     "link_to_moment",
     "measure_reaction",
@@ -262,7 +263,8 @@ def _split_part(part: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=65536)
-def _is_laughter(part: str) -> bool:
+def is_laughter(part: str) -> bool:
+    """Return whether what stands between two blanks has a laughing word or emote in it."""
     return any(map(_LAUGHTER.fullmatch, _split_part(part)))
 
 
@@ -271,7 +273,7 @@ def _count_company(talk: Talk, *, merry: Counter[str], sober: Counter[str]) -> N
     offset_s, author, texts = _select(talk.spoken)
     if not texts:
         return
-    laughs = np.array([any(map(_is_laughter, text.split())) for text in texts], dtype=float)
+    laughs = np.array([any(map(is_laughter, text.split())) for text in texts], dtype=float)
     n_seconds = int(offset_s[-1]) + 1
     at = offset_s.astype(np.int64)
     everybody = _count_people(offset_s, author, n_seconds=n_seconds)

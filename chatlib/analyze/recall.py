@@ -26,7 +26,7 @@ from chatlib.queries import StoredStream
 from chatlib.store import Store
 from chatlib.times import read_offset
 
-__all__ = ["Clips", "load_clips", "measure_recall", "read_clips"]
+__all__ = ["PER_HOUR", "Clips", "find_busiest", "load_clips", "measure_recall", "read_clips"]
 
 PER_HOUR = (3, 6, 12)
 _CLIP_S = 30.0  # where a clip's length is unknown
@@ -194,12 +194,13 @@ def _name_spans(
     moments = find_moments(talk, duration_s=story.duration, top=top, words=words)
     return story.duration, {
         "moments": [(m.start_s, m.end_s) for m in moments],
-        f"busiest {_WINDOW_S} s": _find_busiest(talk.spoken["offset_s"], story.duration, top=top),
+        f"busiest {_WINDOW_S} s": find_busiest(talk.spoken["offset_s"], story.duration, top=top),
         "spikes": [(s.startTime, s.endTime) for s in rank_spikes(story.spikes)],
     }
 
 
-def _find_busiest(offset_s: pd.Series, duration_s: float, *, top: int) -> list[tuple[float, float]]:
+def find_busiest(offset_s: pd.Series, duration_s: float, *, top: int) -> list[tuple[float, float]]:
+    """Return the plainest rule's moments, the best first: the half minutes with most messages."""
     inside = offset_s[(offset_s >= 0) & (offset_s <= duration_s)]
     counts = np.bincount((inside // _WINDOW_S).astype(np.int64))
     best = np.argsort(-counts, kind="stable")[:top].tolist()

@@ -241,10 +241,15 @@ def plot_speech(
 def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
     """Draw how many planted bursts each detector finds, against its false alarms.
 
-    `scores` is a table of `chatlib.analyze.analytics.detection.compare_detectors`.
+    `scores` is a table of `chatlib.analyze.planted.compare_detectors`.
     """
     figure, axes = new_figure(height_in=3.4)
-    looks = {"spikes": ("o-", "purple", "sensitivity"), "highlights": ("s-", "orange", "percentile")}
+    looks = {
+        "moments": ("D-", "vermillion", "number an hour"),
+        "busiest 30 s": ("^--", "grey", "number an hour"),
+        "spikes": ("o-", "purple", "sensitivity"),
+        "highlights": ("s-", "orange", "percentile"),
+    }
     for detector, table in scores.groupby("detector", sort=False):
         line, color, dial = looks[str(detector)]
         x, y = table["false_alarms_per_h"], 100 * table["recall"]
