@@ -22,8 +22,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from chatlib.analyze.analytics.detection import compare_detectors
-from chatlib.analyze.analytics.readers import read_file
+from chatlib.analyze.analytics.readers import read_file, select_talk
+from chatlib.analyze.planted import compare_detectors
 from chatlib.workspace import SAMPLE_DIR
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "twitch" / "channel_2023" / "chat"
@@ -109,7 +109,8 @@ def bench_file(folder: Path, n_messages: int, peer: str | None, repeats: int = 7
 
 def measure_detection(name: str, files: list[Path], platform: str) -> None:
     """Print how many planted bursts are found, and how often an hour nothing is, over streams."""
-    tables = [compare_detectors(read_file(path).columns, platform, seed=1) for path in files]
+    chats = (read_file(path, with_messages=True).messages for path in files)
+    tables = [compare_detectors(select_talk(messages), platform, seed=1) for messages in chats]
     tables = [table for table in tables if len(table)]  # of 15 minutes and more
     if not tables:
         print(f"\nplanted bursts, {name}: no stream is there")
