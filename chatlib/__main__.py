@@ -20,7 +20,7 @@ _ROOMS = ("collect", "simulate", "pretrain", "predict", "analyze", "scale", "pip
 # The commands in the order of the help; what is not named here is listed last.
 _GROUPS = {
     "a channel, from its chat to answers": (
-        "report", "watch", "forecast", "analyze", "clips", "score", "list", "open", "update", "bundle",
+        "report", "watch", "forecast", "analyze", "clips", "list", "open", "update", "bundle",
     ),
     "step by step": ("import", "collect", "convert", "export", "pretrain", "run", "scale", "simulate"),
     "for the project itself": ("images", "notebooks", "home"),

@@ -359,29 +359,11 @@ class StoreReader:
         Columns: n_rows, chats (chat messages), chars, first_s and last_s (offsets), is_owner (1 where
         a badge is the channel owner's), badges (of the last message in source order).
         """
-        table = self.query(
-            "SELECT stream_id, author, count(*) AS n_rows, "
-            "count(*) FILTER (WHERE kind IN (SELECT value FROM json_each(?))) AS chats, "
-            "sum(coalesce(length(text), 0)) AS chars, min(offset_s) AS first_s, max(offset_s) AS last_s, "
-            """max(coalesce(badges LIKE '%"broadcaster"%' OR badges LIKE '%"owner"%', 0)) AS is_owner """
-            "FROM messages WHERE author IS NOT NULL GROUP BY stream_id, author",
-            (_CHAT_KINDS,),
-        )
-        # Beside max(), SQLite takes a plain column from the row of the maximum.
-        last = self.query(
-            "SELECT stream_id, author, badges, max(position) FROM messages WHERE author IS NOT NULL "
-            "GROUP BY stream_id, author"
-        )
-        return table.merge(last[["stream_id", "author", "badges"]], on=["stream_id", "author"])
+        return self.query("SELECT * FROM visits ORDER BY stream_id, author")
 
-    def find_authors(self, stream_ids: Iterable[int]) -> list[int]:
-        """Return the keys of the authors who wrote in these streams."""
-        table = self.query(
-            "SELECT DISTINCT author FROM messages WHERE author IS NOT NULL "
-            "AND stream_id IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(map(int, stream_ids))),),
-        )
-        return table["author"].tolist()
+    def find_owners(self) -> list[int]:
+        """Return the keys of the authors who wore the channel owner's badge."""
+        return [author for (author,) in self._rows("SELECT DISTINCT author FROM visits WHERE is_owner = 1")]
 
     def digest(self) -> str:
         """Return a hash of all content in its order, free of internal keys and of dates of saving.

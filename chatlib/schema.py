@@ -145,4 +145,46 @@ CREATE TABLE sightings (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _CLIPS, _HEATMAPS)
+_VISITS = """
+-- Who was in which stream, added up as messages arrive: the past is known without reading them.
+CREATE TABLE visits (
+    stream_id INTEGER NOT NULL REFERENCES streams,
+    author INTEGER NOT NULL REFERENCES authors,
+    n_rows INTEGER NOT NULL,
+    chats INTEGER NOT NULL,     -- messages of the kinds chatlib.records.CHAT_KINDS
+    chars INTEGER NOT NULL,
+    first_s REAL,
+    last_s REAL,
+    is_owner INTEGER NOT NULL,  -- 1 where a badge is the channel owner's
+    badges TEXT,                -- of the last message in source order
+    PRIMARY KEY (stream_id, author)
+) WITHOUT ROWID;
+INSERT INTO visits
+SELECT stream_id, author, n_rows, chats, chars, first_s, last_s, is_owner, badges
+FROM (
+    SELECT stream_id, author, count(*) AS n_rows,
+           sum(kind IN ('text_message', 'highlighted_message',
+                        'send_message_in_subscriber_only_mode')) AS chats,
+           sum(coalesce(length(text), 0)) AS chars, min(offset_s) AS first_s, max(offset_s) AS last_s,
+           max(coalesce(badges LIKE '%"broadcaster"%' OR badges LIKE '%"owner"%', 0)) AS is_owner
+    FROM messages WHERE author IS NOT NULL GROUP BY stream_id, author
+) JOIN (
+    -- Beside max(), SQLite takes a plain column from the row of the maximum.
+    SELECT stream_id, author, badges, max(position)
+    FROM messages WHERE author IS NOT NULL GROUP BY stream_id, author
+) USING (stream_id, author);
+CREATE TRIGGER add_visit AFTER INSERT ON messages WHEN NEW.author IS NOT NULL BEGIN
+    INSERT INTO visits VALUES (
+        NEW.stream_id, NEW.author, 1,
+        NEW.kind IN ('text_message', 'highlighted_message', 'send_message_in_subscriber_only_mode'),
+        coalesce(length(NEW.text), 0), NEW.offset_s, NEW.offset_s,
+        coalesce(NEW.badges LIKE '%"broadcaster"%' OR NEW.badges LIKE '%"owner"%', 0), NEW.badges
+    ) ON CONFLICT (stream_id, author) DO UPDATE SET
+        n_rows = n_rows + 1, chats = chats + excluded.chats, chars = chars + excluded.chars,
+        first_s = min(coalesce(first_s, excluded.first_s), coalesce(excluded.first_s, first_s)),
+        last_s = max(coalesce(last_s, excluded.last_s), coalesce(excluded.last_s, last_s)),
+        is_owner = max(is_owner, excluded.is_owner), badges = excluded.badges;
+END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _CLIPS, _HEATMAPS, _VISITS)

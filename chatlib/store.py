@@ -127,11 +127,9 @@ class Store(StoreReader):
                 messages = self._leave_out_twins(stream_id, list(messages))
             start = self._find_next_position(stream_id)
             changed: dict[str, tuple[int, str | None]] = {}
-            before = db.total_changes
-            db.executemany(
+            added = db.executemany(
                 _INSERT_MESSAGE, self._iter_rows(stream.platform, stream_id, start, messages, changed)
-            )
-            added = db.total_changes - before
+            ).rowcount  # without what the trigger adds to visits
             offered = self._offered
             self._save_authors(stream.platform, changed)
             self._next_positions[stream_id] = start + offered
@@ -191,6 +189,10 @@ class Store(StoreReader):
                     "UPDATE messages SET offset_s = offset_s + ? WHERE stream_id = ?", (by_s, stream_id)
                 )
                 self._refresh_counts(stream_id)
+                db.execute(
+                    "UPDATE visits SET first_s = first_s + ?1, last_s = last_s + ?1 WHERE stream_id = ?2",
+                    (by_s, stream_id),
+                )
 
     def save_heatmap(self, stream_id: int, steps: Iterable[HeatStep]) -> None:
         """Store a stream's most-replayed curve in the place of an earlier one."""

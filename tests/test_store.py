@@ -288,7 +288,8 @@ def test_an_older_schema_is_read_without_changing_it(tmp_path):
     path = tmp_path / "chat.db"
     with open_store(path, create=True) as db:
         db.save_chat(Stream("twitch", "1"), [Message("1", "paid_message", 1.0)])
-        newer = "DROP TABLE clips; DROP TABLE heatmaps; DROP TABLE sightings; DROP VIEW payments;"
+        newer = "DROP TABLE clips; DROP TABLE heatmaps; DROP TABLE sightings; "
+        newer += "DROP TRIGGER add_visit; DROP TABLE visits; DROP VIEW payments;"
         db.connection.executescript(f"{newer} PRAGMA user_version = 2;")
     before = path.read_bytes()
     with open_store(path, read_only=True) as db:
@@ -324,3 +325,27 @@ def test_a_table_read_in_batches_is_that_of_all_rows_at_once(db, monkeypatch):
         pieces = db.load_messages(), db.query(sql), db.query(f"{sql} LIMIT 0")
         for own, other in zip(whole, pieces, strict=True):
             pd.testing.assert_frame_equal(own, other)
+
+
+def test_visits_say_what_the_messages_hold(tmp_path):
+    rows = [
+        Message("1", "text_message", 5.0, "a", "Ann", text="hello", badges='["Owner"]'),
+        Message("2", "paid_message", 9.0, "a", "Ann", text="take", badges='["Member (1 year)"]'),
+        Message("3", "text_message", 7.0, "b", "Bob", text=None),
+    ]
+    columns = ["author", "n_rows", "chats", "chars", "first_s", "last_s", "is_owner", "badges"]
+    expected = [[1, 2, 1, 9, 5.0, 9.0, 1, '["Member (1 year)"]'], [2, 1, 1, 0, 7.0, 7.0, 0, None]]
+    for name, parts in (("whole", [rows]), ("parts", [rows[:1], rows[1:], rows[1:2]])):
+        with open_store(tmp_path / name, create=True) as db:
+            for part in parts:
+                db.save_chat(Stream("youtube", "v"), part)
+            visits = db.load_attendance()
+            assert (
+                visits[columns].astype(object).where(visits[columns].notna(), None).to_numpy().tolist()
+                == expected
+            )
+            assert db.find_owners() == [1]
+            db.connection.execute("PRAGMA user_version = 5")
+            db.connection.executescript("DROP TRIGGER add_visit; DROP TABLE visits;")
+        with open_store(tmp_path / name) as db:
+            assert db.load_attendance().equals(visits), "a migration fills them"

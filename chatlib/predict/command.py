@@ -1,4 +1,4 @@
-"""The commands `score`, by the model of notebook 04, and `forecast`, of the next stream."""
+"""The command `forecast`: who will pay, by any of the four questions."""
 
 from __future__ import annotations
 
@@ -9,122 +9,132 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from chatlib.predict.forecaster import Forecaster
+    from chatlib.predict.questions import Question
+    from chatlib.store import Store
+
 __all__ = ["add_parsers"]
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
-    """Register `score` and `forecast`."""
-    parser = subparsers.add_parser(
-        "score",
-        help="rank a stream's viewers by how likely they pay",
-        description="Rank the viewers of a stream, which may be one never seen before, with the model that "
-        "notebook 04 left in a run. Names are personal data: keep the table to yourself.",
-    )
-    parser.add_argument("run_dir", metavar="RUN", help="a run's name or folder, such as sample")
-    parser.add_argument("video", metavar="VIDEO", help="the stream's video id, as in its address")
-    parser.add_argument("--db", metavar="FILE", help="another chat database (default: the run's)")
-    parser.add_argument("--top", type=int, default=20, metavar="N", help="viewers to print (default: 20)")
-    parser.add_argument("--out", metavar="FILE", help="write all viewers to this CSV file")
-    parser.add_argument(
-        "--language-model", default="chat_lm", metavar="NAME", help="its folder in models (default: chat_lm)"
-    )
-    parser.set_defaults(run=_run_score)
-    _add_forecast(subparsers)
-
-
-def _run_score(args: argparse.Namespace) -> int:
-    from chatlib.collect.sheets.tables import clean_line
-    from chatlib.errors import ParameterError
-    from chatlib.files import save_table
-    from chatlib.predict.scorer import load_scorer
-    from chatlib.pretrain.encoder import load_encoder
-    from chatlib.store import open_store
-    from chatlib.workspace import locate_run
-
-    ws = locate_run(args.run_dir)
-    if args.top < 0 or not ws.models.is_dir():
-        raise ParameterError(
-            "A run is a folder in which notebook 04 left its model, and --top a number of viewers; "
-            f"got {args.run_dir} and {args.top}. Say data/runs/sample, for example."
-        )
-    encoder_folder = ws.models / args.language_model
-    scorer = load_scorer(ws.models / "donor", encoder_folder=encoder_folder)
-    with open_store(args.db or ws.db, read_only=True) as db:
-        found = [s.stream_id for s in db.list_streams() if s.video_id == args.video]
-        if not found:
-            raise ParameterError(f"A video id must be in the database, and {args.video!r} is not. Import it.")
-        table = scorer.score(db, found[0], load_encoder(encoder_folder))
-        names = db.load_authors().set_index("author")["name"]
-    table.insert(0, "name", names.reindex(table.pop("author")).to_numpy())
-    if args.out:
-        save_table(table, Path(args.out))
-    print(f"{len(table)} viewers, {int(table['named'].sum())} beyond {scorer.threshold:.1%}")
-    for row in table.head(args.top).itertuples():
-        print(f"{row.probability:6.1%}  {row.n_messages:5d} messages  {clean_line(str(row.name))}")
-    return 0
-
-
-def _add_forecast(subparsers: argparse._SubParsersAction) -> None:
+    """Register `forecast`."""
     parser = subparsers.add_parser(
         "forecast",
-        help="rank people by how likely they pay in the next stream",
-        description="Rank everybody seen lately by how likely they pay in the next stream, after showing how "
-        "good the forecasts of the last months were. It ranks; it does not say what a message to these "
-        "people would change.",
+        help="rank people by how likely they pay",
+        description="Rank people by how likely they pay: everybody seen lately, before the next stream; or "
+        "the viewers of a stream. It says first how well such forecasts of the last months came true. A run "
+        "keeps what was learned, and learns anew when its database holds newer streams. It ranks; it does "
+        "not say what a message to these people would change.",
     )
     parser.add_argument(
         "path", metavar="RUN_OR_DB", help="a run's name or folder, such as sample, or a database"
     )
     parser.add_argument(
-        "--top", type=int, default=10, metavar="N", help="people to print per list (default: 10)"
+        "--question",
+        default="next_stream",
+        metavar="Q",
+        help="next_stream (default); arrival: who, at their first message, will still pay; forecast: who "
+        "will pay after the landmark; retrospective: who paid, a benchmark whose answer is in the chat",
     )
     parser.add_argument(
-        "--days",
-        type=float,
-        default=60.0,
-        metavar="N",
-        help="ask about whom was seen in these days (default: 60)",
+        "--stream",
+        metavar="VIDEO",
+        help="the stream's video id (default: the newest); not for next_stream",
     )
+    parser.add_argument("--top", type=int, default=10, metavar="N", help="people per list (default: 10)")
     parser.add_argument("--out", metavar="FILE", help="write everybody asked about to this CSV file")
     parser.add_argument(
         "--names", action="store_true", help="names instead of `viewer N`: they are personal data"
     )
+    parser.add_argument(
+        "--days", type=float, metavar="N", help="next_stream: seen in these days (default: 60)"
+    )
+    parser.add_argument(
+        "--landmark", type=float, metavar="MIN", help="forecast: the landmark in minutes (default: 60)"
+    )
+    parser.add_argument("--refit", action="store_true", help="measure and fit anew, whatever the run holds")
     parser.set_defaults(run=_run_forecast)
 
 
 def _run_forecast(args: argparse.Namespace) -> int:
     from chatlib.errors import ParameterError
     from chatlib.files import save_table
-    from chatlib.predict.forecast import describe_rolling, evaluate_rolling, forecast_next
-    from chatlib.predict.viewers.people import NEXT, load_people
+    from chatlib.predict.questions import NEXT_STREAM, Question
+    from chatlib.predict.viewers.people import NEXT
     from chatlib.store import open_store
     from chatlib.workspace import locate_path, locate_run
 
+    numbers = {"days": args.days, "landmark_min": args.landmark}
+    question = Question(args.question, **{name: x for name, x in numbers.items() if x is not None})
     if args.top < 1:
         raise ParameterError(f"--top must be a number of people, 1 or more, got {args.top}.")
+    if args.stream and question.name == NEXT_STREAM:
+        raise ParameterError(
+            f"The next stream has no id yet; --stream {args.stream} needs another --question."
+        )
     path = locate_path(args.path)
-    with open_store(path if path.is_file() else locate_run(args.path).db, read_only=True) as db:
-        people = load_people(db, days=args.days)
+    ws = None if path.is_file() else locate_run(args.path)
+    with open_store(ws.db if ws else path, read_only=True) as db:
+        stream_id, title = _find_stream(db, args.stream) if question.name != NEXT_STREAM else (NEXT, "")
+        forecaster = _get_forecaster(db, question, ws.models / "forecaster" if ws else None, refit=args.refit)
         names = db.load_authors().set_index("author")["name"] if args.names else None
-    print("\n".join(describe_rolling(evaluate_rolling(people))))
-    table = forecast_next(people, names=names)
+        table = forecaster.score(db, stream_id, names=names)
+    print("\n".join([f"{question.terms.asks}", *forecaster.sentences]))
     if args.out:
-        save_table(table, Path(args.out))
-    begins = people.table.loc[people.table["stream_id"] == NEXT, "started_at"]
-    when = f"about {begins.min()[:10]}" if len(begins) else "unknown"
-    print(
-        f"\nThe next stream ({when}, after the usual pause): {len(table):,} people were seen in the "
-        f"{args.days:g} days before; {table['p_comes'].sum():,.0f} are expected to come, and "
-        f"{table['p_pays'].sum():.1f} to pay."
-    )
+        save_table(table.drop(columns="author"), Path(args.out))
+    if question.name == NEXT_STREAM:
+        print(
+            f"\nThe next stream: {len(table):,} people were seen in the {question.days:g} days before; "
+            f"{table['p_comes'].sum():,.0f} are expected to come, and {table['p_pays'].sum():.1f} to pay."
+        )
+    else:
+        print(f"\n{title}: {len(table):,} people, {table['p_pays'].sum():.1f} of them expected to pay.")
     _print_lists(table, top=args.top)
     return 0
+
+
+def _find_stream(db: Store, video_id: str | None) -> tuple[int, str]:
+    """Return the key and the id of a stream, of the newest with chat and a date without one named."""
+    from chatlib.errors import NotEnoughData, ParameterError
+    from chatlib.text import suggest_name
+
+    streams = [stream for stream in db.list_streams() if stream.n_messages and stream.started_at]
+    found = [stream for stream in streams if video_id in (None, stream.video_id)]
+    if not streams:
+        raise NotEnoughData("A stream to ask about needs chat and a date. Give the dates in streams.csv.")
+    if not found:
+        hint = suggest_name(str(video_id), [stream.video_id for stream in streams])
+        raise ParameterError(
+            f"A video id must be of a stream with chat and a date, and {video_id!r} is not. {hint}".strip()
+        )
+    return found[-1].stream_id, f"Stream {found[-1].video_id}"
+
+
+def _get_forecaster(db: Store, question: Question, folder: Path | None, *, refit: bool) -> Forecaster:
+    """Return what a run keeps, or what is fitted now: where it has none, or lacks a stream that is over."""
+    from chatlib.errors import NotEnoughData
+    from chatlib.predict.forecast import try_forecast
+    from chatlib.predict.forecaster import load_forecaster, save_forecaster
+    from chatlib.predict.questions import NEXT_STREAM
+
+    if folder and not refit and (folder / question.name).is_dir():
+        forecaster = load_forecaster(folder, question.name)
+        starts = [s.started_at for s in db.list_streams() if s.n_messages and s.started_at]
+        is_old = question.name == NEXT_STREAM and max(starts, default="") > forecaster.until
+        if forecaster.question == question and not is_old:
+            return forecaster
+    result = try_forecast(db, question)
+    if result.forecaster is None:
+        raise NotEnoughData(" ".join(result.sentences))
+    if folder:
+        save_forecaster(folder, result.forecaster)
+    return result.forecaster
 
 
 def _print_lists(table: pd.DataFrame, *, top: int) -> None:
     """Print the likeliest to pay of all, of lapsed supporters, and of those who never paid."""
     from chatlib.collect.sheets.tables import clean_line
-    from chatlib.predict.forecast import FIRST, LAPSED
+    from chatlib.predict.forecaster import FIRST, LAPSED
 
     lists = {
         "Most likely to pay": table,
@@ -137,8 +147,7 @@ def _print_lists(table: pd.DataFrame, *, top: int) -> None:
         print(f"\n{title}:" if len(people) else f"\n{title}: nobody")
         for row in people.head(top).to_dict("records"):
             amount = f"{row['expected_amount']:8.2f} {row['currency']}" if row["currency"] else ""
-            print(
-                f"{row['p_pays']:6.1%}  comes {row['p_comes']:4.0%}{amount}  {clean_line(str(row['who']))}"
-                f"  {row['reasons']}".rstrip()
-            )
+            comes = f"  comes {row['p_comes']:4.0%}" if "p_comes" in row else ""
+            who = clean_line(str(row["who"]))
+            print(f"{row['p_pays']:6.1%}{comes}{amount}  {who}  {row['reasons']}".rstrip())
     print("\nThis ranks people by what they did before; it does not say what a message to them would change.")

@@ -2,49 +2,151 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+
 import numpy as np
 import pandas as pd
 
 from chatlib.errors import NotEnoughData
-from chatlib.predict.models.blend import Blend
+from chatlib.predict.evaluation import interval
+from chatlib.predict.forecast import EVERYBODY, Forecast
 from chatlib.predict.protocol import BEST_POSSIBLE, Claim, Evaluation
-from chatlib.predict.viewers.table import Viewers
+from chatlib.predict.viewers.people import People
 
 __all__ = [
-    "describe_members",
+    "answer_forecasts",
+    "compare_questions",
     "describe_naive",
     "describe_result",
-    "list_top",
+    "describe_transformer",
+    "describe_ways",
+    "list_people",
     "pick_donor",
+    "show_people",
+    "summarize_groups",
     "summarize_models",
 ]
 
 _FEW_DONORS = 10
 
 
-def list_top(viewers: Viewers, evaluation: Evaluation, model: str, *, n: int = 10) -> pd.DataFrame:
-    """Return the n viewers of test that a model names first, without names, by rank.
-
-    What they did is in plain words; whether they paid is the last column.
-    """
-    probabilities = evaluation.probabilities[model]
-    top = np.argsort(-probabilities, kind="stable")[:n]
-    table = viewers.table.iloc[evaluation.rows[top]]
-    streams = viewers.table["stream_id"].iloc[evaluation.rows].unique().tolist()
-    first, last = (viewers.offsets_s[viewers.starts[evaluation.rows[top] + i] - i] for i in (0, 1))
+def show_people(people: People, *, n: int = 10) -> pd.DataFrame:
+    """Return some of what was known of n viewers of the newest stream, and whether they paid in it."""
+    newest = people.table[people.table["stream_id"] == people.table["stream_id"].iloc[-1]]
+    order = newest.sort_values(["paid", "visits"], ascending=False, kind="stable").index
+    half = (n + 1) // 2
+    newest = newest.loc[
+        [*order[:half], *order[half:][:: max((len(order) - half) // (n - half), 1)][: n - half]]
+    ]
+    ranks = people.ranks.reindex(newest["author"]).to_numpy()
     return pd.DataFrame(
         {
-            "rank": np.arange(1, len(top) + 1),
-            "probability": probabilities[top],
-            "stream": [f"test stream {streams.index(s) + 1}" for s in table["stream_id"]],
-            "messages": table["n_messages"].to_numpy(),
-            "first message (min)": first / 60.0,
-            "last message (min)": last / 60.0,
-            "earlier streams": table["past_streams"].to_numpy(int),
-            "paid in earlier streams": table["past_paid_streams"].to_numpy(int),
-            "paid": np.where(evaluation.labels[top], "yes", "no"),
+            "who": [f"viewer {rank:.0f}" for rank in ranks],
+            "streams before": newest["visits"].to_numpy(int),
+            "of the last 10": newest["visits_of_last_10"].to_numpy(int),
+            "messages a stream": newest["messages_per_visit"].to_numpy(float),
+            "member's badge": np.where(newest["member"] > 0, "yes", "no"),
+            "paid in": newest["paid_visits"].to_numpy(int),
+            "days since paid": newest["days_since_paid"].to_numpy(float),
+            "paid in this stream": np.where(newest["paid"], "yes", "no"),
         }
-    ).set_index("rank")
+    )
+
+
+def compare_questions(forecasts: Mapping[str, Forecast]) -> pd.DataFrame:
+    """Return one row per question: when it is asked, of how many, and how well it was answered lately."""
+    rows = []
+    for name, forecast in forecasts.items():
+        row: dict[str, object] = {"question": name, "asked": forecast.question.terms.moment}
+        if forecast.rolling:
+            table = forecast.rolling.table
+            table = table[(table["question"] == "pays") & (table["group"] == EVERYBODY)]
+            ours, *rules = table.to_dict("records")
+            rule = max(rules, key=itemgetter("pr_auc"))
+            row |= {
+                "people asked about": int(ours["asked"]),
+                "paid": int(ours["positives"]),
+                "PR-AUC": round(ours["pr_auc"], 3),
+                "95 %": f"{ours['pr_auc_low']:.3f} to {ours['pr_auc_high']:.3f}",
+                "times chance": round(ours["lift"], 1),
+                "ROC-AUC": round(ours["roc_auc"], 3),
+                "best simple rule": f"{rule['model']}: {rule['pr_auc']:.3f}",
+            }
+        else:
+            row["best simple rule"] = forecast.sentences[0]
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("question")
+
+
+def describe_ways(ways: Mapping[str, float | None]) -> list[str]:
+    """Return in sentences how far forecasts of simulated chat went to the best that is possible."""
+    return [
+        f"The chat is simulated, so the best possible score is known: {name} goes {way:.0%} of the way from "
+        "chance to its ROC-AUC."
+        for name, way in ways.items()
+        if way is not None
+    ]
+
+
+def answer_forecasts(forecast: Forecast) -> list[str]:
+    """Return who is expected in the next stream, and how far to believe it, in sentences."""
+    table = forecast.table
+    if not len(table):
+        return forecast.sentences
+    n_pay, n_come = table["p_pays"].sum(), table["p_comes"].sum()
+    first = (
+        f"{len(table):,} people were seen in the {forecast.question.days:g} days before the next stream; "
+        f"about {n_come:,.0f} are expected to come and {n_pay:.1f} to pay."
+    )
+    if not forecast.rolling:
+        return [first, *forecast.sentences]
+    surest = forecast.rolling.name_surest()
+    return [
+        first,
+        f"Of the {surest['n_named']} that the forecasts of the last months were surest of, "
+        f"{surest['n_pay_of_named']} paid; of as many drawn by lot, {surest['n_pay_by_lot']:.1f}.",
+        *forecast.sentences,
+    ]
+
+
+def list_people(table: pd.DataFrame, *, status: str = "", n: int = 8) -> pd.DataFrame:
+    """Return the first n people of `rank_people`, of one status or of all, for a reader."""
+    if not len(table):
+        return pd.DataFrame({"people": ["nobody"]})
+    table = table[table["status"] == status] if status else table
+    shown = {
+        "who": table["who"],
+        "pays": [f"{p:.1%}" for p in table["p_pays"]],
+        "comes": [f"{p:.0%}" for p in table["p_comes"]],
+        "expected": [
+            f"{amount:.2f} {currency}" if currency else ""
+            for amount, currency in zip(table["expected_amount"], table["currency"].fillna(""), strict=True)
+        ],
+        "because": table["reasons"],
+    }
+    shown_table = pd.DataFrame(shown).head(n)
+    return shown_table if table["amount"].notna().any() else shown_table.drop(columns="expected")
+
+
+def describe_transformer(evaluation: Evaluation, model: str, without: str, both: str) -> str:
+    """Return in a sentence what a model adds to a blend without it, with the interval of the difference."""
+    alone, together = (evaluation.table["pr_auc"][name] for name in (without, both))
+    low, high = interval(evaluation.draws[both][:, 0] - evaluation.draws[without][:, 0])
+    sure = "more than chance explains" if low > 0 else "less" if high < 0 else "no more than chance explains"
+    return (
+        f"Added to {without}, the {model} changes the PR-AUC from {alone:.3f} to {together:.3f} "
+        f"({together - alone:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}): {sure}."
+    )
+
+
+def summarize_groups(evaluation: Evaluation, names: Sequence[str]) -> pd.DataFrame:
+    """Return PR-AUC and ROC-AUC of some models for each group of viewers, with how many paid."""
+    groups = evaluation.groups.loc[list(names)].reset_index()
+    areas = [f"{pr:.3f} / {roc:.3f}" for pr, roc in zip(groups["pr_auc"], groups["roc_auc"], strict=True)]
+    groups = groups.assign(**{"PR-AUC / ROC-AUC": areas})
+    table = groups.pivot(index=["group", "viewers", "donors"], columns="model", values="PR-AUC / ROC-AUC")
+    return table[list(names)].reset_index()
 
 
 def pick_donor(evaluation: Evaluation, model: str) -> int:
@@ -56,12 +158,6 @@ def pick_donor(evaluation: Evaluation, model: str) -> int:
     if not len(donors):
         raise NotEnoughData(f"A donor to look at must be among the {len(evaluation.labels)} viewers of test.")
     return int(donors[np.argmax(evaluation.probabilities[model][donors])])
-
-
-def describe_members(blend: Blend) -> list[str]:
-    """Return the share of each member's weight in a blend."""
-    total = max(sum(blend.weights.values()), 1e-9)
-    return [f"{name}: {weight / total:.0%} of the weight" for name, weight in blend.weights.items()]
 
 
 def summarize_models(evaluation: Evaluation) -> pd.DataFrame:
@@ -107,9 +203,7 @@ def describe_result(evaluation: Evaluation, model: str, *, count: str = "message
     ]
     if np.isfinite(row["gain_low"]):
         sure = row["gain_low"] > 0 or row["gain_high"] < 0
-        verdict = (
-            "more than the draw of streams explains" if sure else "no more than the draw of streams explains"
-        )
+        verdict = "more than chance explains" if sure else "no more than chance explains"
         sentences.append(
             f"Against counting messages that is {row['gain']:+.3f} "
             f"(95 % interval {row['gain_low']:+.3f} to {row['gain_high']:+.3f}): {verdict}."
@@ -135,9 +229,13 @@ def describe_naive(claim: Claim, evaluation: Evaluation, model: str) -> str:
     row = evaluation.table.to_dict("index")[model]
     if not np.isfinite(claim.roc_auc):
         return f"With {claim.viewers} viewers the naive protocol has too few donors to claim anything."
+    gap = claim.roc_auc - row["roc_auc"]
+    verdict = (
+        "It reads who paid; it does not predict." if gap > 0.02 else "Here it claims no more than is true."
+    )
     return (
         f"Naive protocol: ROC-AUC {claim.roc_auc:.3f}, PR-AUC {claim.pr_auc:.3f} on {claim.viewers} "
         "viewers, half of them donors.\n"
         f"Honest protocol, same model: ROC-AUC {row['roc_auc']:.3f}, PR-AUC {row['pr_auc']:.3f} where "
-        f"{row['prevalence']:.1%} are donors."
+        f"{row['prevalence']:.1%} are donors. {verdict}"
     )

@@ -5,7 +5,6 @@ None of this is a cause: what makes people pay stays open.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +13,8 @@ import torch
 from sklearn.decomposition import PCA
 from torch import nn
 
-from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.predict.evaluation import Calibrator, rank_metrics, to_logit
+from chatlib.errors import NotEnoughData
+from chatlib.predict.evaluation import Calibrator, to_logit
 from chatlib.predict.models.transformer import (
     DonorInputs,
     DonorTransformer,
@@ -31,13 +30,12 @@ __all__ = [
     "attribute_messages",
     "chosen_texts",
     "find_log_odds",
-    "permutation_importance",
     "picture_viewers",
     "project_viewers",
 ]
 
 _N_POINTS = 64  # of the quadrature
-_MAX_OTHERS = 2000  # drawn in a picture of viewers
+_MAX_OTHERS = 1000  # drawn in a picture of viewers
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def attribute_messages(model: DonorTransformer, inputs: DonorInputs, row: int) -
     x = torch.cat([vectors, times], dim=-1)
     average = model.mean.expand_as(x)
     with torch.no_grad():
-        log_odds, baseline = (model(at[..., :-2], at[..., -2:], mask).item() for at in (x, average))
+        log_odds, baseline = (model(*model.split(at), mask).item() for at in (x, average))
     table = pd.DataFrame(
         {
             "offset_s": inputs.times[inputs.starts[row] : inputs.starts[row + 1], 0],
@@ -90,54 +88,9 @@ def _integrate_gradients(model: DonorTransformer, x: torch.Tensor, mask: torch.T
     for point, share in zip(points, shares, strict=True):
         at = (model.mean + float(point) * difference).requires_grad_()
         with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(model(at[..., :-2], at[..., -2:], mask).sum(), at)
+            (gradient,) = torch.autograd.grad(model(*model.split(at), mask).sum(), at)
         total += float(share) * gradient
     return (total * difference).sum(dim=-1)[0].cpu().double().numpy()
-
-
-def permutation_importance(
-    score: Callable[[pd.DataFrame], np.ndarray],
-    features: pd.DataFrame,
-    labels: np.ndarray,
-    groups: Mapping[str, Sequence[str]],
-    *,
-    n_repeats: int = 10,
-    rng: np.random.Generator,
-) -> pd.DataFrame:
-    """Return what scores lose when a group of columns is shuffled among viewers (Breiman 2001).
-
-    The columns of a group move together, so that what stands in one of them cannot be read from
-    the next. One row per group, the greatest loss first: pr_auc_drop and roc_auc_drop, means
-    over `n_repeats` shuffles, and their standard deviations, pr_auc_std and roc_auc_std. A group that
-    another one can replace seems to matter less than it does.
-
-    Raises: ParameterError for an unknown column or no repeat; NotEnoughData without both classes.
-    """
-    unknown = sorted({name for columns in groups.values() for name in columns} - set(features.columns))
-    if unknown or n_repeats < 1:
-        raise ParameterError(
-            "Groups must name columns of the features, and there must be at least one repeat; "
-            f"got unknown columns {unknown} and {n_repeats} repeats."
-        )
-    labels = np.asarray(labels, bool)
-    if not 0 < labels.sum() < len(labels):
-        raise NotEnoughData(
-            "Importance needs donors and others; got "
-            f"{int(labels.sum())} donors among {len(labels)} viewers. Add streams."
-        )
-    whole = np.array(rank_metrics(labels, score(features)))
-    rows = {}
-    for group, columns in groups.items():
-        drops = []
-        for _ in range(n_repeats):
-            order = rng.permutation(len(features))
-            moved = {name: features[name].to_numpy()[order] for name in columns}
-            drops.append(whole - rank_metrics(labels, score(features.assign(**moved))))
-        mean, spread = np.mean(drops, axis=0), np.std(drops, axis=0)
-        rows[group] = (mean[0], spread[0], mean[1], spread[1])
-    names = ["pr_auc_drop", "pr_auc_std", "roc_auc_drop", "roc_auc_std"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=names).rename_axis("group")
-    return table.sort_values("pr_auc_drop", ascending=False, kind="stable")
 
 
 @dataclass(frozen=True)

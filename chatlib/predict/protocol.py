@@ -7,6 +7,7 @@ epoch on test. It is run only to show what it would have claimed; its number mea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +24,13 @@ from chatlib.predict.evaluation import (
     choose_threshold,
     compare_models,
     fit_calibrator,
+    fit_weights,
     interval,
+    rank_metrics,
     rank_within_streams,
-    roc_auc,
 )
+from chatlib.predict.forecast import Rolling
+from chatlib.predict.models.baselines import BASELINES, CHARACTERS
 from chatlib.predict.models.transformer import (
     DonorConfig,
     Encoder,
@@ -40,18 +44,30 @@ from chatlib.store import Store
 
 __all__ = [
     "BEST_POSSIBLE",
+    "BLENDS",
+    "TRANSFORMER",
+    "TREES",
     "Claim",
     "Evaluation",
+    "blend_scores",
     "choose_best",
     "compare_pairs",
+    "count_readings",
     "evaluate_models",
     "load_truth",
+    "measure_way",
     "run_naive_protocol",
     "select_everything",
     "split_streams",
 ]
 
 BEST_POSSIBLE = "best possible (simulated)"
+TRANSFORMER, TREES = "donor transformer", "boosted trees"
+BLENDS = {  # members of each; the first reads messages and times alone, the last adds the transformer
+    "blend: messages": (TRANSFORMER, BASELINES[2], CHARACTERS),
+    "trees and characters": (TREES, CHARACTERS),
+    "blend: everything": (TREES, CHARACTERS, TRANSFORMER),
+}
 _NAIVE_DONORS = 200  # at most
 _NAIVE_TEST_SHARE = 0.2
 
@@ -61,8 +77,9 @@ class Evaluation:
     """What reading test once showed. `probabilities` are of the viewers `rows`, which are those of test.
 
     `table` has a row per model (see `compare_models`, and the PR-AUC on validation, by which one may
-    choose), `groups` one per model and group of viewers: all, never seen in training, seen in training,
-    within streams. `draws` are PR-AUC and ROC-AUC of each model in each bootstrap draw.
+    choose), `groups` one per model and group of viewers: all, those without a recorded payment before,
+    newcomers (no earlier stream in the database), within streams. `draws` are PR-AUC and ROC-AUC of each
+    model in each bootstrap draw of streams and people.
     """
 
     rows: np.ndarray
@@ -80,6 +97,7 @@ def evaluate_models(
     viewers: Viewers,
     split: DateSplit,
     logits: Mapping[str, np.ndarray],
+    past: pd.DataFrame,
     *,
     reference: str,
     truth: np.ndarray | None = None,
@@ -88,10 +106,11 @@ def evaluate_models(
 ) -> Evaluation:
     """Calibrate each model and set its threshold on validation, then measure all on test.
 
-    `logits` are log odds of the viewers of validation followed by those of test (`Periods.scored`).
+    `logits` are log odds of the viewers of validation followed by those of test (`Periods.scored`), `past`
+    has `visits` and `paid_visits` of all viewers before the stream.
     `truth` are true probabilities of all viewers, of simulated chat: the best that is possible.
     """
-    train, validation, test = viewers.find_periods(split)
+    _, validation, test = viewers.find_periods(split)
     labels, n = viewers.paid, len(validation)
     calibrators = {name: fit_calibrator(labels[validation], values[:n]) for name, values in logits.items()}
     known = {name: calibrators[name].apply(values[:n]) for name, values in logits.items()}
@@ -101,12 +120,15 @@ def evaluate_models(
     thresholds = {name: choose_threshold(labels[validation], p) for name, p in known.items()}
     streams = viewers.table["stream_id"].to_numpy()[test]
     rng = np.random.default_rng(seed)
-    draws = bootstrap_metrics(labels[test], probabilities, streams, n_draws=n_draws, rng=rng)
+    people = viewers.table["author"].to_numpy()[test]
+    draws = bootstrap_metrics(labels[test], probabilities, streams, people=people, n_draws=n_draws, rng=rng)
     table = compare_models(labels[test], probabilities, thresholds, draws, reference=reference)
     chosen_by = {name: average_precision(labels[validation], values[:n]) for name, values in logits.items()}
     table.insert(0, "validation_pr_auc", pd.Series(chosen_by))
-    author = viewers.table["author"].to_numpy()
-    seen = np.isin(author[test], author[train])
+    before = {
+        "no payment before": (past["paid_visits"] == 0).to_numpy()[test],
+        "newcomers": (past["visits"] == 0).to_numpy()[test],
+    }
     return Evaluation(
         rows=test,
         labels=labels[test],
@@ -116,14 +138,14 @@ def evaluate_models(
         calibrators=calibrators,
         draws=draws,
         table=table,
-        groups=_compare_groups(labels[test], probabilities, seen, streams),
+        groups=_compare_groups(labels[test], probabilities, before, streams),
     )
 
 
 def compare_pairs(evaluation: Evaluation, pairs: Mapping[str, str]) -> pd.DataFrame:
     """Return each model beside the one it should beat: both PR-AUCs on test, their ratio and difference.
 
-    The 95 % interval of the difference is over draws of streams, the same for both.
+    The 95 % interval of the difference is over draws of streams and people, the same for both.
     """
     rows = {}
     for model, other in pairs.items():
@@ -147,51 +169,92 @@ def choose_best(evaluation: Evaluation, names: Iterable[str]) -> str:
 
 
 def _compare_groups(
-    labels: np.ndarray, probabilities: Mapping[str, np.ndarray], seen: np.ndarray, streams: np.ndarray
+    labels: np.ndarray,
+    probabilities: Mapping[str, np.ndarray],
+    groups: Mapping[str, np.ndarray],
+    streams: np.ndarray,
 ) -> pd.DataFrame:
     rows = []
-    groups = {"all": np.ones(len(labels), bool), "never seen in training": ~seen, "seen in training": seen}
     for model, values in probabilities.items():
-        for group, here in groups.items():
-            auc = roc_auc(labels[here], values[here])
-            rows.append((model, group, int(here.sum()), int(labels[here].sum()), auc))
-        _, within = rank_within_streams(labels, values, streams)
-        rows.append((model, "within streams", len(labels), int(labels.sum()), within))
-    columns = ["model", "group", "viewers", "donors", "roc_auc"]
+        for group, here in {"all": np.ones(len(labels), bool), **groups}.items():
+            areas = rank_metrics(labels[here], values[here])
+            rows.append((model, group, int(here.sum()), int(labels[here].sum()), *areas))
+        within = rank_within_streams(labels, values, streams)
+        rows.append((model, "within streams", len(labels), int(labels.sum()), *within))
+    columns = ["model", "group", "viewers", "donors", "pr_auc", "roc_auc"]
     return pd.DataFrame(rows, columns=columns).set_index(["model", "group"])
 
 
-def load_truth(path: str | Path, db: Store, viewers: Viewers) -> np.ndarray | None:
-    """Return the true probability of paying of each viewer of simulated chat, or None.
+def blend_scores(
+    scores: Mapping[str, np.ndarray], names: Iterable[str], labels: np.ndarray
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Return the weighted sum of some models' log odds, and the share of each in the weights.
 
-    None if there is no such file, if a stream of the viewers is not simulated, or if the file is of
-    another channel. It is a CSV with video_id, author_id, probability and paid.
+    Weights are fitted on validation (`fit_weights`), whose `labels` belong to the first of the scores.
+    """
+    names = list(names)
+    table = np.stack([scores[name] for name in names], axis=1)
+    *weights, shift = fit_weights(labels, table[: len(labels)]).tolist()
+    total = max(sum(weights), 1e-9)
+    shares = {name: weight / total for name, weight in zip(names, weights, strict=True)}
+    return table @ np.array(weights) + shift, shares
+
+
+def count_readings(path: str | Path) -> int:
+    """Return how often test will have been read after this run: once more than a results file says."""
+    try:
+        return int(json.loads(Path(path).read_text(encoding="utf-8"))["test_readings"]) + 1
+    except (OSError, ValueError, KeyError, TypeError):
+        return 1
+
+
+def load_truth(path: str | Path, db: Store, asked: pd.DataFrame) -> np.ndarray | None:
+    """Return the true probability of each row of `asked` (stream_id, author, paid), or None.
+
+    None if there is no such file, if a stream asked about is not simulated, or if the file is of another
+    channel. It is a CSV with video_id, author_id, probability and, where it names everybody, paid; in a
+    file without that column, who is not named has probability 0.
 
     Raises: DataError if the file contradicts the chat.
     """
     path = Path(path)
     streams = db.load_streams()
-    used = streams[streams["stream_id"].isin(viewers.table["stream_id"])]
+    used = streams[streams["stream_id"].isin(asked["stream_id"])]
     if not path.is_file() or not used["simulated"].all():
         return None
     columns = {"video_id": str, "author_id": str, "probability": float, "paid": int}
-    truth = pd.read_csv(path, usecols=list(columns), dtype=columns)
-    authors = db.load_authors()[["author", "author_id"]]
-    table = viewers.table[["stream_id", "author"]].merge(
-        used[["stream_id", "video_id"]], on="stream_id", how="left"
-    )
-    table = table.merge(authors, on="author", how="left")
+    truth = pd.read_csv(path, usecols=lambda name: name in columns, dtype=columns)
+    table = asked[["stream_id", "author"]].merge(used[["stream_id", "video_id"]], on="stream_id", how="left")
+    table = table.merge(db.load_authors()[["author", "author_id"]], on="author", how="left")
     table = table.merge(truth, on=["video_id", "author_id"], how="left")
     if table["probability"].isna().all():
         return None
-    wrong = table["probability"].isna() | (table["paid"].fillna(0).astype(bool) != viewers.paid)
-    if len(table) != len(viewers) or wrong.any():
+    if "paid" not in truth:
+        return table["probability"].fillna(0.0).to_numpy(float)
+    paid = asked["paid"].to_numpy(bool)
+    wrong = table["probability"].isna() | (table["paid"].fillna(0).astype(bool) != paid)
+    if len(table) != len(asked) or wrong.any():
         raise DataError(
-            f"The true probabilities in {path} must be of this chat; {int(wrong.sum())} of {len(viewers)} "
+            f"The true probabilities in {path} must be of this chat; {int(wrong.sum())} of {len(asked)} "
             "viewers are not in it, or paid against what it states. Use the file made together "
             "with the chat, or name none."
         )
     return table["probability"].to_numpy(float)
+
+
+def measure_way(rolling: Rolling | None, path: str | Path, db: Store) -> float | None:
+    """Return the share of the way from chance to the best possible ROC-AUC that forecasts went.
+
+    `path` is as in `load_truth`. None where the truth is not known.
+    """
+    truth = load_truth(path, db, rolling.asked) if rolling else None
+    if rolling is None or truth is None:
+        return None
+    labels = rolling.asked["paid"].to_numpy(bool)
+    ours, best = (
+        rank_metrics(labels, scores)[1] - 0.5 for scores in (rolling.asked["p_pays"].to_numpy(), truth)
+    )
+    return ours / best if best > 0 else None
 
 
 def split_streams(db: Store, *, train: float = 0.60, validation: float = 0.15) -> DateSplit:

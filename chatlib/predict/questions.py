@@ -5,13 +5,13 @@ Tables, models, audits, notebook 04 and the command `forecast` all take a `Quest
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from chatlib.errors import ParameterError
+from chatlib.text import suggest_name
 
 __all__ = ["ARRIVAL", "FORECAST", "NEXT_STREAM", "QUESTIONS", "RETROSPECTIVE", "Question", "Terms"]
 
@@ -73,10 +73,9 @@ class Question:
 
     def __post_init__(self) -> None:
         if self.name not in QUESTIONS:
-            near = difflib.get_close_matches(str(self.name), QUESTIONS, n=1, cutoff=0.4)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = suggest_name(str(self.name), QUESTIONS)
             raise ParameterError(
-                f"The question must be one of {', '.join(QUESTIONS)}, got {self.name!r}.{hint}"
+                f"The question must be one of {', '.join(QUESTIONS)}, got {self.name!r}. {hint}".rstrip()
             )
         if not 0 < self.landmark_min < float("inf"):
             raise ParameterError(f"LANDMARK_MIN must be minutes above 0, got {self.landmark_min}.")

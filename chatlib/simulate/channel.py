@@ -38,6 +38,7 @@ __all__ = ["SimulationReport", "simulate_channel"]
 
 _FIRST_FRIDAY = dt.datetime(2026, 1, 9, 19, tzinfo=dt.UTC)
 _TRUTH_COLUMNS = ("video_id", "author_id", "role", "probability", "paid", "messages", "japanese", *TRAITS)
+_NEXT_COLUMNS = ("video_id", "author_id", "comes", "probability")
 _EVENT_COLUMNS = ("video_id", "offset_s", "kind", "topic", "strength", "half_life_s")
 _N_BINS = 20_000
 _STREAM_COLUMNS = (
@@ -75,8 +76,9 @@ def simulate_channel(
 
     The folder gets `streams.csv` and `chat/VIDEO_ID.jsonl.gz`; with `settings.n_new` the last streams
     lie apart, as what was published after a first collection: `first/` and `new/`, each with its
-    `streams.csv` and `chat/`. Beside them `truth.csv.gz`, `truth_events.csv` and `README.md`. The same
-    settings give the same bytes. Memory is bounded by one stream, not by their number.
+    `streams.csv` and `chat/`. Beside them `truth.csv.gz`, `truth_next.csv.gz`,
+    `truth_events.csv` and `README.md`. The same settings give the same bytes. Memory is bounded by one
+    stream, not by their number.
 
     Raises: ParameterError for numbers that make no channel, or a folder that holds other things.
     """
@@ -141,6 +143,7 @@ def _write_channel(out: Path, settings: ChannelSettings, *, progress: bool) -> S
     crowd = Crowd(seed, n_viewers=settings.n_viewers)
     with ExitStack() as stack:
         truth = _open_table(stack, out / "truth.csv.gz", _TRUTH_COLUMNS)
+        expected = _open_table(stack, out / "truth_next.csv.gz", _NEXT_COLUMNS)
         events = _open_table(stack, out / "truth_events.csv", _EVENT_COLUMNS)
         folders = [out / "first", out / "new"] if n_new else [out]
         tables = []
@@ -154,6 +157,7 @@ def _write_channel(out: Path, settings: ChannelSettings, *, progress: bool) -> S
             tables[late].writerow(_stream_row(index, scene, n_rows, seed))
             rows = _truth_rows(scene, guests, seed)
             truth.writerows(rows)
+            expected.writerows(_expected_rows(scene.video_id, crowd, seed))
             events.writerows(_event_rows(scene))
             for _, _, _, probability, paid, n, *_ in rows:
                 if n:  # else there is nothing to rank the viewer by
@@ -271,11 +275,12 @@ The same command gives the same bytes. {layout} `streams.csv` and
 
 `truth.csv.gz`, one row per author and stream, is never part of the chat: the true probability of paying
 given the viewer's traits and the stream, whether the viewer paid, how many plain messages the viewer
-wrote, and the latent traits. `truth_events.csv` is the hidden course of events that the chat answers.
-What is written depends on the traits, not on the outcome, so the true probability is the best score
-that can be expected. ROC-AUC among those who wrote: **{report.best_auc:.3f}** for the true probability,
-**{report.count_auc:.3f}** for the number of messages. Guests have no plain message: they received a
-gift, or paid and wrote nothing else.
+wrote, and the latent traits. `truth_next.csv.gz` has, for who was seen before a stream and may come again,
+the true probability of coming, and of coming and paying. `truth_events.csv` is the hidden course of
+events that the chat answers. What is written depends on the traits, not on the outcome, so the true
+probability is the best score that can be expected. ROC-AUC among those who wrote: **{report.best_auc:.3f}**
+for the true probability, **{report.count_auc:.3f}** for the number of messages. Guests have no plain
+message: they received a gift, or paid and wrote nothing else.
 """
 
 
@@ -317,6 +322,14 @@ def _truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[tuple]:
     for person, paid in guests:
         rows.append((scene.video_id, person.author_id, "guest", str(int(paid)), int(paid), *blank))
     return rows
+
+
+def _expected_rows(video_id: str, crowd: Crowd, seed: int) -> list[tuple]:
+    """Return one row per person seen before who may come to the stream gathered last, as _NEXT_COLUMNS."""
+    return [
+        (video_id, make_person(seed, serial, japanese=japanese).author_id, f"{comes:.5f}", f"{pays:.6f}")
+        for serial, japanese, comes, pays in zip(*(c.tolist() for c in crowd.expect()), strict=True)
+    ]
 
 
 def _event_rows(scene: Scene) -> list[tuple]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtr
 
-__all__ = ["PAY_WEIGHTS", "TRAITS", "Audience", "Crowd"]
+__all__ = ["PAY_WEIGHTS", "TRAITS", "Audience", "Crowd", "Expected"]
 
 TRAITS = ("engagement", "affinity", "wealth", "mood", "humour", "curiosity", "formality")
 
@@ -22,6 +23,7 @@ PAY_BOTH = 0.25  # affinity x wealth
 _REGULARS_PER_VIEWER = 1.45
 _SHARE_OF_REGULARS = 0.62
 _TURNOVER = 0.02
+_WHIM = 1.3  # of who comes, beside loyalty
 _JAPANESE_SHARE = 0.12
 _N_CURRENCIES = 20
 _LEVELS = (0, 1, 2, 6, 12, 24, 36)  # months of membership that have a badge of their own
@@ -43,6 +45,18 @@ class Audience(NamedTuple):
     slot: np.ndarray  # place in the pool, -1 for who comes once
 
 
+class Expected(NamedTuple):
+    """Who may come back, before a stream: serial numbers, and true probabilities of coming, and of paying.
+
+    People seen before and not in it never come again. Paying is coming and paying.
+    """
+
+    serial: np.ndarray
+    japanese: np.ndarray
+    comes: np.ndarray
+    pays: np.ndarray
+
+
 class Crowd:
     """The channel's public over time. Call `gather` once per stream, in order of date."""
 
@@ -60,6 +74,8 @@ class Crowd:
         self._gift_until = np.full(n, -_NEVER)
         self._announced = np.searchsorted(_LEVELS, -self._since / 30.4, side="right")
         self._seen = np.zeros(n, bool)
+        self._before = (self._seen, self._serial, self._traits, self._loyalty)
+        self._intercept, self._n_regulars = 0.0, 0
         self.n_authors = 0
         self._moderator = np.zeros(n, bool)
         self._moderator[np.argsort(-self._loyalty)[: 2 + n // 400]] = True
@@ -67,6 +83,7 @@ class Crowd:
     def gather(self, index: int, day: int, *, n_viewers: int) -> Audience:
         """Return who comes to the stream number `index`, on `day` since the channel's first."""
         rng = np.random.default_rng([self._seed, index, 2])
+        self._before = (self._seen.copy(), self._serial.copy(), self._traits.copy(), self._loyalty.copy())
         self._replace_some(rng, day)
         present = self._choose_regulars(rng, n_viewers)
         self.n_authors += int((~self._seen[present]).sum())
@@ -78,7 +95,8 @@ class Crowd:
         n = len(serial)
         traits[:, 3] = 0.4 * traits[:, 3] + np.sqrt(1 - 0.4**2) * rng.standard_normal(n)  # the day's mood
         months, announces = self._read_membership(rng, present, day)
-        probability = _pay_probability(traits, rate=_draw_rate(rng))
+        probability, self._intercept = _pay_probability(traits, rate=_draw_rate(rng))
+        self._n_regulars = len(present)
         return Audience(
             serial,
             traits,
@@ -91,6 +109,28 @@ class Crowd:
             _sample_with(rng, probability),
             np.concatenate([present, np.full(n_new, -1)]),
         )
+
+    def expect(self) -> Expected:
+        """Return what was to be expected of people seen earlier, before the stream that was gathered last.
+
+        Who comes is a draw among the regulars by loyalty and chance; who is not a moderator may have left.
+        What the day's mood adds to paying is averaged over (Gauss-Hermite quadrature).
+        """
+        seen, serial, traits, loyalty = self._before
+        low, high = loyalty.min() - 10.0, loyalty.max() + 10.0
+        for _ in range(50):  # the wish from which on as many come as came
+            middle = (low + high) / 2
+            comes = ndtr((loyalty - middle) / _WHIM)
+            low, high = (middle, high) if comes.sum() > self._n_regulars else (low, middle)
+        comes = comes * np.where(self._moderator, 1.0, 1.0 - _TURNOVER)
+        moods, weights = np.polynomial.hermite_e.hermegauss(15)
+        pays = np.zeros(len(serial))
+        for mood, weight in zip(moods, weights / weights.sum(), strict=True):
+            day = traits.copy()
+            day[:, 3] = 0.4 * traits[:, 3] + np.sqrt(1 - 0.4**2) * mood
+            pays += weight * _sigmoid(_pay_score(day) + self._intercept)
+        here = np.flatnonzero(seen)
+        return Expected(serial[here], self._japanese[here], comes[here], (comes * pays)[here])
 
     def take_serials(self, n: int) -> np.ndarray:
         """Return serial numbers of `n` people who were never seen before."""
@@ -120,7 +160,7 @@ class Crowd:
         self._seen[gone] = False
 
     def _choose_regulars(self, rng: np.random.Generator, n_viewers: int) -> np.ndarray:
-        wish = self._loyalty + 1.3 * rng.standard_normal(len(self._loyalty))
+        wish = self._loyalty + _WHIM * rng.standard_normal(len(self._loyalty))
         n = min(len(wish), round(n_viewers * _SHARE_OF_REGULARS))
         return np.sort(np.argsort(-wish, kind="stable")[:n])
 
@@ -160,14 +200,21 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def _pay_probability(traits: np.ndarray, *, rate: float) -> np.ndarray:
-    score = sum(weight * traits[:, TRAITS.index(name)] for name, weight in PAY_WEIGHTS.items())
-    score = score + PAY_BOTH * traits[:, 1] * traits[:, 2]
+def _pay_score(traits: np.ndarray) -> np.ndarray:
+    score = np.zeros(len(traits))
+    for name, weight in PAY_WEIGHTS.items():
+        score = score + weight * traits[:, TRAITS.index(name)]
+    return score + PAY_BOTH * traits[:, 1] * traits[:, 2]
+
+
+def _pay_probability(traits: np.ndarray, *, rate: float) -> tuple[np.ndarray, float]:
+    """Return the probabilities of paying, and the intercept at which their mean is the rate."""
+    score = _pay_score(traits)
     low, high = -20.0, 10.0
-    for _ in range(50):  # the intercept at which the mean is the rate
+    for _ in range(50):
         middle = (low + high) / 2
         low, high = (middle, high) if _sigmoid(score + middle).mean() < rate else (low, middle)
-    return _sigmoid(score + low)
+    return _sigmoid(score + low), low
 
 
 def _sample_with(rng: np.random.Generator, probability: np.ndarray) -> np.ndarray:

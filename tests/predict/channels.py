@@ -7,8 +7,6 @@ import zlib
 
 import numpy as np
 
-from chatlib.predict.models.blend import fit_blends, score_transformers
-from chatlib.predict.models.transformer import DonorConfig, DonorTransformer, build_inputs
 from chatlib.records import Message, Stream
 
 
@@ -111,13 +109,3 @@ def make_channel(seed=0, *, n_streams=12, n_viewers=40):
         rows = {row.message_id + row.kind: row for row in rows}
         streams[f"stream-{s:02d}"] = (day(s + 1), sorted(rows.values(), key=lambda m: m.offset_s))
     return streams
-
-
-def fit_small_blends(viewers, split, encoder, **config):
-    """Return the blends of two small, untrained transformers, words and trees, and what each rests on."""
-    periods = viewers.find_periods(split)
-    config = DonorConfig(encoder.dim, width=16, n_layers=1, n_heads=2, **config)
-    models = [DonorTransformer(config), DonorTransformer(config)]
-    inputs = build_inputs(viewers, encoder, max_messages=config.max_messages)
-    logits = score_transformers(models, inputs, periods.scored)
-    return fit_blends(viewers, models, logits, periods=periods)

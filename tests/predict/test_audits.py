@@ -11,23 +11,24 @@ from sklearn.metrics import roc_auc_score
 from chatlib.errors import DataError, ModelError
 from chatlib.predict.audits import (
     audit,
-    check_earlier,
     check_encoder_streams,
+    check_features,
     check_inputs,
     check_periods,
-    find_leaking_features,
+    limit_purity,
+    measure_purity,
 )
 from chatlib.predict.models.baselines import fit_boosting
 from chatlib.predict.protocol import select_everything, split_streams
-from chatlib.predict.questions import Question
-from chatlib.predict.viewers.features import build_features
-from chatlib.predict.viewers.history import HISTORY_COLUMNS, RHYTHM_COLUMNS
-from chatlib.predict.viewers.notices import NOTICE_COLUMNS
+from chatlib.predict.questions import QUESTIONS, Question
+from chatlib.predict.viewers.people import NEXT, load_people
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.records import DONATION_KINDS, TICKER_KINDS
 from chatlib.splits import DateSplit
 from chatlib.store import open_store
 from tests.predict.channels import make_channel, save
+
+RETROSPECT = Question("retrospective")
 
 
 def write_manifest(folder, streams):
@@ -44,13 +45,13 @@ def keys_of(db, ids):
 def test_every_check_passes_on_honest_data(channel, tmp_path):
     split = split_streams(channel)
     folder = write_manifest(tmp_path / "lm", keys_of(channel, split.train))
-    viewers = load_viewers(channel)
-    table = audit(channel, viewers, split, encoder_folder=folder)
-    assert table["looked at"].tolist()[:4] == [
+    viewers, people = load_viewers(channel), load_people(channel, RETROSPECT)
+    table = audit(channel, viewers, people, split, encoder_folder=folder)
+    assert table["looked at"].tolist() == [
         f"{len(viewers.positions):,} messages",
-        f"{len(viewers.earlier.positions):,} messages",
         "12 streams",
         "7 streams",
+        f"{len(people.columns)} features",
     ]
 
 
@@ -70,56 +71,11 @@ def test_a_planted_payment_is_caught(small):
         check_inputs(small, load_viewers(small, select=select_everything))
 
 
-def test_planted_earlier_words_are_caught(small):
-    honest = load_viewers(small)
-    assert check_earlier(small, honest) == len(honest.earlier.text_codes) == 8
-    with pytest.raises(DataError, match=r"[1-9] rows pay, 0 are not earlier"):
-        check_earlier(small, load_viewers(small, select=select_everything))
-    late = dataclasses.replace(honest, table=honest.table.assign(started_at=honest.table["started_at"].min()))
-    with pytest.raises(DataError, match="0 rows pay, 8 are not earlier"):
-        check_earlier(small, late)
-    foreign = dataclasses.replace(
-        honest, table=honest.table.assign(author=honest.table["author"][::-1].array)
-    )
-    with pytest.raises(DataError, match=r"and [1-9] are somebody else's"):
-        check_earlier(small, foreign)
-
-
 def test_a_message_after_the_landmark_is_caught(small):
     viewers = load_viewers(small)
     early = dataclasses.replace(viewers, table=viewers.table.assign(input_end_s=50.0))
     with pytest.raises(DataError, match="0 rows pay and 4 are late"):
         check_inputs(small, early)
-
-
-def test_a_planted_feature_is_caught_and_no_other(channel, tmp_path):
-    viewers = load_viewers(channel)
-    features = build_features(viewers, known_before=True)
-    assert find_leaking_features(features, viewers.paid) == []
-    leak = np.where(viewers.paid, np.nan, 1.0)
-    noisy = viewers.paid + np.random.default_rng(0).normal(0, 0.2, len(viewers))
-    planted = features.assign(missing_says_it=leak, almost_the_label=-noisy)
-    assert find_leaking_features(planted, viewers.paid) == ["missing_says_it", "almost_the_label"]
-
-
-def test_a_leak_in_the_history_stops_the_audit(channel, tmp_path):
-    split, viewers = split_streams(channel), load_viewers(channel)
-    folder = write_manifest(tmp_path / "lm", keys_of(channel, split.train))
-    leaky = dataclasses.replace(viewers, table=viewers.table.assign(past_payments=viewers.paid.astype(float)))
-    with pytest.raises(DataError, match="past_payments does"):
-        audit(channel, leaky, split, encoder_folder=folder)
-
-
-def test_shuffled_labels_give_chance(channel):
-    viewers, split = load_viewers(channel), split_streams(channel)
-    periods = viewers.find_periods(split)
-    features = build_features(viewers, known_before=True)
-    aucs = []
-    for seed in range(5):
-        labels = np.random.default_rng(seed).permutation(viewers.paid)
-        logits = fit_boosting(features, labels, periods)[len(periods.validation) :]
-        aucs.append(roc_auc_score(labels[periods.test], logits))
-    assert abs(np.mean(aucs) - 0.5) < 0.08, aucs
 
 
 def test_no_test_date_is_before_a_training_date(channel):
@@ -130,29 +86,6 @@ def test_no_test_date_is_before_a_training_date(channel):
     check_periods(streams, split)
     with pytest.raises(DataError, match="must be later"):
         check_periods(streams, DateSplit(split.test, split.validation, split.train))
-
-
-def test_history_recomputed_from_the_past_alone_is_equal(tmp_path):
-    streams = make_channel(seed=3, n_streams=8, n_viewers=12)
-    starts = sorted(start for start, _ in streams.values())
-    with open_store(tmp_path / "all.dbs", create=True) as db:
-        save(db, streams)
-        full = history_of(db)
-    for n in (1, 4, 7):
-        with open_store(tmp_path / f"{n}.dbs", create=True) as db:
-            save(db, {k: v for k, v in streams.items() if v[0] <= starts[n - 1]})
-            past = history_of(db)
-        expected = full[full.index.get_level_values("started_at") <= starts[n - 1]]
-        pd.testing.assert_frame_equal(past, expected)
-
-
-def history_of(db):
-    table = load_viewers(db).table
-    names = db.query("SELECT author, author_id FROM authors").set_index("author")["author_id"]
-    table["name"] = names[table["author"]].to_numpy()
-    return table.set_index(["started_at", "name"])[
-        [*HISTORY_COLUMNS, *RHYTHM_COLUMNS, *NOTICE_COLUMNS, "badges"]
-    ].sort_index()
 
 
 def test_streams_that_the_language_model_saw_are_of_training(channel, tmp_path):
@@ -166,3 +99,74 @@ def test_streams_that_the_language_model_saw_are_of_training(channel, tmp_path):
         check_encoder_streams(tmp_path / "none", streams, split)
     with pytest.raises(DataError, match=r"trained on in training\.json"):
         check_encoder_streams(write_manifest(tmp_path / "old", None), streams, split)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_no_feature_of_any_question_knows_the_answer(channel, name):
+    people = load_people(channel, Question(name, landmark_min=20))
+    assert check_features(people) == len(people.columns)
+
+
+@pytest.mark.parametrize("leak", ["missing", "value", "few"])
+def test_a_planted_feature_stops_the_audit(channel, leak):
+    people = load_people(channel, RETROSPECT)
+    paid, rng = people.table["paid"].to_numpy(bool), np.random.default_rng(0)
+    values = {
+        "missing": np.where(paid, np.nan, 1.0),
+        "value": paid + rng.normal(0, 0.2, len(paid)),
+        "few": np.where(paid & (rng.random(len(paid)) < 0.4), -9.0, rng.normal(size=len(paid))),
+    }[leak]
+    leaky = dataclasses.replace(people, table=people.table.assign(usual_last_s=values))
+    with pytest.raises(DataError, match="; usual_last_s does"):
+        check_features(leaky)
+
+
+@pytest.mark.parametrize(
+    ("share", "found"), [(1.0, True), (0.3, True), (0.1, True), (0.05, True), (0.0, False)]
+)
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_a_leak_about_a_few_is_found_where_the_area_under_the_curve_is_blind(share, found, wrong):
+    """2 % pay. The leak marks a share of them, and as many others, as `wrong` says."""
+    rng = np.random.default_rng(1)
+    labels = rng.random(30_000) < 0.02
+    values, authors = rng.normal(size=30_000), rng.integers(0, 4000, 30_000)
+    payers, others = np.flatnonzero(labels), np.flatnonzero(~labels)
+    n = round(share * len(payers))
+    values[[*rng.choice(payers, n, replace=False), *rng.choice(others, n * wrong, replace=False)]] += 9.0
+    assert (measure_purity(values, labels, authors) >= limit_purity(labels.mean())) is found
+    assert share == 1.0 or roc_auc_score(labels, values) < 0.95
+
+
+def test_one_persons_habit_is_no_leak():
+    authors = np.repeat(np.arange(100), 20)
+    labels = authors < 4  # four people pay each time
+    assert measure_purity(-authors.astype(float), labels, authors) == 0.0
+
+
+def test_shuffled_labels_give_chance(channel):
+    people = load_people(channel, RETROSPECT)
+    viewers, split = load_viewers(channel), split_streams(channel)
+    periods, numbers = viewers.find_periods(split), viewers.align(people.table)[list(people.columns)]
+    aucs = []
+    for seed in range(5):
+        labels = np.random.default_rng(seed).permutation(viewers.paid)
+        logits = fit_boosting(numbers, labels, periods)[len(periods.validation) :]
+        aucs.append(roc_auc_score(labels[periods.test], logits))
+    assert abs(np.mean(aucs) - 0.5) < 0.08, aucs
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_history_recomputed_from_the_past_alone_is_equal(tmp_path, name):
+    streams = make_channel(seed=3, n_streams=8, n_viewers=12)
+    starts = sorted(start for start, _ in streams.values())
+    tables = []
+    for n in (5, 8):
+        with open_store(tmp_path / f"{n}.dbs", create=True) as db:
+            save(db, {k: v for k, v in streams.items() if v[0] <= starts[n - 1]})
+            people = load_people(db, Question(name, landmark_min=20))
+            names = db.load_authors().set_index("author")["author_id"]
+        table = people.table[people.table["stream_id"] != NEXT]
+        table = table.assign(name=names[table["author"]].to_numpy()).set_index(["started_at", "name"])
+        tables.append(table[["paid", *people.columns]].sort_index())
+    past, full = tables
+    pd.testing.assert_frame_equal(past, full[full.index.get_level_values("started_at") <= starts[4]])

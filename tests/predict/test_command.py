@@ -1,3 +1,6 @@
+"""The command `forecast`, on a run and on a database alone."""
+
+import json
 import shutil
 import sqlite3
 
@@ -6,99 +9,144 @@ import pytest
 
 from chatlib import workspace
 from chatlib.__main__ import main
-from chatlib.predict.evaluation import Calibrator
-from chatlib.predict.protocol import split_streams
-from chatlib.predict.questions import Question
-from chatlib.predict.scorer import Scorer, digest_encoder, save_scorer
-from chatlib.predict.viewers.table import load_viewers
-from chatlib.pretrain import TrainSettings
-from chatlib.pretrain.encoder import load_encoder
-from chatlib.pretrain.language_model import new_language_model, save_language_model
+from chatlib.predict.questions import QUESTIONS
+from chatlib.records import Stream
 from chatlib.store import open_store
-from tests.predict.channels import fit_small_blends
+from tests.predict.channels import SMALL, day, make_channel, save, say
 
 
 @pytest.fixture(scope="module")
-def run_dir(channel_path, tmp_path_factory):
-    """A run with a database, a small language model and a blend; the first author has a hostile name."""
-    folder = tmp_path_factory.mktemp("run")
+def kept(channel_path, tmp_path_factory):
+    """A run that keeps a forecaster for each question; one author has a hostile name."""
+    folder = tmp_path_factory.mktemp("runs") / "kept"
+    folder.mkdir()
     shutil.copy(channel_path, folder / "Db_file.dbs")
     with open_store(folder / "Db_file.dbs") as db:
-        viewers, split = load_viewers(db), split_streams(db)
-        last = int(split.test[-1])
-        author = int(viewers.table["author"].to_numpy()[viewers.find_rows([last])][0])
-        db.connection.execute("UPDATE authors SET name = ? WHERE author = ?", ["=1+1\x1b[31m\nred", author])
+        db.connection.execute("UPDATE authors SET name = ? WHERE author = 1", ["=1+1\x1b[31m\nred"])
         db.connection.commit()
-    lm = new_language_model(viewers.texts, TrainSettings(vocabulary=300, layers=1, width=32))
-    save_language_model(lm, folder / "models" / "chat_lm", manifest={"streams": []})
-    encoder = load_encoder(folder / "models" / "chat_lm")
-    blends, _ = fit_small_blends(viewers, split, encoder)
-    scorer = Scorer(
-        blend=list(blends.values())[1],
-        question=Question("retrospective"),
-        calibrator=Calibrator(1.0, 0.0),
-        threshold=0.1,
-        prevalence=0.05,
-        encoder_digest=digest_encoder(folder / "models" / "chat_lm"),
-    )
-    save_scorer(scorer, folder / "models" / "donor")
+    for name in QUESTIONS:
+        assert main(["forecast", str(folder), "--question", name, "--landmark", "20"]) == 0
     return folder
 
 
-def test_a_stream_is_ranked_and_names_do_no_harm(run_dir, tmp_path, capsys):
-    out = tmp_path / "scores.csv"
-    assert main(["score", str(run_dir), "stream-11", "--top", "40", "--out", str(out)]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("40 viewers, ")
-    assert len(said) == 41 and all(line.isprintable() for line in said)
-    shares = [float(line.split("%")[0]) for line in said[1:]]
-    assert shares == sorted(shares, reverse=True)
-    table = pd.read_csv(out)
-    assert list(table) == ["name", "probability", "named", "n_messages"] and len(table) == 40
-    assert table["name"].str.startswith("'=1+1").sum() == 1 and not table["name"].str.startswith("=").any()
+@pytest.fixture
+def run(kept, tmp_path):
+    shutil.copytree(kept, tmp_path / "run")
+    return tmp_path / "run"
 
 
-def test_a_relative_run_works_from_any_folder(run_dir, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(run_dir.parent)
-    assert main(["score", run_dir.name, "stream-11"]) == 0
-    near = capsys.readouterr().out
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(workspace, "PROJECT_DIR", run_dir.parent)
-    assert main(["score", run_dir.name, "stream-11"]) == 0
-    assert capsys.readouterr().out == near
+def test_a_run_keeps_what_was_learned(run, capsys, monkeypatch):
+    monkeypatch.setattr("chatlib.predict.forecast.evaluate_rolling", None)  # nothing is measured again
+    for name in QUESTIONS:
+        assert main(["forecast", str(run), "--question", name, "--landmark", "20", "--top", "3"]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith(QUESTIONS[name].asks[:20]) and "what a message to them would change" in said
+        assert "viewer-" not in said and all(line.isprintable() for line in said.splitlines())
+        shares = [
+            float(line.split("%")[0]) for line in said.split("Most likely to pay:\n")[1].splitlines()[:3]
+        ]
+        assert shares == sorted(shares, reverse=True) and len(shares) == 3
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["stream-11", "--top", "-1"], "--top a number of viewers"),
-        (["no-such-video"], "'no-such-video' is not"),
-        (["stream-11", "--language-model", "other"], "has none. Run notebook 03"),
-    ],
-)
-def test_what_cannot_be_scored_is_one_clear_error(run_dir, arguments, message, capsys):
-    assert main(["score", str(run_dir), *arguments]) in (1, 2)
-    said = capsys.readouterr()
-    assert message in said.err and said.out == ""
+def test_a_stream_is_named_by_its_id(run, tmp_path, capsys):
+    out = tmp_path / "x.csv"
+    arguments = ["forecast", str(run), "--question", "retrospective", "--landmark", "20"]
+    assert main([*arguments, "--stream", "stream-03", "--names", "--out", str(out)]) == 0
+    assert "Stream stream-03: 40 people" in capsys.readouterr().out
+    names = pd.read_csv(out)["who"]
+    assert (
+        names.str.startswith("'=1+1").sum() <= 1 and not names.str.startswith("=").any() and len(names) == 40
+    )
+    assert main([*arguments, "--stream", "stream-33"]) == 2
+    assert "Did you mean stream-03?" in capsys.readouterr().err
 
 
-def test_a_folder_without_a_model_is_one_clear_error(tmp_path, capsys):
-    assert main(["score", str(tmp_path / "typo"), "x"]) == 2
-    assert "A run is named by its name or its folder" in capsys.readouterr().err
-    assert main(["score", str(tmp_path), "x"]) == 2
-    assert "in which notebook 04 left its model" in capsys.readouterr().err
+def test_new_streams_are_learned_from_before_the_next_is_forecast(run, capsys):
+    card = run / "models" / "forecaster" / "next_stream" / "forecaster.json"
+    before = json.loads(card.read_text())
+    with open_store(run / "Db_file.dbs") as db:
+        db.save_chat(Stream("youtube", "new", started_at=day(20)), make_channel(seed=5)["stream-00"][1])
+    assert main(["forecast", str(run)]) == 0
+    after = json.loads(card.read_text())
+    assert (before["n_streams"] + 1, after["until"][:10]) == (after["n_streams"], "2026-01-20")
 
 
-def test_scoring_only_reads_the_database(run_dir, tmp_path, capsys):
+def test_a_stream_that_still_runs_is_asked_about_at_arrival(run, capsys):
+    with open_store(run / "Db_file.dbs") as db:
+        rows = [say(5.0, "viewer-3", "love"), say(60.0, "nobody yet", "hi")]
+        db.save_chat(Stream("youtube", "live", started_at=day(21), view="captured", state="partial"), rows)
+    assert main(["forecast", str(run), "--question", "arrival"]) == 0
+    assert "Stream live: 2 people" in capsys.readouterr().out
+
+
+def test_a_forecaster_of_another_version_is_refused_with_the_command_that_makes_it_anew(run, capsys):
+    card = run / "models" / "forecaster" / "arrival" / "forecaster.json"
+    for change in ({"version": 0}, {"columns": ["who_paid"]}):
+        card.write_text(json.dumps(json.loads(card.read_text()) | change))
+        assert main(["forecast", str(run), "--question", "arrival"]) == 1
+        said = capsys.readouterr().err
+        assert "Make it anew: chatlib forecast RUN --question arrival --refit" in said and "another" in said
+    assert main(["forecast", str(run), "--question", "arrival", "--refit"]) == 0
+    assert main(["forecast", str(run), "--question", "arrival"]) == 0
+
+
+def test_a_relative_run_works_from_any_folder(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(workspace, "PROJECT_DIR", run.parent)
+    (tmp_path / "elsewhere").mkdir()
+    said = []
+    for folder in (run.parent, tmp_path / "elsewhere"):
+        monkeypatch.chdir(folder)
+        assert main(["forecast", run.name]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+
+
+def test_forecasting_only_reads_the_database(run, tmp_path, capsys):
     """A schema older than ours would be brought up to date in place by whoever may write."""
     path = tmp_path / "old.dbs"
-    shutil.copy(run_dir / "Db_file.dbs", path)
+    shutil.copy(run / "Db_file.dbs", path)
     with sqlite3.connect(path) as db:
-        for table in ("clips", "heatmaps", "sightings"):
+        db.execute("DROP TRIGGER add_visit")
+        for table in ("clips", "heatmaps", "sightings", "visits"):
             db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 3")
     db.close()
     before = path.read_bytes()
-    assert main(["score", str(run_dir), "stream-11", "--db", str(path)]) == 0
-    assert main(["score", str(run_dir), "stream-11", "--db", str(tmp_path / "typo.dbs")]) == 1
-    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["old.dbs"]
+    assert main(["forecast", str(path)]) == 0
+    assert path.read_bytes() == before
+
+
+def test_a_channel_too_young_to_evaluate_is_forecast_all_the_same(tmp_path, capsys):
+    with open_store(tmp_path / "small.dbs", create=True) as db:
+        save(db, SMALL)
+    assert main(["forecast", str(tmp_path / "small.dbs")]) == 0
+    said = capsys.readouterr().out
+    assert "How good this is cannot be measured yet" in said
+    assert "5 people were seen in the 60 days before" in said
+
+
+@pytest.mark.parametrize(
+    ("streams", "arguments", "code", "message"),
+    [
+        ({"d": SMALL["d"]}, [], 1, "none of 1 has both"),
+        ({"d": SMALL["d"]}, ["--question", "arrival"], 1, "needs chat and a date"),
+        ({"a": SMALL["a"]}, [], 1, "there is one alone"),
+        ({"a": SMALL["a"], "b": SMALL["b"]}, [], 1, "seen before and then paid"),
+        (SMALL, ["--days", "-1"], 2, "above 0, got -1"),
+        (SMALL, ["--landmark", "0"], 2, "above 0, got 0"),
+        (SMALL, ["--top", "0"], 2, "1 or more, got 0"),
+        (SMALL, ["--question", "next_steam"], 2, "Did you mean next_stream?"),
+        (SMALL, ["--stream", "a"], 2, "needs another --question"),
+    ],
+)
+def test_what_cannot_be_forecast_is_one_sentence(tmp_path, capsys, streams, arguments, code, message):
+    with open_store(tmp_path / "few.dbs", create=True) as db:
+        save(db, streams)
+    assert main(["forecast", str(tmp_path / "few.dbs"), *arguments]) == code
+    said = capsys.readouterr()
+    assert message in said.err and len(said.err.splitlines()) == 1 and said.out == ""
+
+
+def test_no_run_of_that_name_is_one_clear_error(tmp_path, capsys):
+    assert main(["forecast", str(tmp_path / "typo")]) == 2
+    assert "A run is named by its name or its folder" in capsys.readouterr().err

@@ -1,17 +1,15 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.errors import NotEnoughData
 from chatlib.predict.evaluation import Calibrator
 from chatlib.predict.explain import (
     attribute_messages,
     chosen_texts,
     find_log_odds,
-    permutation_importance,
     picture_viewers,
     project_viewers,
 )
@@ -128,50 +126,6 @@ def test_the_texts_are_those_of_the_rows(channel):
     for row in range(0, len(viewers), 17):
         read = inputs.vectors[inputs.codes[inputs.starts[row] : inputs.starts[row + 1]], 0]
         assert [len(text) for text in chosen_texts(viewers, row, max_messages=3)] == read.tolist()
-
-
-def test_only_the_group_that_decides_matters():
-    rng = np.random.default_rng(0)
-    features = pd.DataFrame(rng.normal(size=(400, 4)), columns=["a", "b", "copy of a", "noise"])
-    features["copy of a"] = features["a"]
-    labels = features["a"] + 0.3 * features["b"] > 1
-
-    def score(table):
-        return table["a"] + table["copy of a"] + 0.6 * table["b"]
-
-    groups = {"noise": ["noise"], "b": ["b"], "a and its copy": ["a", "copy of a"]}
-    found = permutation_importance(score, features, labels, groups, n_repeats=5, rng=rng)
-    assert found.index.tolist() == ["a and its copy", "b", "noise"]
-    assert found.loc["noise"].tolist() == [0, 0, 0, 0]
-    prevalence = labels.mean()
-    assert found["pr_auc_drop"].iloc[0] > 0.6 * (1 - prevalence), "nearly all that is above chance"
-    assert found["roc_auc_drop"].iloc[0] == pytest.approx(0.4, abs=0.12)
-    assert found["pr_auc_std"].iloc[0] > 0
-
-
-def test_columns_of_a_group_move_together_and_the_features_stay():
-    features = pd.DataFrame({"a": np.arange(50), "b": np.arange(50), "c": np.arange(50)})
-    kept, seen = features.copy(), []
-
-    def score(table):
-        seen.append(table)
-        return table["a"].to_numpy()
-
-    labels = np.arange(50) % 2 == 0
-    permutation_importance(
-        score, features, labels, {"both": ["a", "b"]}, n_repeats=1, rng=np.random.default_rng(0)
-    )
-    assert (seen[1]["a"] == seen[1]["b"]).all() and (seen[1]["a"] != kept["a"]).any()
-    assert sorted(seen[1]["a"]) == kept["a"].tolist() and seen[1]["c"].equals(kept["c"])
-    pd.testing.assert_frame_equal(features, kept)
-
-
-def test_importance_without_donors_or_of_unknown_columns_is_refused():
-    features, rng = pd.DataFrame({"a": [1.0, 2.0]}), np.random.default_rng(0)
-    with pytest.raises(NotEnoughData, match="0 donors among 2"):
-        permutation_importance(lambda t: t["a"], features, np.zeros(2), {"a": ["a"]}, rng=rng)
-    with pytest.raises(ParameterError, match=r"unknown columns \['b'\]"):
-        permutation_importance(lambda t: t["a"], features, np.array([0, 1]), {"b": ["b"]}, rng=rng)
 
 
 def test_viewers_right_of_the_line_are_exactly_those_whom_the_model_names(trained):

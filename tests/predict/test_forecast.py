@@ -4,18 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chatlib.__main__ import main
-from chatlib.predict.forecast import (
-    EVERYBODY,
-    FIRST,
-    LAPSED,
-    MODEL,
-    SUPPORTER,
-    describe_rolling,
-    evaluate_rolling,
-    forecast_next,
-    try_forecast,
-)
+from chatlib.predict.describe import answer_forecasts, compare_questions, list_people, show_people
+from chatlib.predict.forecast import EVERYBODY, MODEL, describe_rolling, evaluate_rolling, try_forecast
+from chatlib.predict.forecaster import FIRST, LAPSED, SUPPORTER, fit_forecaster, rank_people
+from chatlib.predict.questions import QUESTIONS, Question
 from chatlib.predict.viewers.people import load_people
 from chatlib.records import Stream
 from chatlib.store import open_store
@@ -92,7 +84,7 @@ def test_a_month_is_forecast_from_earlier_months_alone(people, rolling):
 
 
 def test_patrons_come_first_with_amounts_and_reasons(people):
-    table = forecast_next(people, n_seeds=1)
+    table = rank_people(fit_forecaster(people, n_seeds=1), people)
     assert list(table["status"][:4]) == [SUPPORTER] * 4 and table["p_pays"].is_monotonic_decreasing
     assert (table["status"] == LAPSED).sum() == 1 and (table["status"] == FIRST).sum() == 60
     top = table.head(4)
@@ -100,7 +92,7 @@ def test_patrons_come_first_with_amounts_and_reasons(people):
     assert np.allclose(table["expected_amount"], table["p_pays"] * table["amount"])
     assert top["reasons"].str.contains("paid in|paid \\d+ days ago").all()
     assert table["who"].str.fullmatch(r"viewer \d+").all() and table["who"].is_unique
-    assert table.equals(forecast_next(people, n_seeds=1))
+    assert table.equals(rank_people(fit_forecaster(people, n_seeds=1), people))
 
 
 def test_where_nothing_can_be_forecast_the_reason_is_the_result(tmp_path):
@@ -108,58 +100,36 @@ def test_where_nothing_can_be_forecast_the_reason_is_the_result(tmp_path):
         save(db, {"a": SMALL["a"]})
         result = try_forecast(db)
     assert "there is one alone" in result.sentences[0] and result.rolling is None
-    assert result.table.empty and "p_pays" in result.table
+    assert result.table.empty and result.forecaster is None and answer_forecasts(result) == result.sentences
     assert np.isnan(result.pr_auc) and result.measures() == []
 
 
 def test_without_amounts_none_is_expected(people):
-    table = forecast_next(replace(people, amounts=people.amounts.iloc[:0]), n_seeds=1)
+    poor = replace(people, amounts=people.amounts.iloc[:0])
+    table = rank_people(fit_forecaster(poor, n_seeds=1), poor)
     assert table["expected_amount"].isna().all() and table["currency"].isna().all()
 
 
-def test_the_command_says_how_good_it_was_and_who_is_next(path, tmp_path, capsys):
-    out = tmp_path / "next.csv"
-    assert main(["forecast", str(path.parent), "--top", "3", "--out", str(out)]) == 0
-    said = capsys.readouterr().out
-    assert "Forecasts of 2026-02 to 2026-05" in said and "what a message to them would change" in said
-    assert "The next stream (about 2026-05-21, after the usual pause): 65 people" in said
-    assert "patron" not in said and "viewer-" not in said
-    lines = said[said.index("Most likely to pay") :].splitlines()
-    assert [len(part.splitlines()) for part in "\n".join(lines).split("\n\n")] == [4, 2, 4, 1]
-    assert len(pd.read_csv(out)) == 65 and "patron" not in out.read_text()
+def test_what_readers_are_shown(path, people):
+    with open_store(path, read_only=True) as db:
+        forecasts = {
+            name: try_forecast(db, Question(name, landmark_min=1), n_draws=5, n_seeds=1) for name in QUESTIONS
+        }
+    table = compare_questions(forecasts)
+    assert list(table.index) == list(QUESTIONS) and table.loc["next_stream", "PR-AUC"] > 0.6
+    assert "no month has ten" not in str(table) and table["asked"].nunique() == 4
+    coming = forecasts["next_stream"]
+    assert "65 people were seen in the 60 days" in answer_forecasts(coming)[0]
+    shown = list_people(coming.table, n=3)
+    assert list(shown) == ["who", "pays", "comes", "expected", "because"] and len(shown) == 3
+    assert "expected" not in list_people(coming.table.assign(amount=np.nan))
+    assert list_people(pd.DataFrame()).iloc[0, 0] == "nobody"
+    rows = show_people(people)
+    assert len(rows) == 10 and rows["who"].str.fullmatch(r"viewer \d+").all()
 
 
-def test_names_on_request_do_no_harm(path, tmp_path, capsys):
-    out = tmp_path / "next.csv"
-    assert main(["forecast", str(path), "--names", "--out", str(out)]) == 0
-    said = capsys.readouterr().out
-    assert "patron-2" in said and all(line.isprintable() for line in said.splitlines())
-    names = pd.read_csv(out)["who"]
-    assert names.str.startswith("'=1+1").sum() == 1 and not names.str.startswith("=").any()
-
-
-def test_a_channel_too_young_to_evaluate_is_forecast_all_the_same(tmp_path, capsys):
-    with open_store(tmp_path / "small.dbs", create=True) as db:
-        save(db, SMALL)
-    assert main(["forecast", str(tmp_path / "small.dbs")]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("How good this is cannot be measured yet")
-    assert "5 people were seen in the 60 days before" in said
-
-
-@pytest.mark.parametrize(
-    ("streams", "arguments", "code", "message"),
-    [
-        ({"d": SMALL["d"]}, [], 1, "none of 1 has both"),
-        ({"a": SMALL["a"]}, [], 1, "there is one alone"),
-        ({"a": SMALL["a"], "b": SMALL["b"]}, [], 1, "seen before and then paid"),
-        (SMALL, ["--days", "-1"], 2, "above 0, got -1"),
-        (SMALL, ["--top", "0"], 2, "1 or more, got 0"),
-    ],
-)
-def test_what_cannot_be_forecast_is_one_sentence(tmp_path, capsys, streams, arguments, code, message):
-    with open_store(tmp_path / "few.dbs", create=True) as db:
-        save(db, streams)
-    assert main(["forecast", str(tmp_path / "few.dbs"), *arguments]) == code
-    said = capsys.readouterr()
-    assert message in said.err and len(said.err.splitlines()) == 1 and said.out == ""
+def test_the_surest_are_counted(rolling):
+    surest, asked = rolling.name_surest(), rolling.asked
+    first = asked.sort_values("p_pays", ascending=False, kind="stable").head(100)
+    assert surest["n_named"] == 100 and surest["n_pay_of_named"] == first["paid"].sum() == rolling.curve[99]
+    assert surest["n_pay_by_lot"] == pytest.approx(100 * asked["paid"].mean())

@@ -39,3 +39,11 @@ def test_a_claim_of_too_few_is_said_to_be_none():
     claim = Claim(viewers=6, pr_auc=float("nan"), roc_auc=float("nan"))
     evaluation = SimpleNamespace(table=pd.DataFrame({"roc_auc": [0.6]}, index=["any"]))
     assert "too few donors" in describe_naive(claim, evaluation, "any")
+
+
+def test_the_verdict_follows_the_numbers():
+    evaluation = SimpleNamespace(
+        table=pd.DataFrame({"roc_auc": [0.652], "pr_auc": [0.1], "prevalence": [0.02]}, index=["any"])
+    )
+    assert "reads who paid" in describe_naive(Claim(100, 0.9, 0.9), evaluation, "any")
+    assert "reads who paid" not in describe_naive(Claim(100, 0.6, 0.649), evaluation, "any")

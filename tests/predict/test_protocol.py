@@ -2,13 +2,20 @@
 
 import dataclasses
 import gzip
+import json
 
 import numpy as np
 import pytest
 
 from chatlib.errors import DataError, NotEnoughData
-from chatlib.predict.describe import describe_result, list_top, pick_donor, summarize_models
-from chatlib.predict.models.baselines import BASELINES, MESSAGE_BASELINES, iter_baselines
+from chatlib.predict.describe import (
+    describe_result,
+    describe_transformer,
+    pick_donor,
+    summarize_groups,
+    summarize_models,
+)
+from chatlib.predict.models.baselines import BASELINES, MESSAGE_BASELINES, iter_baselines, score_trees
 from chatlib.predict.models.transformer import (
     DonorConfig,
     Training,
@@ -18,24 +25,38 @@ from chatlib.predict.models.transformer import (
 )
 from chatlib.predict.protocol import (
     BEST_POSSIBLE,
+    blend_scores,
     choose_best,
     compare_pairs,
+    count_readings,
     evaluate_models,
     load_truth,
     split_streams,
 )
+from chatlib.predict.questions import RETROSPECTIVE, Question
+from chatlib.predict.viewers.people import load_people
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import open_store
 from tests.predict.channels import FixedEncoder, day, make_channel, save
 
-MODEL = "donor transformer"
+MODEL, TREES, BOTH = "donor transformer", "boosted trees", "both"
+
+
+def score_simple(viewers, people, inputs, periods):
+    """Scores of all baselines, and of the trees."""
+    known = viewers.align(people.table)
+    numbers, behaviour = known[list(people.columns)], known[list(people.groups["stream"])]
+    scores = dict(
+        iter_baselines(viewers, inputs, behaviour=behaviour, known=numbers, periods=periods, max_messages=64)
+    )
+    return known, scores | {TREES: score_trees(numbers, viewers.paid, periods)}
 
 
 @pytest.fixture(scope="module")
 def evaluated(channel_path):
-    """Viewers, split, scores and evaluation of the channel in which donors say "love"."""
+    """Viewers, split, scores, evaluation and past of the channel in which donors say "love"."""
     with open_store(channel_path) as db:
-        viewers, split = load_viewers(db), split_streams(db)
+        viewers, split, people = load_viewers(db), split_streams(db), load_people(db, Question(RETROSPECTIVE))
     inputs = build_inputs(viewers, FixedEncoder(), max_messages=64)
     periods = viewers.find_periods(split)
     (model,), _ = fit_donor_models(
@@ -46,30 +67,33 @@ def evaluated(channel_path):
         config=DonorConfig(16, width=32, n_layers=2, n_heads=2),
         training=Training(epochs=6, learning_rate=3e-3),
     )
-    scores = {MODEL: score_donor_model(model, inputs, periods.scored)}
-    scores |= iter_baselines(viewers, inputs, periods=periods, max_messages=64)
+    past, simple = score_simple(viewers, people, inputs, periods)
+    scores = {MODEL: score_donor_model(model, inputs, periods.scored), **simple}
+    scores[BOTH], _ = blend_scores(scores, [TREES, MODEL], viewers.paid[periods.validation])
     truth = np.where(viewers.paid, 0.9, 0.1)
-    evaluation = evaluate_models(viewers, split, scores, reference="message count", truth=truth, n_draws=100)
-    return viewers, split, scores, evaluation
+    evaluation = evaluate_models(
+        viewers, split, scores, past, reference="message count", truth=truth, n_draws=100
+    )
+    return viewers, split, scores, evaluation, past
 
 
 def test_every_model_is_in_the_table(evaluated):
-    *_, evaluation = evaluated
-    assert tuple(evaluation.table.index) == (MODEL, *BASELINES, BEST_POSSIBLE)
+    evaluation = evaluated[3]
+    assert tuple(evaluation.table.index) == (MODEL, *BASELINES, TREES, BOTH, BEST_POSSIBLE)
     assert evaluation.table.loc["prior", "roc_auc"] == 0.5
     assert evaluation.table.loc["prior", "pr_auc"] == pytest.approx(evaluation.labels.mean())
     assert evaluation.table.loc[BEST_POSSIBLE, "roc_auc"] == 1.0
 
 
 def test_models_that_read_find_what_donors_say(evaluated):
-    *_, evaluation = evaluated
+    evaluation = evaluated[3]
     auc = evaluation.table["roc_auc"]
     for model in (MODEL, "characters: TF-IDF, logistic", "mean embedding, logistic"):
         assert auc[model] > 0.68 > auc["message count"] + 0.05, auc
 
 
 def test_probabilities_are_calibrated(evaluated):
-    *_, evaluation = evaluated
+    evaluation = evaluated[3]
     for model, p in evaluation.probabilities.items():
         assert ((p > 0) & (p < 1)).all()
         if model != BEST_POSSIBLE:
@@ -77,18 +101,18 @@ def test_probabilities_are_calibrated(evaluated):
 
 
 def test_labels_of_test_change_no_probability_and_no_threshold(evaluated):
-    viewers, split, scores, evaluation = evaluated
+    viewers, split, scores, evaluation, past = evaluated
     labels = viewers.paid.copy()
     labels[evaluation.rows] = ~labels[evaluation.rows]
     flipped = dataclasses.replace(viewers, table=viewers.table.assign(paid=labels))
-    again = evaluate_models(flipped, split, scores, reference="prior", n_draws=10)
+    again = evaluate_models(flipped, split, scores, past, reference="prior", n_draws=10)
     for model in scores:
         assert np.array_equal(again.probabilities[model], evaluation.probabilities[model])
         assert again.thresholds[model] == evaluation.thresholds[model]
 
 
 def test_the_table_for_readers_has_a_row_per_model(evaluated):
-    *_, evaluation = evaluated
+    evaluation = evaluated[3]
     table = summarize_models(evaluation)
     assert table.index.equals(evaluation.table.index)
     low, high = evaluation.table.loc[MODEL, ["pr_auc_low", "pr_auc_high"]]
@@ -96,7 +120,7 @@ def test_the_table_for_readers_has_a_row_per_model(evaluated):
 
 
 def test_pairs_are_compared_on_the_same_draws(evaluated):
-    *_, evaluation = evaluated
+    evaluation = evaluated[3]
     pairs = {MODEL: BASELINES[1], "prior": "prior"}
     table = compare_pairs(evaluation, pairs)
     areas = evaluation.table["pr_auc"]
@@ -120,37 +144,45 @@ def test_the_donor_ranked_first_is_a_donor(evaluated):
 
 
 def test_groups_are_told_apart(evaluated):
-    viewers, split, _, evaluation = evaluated
+    evaluation, past = evaluated[3], evaluated[4].iloc[evaluated[3].rows]
     groups = evaluation.groups.loc[MODEL]
-    assert groups.loc["all", "viewers"] == len(evaluation.rows)
-    parts = groups.loc[["never seen in training", "seen in training"], ["viewers", "donors"]].sum()
-    assert parts.tolist() == groups.loc["all", ["viewers", "donors"]].tolist()
-    known = set(viewers.table["author"][viewers.find_rows(split.train)])
-    assert (
-        groups.loc["seen in training", "viewers"]
-        == viewers.table["author"][evaluation.rows].isin(known).sum()
-    )
-
-
-def test_the_top_has_ranks_and_no_names(evaluated):
-    viewers, _, _, evaluation = evaluated
-    top = list_top(viewers, evaluation, MODEL, n=5)
-    assert top.index.tolist() == [1, 2, 3, 4, 5]
-    assert top["probability"].is_monotonic_decreasing
-    assert top["probability"].iloc[0] == evaluation.probabilities[MODEL].max()
-    assert "viewer-" not in top.to_string()
-    best = evaluation.rows[np.argmax(evaluation.probabilities[MODEL])]
-    assert top["messages"].iloc[0] == viewers.table["n_messages"][best]
-    assert top["paid"].iloc[0] == ("yes" if viewers.paid[best] else "no")
-    messages = viewers.offsets_s[viewers.starts[best] : viewers.starts[best + 1]]
-    assert top.iloc[0][["first message (min)", "last message (min)"]].tolist() == [
-        messages[0] / 60,
-        messages[-1] / 60,
+    assert groups.loc["all", "viewers"] == groups.loc["within streams", "viewers"] == len(evaluation.rows)
+    never, new = past["paid_visits"] == 0, past["visits"] == 0
+    assert groups.loc["no payment before", ["viewers", "donors"]].tolist() == [
+        never.sum(),
+        evaluation.labels[never].sum(),
     ]
+    assert groups.loc["newcomers", "viewers"] == new.sum() and (never | ~new).all()
+    shown = summarize_groups(evaluation, [TREES, MODEL])
+    assert set(shown["group"]) == {"all", "no payment before", "newcomers", "within streams"}
+
+
+def test_test_streams_are_scored_by_what_training_and_validation_taught(evaluated):
+    viewers, split, scores, *_ = evaluated
+    periods = viewers.find_periods(split)
+    prior = 1 / (1 + np.exp(-scores["prior"]))
+    n = len(periods.validation)
+    assert prior[:n] == pytest.approx(viewers.paid[periods.train].mean())
+    assert prior[n:] == pytest.approx(viewers.paid[periods.settled].mean())
+
+
+def test_what_one_model_adds_to_another_is_a_sentence(evaluated):
+    evaluation = evaluated[3]
+    said = describe_transformer(evaluation, MODEL, TREES, BOTH)
+    assert f"{evaluation.table.loc[BOTH, 'pr_auc'] - evaluation.table.loc[TREES, 'pr_auc']:+.3f}" in said
+
+
+def test_readings_of_test_are_counted(tmp_path):
+    path = tmp_path / "04.json"
+    assert count_readings(path) == 1
+    path.write_text(json.dumps({"test_readings": 2}))
+    assert count_readings(path) == 3
+    path.write_text("{")
+    assert count_readings(path) == 1
 
 
 def test_sentences_carry_the_numbers(evaluated):
-    *_, evaluation = evaluated
+    evaluation = evaluated[3]
     text = " ".join(describe_result(evaluation, MODEL))
     donors, n = int(evaluation.labels.sum()), len(evaluation.labels)
     assert f"{donors} of {n} viewers of the test streams paid" in text
@@ -168,12 +200,12 @@ def test_one_donor_in_validation_and_test_is_enough_to_run(tmp_path):
         streams[video_id] = (start, rows)
     with open_store(tmp_path / "x.dbs", create=True) as db:
         save(db, streams)
-        viewers, split = load_viewers(db), split_streams(db)
+        viewers, split, people = load_viewers(db), split_streams(db), load_people(db, Question(RETROSPECTIVE))
     periods = viewers.find_periods(split)
     assert viewers.paid[periods.validation].sum() == viewers.paid[periods.test].sum() == 1
     inputs = build_inputs(viewers, FixedEncoder(), max_messages=64)
-    scores = dict(iter_baselines(viewers, inputs, periods=periods, max_messages=64))
-    evaluation = evaluate_models(viewers, split, scores, reference="prior", n_draws=20)
+    past, scores = score_simple(viewers, people, inputs, periods)
+    evaluation = evaluate_models(viewers, split, scores, past, reference="prior", n_draws=20)
     assert np.isfinite(evaluation.table["roc_auc"]).all()
     assert "Validation has 1 donor(s)" in " ".join(describe_result(evaluation, BASELINES[2]))
 
@@ -194,20 +226,31 @@ TRUTH = ["a,bob,viewer,0.1,0", "a,ann,viewer,0.5,1", "b,bob,viewer,0.2,0", "c,an
 
 
 def test_truth_is_matched_by_stream_and_author(small, tmp_path):
-    truth = load_truth(write_truth(tmp_path / "truth.csv.gz", TRUTH), small, load_viewers(small))
+    truth = load_truth(write_truth(tmp_path / "truth.csv.gz", TRUTH), small, load_viewers(small).table)
     assert truth.tolist() == [0.5, 0.1, 0.2, 0.6, 0.3, 0.4]
 
 
 def test_truth_of_other_chat_is_refused(small, tmp_path):
-    viewers = load_viewers(small)
+    viewers = load_viewers(small).table
     for rows in (TRUTH[1:], [TRUTH[0].replace(",0", ",1"), *TRUTH[1:]]):  # not in it; said to have paid
         path = write_truth(tmp_path / "truth.csv.gz", rows)
         with pytest.raises(DataError, match="1 of 6 viewers"):
             load_truth(path, small, viewers)
 
 
+def test_who_is_not_named_before_the_next_stream_never_comes(small, tmp_path):
+    path = tmp_path / "truth_next.csv.gz"
+    with gzip.open(path, "wt") as file:
+        file.write("video_id,author_id,comes,probability\nc,bob,0.5,0.1\nb,bob,0.5,0.2\n")
+    people = load_people(small).table
+    asked = people[people["stream_id"] == 3]
+    truth = dict(zip(asked["author"], load_truth(path, small, asked), strict=True))
+    bob = small.load_authors().set_index("name")["author"]["bob"]
+    assert truth.pop(bob) == 0.1 and set(truth.values()) == {0.0}
+
+
 def test_truth_is_only_for_simulated_chat(small, tmp_path):
-    viewers = load_viewers(small)
+    viewers = load_viewers(small).table
     assert load_truth(tmp_path / "none.csv.gz", small, viewers) is None
     other = write_truth(tmp_path / "other.csv.gz", ["another," + row.partition(",")[2] for row in TRUTH])
     assert load_truth(other, small, viewers) is None

@@ -1,12 +1,13 @@
-"""What the donor model has to beat: six simple models, each with its settings from validation.
+"""What the models have to beat: simple ones, each with its settings from validation.
 
-All return log odds for every viewer asked about, and see labels of training and validation only.
+All return log odds of the viewers of validation, by a fit on training, and of those of test, by a fit of the
+same settings on training and validation together.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -19,21 +20,22 @@ from sklearn.preprocessing import StandardScaler
 
 from chatlib.predict.evaluation import average_precision, log_loss, to_logit
 from chatlib.predict.models.transformer import DonorInputs, mean_vectors
-from chatlib.predict.models.trees import boost, predict_boosted
-from chatlib.predict.models.words import join_texts
-from chatlib.predict.viewers.features import build_features
+from chatlib.predict.models.trees import boost, fit_trees, predict_boosted
 from chatlib.predict.viewers.table import Periods, Viewers
+from chatlib.predict.viewers.texts import choose_messages
 
-__all__ = ["BASELINES", "MESSAGE_BASELINES", "fit_boosting", "fit_logistic", "iter_baselines"]
+__all__ = ["BASELINES", "BOOSTED_ALL", "CHARACTERS", "MESSAGE_BASELINES", "fit_boosting", "fit_logistic",
+           "iter_baselines", "score_trees"]  # fmt: skip
 
 BASELINES = (
     "prior",
     "message count",
     "boosting: behaviour",
-    "boosting: behaviour, badges, history",
+    "boosting: everything known",
     "characters: TF-IDF, logistic",
     "mean embedding, logistic",
 )
+BOOSTED_ALL, CHARACTERS = BASELINES[3:5]
 MESSAGE_BASELINES = (BASELINES[2], BASELINES[4], BASELINES[5])  # they read messages and times alone
 _BOOSTING = (
     {"num_leaves": 4, "min_data_in_leaf": 40, "lambda_l2": 5.0, "learning_rate": 0.05},
@@ -42,24 +44,43 @@ _BOOSTING = (
 _N_ROUNDS = 200
 _N_COMPONENTS = 64
 
+_Score = Callable[[np.ndarray], np.ndarray]  # from rows to their log odds
+
 
 def iter_baselines(
-    viewers: Viewers, inputs: DonorInputs, *, periods: Periods, max_messages: int, seed: int = 0
-) -> Iterable[tuple[str, np.ndarray]]:
+    viewers: Viewers,
+    inputs: DonorInputs,
+    *,
+    behaviour: pd.DataFrame,
+    known: pd.DataFrame,
+    periods: Periods,
+    max_messages: int,
+    seed: int = 0,
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield name and log odds for the viewers `periods.scored` of each of BASELINES, in that order.
 
-    All but the prior, the count and the boosting read at most `max_messages` of a viewer, as the
-    donor model does.
+    `behaviour` are numbers of what a viewer did in the stream, `known` all numbers that any model reads.
+    Texts are at most `max_messages` of a viewer, as the donor transformer reads.
     """
-    labels, texts = viewers.paid, join_texts(viewers, max_messages=max_messages)
-    yield BASELINES[0], np.full(len(periods.scored), float(to_logit(labels[periods.train].mean())))
+    labels, texts = viewers.paid, _join_texts(viewers, max_messages=max_messages)
+    rates = (labels[periods.train].mean(), labels[periods.settled].mean())
+    sizes = (len(periods.validation), len(periods.test))
+    yield BASELINES[0], np.repeat(to_logit(np.array(rates)), sizes)
     count = np.log1p(viewers.table["n_messages"].to_numpy(float))[:, None]
     yield BASELINES[1], fit_logistic(count, labels, periods)
-    yield BASELINES[2], fit_boosting(build_features(viewers), labels, periods, seed=seed)
-    known = build_features(viewers, known_before=True)
+    yield BASELINES[2], fit_boosting(behaviour, labels, periods, seed=seed)
     yield BASELINES[3], fit_boosting(known, labels, periods, seed=seed)
     yield BASELINES[4], _fit_characters(texts, labels, periods)
     yield BASELINES[5], _fit_embedding(mean_vectors(inputs), labels, periods, seed=seed)
+
+
+def score_trees(known: pd.DataFrame, labels: np.ndarray, periods: Periods, *, seed: int = 0) -> np.ndarray:
+    """Return log odds for `periods.scored` of the default model, boosted trees of fixed settings."""
+    fits = ((periods.train, periods.validation), (periods.settled, periods.test))
+    parts = [
+        fit_trees(known.iloc[rows], labels[rows], seed=seed).score(known.iloc[asked]) for rows, asked in fits
+    ]
+    return np.concatenate(parts)
 
 
 def fit_boosting(
@@ -69,14 +90,17 @@ def fit_boosting(
     table = features.to_numpy(np.float64)
     # No tree can use a column that training never knew.
     table = table[:, ~np.isnan(table[periods.train]).all(axis=0)]
-    n, best, result = len(periods.validation), (-1.0, 0.0), np.zeros(len(periods.scored))
+    asked, best, known = table[periods.validation], (-1.0, 0.0), np.zeros(len(periods.validation))
+    chosen, n_chosen = _BOOSTING[0], 10
     for settings in _BOOSTING:
         model = boost(table[periods.train], labels[periods.train], settings, n_rounds=_N_ROUNDS, seed=seed)
         for n_rounds in range(10, _N_ROUNDS + 1, 10):
-            logits = predict_boosted(model, table[periods.scored], n_rounds=n_rounds)
-            if (quality := _quality(labels[periods.validation], logits[:n])) > best:
-                best, result = quality, logits
-    return result
+            logits = predict_boosted(model, asked, n_rounds=n_rounds)
+            if (quality := _quality(labels[periods.validation], logits)) > best:
+                best, known, chosen, n_chosen = quality, logits, settings, n_rounds
+    rows = periods.settled
+    model = boost(table[rows], labels[rows], chosen, n_rounds=n_chosen, seed=seed)
+    return np.concatenate([known, predict_boosted(model, table[periods.test])])
 
 
 def fit_logistic(
@@ -87,16 +111,31 @@ def fit_logistic(
     strengths: Iterable[float] = (0.01, 0.1, 1.0),
 ) -> np.ndarray:
     """Return log odds for `periods.scored` of logistic regression; C of `strengths` from validation."""
-    n, best, result = len(periods.validation), (-1.0, 0.0), np.zeros(len(periods.scored))
+    best, known, chosen = (-1.0, 0.0), np.zeros(len(periods.validation)), 1.0
     for strength in strengths:
-        model = LogisticRegression(C=strength, max_iter=200)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(table[periods.train], labels[periods.train])
-        logits = model.decision_function(table[periods.scored])
-        if (quality := _quality(labels[periods.validation], logits[:n])) > best:
-            best, result = quality, logits
-    return result
+        logits = _fit_line(table, labels, periods.train, strength)(periods.validation)
+        if (quality := _quality(labels[periods.validation], logits)) > best:
+            best, known, chosen = quality, logits, strength
+    return np.concatenate([known, _fit_line(table, labels, periods.settled, chosen)(periods.test)])
+
+
+def _fit_line(
+    table: np.ndarray | sparse.csr_matrix, labels: np.ndarray, rows: np.ndarray, strength: float
+) -> _Score:
+    model = LogisticRegression(C=strength, max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(table[rows], labels[rows])
+    return lambda asked: model.decision_function(table[asked])
+
+
+def _join_texts(viewers: Viewers, *, max_messages: int) -> list[str]:
+    """Return each viewer's chosen messages as one text, a line per message."""
+    chosen = choose_messages(viewers.starts, max_messages=max_messages)
+    kept = np.minimum(np.diff(viewers.starts), max_messages)
+    said = np.array(viewers.texts, object)[viewers.text_codes[chosen]]
+    ends = np.cumsum(kept)
+    return ["\n".join(said[end - n : end]) for n, end in zip(kept, ends, strict=True)]
 
 
 def _fit_characters(texts: list[str], labels: np.ndarray, periods: Periods) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The donor model as first described: a transformer over a viewer's messages and their times.
 
-Each message's vector, with its offset and the offset at which the input ends, scaled; a learnable CLS
+Each message's vector, with its offset and the offset at which the stream ends, scaled; a learnable CLS
 token in front; a linear reduction to 256; eight self-attention layers with weights of their own or
 shared; the CLS output through a linear or a non-linear head to one number, the log odds.
 """
@@ -8,24 +8,21 @@ shared; the CLS output through a linear or a non-linear head to one number, the 
 from __future__ import annotations
 
 import copy
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from chatlib.errors import ModelError, ParameterError
-from chatlib.files import atomic_path, atomic_write
-from chatlib.predict.evaluation import are_sane, log_loss, rank_metrics
+from chatlib.predict.evaluation import log_loss, rank_metrics
+from chatlib.predict.questions import RETROSPECTIVE
 from chatlib.predict.viewers.table import Viewers
 from chatlib.predict.viewers.texts import choose_messages
 from chatlib.pretrain.data import iter_token_batches
@@ -42,17 +39,15 @@ __all__ = [
     "draw_batches",
     "fit_donor_models",
     "iter_viewer_batches",
-    "load_donor_model",
     "mean_vectors",
     "represent_viewers",
-    "save_donor_model",
     "score_donor_model",
+    "score_transformers",
     "train_step",
 ]
 
 HEADS = ("linear", "nonlinear")
 _SCORED_MESSAGES = 2048  # of a batch, padding included
-_WEIGHTS, _CARD = "model.safetensors", "model.json"
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +57,7 @@ class DonorConfig:
     """Shape of a donor model, and what it reads; `dim` is the encoder's. Raises: ParameterError."""
 
     dim: int
+    n_times: int = 2  # beside each vector: the offset, and in `retrospective` the stream's last one
     max_messages: int = 64  # of a viewer, evenly chosen
     width: int = 256
     n_layers: int = 8
@@ -122,8 +118,8 @@ class Encoder(Protocol):
 @dataclass(frozen=True)
 class DonorInputs:
     """Message vectors of viewers. Row i has `vectors[codes[j]]` with `times[j]`, j from
-    `starts[i]` to `starts[i + 1]`, oldest first; times are the message's offset and the offset at
-    which its stream's input ends, in seconds.
+    `starts[i]` to `starts[i + 1]`, oldest first; times are the message's offset and, in
+    `retrospective`, the offset at which its stream ends, in seconds.
     """
 
     vectors: np.ndarray
@@ -139,7 +135,7 @@ class DonorInputs:
     def pad(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return codes, times and mask of these viewers, padded to the longest of them.
 
-        Shapes (rows, longest), (rows, longest, 2), (rows, longest); padding is code 0, time 0.
+        Shapes (rows, longest), (rows, longest, n_times), (rows, longest); padding is code 0, time 0.
         """
         lengths = self.lengths[rows]
         places = np.arange(lengths.max(initial=0))
@@ -161,13 +157,15 @@ def build_inputs(viewers: Viewers, encoder: Encoder, *, max_messages: int) -> Do
     used, codes = np.unique(viewers.text_codes[chosen], return_inverse=True)
     vectors = np.asarray(encoder.encode([viewers.texts[i] for i in used]), np.float32)
     assert vectors.shape == (len(used), encoder.dim), vectors.shape
-    ends = viewers.table["input_end_s"].to_numpy(float)[viewers.message_viewers()[chosen]]
+    times = [viewers.offsets_s[chosen]]
+    if viewers.question.name == RETROSPECTIVE:  # elsewhere it would tell the future
+        times.append(viewers.table["input_end_s"].to_numpy(float)[viewers.message_viewers()[chosen]])
     kept = np.minimum(np.diff(viewers.starts), max_messages)
     return DonorInputs(
         vectors=vectors,
         starts=np.concatenate([[0], np.cumsum(kept)]),
         codes=codes.astype(np.int64),
-        times=np.stack([viewers.offsets_s[chosen], ends], axis=1).astype(np.float32),
+        times=np.stack(times, axis=1).astype(np.float32),
     )
 
 
@@ -191,10 +189,10 @@ class DonorTransformer(nn.Module):
     def __init__(self, config: DonorConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("mean", torch.zeros(config.dim + 2))
-        self.register_buffer("spread", torch.ones(config.dim + 2))
-        self.cls = nn.Parameter(torch.randn(config.dim + 2) * 0.5)
-        self.reduce = nn.Linear(config.dim + 2, config.width)
+        self.register_buffer("mean", torch.zeros(config.dim + config.n_times))
+        self.register_buffer("spread", torch.ones(config.dim + config.n_times))
+        self.cls = nn.Parameter(torch.randn(config.dim + config.n_times) * 0.5)
+        self.reduce = nn.Linear(config.dim + config.n_times, config.width)
         n_blocks = 1 if config.shared else config.n_layers
         self.blocks = nn.ModuleList(_Block(config) for _ in range(n_blocks))
         self.norm = nn.LayerNorm(config.width)
@@ -226,6 +224,10 @@ class DonorTransformer(nn.Module):
         assert isinstance(last, nn.Linear)
         nn.init.normal_(last.weight, std=0.02)
         nn.init.constant_(last.bias, float(np.log(rate / (1 - rate))))
+
+    def split(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return vectors and times of messages that have them side by side."""
+        return x[..., : self.config.dim], x[..., self.config.dim :]
 
     def represent(self, vectors: torch.Tensor, times: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the CLS output, shape (n, width), of messages (n, m, dim) where mask (n, m) is true."""
@@ -418,6 +420,13 @@ def score_donor_model(model: DonorTransformer, inputs: DonorInputs, rows: np.nda
     return _apply(model.eval().forward, inputs, rows, np.empty(len(rows)), device=model.cls.device)
 
 
+def score_transformers(
+    models: Sequence[DonorTransformer], inputs: DonorInputs, rows: np.ndarray
+) -> np.ndarray:
+    """Return log odds of the viewers `rows`, the mean over models of several seeds."""
+    return np.mean([score_donor_model(model, inputs, rows) for model in models], axis=0)
+
+
 def represent_viewers(model: DonorTransformer, inputs: DonorInputs, rows: np.ndarray) -> np.ndarray:
     """Return the CLS output of these viewers, float32, shape (len(rows), width)."""
     result = np.empty((len(rows), model.config.width), np.float32)
@@ -440,43 +449,3 @@ def _apply(
         for batch in iter_viewer_batches(inputs, rows, max_messages=_SCORED_MESSAGES):
             result[place[batch]] = call(*inputs.load(batch, vectors)).cpu().numpy()
     return result
-
-
-def save_donor_model(folder: str | Path, model: DonorTransformer) -> Path:
-    """Write weights, and then the model's shape as model.json: its presence means complete."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _CARD).unlink(missing_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_path(folder / _WEIGHTS) as part:
-        save_file(weights, str(part))
-    atomic_write(folder / _CARD, json.dumps({"config": asdict(model.config)}, indent=2) + "\n")
-    return folder
-
-
-def load_donor_model(folder: str | Path) -> DonorTransformer:
-    """Return a saved model, ready to score.
-
-    Raises: ModelError if the folder holds no complete donor model of this shape.
-    """
-    folder = Path(folder)
-    try:
-        card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
-        weights, config = load_file(str(folder / _WEIGHTS)), DonorConfig(**card["config"])
-        types = {name: type(value) for name, value in asdict(config).items()}
-        if types != {name: type(value) for name, value in asdict(DonorConfig(dim=1)).items()}:
-            raise ValueError(f"a setting of another type among {types}")
-        if not are_sane(*weights.values()):
-            raise ValueError("a weight is not finite")
-        if (shape := tuple(weights["reduce.weight"].shape)) != (config.width, config.dim + 2):
-            raise ValueError(f"weights of shape {shape} for width {config.width}")  # before room is taken
-        model = DonorTransformer(config)
-        model.load_state_dict(weights)
-        if not (model.spread > 0).all():
-            raise ValueError("a spread is not positive")
-    except Exception as error:
-        raise ModelError(
-            f"A donor model is a folder with {_CARD} and {_WEIGHTS}, and {folder} cannot be read as one "
-            f"({error}). Run notebook 04 again."
-        ) from error
-    return model.eval()

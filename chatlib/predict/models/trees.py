@@ -31,9 +31,9 @@ TREE_SETTINGS = {
 }
 N_ROUNDS = 400
 _HEADER = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\n"
-# What a tree of numbers needs in LightGBM's text; gains and counts of training rows are left out.
+# What a tree of numbers needs in LightGBM's text: gains are left out; rows are counted for `explain`.
 _FIELDS = ("num_leaves", "num_cat", "split_feature", "threshold", "decision_type", "left_child",
-           "right_child", "leaf_value", "shrinkage")  # fmt: skip
+           "right_child", "leaf_value", "leaf_count", "internal_count", "shrinkage")  # fmt: skip
 _DECISIONS = (0, 2, 8, 10)  # numerical; a missing value goes to either side
 
 
@@ -68,11 +68,20 @@ class TreeModel:
         """Return log odds of all rows, float64. `numbers` has a column for each of `columns`."""
         return predict_boosted(self._booster, numbers[self.columns].to_numpy(float)) / self.n_seeds
 
+    def explain(self, numbers: pd.DataFrame) -> pd.DataFrame:
+        """Return what each column adds to each row's log odds (TreeSHAP: Lundberg and others 2020)."""
+        table = numbers[self.columns].to_numpy(float)
+        if not len(table):
+            return pd.DataFrame(columns=self.columns, dtype=float)
+        shares = np.asarray(self._booster.predict(table, pred_contrib=True, num_threads=1))[:, :-1]
+        return pd.DataFrame(shares / self.n_seeds, columns=self.columns, index=numbers.index)
+
 
 def fit_trees(numbers: pd.DataFrame, labels: np.ndarray, *, seed: int = 0, n_seeds: int = 3) -> TreeModel:
     """Fit boosted trees on training viewers; log odds are averaged over `n_seeds` draws of columns.
 
     `numbers` are the viewers' features, NaN for what is not known; columns never known are left out.
+    Where all labels are the same, so are all scores.
     """
     columns = numbers.columns[numbers.notna().any()].tolist()
     table = numbers[columns].to_numpy(float)
@@ -117,14 +126,16 @@ def _check_tree(tree: str, n_columns: int) -> None:
         raise ValueError(f"a tree has the fields {_FIELDS}")
     text = {name: values.split() for name, _, values in lines}
     (n_leaves,), (n_cat,) = (list(map(int, text[name])) for name in ("num_leaves", "num_cat"))
-    integers = ("split_feature", "decision_type", "left_child", "right_child")
-    feature, decision, left, right = (np.array(text[name], np.int64) for name in integers)
+    integers = ("split_feature", "decision_type", "left_child", "right_child", "leaf_count", "internal_count")
+    feature, decision, left, right, *counts = (np.array(text[name], np.int64) for name in integers)
     threshold, value = (np.array(text[name], float) for name in ("threshold", "leaf_value"))
     n, children = n_leaves - 1, np.concatenate([left, right])
     sound = (
         n >= 0
         and n_cat == 0
-        and len(value) == n_leaves
+        and len(value) == len(counts[0]) == n_leaves
+        and len(counts[1]) == n
+        and all((count > 0).all() for count in counts)
         and all(len(x) == n for x in (feature, decision, left, right, threshold))
         and sorted(children) == [*range(-n_leaves, 0), *range(1, n)] * (n > 0)
         and (np.maximum(children, n) > np.tile(np.arange(n), 2)).all()

@@ -1,8 +1,4 @@
-"""What was known of a viewer before a stream began: from strictly earlier dates only.
-
-Subscriptions return monthly, so what counts is not only that somebody paid, but when, how often,
-and how many streams they have let pass since.
-"""
+"""Streams in order of time, and events that lay strictly before a question."""
 
 from __future__ import annotations
 
@@ -11,35 +7,11 @@ import pandas as pd
 
 from chatlib.records import TWITCH
 
-__all__ = ["HISTORY_COLUMNS", "MONTH", "RHYTHM_COLUMNS", "AsOf", "build_history", "order_streams", "to_days"]
+__all__ = ["MONTH", "AsOf", "order_streams", "to_days"]
 
 MONTH = 30.44  # days
 _MOMENT = 1e-4  # days: more than numbers lose by rounding
 _NEXT = 1e-3  # days between streams of one date, of which only the order is known
-_WINDOWS = {"attended_last_week": 7.5, "attended_last_30_days": 30.0, "attended_last_60_days": 60.0}
-HISTORY_COLUMNS = (
-    "past_streams",
-    "past_messages",
-    "past_paid_streams",
-    "past_payments",
-    "past_gifts",
-    "days_since_first_seen",
-    "days_since_seen",
-    "days_since_paid",
-    "days_between_payments",
-    "past_streams_of_channel",
-)
-RHYTHM_COLUMNS = (
-    "days_since_paid_before_last",
-    "paid_last_40_days",
-    "paid_last_95_days",
-    "day_of_paid_month",
-    "streams_since_paid",
-    "streams_since_paid_month",
-    "paid_per_month",
-    "paid_per_stream",
-    *_WINDOWS,
-)
 
 
 def to_days(dates: pd.Series) -> np.ndarray:
@@ -101,46 +73,3 @@ class AsOf:
     def at(self, values: np.ndarray, rank: int) -> np.ndarray:
         """Return the value of the event that `find` finds, NaN for none."""
         return np.append(values, np.nan)[self.find(rank)]
-
-
-def build_history(attendance: pd.DataFrame, *, stream_dates: np.ndarray) -> pd.DataFrame:
-    """Return HISTORY_COLUMNS, RHYTHM_COLUMNS and `badges` for each row of `attendance`, in its order.
-
-    `attendance` has one row per author and stream: author, day, n_rows, n_paid, n_gifts, last_badges;
-    `stream_dates` are the days on which the channel had streams. Two streams at the same time know
-    nothing of each other (see `order_streams`). What never happened is NaN, badges None where
-    the author is new. `streams_since_paid_month` counts the streams attended when the 30 days after
-    the last payment were over.
-    """
-    who, day = attendance["author"].to_numpy(np.int64), attendance["day"].to_numpy(float)
-    paid = attendance["n_paid"].to_numpy() > 0
-    seen = AsOf(who, day, asked=who, when=day)
-    payments = AsOf(who[paid], day[paid], asked=who, when=day)
-    n_seen, n_paid, paid_days = seen.count(), payments.count(), day[paid]
-    first_paid, last_paid = payments.at(paid_days, 0), payments.at(paid_days, -1)
-    since = day - last_paid
-    table = {
-        "past_streams": n_seen,
-        "past_messages": seen.total(attendance["n_rows"].to_numpy(float)),
-        "past_paid_streams": n_paid,
-        "past_payments": seen.total(attendance["n_paid"].to_numpy(float)),
-        "past_gifts": seen.total(attendance["n_gifts"].to_numpy(float)),
-        "days_since_first_seen": day - seen.at(day, 0),
-        "days_since_seen": day - seen.at(day, -1),
-        "days_since_paid": since,
-        "days_between_payments": np.where(
-            n_paid > 1, (last_paid - first_paid) / np.maximum(n_paid - 1, 1), np.nan
-        ),
-        "past_streams_of_channel": np.searchsorted(np.sort(stream_dates), day, side="left").astype(float),
-        "days_since_paid_before_last": day - payments.at(paid_days, -2),
-        "paid_last_40_days": payments.count(40.0),
-        "paid_last_95_days": payments.count(95.0),
-        "day_of_paid_month": since % MONTH,
-        "streams_since_paid": seen.count(since),
-        "streams_since_paid_month": seen.count(since - 30.0),
-        "paid_per_month": n_paid / (1.0 + (day - first_paid) / MONTH),
-        "paid_per_stream": n_paid / (1.0 + n_seen),
-        **{name: seen.count(days) for name, days in _WINDOWS.items()},
-    }
-    badges = np.append(attendance["last_badges"].to_numpy(object), [None])[seen.find(-1)]
-    return pd.DataFrame(table).assign(badges=pd.Series(badges, dtype=object))

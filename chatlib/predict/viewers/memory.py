@@ -5,12 +5,28 @@ Memory is arrays by person, so that asking about thousands of people is a few do
 
 from __future__ import annotations
 
+import json
+import re
+
 import numpy as np
+import pandas as pd
 
-from chatlib.predict.viewers.features import BADGE_FEATURES
 from chatlib.predict.viewers.history import MONTH
+from chatlib.records import is_member
 
-__all__ = ["HALF_LIVES", "RECENT", "Memory"]
+__all__ = ["BADGE_FEATURES", "HALF_LIVES", "RECENT", "Memory", "build_badges"]
+
+BADGE_FEATURES = ("member", "member_months", "moderator", "vip", "verified", "premium", "gifter", "bits",
+                  "n_badges")  # fmt: skip
+_TIME = re.compile(r"(\d+)[ -](month|year)", re.I)
+_BADGES = {
+    "moderator": re.compile("moderator", re.I),
+    "vip": re.compile("vip", re.I),
+    "verified": re.compile("verified|partner", re.I),
+    "premium": re.compile("premium|prime|turbo", re.I),
+    "gifter": re.compile("gift", re.I),
+    "bits": re.compile("bits|cheer", re.I),
+}
 
 HALF_LIVES = (3, 10, 30)  # streams
 RECENT = (1, 2, 3, 5, 10, 20)  # streams
@@ -135,3 +151,20 @@ def _shift(pattern: np.ndarray, n: np.ndarray) -> np.ndarray:
 def _count_bits(pattern: np.ndarray, n: int) -> np.ndarray:
     """Return how many of the last n streams a pattern has."""
     return np.bitwise_count(pattern & np.uint64((1 << n) - 1)).astype(float)
+
+
+def build_badges(badges: pd.Series) -> pd.DataFrame:
+    """Return BADGE_FEATURES of JSON arrays of badge titles; all NaN where there is None."""
+    codes, distinct = pd.factorize(badges, use_na_sentinel=True)
+    rows = [_describe_badges(text) for text in distinct]
+    table = np.array([*rows, [np.nan] * len(BADGE_FEATURES)], float)
+    return pd.DataFrame(table[codes], columns=list(BADGE_FEATURES))
+
+
+def _describe_badges(badges: str) -> list[float]:
+    titles = json.loads(badges)
+    months = 0.0
+    for amount, unit in _TIME.findall(" ".join(titles)):
+        months = max(months, float(amount) * (12 if unit.lower() == "year" else 1))
+    kinds = [float(any(pattern.search(t) for t in titles)) for pattern in _BADGES.values()]
+    return [float(is_member(badges)), months, *kinds, float(len(titles))]

@@ -8,16 +8,17 @@ well. Then what happened in the stream is added to what is known of everybody.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.errors import DataError, NotEnoughData
+from chatlib.predict.questions import NEXT_STREAM, Question
 from chatlib.predict.viewers.clock import Clock
-from chatlib.predict.viewers.features import BADGE_FEATURES, build_badges
 from chatlib.predict.viewers.history import order_streams
-from chatlib.predict.viewers.memory import HALF_LIVES, RECENT, Memory
+from chatlib.predict.viewers.memory import BADGE_FEATURES, HALF_LIVES, RECENT, Memory, build_badges
 from chatlib.predict.viewers.notices import (
     HABIT_COLUMNS,
     NOTICE_COLUMNS,
@@ -26,12 +27,10 @@ from chatlib.predict.viewers.notices import (
     build_notices,
     parse_notices,
 )
-from chatlib.predict.viewers.present import PRESENT_COLUMNS, VIEWER_QUESTIONS, ask_viewers
+from chatlib.predict.viewers.present import PRESENT_COLUMNS, ask_viewers
 from chatlib.store import Store
 
-__all__ = ["FEATURE_GROUPS", "NEXT", "NEXT_STREAM", "PEOPLE_COLUMNS", "People", "load_people"]
-
-NEXT_STREAM = "next_stream"
+__all__ = ["FEATURE_GROUPS", "NEXT", "PEOPLE_COLUMNS", "People", "list_groups", "load_people"]
 
 NEXT = -1  # the stream_id of the stream to come
 _MOMENT = 1e-3  # days
@@ -92,7 +91,7 @@ class People:
     authors by the messages that they wrote, the first of them 1.
     """
 
-    question: str
+    question: Question
     table: pd.DataFrame
     amounts: pd.DataFrame
     ranks: pd.Series
@@ -104,36 +103,39 @@ class People:
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
-        """The features by what they are about; "stream" is what was done in it so far."""
-        present = PRESENT_COLUMNS.get(self.question)
-        return FEATURE_GROUPS | ({"stream": present} if present else {})
+        """The features by what they are about, as `list_groups`."""
+        return list_groups(self.question)
+
+
+def list_groups(question: Question) -> dict[str, tuple[str, ...]]:
+    """Return the features of a question by what they are about; "stream" is what was done in it so far."""
+    present = PRESENT_COLUMNS.get(question.name)
+    return FEATURE_GROUPS | ({"stream": present} if present else {})
 
 
 def load_people(
-    db: Store, *, question: str = NEXT_STREAM, days: float = 60.0, landmark_min: float = 30.0
+    db: Store, question: Question | None = None, *, only: Collection[int] | None = None
 ) -> People:
-    """Ask one question about the people of each dated stream.
+    """Ask one question, by default that of the next stream, about the people of each dated stream.
 
-    `next_stream` asks about everybody seen in the `days` before, absent ones too, and before the next
-    stream as well, taken to begin after the channel's usual pause (the median of the last ten). `arrival`
-    asks at each viewer's first message, `forecast` at a landmark in minutes, about those who wrote by then
-    (shorter streams are left out); who has paid by then is not asked about. `retrospective` asks after
-    the end, who paid in it. Each channel of the database is asked about by itself, without its
-    owner. Streams at the same time know nothing of each other (see `order_streams`).
+    Who is asked about, and when, QUESTIONS says. The next stream is taken to begin after the channel's
+    usual pause (the median of the last ten). Each channel of the database is asked about by itself,
+    without its owner. Streams at the same time know nothing of each other (see `order_streams`). `only`
+    asks in these streams alone, with the same past.
 
-    Raises: NotEnoughData without dates, with one stream alone or without a donor; ParameterError
-    unless `days` and `landmark_min` are above 0, and for an unknown question.
+    Raises: NotEnoughData without dates, with one stream alone or without a donor; DataError if `only`
+    names a stream that is not there or has no date.
     """
-    if question not in (NEXT_STREAM, *VIEWER_QUESTIONS):
-        raise ParameterError(f"A question is one of {(NEXT_STREAM, *VIEWER_QUESTIONS)}, got {question!r}.")
-    if not 0 < days < float("inf"):
-        raise ParameterError(f"The days in which somebody was seen must be above 0, got {days}.")
-    if not 0 < landmark_min < float("inf"):
-        raise ParameterError(f"The landmark in minutes must be above 0, got {landmark_min}.")
+    question = question or Question()
     streams = db.load_streams()
     streams = streams[streams["n_messages"] > 0]
     dated = order_streams(streams[streams["started_at"].notna()])
-    _require_streams(len(streams), len(dated))
+    if only is not None and (missing := sorted(set(map(int, only)) - {NEXT, *dated["stream_id"]})):
+        raise DataError(
+            f"A stream must be in the database, with messages and a date; stream {missing[0]} is not. "
+            "Import it, and give its date in streams.csv."
+        )
+    _require_streams(len(streams), len(dated), alone=only is not None)
     dated["channel"] = _number_channels(dated)
     seen = db.load_attendance()
     ranks = seen.groupby("author")["chats"].sum().sort_values(ascending=False, kind="stable")
@@ -147,11 +149,11 @@ def load_people(
     seen, payments = _leave_out(seen, owners), _leave_out(payments, owners)
     tables = []
     for channel, part in dated.groupby("channel"):
-        asker = _Asker(db, question, days=days, landmark_s=60.0 * landmark_min)
+        asker = _Asker(db, question, only)
         here = seen["channel"] == channel, payments["channel"] == channel
         tables.append(asker.ask_channel(part, seen[here[0]], payments[here[1]]))
     table = pd.concat(tables, ignore_index=True)
-    if not table["paid"].any():
+    if only is None and not table["paid"].any():
         raise NotEnoughData(
             f"A forecast needs somebody who was seen before and then paid; of {len(seen):,} visits to "
             f"{len(dated)} dated streams, none is such. Add streams."
@@ -160,13 +162,13 @@ def load_people(
     return People(question, table, _sum_amounts(payments), ranks)
 
 
-def _require_streams(n_streams: int, n_dated: int) -> None:
+def _require_streams(n_streams: int, n_dated: int, *, alone: bool) -> None:
     if n_dated == 0:
         raise NotEnoughData(
             f"A forecast needs streams with messages and a date, and none of {n_streams} has both. "
             "Give the dates in streams.csv, and import the chat again."
         )
-    if n_dated == 1:
+    if n_dated == 1 and not alone:
         raise NotEnoughData(
             "A forecast learns from one stream for the next, and there is one alone. Add streams."
         )
@@ -197,13 +199,12 @@ class _Asker:
     """Asks one question in the streams of a channel."""
 
     db: Store
-    question: str
-    days: float
-    landmark_s: float
+    question: Question
+    only: Collection[int] | None
 
     def ask_channel(self, streams: pd.DataFrame, seen: pd.DataFrame, payments: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of one channel, those of its next stream last."""
-        if self.question == NEXT_STREAM:
+        if self.question.name == NEXT_STREAM:
             streams = pd.concat([streams, _expect_next(streams)], ignore_index=True)
         authors, code = np.unique(seen["author"].to_numpy(np.int64), return_inverse=True)
         visits = {name: seen[name].to_numpy(float) for name in ("n_rows", "chars", "first_s", "last_s")}
@@ -216,8 +217,10 @@ class _Asker:
         parts, k = [], 0
         for day in np.unique(streams["day"].to_numpy(float)).tolist():
             group = streams[streams["day"] == day]
-            recent = memory.find_recent(day - self.days)
+            recent = memory.find_recent(day - self.question.days)
             for stream_id, started_at in zip(group["stream_id"], group["started_at"], strict=True):
+                if self.only is not None and stream_id not in self.only:
+                    continue
                 asked = self._ask_stream(stream_id, authors, recent, paid_at.get(stream_id))
                 known = memory.ask(np.searchsorted(authors, asked["author"]), day, k)
                 known["people_asked"] = np.full(len(asked), float(len(recent)))
@@ -227,24 +230,26 @@ class _Asker:
             for stream_id in group["stream_id"]:
                 memory.add(rows_of.get(stream_id, np.zeros(0, np.int64)), day, k)
                 k += 1
+        if not parts:
+            return pd.DataFrame()
         table = pd.concat(parts, ignore_index=True).assign(channel=streams["channel"].iloc[0])
-        if self.question == NEXT_STREAM:
+        if self.question.name == NEXT_STREAM:
             labels = seen[["stream_id", "author"]].assign(came=True, paid=seen["n_paid"] > 0)
             table = table.merge(labels, on=["stream_id", "author"], how="left")
             table[["came", "paid"]] = table[["came", "paid"]].eq(True)
-        columns = (*PEOPLE_COLUMNS, *PRESENT_COLUMNS.get(self.question, ()))
+        columns = (*PEOPLE_COLUMNS, *PRESENT_COLUMNS.get(self.question.name, ()))
         return table[["stream_id", "channel", "author", "started_at", "moment_s", "paid", "came", *columns]]
 
     def _ask_stream(
         self, stream_id: int, authors: np.ndarray, recent: np.ndarray, paid_at: np.ndarray | None
     ) -> pd.DataFrame:
         """Return one row per person asked about in a stream, with what they did in it so far."""
-        if self.question == NEXT_STREAM:
+        if self.question.name == NEXT_STREAM:
             return pd.DataFrame({"author": authors[recent], "moment_s": np.nan})
         rows = self.db.load_messages([int(stream_id)], columns=_MESSAGE_COLUMNS)
         rows = rows[rows["author"].isin(authors)].reset_index(drop=True)
         paid = rows["position"].isin([] if paid_at is None else paid_at).to_numpy(bool)
-        table = ask_viewers(rows, paid, question=self.question, landmark_s=self.landmark_s)
+        table = ask_viewers(rows, paid, self.question)
         floats = table.columns.difference(["author", "moment_s", "paid"])
         return table.astype(dict.fromkeys(floats, np.float32)).assign(came=True)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from chatlib.predict.viewers.features import BADGE_FEATURES, build_badges
+from chatlib.predict.questions import ARRIVAL, FORECAST, RETROSPECTIVE, Question
+from chatlib.predict.viewers.memory import BADGE_FEATURES, build_badges
 from chatlib.predict.viewers.texts import select_inputs
 
-__all__ = ["PRESENT_COLUMNS", "VIEWER_QUESTIONS", "ask_viewers"]
+__all__ = ["PRESENT_COLUMNS", "ask_viewers"]
 
-VIEWER_QUESTIONS = ("arrival", "forecast", "retrospective")
 _TEXT = (
     "chars",
     "words",
@@ -33,13 +33,13 @@ _AROUND = ("n_viewers", "messages_now", "payments_so_far", "payments_now", "sinc
 _NOW_BADGES = tuple(f"now_{name}" for name in BADGE_FEATURES)
 _COMPARED = ("later_than_usual_s", "member_change")  # with what was known before
 PRESENT_COLUMNS = {
-    "arrival": ("first_s", *_AROUND, *(f"{name}_mean" for name in _TEXT), *_NOW_BADGES, *_COMPARED),
-    "forecast": (*_OWN, *_AROUND, *_NOW_BADGES, *_COMPARED),
-    "retrospective": (*_OWN, _COMPARED[0]),
+    ARRIVAL: ("first_s", *_AROUND, *(f"{name}_mean" for name in _TEXT), *_NOW_BADGES, *_COMPARED),
+    FORECAST: (*_OWN, *_AROUND, *_NOW_BADGES, *_COMPARED),
+    RETROSPECTIVE: (*_OWN, _COMPARED[0]),
 }
 
 
-def ask_viewers(rows: pd.DataFrame, paid: np.ndarray, *, question: str, landmark_s: float) -> pd.DataFrame:
+def ask_viewers(rows: pd.DataFrame, paid: np.ndarray, question: Question) -> pd.DataFrame:
     """Return one row per viewer of a stream who is asked about, by author.
 
     `rows` are the stream's messages by offset, of authors alone, `paid` marks its payments. Columns: author,
@@ -52,23 +52,18 @@ def ask_viewers(rows: pd.DataFrame, paid: np.ndarray, *, question: str, landmark
     first = np.full(len(authors), len(rows))
     first[viewer[usable[::-1]]] = usable[::-1]
     wrote = first < len(rows)
-    moment = np.full(len(authors), np.inf)
-    if question == "arrival":
-        moment[wrote] = offsets[first[wrote]]
+    first_s = np.append(offsets, np.nan)[first]
+    moment = question.find_ends(first_s, length_s=np.inf)
+    if question.name == ARRIVAL:
         usable = np.sort(first[wrote])
-    elif question == "forecast":
-        moment[:] = landmark_s if np.nanmax(offsets, initial=0.0) > landmark_s else -np.inf
-        usable = usable[offsets[usable] <= landmark_s]
+    usable = usable[offsets[usable] <= moment[viewer[usable]]]
     payments = np.flatnonzero(paid)
-    times = np.nan_to_num(offsets[payments], nan=-np.inf)
+    by = viewer[payments]
+    asked_about, known = question.split_payments(offsets[payments], moment[by])
     before, later = np.zeros((2, len(authors)), bool)
-    if question == "retrospective":
-        later[viewer[payments]] = True
-    else:
-        before[viewer[payments[times <= moment[viewer[payments]]]]] = True
-        later[viewer[payments[times > moment[viewer[payments]]]]] = True
+    before[by[known]], later[by[asked_about]] = True, True
     has_input = np.bincount(viewer[usable], minlength=len(authors)) > 0
-    asked = np.flatnonzero(has_input & ~before & (moment > -np.inf))
+    asked = np.flatnonzero(has_input & ~before & question.reaches(np.nanmax(offsets, initial=0.0)))
     usable = usable[np.isin(viewer[usable], asked)]
     place = np.full(len(authors), -1)
     place[asked] = np.arange(len(asked))
@@ -77,7 +72,7 @@ def ask_viewers(rows: pd.DataFrame, paid: np.ndarray, *, question: str, landmark
     table = pd.DataFrame(
         {"author": authors[asked], "moment_s": moment[asked], "paid": later[asked]} | own | around
     )
-    columns = [name for name in PRESENT_COLUMNS[question] if name not in _COMPARED]
+    columns = [name for name in PRESENT_COLUMNS[question.name] if name not in _COMPARED]
     return table[["author", "moment_s", "paid", *columns]]
 
 

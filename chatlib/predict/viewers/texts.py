@@ -1,4 +1,4 @@
-"""What a model may read of a viewer: their own words that are no payment, of this stream and of earlier ones.
+"""What a model may read of a viewer: their own words that are no payment.
 
 The first version of this research fed a donor's paid messages to the model that had to find
 the donors. Here the rule is one function; `chatlib.predict.audits` checks what came of it.
@@ -6,18 +6,12 @@ the donors. Here the rule is one function; `chatlib.predict.audits` checks what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
-from chatlib.predict.viewers.history import AsOf
 from chatlib.records import CHAT_KINDS
 
-__all__ = ["MAX_EARLIER", "Earlier", "choose_messages", "expand", "find_earlier",
-           "select_inputs", "slice_rows"]  # fmt: skip
-
-MAX_EARLIER = 120  # messages of one viewer, the latest
+__all__ = ["choose_messages", "expand", "select_inputs", "slice_rows"]
 
 
 def select_inputs(messages: pd.DataFrame, paid: np.ndarray) -> np.ndarray:
@@ -34,39 +28,6 @@ def select_inputs(messages: pd.DataFrame, paid: np.ndarray) -> np.ndarray:
     sentence = messages["notice"].notna().to_numpy(bool)
     written = messages["author"].notna().to_numpy(bool) & messages["offset_s"].notna().to_numpy(bool)
     return chat & written & ~(paid | echo | money | sentence)
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """Messages of earlier dates. Those of viewer i are from `starts[i]` to `starts[i + 1]`, oldest first.
-
-    `stream_ids` and `positions` say where message j is stored, `text_codes` its text, as in
-    `Viewers.texts`.
-    """
-
-    starts: np.ndarray
-    stream_ids: np.ndarray
-    positions: np.ndarray
-    text_codes: np.ndarray
-
-    def take(self, rows: np.ndarray) -> Earlier:
-        """Return the messages of these viewers, in this order."""
-        starts, at = slice_rows(self.starts, rows)
-        return Earlier(starts, self.stream_ids[at], self.positions[at], self.text_codes[at])
-
-
-def find_earlier(
-    people: np.ndarray, days: np.ndarray, *, asked: np.ndarray, when: np.ndarray, most: int = MAX_EARLIER
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what each person asked about wrote on strictly earlier days, as (starts, messages).
-
-    Messages are by `people` on `days`, each stream's in order of time; of more than `most` of a
-    person the latest are taken. Those of question i are `messages[starts[i]:starts[i + 1]]`.
-    """
-    past = AsOf(people, days, asked=asked, when=when)
-    first = np.maximum(past.first, past.end - most)
-    starts = np.concatenate([[0], np.cumsum(past.end - first)])
-    return starts, past.order[expand(first, past.end - first)]
 
 
 def choose_messages(starts: np.ndarray, *, max_messages: int) -> np.ndarray:

@@ -7,7 +7,9 @@ from chatlib.predict.models.transformer import (
     build_inputs,
     iter_viewer_batches,
     mean_vectors,
+    score_donor_model,
 )
+from chatlib.predict.questions import Question
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.predict.viewers.texts import choose_messages
 from tests.predict.channels import FixedEncoder
@@ -76,3 +78,12 @@ def test_batches_hold_every_viewer_once_with_room_for_the_cls_token():
     batches = list(iter_viewer_batches(inputs, rows, max_messages=256))
     assert sorted(np.concatenate(batches)) == rows.tolist()
     assert max(len(b) * (lengths[b].max() + 1) for b in batches) <= 256
+
+
+def test_where_the_end_would_tell_the_future_the_offset_is_alone(small):
+    question = Question("forecast", landmark_min=0.5)
+    inputs = build_inputs(load_viewers(small, question), FixedEncoder(), max_messages=64)
+    assert inputs.times[:, 0].max() <= 30 and inputs.times.shape[1] == 1
+    model = DonorTransformer(DonorConfig(FixedEncoder.dim, n_times=1, width=8, n_layers=1))
+    model.set_scaling(inputs, np.array([0, 1]))
+    assert np.isfinite(score_donor_model(model, inputs, np.array([0, 1]))).all()

@@ -12,8 +12,6 @@ from chatlib.predict.models.transformer import (
     Training,
     _schedule,
     fit_donor_models,
-    load_donor_model,
-    save_donor_model,
     score_donor_model,
 )
 
@@ -174,24 +172,6 @@ def test_seeds_give_models_of_their_own():
     alone, _ = fit_donor_models(inputs, labels, training=Training(epochs=2, seed=5), **fit)
     scores = [score_donor_model(model, inputs, np.arange(50)) for model in (*models, *alone)]
     assert np.array_equal(scores[0], scores[2]) and not np.allclose(scores[0], scores[1])
-
-
-def test_saved_and_loaded_it_scores_the_same(tmp_path):
-    inputs, _ = make_inputs()
-    model, rows = DonorTransformer(TINY), np.arange(30)
-    loaded = load_donor_model(save_donor_model(tmp_path / "donor", model))
-    assert np.array_equal(score_donor_model(model, inputs, rows), score_donor_model(loaded, inputs, rows))
-    assert loaded.config == TINY
-    assert {path.name for path in (tmp_path / "donor").iterdir()} == {"model.safetensors", "model.json"}
-
-
-def test_a_folder_without_a_whole_model_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="Run notebook 04 again"):
-        load_donor_model(tmp_path)
-    save_donor_model(tmp_path, DonorTransformer(TINY))
-    (tmp_path / "model.safetensors").write_bytes(b"broken")
-    with pytest.raises(ModelError):
-        load_donor_model(tmp_path)
 
 
 @pytest.mark.parametrize("wrong", [{"head": "round"}, {"n_layers": 0}, {"width": 250}, {"max_messages": 0}])

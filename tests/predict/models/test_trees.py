@@ -55,6 +55,8 @@ TREE = {
     "left_child": "1 -1",
     "right_child": "-2 -3",
     "leaf_value": "1 2 3",
+    "leaf_count": "9 8 7",
+    "internal_count": "24 16",
     "shrinkage": "1",
 }
 
@@ -62,6 +64,21 @@ TREE = {
 def build(tree):
     lines = "\n".join(f"{name}={value}" for name, value in tree.items())
     return TreeModel(["a", "b"], f"Tree=0\n{lines}\n\n", 1)
+
+
+def test_what_the_columns_add_makes_the_differences_between_scores():
+    rows = pd.DataFrame({"a": [0.0, 0.0, 1.0, np.nan], "b": [1.0, 2.0, 0.0, 0.0]})
+    model = build(TREE)
+    rest = model.score(rows) - model.explain(rows).sum(axis=1)
+    assert list(model.explain(rows)) == ["a", "b"] and np.allclose(rest, rest[0])
+
+
+def test_labels_all_alike_give_scores_all_alike():
+    rows = pd.DataFrame({"a": np.arange(50.0)})
+    for label, sign in ((False, -1), (True, 1)):
+        model = fit_trees(rows, np.full(50, label), n_seeds=1)
+        assert len(set(model.score(rows))) == 1 and sign * model.score(rows)[0] > 10
+        assert (model.explain(rows) == 0).all(axis=None)
 
 
 def test_a_small_tree_is_read_as_written():
@@ -79,6 +96,8 @@ def test_a_small_tree_is_read_as_written():
         {"split_feature": "0 2"},  # a column that is not there
         {"leaf_value": "1 2 nan"},
         {"leaf_value": "1 2"},
+        {"leaf_count": "9 8 0"},
+        {"internal_count": "24"},
         {"threshold": "0.5"},
         {"threshold": "0.5 nan"},
         {"decision_type": "1 2"},  # a category

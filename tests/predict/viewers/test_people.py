@@ -2,8 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.errors import DataError, NotEnoughData
+from chatlib.predict.questions import ARRIVAL, FORECAST, NEXT_STREAM, QUESTIONS, RETROSPECTIVE, Question
+from chatlib.predict.viewers.memory import build_badges
 from chatlib.predict.viewers.people import FEATURE_GROUPS, NEXT, PEOPLE_COLUMNS, load_people
+from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import open_store
 from tests.predict.channels import SMALL, make_channel, save, say
 
@@ -18,7 +21,7 @@ def rows_of(db, people, video_id):
 
 
 def test_a_small_channel_is_as_computed_by_hand(small):
-    people = load_people(small, days=60)
+    people = load_people(small, Question(days=60))
     assert rows_of(small, people, "a").empty  # nobody was seen before the first stream
     second = rows_of(small, people, "b")
     assert second["came"].to_dict() == {"ann": False, "bob": True}  # absent ones too, the owner never
@@ -48,7 +51,7 @@ def test_the_next_stream_begins_after_the_usual_pause(small):
 
 def test_who_was_not_seen_lately_is_not_asked_about(small):
     with pytest.raises(NotEnoughData, match="seen before and then paid"):
-        load_people(small, days=15)  # ann, who pays on day 22, was last seen on day 1
+        load_people(small, Question(days=15))  # ann, who pays on day 22, was last seen on day 1
 
 
 def test_what_was_paid_is_summed_by_stream(small):
@@ -137,6 +140,41 @@ def test_what_allows_no_forecast_is_one_sentence(tmp_path, streams, message):
             load_people(db)
 
 
-def test_days_are_above_zero(small):
-    with pytest.raises(ParameterError, match="above 0, got 0"):
-        load_people(small, days=0)
+def test_badges_of_both_platforms():
+    badges = pd.Series(
+        ['["Member (6 months)", "Moderator"]', '["subscriber", "sub-gift-leader"]', "[]", None]
+    )
+    table = build_badges(badges)
+    assert table.iloc[0].to_dict() == {
+        "member": 1, "member_months": 6, "moderator": 1, "vip": 0, "verified": 0, "premium": 0,
+        "gifter": 0, "bits": 0, "n_badges": 2,
+    }  # fmt: skip
+    assert (table["gifter"][1], table["member"][1]) == (1, 1)
+    assert table.iloc[2].eq(0).all()
+    assert table.iloc[3].isna().all()
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_stream_alone_gives_the_same_rows(channel, name):
+    question = Question(name, landmark_min=20)
+    stream_id = NEXT if name == NEXT_STREAM else 8
+    everybody = load_people(channel, question).table
+    alone = load_people(channel, question, only=[stream_id]).table
+    expected = everybody[everybody["stream_id"] == stream_id].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, expected)
+
+
+@pytest.mark.parametrize("name", [ARRIVAL, FORECAST, RETROSPECTIVE])
+def test_numbers_and_texts_are_of_the_same_people(channel, small, name):
+    for db, minutes in ((channel, 20), (small, 0.5)):
+        question = Question(name, landmark_min=minutes)
+        people, viewers = load_people(db, question), load_viewers(db, question)
+        keys = ["stream_id", "author", "paid"]
+        assert viewers.align(people.table)[keys].equals(viewers.table[keys])
+        assert len(people.table) == len(viewers)
+
+
+def test_a_stream_that_is_not_there_is_one_clear_error(small):
+    for stream_id in (99, 4):  # unknown, and without a date
+        with pytest.raises(DataError, match=f"stream {stream_id} is not"):
+            load_people(small, Question(ARRIVAL), only=[stream_id])

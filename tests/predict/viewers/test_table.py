@@ -1,12 +1,10 @@
 import numpy as np
-import pandas as pd
 import pytest
 
-from chatlib.errors import DataError, NotEnoughData, ParameterError
-from chatlib.predict.audits import check_earlier, check_inputs
+from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.predict.audits import check_inputs
 from chatlib.predict.questions import Question
 from chatlib.predict.viewers.table import count_periods, load_viewers, require_donors
-from chatlib.records import Stream
 from chatlib.splits import DateSplit
 from chatlib.store import open_store
 from tests.predict.channels import day, save, say
@@ -69,24 +67,6 @@ def test_who_is_left_out_is_counted_by_reason(small):
     }
 
 
-def test_badges_are_those_known_before_the_stream(small):
-    rows, _ = named(small, load_viewers(small))
-    assert rows["a", "ann"]["badges"] is None
-    assert rows["c", "ann"]["badges"] == '["Member (2 months)"]'
-    assert rows["b", "bob"]["badges"] == "[]", "the moderator's badge came in this stream"
-    assert rows["c", "bob"]["badges"] == "[]", "it was gone in the last message before"
-
-
-def test_history_is_the_sum_of_earlier_streams(small):
-    rows, _ = named(small, load_viewers(small))
-    bob = {key: rows["c", "bob"][key] for key in ("past_streams", "past_messages", "past_paid_streams")}
-    assert bob == {"past_streams": 2, "past_messages": 4, "past_paid_streams": 0}
-    ann = rows["c", "ann"]
-    assert (ann["past_streams"], ann["past_payments"], ann["past_gifts"]) == (1, 1, 0)
-    assert (ann["days_since_seen"], ann["days_since_paid"]) == (21, 21)
-    assert rows["a", "ann"]["past_streams"] == 0
-
-
 def test_forecast_reads_until_the_landmark_and_asks_what_comes_after(small):
     rows, said = named(small, load_viewers(small, Question("forecast", landmark_min=1)))
     assert {key: row["paid"] for key, row in rows.items()} == {
@@ -127,50 +107,10 @@ def test_no_input_is_a_payment(small, channel):
             assert check_inputs(db, viewers) == len(viewers.positions) > 0
 
 
-@pytest.mark.parametrize(("platform", "known"), [("twitch", [0, 1, 2]), ("youtube", [0, 0, 2])])
-def test_streams_of_one_date_follow_each_other_where_the_platform_numbers_them(tmp_path, platform, known):
-    with open_store(tmp_path / "x.dbs", create=True) as db:
-        for video_id, date in (("999", "2023-05-01"), ("1000", "2023-05-01"), ("1001", "2023-05-02")):
-            stream = Stream(platform, video_id, started_at=date)
-            db.save_chat(stream, [say(1, "ann", f"hi {video_id}", message_id=video_id)])
-        viewers = load_viewers(db)
-        ids = db.load_streams().set_index("stream_id")["video_id"]
-        table = viewers.table.assign(video_id=ids[viewers.table["stream_id"]].to_numpy()).set_index(
-            "video_id"
-        )
-        assert table["past_streams"].loc[["999", "1000", "1001"]].tolist() == known
-        assert check_earlier(db, viewers) == sum(known)
-
-
 def test_an_empty_stream_changes_nothing(small):
     before = load_viewers(small).table
     save(small, {"empty": (day(9), [])})
     assert load_viewers(small).table.equals(before)
-
-
-def test_a_stream_in_which_nobody_wrote_changes_nothing(small):
-    before = load_viewers(small).table
-    save(small, {"system": (day(9), [say(3, None, None, kind="mode", message_id="m", notice="slow mode")])})
-    after = load_viewers(small).table
-    different = [c for c in before if not before[c].equals(after[c])]
-    assert different == ["past_streams_of_channel"]
-
-
-@pytest.mark.parametrize("question", [Question("retrospective"), Question("forecast", landmark_min=1)])
-def test_a_stream_alone_gives_the_same_viewers(channel, small, question):
-    for db, stream_id in ((channel, 8), (channel, 1), (small, 3)):
-        everyone, alone = load_viewers(db, question), load_viewers(db, question, only=[stream_id])
-        rows = everyone.find_rows([stream_id])
-        pd.testing.assert_frame_equal(
-            alone.table, everyone.table.iloc[rows].reset_index(drop=True), check_dtype=False
-        )
-        assert list(texts_of(alone).values()) == [list(texts_of(everyone).values())[i] for i in rows]
-
-
-def test_a_stream_that_is_not_there_is_one_clear_error(small):
-    for stream_id in (99, 4):  # unknown, and without a date
-        with pytest.raises(DataError, match=f"stream {stream_id} is not"):
-            load_viewers(small, only=[stream_id])
 
 
 def test_no_viewer_at_all_is_one_clear_error(tmp_path):
