@@ -126,6 +126,10 @@ def read_chat_file(
     columns by what they hold (see `tables.ROLES`); `stream_id` picks one of several streams.
     Raises: MissingSource if it is not there; UnknownFormat, or SourceError if it cannot be read.
     """
+    if Path(path).is_dir():
+        raise SourceError(
+            f"One file of chat is wanted, and {path} is a folder. Name a file in it, or import it."
+        )
     (found,), _ = find_chat_files([path])
     if read_head(found.path).startswith(SQLITE_MAGIC):
         streams = [
@@ -193,8 +197,6 @@ def read_listed_file(
         return ReadFile(content, read_chats(data, file_name=path.name, row=row, columns=columns))
     except SourceError as error:
         return ReadFile(error=error)
-    except ParameterError:
-        raise
     except Exception as error:
         return ReadFile(error=SourceError(_explain_failure(error)))
 
@@ -246,8 +248,7 @@ def read_chats(
     """Read the chats in a file's bytes, at least one; `row` is what a list of streams says of the only one.
 
     What the content says of a stream counts most, then the list, then the file name.
-    Raises: UnknownFormat, or SourceError for a file that begins well and cannot be read; ParameterError for
-    `columns` that the table does not have.
+    Raises: UnknownFormat, or SourceError for a file that begins well and cannot be read.
     """
     notes = Notes()
     chats = _find_chats(unpack(data, notes), file_name, notes, columns or {})

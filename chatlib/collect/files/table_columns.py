@@ -124,8 +124,7 @@ def find_columns(
 ) -> Columns:
     """Return which column holds what. `sample` has some values of each; `said` is what the user says.
 
-    Raises: UnknownFormat if none can hold the text, or two can hold the same; ParameterError for a column
-    that is said and not there.
+    Raises: UnknownFormat if none can hold the text, two can hold the same, or one that is said is not there.
     """
     given = set(names)
     has_marks = bool({"time_in_seconds", "time_text"} & given) or len(_OWN_MARKS & given) >= 2
@@ -171,7 +170,7 @@ def _find_said(said: str, names: Sequence[str]) -> int:
     if said.isdecimal() and 0 < int(said) <= len(names):
         return int(said) - 1
     shown = one_line(", ".join(names), 300)
-    raise ParameterError(f"A column must be one of the table's ({shown}) or its number, got {said!r}.")
+    raise UnknownFormat(f"A column must be one of the table's ({shown}) or its number, got {said!r}.")
 
 
 def _simplify(name: str) -> str:

@@ -87,7 +87,7 @@ def test_columns_that_are_said():
     for wrong in ("time", "when=a", "text=", "="):
         with pytest.raises(ParameterError, match="by what they hold"):
             read_columns_option(wrong)
-    with pytest.raises(ParameterError, match="one of the table's"):
+    with pytest.raises(UnknownFormat, match="one of the table's"):
         read_chats(text.encode(), file_name="x.csv", row={}, columns={"text": "nowhere"})
 
 
@@ -224,6 +224,8 @@ def test_one_of_several_streams_is_converted(tmp_path, capsys):
     assert main(["convert", source, str(out), "--stream", "v2"]) == 0
     assert "1 messages, read as table" in capsys.readouterr().out
     assert [json.loads(line)["message"] for line in out.read_text().splitlines()] == ["yo"]
+    assert main(["convert", str(tmp_path), str(out)]) == 1
+    assert "is a folder" in capsys.readouterr().err
     for wrong in ("x.xlsx", "x"):
         assert main(["convert", source, str(tmp_path / wrong)]) == 2
         assert ".parquet" in capsys.readouterr().err
