@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -109,7 +110,7 @@ class _CsvSource(NamedTuple):
     text: str
     delimiter: str
     n_columns: int
-    has_heading: bool
+    has_heading: bool  # as long as the other rows
     quote: str | bool = '"'
 
     def iter_batches(self, needed: Sequence[int], notes: Notes) -> Iterator[_Batch]:
@@ -179,7 +180,7 @@ def _open_csv(text: str, notes: Notes) -> Table | None:
     names = [str(cell).strip() for cell in rows[0]] + [""] * n_columns
     fitting = [row for row in rows[headed:] if len(row) == n_columns]
     sample: list[Sequence[object]] = list(zip(*fitting, strict=True)) or [()] * n_columns
-    sources = [_CsvSource(text, delimiter, n_columns, headed)]
+    sources = [_CsvSource(text, delimiter, n_columns, headed and len(rows[0]) == n_columns)]
     if text.count('"') % 2:  # one is not closed: it may have swallowed the rows behind it
         sources.append(sources[0]._replace(quote=False))
     return Table(names[:n_columns] if headed else None, sample, sources)
@@ -187,12 +188,10 @@ def _open_csv(text: str, notes: Notes) -> Table | None:
 
 def _read_sample(head: str, delimiter: str) -> tuple[tuple[float, int], list[list[str]], str]:
     """Return how well a delimiter fits (share of rows of the usual length, that length), the rows, and it."""
-    try:
-        rows = [
-            row for row in islice(csv.reader(io.StringIO(head), delimiter=delimiter), _SAMPLE_ROWS) if row
-        ]
-    except csv.Error:
-        rows = []
+    rows: list[list[str]] = []
+    csv.field_size_limit(max(csv.field_size_limit(), _SAMPLE_CHARS))
+    with suppress(csv.Error):
+        rows.extend(filter(None, islice(csv.reader(io.StringIO(head), delimiter=delimiter), _SAMPLE_ROWS)))
     lengths = [len(row) for row in rows]
     if not lengths or max(lengths) < 2:
         return (0.0, 0), rows, delimiter
@@ -461,14 +460,12 @@ def _read_moments(columns: Columns, batch: _Batch, values: list[Any]) -> list[in
     if columns.day is not None:
         days = batch[columns.day]
         values = [f"{day} {time}" if day and time else None for day, time in zip(days, values, strict=True)]
-    import numpy as np
-
     try:  # chat-downloader's, all at once
-        stamps = np.array(values).astype(np.int64) if None not in values else np.zeros(1, np.int64)
-    except (ValueError, TypeError, OverflowError):
-        stamps = np.zeros(1, np.int64)
-    if stamps.min() >= MIN_TIMESTAMP_US and stamps.max() <= MAX_TIMESTAMP_US:
-        return stamps.tolist()
+        stamps = list(map(int, values)) if values and type(values[0]) in (str, int) else []
+    except (ValueError, TypeError):
+        stamps = []
+    if stamps and min(stamps) >= MIN_TIMESTAMP_US and max(stamps) <= MAX_TIMESTAMP_US:
+        return [*stamps]
     return [None if value is None else columns.read_moment(value) for value in values]
 
 

@@ -260,3 +260,11 @@ def test_a_table_of_an_old_macintosh_and_one_in_utf_16_without_a_mark():
 def test_a_login_beside_a_name_is_no_second_author():
     chat = read("created_at,user_name,user_login,user_id,message\n2021-07-15T20:00:05Z,Ann A,ann,12,hi\n")
     assert [(m.author_id, m.author_name) for m in chat.messages] == [("12", "Ann A")]
+
+
+def test_a_heading_that_is_shorter_than_its_rows_costs_no_row():
+    assert offsets("time,author,message\n1,Ann,hi,\n2,Bob,yo,\n") == [1.0, 2.0]
+
+
+def test_a_long_cell_among_the_first_rows():
+    assert offsets(f"time,author,message\n1,Ann,{'x' * 200_000}\n2,Bob,yo\n") == [1.0, 2.0]
