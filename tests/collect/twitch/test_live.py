@@ -258,7 +258,7 @@ def test_the_report_says_what_the_replay_lacks(channel, twitch, db, tmp_path):
     said = [make_privmsg(n, f"hi {n}", author=1, id=f"live-{n}") for n in range(4)]
     notices = [make_notice(90 + n, "sub", "Viewer1 subscribed") for n in range(3)]
     with FakeIrc([*said, *notices, "hold"]) as irc:
-        watch(db, irc, seconds=1.0)
+        watch(db, irc, seconds=2.5)
     channel.live, vod.is_live, vod.duration_s, vod.title = None, False, 60, "The\x1b[2J stream"
     begun = vod.started_at.timestamp()
     for n, comment in enumerate(vod.comments):
