@@ -8,11 +8,16 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import chatlib
 from chatlib.errors import ChatlibError, ParameterError
 from chatlib.text import remove_controls, suggest_name
+
+if TYPE_CHECKING:
+    from chatlib.store import Store
 
 __all__ = ["main"]
 
@@ -25,6 +30,7 @@ _GROUPS = {
     "step by step": ("import", "collect", "convert", "export", "pretrain", "run", "scale", "simulate"),
     "for the project itself": ("images", "notebooks", "home"),
 }  # fmt: skip
+_N_NAMED = 3  # people that `watch` names
 _INTERRUPTED = "interrupted; what was stored is whole. The same command goes on."
 
 
@@ -150,6 +156,7 @@ def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argumen
     )
     for room in _ROOMS:
         importlib.import_module(f"chatlib.{room}.command").add_parsers(subparsers)
+    subparsers.choices["watch"].set_defaults(open_ranker=_open_ranker)
     for command in subparsers.choices.values():
         with suppress(argparse.ArgumentError):  # `analyze` has one of its own
             command.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -157,6 +164,24 @@ def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argumen
     subparsers._choices_actions.clear()  # they are listed in groups below
     parser.epilog = _format_groups(summaries) + "\n\n`chatlib COMMAND --help` says the rest."
     return parser, dict(subparsers.choices)
+
+
+def _open_ranker(run: str, *, names: bool) -> Callable[[Store, int], list[str]]:
+    """Return what names those of a running stream who are most likely to pay, by the model of a run.
+
+    Collecting knows nothing of models, so `watch` is given this function.
+    """
+    from chatlib.predict.forecaster import load_forecaster
+    from chatlib.workspace import locate_run
+
+    forecaster = load_forecaster(locate_run(run).models / "forecaster", "arrival")
+
+    def rank(db: Store, stream_id: int) -> list[str]:
+        known = db.load_authors().set_index("author")["name"] if names else None
+        table = forecaster.score(db, stream_id, names=known).head(_N_NAMED)
+        return [f"{who} ({p:.0%})" for who, p in zip(table["who"], table["p_pays"], strict=True)]
+
+    return rank
 
 
 def _format_groups(summaries: dict[str, str]) -> str:

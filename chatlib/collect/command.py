@@ -96,7 +96,14 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     watching.add_argument("--until-end", action="store_true", help="end with the stream")
     watching.add_argument("--minutes", type=float, metavar="N", help="end after so many minutes")
     watching.add_argument("--cookies", default="", metavar="FILE", help="a cookies.txt in Netscape's format")
-    watching.set_defaults(run=_run_watch)
+    watching.add_argument(
+        "--run",
+        dest="model_run",
+        metavar="RUN",
+        help="a run whose notebook 04 is done: name those who are most likely to pay in what is left",
+    )
+    watching.add_argument("--names", action="store_true", help="with --run, names instead of viewer numbers")
+    watching.set_defaults(run=_run_watch, open_ranker=None)
 
 
 def _add_youtube_options(parser: argparse.ArgumentParser) -> None:
@@ -239,13 +246,14 @@ def _run_watch(args: argparse.Namespace) -> int:
     from chatlib.collect.sources import open_feeds
     from chatlib.store import open_store
 
+    rank = args.open_ranker(args.model_run, names=args.names) if args.model_run else None
     settings = WatchSettings(minutes=args.minutes, until_end=args.until_end)
     stop = threading.Event()
     cookies = str(Path(args.cookies).expanduser().absolute()) if args.cookies else ""
     feeds = open_feeds(args.addresses, CollectSettings(cookies=cookies), stop=stop)
     signal.signal(signal.SIGINT, lambda *_: stop.set())  # Ctrl-C ends the watch, not in the middle of a write
     with open_store(_find_db(args), create=True) as db:
-        captures = watch_streams(db, feeds, settings, stop=stop)
+        captures = watch_streams(db, feeds, settings, rank=rank, stop=stop)
     captures = [capture for capture in captures if capture.was_connected]
     for capture in captures:
         sys.stdout.write(f"{capture.describe()}\n")

@@ -1,6 +1,7 @@
 """The command `forecast`, on a run and on a database alone."""
 
 import json
+import re
 import shutil
 import sqlite3
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from chatlib import workspace
-from chatlib.__main__ import main
+from chatlib.__main__ import _open_ranker, main
 from chatlib.predict.questions import QUESTIONS
 from chatlib.records import Stream
 from chatlib.store import open_store
@@ -150,3 +151,28 @@ def test_what_cannot_be_forecast_is_one_sentence(tmp_path, capsys, streams, argu
 def test_no_run_of_that_name_is_one_clear_error(tmp_path, capsys):
     assert main(["forecast", str(tmp_path / "typo")]) == 2
     assert "A run is named by its name or its folder" in capsys.readouterr().err
+
+
+def test_who_may_pay_in_a_running_stream_is_named_while_it_is_watched(run):
+    with open_store(run / "Db_file.dbs") as db:
+        authors = db.load_authors()["author_id"].tolist()[:12]
+        running = Stream(
+            "youtube", "running", started_at=day(28), view="captured", state="partial", simulated=True
+        )
+        for at, author in enumerate(authors):  # as they arrive
+            db.save_chat(running, [say(60.0 * at, author, "hello")])
+        (stream_id,) = db.find_streams("youtube", ["running"])["stream_id"]
+    with open_store(run / "Db_file.dbs", read_only=True) as db:
+        said = _open_ranker(str(run), names=False)(db, stream_id)
+        assert len(said) == 3 and all(re.fullmatch(r"viewer \d+ \(\d+%\)", who) for who in said)
+        names = _open_ranker(str(run), names=True)(db, stream_id)
+        known = db.load_authors()["name"]
+    assert all(who.rpartition(" (")[0] in set(known) for who in names)
+
+
+def test_without_a_forecaster_watching_says_how_to_make_one(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    arguments = ["watch", "https://www.twitch.tv/sample", "--db", str(tmp_path / "x.dbs")]
+    assert main([*arguments, "--run", str(tmp_path / "run")]) == 1
+    assert "chatlib forecast RUN --question arrival" in capsys.readouterr().err
+    assert not (tmp_path / "x.dbs").exists()
