@@ -6,7 +6,7 @@ the last months is measured before anybody is named.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,12 +121,17 @@ def try_forecast(
 
 
 def evaluate_rolling(
-    people: People, *, n_draws: int = 200, n_seeds: int = 3, seed: int = 0
+    people: People,
+    *,
+    n_draws: int = 200,
+    n_seeds: int = 3,
+    seed: int = 0,
+    rivals: Mapping[str, Sequence[str]] | None = None,
 ) -> Rolling | None:
     """Forecast each of the last months by models of all that came before it, and measure how that went.
 
-    Whether people come is asked of `next_stream` alone. None if no month has ten payments before it to learn
-    from.
+    Whether people come is asked of `next_stream` alone. `rivals` are trees that read only these columns, by
+    name. None if no month has ten payments before it to learn from.
     """
     table = people.table[people.table["stream_id"] != NEXT]
     month = table["started_at"].str[:7]
@@ -145,6 +150,9 @@ def evaluate_rolling(
             trees = fit_trees(past[columns], labels, seed=seed, n_seeds=n)
             scores[label][MODEL][here] = expit(trees.score(asked[here]))
             scores[label]["prior"][here] = labels.mean()
+            for rival, fewer in (rivals or {}).items() if label == "pays" else ():
+                trees = fit_trees(past[list(fewer)], labels, seed=seed, n_seeds=n)
+                scores[label].setdefault(rival, np.zeros(len(asked)))[here] = trees.score(asked[here])
     scores["pays"] |= _score_by_rules(asked)
     for values in scores.values():
         values["visits of the last 10"] = asked["visits_of_last_10"].to_numpy(float)

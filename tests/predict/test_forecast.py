@@ -72,6 +72,15 @@ def test_patrons_are_forecast_better_than_by_any_rule(people, rolling):
     assert describe_rolling(rolling)[0].startswith("Forecasts of 2026-02 to 2026-05")
 
 
+def test_rivals_read_their_columns_alone(people):
+    rivals = {"everything": people.columns, "the crowd": ["people_asked"]}
+    table = evaluate_rolling(people, n_draws=2, n_seeds=1, rivals=rivals).table
+    table = table[table["group"] == EVERYBODY].set_index(["question", "model"])
+    assert table.loc[("pays", "everything"), "gain"] == 0
+    assert table.loc[("pays", "the crowd"), "pr_auc"] < 0.3 < table.loc[("pays", MODEL), "pr_auc"]
+    assert ("comes", "everything") not in table.index
+
+
 def test_a_month_is_forecast_from_earlier_months_alone(people, rolling):
     later = people.table["started_at"] >= "2026-04"
     table = people.table.assign(
