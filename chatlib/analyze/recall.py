@@ -121,12 +121,15 @@ def measure_recall(
 
     `clips` is a table of `read_clips` or `load_clips`. One row per source, rule and number an hour;
     columns: source, rule, per_hour, clips, found, found_share, chance_share, named_share (of the time of
-    the streams that have clips). A stream has at least one moment. Clips outside their stream don't count.
+    the streams that have clips). A stream has at least one moment. Clips outside their stream, and those of a
+    stream whose chat has no times, don't count.
     """
     streams = {stream.stream_id: stream for stream in store.list_streams()}
     sums: dict[tuple[str, str, int], np.ndarray] = defaultdict(lambda: np.zeros(5))
     for key, of_stream in clips.groupby("stream_id"):
         stream = streams[int(str(key))]
+        if stream.last_offset_s is None or stream.last_offset_s < 0:
+            continue
         duration_s, named = _name_spans(store, stream, words, most=max(per_hour))
         for (rule, spans), n_hour in ((pair, n) for pair in named.items() for n in per_hour):
             covered = _cover(spans[: _count(n_hour, duration_s)], duration_s)
