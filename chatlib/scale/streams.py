@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,8 @@ from chatlib.analyze.analytics.readers import analyze_stream, load_talk
 from chatlib.analyze.channel import learn_channel, summarize_stream, tabulate_streams
 from chatlib.analyze.clips import describe_moments, moments_as_table
 from chatlib.analyze.moments import ReactionWords, find_moments
-from chatlib.dataset import Dataset, MessageFile, join_chunks, read_table
+from chatlib.dataset import Dataset, MessageFile, join_chunks, read_message_file, read_table
+from chatlib.errors import DamagedStore
 from chatlib.files import atomic_path, atomic_write, make_safe_name, save_table
 from chatlib.records import CHAT_KINDS
 from chatlib.scale.cluster import Cluster, Report, Task, prepare_output, run_tasks, write_manifest
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
     from chatlib.pretrain.encoder import Encoder
 
 __all__ = [
+    "ChannelItem",
     "EncodeSettings",
     "StreamItem",
     "analyze_dataset",
     "analyze_file",
     "encode_dataset",
     "encode_file",
+    "learn_words",
     "plan_streams",
 ]
 
@@ -74,6 +78,14 @@ class StreamItem(NamedTuple):
         return Path(self.out) / own.with_name(own.stem + suffix)
 
 
+class ChannelItem(NamedTuple):
+    """The streams of one channel, and the folder of its outputs."""
+
+    folder: str
+    files: Sequence[MessageFile]
+    out: str
+
+
 def plan_streams(dataset: Dataset, out: Path, settings: Any) -> list[Task]:
     """Return a task for each stream that has messages, oldest first."""
     folder = dataset.folder.absolute()
@@ -102,8 +114,9 @@ def analyze_dataset(
     """
     settings = settings or ProcessSettings()
     out = prepare_output(out, "analyze")
-    tasks = _add_words(dataset, plan_streams(dataset, out, settings))
+    tasks, failed = _add_words(cluster, plan_streams(dataset, out, settings), out)
     report = run_tasks(cluster, analyze_file, tasks, out, command="analyze", settings=settings)
+    report = report._replace(failed=failed | report.failed)
     channels: dict[Path, list[dict[str, object]]] = {}
     for task in tasks:
         if task.key in report.results:
@@ -114,18 +127,37 @@ def analyze_dataset(
     return report
 
 
-def _add_words(dataset: Dataset, tasks: Sequence[Task]) -> list[Task]:
-    """Write each channel's words, and return the tasks as made of them, too."""
-    files: dict[Path, list[MessageFile]] = {}
+def _add_words(cluster: Cluster, tasks: Sequence[Task], out: Path) -> tuple[list[Task], dict[str, str]]:
+    """Learn each channel's words; return the tasks as made of them, too, and why channels have none."""
+    channels: dict[Path, list[Task]] = {}
     for task in tasks:
-        files.setdefault(task.item.place("").parent, []).append(task.item.file)
-    digests = {}
-    for channel, own in files.items():
-        words = learn_channel(Dataset(dataset.folder, {}, own))
-        content = orjson.dumps(words.ratios, option=orjson.OPT_SORT_KEYS)
-        atomic_write(channel / _WORDS, content)
-        digests[channel] = hashlib.blake2b(content, digest_size=8).hexdigest()
-    return [task._replace(made_of=f"{task.made_of} {digests[task.item.place('').parent]}") for task in tasks]
+        channels.setdefault(task.item.place("").parent, []).append(task)
+    learning = []
+    for channel, own in channels.items():
+        name = channel.relative_to(out).as_posix()
+        item = ChannelItem(own[0].item.folder, [task.item.file for task in own], str(channel))
+        learning.append(Task(name, make_safe_name(name), " ".join(task.made_of for task in own), item))
+    report = run_tasks(cluster, learn_words, learning, out, command="words")
+    digests = {Path(task.item.out): report.results.get(task.key) for task in learning}
+    known = [task for task in tasks if digests[task.item.place("").parent]]
+    made_of = [f"{task.made_of} {digests[task.item.place('').parent]}" for task in known]
+    return [task._replace(made_of=text) for task, text in zip(known, made_of, strict=True)], report.failed
+
+
+def learn_words(item: ChannelItem) -> str:
+    """Write a channel's words that keep company with laughter; return their digest.
+
+    Streams whose file is damaged are left out: their own task says so.
+    """
+    whole = []
+    for file in item.files:
+        with suppress(DamagedStore):
+            read_message_file(Path(item.folder), Path(file.path))
+            whole.append(file)
+    words = learn_channel(Dataset(Path(item.folder), {}, whole))
+    content = orjson.dumps(words.ratios, option=orjson.OPT_SORT_KEYS)
+    atomic_write(Path(item.out, _WORDS), content)
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=4)

@@ -155,16 +155,16 @@ def check_losses(nodes, folder, *, n_tasks, kills):
 
 
 @needs_ray
-def test_a_stream_whose_worker_ends_before_its_record_is_there_is_analyzed_again(nodes, dataset, tmp_path):
-    out = prepare_output(tmp_path / "out", "analyze")
+def test_a_stream_whose_worker_ends_before_its_record_is_there_is_analyzed_again(
+    nodes, dataset, tmp_path, monkeypatch
+):
     with open_cluster() as cluster:
         analyze_dataset(cluster, dataset, tmp_path / "plain")
-        tasks = plan_streams(dataset, out, None)[:2]
-        tasks = [task._replace(item=task.item._replace(settings=None)) for task in tasks]
-        report = run_tasks(cluster, analyze_and_die, tasks, out, command="analyze")
-    assert len(report.results) == 2 and not report.failed
-    plain = read_outputs(tmp_path / "plain")
-    assert all(plain[name] == content for name, content in read_outputs(out).items())
+        monkeypatch.setattr("chatlib.scale.streams.analyze_file", analyze_and_die)
+        report = analyze_dataset(cluster, dataset, tmp_path / "out")
+    assert len(report.results) == N_STREAMS and not report.failed
+    assert len(list((tmp_path / "out").rglob("*.died"))) == N_STREAMS
+    assert read_outputs(tmp_path / "out") == read_outputs(tmp_path / "plain")
 
 
 @needs_ray
