@@ -83,7 +83,34 @@ def _add_scale(subparsers: argparse._SubParsersAction) -> None:
         help="of a batch; 0 leaves it to the device",
     )
     encoding.set_defaults(run=_run_encode)
-    for command in (importing, analyzing, encoding):
+    history = commands.add_parser(
+        "history", help="what was known of everybody before each stream, for the questions of notebook 04"
+    )
+    _add_dataset(history)
+    history.add_argument(
+        "--questions",
+        nargs="+",
+        default=["next_stream", "arrival", "forecast"],
+        metavar="NAME",
+        help="next_stream, arrival, forecast, retrospective (default: the first three)",
+    )
+    history.add_argument(
+        "--buckets", type=int, default=0, metavar="N", help="of people; 0 is one per two million messages"
+    )
+    history.set_defaults(run=_run_history)
+    teaching = commands.add_parser("teach", help="fit forecasters on a history, all its channels together")
+    teaching.add_argument("history", metavar="HISTORY", help="the outputs of `scale history`")
+    teaching.add_argument("out", metavar="OUT", help="the folder of forecasters, one per question")
+    teaching.add_argument(
+        "--max-rows", type=int, default=2_000_000, metavar="N", help="learn from so many (default: 2,000,000)"
+    )
+    teaching.set_defaults(run=_run_teach)
+    scoring = commands.add_parser("score", help="the scores of everybody in a history by saved forecasters")
+    scoring.add_argument("history", metavar="HISTORY", help="the outputs of `scale history`")
+    scoring.add_argument("run_or_folder", metavar="RUN", help="a run with forecasters, or a folder of them")
+    scoring.add_argument("out", metavar="OUT", help="the folder of the outputs: new, or one to go on with")
+    scoring.set_defaults(run=_run_score)
+    for command in (importing, analyzing, encoding, history, scoring):
         _add_cluster_options(command)
 
 
@@ -168,6 +195,43 @@ def _run_encode(args: argparse.Namespace) -> int:
     with _open_cluster(args) as cluster:
         report = encode_dataset(cluster, dataset, args.out, settings, gpus=1 if args.gpus else 0)
     return _finish(report, args, "streams encoded")
+
+
+def _run_history(args: argparse.Namespace) -> int:
+    from chatlib.dataset import open_dataset
+    from chatlib.predict.questions import Question
+    from chatlib.scale.people import build_history
+
+    if args.buckets < 0:
+        raise ParameterError(f"--buckets must be 0 or more, got {args.buckets}.")
+    dataset, questions = open_dataset(args.dataset), [Question(name) for name in args.questions]
+    with _open_cluster(args) as cluster:
+        report = build_history(cluster, dataset, args.out, questions, n_buckets=args.buckets)
+    return _finish(report, args, "buckets of people")
+
+
+def _run_teach(args: argparse.Namespace) -> int:
+    from chatlib.predict.forecaster import save_forecaster
+    from chatlib.predict.questions import Question
+    from chatlib.scale.score import read_questions, teach_forecaster
+
+    for name in read_questions(args.history):
+        forecaster = teach_forecaster(args.history, Question(name), max_rows=args.max_rows)
+        save_forecaster(Path(args.out), forecaster)
+        print(f"{name}: learned from {forecaster.n_streams:,} streams, into {args.out}")
+    return 0
+
+
+def _run_score(args: argparse.Namespace) -> int:
+    from chatlib.scale.score import score_history
+    from chatlib.workspace import locate_run
+
+    folder = Path(args.run_or_folder)
+    if not any(folder.glob("*/forecaster.json")):
+        folder = locate_run(args.run_or_folder).models / "forecaster"
+    with _open_cluster(args) as cluster:
+        report = score_history(cluster, args.history, folder, args.out)
+    return _finish(report, args, "buckets of people scored")
 
 
 def _finish(report: Report, args: argparse.Namespace, what: str) -> int:

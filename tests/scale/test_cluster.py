@@ -172,7 +172,7 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(nodes, dataset, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "chatlib", "scale", "analyze", str(dataset.folder), str(out)]
     driver = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while driver.poll() is None and not list(out.glob("records/*.json")):
+    while driver.poll() is None and not list(out.glob("records/messages_*.json")):
         time.sleep(0.02)
     driver.send_signal(signal.SIGKILL)
     driver.wait()

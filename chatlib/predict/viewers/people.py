@@ -8,8 +8,9 @@ well. Then what happened in the stream is added to what is known of everybody.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -30,12 +31,13 @@ from chatlib.predict.viewers.notices import (
 from chatlib.predict.viewers.present import PRESENT_COLUMNS, ask_viewers
 from chatlib.store import Store
 
-__all__ = ["FEATURE_GROUPS", "NEXT", "PEOPLE_COLUMNS", "People", "list_groups", "load_people"]
+__all__ = ["FEATURE_GROUPS", "NEXT", "PEOPLE_COLUMNS", "PRESENT_SOURCES", "People", "PeopleSource",
+           "list_groups", "load_people"]  # fmt: skip
 
 NEXT = -1  # the stream_id of the stream to come
 _MOMENT = 1e-3  # days
 _GIFTS = tuple(name for name in NOTICE_COLUMNS if name.startswith(("gift_", "bits_")))
-_MESSAGE_COLUMNS = ("position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
+PRESENT_SOURCES = ("position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
                     "amount_text", "bits")  # fmt: skip
 FEATURE_GROUPS = {
     "renewal": (
@@ -80,6 +82,24 @@ FEATURE_GROUPS = {
 PEOPLE_COLUMNS = tuple(name for group in FEATURE_GROUPS.values() for name in group)
 
 
+class PeopleSource(Protocol):
+    """What `load_people` reads: a chat database, or what a bucket of people knows."""
+
+    def load_streams(self) -> pd.DataFrame:
+        """Return one row per stream."""
+
+    def load_attendance(self) -> pd.DataFrame:
+        """Return one row per stream and author."""
+
+    def load_payments(self) -> pd.DataFrame:
+        """Return one row per payment."""
+
+    def load_messages(
+        self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = ...
+    ) -> pd.DataFrame:
+        """Return some columns of messages."""
+
+
 @dataclass(frozen=True)
 class People:
     """One row per stream and person asked about, streams oldest first.
@@ -88,13 +108,15 @@ class People:
     (the offset until which the stream is known; NaN where nothing of it is, infinite where all is),
     paid and came (both False for NEXT), and `columns` as float32, NaN where not known. `amounts` has what a
     person paid in a stream where that is known: channel, author, amount, currency. `ranks` are all
-    authors by the messages that they wrote, the first of them 1.
+    authors by the messages that they wrote, the first of them 1. `recent` is how many were seen lately
+    before a stream: (channel, stream_id) -> people.
     """
 
     question: Question
     table: pd.DataFrame
     amounts: pd.DataFrame
     ranks: pd.Series
+    recent: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -114,14 +136,19 @@ def list_groups(question: Question) -> dict[str, tuple[str, ...]]:
 
 
 def load_people(
-    db: Store, question: Question | None = None, *, only: Collection[int] | None = None
+    db: Store | PeopleSource,
+    question: Question | None = None,
+    *,
+    only: Collection[int] | None = None,
+    present: Callable[[int, Question], pd.DataFrame] | None = None,
 ) -> People:
     """Ask one question, by default that of the next stream, about the people of each dated stream.
 
     Who is asked about, and when, QUESTIONS says. The next stream is taken to begin after the channel's
     usual pause (the median of the last ten). Each channel of the database is asked about by itself,
     without its owner. Streams at the same time know nothing of each other (see `order_streams`). `only`
-    asks in these streams alone, with the same past.
+    asks in these streams alone, with the same past. Where `db` knows a part of the people, `present` gives
+    what those of them did in a stream, as `ask_viewers` of everybody in it; a part may be without a donor.
 
     Raises: NotEnoughData without dates, with one stream alone or without a donor; DataError if `only`
     names a stream that is not there or has no date.
@@ -148,18 +175,19 @@ def load_people(
     owners = seen.loc[seen["is_owner"] == 1, ["channel", "author"]].drop_duplicates()
     seen, payments = _leave_out(seen, owners), _leave_out(payments, owners)
     tables = []
+    recent: dict[tuple[int, int], int] = {}
     for channel, part in dated.groupby("channel"):
-        asker = _Asker(db, question, only)
+        asker = _Asker(db, question, only, present, recent)
         here = seen["channel"] == channel, payments["channel"] == channel
         tables.append(asker.ask_channel(part, seen[here[0]], payments[here[1]]))
     table = pd.concat(tables, ignore_index=True)
-    if only is None and not table["paid"].any():
+    if only is None and present is None and not table["paid"].any():
         raise NotEnoughData(
             f"A forecast needs somebody who was seen before and then paid; of {len(seen):,} visits to "
             f"{len(dated)} dated streams, none is such. Add streams."
         )
     ranks = ranks.rank(method="first", ascending=False).astype(int)
-    return People(question, table, _sum_amounts(payments), ranks)
+    return People(question, table, _sum_amounts(payments), ranks, recent)
 
 
 def _require_streams(n_streams: int, n_dated: int, *, alone: bool) -> None:
@@ -198,9 +226,11 @@ def _sum_amounts(payments: pd.DataFrame) -> pd.DataFrame:
 class _Asker:
     """Asks one question in the streams of a channel."""
 
-    db: Store
+    db: Store | PeopleSource
     question: Question
     only: Collection[int] | None
+    present: Callable[[int, Question], pd.DataFrame] | None
+    recent: dict[tuple[int, int], int]
 
     def ask_channel(self, streams: pd.DataFrame, seen: pd.DataFrame, payments: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of one channel, those of its next stream last."""
@@ -223,6 +253,7 @@ class _Asker:
                     continue
                 asked = self._ask_stream(stream_id, authors, recent, paid_at.get(stream_id))
                 known = memory.ask(np.searchsorted(authors, asked["author"]), day, k)
+                self.recent[int(streams["channel"].iloc[0]), int(stream_id)] = len(recent)
                 known["people_asked"] = np.full(len(asked), float(len(recent)))
                 numbers = pd.DataFrame(known).join(payers.ask(asked["author"].to_numpy(np.int64), k))
                 asked = _compare_with_before(asked.join(numbers.astype(np.float32)))
@@ -246,10 +277,13 @@ class _Asker:
         """Return one row per person asked about in a stream, with what they did in it so far."""
         if self.question.name == NEXT_STREAM:
             return pd.DataFrame({"author": authors[recent], "moment_s": np.nan})
-        rows = self.db.load_messages([int(stream_id)], columns=_MESSAGE_COLUMNS)
-        rows = rows[rows["author"].isin(authors)].reset_index(drop=True)
-        paid = rows["position"].isin([] if paid_at is None else paid_at).to_numpy(bool)
-        table = ask_viewers(rows, paid, self.question)
+        if self.present:
+            table = self.present(int(stream_id), self.question)
+        else:
+            rows = self.db.load_messages([int(stream_id)], columns=PRESENT_SOURCES)
+            rows = rows[rows["author"].isin(authors)].reset_index(drop=True)
+            paid = rows["position"].isin([] if paid_at is None else paid_at).to_numpy(bool)
+            table = ask_viewers(rows, paid, self.question)
         floats = table.columns.difference(["author", "moment_s", "paid"])
         return table.astype(dict.fromkeys(floats, np.float32)).assign(came=True)
 
