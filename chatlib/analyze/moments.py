@@ -19,9 +19,10 @@ The rule
 
 The parameters were chosen on 162 unlabelled streams of one Twitch channel, where viewers ask for clips in
 words and post links of clips they have just cut: 166 places, the words and links themselves hidden from
-the rule. Laughter as the seed raised the share of them found among the top; windows of 10, 15, 30 and
-40 s, several at once, capitals, questions, agreement, copypasta, and the first and last minutes changed
-nothing beyond chance.
+the rule. Laughter raised the share of them found by three moments an hour from 36 to 40 %, within its
+interval, and their rank by 2 points, beyond it. Windows of 10, 15, 30 and 40 s, several at once, capitals,
+questions, agreement on one word, and the first and last minutes changed nothing beyond chance; weights
+learned from a stream alone do nearly as well. The minute after a raid is by reasoning: there were too few.
 """
 
 from __future__ import annotations
