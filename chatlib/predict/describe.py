@@ -99,15 +99,7 @@ def answer_forecasts(forecast: Forecast) -> list[str]:
         f"{len(table):,} people were seen in the {forecast.question.days:g} days before the next stream; "
         f"about {n_come:,.0f} are expected to come and {n_pay:.1f} to pay."
     )
-    if not forecast.rolling:
-        return [first, *forecast.sentences]
-    surest = forecast.rolling.name_surest()
-    return [
-        first,
-        f"Of the {surest['n_named']} that the forecasts of the last months were surest of, "
-        f"{surest['n_pay_of_named']} paid; of as many drawn by lot, {surest['n_pay_by_lot']:.1f}.",
-        *forecast.sentences,
-    ]
+    return [first, *forecast.sentences]
 
 
 def list_people(table: pd.DataFrame, *, status: str = "", n: int = 8) -> pd.DataFrame:
