@@ -4,7 +4,7 @@ Migration N is `MIGRATIONS[N - 1]`; it runs once, in a transaction that also rec
 the database's `user_version`. A released migration is never edited: add one.
 """
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+__all__ = ["ADD_VISIT", "APPLICATION_ID", "FILL_VISITS", "MIGRATIONS"]
 
 APPLICATION_ID = 0x43484154  # "CHAT"; tells our files from other SQLite files
 
@@ -146,7 +146,7 @@ CREATE TABLE sightings (
 """
 
 _VISITS = """
--- Who was in which stream, added up as messages arrive: the past is known without reading them.
+-- Who was in which stream, added up when messages are saved: the past is known without reading them.
 CREATE TABLE visits (
     stream_id INTEGER NOT NULL REFERENCES streams,
     author INTEGER NOT NULL REFERENCES authors,
@@ -159,6 +159,10 @@ CREATE TABLE visits (
     badges TEXT,                -- of the last message in source order
     PRIMARY KEY (stream_id, author)
 ) WITHOUT ROWID;
+"""
+
+# What fills `visits`; with a WHERE clause behind it, of some streams.
+FILL_VISITS = """
 INSERT INTO visits
 SELECT stream_id, author, n_rows, chats, chars, first_s, last_s, is_owner, badges
 FROM (
@@ -167,24 +171,31 @@ FROM (
                         'send_message_in_subscriber_only_mode')) AS chats,
            sum(coalesce(length(text), 0)) AS chars, min(offset_s) AS first_s, max(offset_s) AS last_s,
            max(coalesce(badges LIKE '%"broadcaster"%' OR badges LIKE '%"owner"%', 0)) AS is_owner
-    FROM messages WHERE author IS NOT NULL GROUP BY stream_id, author
+    FROM messages WHERE author IS NOT NULL AND {where} GROUP BY stream_id, author
 ) JOIN (
     -- Beside max(), SQLite takes a plain column from the row of the maximum.
     SELECT stream_id, author, badges, max(position)
-    FROM messages WHERE author IS NOT NULL GROUP BY stream_id, author
-) USING (stream_id, author);
-CREATE TRIGGER add_visit AFTER INSERT ON messages WHEN NEW.author IS NOT NULL BEGIN
-    INSERT INTO visits VALUES (
-        NEW.stream_id, NEW.author, 1,
-        NEW.kind IN ('text_message', 'highlighted_message', 'send_message_in_subscriber_only_mode'),
-        coalesce(length(NEW.text), 0), NEW.offset_s, NEW.offset_s,
-        coalesce(NEW.badges LIKE '%"broadcaster"%' OR NEW.badges LIKE '%"owner"%', 0), NEW.badges
-    ) ON CONFLICT (stream_id, author) DO UPDATE SET
-        n_rows = n_rows + 1, chats = chats + excluded.chats, chars = chars + excluded.chars,
-        first_s = min(coalesce(first_s, excluded.first_s), coalesce(excluded.first_s, first_s)),
-        last_s = max(coalesce(last_s, excluded.last_s), coalesce(excluded.last_s, last_s)),
-        is_owner = max(is_owner, excluded.is_owner), badges = excluded.badges;
-END;
+    FROM messages WHERE author IS NOT NULL AND {where} GROUP BY stream_id, author
+) USING (stream_id, author)
+"""
+ADD_VISIT = """
+INSERT INTO visits VALUES (
+    :stream_id, :author, 1,
+    :kind IN ('text_message', 'highlighted_message', 'send_message_in_subscriber_only_mode'),
+    coalesce(length(:text), 0), :offset_s, :offset_s,
+    coalesce(:badges LIKE '%"broadcaster"%' OR :badges LIKE '%"owner"%', 0), :badges
+) ON CONFLICT (stream_id, author) DO UPDATE SET
+    n_rows = n_rows + 1, chats = chats + excluded.chats, chars = chars + excluded.chars,
+    first_s = min(coalesce(first_s, excluded.first_s), coalesce(excluded.first_s, first_s)),
+    last_s = max(coalesce(last_s, excluded.last_s), coalesce(excluded.last_s, last_s)),
+    is_owner = max(is_owner, excluded.is_owner), badges = excluded.badges
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, _CLIPS, _HEATMAPS, _VISITS)
+MIGRATIONS: tuple[str, ...] = (
+    _FIRST,
+    _SECOND,
+    _THIRD,
+    _CLIPS,
+    _HEATMAPS,
+    _VISITS + FILL_VISITS.format(where="true") + ";",
+)

@@ -24,7 +24,7 @@ from chatlib.errors import (
 )
 from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, map_sqlite_errors
 from chatlib.records import STATES, VIEWS, Clip, HeatStep, Message, Stream
-from chatlib.schema import APPLICATION_ID, MIGRATIONS
+from chatlib.schema import ADD_VISIT, APPLICATION_ID, FILL_VISITS, MIGRATIONS
 from chatlib.sightings import Seen, find_twins
 
 __all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
@@ -129,14 +129,16 @@ class Store(StoreReader):
             changed: dict[str, tuple[int, str | None]] = {}
             added = db.executemany(
                 _INSERT_MESSAGE, self._iter_rows(stream.platform, stream_id, start, messages, changed)
-            ).rowcount  # without what the trigger adds to visits
+            ).rowcount
             offered = self._offered
             self._save_authors(stream.platform, changed)
             self._next_positions[stream_id] = start + offered
-            if added and is_capture:  # every second: what is there is not counted again
+            if added and is_capture and added == offered:  # every second: what is there is not counted again
                 self._add_counts(stream_id, added, messages)
+                self._add_visits(stream.platform, stream_id, messages)
             elif added:
                 self._refresh_counts(stream_id)
+                self._refresh_visits(stream_id)
             if source:
                 self._save_import(source, stream_id)
         return SaveCount(stream_id, offered, added)
@@ -322,6 +324,21 @@ class Store(StoreReader):
             "WHERE stream_id = ?4",
             (_now(), added, last_s, stream_id),
         )
+
+    def _add_visits(self, platform: str, stream_id: int, messages: Iterable[Message]) -> None:
+        authors = self._load_authors(platform)
+        self.connection.executemany(
+            ADD_VISIT,
+            (
+                {**m._asdict(), "stream_id": stream_id, "author": authors[m.author_id][0]}
+                for m in messages
+                if m.author_id is not None
+            ),
+        )
+
+    def _refresh_visits(self, stream_id: int) -> None:
+        self.connection.execute("DELETE FROM visits WHERE stream_id = ?", (stream_id,))
+        self.connection.execute(FILL_VISITS.format(where="stream_id = :stream_id"), {"stream_id": stream_id})
 
     def _refresh_counts(self, stream_id: int) -> None:
         self.connection.execute(

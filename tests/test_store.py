@@ -289,7 +289,7 @@ def test_an_older_schema_is_read_without_changing_it(tmp_path):
     with open_store(path, create=True) as db:
         db.save_chat(Stream("twitch", "1"), [Message("1", "paid_message", 1.0)])
         newer = "DROP TABLE clips; DROP TABLE heatmaps; DROP TABLE sightings; "
-        newer += "DROP TRIGGER add_visit; DROP TABLE visits; DROP VIEW payments;"
+        newer += "DROP TABLE visits; DROP VIEW payments;"
         db.connection.executescript(f"{newer} PRAGMA user_version = 2;")
     before = path.read_bytes()
     with open_store(path, read_only=True) as db:
@@ -346,6 +346,6 @@ def test_visits_say_what_the_messages_hold(tmp_path):
             )
             assert db.find_owners() == [1]
             db.connection.execute("PRAGMA user_version = 5")
-            db.connection.executescript("DROP TRIGGER add_visit; DROP TABLE visits;")
+            db.connection.executescript("DROP TABLE visits;")
         with open_store(tmp_path / name) as db:
             assert db.load_attendance().equals(visits), "a migration fills them"

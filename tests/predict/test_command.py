@@ -107,7 +107,6 @@ def test_forecasting_only_reads_the_database(run, tmp_path, capsys):
     path = tmp_path / "old.dbs"
     shutil.copy(run / "Db_file.dbs", path)
     with sqlite3.connect(path) as db:
-        db.execute("DROP TRIGGER add_visit")
         for table in ("clips", "heatmaps", "sightings", "visits"):
             db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 3")
