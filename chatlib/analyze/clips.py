@@ -254,11 +254,11 @@ def compare_words(inside: Iterable[str], whole: Counter[str]) -> pd.DataFrame:
     n_a, n_b = a.sum(), max(n_prior - a.sum(), 0)
     scale = 500 / n_prior  # the prior weighs as much as 500 words
     alpha, alpha_0 = prior * scale, 500.0
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # one word alone has nothing to be compared with
         ratio = np.log((a + alpha) / (n_a + alpha_0 - a - alpha)) - np.log(
             (b + alpha) / (n_b + alpha_0 - b - alpha)
         )
-    z = ratio / np.sqrt(1 / (a + alpha) + 1 / (b + alpha))
+    z = np.where(np.isnan(ratio), 0, ratio) / np.sqrt(1 / (a + alpha) + 1 / (b + alpha))
     table = pd.DataFrame({"word": words, "texts": a.astype(int), "z": z})
     return table.sort_values(["z", "word"], ascending=[False, True], ignore_index=True)
 

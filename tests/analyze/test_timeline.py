@@ -24,12 +24,22 @@ def test_a_step_says_what_was_written_in_it(tmp_path):
         named = load_timeline(db, stream, hide_names=False)
     assert timeline.messages == [1, 0, 3, 0] and timeline.people == [1, 0, 2, 0]
     assert timeline.payments == [0, 0, 1, 0]
-    assert timeline.said == ["hello @…", "", "GOAL !!", ""] and timeline.top == ["hello", "", "goal", ""]
+    assert timeline.said == ["hello @…", "", "GOAL !!", ""] and timeline.top == ["", "", "GOAL", ""]
     assert named.said[0] == "hello @bob"
     assert (timeline.step_s, timeline.duration_s, timeline.address) == (5, 20.0, address)
-    best = timeline.marks[0]
-    assert (best.kind, best.rank, best.title, best.start_s) == ("moment", 1, "GOAL !!", 10)
-    assert best.link == f"{address}?t=0h0m0s"
+
+
+def test_a_moment_is_marked_with_its_title_and_link(tmp_path):
+    crowd = [
+        Message(f"{i}", "text_message", 300.0 + i / 10, f"{i}", f"{i}", "what a goal") for i in range(60)
+    ]
+    talk = [Message(f"t{i}", "text_message", 9.0 * i, f"{i}", f"{i}", "how is it going") for i in range(99)]
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        address = "https://www.twitch.tv/videos/7"
+        db.save_chat(Stream("twitch", "7", address, "A title", duration_s=900.0), crowd + talk)
+        best = load_timeline(db, db.list_streams()[0]).marks[0]
+    assert (best.kind, best.rank, best.title) == ("moment", 1, "what a goal")
+    assert best.start_s <= 300 < best.end_s and best.link.startswith(f"{address}?t=0h4m")
 
 
 def test_a_simulated_stream_has_no_links(tmp_path):
