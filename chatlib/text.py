@@ -151,8 +151,13 @@ def rearm_cell(text: str | None) -> str | None:
 
 def split_words(text: str) -> list[str]:
     """Return words, emotes and emoji of a text, words in lower case; links and @names are left out."""
-    tokens = _TOKEN.findall(_LINK.sub(" ", text))
-    return [token if is_emote(token) else token.casefold() for token in tokens if token[0] != "@"]
+    return [word for part in text.split() for word in _split_part(part)]  # no token has a blank in it
+
+
+@lru_cache(maxsize=65536)
+def _split_part(part: str) -> tuple[str, ...]:
+    tokens = _TOKEN.findall(_LINK.sub(" ", part))
+    return tuple(token if is_emote(token) else token.casefold() for token in tokens if token[0] != "@")
 
 
 def normalize_text(text: str) -> str:

@@ -74,7 +74,7 @@ def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[
     `messages` are the chat messages of the stream: columns offset_s, author, text, emotes.
     """
     spoken = messages[messages["text"].notna() & (messages["text"] != "")]
-    whole = count_words(spoken["text"]) if moments else Counter()
+    whole = count_words(spoken["text"].tolist()) if moments else Counter()
     written = []
     for moment in moments:
         inside = spoken[(spoken["offset_s"] >= moment.start_s) & (spoken["offset_s"] < moment.end_s)]
@@ -234,7 +234,8 @@ def count_words(texts: Iterable[str]) -> Counter[str]:
     """Return in how many of the texts each word is."""
     found: Counter[str] = Counter()
     for text, n in Counter(texts).items():
-        found.update(dict.fromkeys(split_words(text), n))
+        for word in set(split_words(text)):
+            found[word] += n
     return found
 
 
@@ -304,7 +305,7 @@ def _pick_title(inside: pd.DataFrame, words: pd.DataFrame) -> str | None:
     own = set(words.loc[words["z"] >= _LEAST_Z, "word"])
     readable = inside[
         [
-            _is_readable(text, names) and not own.isdisjoint(split_words(text))
+            not own.isdisjoint(split_words(text)) and _is_readable(text, names)
             for text, names in zip(inside["text"], emotes, strict=True)
         ]
     ]

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 import pandas as pd
 
 from chatlib.analyze.analytics.format import ProcessSettings
-from chatlib.analyze.analytics.readers import analyze_stream, pick_stream
+from chatlib.analyze.analytics.readers import TALK_COLUMNS, analyze_stream, pick_stream, take_talk
 from chatlib.analyze.channel import learn_channel
-from chatlib.analyze.moments import ReactionWords
 from chatlib.analyze.people import audience, income
 from chatlib.analyze.people.speech import hide_mentions
-from chatlib.analyze.timeline import Timeline, load_timeline, make_timeline_kit
+from chatlib.analyze.timeline import Timeline, make_timeline, make_timeline_kit
 from chatlib.errors import DataError
 from chatlib.files import atomic_folder, atomic_write
 from chatlib.plots.timeline import pack_timeline
@@ -39,7 +39,7 @@ FOLDER = "explorer"
 _FACTS = "results/explorer.json"
 _TITLE_LENGTH = 100
 _NOBODY = "somebody"  # who is no chatter: known by an event alone, or left out by name
-_CHAT_COLUMNS = ("offset_s", "kind", "author", "text", "amount_text", "bits")
+_COLUMNS = (*TALK_COLUMNS, "amount_text", "name")
 
 
 @dataclass(frozen=True)
@@ -98,16 +98,24 @@ def write_explorer(run_dir: Path, settings: ExplorerSettings | None = None) -> d
         people = _label_people(store, bots, anonymize=settings.anonymize)
         events = income.convert_events(income.load_events(store), to=settings.currency)
         payments = store.count_by_stream().set_index("stream_id")["payments"].to_dict()
-        streams, words = store.list_streams(), learn_channel(store)
+        streams, words, clips = store.list_streams(), learn_channel(store), store.load_clips()
         shown = pick_stream(store, settings.stream).stream_id if streams else None
         for stream in progress_bar(streams, total=len(streams), desc="explorer"):
             try:
-                with_texts = stream.stream_id == shown
-                timeline = _load_timeline(store, stream, settings, bots, words=words, with_texts=with_texts)
+                story = analyze_stream(store, stream, settings.analysis)
             except DataError as error:
                 skipped.append(str(error))
                 continue
-            chat = _load_chat(store, stream, people.labels, anonymize=settings.anonymize)
+            messages = store.load_messages([stream.stream_id], columns=_COLUMNS)
+            timeline = make_timeline(
+                stream,
+                story,
+                take_talk(messages, hide_names=settings.anonymize, leave_out=bots),
+                words=words,
+                clips=clips[clips["stream_id"] == stream.stream_id],
+                with_texts=stream.stream_id == shown,
+            )._replace(title=stream.title or stream.video_id)
+            chat = _pack_chat(messages, people.labels, anonymize=settings.anonymize)
             n_people = int((people.viewers["stream_id"] == stream.stream_id).sum())
             row = _summarize(
                 stream, timeline, n_people=n_people, n_payments=payments.get(stream.stream_id, 0)
@@ -142,28 +150,6 @@ def load_timeline_data(run_dir: Path, name: str) -> str:
     return text[text.index(",") + 1 : text.rindex(")")]
 
 
-def _load_timeline(
-    store: Store,
-    stream: StoredStream,
-    settings: ExplorerSettings,
-    bots: Sequence[str],
-    *,
-    words: ReactionWords,
-    with_texts: bool,
-) -> Timeline:
-    story = analyze_stream(store, stream, settings.analysis)
-    timeline = load_timeline(
-        store,
-        stream,
-        story=story,
-        words=words,
-        hide_names=settings.anonymize,
-        leave_out=bots,
-        with_texts=with_texts,
-    )
-    return timeline._replace(title=stream.title or stream.video_id)
-
-
 def _label_people(store: Store, bots: Sequence[str], *, anonymize: bool) -> _People:
     viewers = audience.load_viewers(store, leave_out=bots)
     names = audience.label_people(viewers, anonymize=anonymize)
@@ -172,33 +158,29 @@ def _label_people(store: Store, bots: Sequence[str], *, anonymize: bool) -> _Peo
     return _People(viewers, {author: int(name.rpartition(" ")[2]) for author, name in names.items()})
 
 
-def _load_chat(
-    store: Store, stream: StoredStream, labels: Mapping[int, str | int], *, anonymize: bool
+def _pack_chat(
+    messages: pd.DataFrame, labels: Mapping[int, str | int], *, anonymize: bool
 ) -> dict[str, object]:
     """Return a stream's messages in columns: `at` in tenths of a second, `who` counts into `names`.
 
     `paid` says of a row what was paid, or what else happened. Tickers, deletions and rows without a time are
     left out, and with `anonymize` every @name is `@…`.
     """
-    messages = store.load_messages([stream.stream_id], columns=_CHAT_COLUMNS)
     kept = messages["offset_s"].notna() & ~messages["kind"].isin(TICKER_KINDS)
     kept &= messages["text"].notna() | messages["kind"].isin(DONATION_KINDS | MEMBERSHIP_KINDS | {"raid"})
     messages = messages[kept]
     authors, keys = pd.factorize(messages["author"].fillna(-1).astype("int64"))
     texts = messages["text"].fillna("").tolist()
-    paid = {
-        str(row): label
-        for row, (kind, amount, bits) in enumerate(
-            zip(messages["kind"], messages["amount_text"], messages["bits"], strict=True)
-        )
-        if (label := _label_payment(kind, amount, bits))
-    }
+    others = ~messages["kind"].isin(CHAT_KINDS) | messages["amount_text"].notna() | messages["bits"].notna()
+    rows = np.flatnonzero(others).tolist()
+    fields = messages.loc[others.to_numpy(), ["kind", "amount_text", "bits"]].itertuples(index=False)
+    labelled = {str(row): _label_payment(*found) for row, found in zip(rows, fields, strict=True)}
     return {
         "at": (messages["offset_s"] * 10).round().astype("int64").tolist(),
         "who": authors.tolist(),
         "names": [labels.get(key, _NOBODY) for key in keys.tolist()],
         "text": hide_mentions(texts) if anonymize else texts,
-        "paid": paid,
+        "paid": {row: label for row, label in labelled.items() if label},
     }
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chatlib.store import Store
 
 __all__ = [
+    "TALK_COLUMNS",
     "Chat",
     "Talk",
     "analyze_chat",
@@ -39,6 +40,7 @@ __all__ = [
     "read_file",
     "read_stream",
     "select_talk",
+    "take_talk",
 ]
 
 log = logging.getLogger(__name__)
@@ -248,6 +250,9 @@ def read_stream(store: ChatReader, stream: StoredStream, *, in_order: bool = Fal
 # ---------------------------------------------------------------------- what people wrote
 
 
+TALK_COLUMNS = ("offset_s", "kind", "author", "text", "emotes", "bits")
+
+
 class Talk(NamedTuple):
     """What was said in a stream, and when it was about something else.
 
@@ -267,13 +272,9 @@ def load_talk(
 
     With `hide_names`, every @name in a text is `@…`. People are left out by name, ignoring case.
     """
-    from chatlib.analyze.people.audience import is_named
-
-    columns = ("offset_s", "kind", "author", "text", "emotes", "bits", *(["name"] if leave_out else []))
+    columns = [*TALK_COLUMNS, *(["name"] if leave_out else [])]
     messages = store.load_messages([stream.stream_id], columns=columns)
-    if leave_out:
-        messages = messages[~is_named(messages["name"], leave_out)]
-    return _take_talk(messages, hide_names=hide_names)
+    return take_talk(messages, hide_names=hide_names, leave_out=leave_out)
 
 
 def select_talk(messages: Iterable[Message]) -> Talk:
@@ -281,19 +282,26 @@ def select_talk(messages: Iterable[Message]) -> Talk:
     import pandas as pd
 
     rows = [(m.offset_s, m.kind, m.author_id, m.text, m.emotes, m.bits) for m in messages]
-    table = pd.DataFrame(rows, columns=["offset_s", "kind", "author", "text", "emotes", "bits"])
-    return _take_talk(table.sort_values("offset_s", kind="stable"))
+    table = pd.DataFrame(rows, columns=list(TALK_COLUMNS))
+    return take_talk(table.sort_values("offset_s", kind="stable"))
 
 
-def _take_talk(messages: pd.DataFrame, *, hide_names: bool = False) -> Talk:
+def take_talk(messages: pd.DataFrame, *, hide_names: bool = False, leave_out: Iterable[str] = ()) -> Talk:
+    """Return what was said in a table of a stream's messages in time order; see `load_talk`.
+
+    It has the columns `TALK_COLUMNS`, and `name` if people are left out.
+    """
+    from chatlib.analyze.people.audience import is_named
     from chatlib.analyze.people.speech import hide_mentions
 
+    if leave_out:
+        messages = messages[~is_named(messages["name"], leave_out)]
     kind, offset_s = messages["kind"], messages["offset_s"].astype(float)
     is_paid = kind.isin(DONATION_KINDS) | (messages["bits"].astype(float) > 0)
     kept = kind.isin(CHAT_KINDS) & messages["text"].notna()
     spoken = messages.loc[kept, ["offset_s", "author", "text", "emotes"]].reset_index(drop=True)
     if hide_names:
-        spoken["text"] = hide_mentions(spoken["text"])
+        spoken["text"] = hide_mentions(spoken["text"].tolist())
     return Talk(
         spoken,
         hype_s=offset_s[kind.isin(_HYPE_KINDS)].dropna().to_numpy(),

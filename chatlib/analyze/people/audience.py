@@ -44,8 +44,8 @@ def load_viewers(store: Store, *, leave_out: Collection[str] = ()) -> pd.DataFra
 def is_named(names: pd.Series, wanted: Iterable[str]) -> pd.Series:
     """Return where a name is one of the wanted ones, ignoring case and a leading @."""
     known = {name.strip().removeprefix("@").casefold() for name in wanted}
-    plain = names.astype(object).fillna("").map(lambda name: str(name).removeprefix("@").casefold())
-    return plain.isin(known - {""})
+    distinct = {str(name): str(name).removeprefix("@").casefold() for name in names.dropna().unique()}
+    return names.isin([name for name, plain in distinct.items() if plain in known - {""}])
 
 
 def summarize_retention(viewers: pd.DataFrame, streams: pd.DataFrame) -> pd.DataFrame:

@@ -181,7 +181,7 @@ def summarize_habits(messages: pd.DataFrame) -> pd.DataFrame:
 
 def hide_mentions(texts: Iterable[str]) -> list[str]:
     """Return texts in which every @name is `@…`."""
-    return [_MENTION.sub("@…", text) for text in texts]
+    return [_MENTION.sub("@…", text) if "@" in text else text for text in texts]
 
 
 def guess_script(text: str) -> str | None:
