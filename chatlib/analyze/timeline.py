@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -178,22 +179,25 @@ def _take_most(score: np.ndarray, *, n_steps: int, step_s: int) -> list[float]:
 
 def _find_words(step: np.ndarray, spoken: pd.DataFrame, *, n_steps: int) -> tuple[list[str], list[str]]:
     """Return each step's top word and its most typical message: the one that shares words with most."""
-    rows = list(zip(spoken["author"].tolist(), spoken["text"].tolist(), strict=True))
-    words = [{part.casefold(): part for part in text.split() if part[0] not in "@!"} for _, text in rows]
-    n_texts = Counter(word for found in words for word in found)
+    authors, texts = spoken["author"].tolist(), spoken["text"].tolist()
+    distinct = {
+        text: {part.casefold(): part for part in text.split() if part[0] not in "@!"} for text in set(texts)
+    }
+    words = [distinct[text] for text in texts]
+    n_texts = Counter(chain.from_iterable(words))
     top, said = [""] * n_steps, [""] * n_steps
     edges = np.searchsorted(step, np.arange(n_steps + 1)).tolist()
     for at in np.unique(step).tolist():
         here = range(edges[at], edges[at + 1], 1 + (edges[at + 1] - edges[at]) // _MOST_TEXTS)
-        wrote = {(word, rows[row][0]) for row in here for word in words[row]}
+        wrote = dict.fromkeys((word, authors[row]) for row in here for word in words[row])  # in order
         people = Counter(word for word, _ in wrote)
-        weight = {word: (n - 1) * math.log(len(rows) / n_texts[word]) for word, n in people.items()}
+        weight = {word: (n - 1) * math.log(len(texts) / n_texts[word]) for word, n in people.items()}
         best = max(weight, key=weight.__getitem__, default="")
         if best and people[best] >= _LEAST_PEOPLE:
             shown = next(words[row][best] for row in here if best in words[row])
             top[at] = one_line(shown, _WORD_WIDTH)
         typical = max(here, key=lambda row: sum(weight[word] for word in words[row]) / (len(words[row]) + 1))
-        said[at] = one_line(rows[typical][1], _WIDTH)
+        said[at] = one_line(texts[typical], _WIDTH)
     return top, said
 
 

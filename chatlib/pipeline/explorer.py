@@ -31,7 +31,7 @@ from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS, TICKER
 from chatlib.store import Store, open_store
 from chatlib.text import one_line, remove_controls
 from chatlib.times import format_clock
-from chatlib.workspace import progress_bar
+from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = ["ExplorerSettings", "load_facts", "load_timeline_data", "write_explorer"]
 
@@ -81,6 +81,7 @@ class _People(NamedTuple):
     labels: Mapping[int, str | int]
 
 
+@rare_gc()
 def write_explorer(run_dir: Path, settings: ExplorerSettings | None = None) -> dict[str, Any]:
     """Write the folder `explorer` and `results/explorer.json` of a run; return what the latter holds.
 
