@@ -50,7 +50,7 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         "--days", type=float, metavar="N", help="next_stream: seen in these days (default: 60)"
     )
     parser.add_argument(
-        "--landmark", type=float, metavar="MIN", help="forecast: the landmark in minutes (default: 60)"
+        "--landmark", type=float, metavar="MIN", help="forecast: the landmark in minutes (default: 30)"
     )
     parser.add_argument("--refit", action="store_true", help="measure and fit anew, whatever the run holds")
     parser.set_defaults(run=_run_forecast)

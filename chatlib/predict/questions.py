@@ -68,7 +68,7 @@ class Question:
     """
 
     name: str = NEXT_STREAM
-    landmark_min: float = 60.0
+    landmark_min: float = 30.0
     days: float = 60.0
 
     def __post_init__(self) -> None:
