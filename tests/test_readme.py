@@ -1,4 +1,4 @@
-"""The README names files that exist and commands that the command line has."""
+"""The README, and those beside the code, name files that exist, commands that work and limits that hold."""
 
 import re
 
@@ -9,6 +9,7 @@ from chatlib.__main__ import main
 from tests.places import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DEVELOPERS = (ROOT / "chatlib" / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_files_that_it_names_exist():
@@ -19,7 +20,7 @@ def test_the_files_that_it_names_exist():
 
 
 def test_the_files_beside_those_exist():
-    walk = README[README.index("A walk through the library") : README.index("A run's folder holds")]
+    walk = README[README.index("## What is where") : README.index("## Privacy")]
     for name in re.findall(r"`(\w+\.py)`", walk):
         assert list((ROOT / "chatlib").rglob(name)), name
 
@@ -37,7 +38,7 @@ def test_the_commands_that_it_names_exist(command, capsys):
 
 
 def test_the_limits_that_it_states_hold():
-    stated = README[README.index("- **Limits**") : README.index("- **Whole or not at all**")]
+    stated = DEVELOPERS[DEVELOPERS.index("- **Limits**") : DEVELOPERS.index("- **Whole or not at all**")]
     found = [value for value in vars(limits).values() if isinstance(value, limits.Limit)]
     assert len(found) >= 7
     assert [limit.variable for limit in found if f"{limit.default:,}" not in stated] == []
@@ -46,5 +47,5 @@ def test_the_limits_that_it_states_hold():
 def test_the_formats_that_it_lists_are_those_that_are_read():
     from chatlib.collect.files.formats import FORMATS
 
-    table = README[README.index("| from | what |") :].partition("\n\n")[0].splitlines()[2:]
+    table = DEVELOPERS[DEVELOPERS.index("| from | what |") :].partition("\n\n")[0].splitlines()[2:]
     assert table == [f"| {form.program} | {form.what} |" for form in FORMATS]

@@ -189,7 +189,7 @@ def _render_origin(file: str, *keys: object) -> Markup:
 
 def _remove_badge(markdown: str) -> str:
     """Return a cell without the Colab badge: its picture would be loaded from elsewhere."""
-    return "\n".join(line for line in markdown.splitlines() if not line.startswith("[![Open in Colab]"))
+    return "\n".join(line for line in markdown.splitlines() if "[![Open in Colab]" not in line)
 
 
 def _link_tables(executed: nbformat.NotebookNode) -> None:
