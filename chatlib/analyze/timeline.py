@@ -28,7 +28,7 @@ from chatlib.queries import StoredStream
 from chatlib.store import Store
 from chatlib.text import one_line
 
-__all__ = ["Mark", "Timeline", "load_timeline", "make_timeline", "make_timeline_kit"]
+__all__ = ["Mark", "Timeline", "add_texts", "load_timeline", "make_timeline", "make_timeline_kit"]
 
 _WIDTH, _WORD_WIDTH = 80, 40
 _CLIP_S = 30.0  # where a clip's length is unknown
@@ -89,22 +89,19 @@ def load_timeline(
     step_s: int | None = None,
     hide_names: bool = True,
     leave_out: Iterable[str] = (),
-    with_texts: bool = True,
 ) -> Timeline:
     """Return the timeline of a stream of the database.
 
     `story` is its analytics, `words` are the channel's (`learn_reactions`), `clips` is
     `Store.load_clips`: what is not given is computed or read. `top` moments are marked. A step is a
-    sample of the story, unless `step_s` says otherwise. Without `with_texts`, `top` and `said` are empty,
-    which takes half of the time.
+    sample of the story, unless `step_s` says otherwise.
     """
     story = story or analyze_stream(store, stream)
     talk = load_talk(store, stream, hide_names=hide_names, leave_out=leave_out)
     clips = store.load_clips() if clips is None else clips
-    return make_timeline(
-        stream, story, talk, words=words, top=top, step_s=step_s, with_texts=with_texts,
-        clips=clips[clips["stream_id"] == stream.stream_id],
-    )  # fmt: skip
+    clips = clips[clips["stream_id"] == stream.stream_id]
+    timeline = make_timeline(stream, story, talk, words=words, clips=clips, top=top, step_s=step_s)
+    return add_texts(timeline, talk)
 
 
 def make_timeline(
@@ -116,9 +113,11 @@ def make_timeline(
     clips: pd.DataFrame | None = None,
     top: int = DEFAULT_TOP,
     step_s: int | None = None,
-    with_texts: bool = True,
 ) -> Timeline:
-    """Return the timeline of a stream from its analytics and what was said; see `load_timeline`."""
+    """Return the timeline of a stream from its analytics and what was said; see `load_timeline`.
+
+    `top` and `said` are empty until `add_texts` fills them, which takes as long again.
+    """
     step_s = step_s or story.interval
     address = None if stream.simulated else stream.url
     reaction = measure_reaction(talk, duration_s=story.duration, words=words)
@@ -126,14 +125,10 @@ def make_timeline(
         talk, duration_s=story.duration, top=top, address=address, words=words, reaction=reaction
     )
     n_steps = max(int(-(-story.duration // step_s)), 1)
-    offset_s = talk.spoken["offset_s"]
-    inside = talk.spoken[(offset_s >= 0) & (offset_s <= story.duration)]
+    inside = _select_inside(talk.spoken, duration_s=story.duration)
     step = _find_steps(inside["offset_s"], step_s=step_s, n_steps=n_steps)
     paid = talk.paid_s[(talk.paid_s >= 0) & (talk.paid_s <= story.duration)]
     people = inside["author"].groupby(step).nunique().reindex(range(n_steps), fill_value=0)
-    top_words, said = [""] * n_steps, [""] * n_steps
-    if with_texts:
-        top_words, said = _find_words(step, inside, n_steps=n_steps)
     return Timeline(
         video_id=stream.video_id,
         title=story.mediaTitle,
@@ -147,10 +142,19 @@ def make_timeline(
         people=people.tolist(),
         payments=np.bincount(_find_steps(paid, step_s=step_s, n_steps=n_steps), minlength=n_steps).tolist(),
         score=_take_most(reaction.score, n_steps=n_steps, step_s=step_s),
-        top=top_words,
-        said=said,
+        top=[""] * n_steps,
+        said=[""] * n_steps,
         marks=_make_marks(story, moments, talk, clips, address=address),
     )
+
+
+def add_texts(timeline: Timeline, talk: Talk) -> Timeline:
+    """Return a timeline with what was written in each step: `top` and `said`."""
+    n_steps = len(timeline.messages)
+    inside = _select_inside(talk.spoken, duration_s=timeline.duration_s)
+    step = _find_steps(inside["offset_s"], step_s=timeline.step_s, n_steps=n_steps)
+    top, said = _find_words(step, inside, n_steps=n_steps)
+    return timeline._replace(top=top, said=said)
 
 
 def make_timeline_kit(timeline: Timeline, *, frame_rate: float = 30.0) -> dict[str, str]:
@@ -165,6 +169,10 @@ def make_timeline_kit(timeline: Timeline, *, frame_rate: float = 30.0) -> dict[s
         duration_s=timeline.duration_s,
         frame_rate=frame_rate,
     )
+
+
+def _select_inside(spoken: pd.DataFrame, *, duration_s: float) -> pd.DataFrame:
+    return spoken[(spoken["offset_s"] >= 0) & (spoken["offset_s"] <= duration_s)]
 
 
 def _find_steps(offset_s: ArrayLike, *, step_s: int, n_steps: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from chatlib.analyze.analytics.readers import TALK_COLUMNS, analyze_stream, pick
 from chatlib.analyze.channel import learn_channel
 from chatlib.analyze.people import audience, income
 from chatlib.analyze.people.speech import hide_mentions
-from chatlib.analyze.timeline import Timeline, make_timeline, make_timeline_kit
+from chatlib.analyze.timeline import Timeline, add_texts, make_timeline, make_timeline_kit
 from chatlib.errors import DataError
 from chatlib.files import atomic_folder, atomic_write
 from chatlib.plots.timeline import pack_timeline
@@ -46,7 +46,7 @@ _COLUMNS = (*TALK_COLUMNS, "amount_text", "name")
 class ExplorerSettings:
     """How streams are analyzed and shown; the defaults are those of notebook 05.
 
-    `stream` is the video id of the stream on the front page, empty for the one with most messages.
+    `stream` is the video id of the stream on the front page, empty for the one with the best moment.
     """
 
     analysis: ProcessSettings = field(default_factory=ProcessSettings)
@@ -100,7 +100,8 @@ def write_explorer(run_dir: Path, settings: ExplorerSettings | None = None) -> d
         events = income.convert_events(income.load_events(store), to=settings.currency)
         payments = store.count_by_stream().set_index("stream_id")["payments"].to_dict()
         streams, words, clips = store.list_streams(), learn_channel(store), store.load_clips()
-        shown = pick_stream(store, settings.stream).stream_id if streams else None
+        wanted = pick_stream(store, settings.stream).stream_id if settings.stream else None
+        shown: int | None = None
         for stream in progress_bar(streams, total=len(streams), desc="explorer"):
             try:
                 story = analyze_stream(store, stream, settings.analysis)
@@ -108,14 +109,10 @@ def write_explorer(run_dir: Path, settings: ExplorerSettings | None = None) -> d
                 skipped.append(str(error))
                 continue
             messages = store.load_messages([stream.stream_id], columns=_COLUMNS)
-            timeline = make_timeline(
-                stream,
-                story,
-                take_talk(messages, hide_names=settings.anonymize, leave_out=bots),
-                words=words,
-                clips=clips[clips["stream_id"] == stream.stream_id],
-                with_texts=stream.stream_id == shown,
-            )._replace(title=stream.title or stream.video_id)
+            talk = take_talk(messages, hide_names=settings.anonymize, leave_out=bots)
+            own_clips = clips[clips["stream_id"] == stream.stream_id]
+            timeline = make_timeline(stream, story, talk, words=words, clips=own_clips)
+            timeline = timeline._replace(title=stream.title or stream.video_id)
             chat = _pack_chat(messages, people.labels, anonymize=settings.anonymize)
             n_people = int((people.viewers["stream_id"] == stream.stream_id).sum())
             row = _summarize(
@@ -125,8 +122,11 @@ def write_explorer(run_dir: Path, settings: ExplorerSettings | None = None) -> d
             about = {"n_messages": row["messages"], "n_people": n_people, "kit": make_timeline_kit(timeline)}
             _write_data(folder, f"s{stream.stream_id}", pack_timeline(timeline, said=False) | about)
             _write_data(folder, f"c{stream.stream_id}", chat)
-            if stream.stream_id == shown:
-                _write_data(folder, "shown", pack_timeline(timeline) | about)
+            if stream.stream_id == wanted or (wanted is None and row is max(rows, key=_rank_row)):
+                shown, front = stream.stream_id, (timeline, talk, about)
+        if shown is not None:
+            timeline, talk, about = front
+            _write_data(folder, "shown", pack_timeline(add_texts(timeline, talk)) | about)
         cards = _answer(store, rows, people.viewers, events, currency=settings.currency)
     facts = {
         "streams": rows,
@@ -218,6 +218,10 @@ def _find_peak(timeline: Timeline, start_s: float, end_s: float) -> float:
     return float(max(timeline.score[first : max(int(-(-end_s // timeline.step_s)), first + 1)], default=0.0))
 
 
+def _rank_row(row: Mapping[str, Any]) -> tuple[float, int]:
+    return row["best_score"], row["messages"]
+
+
 # ------------------------------------------------------------------ the cards
 
 
@@ -232,7 +236,7 @@ def _answer(
     """Return the front page's cards: what is asked, the answer, a sentence, where it leads to."""
     if not rows:
         return []
-    best = max(rows, key=lambda row: row["best_score"])
+    best = max(rows, key=_rank_row)
     busiest = max(rows, key=lambda row: row["per_min"])
     streams_of = viewers.groupby("author")["stream_id"].nunique()
     n_people, n_again = len(streams_of), int((streams_of > 1).sum())

@@ -7,6 +7,7 @@ import pytest
 from chatlib.__main__ import main
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.pipeline.command import _classify_source, _name_run
+from chatlib.pipeline.explorer import load_facts, load_timeline_data
 from chatlib.pipeline.quick import explore_chats
 from chatlib.pipeline.settings import RunSettings
 from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
@@ -47,6 +48,20 @@ def test_a_file_becomes_a_front_page_and_an_explorer(tmp_path):
     before = (run / "explorer" / "s1.js").read_bytes()
     explore_chats(RunSettings("mine", chats=chats, runs_dir=tmp_path / "runs"))  # changes nothing
     assert (run / "explorer" / "s1.js").read_bytes() == before
+
+
+def test_the_front_page_plays_the_stream_of_the_best_moment(tmp_path):
+    chats = tmp_path / "chats"
+    chats.mkdir()
+    calm = json.loads(write_chat(chats / "lively.json").read_text())[:100]
+    long = [{**row, "message_id": f"{part}-{row['message_id']}"} for row in calm for part in range(3)]
+    (chats / "long.json").write_text(json.dumps(long), encoding="utf-8")
+    explore_chats(RunSettings("mine", chats=chats, runs_dir=tmp_path / "runs"))
+    facts = load_facts(tmp_path / "runs" / "mine")
+    titles = {row["stream"]: row["title"] for row in facts["streams"]}
+    assert sorted(titles.values()) == ["lively", "long"] and titles[facts["shown"]] == "lively"
+    assert facts["cards"][0]["go"].startswith(f"{facts['shown']}@")
+    assert json.loads(load_timeline_data(tmp_path / "runs" / "mine", "shown"))["title"] == "lively"
 
 
 def test_chats_without_times_are_one_error(tmp_path):
