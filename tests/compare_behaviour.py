@@ -90,7 +90,7 @@ MISTAKES = (
     "simulate --viewers 5 --out new",
     "simulate --out empty/..",
     "pretrain nowhere.dbs new",
-    "score nowhere nobody",
+    "forecast nowhere",
     "run --name a/b",
     "run --chats nowhere",
     "run -p 03.NOTHING=1",

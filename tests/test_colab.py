@@ -255,7 +255,7 @@ def test_what_a_person_would_change_has_a_form():
     assert all("DRIVE" in names for names in forms.values())
     assert {"SOURCE", "CHATS", "CHANNELS", "LIMIT"} <= forms["01"] & forms["02"]
     assert {"BASE_MODEL", "EPOCHS"} <= forms["03"]
-    assert {"TASK", "EPOCHS"} <= forms["04"]
+    assert {"DAYS", "EPOCHS"} <= forms["04"]
     assert {"STREAM", "INTERVAL_S", "HIGHLIGHT_METRIC", "ANONYMIZE"} <= forms["05"]
 
 

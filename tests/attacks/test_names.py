@@ -16,7 +16,7 @@ PIECES = (
     "%s", "{0}", "*", "?", "#", "a", "x" * 90, ".", "..", "/", "\x9b", "\u2028", ":memory:",
     "file:", "~", "\\",
 )  # fmt: skip
-COMMANDS = ("import", "into", "analyze", "update", "score", "bundle", "missing")
+COMMANDS = ("import", "into", "analyze", "update", "forecast", "bundle", "missing")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows takes few of these names")
 
@@ -39,8 +39,8 @@ def test_any_name_is_taken_or_refused_in_one_sentence(tmp_path, capfd, monkeypat
                 attack(capfd, "analyze", name, "-o", "out", case=case)
             case "update":
                 attack(capfd, "update", "--db", name, codes=(1, 2), case=case)
-            case "score":
-                attack(capfd, "score", name, name, codes=(1, 2), case=case)
+            case "forecast":
+                attack(capfd, "forecast", name, "--stream", name, codes=(1, 2), case=case)
             case "bundle":
                 attack(capfd, "bundle", "--name", name, codes=(1, 2), case=case)
             case "missing":
