@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -92,7 +93,11 @@ class Rolling:
     def name_surest(self) -> dict[str, float]:
         """Return of the 100 named first (or all) how many paid, and how many by lot would have."""
         n = min(_N_SUREST, len(self.curve))
-        return {"n_named": n, "n_pay_of_named": int(self.curve[n - 1]), "n_pay_by_lot": n * self.rate}
+        return {
+            "n_named": n,
+            "n_pay_of_named": int(self.curve[n - 1]),
+            "n_pay_by_lot": round(n * self.rate, 1),
+        }
 
 
 def try_forecast(
@@ -225,7 +230,8 @@ def describe_rolling(rolling: Rolling | None) -> list[str]:
         return [f"How good this is cannot be measured yet: no month has {_LEAST_DONORS} payments before it."]
     rows = {(r["question"], r["group"], r["model"]): r for r in rolling.table.to_dict("records")}
     ours, first = rows["pays", EVERYBODY, MODEL], rows["pays", FIRST, MODEL]
-    rule = rows["pays", EVERYBODY, "paid a month ago"]
+    everybody = [r for (asked, group, _), r in rows.items() if (asked, group) == ("pays", EVERYBODY)]
+    rule = max((r for r in everybody if r["model"] != MODEL), key=itemgetter("pr_auc"))
     comes = rows.get(("comes", EVERYBODY, MODEL))
     months, surest = rolling.months.index, rolling.name_surest()
     sentences = [
@@ -233,7 +239,7 @@ def describe_rolling(rolling: Rolling | None) -> list[str]:
         f"{ours['positives']:,} paid ({ours['prevalence']:.2%}).",
         f"Will they pay: PR-AUC {ours['pr_auc']:.3f} (95 % interval {ours['pr_auc_low']:.3f} to "
         f"{ours['pr_auc_high']:.3f}), {ours['lift']:.0f} times chance; ROC-AUC {ours['roc_auc']:.3f}. "
-        f'The rule "paid a month ago" reaches {rule["pr_auc"]:.3f}.',
+        f'The best it is compared with, "{rule["model"]}", reaches {rule["pr_auc"]:.3f}.',
         f"Of those without a payment before, {first['positives']} of {first['asked']:,} paid: PR-AUC "
         f"{first['pr_auc']:.4f}, {first['lift']:.0f} times chance.",
         f"Of the {_N_NAMED} named first in a stream, {rolling.named:.1f} paid in it on average. Of the "

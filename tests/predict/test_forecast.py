@@ -141,4 +141,4 @@ def test_the_surest_are_counted(rolling):
     surest, asked = rolling.name_surest(), rolling.asked
     first = asked.sort_values("p_pays", ascending=False, kind="stable").head(100)
     assert surest["n_named"] == 100 and surest["n_pay_of_named"] == first["paid"].sum() == rolling.curve[99]
-    assert surest["n_pay_by_lot"] == pytest.approx(100 * asked["paid"].mean())
+    assert surest["n_pay_by_lot"] == round(100 * asked["paid"].mean(), 1)
