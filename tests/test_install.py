@@ -32,9 +32,10 @@ def run(installed, cwd, *arguments):
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def test_it_carries_every_file_that_is_no_code(installed):
+def test_it_carries_every_file_that_is_neither_code_nor_about_it(installed):
     there = {path.relative_to(ROOT) for path in (ROOT / "chatlib").rglob("*") if path.is_file()}
-    data = {path for path in there if path.suffix not in {".py", ".pyc"} and "/." not in path.as_posix()}
+    without = {".py", ".pyc", ".md"}
+    data = {path for path in there if path.suffix not in without and "/." not in path.as_posix()}
     assert data and [path for path in data if not (installed / path).is_file()] == []
     (entry,) = installed.glob("chatlib-*.dist-info/entry_points.txt")
     assert "chatlib = chatlib.__main__:main" in entry.read_text()
