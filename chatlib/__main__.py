@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_ROOMS = ("collect", "simulate", "pretrain", "predict", "analyze", "scale", "pipeline")
-# The commands in the order of the help; what is not named here is listed last.
+# The commands in the order of the help, each with its room: only the room that is asked for is imported.
 _GROUPS = {
-    "a channel, from its chat to answers": (
-        "report", "watch", "forecast", "analyze", "clips", "list", "open", "update", "bundle",
-    ),
-    "step by step": ("import", "collect", "convert", "export", "pretrain", "run", "scale", "simulate"),
-    "for the project itself": ("images", "notebooks", "home"),
+    "a channel, from its chat to answers": {
+        "report": "pipeline", "watch": "collect", "forecast": "predict", "analyze": "analyze",
+        "clips": "analyze", "list": "pipeline", "open": "pipeline", "update": "collect", "bundle": "pipeline",
+    },
+    "step by step": {
+        "import": "collect", "collect": "collect", "convert": "collect", "export": "scale",
+        "pretrain": "pretrain", "run": "pipeline", "scale": "scale", "simulate": "simulate",
+    },
+    "for the project itself": {"images": "pipeline", "notebooks": "pipeline", "home": "pipeline"},
 }  # fmt: skip
+_ROOMS = {command: room for group in _GROUPS.values() for command, room in group.items()}
 _N_NAMED = 3  # people that `watch` names
 _INTERRUPTED = "interrupted; what was stored is whole. The same command goes on."
 
@@ -128,9 +132,8 @@ def _discard_output() -> None:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     """Return the parsed arguments; a mistyped command or option is answered with the closest one."""
-    parser, commands = _build_parser()
-    if not argv:
-        argv = ["--help"]
+    argv = argv or ["--help"]
+    parser, commands = _build_parser(argv[0])
     if argv[0] not in commands and not argv[0].startswith("-"):
         hint = suggest_name(argv[0], commands) or "`chatlib --help` lists them."
         parser.error(f"there is no command {remove_controls(argv[0])!r}. {hint}")
@@ -143,7 +146,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def _build_parser(command: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser and those of the commands: of the room of `command`, or of all where it is none."""
     parser = argparse.ArgumentParser(
         prog="chatlib",
         usage="chatlib COMMAND ...",
@@ -154,12 +158,13 @@ def _build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argumen
     subparsers = parser.add_subparsers(
         prog="chatlib", required=True, metavar="COMMAND", help=argparse.SUPPRESS
     )
-    for room in _ROOMS:
+    for room in [_ROOMS[command]] if command in _ROOMS else sorted(set(_ROOMS.values())):
         importlib.import_module(f"chatlib.{room}.command").add_parsers(subparsers)
-    subparsers.choices["watch"].set_defaults(open_ranker=_open_ranker)
-    for command in subparsers.choices.values():
+    if "watch" in subparsers.choices:
+        subparsers.choices["watch"].set_defaults(open_ranker=_open_ranker)
+    for choice in subparsers.choices.values():
         with suppress(argparse.ArgumentError):  # `analyze` has one of its own
-            command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+            choice.add_argument("--debug", action="store_true", help="show the traceback of an error")
     summaries = {action.dest: action.help or "" for action in subparsers._choices_actions}
     subparsers._choices_actions.clear()  # they are listed in groups below
     parser.epilog = _format_groups(summaries) + "\n\n`chatlib COMMAND --help` says the rest."
@@ -177,6 +182,7 @@ def _open_ranker(run: str, *, names: bool) -> Callable[[Store, int], list[str]]:
     forecaster = load_forecaster(locate_run(run).models / "forecaster", "arrival")
 
     def rank(db: Store, stream_id: int) -> list[str]:
+        """Return the likeliest to pay, each with the probability."""
         known = db.load_authors().set_index("author")["name"] if names else None
         table = forecaster.score(db, stream_id, names=known).head(_N_NAMED)
         return [f"{who} ({p:.0%})" for who, p in zip(table["who"], table["p_pays"], strict=True)]
@@ -186,12 +192,9 @@ def _open_ranker(run: str, *, names: bool) -> Callable[[Store, int], list[str]]:
 
 def _format_groups(summaries: dict[str, str]) -> str:
     """Return the commands with their summaries, in groups."""
-    grouped = {name for names in _GROUPS.values() for name in names}
-    groups = {**_GROUPS, "others": tuple(name for name in summaries if name not in grouped)}
     return "\n\n".join(
-        "\n".join([f"{title}:", *(f"  {name:<10} {summaries[name]}" for name in names if name in summaries)])
-        for title, names in groups.items()
-        if any(name in summaries for name in names)
+        "\n".join([f"{title}:", *(f"  {name:<10} {summaries[name]}" for name in group if name in summaries)])
+        for title, group in _GROUPS.items()
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chatlib import workspace
-from chatlib.__main__ import main
+from chatlib.__main__ import _ROOMS, _build_parser, main
 from chatlib.errors import ModelError, ParameterError
 from chatlib.simulate import channel
 from tests.places import ROOT
@@ -76,8 +76,20 @@ def test_without_a_command_the_help_lists_each_one_once(capsys):
         main([])
     assert ended.value.code == 0
     shown = re.findall(r"^  ([a-z]+) +\S", capsys.readouterr().out, re.M)
-    assert len(shown) == len(set(shown)) and {"forecast", "home"} <= set(shown)
-    assert shown.index("forecast") < shown.index("import") < shown.index("home")
+    rooms = {path.parent.name for path in (ROOT / "chatlib").glob("*/command.py")}
+    assert shown == list(_ROOMS) and set(_ROOMS.values()) == rooms
+
+
+@pytest.mark.parametrize("command", _ROOMS)
+def test_a_command_is_in_the_room_that_the_help_says(command, capsys):
+    """Only that room is imported; one that is missing in it would be said to be no command."""
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0 and f"chatlib {command}" in capsys.readouterr().out
+
+
+def test_no_room_has_a_command_that_the_help_lacks():
+    assert set(_build_parser("--help")[1]) == set(_ROOMS)
 
 
 def test_list_and_open_know_runs_by_name_and_by_folder(tmp_path, monkeypatch, capsys, channel_path):
@@ -86,6 +98,14 @@ def test_list_and_open_know_runs_by_name_and_by_folder(tmp_path, monkeypatch, ca
     (tmp_path / "mine").mkdir()
     shutil.copy(channel_path, tmp_path / "mine" / "Db_file.dbs")
     assert main(["list"]) == 0 and capsys.readouterr().out.startswith("mine ")
+    for file, state in (
+        ("index.html", "report without"),
+        ("steps.json", "unfinished"),
+        ("run.json", "report\n"),
+    ):
+        (tmp_path / "mine" / file).touch()
+        assert main(["list"]) == 0 and state in capsys.readouterr().out
+        (tmp_path / "mine" / "index.html").unlink(missing_ok=True)
     assert main(["list", "mine"]) == 0
     by_name = capsys.readouterr().out
     assert main(["list", str(tmp_path / "mine")]) == 0 and capsys.readouterr().out == by_name

@@ -164,11 +164,19 @@ def _list(args: argparse.Namespace) -> int:
         run = Workspace(RUNS_DIR / name)
         with open_store(run.db, read_only=True) as db:
             streams = db.list_streams()
-        has_report = (run.root / "index.html").exists()
-        print(f"{name:<20} {len(streams):5,} streams  {'report' if has_report else 'no report yet'}")
+        print(f"{name:<20} {len(streams):5,} streams  {_describe_state(run.root)}")
     if not list_runs():
         print("No run yet. `chatlib run` makes one of the sample channel.")
     return 0
+
+
+def _describe_state(run_dir: Path) -> str:
+    """Return how far a run got: `run.json` is written last, `steps.json` with its first chapter."""
+    if (run_dir / "run.json").exists():
+        return "report"
+    if (run_dir / "steps.json").exists():
+        return "unfinished: the command that began it goes on"
+    return "report without notebooks" if (run_dir / "index.html").exists() else "no report yet"
 
 
 def _list_streams(path: Path) -> None:

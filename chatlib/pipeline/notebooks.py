@@ -23,6 +23,7 @@ from chatlib.colab import in_colab
 from chatlib.errors import ParameterError, PipelineError, StoreFull
 from chatlib.files import atomic_write
 from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR
+from chatlib.text import suggest_name
 from chatlib.workspace import HEADLESS, hide_paths, progress_bar
 
 __all__ = [
@@ -113,7 +114,8 @@ def parse_override(text: str, defaults: Mapping[str, Mapping[str, object]]) -> t
         raise ParameterError(f"A parameter is given as NOTEBOOK.KEY=VALUE, such as 03.SEED=1, got {text!r}.")
     notebook = find_notebook(notebook)
     if key not in defaults[notebook]:
-        raise ParameterError(f"{notebook} has no parameter {key!r}; it has {', '.join(defaults[notebook])}.")
+        hint = suggest_name(key.upper(), defaults[notebook]) or f"It has {', '.join(defaults[notebook])}."
+        raise ParameterError(f"{notebook} has no parameter {key!r}. {hint}")
     return notebook, key, _convert(value, defaults[notebook][key], f"{notebook}.{key}")
 
 
