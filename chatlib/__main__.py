@@ -146,7 +146,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def _build_parser(command: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def _build_parser(command: str = "") -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """Return the parser and those of the commands: of the room of `command`, or of all where it is none."""
     parser = argparse.ArgumentParser(
         prog="chatlib",

@@ -89,7 +89,7 @@ def test_a_command_is_in_the_room_that_the_help_says(command, capsys):
 
 
 def test_no_room_has_a_command_that_the_help_lacks():
-    assert set(_build_parser("--help")[1]) == set(_ROOMS)
+    assert set(_build_parser()[1]) == set(_ROOMS)
 
 
 def test_list_and_open_know_runs_by_name_and_by_folder(tmp_path, monkeypatch, capsys, channel_path):
