@@ -3,6 +3,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 CHATLIB := $(VENV)/bin/chatlib
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+unexport PYTHONDONTWRITEBYTECODE # every process of the tests would compile the library anew
 # An option with what was given for it, for the shell: any character stands for itself.
 option = $(if $(value $(2)),$(1) '$(subst ','\'',$(value $(2)))')
 

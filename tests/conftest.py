@@ -2,15 +2,15 @@
 
 import os
 import signal
+import sys
 
 # Where several processes share the cores, each has one thread; before anything that reads it is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# jsonschema takes it where JupyterLab brought it, and its grammar is compiled for a second in every process.
+sys.modules["rfc3987_syntax"] = None
 
 import pytest
-
-from chatlib.pipeline.chain import run_chain
-from chatlib.pipeline.settings import RunSettings
 
 # The chain on the committed sample, at its smallest setting.
 SMALLEST = [
@@ -51,6 +51,9 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory):
     """Return the folder of one complete run of the sample; not to be changed by a test."""
+    from chatlib.pipeline.chain import run_chain
+    from chatlib.pipeline.settings import RunSettings
+
     return run_chain(RunSettings(overrides=SMALLEST, runs_dir=tmp_path_factory.mktemp("runs"))).parent
 
 
