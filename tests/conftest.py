@@ -7,10 +7,11 @@ import sys
 # Where several processes share the cores, each has one thread; before anything that reads it is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-# jsonschema takes it where JupyterLab brought it, and its grammar is compiled for a second in every process.
-sys.modules["rfc3987_syntax"] = None
 
 import pytest
+
+# jsonschema imports it where JupyterLab is installed, and every process would compile its grammar.
+sys.modules["rfc3987_syntax"] = None
 
 # The chain on the committed sample, at its smallest setting.
 SMALLEST = [
