@@ -156,7 +156,6 @@ def _set_environment(settings: ClusterSettings) -> None:
     wanted = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        "RAY_raylet_start_wait_time_s": "180",  # a busy machine needs more than the usual 30
     }
     if not (settings.address or os.environ.get("RAY_ADDRESS")):
         wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}

@@ -65,7 +65,7 @@ def test_a_part_without_its_rows_is_not_the_end_for_yt_dlp(youtube):
 def test_yt_dlp_stops_at_the_cap(youtube):
     youtube.add_channel("@sample", make_videos(95), delay_s=0.6)
     listing = list_streams(URL, "yt-dlp", cap_s=0.9)
-    assert 30 <= len(listing.streams) < 95
+    assert 0 < len(listing.streams) < 95
     assert (listing.complete, listing.reason) == (False, "time cap of 0.9 s")
 
 
