@@ -162,6 +162,7 @@ def _build_parser(command: str = "") -> tuple[argparse.ArgumentParser, dict[str,
         importlib.import_module(f"chatlib.{room}.command").add_parsers(subparsers)
     if "watch" in subparsers.choices:
         subparsers.choices["watch"].set_defaults(open_ranker=_open_ranker)
+        subparsers.choices["update"].set_defaults(refit=_refit)
     for choice in subparsers.choices.values():
         with suppress(argparse.ArgumentError):  # `analyze` has one of its own
             choice.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -188,6 +189,14 @@ def _open_ranker(run: str, *, names: bool) -> Callable[[Store, int], list[str]]:
         return [f"{who} ({p:.0%})" for who, p in zip(table["who"], table["p_pays"], strict=True)]
 
     return rank
+
+
+def _refit(db: Store, run: str) -> str:
+    """Learn the forecasts that a run keeps anew where the database has newer streams; return a sentence."""
+    from chatlib.predict.command import refit_forecasters
+    from chatlib.workspace import locate_run
+
+    return refit_forecasters(db, locate_run(run).models / "forecaster")
 
 
 def _format_groups(summaries: dict[str, str]) -> str:

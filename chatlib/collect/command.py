@@ -78,6 +78,12 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         "column (default: the channels that the database knows)",
     )
     _add_youtube_options(updating)
+    updating.add_argument(
+        "--run",
+        dest="updated_run",
+        metavar="RUN",
+        help="update this run's database, then learn the forecasts that the run keeps anew",
+    )
 
     watching = subparsers.add_parser(
         "watch",
@@ -230,11 +236,13 @@ def _run_collect(args: argparse.Namespace) -> int:
         requests_per_s=args.requests_per_s,
         limit=args.limit,
     )
-    path = _find_db(args)
+    path, run = _find_db(args), getattr(args, "updated_run", None)
     found = find_channels(args.channels, folder=path.parent, base=Path.cwd()) if args.channels else None
     with open_store(path, create=found is not None) as db:
         report = collect_channels(db, found or load_known_channels(db), settings)
         sys.stdout.write(report.format_summary(db.path))
+        if run:
+            sys.stdout.write(f"{args.refit(db, run)}\n")
     return _exit_code(args, is_usable=report.is_usable, has_failed=report.has_failed)
 
 
@@ -263,8 +271,12 @@ def _run_watch(args: argparse.Namespace) -> int:
 
 
 def _find_db(args: argparse.Namespace) -> Path:
-    from chatlib.workspace import PROJECT_DIR
+    from chatlib.workspace import PROJECT_DIR, locate_run
 
+    if run := getattr(args, "updated_run", None):
+        if args.db:
+            raise ParameterError(f"--run names a run, whose database is updated; leave out --db {args.db}.")
+        return locate_run(run).db
     return Path(args.db) if args.db else PROJECT_DIR / "data" / "Db_file.dbs"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from chatlib.predict.questions import Question
     from chatlib.store import Store
 
-__all__ = ["add_parsers"]
+__all__ = ["add_parsers", "refit_forecasters"]
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
@@ -110,6 +110,26 @@ def _find_stream(db: Store, video_id: str | None) -> tuple[int, str]:
     return found[-1].stream_id, f"Stream {found[-1].video_id}"
 
 
+def refit_forecasters(db: Store, folder: Path) -> str:
+    """Measure and fit anew those forecasters in a folder that lack a stream; return what was done."""
+    from chatlib.predict.forecaster import load_forecaster
+    from chatlib.predict.questions import QUESTIONS
+
+    kept = [load_forecaster(folder, name) for name in QUESTIONS if (folder / name).is_dir()]
+    if not kept:
+        return "The run keeps no forecasts yet: `chatlib forecast RUN`, or notebook 04, makes them."
+    old = [forecaster for forecaster in kept if _find_newest(db) > forecaster.until]
+    for forecaster in old:
+        _get_forecaster(db, forecaster.question, folder, refit=True)
+    names = ", ".join(forecaster.question.name for forecaster in old)
+    return f"Forecasts learned anew: {names}." if old else "No newer stream: the forecasts stay as they are."
+
+
+def _find_newest(db: Store) -> str:
+    """Return when the newest stream with chat began."""
+    return max((s.started_at for s in db.list_streams() if s.n_messages and s.started_at), default="")
+
+
 def _get_forecaster(db: Store, question: Question, folder: Path | None, *, refit: bool) -> Forecaster:
     """Return what a run keeps, or what is fitted now: where it has none, or lacks a stream that is over."""
     from chatlib.errors import NotEnoughData
@@ -119,8 +139,7 @@ def _get_forecaster(db: Store, question: Question, folder: Path | None, *, refit
 
     if folder and not refit and (folder / question.name).is_dir():
         forecaster = load_forecaster(folder, question.name)
-        starts = [s.started_at for s in db.list_streams() if s.n_messages and s.started_at]
-        is_old = question.name == NEXT_STREAM and max(starts, default="") > forecaster.until
+        is_old = question.name == NEXT_STREAM and _find_newest(db) > forecaster.until
         if forecaster.question == question and not is_old:
             return forecaster
     result = try_forecast(db, question)

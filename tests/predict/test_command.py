@@ -10,6 +10,7 @@ import pytest
 
 from chatlib import workspace
 from chatlib.__main__ import _open_ranker, main
+from chatlib.collect.report import CollectReport
 from chatlib.predict.questions import QUESTIONS
 from chatlib.records import Stream
 from chatlib.store import open_store
@@ -70,6 +71,36 @@ def test_new_streams_are_learned_from_before_the_next_is_forecast(run, capsys):
     assert main(["forecast", str(run)]) == 0
     after = json.loads(card.read_text())
     assert (before["n_streams"] + 1, after["until"][:10]) == (after["n_streams"], "2026-01-20")
+
+
+def test_update_learns_a_runs_forecasts_anew(run, capsys, monkeypatch):
+    chats = [make_channel(seed=5)["stream-00"][1]]
+
+    def collect(db, channels, settings):
+        for i, rows in enumerate(chats):
+            db.save_chat(Stream("youtube", f"new-{i}", started_at=day(20 + i)), rows)
+        return CollectReport([], {"messages": 1})
+
+    monkeypatch.setattr("chatlib.collect.collection.collect_channels", collect)
+    cards = [run / "models" / "forecaster" / name / "forecaster.json" for name in QUESTIONS]
+    command = ["update", "https://www.youtube.com/@sample", "--run", str(run)]
+    assert main(command) == 0
+    assert capsys.readouterr().out.endswith(f"\nForecasts learned anew: {', '.join(QUESTIONS)}.\n")
+    assert {json.loads(card.read_text())["until"][:10] for card in cards} == {"2026-01-20"}
+    assert json.loads(cards[2].read_text())["question"]["landmark_min"] == 20.0
+    assert main(command) == 0
+    assert capsys.readouterr().out.endswith("\nNo newer stream: the forecasts stay as they are.\n")
+    chats *= 2  # one more
+    monkeypatch.setattr("chatlib.predict.forecaster.fit_trees", interrupt)
+    assert main(command) == 130
+    assert main([*command, "--db", "x.dbs"]) == 2
+    monkeypatch.undo()
+    assert main(["forecast", str(run)]) == 0  # goes on where it was interrupted
+    assert json.loads(cards[0].read_text())["until"][:10] == "2026-01-21"
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
 
 
 def test_a_stream_that_still_runs_is_asked_about_at_arrival(run, capsys):
