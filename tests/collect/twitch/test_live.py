@@ -6,6 +6,7 @@ import random
 import socket
 import threading
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -20,7 +21,7 @@ from chatlib.records import TWITCH_PAID_KINDS
 from chatlib.store import open_store
 from tests.collect.twitch.site.graphql import make_comment, make_vod
 from tests.collect.twitch.site.irc import FakeIrc, client_context, make_notice, make_privmsg
-from tests.places import SLOW
+from tests.waiting import play, wait_until
 
 KINDS = {
     "sub": "subscription", "resub": "resubscription", "subgift": "subscription_gift",
@@ -115,21 +116,22 @@ def channel(twitch):
     return twitch.add_channel("sample", [make_vod("2001", 0, started_at=now, is_live=True)], live=live)
 
 
-def watch(db, irc, *, seconds=None, stop=None, **given):
+def watch(db, irc, *steps, **given):
+    """Watch while the steps are played, until the last one has stopped it or the stream has ended."""
     feed = TwitchFeed(
         "https://www.twitch.tv/sample",
         Politeness(per_s=1000, backoff_s=0.01, timeout_s=2.0),
         address=irc.address,
         context=client_context(),
     )
-    minutes = None if seconds is None else seconds * SLOW / 60
-    settings = WatchSettings(minutes=minutes, flush_s=0.2, look_s=0.1, backoff_s=0.01, **given)
+    stop = threading.Event()
+    settings = WatchSettings(flush_s=0.2, look_s=0.1, backoff_s=0.01, **given)
+    play(db.path, stop, *((awaited, act or stop.set) for awaited, act in steps))
     return watch_streams(db, [feed], settings, stop=stop, progress=False)
 
 
-def end_after(channel, seconds):
-    """Let the channel's stream end after so many seconds."""
-    threading.Timer(seconds * SLOW, lambda: setattr(channel, "live", None)).start()
+def end(channel):
+    channel.live = None
 
 
 def split_anywhere(data, seed=7):
@@ -152,18 +154,18 @@ def test_all_that_comes_until_the_streams_end_is_stored_once(channel, db):
     notice = make_notice(99, "resub", "Viewer1 subscribed", "yay")
     script = [*split_anywhere(lines + b"PING :tmi.twitch.tv\r\n" + notice), "hold"]
     with FakeIrc(script) as irc:
-        end_after(channel, 1.5)
-        (capture,) = watch(db, irc, until_end=True)
+        (capture,) = watch(db, irc, (61, partial(end, channel)), until_end=True)
+        wait_until(lambda: "PONG :tmi.twitch.tv" in irc.heard)
     assert stored(db) == [*(f"m{n}" for n in range(60)), "m99"]
     assert (capture.n_added, capture.n_paid) == (61, 2)
-    assert "PONG :tmi.twitch.tv" in irc.heard
     assert irc.heard[0] == "CAP REQ :twitch.tv/tags twitch.tv/commands"
     assert irc.heard[1].startswith("NICK justinfan")
     assert irc.heard[2] == "JOIN #sample"
     (stream,) = db.load_streams().to_dict("records")
     assert (stream["platform"], stream["video_id"], stream["view"]) == ("twitch", "2001", "captured")
     assert (stream["title"], stream["channel_name"]) == ("Now", "Sample")
-    assert stream["duration_s"] == pytest.approx(stream["last_offset_s"], abs=5 * SLOW)
+    since = (dt.datetime.now(dt.UTC) - channel.vods[0].started_at).total_seconds()
+    assert stream["last_offset_s"] <= stream["duration_s"] <= since
 
 
 def test_disconnections_are_mended_and_known_by_time(channel, db):
@@ -175,68 +177,68 @@ def test_disconnections_are_mended_and_known_by_time(channel, db):
         [make_privmsg(3, "three"), "hold"],
     ]
     with FakeIrc(*scripts) as irc:
-        end_after(channel, 2.0)
-        (capture,) = watch(db, irc, until_end=True)
+        (capture,) = watch(db, irc, (3, partial(end, channel)), until_end=True)
     assert stored(db) == ["m1", "m2", "m3"]
     assert irc.n_connections == 5
     assert capture.has_ended
-    assert sum(gap.end_s - gap.start_s for gap in capture.gaps) < 2.5 * SLOW  # the start is a whole second
+    assert 0 < sum(gap.end_s - gap.start_s for gap in capture.gaps) < capture.stream.duration_s
 
 
 def test_what_a_late_start_and_a_time_away_missed_is_said(channel, db):
-    began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=600)
-    channel.live["createdAt"] = channel.vods[0].started_at = began.replace(microsecond=0)
-    channel.live["createdAt"] = channel.live["createdAt"].isoformat()
+    def now_s():
+        return (dt.datetime.now(dt.UTC) - channel.vods[0].started_at).total_seconds()
+
+    began = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=600)).replace(microsecond=0)
+    channel.live["createdAt"], channel.vods[0].started_at = began.isoformat(), began
     with FakeIrc([make_privmsg(1, "one"), "hold"]) as irc:
-        (capture,) = watch(db, irc, seconds=1.0)
+        (capture,) = watch(db, irc, (1, None))
     (gap,) = capture.gaps
     assert gap.start_s == 0
-    assert gap.end_s == pytest.approx(600, abs=3 * SLOW)
+    assert 600 <= gap.end_s <= now_s()
     (stream,) = db.load_streams().to_dict("records")
     assert stream["state"] == "partial"
     assert stream["reason"].startswith("not connected for 6")
     assert stream["reason"].endswith("the stream ran on when the watch ended")
-    time.sleep(1.5)
+    time.sleep(0.2)
     with FakeIrc([make_privmsg(1, "one"), make_privmsg(2, "two"), "hold"]) as irc:
-        (again,) = watch(db, irc, seconds=1.0)
+        (again,) = watch(db, irc, (2, None))
     (gap,) = again.gaps
-    assert gap.end_s - gap.start_s == pytest.approx(2.5, abs=1.5 * SLOW)
+    assert capture.heard_s == pytest.approx(gap.start_s, abs=0.1)
+    assert gap.start_s + 0.2 <= gap.end_s <= now_s()
     assert stored(db) == ["m1", "m2"]
     assert db.load_streams()["reason"].item().count("not connected") == 2
 
 
-def test_a_chat_that_is_never_reached_is_one_long_gap(channel, db):
+def test_a_chat_that_is_never_reached_is_one_long_gap(channel, youtube, db):
     with socket.create_server(("127.0.0.1", 0)) as server:
         nobody = SimpleNamespace(address=server.getsockname())
-    (capture,) = watch(db, nobody, seconds=0.5)
+    (capture,) = watch(db, nobody, (lambda: len(youtube.requests) > 3, None))
     (gap,) = capture.gaps
-    assert gap.end_s - gap.start_s == pytest.approx(0.5 * SLOW, abs=1.5 * SLOW)
+    assert gap.start_s < gap.end_s == capture.heard_s
     assert (capture.was_connected, len(db.load_streams())) == (False, 0)
 
 
-def test_it_waits_for_a_stream_that_has_not_begun_and_ends_when_told_to(channel, db):
+def test_it_waits_for_a_stream_that_has_not_begun_and_ends_when_told_to(channel, youtube, db):
     live, channel.live = channel.live, None
-    stop = threading.Event()
-    threading.Timer(0.4 * SLOW, lambda: setattr(channel, "live", live)).start()
-    threading.Timer(1.5 * SLOW, stop.set).start()
+    begin = partial(setattr, channel, "live", live)
     with FakeIrc([make_privmsg(1, "one"), "hold"]) as irc:
-        (capture,) = watch(db, irc, stop=stop)
+        (capture,) = watch(db, irc, (lambda: youtube.requests, begin), (1, None))
     assert stored(db) == ["m1"]
     assert not capture.has_ended
 
 
-def test_messages_are_in_the_database_while_the_stream_runs(channel, db, tmp_path):
-    seen = []
+def test_messages_are_in_the_database_while_the_stream_runs(channel, db):
+    looked, seen = threading.Event(), []
 
     def look():
-        with open_store(tmp_path / "chat.dbs") as other:
+        with open_store(db.path) as other:
             seen.extend(stored(other))
+        looked.set()
 
-    threading.Timer(1.6 * SLOW, look).start()
-    steps = itertools.chain.from_iterable((make_privmsg(n, "hi"), 0.1 * SLOW) for n in range(30))
-    with FakeIrc([*steps, "hold"]) as irc:
-        watch(db, irc, seconds=2.5)
-    assert 3 < len(seen) < len(stored(db))
+    first, rest = ([make_privmsg(n, "hi") for n in numbers] for numbers in (range(10), range(10, 30)))
+    with FakeIrc([*first, looked, *rest, "hold"]) as irc:
+        watch(db, irc, (10, look), (30, None))
+    assert len(seen) == 10 and len(stored(db)) == 30
 
 
 def test_the_replay_of_a_captured_stream_adds_what_the_capture_missed(channel, twitch, db, tmp_path):
@@ -244,7 +246,7 @@ def test_the_replay_of_a_captured_stream_adds_what_the_capture_missed(channel, t
     vod.comments = [make_comment(number, number, "hi", vod="2001") for number in range(50)]
     lines = b"".join(make_privmsg(n, "hi", id=f"2001-{n}") for n in range(30))
     with FakeIrc([lines, make_notice(99, "resub", "Viewer1 subscribed"), "hold"]) as irc:
-        watch(db, irc, seconds=1.0)
+        watch(db, irc, (31, None))
     channel.live, vod.is_live, vod.duration_s = None, False, 60
     sheet = Channel("https://www.twitch.tv/sample", tmp_path / "twitch_sample.ods", None)
     collect_channels(db, [sheet], CollectSettings(requests_per_s=1000), progress=False)
@@ -258,7 +260,7 @@ def test_the_report_says_what_the_replay_lacks(channel, twitch, db, tmp_path):
     said = [make_privmsg(n, f"hi {n}", author=1, id=f"live-{n}") for n in range(4)]
     notices = [make_notice(90 + n, "sub", "Viewer1 subscribed") for n in range(3)]
     with FakeIrc([*said, *notices, "hold"]) as irc:
-        watch(db, irc, seconds=2.5)
+        watch(db, irc, (7, None))
     channel.live, vod.is_live, vod.duration_s, vod.title = None, False, 60, "The\x1b[2J stream"
     begun = vod.started_at.timestamp()
     for n, comment in enumerate(vod.comments):

@@ -5,6 +5,7 @@ import json
 import re
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -20,7 +21,7 @@ from chatlib.errors import MissingSource, SourceRefused, StoreFull
 from chatlib.store import open_store
 from tests.collect.youtube.site.renderers import replay_action
 from tests.collect.youtube.site.videos import Chat, LiveChat, live_action, make_video, videos_of_simulation
-from tests.places import SLOW
+from tests.waiting import count, play
 
 SOURCES = ("chat-downloader", "yt-dlp")
 ID = "livestream0"
@@ -50,27 +51,29 @@ def open_feed(url=CHANNEL, source="chat-downloader"):
     )
 
 
-def watch(db, *feeds, seconds=None, stop=None, **given):
-    minutes = None if seconds is None else seconds * SLOW / 60
-    settings = WatchSettings(minutes=minutes, flush_s=0.2, look_s=0.2, backoff_s=0.05, **given)
+def watch(db, *feeds, steps=(), **given):
+    """Watch while the steps are played, until the last one has stopped it or the stream has ended."""
+    stop = threading.Event()
+    settings = WatchSettings(flush_s=0.2, look_s=0.2, backoff_s=0.05, **given)
+    play(db.path, stop, *((awaited, act or stop.set) for awaited, act in steps))
     return watch_streams(db, feeds or [open_feed()], settings, stop=stop, progress=False)
 
 
 def say(video, *numbers, ago_s=0.0):
+    """Say messages now, or as if some seconds ago; return the moment of the first one."""
     sent_us = time.time_ns() // 1000 - round(ago_s * 1e6)
     video.live.say(*(live_action(n, f"hi {n}", sent_us=sent_us + n) for n in numbers))
+    return sent_us / 1e6
+
+
+def offset_of(moment, video):
+    return moment - dt.datetime.fromisoformat(video.started_at).timestamp()
 
 
 def end(video):
     video.status, video.live.is_over = "finished", True
     began = dt.datetime.fromisoformat(video.started_at)
     video.duration_s = round((dt.datetime.now(dt.UTC) - began).total_seconds())
-
-
-def later(seconds, call, *args, **given):
-    timer = threading.Timer(seconds * SLOW, call, args, given)
-    timer.daemon = True
-    timer.start()
 
 
 def stored(db, kind="text_message"):
@@ -80,21 +83,18 @@ def stored(db, kind="text_message"):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_all_that_is_said_until_the_streams_end_is_stored_once(video, db, source):
-    say(video, 1, 2, ago_s=9)
-    later(1.0, say, video, 3, 4)
-    later(1.5, say, video, 5)
-    later(2.5, end, video)
-    (capture,) = watch(db, open_feed(source=source), until_end=True)
+    first_s = offset_of(say(video, 1, 2, ago_s=9), video)
+    steps = [(2, partial(say, video, 3, 4)), (4, partial(say, video, 5)), (5, partial(end, video))]
+    (capture,) = watch(db, open_feed(source=source), steps=steps, until_end=True)
     assert stored(db) == [f"hi {n}" for n in (1, 2, 3, 4, 5)]
     (stream,) = db.load_streams().to_dict("records")
     assert (stream["platform"], stream["video_id"], stream["view"]) == ("youtube", ID, "captured")
     assert (stream["title"], stream["channel_name"]) == ("A stream", "Fake Harbor")
     assert (stream["state"], stream["reason"]) == ("partial", capture.describe_end()[1])
     (gap,) = capture.gaps  # the first message may not have been the first of the stream
-    assert gap.start_s == 0 and gap.end_s == pytest.approx(1, abs=SLOW)
-    offsets = db.load_messages(columns=["offset_s"])["offset_s"]
-    assert offsets.iloc[0] == pytest.approx(1, abs=SLOW)
-    assert stream["duration_s"] == pytest.approx(offsets.iloc[-1], abs=5 * SLOW)
+    assert (gap.start_s, gap.end_s) == (0, pytest.approx(first_s, abs=0.01))
+    assert offsets_of(db.path)[0] == pytest.approx(first_s, abs=0.01)
+    assert video.duration_s - 1 <= stream["duration_s"] <= offset_of(time.time(), video)
 
 
 def test_every_kind_of_row_is_read_and_what_is_deleted_is_marked(video, db):
@@ -105,7 +105,7 @@ def test_every_kind_of_row_is_read_and_what_is_deleted_is_marked(video, db):
     say(video, 1)
     gone = {"targetItemId": "ChwKGk00000001", "deletedStateMessage": {"runs": [{"text": "[deleted]"}]}}
     video.live.say(paid, {"markChatItemAsDeletedAction": gone})
-    (capture,) = watch(db, seconds=1.5)
+    (capture,) = watch(db, steps=[(3, None)])
     rows = db.load_messages(columns=["kind", "message_id", "target_id", "amount"])
     assert sorted(rows["kind"]) == ["deleted_message", "paid_message", "text_message"]
     deleted = rows[rows["kind"] == "deleted_message"]["target_id"].item()
@@ -114,53 +114,54 @@ def test_every_kind_of_row_is_read_and_what_is_deleted_is_marked(video, db):
 
 
 def test_what_a_short_disconnection_would_miss_is_in_the_next_page(video, db):
-    say(video, 1, ago_s=10)
-    later(1.0, setattr, video.live, "n_broken", 2)
-    later(1.1, say, video, 2, 3)
-    later(2.2, say, video, 4)
-    later(3.0, end, video)
-    (capture,) = watch(db, until_end=True)
+    def break_off():
+        video.live.n_broken = 2
+        say(video, 2, 3)
+
+    first_s = offset_of(say(video, 1, ago_s=9), video)
+    steps = [(1, break_off), (3, partial(say, video, 4)), (4, partial(end, video))]
+    (capture,) = watch(db, steps=steps, until_end=True)
     assert stored(db) == [f"hi {n}" for n in (1, 2, 3, 4)]
-    assert sum(gap.end_s - gap.start_s for gap in capture.gaps) < 1.5 * SLOW  # before the first message
+    assert [gap.end_s for gap in capture.gaps] == [pytest.approx(first_s, abs=0.01)]  # before the first one
 
 
 def test_what_a_longer_time_away_missed_is_said(video, db):
     video.live.page_size = 2
-    say(video, 1, ago_s=10)
-    watch(db, seconds=1.0)
+    first = say(video, 1, ago_s=9)
+    watch(db, steps=[(1, None)])
     away = time.time()
-    for n in range(2, 8):
-        time.sleep(0.3)
-        say(video, n)
-    say(video, 8)
-    (capture,) = watch(db, seconds=1.0)
+    moments = [say(video, n) for n in range(2, 9)]
+    (capture,) = watch(db, steps=[(3, None)])
     assert stored(db) == ["hi 1", "hi 7", "hi 8"]
     (gap,) = capture.gaps
-    start = dt.datetime.fromisoformat(video.started_at).timestamp()
-    assert gap.start_s == pytest.approx(away - start, abs=SLOW)
-    assert gap.end_s == pytest.approx(away + 1.8 - start, abs=SLOW)
+    assert offset_of(first, video) <= gap.start_s <= offset_of(away, video)
+    assert gap.end_s == pytest.approx(offset_of(moments[5], video), abs=0.01)
     assert db.load_streams()["reason"].item().startswith("not connected for ")
 
 
-def test_it_waits_for_a_stream_that_is_announced(video, db):
+def test_it_waits_for_a_stream_that_is_announced(youtube, video, db):
+    def begin():
+        video.status = "live"
+        say(video, 1)
+
     video.status = "upcoming"
-    later(0.8, setattr, video, "status", "live")
-    later(0.9, say, video, 1)
-    (capture,) = watch(db, seconds=3.0)
+    (capture,) = watch(db, steps=[(lambda: youtube.requests, begin), (1, None)])
     assert stored(db) == ["hi 1"]
     assert not capture.has_ended
 
 
-def test_offsets_are_from_the_first_message_until_the_start_is_known(video, db, monkeypatch):
+def test_offsets_are_from_the_first_message_until_the_start_is_known(video, db):
     start, video.started_at = video.started_at, ""
-    say(video, 1, ago_s=4)
-    say(video, 2, ago_s=1)
-    later(1.5, setattr, video, "started_at", start)
+    moments = [say(video, 1, ago_s=4), say(video, 2, ago_s=1)]
     seen = []
-    later(1.3, lambda: seen.extend(offsets_of(db.path)))
-    watch(db, seconds=3.0)
-    assert seen == pytest.approx([0, 3], abs=2)
-    assert offsets_of(db.path) == pytest.approx([6, 9], abs=2)
+
+    def tell_start():
+        seen.extend(offsets_of(db.path))
+        video.started_at = start
+
+    watch(db, steps=[(2, tell_start), (lambda: offsets_of(db.path) != seen, None)])
+    assert seen[1] - seen[0] == pytest.approx(moments[1] - moments[0], abs=0.01)
+    assert offsets_of(db.path) == pytest.approx([offset_of(at, video) for at in moments], abs=0.01)
 
 
 def offsets_of(path):
@@ -174,14 +175,14 @@ def test_several_streams_each_have_a_state_of_their_own(youtube, video, db):
     youtube.add_videos(other)
     say(video, 1)
     say(other, 7)
-    later(1.0, end, video)
+    ended = partial(count, db.path, "streams WHERE ended_at IS NOT NULL")
     url = "https://www.youtube.com/watch?v="
     feeds = [
         open_feed(url + ID),
         open_feed(url + "livestream1"),
         open_feed("https://www.youtube.com/@nobody"),
     ]
-    captures = watch(db, *feeds, seconds=2.5)
+    captures = watch(db, *feeds, steps=[(2, partial(end, video)), (ended, None)])
     assert [(c.stream.video_id, c.has_ended, c.n_added) for c in captures] == [
         (ID, True, 1),
         ("livestream1", False, 1),
@@ -196,19 +197,19 @@ def test_several_streams_each_have_a_state_of_their_own(youtube, video, db):
 def test_a_stream_that_cannot_be_watched_says_why(video, db, status, state, said):
     video.status = status
     with pytest.raises(SourceRefused, match=said) as caught:
-        watch(db, open_feed(f"https://youtu.be/{ID}"), seconds=20)
+        watch(db, open_feed(f"https://youtu.be/{ID}"))
     assert caught.value.state == state
     assert len(db.load_streams()) == 0
 
 
 def test_a_channel_that_is_not_there_is_an_error(video, db):
     with pytest.raises(MissingSource, match="knows no channel"):
-        watch(db, open_feed("https://www.youtube.com/@nobody"), seconds=20)
+        watch(db, open_feed("https://www.youtube.com/@nobody"))
 
 
-def test_a_channel_that_is_not_live_is_waited_for(video, db):
+def test_a_channel_that_is_not_live_is_waited_for(youtube, video, db):
     end(video)
-    assert watch(db, seconds=0.6) == []
+    assert watch(db, steps=[(lambda: len(youtube.requests) > 3, None)]) == []
 
 
 def test_capture_and_replay_of_a_simulated_stream_are_one_with_all_payments(youtube, db, tmp_path):
@@ -226,8 +227,7 @@ def test_capture_and_replay_of_a_simulated_stream_are_one_with_all_payments(yout
     video.live.say(*(action for item in replay for action in item["replayChatItemAction"]["actions"]))
     video.status = "live"
     youtube.add_channel("@sample", [video])
-    later(1.0, end, video)
-    watch(db, until_end=True)
+    watch(db, steps=[(lambda: video.live.n_asked > 1, partial(end, video))], until_end=True)
     before = summarize_people(db)
 
     end(video)
@@ -267,13 +267,13 @@ def find_added_ids(items):
 
 def test_a_disk_that_fills_up_ends_the_watch_with_what_came_before(video, db):
     say(video, *range(20))
-    watch(db, seconds=1.0)
+    watch(db, steps=[(20, None)])
     (pages,) = db.connection.execute("PRAGMA page_count").fetchone()
     db.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     video.live.page_size = 10_000
-    say(video, *range(100, 5000))
+    say(video, *range(100, 1000))
     with pytest.raises(StoreFull, match="free some space"):
-        watch(db, seconds=60)
+        watch(db)
     assert len(stored(db)) >= 20
     assert db.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 

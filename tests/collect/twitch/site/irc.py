@@ -26,7 +26,7 @@ def client_context() -> ssl.SSLContext:
 class FakeIrc:
     """The server. `scripts` has one list of steps a connection; the last one serves all later ones.
 
-    A step is bytes to send, a number of seconds to wait, "close", or "hold" until the end.
+    A step is bytes to send, seconds or an event to wait for, "close", or "hold" until the end.
     """
 
     def __init__(self, *scripts: list) -> None:
@@ -68,8 +68,10 @@ class FakeIrc:
                     connection.sendall(step)
                 elif isinstance(step, (int, float)):
                     time.sleep(step)
+                elif isinstance(step, threading.Event):
+                    step.wait()
                 elif step == "hold":
-                    self._done.wait(30)
+                    self._done.wait()
                 else:
                     connection.shutdown(socket.SHUT_RDWR)  # a thread still listens
 
