@@ -352,6 +352,17 @@ def test_ctrl_c_leaves_no_thread_asking(youtube, collect):
     assert len(youtube.requests) == n
 
 
+def test_ctrl_c_is_quick_even_while_the_site_says_nothing(youtube, collect):
+    youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
+    youtube.add_route("/watch", interrupt_at(1))
+    youtube.fail_next("hang", "/watch", times=99)
+    youtube.faults.stall_s = 600
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        collect(timeout_s=250)
+    assert time.monotonic() - began < 200  # a read waits longer
+
+
 def interrupt_at(number):
     """Return a route that presses Ctrl-C at a request, and leaves the answer to the others."""
     count = itertools.count(1)

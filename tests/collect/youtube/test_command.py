@@ -1,15 +1,16 @@
-"""`collect` and `update` as a person runs them: interrupted, killed, with a secret, with a wrong name."""
+"""`collect` and `update` as a person runs them: killed, with a secret, with a wrong name."""
 
+import gc
 import os
 import random
 import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
+from chatlib.__main__ import main
 from chatlib.collect.sheets.channels import load_stream_list
 from chatlib.store import open_store
 from tests.collect.youtube.site.data_api import DATA_KEY
@@ -17,41 +18,38 @@ from tests.collect.youtube.site.videos import make_video, text_action, videos_of
 from tests.places import ROOT
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them are sent to children")
-COLLECT = (
-    sys.executable,
-    "-m",
-    "chatlib",
-    "collect",
-    "@sample",
-    "--listing",
-    "yt-dlp",
-    "--requests-per-s",
-    "1000",
-)
+OPTIONS = ("--listing", "yt-dlp", "--requests-per-s", "1000", "--db", "chat.dbs")
 SECRET = "AIza-a-secret-that-must-stay-one"
 
 
-def start(folder, *more, command=COLLECT, **environment):
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys, caplog):
+    """A function that runs a command in this process, and returns the exit code and all that was said."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        caplog.clear()
+        code = main([*(words or ("collect", "@sample")), *OPTIONS])
+        return code, "".join(capsys.readouterr()) + caplog.text
+
+    return run
+
+
+def start(folder):
+    """Start a process that collects @sample."""
     folder.mkdir(exist_ok=True)
-    variables = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ['PYTHONPATH']}", **environment}
     return subprocess.Popen(
-        [*command, "--db", "chat.dbs", *more],
-        cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [sys.executable, "-m", "chatlib", "collect", "@sample", *OPTIONS],
+        cwd=folder, env=os.environ | {"PYTHONPATH": f"{ROOT}:{os.environ['PYTHONPATH']}"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 
-def finish(folder, *more, **given):
-    """Run to the end; return the exit code and all that was said."""
-    process = start(folder, *more, **given)
-    said, _ = process.communicate(timeout=240)
-    return process.returncode, said
-
-
-def succeed(folder, *more, **given):
-    """Run to the end, which is to be a good one; return all that was said."""
-    code, said = finish(folder, *more, **given)
-    assert code == 0, said
-    return said
+def succeed(folder):
+    """Collect @sample, which is to end well."""
+    process = start(folder)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
 
 
 def digest(folder):
@@ -99,7 +97,7 @@ class Killer:
             self._left -= 1
             is_due = self._left == 0
         if is_due:
-            self._is_started.wait(10)
+            self._is_started.wait()
             self._child.send_signal(self._sign)
 
 
@@ -123,37 +121,18 @@ def test_killed_again_and_again_it_ends_with_the_same_content(
     assert not (tmp_path / "killed" / "unfinished").exists()
 
 
-def wait_until(condition, *, at_most_s=120):
-    ends = time.monotonic() + at_most_s
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
-
-
-def test_ctrl_c_is_quick_even_while_the_site_says_nothing(youtube, tmp_path):
-    youtube.add_channel("@sample", small_videos("a"))
-    youtube.fail_next("hang", "/watch", times=99)
-    process = start(tmp_path)
-    wait_until(lambda: any(entry.path == "/@sample/streams" for entry in youtube.requests))
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    began = time.monotonic()
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130 and "The same command goes on" in said
-    assert time.monotonic() - began < 18  # a read waits 20 s
-
-
-def test_the_api_gives_exact_facts_and_its_key_is_seen_nowhere(youtube, tmp_path):
+def test_the_api_gives_exact_facts_and_its_key_is_seen_nowhere(youtube, tmp_path, run, monkeypatch):
     videos = small_videos("a", "b", "c")
     youtube.add_channel("@sample", videos)
     youtube.api_key = SECRET
+    monkeypatch.setenv("YOUTUBE_API_KEY", SECRET)
     videos[2].status = "deleted"
-    said = succeed(tmp_path, YOUTUBE_API_KEY=SECRET)
-    assert "Exact start times" not in said
+    code, said = run()
+    assert code == 0 and "Exact start times" not in said
     youtube.api_key = DATA_KEY  # now the key is refused
     videos[1].status = "bot_check"
-    said_then = succeed(tmp_path, command=(*COLLECT[:3], "update", *COLLECT[5:]), YOUTUBE_API_KEY=SECRET)
-    assert SECRET not in said + said_then
+    code, said_then = run("update")
+    assert code == 0 and SECRET not in said + said_then
     for path in tmp_path.rglob("*"):
         if path.is_file():
             assert SECRET.encode() not in path.read_bytes(), path
@@ -162,65 +141,70 @@ def test_the_api_gives_exact_facts_and_its_key_is_seen_nowhere(youtube, tmp_path
     assert rows["a" * 11]["ended_at"][:19] == videos[0].ended_at[:19]
 
 
-def test_a_list_of_channels_gives_a_sheet_per_channel(youtube, tmp_path):
+def test_a_list_of_channels_gives_a_sheet_per_channel(youtube, tmp_path, run):
     youtube.add_channel("@sample", small_videos("a"))
     youtube.add_channel("@other", small_videos("b", "c"))
     lines = "channel_url,spreadsheet\nhttps://www.youtube.com/@sample,one\n@other,two.ods\n"
     (tmp_path / "channels.csv").write_text(lines)
-    command = (*COLLECT[:4], "channels.csv", *COLLECT[5:])
-    succeed(tmp_path, command=command)
+    assert run("collect", "channels.csv")[0] == 0
     assert [row["video_id"] for row in load_stream_list(tmp_path / "one.ods")] == ["a" * 11]
     assert {row["video_id"] for row in load_stream_list(tmp_path / "two.ods")} == {"b" * 11, "c" * 11}
-    update = (*COLLECT[:3], "update", *COLLECT[5:])
-    said = succeed(tmp_path, command=update)
-    assert said.count("nothing to fetch") == 2
+    code, said = run("update")
+    assert code == 0 and said.count("nothing to fetch") == 2
 
 
-def test_a_list_of_the_first_version_brings_its_database_along(youtube, tmp_path, make_old_database):
+def test_a_list_of_the_first_version_brings_its_database_along(youtube, tmp_path, run, make_old_database):
     """Columns: address, name of the sheet, database; what the old database has is not fetched again."""
     youtube.add_channel("@sample", small_videos("a", "c"))
     make_old_database(tmp_path / "old.dbs")
     (tmp_path / "channels.csv").write_text("url,name,database\n@sample,one,old.dbs\n")
-    succeed(tmp_path, command=(*COLLECT[:3], "update", "channels.csv", *COLLECT[5:]))
+    assert run("update", "channels.csv")[0] == 0
     with open_store(tmp_path / "chat.dbs") as db:
         counts = dict(db.connection.execute("SELECT video_id, n_messages FROM streams"))
     assert counts == {"a" * 11: 3, "b" * 11: 1, "c" * 11: 5}
     assert "a" * 11 not in {entry.video_id for entry in youtube.requests}
 
 
-def test_a_wrong_option_is_one_sentence_and_a_code(youtube, tmp_path):
-    code, said = finish(tmp_path, "--cookies", "no.txt")
-    assert code == 2 and "no.txt" in said and "Traceback" not in said
-    assert youtube.requests == []
-
-
-@pytest.mark.parametrize("channels", ["https://example.com/@sample", "channels.ods", "not a channel"])
-def test_what_is_no_channel_is_one_sentence_and_a_code(youtube, tmp_path, channels):
-    got, said = finish(tmp_path, command=(*COLLECT[:4], channels, *COLLECT[5:]))
-    assert got in (1, 2) and "Traceback" not in said
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [
+        (("collect", "@sample", "--cookies", "no.txt"), {2}),
+        (("collect", "https://example.com/@sample"), {1, 2}),
+        (("collect", "channels.ods"), {1, 2}),
+        (("collect", "not a channel"), {1, 2}),
+    ],
+)
+def test_a_wrong_option_and_what_is_no_channel_are_one_sentence_and_a_code(
+    youtube, tmp_path, run, words, codes
+):
+    code, said = run(*words)
+    assert code in codes and words[-1] in said and "Traceback" not in said
     assert youtube.requests == [] and list(tmp_path.iterdir()) == []
 
 
-def test_the_exit_code_tells_whether_a_channel_or_a_stream_failed(youtube, tmp_path):
+@pytest.mark.filterwarnings("ignore:.*SSLSocket:pytest.PytestUnraisableExceptionWarning")  # yt-dlp's
+@pytest.mark.filterwarnings("ignore:unclosed.*SSLSocket:ResourceWarning")
+def test_the_exit_code_tells_whether_a_channel_or_a_stream_failed(youtube, run):
     videos = small_videos("a", "b")
     youtube.add_channel("@sample", videos)
     videos[0].status = "bot_check"
-    code, said = finish(tmp_path)
+    code, said = run()
     assert code == 1 and "1 blocked" in said
-    assert finish(tmp_path, "--ignore-errors")[0] == 0
+    assert run("collect", "@sample", "--ignore-errors")[0] == 0
     videos[0].status = "finished"
-    assert finish(tmp_path)[0] == 0
+    assert run()[0] == 0
     youtube.channels.clear()
-    code, said = finish(tmp_path)
+    code, said = run()
     assert code == 1 and "could not be listed" in said
+    gc.collect()  # what yt-dlp left open, it warns of here
 
 
-def test_a_sheet_that_cannot_be_used_is_told_and_the_next_channel_goes_on(youtube, tmp_path):
+def test_a_sheet_that_cannot_be_used_is_told_and_the_next_channel_goes_on(youtube, tmp_path, run):
     youtube.add_channel("@sample", small_videos("a"))
     youtube.add_channel("@other", small_videos("b"))
     (tmp_path / "channels.csv").write_text("@sample,one\n@other,two.ods\n")
     (tmp_path / "one.ods").write_bytes(b"a letter")
-    code, said = finish(tmp_path, command=(*COLLECT[:4], "channels.csv", *COLLECT[5:]))
+    code, said = run("collect", "channels.csv")
     assert code == 1 and "one.ods is not" in said and "Traceback" not in said
     assert (tmp_path / "one.ods").read_bytes() == b"a letter"
     with open_store(tmp_path / "chat.dbs") as db:
