@@ -26,7 +26,16 @@ from chatlib.queries import StoredStream
 from chatlib.store import Store
 from chatlib.times import read_offset
 
-__all__ = ["PER_HOUR", "Clips", "find_busiest", "load_clips", "measure_recall", "read_clips"]
+__all__ = [
+    "PER_HOUR",
+    "Clips",
+    "count_named",
+    "find_busiest",
+    "load_clips",
+    "measure_recall",
+    "read_clips",
+    "score_named",
+]
 
 PER_HOUR = (3, 6, 12)
 _CLIP_S = 30.0  # where a clip's length is unknown
@@ -132,9 +141,9 @@ def measure_recall(
             continue
         duration_s, named = _name_spans(store, stream, words, most=max(per_hour))
         for (rule, spans), n_hour in ((pair, n) for pair in named.items() for n in per_hour):
-            covered = _cover(spans[: _count(n_hour, duration_s)], duration_s)
+            best = spans[: count_named(n_hour, duration_s)]
             for source, own in of_stream.groupby("source"):
-                sums[str(source), rule, n_hour] += _score(own, covered)
+                sums[str(source), rule, n_hour] += score_named(own, best, duration_s=duration_s)
     rows = [
         (source, rule, n_hour, int(n), int(found), found / max(n, 1), chance / max(n, 1), named_s / total_s)
         for (source, rule, n_hour), (n, found, chance, named_s, total_s) in sums.items()
@@ -193,7 +202,7 @@ def _name_spans(
 ) -> tuple[float, dict[str, list[tuple[float, float]]]]:
     """Return a stream's duration and what each rule names in it, the best first."""
     story, talk = analyze_stream(store, stream), load_talk(store, stream)
-    top = _count(most, story.duration)
+    top = count_named(most, story.duration)
     moments = find_moments(talk, duration_s=story.duration, top=top, words=words)
     return story.duration, {
         "moments": [(m.start_s, m.end_s) for m in moments],
@@ -210,29 +219,30 @@ def find_busiest(offset_s: pd.Series, duration_s: float, *, top: int) -> list[tu
     return [(at * _WINDOW_S, min((at + 1) * _WINDOW_S, duration_s)) for at in best]
 
 
-def _count(per_hour: int, duration_s: float) -> int:
+def count_named(per_hour: int, duration_s: float) -> int:
+    """Return how many moments a stream has at so many an hour: at least one."""
     return max(round(per_hour * duration_s / 3600), 1)
 
 
-def _cover(spans: Sequence[tuple[float, float]], duration_s: float) -> np.ndarray:
-    """Return which seconds of a stream are named."""
+def score_named(
+    clips: pd.DataFrame, named: Sequence[tuple[float, float]], *, duration_s: float
+) -> np.ndarray:
+    """Return the numbers of clips, found ones and those found by chance, the seconds named and in all.
+
+    `clips` are of one stream, and have columns start_s and end_s; `named` are (start, end) in it.
+    """
     covered = np.zeros(max(int(duration_s), 1), dtype=bool)
-    for start_s, end_s in spans:
+    for start_s, end_s in named:
         covered[int(start_s) : int(np.ceil(end_s))] = True
-    return covered
-
-
-def _score(clips: pd.DataFrame, covered: np.ndarray) -> np.ndarray:
-    """Return the numbers of clips, found ones and those found by chance, the seconds named and in all."""
     sums = np.concatenate([[0], np.cumsum(covered)])
     total = len(covered)
     n_clips, n_found, by_chance = 0, 0, 0.0
     for start_s, end_s in zip(clips["start_s"], clips["end_s"], strict=True):
         if start_s >= total:
             continue
-        first, end = int(start_s), min(int(np.ceil(end_s)), total)
+        first, end = max(int(start_s), 0), min(int(np.ceil(end_s)), total)
         length = min(max(end - first, 1), total)
         n_clips += 1
-        n_found += bool(sums[end] > sums[first])
+        n_found += bool(sums[max(end, first)] > sums[first])
         by_chance += float((sums[length:] > sums[: len(sums) - length]).mean())
     return np.array([n_clips, n_found, by_chance, covered.sum(), total])

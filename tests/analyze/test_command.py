@@ -94,12 +94,12 @@ def test_moments_are_exported_as_tables_as_chapters_and_as_a_kit(run, tmp_path):
         db.save_chat(Stream("twitch", "one", "https://www.twitch.tv/videos/1"), rows)
     options = ["--moments", "m.csv", "--chapters", "c.txt", "--clips", "clips.csv", "--top", "1"]
     assert run("chat.db", "--stream", "one", *options, "--clip-kit", "kit", "-o", "a")[0] == 0
-    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n4:40 goal\n5:35 And on\n"
+    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n4:40 goal\n5:38 And on\n"
     clips = (tmp_path / "clips.csv").read_text().splitlines()
-    assert clips[1:] == ["1,4:25,5:45,265.0,345.0,goal,https://www.twitch.tv/videos/1?t=0h4m25s"]
+    assert clips[1:] == ["1,4:25,5:48,265.0,348.0,goal,https://www.twitch.tv/videos/1?t=0h4m25s"]
     table = (tmp_path / "m.csv").read_text().splitlines()
     assert table[0].startswith("rank,from,to")
-    assert table[1].startswith("1,4:40,5:35")
+    assert table[1].startswith("1,4:40,5:38")
     assert table[1].endswith("https://www.twitch.tv/videos/1?t=0h4m40s")
     kit = sorted((tmp_path / "kit").iterdir())
     assert [path.suffix for path in kit] == [".txt", ".csv", ".sh", ".edl"]
@@ -117,7 +117,7 @@ def test_moments_of_a_chat_file_are_told_in_its_words(run, chat_file, tmp_path):
     chat_file.write_text(json.dumps(rows))
     options = ["--highlights-csv", "h.csv", "--chapters", "c.txt", "--top", "1", "-o", "a"]
     assert run(chat_file, *options)[0] == 0
-    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n2:14 goal\n3:09 And on\n"
+    assert (tmp_path / "c.txt").read_text() == "0:00 Start\n2:14 goal\n3:12 And on\n"
     assert "GOAL" in (tmp_path / "h.csv").read_text()
 
 

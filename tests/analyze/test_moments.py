@@ -7,6 +7,7 @@ import pytest
 from chatlib.analyze.analytics.readers import Talk, select_talk
 from chatlib.analyze.moments import (
     ReactionWords,
+    find_clipped,
     find_moments,
     learn_reactions,
     link_to_moment,
@@ -96,6 +97,35 @@ def test_a_raid_is_not_content():
     rows = make_rows() + burst(1500, 30) + burst(2500, 22)
     assert covers(find(rows)[0], 1505)
     assert covers(find(rows, hype_s=[1495.0])[0], 2505)
+
+
+def test_what_viewers_clip_counts_twice():
+    rows = [*make_rows(), *burst(1500, 30), *burst(2500, 20)]
+    link = (2590.0, 7, "https://clips.twitch.tv/FunnySlug-x")
+    assert covers(find(rows)[0], 1505)
+    assert covers(find([*rows, link])[0], 2505)
+    assert covers(find([*rows, (2525.0, 7, "CLIP THAT")])[0], 2505)
+    assert covers(find([(40.0, 7, "see https://www.twitch.tv/us/clip/FUNNYslug-x"), *rows, link])[0], 1505)
+    assert find([*make_rows(), *((900.0 + i, 7, f"clips.twitch.tv/a{i}") for i in range(60))])[0].people < 20
+
+
+def test_requests_and_new_links_are_told_from_talk_about_clips():
+    texts = [
+        "clip it pls",
+        "Clip!",
+        "clip",
+        "the audio is clipping",
+        "clipped that",
+        "clip art",
+        "youtube.com/clip/Ab1",
+    ]
+    spoken = talk_of(
+        [(100.0 + i, i, text) for i, text in enumerate([*texts, "again youtube.com/clip/Ab1"])]
+    ).spoken
+    places = find_clipped(spoken)
+    assert [kind for kind, *_ in places] == ["request"] * 4 + ["link"]
+    assert places[0] == ("request", 65, 100)
+    assert places[-1] == ("link", -44, 61)
 
 
 def test_the_minutes_around_count_but_not_wholly():
