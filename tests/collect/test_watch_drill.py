@@ -1,6 +1,7 @@
 """`chatlib watch` as a program, on both sites: disconnected and killed while a full chat goes on."""
 
 import datetime as dt
+import itertools
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ from tests.collect.twitch.site.graphql import make_vod
 from tests.collect.twitch.site.irc import BroadcastIrc, make_privmsg, write_authority
 from tests.collect.youtube.site.videos import LiveChat, live_action, make_video
 from tests.places import ROOT
+from tests.waiting import wait_until
 
 ID = "livestream0"
 PROGRAM = """
@@ -45,13 +47,15 @@ class TwitchSide:
         vod = make_vod("2001", 0, started_at=self.start, is_live=True)
         self.channel = twitch.add_channel("sample", [vod], live=live)
         self.port = str(self.irc.address[1])
+        self.given = {}
 
     def say(self, numbers):
-        """Say messages now; return whether anybody was connected."""
-        return self.irc.say(b"".join(make_privmsg(n, f"hi {n % 50}", author=n % 997) for n in numbers))
+        """Say messages now; they are given to whoever is connected."""
+        if self.irc.say(b"".join(make_privmsg(n, f"hi {n % 50}", author=n % 997) for n in numbers)):
+            self.given |= dict.fromkeys(numbers, time.time())
 
-    def is_watched(self):
-        return self.irc.n_joined > 0
+    def count_visits(self):
+        return self.irc.n_joined
 
     def disconnect(self):
         self.irc.drop()
@@ -77,16 +81,17 @@ class YouTubeSide:
         self.video = make_video(ID, status="live", started_at=began)
         self.live = self.video.live = LiveChat(ID, timeout_ms=1000)
         youtube.add_channel("@sample", [self.video])
-        self.numbers = []
 
     def say(self, numbers):
-        """Say messages now; whether they were handed out is known later."""
+        """Say messages now; they are given to who asks."""
         self.live.say(*(live_action(n, f"hi {n % 50}", author=f"@v{n % 997}") for n in numbers))
-        self.numbers += numbers
-        return False
 
-    def is_watched(self):
-        return self.live.n_asked > 0
+    @property
+    def given(self):
+        return dict(self.live.handed)
+
+    def count_visits(self):
+        return self.live.n_asked
 
     def disconnect(self):
         self.live.is_away = True
@@ -104,15 +109,19 @@ class YouTubeSide:
 
 @dataclass
 class Log:
-    """What a drill saw: when each message was said, which a client was given, and how the program was."""
+    """What a drill saw: when each message was said, and how the program was."""
 
     said: list = field(default_factory=list)  # moments, by number
-    given: dict = field(default_factory=dict)  # when a client was given a message, by number
     kills: list = field(default_factory=list)
     lags_s: list = field(default_factory=list)
     rss_mb: list = field(default_factory=list)
     cpu_s: float = 0.0
     output: str = ""
+
+    @property
+    def pause_s(self):
+        """The longest time in which nothing was said: a busy machine's, which nothing can be exact about."""
+        return max(then - before for before, then in itertools.pairwise(self.said))
 
 
 def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
@@ -132,22 +141,20 @@ def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
         while not done.is_set() and (elapsed := time.time() - began) < seconds:
             due = range(len(log.said), round(elapsed * per_s))
             log.said += [time.time()] * len(due)
-            if due and side.say(due):
-                log.given |= dict.fromkeys(due, time.time())
+            side.say(due)
             time.sleep(0.02)
         done.set()
 
     program = begin()
     player = threading.Thread(target=play, daemon=True)
-    while not side.is_watched() and program.poll() is None:
-        time.sleep(0.1)
+    wait_until(side.count_visits, program)
     player.start()
     began = time.time()
     events = sorted(
         [((i + 0.2) * seconds / (disconnections or 1), "away") for i in range(disconnections)]
         + [((i + 0.5) * seconds / (kills or 1), "kill") for i in range(kills)]
     )
-    usage = 0.0
+    usage, visits = 0.0, 0
     while not done.wait(0.25):
         if events and time.time() - began > events[0][0]:
             _, event = events.pop(0)
@@ -158,17 +165,16 @@ def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
                 program.send_signal(signal.SIGKILL)
                 log.kills.append(time.time())
                 log.output += program.communicate()[0]
-                program = begin()
+                visits, program = side.count_visits(), begin()
         rss_mb, _ = measure(program.pid)
         log.rss_mb.append(rss_mb)
         log.lags_s.append(find_lag(path, side))
-    time.sleep(2)
+    wait_until(lambda: side.count_visits() > visits, program)
+    wait_until(lambda: find_lost(log, side, path) == set(), program)
     log.cpu_s = usage + measure(program.pid)[1]
     side.end()
-    log.output += program.communicate(timeout=90)[0]
+    log.output += program.communicate(timeout=300)[0]
     assert program.returncode == 0, log.output[-2000:]
-    if side.platform == "youtube":
-        log.given = {side.numbers[place]: at for place, at in side.live.handed.items()}
     return log
 
 
@@ -190,22 +196,34 @@ def find_lag(path, side):
     return None if row is None or row[0] is None else time.time() - side.start.timestamp() - row[0]
 
 
+def load_stored(path):
+    with closing(sqlite3.connect(path)) as db:
+        return [row[0] for row in db.execute("SELECT message_id FROM messages WHERE kind = 'text_message'")]
+
+
+def find_lost(log, side, path):
+    """Return the messages that were given to a program that lived on, and are not stored."""
+    lost_s = LOST_S + log.pause_s
+    stored = set(load_stored(path))
+    given = (n for n, at in side.given.items() if not any(-0.5 < kill - at < lost_s for kill in log.kills))
+    return {n for n in given if side.id_of(n) not in stored}
+
+
 def check(log, side, path):
     """Check what is stored against what was said; return seconds told, seconds missed, how often told."""
+    stored = load_stored(path)
     with closing(sqlite3.connect(path)) as db:
-        stored = [row[0] for row in db.execute("SELECT message_id FROM messages WHERE kind = 'text_message'")]
         ((reason, n_messages, n_rows),) = db.execute(
             "SELECT reason, n_messages, (SELECT count(*) FROM messages) FROM streams"
         ).fetchall()
     assert len(stored) == len(set(stored)) and n_messages == n_rows
+    assert find_lost(log, side, path) == set()
+    start, pause_s = side.start.timestamp(), log.pause_s
+    told = [(seconds(*clocks[:3]), seconds(*clocks[3:])) for clocks in CLOCKS.findall(reason or "")]
     numbers = {side.id_of(n): n for n in range(len(log.said))}
     kept = {numbers[message_id] for message_id in stored}
-    by_kill = {n for n, at in log.given.items() if any(-0.5 < kill - at < LOST_S for kill in log.kills)}
-    assert log.given.keys() - kept - by_kill == set()  # given to a program that lived on: stored
-    start = side.start.timestamp()
-    told = [(seconds(*clocks[:3]), seconds(*clocks[3:])) for clocks in CLOCKS.findall(reason or "")]
     missed = sorted(log.said[n] - start for n in set(range(len(log.said))) - kept)
-    outside = [at for at in missed if not any(begin - 1 <= at <= end + 2 for begin, end in told)]
+    outside = [t for t in missed if not any(a - 1 - pause_s <= t <= b + 2 + pause_s for a, b in told)]
     assert outside == [], (told, reason)
     runs = []
     for at in missed:
@@ -236,7 +254,8 @@ def test_a_watch_that_is_disconnected_and_killed_says_what_it_missed(side, youtu
     told_s, missed_s, _ = check(log, side, path)
     assert len(log.said) > 1500
     before_s = log.said[0] - side.start.timestamp()  # what was said then is not known
-    assert missed_s - 2 <= told_s <= missed_s + 2 + before_s
+    slack_s = 2 + 2 * log.pause_s
+    assert missed_s - slack_s <= told_s <= missed_s + slack_s + before_s
 
 
 @pytest.mark.real
