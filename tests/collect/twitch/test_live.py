@@ -199,12 +199,12 @@ def test_what_a_late_start_and_a_time_away_missed_is_said(channel, db):
     assert stream["state"] == "partial"
     assert stream["reason"].startswith("not connected for 6")
     assert stream["reason"].endswith("the stream ran on when the watch ended")
-    time.sleep(0.2)
+    time.sleep(1.5)  # the database knows whole seconds
     with FakeIrc([make_privmsg(1, "one"), make_privmsg(2, "two"), "hold"]) as irc:
         (again,) = watch(db, irc, (2, None))
     (gap,) = again.gaps
-    assert capture.heard_s == pytest.approx(gap.start_s, abs=0.1)
-    assert gap.start_s + 0.2 <= gap.end_s <= now_s()
+    assert gap.start_s == pytest.approx(capture.heard_s, abs=1)
+    assert gap.start_s < gap.end_s <= now_s()
     assert stored(db) == ["m1", "m2"]
     assert db.load_streams()["reason"].item().count("not connected") == 2
 
