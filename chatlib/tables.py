@@ -20,6 +20,7 @@ __all__ = ["RenderedTable", "RenderedTables", "format_value", "save_tables", "st
 
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 0 2.5em; align-items: flex-start"
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]00:?00)?")
+_TIME_UNIT = re.compile(r"(?<!_per)_s$")
 _MOST_ROWS = 60  # of a table that nobody cut; its file has them all
 
 
@@ -28,8 +29,8 @@ class RenderedTable:
     """A table that renders itself in a notebook: its `link` column clickable, all else escaped.
 
     Numbers are as `format_value` writes them; a column named as a share is in percent, one in seconds
-    (`_s`) is a time as h:mm:ss. Absence is an empty cell. Underscores in names are shown as spaces, and an
-    index with a meaning is the first column.
+    (`_s`, but not `_per_s`) is a time as h:mm:ss. Absence is an empty cell. Underscores in names are
+    shown as spaces, and an index with a meaning is the first column.
     """
 
     table: pd.DataFrame
@@ -45,7 +46,7 @@ class RenderedTable:
         columns = {}
         for place, column in enumerate(shown.columns):
             values = shown.iloc[:, place]
-            name = escape(str(column).removesuffix("_s").replace("_", " "))
+            name = escape(_TIME_UNIT.sub("", str(column)).replace("_", " "))
             cells = [_render_cell(value, str(column)) for value in values]
             if any(map(_has_letters, values)) and column != "link":
                 name, *cells = [f'<div style="text-align: left">{cell}</div>' for cell in (name, *cells)]
@@ -140,7 +141,7 @@ def _render_cell(value: object, column: str) -> str:
     if isinstance(value, Real) and not isinstance(value, bool):
         if column.endswith("share"):
             return f"{float(value):.1%}"
-        if column.endswith("_s"):
+        if _TIME_UNIT.search(column):
             return format_clock(float(value))
     if isinstance(value, pd.Timestamp):
         value = str(value)

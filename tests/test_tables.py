@@ -6,7 +6,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from chatlib.analyze import Highlight
+from chatlib.analyze.analytics.sections import Highlight
 from chatlib.analyze.clips import sections_as_table
 from chatlib.tables import RenderedTable, RenderedTables, format_value, save_tables
 
@@ -70,8 +70,14 @@ def test_tables_side_by_side_have_titles_and_say_where_there_is_nothing():
 
 
 def test_sections_make_a_table():
-    table = sections_as_table([Highlight(5, 15, "why", "f", 1.2, 1.1)])
-    assert table.values.tolist() == [["0:05", "0:15", 10, 1.2, 1.1, "why"]]
+    table = sections_as_table([Highlight(5, 15, "avgUniqueUsersPerSecond rose", "f", 1.2, 1.1)])
+    assert table.values.tolist() == [["0:05", "0:15", 10, 1.2, 1.1, "people a second rose"]]
+
+
+def test_a_rate_is_no_time():
+    html = RenderedTable(pd.DataFrame({"tokens_per_s": [15751.0], "length_s": [65.0]}))._repr_html_()
+    cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<t[dh]>(.*?)</t[dh]>", html)]
+    assert cells == ["tokens per s", "length", "15,751", "0:01:05"]
 
 
 def test_a_frame_as_pandas_makes_it_has_one_row_of_headings_and_no_nan():

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from chatlib.analyze.analytics.format import format_time
+from chatlib.analyze.analytics.format import METRIC_FIELDS, format_time
 from chatlib.analyze.analytics.sections import Section
 from chatlib.analyze.moments import Moment, link_to_moment
 from chatlib.collect.address import find_video_id, guess_platform, make_video_url
@@ -52,7 +52,11 @@ _LEAST_PEOPLE = 2  # who wrote a title
 _LEAST_Z = 2.0  # below, a word is not clearly the moment's own
 _N_WORDS = 5
 _MAX_MESSAGE = 80
-_WORD_COLUMNS = ["messages", "people", "words", "typical"]
+_METRIC_WORDS = {
+    METRIC_FIELDS["usersPSec"]: "people a second",
+    METRIC_FIELDS["chatsPSec"]: "chat messages a second",
+    METRIC_FIELDS["activityPSec"]: "messages and events a second",
+}
 
 
 class MomentWords(NamedTuple):
@@ -87,35 +91,36 @@ def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[
     return written
 
 
-def moments_as_table(moments: Sequence[Moment], written: Sequence[MomentWords] | None = None) -> pd.DataFrame:
-    """Return moments as a table, with what was written in each if it is given."""
+def moments_as_table(moments: Sequence[Moment], written: Sequence[MomentWords]) -> pd.DataFrame:
+    """Return moments as a table, with what was written in each (`describe_moments`)."""
     rows = []
-    for moment, words in zip(moments, written or [MomentWords()] * len(moments), strict=True):
+    for moment, words in zip(moments, written, strict=True):
         times = (format_time(moment.start_s), format_time(moment.end_s), moment.start_s, moment.end_s)
         spoken = (words.n_messages, words.n_people, ", ".join(words.words), list(words.messages))
         rows.append((moment.rank, *times, moment.score, *spoken, moment.link))
-    columns = ["rank", "from", "to", "start_s", "end_s", "score", *_WORD_COLUMNS, "link"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.drop(columns=_WORD_COLUMNS) if written is None else table
+    said = ["messages", "people", "words", "typical"]
+    return pd.DataFrame(rows, columns=["rank", "from", "to", "start_s", "end_s", "score", *said, "link"])
 
 
 def sections_as_table(sections: Sequence[Section]) -> pd.DataFrame:
-    """Return highlights or spikes as a table. Columns: from, to, seconds, peak, mean, description."""
-    rows = [(s.startTime_text, s.endTime_text, s.duration, s.peak, s.avg, s.description) for s in sections]
+    """Return highlights or spikes as a table: from, to, seconds, peak, mean, and the description in words."""
+    rows = []
+    for s in sections:
+        description = s.description
+        for field, words in _METRIC_WORDS.items():
+            description = description.replace(field, words)
+        rows.append((s.startTime_text, s.endTime_text, s.duration, s.peak, s.avg, description))
     return pd.DataFrame(rows, columns=["from", "to", "seconds", "peak", "mean", "description"])
 
 
-def format_chapters(
-    moments: Sequence[Moment], written: Sequence[MomentWords] | None = None, *, duration_s: float
-) -> str:
+def format_chapters(moments: Sequence[Moment], written: Sequence[MomentWords], *, duration_s: float) -> str:
     """Return a chapter list as YouTube accepts it in a description; empty if there can't be one.
 
     YouTube wants a chapter at 0:00, at least three in all, each 10 seconds long or longer: a moment
     too close to its neighbour or to the end is left out, and if moments are too few, the time after
     one is a chapter, too.
     """
-    pairs = zip(moments, written or [MomentWords()] * len(moments), strict=True)
-    starts = [(int(moment.start_s), words.title) for moment, words in pairs]
+    starts = [(int(moment.start_s), words.title) for moment, words in zip(moments, written, strict=True)]
     chapters = _space_chapters(starts, duration_s)
     if len(chapters) < _LEAST_CHAPTERS:
         ends = [(int(moment.end_s), _AFTER_MOMENT) for moment in moments]
@@ -126,14 +131,14 @@ def format_chapters(
 
 
 def clips_as_table(
-    moments: Sequence[Moment], written: Sequence[MomentWords] | None = None, *, duration_s: float
+    moments: Sequence[Moment], written: Sequence[MomentWords], *, duration_s: float
 ) -> pd.DataFrame:
     """Return moments as clips to cut, best first: 15 s of lead, 10 s of tail, 20 s or longer.
 
     Columns: rank, in, out, in_s, out_s, title, link.
     """
     rows = []
-    for moment, words in zip(moments, written or [MomentWords()] * len(moments), strict=True):
+    for moment, words in zip(moments, written, strict=True):
         in_s = max(moment.start_s - _CLIP_LEAD_S, 0.0)
         out_s = min(max(moment.end_s + _CLIP_TAIL_S, in_s + _LEAST_CLIP_S), duration_s)
         times = (format_time(in_s), format_time(out_s), in_s, out_s)
@@ -189,7 +194,7 @@ def format_download_script(clips: pd.DataFrame, *, address: str | None) -> str:
 
 def make_clip_kit(
     moments: Sequence[Moment],
-    written: Sequence[MomentWords] | None = None,
+    written: Sequence[MomentWords],
     *,
     name: str,
     address: str | None,

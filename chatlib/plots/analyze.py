@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
-from chatlib.analyze import ChatAnalytics
+from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.sections import Section
 from chatlib.analyze.moments import Moment
 from chatlib.plots.style import (

@@ -67,11 +67,11 @@ def test_chapters_are_as_youtube_accepts_them():
 
     three = at(100.0, 40.0, 4.0, 47.0, 195.0)  # too close to the start, the one before, the end
     lines = ["0:00 Start", "0:40 Highlight", "1:40 Highlight"]
-    assert format_chapters(three, duration_s=200.0).splitlines() == lines
+    assert format_chapters(three, [MomentWords()] * 5, duration_s=200.0).splitlines() == lines
     alone = [make_moment(1, 100.9, 130.0)]
     lines = ["0:00 Start", "1:40 Highlight", "2:10 And on"]
-    assert format_chapters(alone, duration_s=3600.0).splitlines() == lines
-    assert format_chapters([], duration_s=3600.0) == ""
+    assert format_chapters(alone, [MomentWords()], duration_s=3600.0).splitlines() == lines
+    assert format_chapters([], [], duration_s=3600.0) == ""
 
 
 def test_a_title_is_a_readable_message_of_several_people():
@@ -97,7 +97,7 @@ def test_a_title_is_a_readable_message_of_several_people():
 def test_a_clip_is_padded_and_at_least_twenty_seconds_long():
     link = "https://www.twitch.tv/videos/1?t=0h1m0s"
     moments = [make_moment(1, 100.0, 105.0, link), make_moment(2, 4.0, 6.0)]
-    table = clips_as_table(moments, duration_s=110.0)
+    table = clips_as_table(moments, [MomentWords()] * 2, duration_s=110.0)
     assert table[["in", "out", "in_s", "out_s"]].values.tolist() == [
         ["1:25", "1:50", 85.0, 110.0],
         ["0:00", "0:20", 0.0, 20.0],
@@ -105,11 +105,9 @@ def test_a_clip_is_padded_and_at_least_twenty_seconds_long():
     assert table["link"].fillna("").tolist() == ["https://www.twitch.tv/videos/1?t=0h1m25s", ""]
 
 
-def test_moments_as_a_table_have_their_words_where_they_are_known():
-    plain = moments_as_table(MOMENTS)
-    assert plain["from"].tolist() == ["1:40", "0:04"]
-    assert "typical" not in plain
+def test_moments_as_a_table_have_their_words():
     described = moments_as_table(MOMENTS, describe_moments(MESSAGES, MOMENTS))
+    assert described["from"].tolist() == ["1:40", "0:04"]
     assert described["people"].tolist() == [3, 0]
     assert list(moments_as_table([], []).columns)[:3] == ["rank", "from", "to"]
 
@@ -154,9 +152,9 @@ def test_the_kit_of_a_stream_holds_hostile_text_as_text_and_no_command():
 def test_a_script_needs_a_recording_and_a_kit_has_no_empty_file():
     moments = [make_moment(1, 100.0, 150.0)]
     for address in (None, "", "chat.json", "https://evil.example/watch?v=$(id)aaaaaaa", "twitch:x"):
-        kit = make_clip_kit(moments, name="a", address=address, duration_s=3600.0)
+        kit = make_clip_kit(moments, [MomentWords()], name="a", address=address, duration_s=3600.0)
         assert list(kit) == ["a.clips.csv", "a.markers.edl", "a.chapters.txt"]
-    assert make_clip_kit([], name="a", address=None, duration_s=3600.0) == {}
+    assert make_clip_kit([], [], name="a", address=None, duration_s=3600.0) == {}
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def describe_concentration(viewers: pd.DataFrame, values: pd.Series) -> str:
     if not np.isnan(by_writer):
         sentences.append(f"The tenth of the people who write most wrote {by_writer:.0%} of the messages.")
     if not np.isnan(by_donor):
-        sentences.append(f"The tenth of the donors who gave most gave {by_donor:.0%} of the money.")
+        sentences.append(f"The tenth of the donors who gave most gave {by_donor:.0%} of the money shown.")
     return "\n".join(sentences) or "Nobody wrote, and nobody paid."
 
 

@@ -2,14 +2,9 @@
 
 import pytest
 
-from chatlib.analyze import (
-    ChatAnalytics,
-    ProcessSettings,
-    Sample,
-    TwitchChatAnalytics,
-    YoutubeChatAnalytics,
-    YoutubeSample,
-)
+from chatlib.analyze import ProcessSettings
+from chatlib.analyze.analytics.chat_analytics import ChatAnalytics, TwitchChatAnalytics, YoutubeChatAnalytics
+from chatlib.analyze.analytics.sections import Sample, YoutubeSample
 from chatlib.errors import DataError, ParameterError
 
 QUIET = ProcessSettings(print_interval=0)

@@ -5,9 +5,9 @@ import json
 import jsonschema
 import pytest
 
-from chatlib.analyze import ProcessSettings, load, save
+from chatlib.analyze import ProcessSettings
 from chatlib.analyze.analytics.columns import make_analytics
-from chatlib.analyze.analytics.json_files import SCHEMA_PATH
+from chatlib.analyze.analytics.json_files import SCHEMA_PATH, load, save
 from chatlib.errors import UnknownFormat
 from chatlib.files import make_safe_name
 from chatlib.records import Message

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from chatlib.analyze import Highlight, Sample, Spike
-from chatlib.analyze.analytics.sections import find_highlights, find_spikes, rank_spikes
+from chatlib.analyze.analytics.sections import (
+    Highlight,
+    Sample,
+    Spike,
+    find_highlights,
+    find_spikes,
+    rank_spikes,
+)
 
 USERS = "avgUniqueUsersPerSecond"
 

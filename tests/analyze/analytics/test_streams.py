@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from chatlib.analyze import ProcessSettings, load
+from chatlib.analyze import ProcessSettings
+from chatlib.analyze.analytics.json_files import load
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk, pick_stream
 from chatlib.analyze.channel import analyze_channel, rank_streams, summarize_stream
 from chatlib.errors import NotEnoughData, ParameterError
