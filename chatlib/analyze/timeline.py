@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -24,6 +22,7 @@ from chatlib.analyze.moments import (
     link_to_moment,
     measure_reaction,
 )
+from chatlib.columns import Codes
 from chatlib.queries import StoredStream
 from chatlib.store import Store
 from chatlib.text import one_line
@@ -186,27 +185,52 @@ def _take_most(score: np.ndarray, *, n_steps: int, step_s: int) -> list[float]:
 
 
 def _find_words(step: np.ndarray, spoken: pd.DataFrame, *, n_steps: int) -> tuple[list[str], list[str]]:
-    """Return each step's top word and its most typical message: the one that shares words with most."""
-    authors, texts = spoken["author"].tolist(), spoken["text"].tolist()
-    distinct = {
-        text: {part.casefold(): part for part in text.split() if part[0] not in "@!"} for text in set(texts)
-    }
-    words = [distinct[text] for text in texts]
-    n_texts = Counter(chain.from_iterable(words))
+    """Return each step's top word and its most typical message: the one that shares words with most.
+
+    A word weighs by the people who wrote it in the step beside one, and by how rare it is in the stream
+    (inverse document frequency). Of a step with many messages some 40 are read, evenly over it.
+    """
     top, said = [""] * n_steps, [""] * n_steps
-    edges = np.searchsorted(step, np.arange(n_steps + 1)).tolist()
-    for at in np.unique(step).tolist():
-        here = range(edges[at], edges[at + 1], 1 + (edges[at + 1] - edges[at]) // _MOST_TEXTS)
-        wrote = dict.fromkeys((word, authors[row]) for row in here for word in words[row])  # in order
-        people = Counter(word for word, _ in wrote)
-        weight = {word: (n - 1) * math.log(len(texts) / n_texts[word]) for word, n in people.items()}
-        best = max(weight, key=weight.__getitem__, default="")
-        if best and people[best] >= _LEAST_PEOPLE:
-            shown = next(words[row][best] for row in here if best in words[row])
-            top[at] = one_line(shown, _WORD_WIDTH)
-        typical = max(here, key=lambda row: sum(weight[word] for word in words[row]) / (len(words[row]) + 1))
-        said[at] = one_line(texts[typical], _WIDTH)
+    size = np.bincount(step, minlength=n_steps)
+    place = np.arange(len(step)) - np.searchsorted(step, step)
+    kept = np.flatnonzero(place % (1 + size // _MOST_TEXTS)[step] == 0)
+    texts = spoken["text"].to_numpy()[kept].tolist()
+    author = pd.factorize(spoken["author"].to_numpy()[kept], use_na_sentinel=False)[0]
+    codes = Codes()
+    words = {text: [codes[word] for word in _split_words(text)] for text in set(texts)}
+    parts = [words[text] for text in texts]
+    row = np.repeat(np.arange(len(kept)), list(map(len, parts)))
+    word = np.fromiter(chain.from_iterable(parts), np.int64, len(row))
+    at = step[kept]
+    pair = at[row] * len(codes) + word
+    wrote = np.sort(pair * len(texts) + author[row])  # fewer people than messages
+    pairs, people = np.unique(wrote[np.diff(wrote, prepend=-1) > 0] // len(texts), return_counts=True)
+    rarity = np.log(len(kept) / np.maximum(np.bincount(word, minlength=len(codes)), 1))
+    found = np.searchsorted(pairs, pair)
+    weight = (people[found] - 1) * rarity[word]
+    names = list(codes)
+    for i in _find_first_best(at[row], weight).tolist():
+        if people[found[i]] >= _LEAST_PEOPLE:
+            top[at[row[i]]] = one_line(_split_words(texts[row[i]])[names[word[i]]], _WORD_WIDTH)
+    shared = np.bincount(row, weights=weight, minlength=len(kept)) / (
+        np.bincount(row, minlength=len(kept)) + 1
+    )
+    for i in _find_first_best(at, shared).tolist():
+        said[at[i]] = one_line(texts[i], _WIDTH)
     return top, said
+
+
+def _split_words(text: str) -> dict[str, str]:
+    """Return the words of a text as they are compared, each as it is written; no names, no commands."""
+    return {part.casefold(): part for part in text.split() if part[0] not in "@!"}
+
+
+def _find_first_best(group: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return the place of the first highest value of each group; groups stand in order."""
+    _, first = np.unique(group, return_index=True)
+    best = np.maximum.reduceat(value, first) if len(first) else value
+    is_best = np.flatnonzero(value == np.repeat(best, np.diff(first, append=len(group))))
+    return is_best[np.unique(group[is_best], return_index=True)[1]]
 
 
 def _make_marks(

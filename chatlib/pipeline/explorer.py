@@ -8,32 +8,34 @@ streams and the cards of the front page.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import orjson
 import pandas as pd
 
 from chatlib.analyze.analytics.format import ProcessSettings
-from chatlib.analyze.analytics.readers import TALK_COLUMNS, analyze_stream, pick_stream, take_talk
+from chatlib.analyze.analytics.readers import TALK_COLUMNS, Talk, analyze_stream, pick_stream, take_talk
 from chatlib.analyze.channel import learn_channel
+from chatlib.analyze.moments import ReactionWords
 from chatlib.analyze.people import audience, income
 from chatlib.analyze.people.speech import hide_mentions
 from chatlib.analyze.timeline import Timeline, add_texts, make_timeline, make_timeline_kit
 from chatlib.errors import DataError
 from chatlib.files import atomic_folder, atomic_write
 from chatlib.plots.timeline import pack_timeline
-from chatlib.queries import StoredStream
+from chatlib.queries import ChatReader, StoredStream
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS, TICKER_KINDS, TWITCH
-from chatlib.store import Store, open_store
+from chatlib.store import open_store
 from chatlib.text import one_line, remove_controls
 from chatlib.times import format_clock
 from chatlib.workspace import progress_bar, rare_gc
 
-__all__ = ["ExplorerSettings", "load_facts", "load_timeline_data", "write_explorer"]
+__all__ = ["ExplorerSettings", "ExplorerSource", "load_facts", "load_timeline_data", "write_explorer"]
 
 FOLDER = "explorer"
 _FACTS = "results/explorer.json"
@@ -74,69 +76,123 @@ class ExplorerSettings:
         )
 
 
-class _People(NamedTuple):
-    """Who wrote, by their key: what they are called on the pages, a number for `viewer 12`."""
+class ExplorerSource(ChatReader, income.EventReader, Protocol):
+    """What the explorer asks of a chat database, or of what stands in its place."""
+
+    def load_chatters(self) -> pd.DataFrame:
+        """Return one row per person and stream: stream_id, author, name, chats."""
+
+    def load_clips(self) -> pd.DataFrame:
+        """Return one row per clip."""
+
+
+class _Channel(NamedTuple):
+    """What is known of a channel before its streams are told.
+
+    labels: author's key -> what they are called on the pages, a number for `viewer 12`.
+    n_people: stream -> who wrote in it.
+    """
 
     viewers: pd.DataFrame
     labels: Mapping[int, str | int]
+    n_people: Mapping[int, int]
+    words: ReactionWords
+    clips: pd.DataFrame
+    bots: Sequence[str]
+
+
+class _Told(NamedTuple):
+    """A stream as its page tells it: its row of the table, timeline and talk, and what its files hold."""
+
+    row: dict[str, Any]
+    timeline: Timeline
+    talk: Talk
+    about: dict[str, Any]
+    chat: dict[str, Any]
 
 
 @rare_gc()
-def write_explorer(run_dir: Path, settings: ExplorerSettings | None = None) -> dict[str, Any]:
+def write_explorer(
+    run_dir: Path, settings: ExplorerSettings | None = None, *, chat: ExplorerSource | None = None
+) -> dict[str, Any]:
     """Write the folder `explorer` and `results/explorer.json` of a run; return what the latter holds.
 
-    `streams` has one row per stream with a chat that has times, oldest first; `cards` the answers of the
-    front page; `skipped` why streams were left out.
+    `chat` is the run's database, unless it is given. `streams` has one row per stream with a chat that has
+    times, oldest first; `cards` the answers of the front page; `skipped` why streams were left out.
     """
+    if chat is None:
+        with open_store(run_dir / "Db_file.dbs", read_only=True) as store:
+            return write_explorer(run_dir, settings, chat=store)
     settings = settings or ExplorerSettings()
     rows: list[dict[str, Any]] = []
     skipped: list[str] = []
-    bots = [*audience.KNOWN_BOTS, *settings.bots]
-    with (
-        open_store(run_dir / "Db_file.dbs", read_only=True) as store,
-        atomic_folder(run_dir / FOLDER) as folder,
-    ):
-        people = _label_people(store, bots, anonymize=settings.anonymize)
-        events = income.convert_events(income.load_events(store), to=settings.currency)
-        payments = store.count_by_stream().set_index("stream_id")["payments"].to_dict()
-        streams, words, clips = store.list_streams(), learn_channel(store), store.load_clips()
-        wanted = pick_stream(store, settings.stream).stream_id if settings.stream else None
-        shown: int | None = None
+    front: _Told | None = None
+    with atomic_folder(run_dir / FOLDER) as folder:
+        channel = _learn_channel(chat, settings)
+        wanted = pick_stream(chat, settings.stream).stream_id if settings.stream else None
+        streams = chat.list_streams()
         for stream in progress_bar(streams, total=len(streams), desc="explorer"):
             try:
-                story = analyze_stream(store, stream, settings.analysis)
+                told = _tell_stream(chat, stream, channel, settings)
             except DataError as error:
                 skipped.append(str(error))
                 continue
-            messages = store.load_messages([stream.stream_id], columns=_COLUMNS)
-            talk = take_talk(messages, hide_names=settings.anonymize, leave_out=bots)
-            own_clips = clips[clips["stream_id"] == stream.stream_id]
-            timeline = make_timeline(stream, story, talk, words=words, clips=own_clips)
-            timeline = timeline._replace(title=stream.title or stream.video_id)
-            chat = _pack_chat(messages, people.labels, anonymize=settings.anonymize)
-            n_people = int((people.viewers["stream_id"] == stream.stream_id).sum())
-            row = _summarize(
-                stream, timeline, n_people=n_people, n_payments=payments.get(stream.stream_id, 0)
-            )
-            rows.append(row)
-            about = {"n_messages": row["messages"], "n_people": n_people, "kit": make_timeline_kit(timeline)}
-            _write_data(folder, f"s{stream.stream_id}", pack_timeline(timeline, said=False) | about)
-            _write_data(folder, f"c{stream.stream_id}", chat)
-            if stream.stream_id == wanted or (wanted is None and row is max(rows, key=_rank_row)):
-                shown, front = stream.stream_id, (timeline, talk, about)
-        if shown is not None:
-            timeline, talk, about = front
-            _write_data(folder, "shown", pack_timeline(add_texts(timeline, talk)) | about)
-        cards = _answer(store, rows, people.viewers, events, currency=settings.currency)
+            rows.append(told.row)
+            _write_data(folder, f"s{stream.stream_id}", pack_timeline(told.timeline, said=False) | told.about)
+            _write_data(folder, f"c{stream.stream_id}", told.chat)
+            if stream.stream_id == wanted or (wanted is None and told.row is max(rows, key=_rank_row)):
+                front = told
+        if front:
+            timeline = add_texts(front.timeline, front.talk)
+            _write_data(folder, "shown", pack_timeline(timeline) | front.about)
     facts = {
         "streams": rows,
-        "cards": cards,
-        "shown": shown,
+        "cards": _answer(chat, rows, channel.viewers, currency=settings.currency),
+        "shown": front and front.row["stream"],
         "skipped": skipped,
         "anonymous": settings.anonymize,
     }
     atomic_write(run_dir / _FACTS, orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n")
     return facts
+
+
+def _learn_channel(chat: ExplorerSource, settings: ExplorerSettings) -> _Channel:
+    bots = [*audience.KNOWN_BOTS, *settings.bots]
+    viewers = chat.load_chatters()
+    viewers = viewers[~audience.is_named(viewers["name"], bots)]
+    names = audience.label_people(viewers, anonymize=settings.anonymize)
+    labels: Mapping[int, str | int] = {author: remove_controls(name) for author, name in names.items()}
+    if settings.anonymize:
+        labels = {author: int(name.rpartition(" ")[2]) for author, name in names.items()}
+    n_people = Counter(viewers["stream_id"].tolist())
+    return _Channel(viewers, labels, n_people, learn_channel(chat), chat.load_clips(), bots)
+
+
+def _tell_stream(
+    chat: ExplorerSource, stream: StoredStream, channel: _Channel, settings: ExplorerSettings
+) -> _Told:
+    """Return a stream as its page tells it. Raises: DataError where no message has a time."""
+    story = analyze_stream(chat, stream, settings.analysis)
+    messages = chat.load_messages([stream.stream_id], columns=_COLUMNS)
+    if settings.anonymize:
+        texts = messages["text"].fillna("").tolist()
+        messages = messages.assign(text=pd.Series(hide_mentions(texts)).where(messages["text"].notna()))
+    talk = take_talk(messages, leave_out=channel.bots)
+    clips = channel.clips[channel.clips["stream_id"] == stream.stream_id]
+    timeline = make_timeline(stream, story, talk, words=channel.words, clips=clips)
+    timeline = timeline._replace(title=stream.title or stream.video_id)
+    row = _summarize(
+        stream,
+        timeline,
+        n_people=channel.n_people.get(stream.stream_id, 0),
+        n_payments=int((messages["kind"].isin(DONATION_KINDS) | (messages["bits"].astype(float) > 0)).sum()),
+    )
+    about = {
+        "n_messages": row["messages"],
+        "n_people": row["people"],
+        "kit": make_timeline_kit(timeline),
+    }
+    return _Told(row, timeline, talk, about, _pack_chat(messages, channel.labels))
 
 
 def load_facts(run_dir: Path) -> dict[str, Any]:
@@ -151,27 +207,16 @@ def load_timeline_data(run_dir: Path, name: str) -> str:
     return text[text.index(",") + 1 : text.rindex(")")]
 
 
-def _label_people(store: Store, bots: Sequence[str], *, anonymize: bool) -> _People:
-    viewers = audience.load_viewers(store, leave_out=bots)
-    names = audience.label_people(viewers, anonymize=anonymize)
-    if not anonymize:
-        return _People(viewers, {author: remove_controls(name) for author, name in names.items()})
-    return _People(viewers, {author: int(name.rpartition(" ")[2]) for author, name in names.items()})
-
-
-def _pack_chat(
-    messages: pd.DataFrame, labels: Mapping[int, str | int], *, anonymize: bool
-) -> dict[str, object]:
+def _pack_chat(messages: pd.DataFrame, labels: Mapping[int, str | int]) -> dict[str, object]:
     """Return a stream's messages in columns: `at` in tenths of a second, `who` counts into `names`.
 
     `paid` says of a row what was paid, or what else happened. Tickers, deletions and rows without a time are
-    left out, and with `anonymize` every @name is `@…`.
+    left out.
     """
     kept = messages["offset_s"].notna() & ~messages["kind"].isin(TICKER_KINDS)
     kept &= messages["text"].notna() | messages["kind"].isin(DONATION_KINDS | MEMBERSHIP_KINDS | {"raid"})
     messages = messages[kept]
     authors, keys = pd.factorize(messages["author"].fillna(-1).astype("int64"))
-    texts = messages["text"].fillna("").tolist()
     others = ~messages["kind"].isin(CHAT_KINDS) | messages["amount_text"].notna() | messages["bits"].notna()
     rows = np.flatnonzero(others).tolist()
     fields = messages.loc[others.to_numpy(), ["kind", "amount_text", "bits"]].itertuples(index=False)
@@ -180,7 +225,7 @@ def _pack_chat(
         "at": (messages["offset_s"] * 10).round().astype("int64").tolist(),
         "who": authors.tolist(),
         "names": [labels.get(key, _NOBODY) for key in keys.tolist()],
-        "text": hide_mentions(texts) if anonymize else texts,
+        "text": messages["text"].fillna("").tolist(),
         "paid": {row: label for row, label in labelled.items() if label},
     }
 
@@ -226,12 +271,7 @@ def _rank_row(row: Mapping[str, Any]) -> tuple[float, int]:
 
 
 def _answer(
-    store: Store,
-    rows: Sequence[Mapping[str, Any]],
-    viewers: pd.DataFrame,
-    events: pd.DataFrame,
-    *,
-    currency: str,
+    chat: ExplorerSource, rows: Sequence[Mapping[str, Any]], viewers: pd.DataFrame, *, currency: str
 ) -> list[dict[str, Any]]:
     """Return the front page's cards: what is asked, the answer, a sentence, where it leads to."""
     if not rows:
@@ -266,7 +306,7 @@ def _answer(
             "says": f"{n_again:,} of {n_people:,} people wrote in more than one stream"
             + (f", {n_regular:,} in at least half of them." if len(rows) > 3 else "."),
         },
-        _answer_money(store, events, currency=currency),
+        _answer_money(chat, currency=currency),
         {
             "what": "The busiest stream",
             "value": f"{busiest['per_min']:,.0f} a minute",
@@ -277,9 +317,12 @@ def _answer(
     return cards
 
 
-def _answer_money(store: Store, events: pd.DataFrame, *, currency: str) -> dict[str, Any]:
+def _answer_money(chat: ExplorerSource, *, currency: str) -> dict[str, Any]:
     """Return the card of what was paid, in the words of the platform that most streams are on."""
-    platforms = [stream.platform for stream in store.list_streams()]
+    platforms = [stream.platform for stream in chat.list_streams()]
+    events = income.load_events(chat)
+    has_money = events["amount"].notna().any() or events["bits"].any()  # rates take a while to load
+    events = income.convert_events(events, to=currency) if has_money else events.assign(value=np.nan)
     kind, value = events["kind"], float(events["value"].sum())
     donors = events.loc[events["value"].notna(), "author"].nunique()
     if 2 * platforms.count(TWITCH) > len(platforms):

@@ -1,26 +1,49 @@
-"""From chats to the front page and the explorer without a notebook: seconds, for who cuts clips."""
+"""From chats to the front page and the explorer without a notebook: seconds, for who cuts clips.
+
+The chat of one file is told from memory, with no database in between; what is more goes through one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Literal
 
+import msgspec
+import numpy as np
+import orjson
+import pandas as pd
+
+from chatlib.analyze.analytics.readers import TALK_COLUMNS
 from chatlib.collect.address import find_video_id
-from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.collect.files.chat_downloader import read_row
+from chatlib.collect.files.containers import unpack
+from chatlib.collect.files.formats import Chat, complete_chat, read_chat_file
+from chatlib.collect.files.rows import IdMaker, Notes
+from chatlib.collect.sheets.streams import find_chat_files
+from chatlib.columns import ChatColumns, Codes
+from chatlib.errors import NotEnoughData, ParameterError, SourceError
 from chatlib.files import map_write_errors
+from chatlib.limits import JSON_OBJECTS, KINDS, read_file
 from chatlib.pipeline.explorer import ExplorerSettings, write_explorer
 from chatlib.pipeline.report import render_index
 from chatlib.pipeline.settings import RunSettings, describe_run, load_steps, lock_run
+from chatlib.queries import StoredStream
+from chatlib.records import CHAT_KINDS, DONATION_KINDS, Clip, Message, Stream
 from chatlib.store import Store, open_store
-from chatlib.workspace import open_workspace
+from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US
+from chatlib.workspace import open_workspace, without_gc
 
-__all__ = ["explore_chats"]
+__all__ = ["ReadChat", "explore_chats", "read_plain_rows"]
 
 
 def explore_chats(settings: RunSettings) -> Path:
     """Load chats into a run, write the pages that need no notebook; return the path of the first one.
 
     `chats` is a file or a folder of them, `channels` the address of a channel, or of one recording; without
-    either it is the sample. Chapters that ran before keep their place on the first page, and the parameters
+    either it is the sample. A file that holds one stream, in a run that has no database, gets its pages
+    without one. Chapters that ran before keep their place on the first page, and the parameters
     of notebook 05 hold here too.
     Raises: ParameterError for a name that is none, or a run in progress; NotEnoughData where no message has
     a time; what reading or fetching the chats raises.
@@ -32,18 +55,27 @@ def explore_chats(settings: RunSettings) -> Path:
     with map_write_errors(run_dir):
         workspace = open_workspace(run_dir)
         with lock_run(run_dir):
+            if chats and chats.is_file() and not workspace.db.exists() and (chat := _read_one(chats)):
+                return _write_pages(settings, chats, chat)
             with open_store(workspace.db, create=True) as db:
                 _fill(db, settings, chats)
-            steps = load_steps(run_dir)
-            analyzed = steps["05_analyze"].parameters if "05_analyze" in steps else {}
-            facts = write_explorer(run_dir, ExplorerSettings.from_parameters(analyzed))
-            if not facts["streams"]:
-                reasons = " ".join(facts["skipped"][:1])
-                raise NotEnoughData(
-                    f"A page needs a stream whose messages have times, and there is none. {reasons}".strip()
-                )
-            record = describe_run(run_dir, steps, chats=chats, channels=settings.channels, general={})
-            return render_index(run_dir, record)
+                return _write_pages(settings, chats, db)
+
+
+def _write_pages(settings: RunSettings, chats: Path | None, chat: Store | ReadChat) -> Path:
+    steps = load_steps(settings.run_dir)
+    analyzed = steps["05_analyze"].parameters if "05_analyze" in steps else {}
+    facts = write_explorer(settings.run_dir, ExplorerSettings.from_parameters(analyzed), chat=chat)
+    if not facts["streams"]:
+        reasons = " ".join(facts["skipped"][:1])
+        raise NotEnoughData(
+            f"A page needs a stream whose messages have times, and there is none. {reasons}".strip()
+        )
+    streams = chat.load_streams()
+    record = describe_run(
+        settings.run_dir, steps, chats=chats, channels=settings.channels, general={}, streams=streams
+    )
+    return render_index(settings.run_dir, record)
 
 
 def _fill(db: Store, settings: RunSettings, chats: Path | None) -> None:
@@ -65,3 +97,158 @@ def _fill(db: Store, settings: RunSettings, chats: Path | None) -> None:
         update=source == "sample",
     )
     report.require_usable()
+
+
+# ------------------------------------------------------------------ one file, without a database
+
+
+class ReadChat:
+    """The chat of one stream as it was read: to the explorer what the database would be that it were in."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._stream = chat.stream
+        columns = dict(zip(Message._fields, zip(*chat.messages, strict=True), strict=True))
+        authors = Codes({None: 0})
+        author = authors.encode(columns["author_id"])
+        named = zip(columns["author_id"], columns["author_name"], strict=True)
+        names = dict.fromkeys(authors) | {key: name for key, name in named if name is not None}
+        boxed = ("message_id", "text", "emotes", "amount_text", "amount", "currency", "timestamp_us")
+        table = pd.DataFrame(
+            {name: _box(columns[name]) for name in boxed}
+            | {
+                "kind": pd.Categorical(columns["kind"]),
+                "offset_s": np.array(columns["offset_s"], dtype=float),
+                "bits": np.array(columns["bits"], dtype=float),
+                "author": np.where(author > 0, author, np.nan),
+                "name": _box(list(map(list(names.values()).__getitem__, author.tolist()))),
+            }
+        )
+        if len(set(columns["message_id"])) < len(table):
+            table = table[~table.duplicated(["message_id", "kind"])]
+        self._table = table
+
+    @cached_property
+    def _in_time(self) -> pd.DataFrame:
+        return self._table.sort_values("offset_s", kind="stable", na_position="first", ignore_index=True)
+
+    def list_streams(self) -> list[StoredStream]:
+        """Return the one stream."""
+        s, last_s = self._stream, self._table["offset_s"].max()
+        known = (s.platform, s.video_id, s.url, s.title, s.started_at, s.duration_s, s.simulated)
+        return [StoredStream(1, *known, len(self._table), None if np.isnan(last_s) else float(last_s))]
+
+    def load_streams(self) -> pd.DataFrame:
+        """Return the one stream as `Store.load_streams` does, but for the dates of saving."""
+        return pd.DataFrame([{**self._stream._asdict(), **self.list_streams()[0]._asdict()}])
+
+    def load_clips(self) -> pd.DataFrame:
+        """Return an empty table: a file has no clips."""
+        return pd.DataFrame(columns=["stream_id", *Clip._fields])
+
+    def load_messages(
+        self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = TALK_COLUMNS
+    ) -> pd.DataFrame:
+        """Return columns of the messages by offset, those without one first."""
+        return self._in_time[list(columns)]
+
+    def load_chat_columns(
+        self, stream_id: int, *, id_kinds: Sequence[str] = (), in_order: bool = False
+    ) -> ChatColumns:
+        """Return the messages as columns."""
+        table = self._table
+        kind, kinds = pd.factorize(table["kind"])
+        once = np.flatnonzero(table["kind"].isin(id_kinds))
+        ids = dict(zip(once.tolist(), table["message_id"].to_numpy()[once].tolist(), strict=True))
+        author = table["author"].fillna(-1).to_numpy(np.int64)
+        return ChatColumns(table["offset_s"].to_numpy(), kind, list(kinds), author, ids)
+
+    def load_chatters(self) -> pd.DataFrame:
+        """Return who wrote, without badges: stream_id, author, name, chats, first_s."""
+        wrote = self._in_time[self._in_time["kind"].isin(CHAT_KINDS)]
+        found = wrote.groupby("author", as_index=False, sort=False).agg(
+            name=("name", "first"), chats=("kind", "size"), first_s=("offset_s", "first")
+        )
+        return found.assign(stream_id=1, author=found["author"].astype(np.int64))
+
+    def load_events(self, kinds: Iterable[str]) -> list[tuple]:
+        """Return payments and the messages of some other kinds, as `Store.load_events` does."""
+        table = self._in_time
+        chosen = table[table["kind"].isin(DONATION_KINDS.union(kinds)) | (table["bits"] > 0)]
+        columns = ["offset_s", "kind", "author", "amount", "currency", "bits", "timestamp_us"]
+        rows = chosen[columns].astype(object).where(chosen[columns].notna(), None)
+        return [(1, *row, self._stream.started_at) for row in rows.itertuples(index=False)]
+
+
+def _box(values: Collection[object]) -> pd.Series:
+    """Return values as a column of the objects that they are; to find their type would cost more."""
+    return pd.Series(np.fromiter(values, dtype=object, count=len(values)), dtype=object)
+
+
+def _read_one(path: Path) -> ReadChat | None:
+    """Return the chat of a file that holds one stream; None for another file: importing it says why."""
+    try:
+        with without_gc():
+            chat = read_plain_rows(path) or read_chat_file(path)
+            return ReadChat(chat) if chat.messages else None
+    except SourceError:
+        return None
+
+
+_Name = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Author(msgspec.Struct, gc=False):
+    id: _Name
+    name: _Name
+    display_name: None = None  # Twitch's: its rows may be events
+
+
+class _Row(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    message_id: _Name
+    message_type: Literal["text_message", "highlighted_message", "send_message_in_subscriber_only_mode"]
+    message: str | None
+    time_in_seconds: Annotated[float, msgspec.Meta(ge=-MAX_OFFSET_S, le=MAX_OFFSET_S)]
+    time_text: msgspec.Raw
+    timestamp: Annotated[int, msgspec.Meta(ge=MIN_TIMESTAMP_US, le=MAX_TIMESTAMP_US)]
+    author: _Author
+    action_type: msgspec.Raw = msgspec.Raw()
+
+
+def read_plain_rows(path: Path) -> Chat | None:
+    """Return what `read_chat_file` does, without badges, of a JSON array that chat-downloader wrote.
+
+    A row is decoded into its few fields and never into a tree of objects, which takes a third of the time;
+    one of another shape takes the importers' way. None where the file is something else.
+    Raises: SourceError for a file beyond a limit.
+    """
+    notes, ids = Notes(), IdMaker()
+    data = unpack(read_file(path), notes)
+    if notes or not data.lstrip().startswith(b"[") or b"\\u0000" in data:
+        return None
+    JSON_OBJECTS.require(data.count(b"{") + data.count(b"["))
+    decode = msgspec.json.Decoder(_Row).decode
+    messages: list[Message | None] = []
+    n_plain = 0
+    try:
+        for raw in msgspec.json.decode(data, type=list[msgspec.Raw]):
+            try:
+                row = decode(raw)
+            except msgspec.ValidationError:
+                messages.append(read_row(orjson.loads(memoryview(raw)), notes, ids))
+                continue
+            n_plain += 1
+            messages.append(
+                Message(  # by position: it is made for nearly every row
+                    row.message_id, row.message_type, row.time_in_seconds, row.author.id, row.author.name,
+                    row.message, None, None, None, None, None, None, row.timestamp,
+                )
+            )  # fmt: skip
+    except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not n_plain:
+        return None
+    kept = [message for message in messages if message]
+    KINDS.require(len({message.kind for message in kept}))
+    (found,), _ = find_chat_files([path])
+    chat = Chat("chat-downloader", Stream("", ""), kept, notes)
+    return complete_chat(chat, file_name=path.name, row=found.row)

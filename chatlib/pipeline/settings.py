@@ -11,13 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 import chatlib
 from chatlib.errors import ParameterError
 from chatlib.workspace import PROJECT_DIR, RUNS_DIR, hide_paths, shorten_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "NOTEBOOKS",
@@ -135,10 +138,11 @@ def describe_run(
     chats: Path | None,
     channels: str | None,
     general: Mapping[str, object],
+    streams: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Return what `run.json` holds, of the notebooks that have run; `general` is given to all of them.
 
-    It names no folder of this machine outside the project.
+    `streams` is the table of streams, by default the database's. No folder outside the project is named.
     """
     done = [notebook for notebook in NOTEBOOKS if notebook in steps]
     given = {notebook: steps[notebook].given for notebook in done}
@@ -147,7 +151,7 @@ def describe_run(
         "chats": chats and str(chats),
         "channels": channels,
         "command": format_command(run_dir.name, given, chats=chats, channels=channels, general=general),
-        "data": _describe_data(run_dir / "Db_file.dbs"),
+        "data": _describe_data(_load_streams(run_dir / "Db_file.dbs") if streams is None else streams),
         "parameters": {notebook: steps[notebook].parameters for notebook in done},
         "seconds": {notebook: steps[notebook].seconds for notebook in done},
         "seconds_in_all": round(sum(steps[notebook].seconds for notebook in done), 1),
@@ -189,13 +193,18 @@ def _quote(word: str) -> str:
     return f"~/{shlex.quote(short[2:])}" if short.startswith("~/") else shlex.quote(short)
 
 
-def _describe_data(db: Path) -> dict[str, object]:
+def _load_streams(db: Path) -> pd.DataFrame | None:
     from chatlib.store import open_store  # pandas: a command must start fast
 
     if not db.is_file():
-        return {}
+        return None
     with open_store(db, read_only=True) as store:
-        streams = store.load_streams()
+        return store.load_streams()
+
+
+def _describe_data(streams: pd.DataFrame | None) -> dict[str, object]:
+    if streams is None:
+        return {}
     days = streams["started_at"].dropna().astype(str).str[:10]
     return {
         "streams": len(streams),

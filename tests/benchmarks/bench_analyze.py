@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import pandas as pd
 
 from chatlib.analyze.analytics.readers import read_file, select_talk
 from chatlib.analyze.planted import compare_detectors
-from chatlib.workspace import SAMPLE_DIR
+from chatlib.workspace import RUNS_DIR, SAMPLE_DIR
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "twitch" / "channel_2023" / "chat"
 WORDS = ["lol", "wow", "nice", "stream", "hello", "what", "how", "great", "yes", "no", "clip", "again"]
@@ -107,6 +108,18 @@ def bench_file(folder: Path, n_messages: int, peer: str | None, repeats: int = 7
         print(f"{'ratio':>15}: {wall:6.1f} wall,          {cpu:6.1f} processor,   {memory:6.1f} memory")
 
 
+def bench_report(folder: Path, n_messages: int) -> None:
+    """Print the cost of a file's pages: `chatlib report FILE --only analyze`, as a whole process."""
+    command = (sys.executable, "-m", "chatlib", "report", folder / "chat.json", "--only", "analyze", "--name")
+    name = folder.name  # a run of its own
+    try:
+        wall, cpu = time_process(*command, name, "--no-open")
+        memory = measure_memory(*command, name, "--no-open")
+    finally:
+        shutil.rmtree(RUNS_DIR / name, ignore_errors=True)
+    print(f"\npages of {n_messages:,} messages: {wall:.2f} s wall, {cpu:.2f} s processor, {memory:.0f} MB")
+
+
 def measure_detection(name: str, files: list[Path], platform: str) -> None:
     """Print how many planted bursts are found, and how often an hour nothing is, over streams."""
     chats = (read_file(path, with_messages=True).messages for path in files)
@@ -132,6 +145,7 @@ def main() -> None:
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
     with tempfile.TemporaryDirectory() as folder:
         bench_file(Path(folder), 400_000 // scale, args.peer)
+        bench_report(Path(folder), 400_000 // scale)
     step = 20 if args.quick else 1
     measure_detection("simulated", sorted(SAMPLE_DIR.glob("*/chat/*.jsonl.gz"))[::step], "youtube")
     measure_detection("real", sorted(REAL.glob("*.json.gz"))[::step], "twitch")

@@ -5,11 +5,13 @@ import json
 import pytest
 
 from chatlib.__main__ import main
+from chatlib.collect.files.formats import read_chat_file
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.pipeline.command import _classify_source, _name_run
 from chatlib.pipeline.explorer import load_facts, load_timeline_data
-from chatlib.pipeline.quick import explore_chats
+from chatlib.pipeline.quick import explore_chats, read_plain_rows
 from chatlib.pipeline.settings import RunSettings
+from chatlib.store import open_store
 from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
 
 
@@ -48,6 +50,44 @@ def test_a_file_becomes_a_front_page_and_an_explorer(tmp_path):
     before = (run / "explorer" / "s1.js").read_bytes()
     explore_chats(RunSettings("mine", chats=chats, runs_dir=tmp_path / "runs"))  # changes nothing
     assert (run / "explorer" / "s1.js").read_bytes() == before
+
+
+ODD = [
+    {"money": {"text": "€5", "amount": 5.0, "currency": "EUR"}, "message_type": "paid_message"},
+    {"message_id": "m1", "message": "the same id as another"},
+    {"message": None, "message_type": "raid"},
+    {"emotes": [{"name": "LUL"}], "message": ""},
+    {"message": "@ann1 \u202e<script>\ud800\x00"},
+    {"author": {"id": "UCx", "name": "x", "display_name": "X"}, "message": "x subscribed"},
+    {"time_in_seconds": None},
+    {"time_in_seconds": -3, "author": None},
+    {"message_id": None},
+]
+
+
+@pytest.mark.parametrize("odd", [[], ODD[:4], ODD])
+def test_a_file_is_told_from_memory_as_from_a_database(tmp_path, odd):
+    plain = {"time_text": "0:00", "timestamp": 1_700_000_000_000_000, "action_type": "add_chat_item"}
+    rows = [row | plain for row in json.loads(write_chat(tmp_path / "chat.json").read_text())]
+    rows += [{**rows[number], "message_id": f"o{number}"} | row for number, row in enumerate(odd)] + rows[:2]
+    path = tmp_path / "chat.json"
+    path.write_text(json.dumps(rows))
+    quick, careful = read_plain_rows(path), read_chat_file(path)
+    if len(odd) < len(ODD):  # a lone surrogate: for the importers
+        assert quick._replace(messages=[m._replace(badges=None) for m in quick.messages]) == careful
+    else:
+        assert quick is None
+    told = {}
+    for name in ("memory", "database"):
+        run = tmp_path / name / "mine"
+        if name == "database":
+            with open_store(run / "Db_file.dbs", create=True):
+                pass
+        explore_chats(RunSettings("mine", chats=path, runs_dir=tmp_path / name))
+        assert (run / "Db_file.dbs").exists() == (name == "database")
+        files = [*run.glob("*.html"), run / "results" / "explorer.json", *(run / "explorer").iterdir()]
+        told[name] = {file.name: file.read_bytes() for file in files}
+    assert told["memory"] == told["database"]
 
 
 def test_the_front_page_plays_the_stream_of_the_best_moment(tmp_path):

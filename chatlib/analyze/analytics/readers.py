@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from chatlib.queries import ChatReader, StoredStream
-    from chatlib.store import Store
 
 __all__ = [
     "TALK_COLUMNS",
@@ -203,7 +202,7 @@ def read_address(url: str) -> Chat:
 # ---------------------------------------------------------------------- the database
 
 
-def pick_stream(store: Store, video_id: str = "") -> StoredStream:
+def pick_stream(store: ChatReader, video_id: str = "") -> StoredStream:
     """Return the stream with this id, or the one with most messages.
 
     Raises: ParameterError for an unknown id; NotEnoughData if no stream has messages with a time.
