@@ -6,7 +6,9 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from chatlib.errors import ParameterError
 from chatlib.pipeline.settings import RunSettings, find_run, require_notebooks
@@ -20,30 +22,25 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     """Register the commands."""
     _add_report(subparsers)
     _add_run(subparsers)
-    listing = subparsers.add_parser(
-        "list",
-        help="list the runs, or the streams of one, with ids and states",
-        description="List the runs in data/runs; or the streams of a run or database, oldest first.",
-    )
-    listing.add_argument(
-        "source", nargs="?", metavar="RUN_OR_DB", help="a run's name or folder, or a database"
-    )
-    listing.set_defaults(run=_list)
-    opening = subparsers.add_parser("open", help="open a run's report in the browser")
-    opening.add_argument(
-        "name", nargs="?", default="sample", metavar="RUN", help="its name or folder (default: sample)"
-    )
-    opening.set_defaults(run=_open)
-    bundle = subparsers.add_parser("bundle", help="write a run's report as a single file to mail")
-    images = subparsers.add_parser("images", help="take the README's pictures from a run")
-    for command, function in ((bundle, _bundle), (images, _save_pictures)):
-        command.add_argument("--name", default="sample", help="the run in data/runs (default: sample)")
-        command.set_defaults(run=function)
-    notebooks = subparsers.add_parser("notebooks", help="give the notebooks the outputs of the sample's run")
-    notebooks.set_defaults(run=_save_outputs)
-    home = subparsers.add_parser("home", help="give the project a new address on GitHub")
-    home.add_argument("url", metavar="URL", help="https://github.com/OWNER/REPOSITORY")
-    home.set_defaults(run=_set_home)
+
+    def add(
+        command: str, function: Callable[[argparse.Namespace], int], text: str, *name: str, **about: Any
+    ) -> None:
+        parser = subparsers.add_parser(command, help=text, description=text[0].upper() + text[1:] + ".")
+        if name:
+            parser.add_argument(*name, **about)
+        parser.set_defaults(run=function)
+
+    add("list", _list, "list the runs, or the streams of one, with ids and states", "source", nargs="?",
+        metavar="RUN_OR_DB", help="a run's name or folder, or a database")  # fmt: skip
+    add("open", _open, "open a run's report in the browser", "name", nargs="?", default="sample",
+        metavar="RUN", help="its name or folder (default: sample)")  # fmt: skip
+    of_run = {"default": "sample", "help": "the run in data/runs (default: sample)"}
+    add("bundle", _bundle, "write a run's report as a single file to mail", "--name", **of_run)
+    add("images", _save_pictures, "take the README's pictures from a run", "--name", **of_run)
+    add("notebooks", _save_outputs, "give the notebooks the outputs of the sample's run")
+    add("home", _set_home, "give the project a new address on GitHub", "url", metavar="URL",
+        help="https://github.com/OWNER/REPOSITORY")  # fmt: skip
 
 
 def _add_run(subparsers: argparse._SubParsersAction) -> None:
@@ -54,28 +51,19 @@ def _add_run(subparsers: argparse._SubParsersAction) -> None:
         "on the simulated sample channel. An interrupted run goes on where it stopped.",
         argument_default=argparse.SUPPRESS,  # the defaults are those of RunSettings
     )
-    run.add_argument("--name", help="folder of the run in data/runs (default: sample, chats or channels)")
-    run.add_argument("--chats", metavar="PATH", help="a chat file, or a folder of them")
-    run.add_argument(
-        "--channels", metavar="CHANNELS", help="a channel's address on YouTube or Twitch, or a list"
-    )
-    run.add_argument("--limit", type=int, metavar="N", help="only N streams; 0, the default, is all")
-    run.add_argument(
-        "-p",
-        dest="overrides",
-        action="append",
-        metavar="NOTEBOOK.KEY=VALUE",
-        help="set a notebook's parameter, such as 03.EPOCHS=1; can be repeated",
-    )
+    for flag, metavar, text in (
+        ("--name", "NAME", "folder of the run in data/runs (default: sample, chats or channels)"),
+        ("--chats", "PATH", "a chat file, or a folder of them"),
+        ("--channels", "CHANNELS", "a channel's address on YouTube or Twitch, or a list"),
+        ("--only", "NOTEBOOK", "run this notebook alone, such as 05"),
+    ):
+        run.add_argument(flag, metavar=metavar, help=text)
     run.add_argument("--from", dest="start", metavar="NOTEBOOK", help="start with this notebook, such as 03")
-    run.add_argument("--only", metavar="NOTEBOOK", help="run this notebook alone, such as 05")
-    run.add_argument(
-        "--cell-timeout",
-        dest="cell_timeout_s",
-        type=int,
-        metavar="S",
-        help=f"seconds that one cell may take (default: {RunSettings.cell_timeout_s})",
-    )
+    run.add_argument("--limit", type=int, metavar="N", help="only N streams; 0, the default, is all")
+    timeout = f"seconds that one cell may take (default: {RunSettings.cell_timeout_s})"
+    run.add_argument("--cell-timeout", dest="cell_timeout_s", type=int, metavar="S", help=timeout)
+    run.add_argument("-p", dest="overrides", action="append", metavar="NOTEBOOK.KEY=VALUE",
+                     help="set a notebook's parameter, such as 03.EPOCHS=1; can be repeated")  # fmt: skip
     run.set_defaults(run=_run)
 
 

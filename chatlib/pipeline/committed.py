@@ -19,12 +19,11 @@ from typing import Any
 from PIL import Image
 
 from chatlib.errors import ParameterError, PipelineError
-from chatlib.files import atomic_path, atomic_write
+from chatlib.files import atomic_write
 from chatlib.pipeline.notebooks import digest_cells, read_parameters
 from chatlib.pipeline.pages import find_key_figure, load_executed
 from chatlib.pipeline.report import load_record
 from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR, require_notebooks
-from chatlib.plots.outline import plot_outline
 from chatlib.workspace import PROJECT_DIR
 
 __all__ = ["find_machine_paths", "save_outputs", "save_pictures", "set_home"]
@@ -67,16 +66,11 @@ def save_outputs(run_dir: Path, *, notebooks_dir: Path = NOTEBOOKS_DIR) -> list[
 def save_pictures(run_dir: Path, images_dir: Path) -> list[Path]:
     """Write the README's pictures from a complete run; return their paths.
 
-    They are the outline of the project, each chapter's key figure, and, where Chromium is installed,
-    the top of the report's first page. Raises: MissingSource if the run is incomplete.
+    They are each chapter's key figure and, where Chromium is installed, the top of the report's first page.
+    Raises: MissingSource if the run is incomplete.
     """
-    record = load_record(run_dir)
-    results = {
-        name: json.loads((run_dir / "results" / f"{name}.json").read_text("utf-8")) for name in NOTEBOOKS
-    }
-    paths = [images_dir / "outline.png"]
-    with atomic_path(paths[0]) as part:
-        plot_outline(record, results).savefig(part, dpi=150)
+    load_record(run_dir)
+    paths = []
     for notebook in NOTEBOOKS:
         if figure := find_key_figure(load_executed(run_dir, notebook)):
             paths.append(atomic_write(images_dir / f"{notebook}.png", base64.b64decode(figure.png)))

@@ -87,11 +87,7 @@ class ExplorerSource(ChatReader, income.EventReader, Protocol):
 
 
 class _Channel(NamedTuple):
-    """What is known of a channel before its streams are told.
-
-    labels: author's key -> what they are called on the pages, a number for `viewer 12`.
-    n_people: stream -> who wrote in it.
-    """
+    """What is known before streams are told. labels: what people are called, a number for `viewer 12`."""
 
     viewers: pd.DataFrame
     labels: Mapping[int, str | int]
@@ -187,11 +183,7 @@ def _tell_stream(
         n_people=channel.n_people.get(stream.stream_id, 0),
         n_payments=int((messages["kind"].isin(DONATION_KINDS) | (messages["bits"].astype(float) > 0)).sum()),
     )
-    about = {
-        "n_messages": row["messages"],
-        "n_people": row["people"],
-        "kit": make_timeline_kit(timeline),
-    }
+    about = {"n_messages": row["messages"], "n_people": row["people"], "kit": make_timeline_kit(timeline)}
     return _Told(row, timeline, talk, about, _pack_chat(messages, channel.labels))
 
 

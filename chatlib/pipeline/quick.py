@@ -8,34 +8,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
 
-import msgspec
 import numpy as np
-import orjson
 import pandas as pd
 
 from chatlib.analyze.analytics.readers import TALK_COLUMNS
 from chatlib.collect.address import find_video_id
-from chatlib.collect.files.chat_downloader import read_row
-from chatlib.collect.files.containers import unpack
-from chatlib.collect.files.formats import Chat, complete_chat, read_chat_file
-from chatlib.collect.files.rows import IdMaker, Notes
-from chatlib.collect.sheets.streams import find_chat_files
+from chatlib.collect.files.formats import Chat, read_chat_file
 from chatlib.columns import ChatColumns, Codes
 from chatlib.errors import NotEnoughData, ParameterError, SourceError
 from chatlib.files import map_write_errors
-from chatlib.limits import JSON_OBJECTS, KINDS, read_file
 from chatlib.pipeline.explorer import ExplorerSettings, write_explorer
 from chatlib.pipeline.report import render_index
 from chatlib.pipeline.settings import RunSettings, describe_run, load_steps, lock_run
 from chatlib.queries import StoredStream
-from chatlib.records import CHAT_KINDS, DONATION_KINDS, Clip, Message, Stream
+from chatlib.records import CHAT_KINDS, DONATION_KINDS, Clip, Message
 from chatlib.store import Store, open_store
-from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US
 from chatlib.workspace import open_workspace, without_gc
 
-__all__ = ["ReadChat", "explore_chats", "read_plain_rows"]
+__all__ = ["ReadChat", "explore_chats"]
 
 
 def explore_chats(settings: RunSettings) -> Path:
@@ -188,67 +179,7 @@ def _read_one(path: Path) -> ReadChat | None:
     """Return the chat of a file that holds one stream; None for another file: importing it says why."""
     try:
         with without_gc():
-            chat = read_plain_rows(path) or read_chat_file(path)
+            chat = read_chat_file(path)
             return ReadChat(chat) if chat.messages else None
     except SourceError:
         return None
-
-
-_Name = Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class _Author(msgspec.Struct, gc=False):
-    id: _Name
-    name: _Name
-    display_name: None = None  # Twitch's: its rows may be events
-
-
-class _Row(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    message_id: _Name
-    message_type: Literal["text_message", "highlighted_message", "send_message_in_subscriber_only_mode"]
-    message: str | None
-    time_in_seconds: Annotated[float, msgspec.Meta(ge=-MAX_OFFSET_S, le=MAX_OFFSET_S)]
-    time_text: msgspec.Raw
-    timestamp: Annotated[int, msgspec.Meta(ge=MIN_TIMESTAMP_US, le=MAX_TIMESTAMP_US)]
-    author: _Author
-    action_type: msgspec.Raw = msgspec.Raw()
-
-
-def read_plain_rows(path: Path) -> Chat | None:
-    """Return what `read_chat_file` does, without badges, of a JSON array that chat-downloader wrote.
-
-    A row is decoded into its few fields and never into a tree of objects, which takes a third of the time;
-    one of another shape takes the importers' way. None where the file is something else.
-    Raises: SourceError for a file beyond a limit.
-    """
-    notes, ids = Notes(), IdMaker()
-    data = unpack(read_file(path), notes)
-    if notes or not data.lstrip().startswith(b"[") or b"\\u0000" in data:
-        return None
-    JSON_OBJECTS.require(data.count(b"{") + data.count(b"["))
-    decode = msgspec.json.Decoder(_Row).decode
-    messages: list[Message | None] = []
-    n_plain = 0
-    try:
-        for raw in msgspec.json.decode(data, type=list[msgspec.Raw]):
-            try:
-                row = decode(raw)
-            except msgspec.ValidationError:
-                messages.append(read_row(orjson.loads(memoryview(raw)), notes, ids))
-                continue
-            n_plain += 1
-            messages.append(
-                Message(  # by position: it is made for nearly every row
-                    row.message_id, row.message_type, row.time_in_seconds, row.author.id, row.author.name,
-                    row.message, None, None, None, None, None, None, row.timestamp,
-                )
-            )  # fmt: skip
-    except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if not n_plain:
-        return None
-    kept = [message for message in messages if message]
-    KINDS.require(len({message.kind for message in kept}))
-    (found,), _ = find_chat_files([path])
-    chat = Chat("chat-downloader", Stream("", ""), kept, notes)
-    return complete_chat(chat, file_name=path.name, row=found.row)

@@ -34,10 +34,9 @@ _KANA = "のにはをたがでてとしれさいるんなかまアイスルン�
 
 
 class Parsed(NamedTuple):
-    """What a JSON file holds. `plain`: no text in it has a NUL or a lone surrogate."""
+    """What a JSON file holds."""
 
     content: object
-    plain: bool
 
 
 def unpack(data: bytes, notes: Notes) -> bytes:
@@ -117,14 +116,13 @@ def parse_json(data: bytes, notes: Notes) -> Parsed:
     if start[:1] not in (b"{", b"["):
         raise UnknownFormat("JSON begins with a bracket, and this does not.")
     JSON_OBJECTS.require(start.count(b"{") + start.count(b"["))
-    plain = b"\\u0000" not in data
     lines = _split_lines(start)
     if lines is not None:
-        return _parse_lines(lines, notes, plain)
+        return _parse_lines(lines, notes)
     try:
-        return Parsed(orjson.loads(data), plain)
+        return Parsed(orjson.loads(data))
     except orjson.JSONDecodeError:
-        return Parsed(_parse_leniently(start, notes), False)
+        return Parsed(_parse_leniently(start, notes))
 
 
 def _split_lines(start: bytes) -> list[bytes] | None:
@@ -144,16 +142,16 @@ def _split_lines(start: bytes) -> list[bytes] | None:
 
 def _parse_line(line: bytes) -> Parsed | None:
     try:
-        return Parsed(orjson.loads(line), True)
+        return Parsed(orjson.loads(line))
     except orjson.JSONDecodeError:
         pass
     try:
-        return Parsed(json.loads(line.decode("utf-8", "replace"), strict=False), False)
+        return Parsed(json.loads(line.decode("utf-8", "replace"), strict=False))
     except (ValueError, RecursionError):
         return None
 
 
-def _parse_lines(lines: list[bytes], notes: Notes, plain: bool) -> Parsed:
+def _parse_lines(lines: list[bytes], notes: Notes) -> Parsed:
     items = []
     for line in lines:
         if not line.strip(_SPACE):
@@ -164,8 +162,7 @@ def _parse_lines(lines: list[bytes], notes: Notes, plain: bool) -> Parsed:
             notes["line is no JSON"] += 1
         else:
             items.append(parsed.content)
-            plain = plain and parsed.plain
-    return Parsed(items, plain)
+    return Parsed(items)
 
 
 def _parse_leniently(start: bytes, notes: Notes) -> object:

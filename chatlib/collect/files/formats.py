@@ -29,7 +29,7 @@ from chatlib.collect.files.containers import (
 from chatlib.collect.files.rows import Chat, IdMaker, Notes, repeated_kind
 from chatlib.collect.sheets.streams import Found, age_of_row, find_chat_files, stream_of_row
 from chatlib.errors import ParameterError, SourceError, UnknownFormat
-from chatlib.limits import KINDS, read_file
+from chatlib.limits import JSON_OBJECTS, KINDS, read_file
 from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message, Stream
 from chatlib.text import clean_text, one_line
 from chatlib.times import MAX_OFFSET_S, format_timestamp, read_date, read_timestamp_text
@@ -264,6 +264,9 @@ def _find_chats(data: bytes, file_name: str, notes: Notes, columns: Mapping[str,
         return _read_text_or_table("table", data, file_name, notes, columns) or _refuse("a Parquet file")
     start = data[:4096].lstrip()
     if start[:1] in (b"{", b"[") and not _TEXT_IN_BRACKETS.match(start):
+        JSON_OBJECTS.require(data.count(b"{") + data.count(b"["))
+        if chat := _load("chat_downloader:find_plain_chat")(data, notes):
+            return [chat]
         try:
             parsed = parse_json(data, notes)
         except SourceError:
