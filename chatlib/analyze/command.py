@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatlib.analyze import DEFAULT_TOP
-from chatlib.analyze.analytics.format import METRIC_FIELDS, ProcessSettings
+from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.collect.files.table_columns import add_columns_option, read_columns_option
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError, SourceError
+from chatlib.options import add_options, read_options
 
 if TYPE_CHECKING:
     from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
@@ -59,10 +59,14 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         "highlights and spikes again, or a chat database (default: decided by SOURCE)",
     )
     add_columns_option(parser)
-    _add_stream_options(parser)
-    _add_section_options(parser)
+    samples = parser.add_argument_group("samples")
+    add_options(samples, ProcessSettings, ("interval_s", "print_interval", "msg_break"))
+    samples.add_argument("--stream", metavar="ID", help="only this stream of a database, or of a table")
+    sections = parser.add_argument_group("highlights and spikes")
+    add_options(sections, ProcessSettings, ("highlight_percentile", "highlight_metric"))
+    add_options(sections, ProcessSettings, ("spike_sensitivity", "spike_metric"))
     _add_output_options(parser)
-    parser.set_defaults(run=_run, **{field.name: field.default for field in fields(ProcessSettings)})
+    parser.set_defaults(run=_run)
     clips = subparsers.add_parser(
         "clips",
         help="how many of people's clips lie in the moments found",
@@ -81,61 +85,9 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     clips.set_defaults(run=_run_clips)
 
 
-def _add_stream_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("samples")
-    group.add_argument(
-        "--interval",
-        "-i",
-        dest="interval_s",
-        type=int,
-        metavar="S",
-        help="seconds of a sample, 1 to 120 (default: 5)",
-    )
-    group.add_argument(
-        "--print-interval",
-        type=int,
-        metavar="N",
-        help="accepted as chat-analyzer's option; no effect, since an analysis takes about a second",
-    )
-    group.add_argument(
-        "--break",
-        "-b",
-        dest="msg_break",
-        type=int,
-        metavar="N",
-        help="stop after N messages; no effect below 0",
-    )
-    group.add_argument("--stream", metavar="ID", help="only this stream of a database, or of a table")
-
-
-def _add_section_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("highlights and spikes")
-    group.add_argument(
-        "--highlight-percentile",
-        "-ep",
-        type=float,
-        metavar="P",
-        help="samples at or above this percentile are a highlight (default: 93)",
-    )
-    group.add_argument(
-        "--highlight-metric",
-        "-em",
-        choices=tuple(METRIC_FIELDS),
-        help="people, chat messages or all messages a second (default: usersPSec)",
-    )
-    group.add_argument(
-        "--spike-sensitivity",
-        "-ss",
-        type=float,
-        metavar="X",
-        help="how easily a rise is a spike: it exceeds 1 + 2/X times its local baseline (default: 1.5)",
-    )
-    group.add_argument("--spike-metric", "-sm", choices=tuple(METRIC_FIELDS), help="default: usersPSec")
-
-
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument("--description", "-d", help="a text that distinguishes this output from others")
+    add_options(group, ProcessSettings, ("description",))
     group.add_argument(
         "--output",
         "-o",
@@ -218,7 +170,7 @@ def _run(args: argparse.Namespace) -> int:
             "Moments are found in what people wrote, and a ChatAnalytics JSON does not have it: give the "
             "chat file, or the database with --stream."
         )
-    settings = ProcessSettings(**{field.name: getattr(args, field.name) for field in fields(ProcessSettings)})
+    settings = read_options(args, ProcessSettings)
     run = {"url": _run_url, "chatfile": _run_chatfile, "reanalyze": _run_reanalyze, "db": _run_db}[mode]
     return run(args, settings)
 

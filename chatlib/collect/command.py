@@ -11,6 +11,7 @@ from chatlib.collect.files.table_columns import add_columns_option
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError
 from chatlib.files import looks_like_dataset
+from chatlib.options import add_options, read_options
 from chatlib.text import one_line, remove_controls
 
 __all__ = ["add_parsers"]
@@ -101,7 +102,7 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     watching.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
     watching.add_argument("--until-end", action="store_true", help="end with the stream")
     watching.add_argument("--minutes", type=float, metavar="N", help="end after so many minutes")
-    watching.add_argument("--cookies", default="", metavar="FILE", help="a cookies.txt in Netscape's format")
+    add_options(watching, CollectSettings, ("cookies",))
     watching.add_argument(
         "--run",
         dest="model_run",
@@ -113,44 +114,8 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _add_youtube_options(parser: argparse.ArgumentParser) -> None:
-    default = CollectSettings
     parser.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
-    parser.add_argument(
-        "--listing",
-        default=default.listing,
-        metavar="HOW",
-        help="selenium (Chromium) or yt-dlp (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--chat-sources",
-        default=default.chat_sources,
-        metavar="NAMES",
-        help="which to try, in order (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--cookies", default=default.cookies, metavar="FILE", help="a cookies.txt in Netscape's format"
-    )
-    parser.add_argument(
-        "--at-once",
-        type=int,
-        default=default.at_once,
-        metavar="N",
-        help="streams fetched at once (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--requests-per-s",
-        type=float,
-        default=default.requests_per_s,
-        metavar="N",
-        help="per host, at most (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--limit",
-        type=int,
-        default=default.limit,
-        metavar="N",
-        help="only a channel's N newest streams; 0 is all",
-    )
+    add_options(parser, CollectSettings)
     _add_ignore_errors(parser)
     parser.set_defaults(run=_run_collect)
 
@@ -228,14 +193,7 @@ def _run_collect(args: argparse.Namespace) -> int:
     from chatlib.collect.sources import find_channels
     from chatlib.store import open_store
 
-    settings = CollectSettings(
-        listing=args.listing,
-        chat_sources=args.chat_sources,
-        cookies=str(Path(args.cookies).expanduser().absolute()) if args.cookies else "",
-        at_once=args.at_once,
-        requests_per_s=args.requests_per_s,
-        limit=args.limit,
-    )
+    settings = _read_settings(args)
     path, run = _find_db(args), getattr(args, "updated_run", None)
     found = find_channels(args.channels, folder=path.parent, base=Path.cwd()) if args.channels else None
     with open_store(path, create=found is not None) as db:
@@ -257,8 +215,7 @@ def _run_watch(args: argparse.Namespace) -> int:
     rank = args.open_ranker(args.model_run, names=args.names) if args.model_run else None
     settings = WatchSettings(minutes=args.minutes, until_end=args.until_end)
     stop = threading.Event()
-    cookies = str(Path(args.cookies).expanduser().absolute()) if args.cookies else ""
-    feeds = open_feeds(args.addresses, CollectSettings(cookies=cookies), stop=stop)
+    feeds = open_feeds(args.addresses, _read_settings(args), stop=stop)
     signal.signal(signal.SIGINT, lambda *_: stop.set())  # Ctrl-C ends the watch, not in the middle of a write
     with open_store(_find_db(args), create=True) as db:
         captures = watch_streams(db, feeds, settings, rank=rank, stop=stop)
@@ -268,6 +225,12 @@ def _run_watch(args: argparse.Namespace) -> int:
     n_added = sum(capture.n_added for capture in captures)
     sys.stdout.write(f"{n_added:,} new messages of {len(captures)} streams in {db.path}\n")
     return 0 if captures else 1
+
+
+def _read_settings(args: argparse.Namespace) -> CollectSettings:
+    if args.cookies:  # a relative path starts at the current folder, not at the project
+        args.cookies = str(Path(args.cookies).expanduser().absolute())
+    return read_options(args, CollectSettings)
 
 
 def _find_db(args: argparse.Namespace) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chatlib.errors import ParameterError, SourceError
 from chatlib.limits import require_regular
+from chatlib.options import option
 from chatlib.records import Clip
 
 if TYPE_CHECKING:  # the command line reads the settings' defaults before anything is fetched
@@ -34,21 +35,18 @@ CHAT_SOURCES = ("chat-downloader", "yt-dlp")
 class CollectSettings:
     """How channels are collected, as the user writes it: notebook parameters and command-line options.
 
-    `listing` is one of `LISTINGS`. `chat_sources` names the sources in the order to try them, with
-    commas. `cookies` is a Netscape cookies.txt, for members-only streams and bot checks; a relative
-    path starts at the project. `at_once` streams are fetched together, with at most `requests_per_s`
-    to one host. `limit` is the number of a channel's newest streams, 0 for all.
-    No read waits longer than `timeout_s`; the first wait after a failure is shorter than `backoff_s`.
+    Cookies are for members-only streams and bot checks; a relative path starts at the project. No read
+    waits longer than `timeout_s`; the first wait after a failure is shorter than `backoff_s`.
 
     Raises: ParameterError for a value that breaks a rule.
     """
 
-    listing: str = LISTINGS[0]
-    chat_sources: str = ", ".join(CHAT_SOURCES)
-    cookies: str = ""
-    at_once: int = 3
-    requests_per_s: float = 5.0
-    limit: int = 0
+    listing: str = option(LISTINGS[0], "selenium (Chromium) or yt-dlp", metavar="HOW")
+    chat_sources: str = option(", ".join(CHAT_SOURCES), "which to try, in order", metavar="NAMES")
+    cookies: str = option("", "a cookies.txt in Netscape's format", metavar="FILE")
+    at_once: int = option(3, "streams fetched at once")
+    requests_per_s: float = option(5.0, "per host, at most")
+    limit: int = option(0, "only a channel's N newest streams; 0 is all")
     timeout_s: float = 20.0
     backoff_s: float = 1.0
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass
 
 from tqdm import TqdmWarning
 
 from chatlib.errors import ParameterError
+from chatlib.options import option
 
 __all__ = ["SCHEDULES", "SCRATCH", "TrainSettings"]
 
@@ -23,19 +23,11 @@ with warnings.catch_warnings():  # in a notebook without ipywidgets, whose bars 
 
 SCRATCH = "scratch"
 SCHEDULES = ("linear", "cosine", "constant")
-_T = TypeVar("_T")
-
-
-def _setting(default: _T, meaning: str) -> _T:
-    value: _T = field(default=default, metadata={"help": meaning})
-    return value
 
 
 @dataclass(frozen=True)
 class TrainSettings:
     """What a language model is, what it reads and how it is trained. Raises: ParameterError.
-
-    Each field is an option of `chatlib pretrain`, which takes its meaning from here.
 
     The learning rate rises over the first `warmup` of all steps, then follows the `schedule`:
     "linear" or "cosine" to zero, or "constant". A step takes `accumulate` batches of
@@ -45,24 +37,24 @@ class TrainSettings:
     `mask_rate` is for training only; evaluation always masks 15 %.
     """
 
-    base: str = _setting(SCRATCH, '"scratch", a folder, or a hub id')
-    streams: int = _setting(0, "train on so many streams, sampled; 0 is all")
-    messages: int = _setting(100_000, "train on at most so many messages; 0 is all")
-    block_len: int = _setting(128, "tokens of a block")
-    alone: bool = _setting(False, "in training, no message sees another one")
-    emotes: int = _setting(0, "make so many of the most frequent emotes single tokens")
-    vocabulary: int = _setting(6000, "from scratch: tokens of the tokenizer")
-    layers: int = _setting(3, "from scratch: layers")
-    width: int = _setting(128, "from scratch: width, a multiple of 32")
-    epochs: int = _setting(3, "passes over the chat")
-    lr: float = _setting(0.0, "peak learning rate; 0 is 0.002 from scratch, else 0.00005")
-    schedule: str = _setting("linear", f"of the learning rate: {', '.join(SCHEDULES)}")
-    warmup: float = _setting(0.1, "share of the steps in which the learning rate rises")
-    batch_blocks: int = _setting(8, "blocks of a batch, over all processes")
-    accumulate: int = _setting(1, "batches of a step")
-    mask_rate: float = _setting(0.3, "share of tokens masked in training")
-    patience: int = _setting(0, "stop after so many epochs without improvement; 0 is never")
-    seed: int = _setting(0, "of everything that is random")
+    base: str = option(SCRATCH, '"scratch", a folder, or a hub id', metavar="X")
+    streams: int = option(0, "train on so many streams, sampled; 0 is all")
+    messages: int = option(100_000, "train on at most so many messages; 0 is all")
+    block_len: int = option(128, "tokens of a block")
+    alone: bool = option(False, "in training, no message sees another one")
+    emotes: int = option(0, "make so many of the most frequent emotes single tokens")
+    vocabulary: int = option(6000, "from scratch: tokens of the tokenizer")
+    layers: int = option(3, "from scratch: layers")
+    width: int = option(128, "from scratch: width, a multiple of 32")
+    epochs: int = option(3, "passes over the chat")
+    lr: float = option(0.0, "peak learning rate; 0 is 0.002 from scratch, else 0.00005")
+    schedule: str = option("linear", "of the learning rate", choices=SCHEDULES)
+    warmup: float = option(0.1, "share of the steps in which the learning rate rises")
+    batch_blocks: int = option(8, "blocks of a batch, over all processes")
+    accumulate: int = option(1, "batches of a step")
+    mask_rate: float = option(0.3, "share of tokens masked in training")
+    patience: int = option(0, "stop after so many epochs without improvement; 0 is never")
+    seed: int = option(0, "of everything that is random")
 
     def __post_init__(self) -> None:
         for name in ("streams", "messages", "emotes", "patience"):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
 
+from chatlib.options import add_options, read_options
 from chatlib.pretrain import TrainSettings
 
 __all__ = ["add_parsers"]
@@ -22,18 +22,7 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("db", metavar="DB", help="the chat database")
     parser.add_argument("out", metavar="OUT", help="the folder for the model; what is there is replaced")
-    for setting in fields(TrainSettings):
-        option, meaning = f"--{setting.name.replace('_', '-')}", setting.metadata["help"]
-        if isinstance(setting.default, bool):
-            parser.add_argument(option, action="store_true", help=meaning)
-        else:
-            parser.add_argument(
-                option,
-                type=type(setting.default),
-                default=setting.default,
-                metavar="X",
-                help=f"{meaning} (default: {setting.default})",
-            )
+    add_options(parser, TrainSettings)
     parser.set_defaults(run=_run)
 
 
@@ -46,9 +35,7 @@ def _run(args: argparse.Namespace) -> int:
     from chatlib.pretrain.tokenizer import find_emotes
     from chatlib.store import open_store
 
-    settings = TrainSettings(
-        **{setting.name: getattr(args, setting.name) for setting in fields(TrainSettings)}
-    )
+    settings = read_options(args, TrainSettings)
     processes = join_processes()
     seed_torch(settings.seed)
     with open_store(args.db, read_only=True) as db:

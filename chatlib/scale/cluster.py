@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import chatlib
 from chatlib.errors import ChatlibError, ParameterError
 from chatlib.files import atomic_write
+from chatlib.options import option
 from chatlib.text import one_line
 from chatlib.workspace import progress_bar
 
@@ -54,9 +55,15 @@ class ClusterSettings:
     gets one to itself.
     """
 
-    address: str = ""
-    workers: int = 0
-    gpus: int = 0
+    address: str = option(
+        "", "of a Ray cluster (default: RAY_ADDRESS, else this machine alone)", metavar="ADDRESS"
+    )
+    workers: int = option(0, "on this machine alone; 0 is one per core")
+    gpus: int = option(0, "workers with a GPU each; 0 is none, on cores")
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ParameterError(f"--workers must be 0 or more, got {self.workers}.")
 
 
 class Ended(NamedTuple):

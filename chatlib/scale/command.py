@@ -6,13 +6,12 @@ import argparse
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.errors import ParameterError
+from chatlib.options import add_options, read_options
+from chatlib.scale.cluster import Cluster, ClusterSettings, Report, open_cluster
 from chatlib.text import one_line
-
-if TYPE_CHECKING:
-    from chatlib.scale.cluster import Cluster, Report
 
 __all__ = ["add_parsers"]
 
@@ -61,9 +60,7 @@ def _add_scale(subparsers: argparse._SubParsersAction) -> None:
         "analyze", help="ChatAnalytics JSON and moments of every stream, and a table of a channel's streams"
     )
     _add_dataset(analyzing)
-    analyzing.add_argument(
-        "--interval", type=int, default=5, metavar="S", help="seconds of a sample (default: 5)"
-    )
+    add_options(analyzing, ProcessSettings, ("interval_s",))
     analyzing.set_defaults(run=_run_analyze)
     encoding = commands.add_parser(
         "encode", help="vectors of chat messages, pooled by viewer or of each distinct text"
@@ -72,15 +69,9 @@ def _add_scale(subparsers: argparse._SubParsersAction) -> None:
     encoding.add_argument("model", metavar="MODEL", help="a language model's folder, or a hub id")
     encoding.add_argument("out", metavar="OUT", help="the folder of the outputs: new, or one to go on with")
     encoding.add_argument("--texts", action="store_true", help="a vector per distinct text of a stream")
+    add_options(encoding, ClusterSettings, ("gpus",))
     encoding.add_argument(
-        "--gpus", type=int, default=0, metavar="N", help="workers with a GPU each (default: none, on cores)"
-    )
-    encoding.add_argument(
-        "--batch-tokens",
-        type=int,
-        default=0,
-        metavar="N",
-        help="of a batch; 0 leaves it to the device",
+        "--batch-tokens", type=int, default=0, metavar="N", help="of a batch; 0 leaves it to the device"
     )
     encoding.set_defaults(run=_run_encode)
     history = commands.add_parser(
@@ -120,12 +111,7 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_cluster_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--address", default="", help="of a Ray cluster (default: RAY_ADDRESS, else this machine alone)"
-    )
-    parser.add_argument(
-        "--workers", type=int, default=0, metavar="N", help="on this machine alone; 0 is one per core"
-    )
+    add_options(parser, ClusterSettings, ("address", "workers"))
     parser.add_argument("--ignore-errors", action="store_true", help="exit with 0 although some tasks failed")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
@@ -146,11 +132,7 @@ def _run_export(args: argparse.Namespace) -> int:
 
 
 def _open_cluster(args: argparse.Namespace) -> AbstractContextManager[Cluster]:
-    from chatlib.scale.cluster import ClusterSettings, open_cluster
-
-    if args.workers < 0:
-        raise ParameterError(f"--workers must be 0 or more, got {args.workers}.")
-    return open_cluster(ClusterSettings(args.address, args.workers, getattr(args, "gpus", 0)))
+    return open_cluster(read_options(args, ClusterSettings))
 
 
 def _run_import(args: argparse.Namespace) -> int:
@@ -174,13 +156,12 @@ def _run_import(args: argparse.Namespace) -> int:
 
 
 def _run_analyze(args: argparse.Namespace) -> int:
-    from chatlib.analyze.analytics.format import ProcessSettings
     from chatlib.dataset import open_dataset
     from chatlib.scale.streams import analyze_dataset
 
     dataset = open_dataset(args.dataset)
     with _open_cluster(args) as cluster:
-        report = analyze_dataset(cluster, dataset, args.out, ProcessSettings(interval_s=args.interval))
+        report = analyze_dataset(cluster, dataset, args.out, read_options(args, ProcessSettings))
     return _finish(report, args, "streams analyzed")
 
 

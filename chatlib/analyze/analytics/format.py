@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from chatlib.errors import ParameterError
+from chatlib.options import option
 from chatlib.records import CHAT_KINDS, MEMBERSHIP_KINDS, TWITCH, YOUTUBE
 
 __all__ = [
@@ -26,8 +27,6 @@ __all__ = [
 
 # The shortest and the longest sample.
 INTERVAL_BOUNDS_S = (1, 120)
-
-# The number of a message's author where there is none.
 
 # The name of a metric on the command line -> the field of a sample.
 METRIC_FIELDS = {
@@ -103,28 +102,25 @@ def find_rules(platform: str) -> PlatformRules:
 
 @dataclass(frozen=True)
 class ProcessSettings:
-    """Settings of one analysis.
+    """Settings of one analysis. Raises: ParameterError for a value outside its bounds.
 
-    print_interval: messages between two progress lines; none are logged if <= 0. Messages fed one
-        by one log them; the engine on columns is done too soon.
-    msg_break: stop after so many messages; no effect if < 0.
-    highlight_percentile: the share of samples, in percent, that lies below a highlight.
-    highlight_metric, spike_metric: a key of `METRIC_FIELDS`.
-    spike_sensitivity: the higher, the more spikes; see `chatlib.analyze.analytics.sections.find_spikes`.
-    interval_s: length of a sample.
-    description: a free text that distinguishes this output from others.
-
-    Raises: ParameterError for a value outside its bounds.
+    `print_interval` counts for messages that are fed one by one; the engine on columns logs no progress.
     """
 
-    print_interval: int = 100
-    msg_break: int = -1
-    highlight_percentile: float = 93.0
-    highlight_metric: str = "usersPSec"
-    spike_sensitivity: float = 1.5
-    spike_metric: str = "usersPSec"
-    interval_s: int = 5
-    description: str = ""
+    print_interval: int = option(100, "messages between lines of progress; no effect on files and databases")
+    msg_break: int = option(-1, "stop after N messages; no effect below 0", "--break", "-b")
+    highlight_percentile: float = option(
+        93.0, "samples at or above this percentile are a highlight", "-ep", metavar="P"
+    )
+    highlight_metric: str = option(
+        "usersPSec", "people, chat messages or all messages a second", "-em", choices=tuple(METRIC_FIELDS)
+    )
+    spike_sensitivity: float = option(
+        1.5, "a rise above 1 + 2/X times its local baseline is a spike", "-ss", metavar="X"
+    )
+    spike_metric: str = option("usersPSec", "as for highlights", "-sm", choices=tuple(METRIC_FIELDS))
+    interval_s: int = option(5, "seconds of a sample, 1 to 120", "--interval", "-i", metavar="S")
+    description: str = option("", "a text that distinguishes this output from others", "-d", metavar="TEXT")
 
     def __post_init__(self) -> None:
         if not 0 < self.highlight_percentile < 100:

@@ -1,0 +1,51 @@
+"""Settings that are options of a command: each is declared once, as a field of a frozen dataclass."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Sequence
+from dataclasses import field, fields
+from typing import Any, TypeVar
+
+__all__ = ["add_options", "option", "read_options"]
+
+_T = TypeVar("_T")
+
+
+def option(
+    default: _T, meaning: str, *flags: str, metavar: str = "N", choices: Sequence[str] | None = None
+) -> _T:
+    """Return a field of settings that is an option, with its help.
+
+    Without a long one among its flags, it is named after the field. A field that is False is a switch.
+    """
+    how = {"flags": flags, "help": meaning, "metavar": metavar, "choices": choices}
+    value: _T = field(default=default, metadata=how)
+    return value
+
+
+def add_options(parser: argparse._ActionsContainer, settings: type, names: Collection[str] = ()) -> None:
+    """Add the options of settings to a command or a group of its options: those of `names`, or all."""
+    for setting in fields(settings):
+        how, default = setting.metadata, setting.default
+        if not how or (names and setting.name not in names):
+            continue
+        flags = list(how["flags"])
+        if not any(flag.startswith("--") for flag in flags):
+            flags.insert(0, f"--{setting.name.replace('_', '-')}")
+        shared: dict[str, Any] = {"dest": setting.name, "default": default, "help": how["help"]}
+        if isinstance(default, bool):
+            parser.add_argument(*flags, action="store_true", **shared)
+            continue
+        if default != "":
+            shared["help"] += (
+                f" (default: {default:g})" if isinstance(default, float) else f" (default: {default})"
+            )
+        kind = {"choices": how["choices"]} if how["choices"] else {"metavar": how["metavar"]}
+        parser.add_argument(*flags, type=type(default), **shared, **kind)
+
+
+def read_options(args: argparse.Namespace, settings: type[_T]) -> _T:
+    """Return settings with what a command was given; of a field that is no option of it, the default."""
+    given = {setting.name for setting in fields(settings)} & vars(args).keys()  # type: ignore[arg-type]
+    return settings(**{name: getattr(args, name) for name in given})
