@@ -1,4 +1,4 @@
-"""Dates, moments and offsets as sources write them.
+"""Dates, moments and offsets as sources write them; the periods for training, validation and test.
 
 Dates are kept as ISO 8601 in UTC, moments as microseconds since 1970, offsets as seconds.
 """
@@ -8,13 +8,19 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from typing import TYPE_CHECKING, NamedTuple
 
+from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.text import read_number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "MAX_OFFSET_S",
     "MAX_TIMESTAMP_US",
     "MIN_TIMESTAMP_US",
+    "DateSplit",
     "find_day",
     "format_clock",
     "format_timestamp",
@@ -22,6 +28,7 @@ __all__ = [
     "read_offset",
     "read_timestamp",
     "read_timestamp_text",
+    "split_by_date",
 ]
 
 MAX_OFFSET_S = 1e8  # three years; what is beyond is no offset
@@ -52,7 +59,7 @@ def read_timestamp(value: object) -> int | None:
     """Return microseconds since 1970 from micro-, milli- or whole seconds between 2004 and 2099."""
     if type(value) is str and value.strip().isdecimal() and len(value) < 20:
         value = int(value.strip())
-    if not (type(value) is int or type(value) is float) or not math.isfinite(value):  # True is none
+    if not (type(value) is int or type(value) is float) or not math.isfinite(value):  # not a bool
         return None
     for factor in (1, 1000, 1_000_000):
         if MIN_TIMESTAMP_US <= value * factor <= MAX_TIMESTAMP_US:
@@ -106,3 +113,43 @@ def find_day(timestamp_us: float | None, started_at: str | None) -> dt.date | No
     if timestamp_us is not None and not math.isnan(timestamp_us):
         return dt.datetime.fromtimestamp(timestamp_us / 1e6, dt.UTC).date()
     return dt.date.fromisoformat(started_at[:10]) if started_at else None
+
+
+class DateSplit(NamedTuple):
+    """Keys of streams (`stream_id`), each list oldest first."""
+
+    train: list[int]
+    validation: list[int]
+    test: list[int]
+
+
+def split_by_date(streams: pd.DataFrame, *, train: float = 0.60, validation: float = 0.15) -> DateSplit:
+    """Split streams into periods by `started_at`: shares of their number, oldest first.
+
+    Streams with the same start stay together, in the earlier period, so each period is strictly later
+    than the one before. Streams without a date are left out.
+
+    Raises: ParameterError for shares that leave no test; NotEnoughData if a period is empty.
+    """
+    if not (0 < train < 1 and 0 < validation < 1 and train + validation < 1):
+        raise ParameterError(
+            f"Shares of training and validation are positive and leave a test: got {train} and {validation}."
+        )
+    dated = streams[streams["started_at"].notna()].sort_values(["started_at", "video_id"])
+    ids, dates = dated["stream_id"].astype(int).tolist(), dated["started_at"].tolist()
+    first = _end_of_date(dates, round(len(ids) * train))
+    second = _end_of_date(dates, max(round(len(ids) * (train + validation)), first + 1))
+    split = DateSplit(ids[:first], ids[first:second], ids[second:])
+    if not all(split):
+        raise NotEnoughData(
+            "Training, validation and test each need at least one stream with a date of its own; "
+            f"{len(ids)} dated streams give {len(split.train)}, {len(split.validation)} and "
+            f"{len(split.test)}. Add streams, or dates to streams.csv."
+        )
+    return split
+
+
+def _end_of_date(dates: list[str], end: int) -> int:
+    while 0 < end < len(dates) and dates[end] == dates[end - 1]:
+        end += 1
+    return end

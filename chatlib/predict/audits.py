@@ -16,8 +16,8 @@ from chatlib.predict.viewers.people import NEXT, People
 from chatlib.predict.viewers.table import Viewers
 from chatlib.pretrain.language_model import MANIFEST, load_manifest
 from chatlib.records import DONATION_KINDS
-from chatlib.splits import DateSplit
 from chatlib.store import Store
+from chatlib.times import DateSplit
 
 __all__ = [
     "audit",

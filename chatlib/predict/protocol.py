@@ -39,8 +39,8 @@ from chatlib.predict.models.transformer import (
     fit_donor_models,
 )
 from chatlib.predict.viewers.table import Viewers, load_viewers
-from chatlib.splits import DateSplit, split_by_date
 from chatlib.store import Store
+from chatlib.times import DateSplit, split_by_date
 
 __all__ = [
     "BEST_POSSIBLE",
@@ -260,7 +260,7 @@ def measure_way(rolling: Rolling | None, path: str | Path, db: Store) -> float |
 def split_streams(db: Store, *, train: float = 0.60, validation: float = 0.15) -> DateSplit:
     """Return the periods of the streams that have messages, as the language model splits them.
 
-    Raises: as `chatlib.splits.split_by_date`.
+    Raises: as `chatlib.times.split_by_date`.
     """
     streams = db.load_streams()
     return split_by_date(streams[streams["n_messages"] > 0], train=train, validation=validation)

@@ -24,8 +24,8 @@ from chatlib.predict.questions import QUESTIONS, Question
 from chatlib.predict.viewers.people import NEXT, load_people
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.records import DONATION_KINDS, TICKER_KINDS
-from chatlib.splits import DateSplit
 from chatlib.store import open_store
+from chatlib.times import DateSplit
 from tests.predict.channels import make_channel, save
 
 RETROSPECT = Question("retrospective")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from chatlib.errors import NotEnoughData
 from chatlib.pretrain.corpus import build_corpus, load_chat, normalize_for_model
 from chatlib.records import Message, Stream
-from chatlib.splits import split_by_date
 from chatlib.store import open_store
+from chatlib.times import split_by_date
 from tests.pretrain.chats import SMALL, make_chat, make_stream
 
 

@@ -19,8 +19,8 @@ from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.predict.questions import ARRIVAL, NEXT_STREAM, RETROSPECTIVE, Question
 from chatlib.predict.viewers.history import order_streams
 from chatlib.predict.viewers.texts import select_inputs, slice_rows
-from chatlib.splits import DateSplit
 from chatlib.store import Store
+from chatlib.times import DateSplit
 from chatlib.workspace import without_gc
 
 __all__ = ["Periods", "Viewers", "count_periods", "load_viewers", "require_donors"]

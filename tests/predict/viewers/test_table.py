@@ -5,8 +5,8 @@ from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.predict.audits import check_inputs
 from chatlib.predict.questions import Question
 from chatlib.predict.viewers.table import count_periods, load_viewers, require_donors
-from chatlib.splits import DateSplit
 from chatlib.store import open_store
+from chatlib.times import DateSplit
 from tests.predict.channels import day, save, say
 
 

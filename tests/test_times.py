@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.splits import split_by_date
+from chatlib.times import split_by_date
 
 
 def make_streams(dates):
