@@ -1,8 +1,7 @@
-"""A training that was killed goes on from its last whole epoch.
+"""A training that was killed goes on from its last complete epoch.
 
-One folder per epoch: weights and the optimizer's state as safetensors, and last a JSON with
-the history, so that its existence means that the epoch is whole. Only the last epoch is kept,
-and the best one where the best is kept in the end.
+A folder per epoch holds the weights and the optimizer's state as safetensors and, written last, a JSON
+with the history. Only the last epoch stays, and the one whose weights are kept in the end.
 """
 
 from __future__ import annotations
@@ -26,10 +25,7 @@ _STATE, _WEIGHTS, _OPTIMIZER = "checkpoint.json", "model.safetensors", "optimize
 
 
 class Checkpoint:
-    """The folder in which a training keeps its epochs.
-
-    `fingerprint` identifies model, data and settings; epochs of another one are left alone.
-    """
+    """A training's saved epochs; those of another `fingerprint` (model, data, settings) are ignored."""
 
     def __init__(
         self,
@@ -53,23 +49,16 @@ class Checkpoint:
             target.mkdir(parents=True)
             save_model(self._model, str(target / _WEIGHTS))
             state = self._optimizer.state_dict()["state"]
-            tensors = {
-                f"{i}.{name}": value.contiguous()
-                for i, entry in state.items()
-                for name, value in entry.items()
-            }
+            entries = ((i, name, tensor) for i, entry in state.items() for name, tensor in entry.items())
+            tensors = {f"{i}.{name}": tensor.contiguous() for i, name, tensor in entries}
             save_file(tensors, target / _OPTIMIZER)
-        text = json.dumps({"fingerprint": self._fingerprint, "history": history})
-        atomic_write(target / _STATE, text)
+        atomic_write(target / _STATE, json.dumps({"fingerprint": self._fingerprint, "history": history}))
         for other in self.folder.glob("epoch_*"):
             if other not in (target, self._epoch_folder(keep)):
                 shutil.rmtree(other, ignore_errors=True)
 
     def load(self) -> list[dict[str, float]]:
-        """Bring model and optimizer to the last whole epoch; return its history, empty if there is none.
-
-        An epoch that cannot be read is left alone, too.
-        """
+        """Restore model and optimizer of the last epoch that can be read; return its history, else []."""
         before = copy.deepcopy(self._model.state_dict())
         paths = self.folder.glob(f"epoch_*/{_STATE}")
         for path in sorted(paths, key=lambda path: -int(path.parent.name.removeprefix("epoch_"))):
@@ -86,7 +75,7 @@ class Checkpoint:
         return []
 
     def _load_epoch(self, path: Path) -> list[dict[str, float]]:
-        """Load an epoch and return its history; empty, with nothing loaded, for another fingerprint."""
+        """Load an epoch and return its history; [], with nothing loaded, for another fingerprint."""
         state = json.loads(path.read_text(encoding="utf-8"))
         if state["fingerprint"] != self._fingerprint:
             return []

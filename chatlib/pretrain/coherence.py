@@ -1,10 +1,9 @@
 """How similar messages are, against how far apart they were written.
 
-Vectors of a language model all point much the same way, so they are centred first. Pairs by
-the same author and pairs of the same text are left out: they are similar for other reasons. What
-pairs of the same stream have in common at any distance (the mean over all of them, which is
-what shuffling the times gives) is subtracted, so 0 means "no more similar than any two messages
-of that stream". The band is a bootstrap over streams.
+Vectors of a language model all point much the same way, so they are centred first. Pairs by the same
+author and pairs of the same text are left out: they are similar for other reasons. The mean over all
+pairs of a stream, which is what shuffling the times gives, is subtracted, so 0 means "no more similar
+than any two messages of that stream". The band is a bootstrap over streams.
 """
 
 from __future__ import annotations
@@ -30,14 +29,13 @@ N_BOOTSTRAP = 1000
 
 @dataclass(frozen=True)
 class Coherence:
-    """Similarity against distance.
+    """Similarity against distance, in seconds or in messages (`unit`; 1 is the next message).
 
-    `table` has one row per bin with at least 30 pairs, nearest first: `distance` (geometric middle
-    of the bin), `low_edge`, `high_edge`, `n_pairs`, `similarity` (baseline subtracted), `low`,
-    `high` (95 % band; NaN with fewer than three streams). `baseline` is the mean cosine of
-    shuffled pairs. `gone_after` is where the first bin begins, from the most similar one on,
-    whose band reaches down to 0 (None if there is no such bin or no band). Distances are in `unit`; a
-    bin begins at `low_edge` and ends before `high_edge`.
+    `table` has one row per bin [low_edge, high_edge) with at least 30 pairs, nearest first: `distance`
+    (its geometric middle), `low_edge`, `high_edge`, `n_pairs`, `similarity` (baseline subtracted), `low`,
+    `high` (95 % band; NaN with fewer than three streams). `baseline` is the mean cosine of shuffled
+    pairs. `gone_after` is where the first bin begins, from the most similar one on, whose band reaches
+    down to 0; None if there is no such bin or no band.
     """
 
     table: pd.DataFrame
@@ -94,19 +92,12 @@ def sample_messages(chat: pd.DataFrame, *, per_stream: int = 1500, seed: int = 0
 
 
 def measure_coherence(
-    chat: pd.DataFrame,
-    vectors: np.ndarray,
-    *,
-    unit: str = "seconds",
-    seed: int = 0,
+    chat: pd.DataFrame, vectors: np.ndarray, *, unit: str = "seconds", seed: int = 0
 ) -> Coherence:
-    """Return the similarity of messages of the same stream against their distance.
+    """Return the similarity of messages of the same stream against their distance in `unit`.
 
-    `unit` is "seconds" or "messages" (1 is the next message). `chat` has
-    `stream_id, offset_s, author, text` and for messages `position`, as from `sample_messages`,
-    with a row for each row of `vectors`.
-    A pair of unknown authors (-1) counts as the same author. Memory grows with the square of
-    the messages of one stream.
+    `chat` is of `sample_messages`, with a row for each row of `vectors`. Two unknown authors (-1) count
+    as the same author. Memory grows with the square of the messages of one stream.
 
     Raises: NotEnoughData if no distance has 30 pairs.
     """
@@ -114,8 +105,15 @@ def measure_coherence(
         raise ParameterError(f"There is one vector per message: got {len(vectors)} for {len(chat)} messages.")
     if unit not in EDGES:
         raise ParameterError(f"Distance is in {' or '.join(EDGES)}, got {unit!r}.")
-    column, edges = "offset_s" if unit == "seconds" else "position", np.asarray(EDGES[unit], float)
-    n_pairs, cosines, totals, counts = _sum_streams(chat, vectors, column=column, edges=edges)
+    edges = np.asarray(EDGES[unit], float)
+    columns = (
+        _centre(vectors),
+        chat["offset_s" if unit == "seconds" else "position"].to_numpy(),
+        chat["author"].to_numpy(),
+        pd.factorize(chat["text"].str.casefold())[0],
+    )
+    sums = [_sum_pairs(*(values[rows] for values in columns), edges=edges) for rows in _rows_by_stream(chat)]
+    n_pairs, cosines, totals, counts = map(np.array, zip(*sums, strict=True))
     used = n_pairs.sum(0) >= MIN_PAIRS
     if not used.any():
         raise NotEnoughData(
@@ -128,10 +126,11 @@ def measure_coherence(
     table["n_pairs"] = n_pairs.sum(0)
     table["similarity"] = excess.sum(0) / n_pairs.sum(0)
     table["low"], table["high"] = _bootstrap(excess, n_pairs, seed=seed)
+    gone = table.loc[table["similarity"].idxmax() :].query("low <= 0")["low_edge"]
     return Coherence(
         table=table,
         baseline=float(totals.sum() / max(counts.sum(), 1)),
-        gone_after=_gone_after(table),
+        gone_after=None if gone.empty else float(gone.iloc[0]),
         n_messages=len(chat),
         n_streams=len(n_pairs),
         unit=unit,
@@ -176,20 +175,6 @@ def _rows_by_stream(chat: pd.DataFrame) -> list[np.ndarray]:
     return [np.asarray(rows) for rows in chat.groupby("stream_id", sort=False).indices.values()]
 
 
-def _sum_streams(
-    chat: pd.DataFrame, vectors: np.ndarray, *, column: str, edges: np.ndarray
-) -> list[np.ndarray]:
-    """Return the results of `_sum_pairs`, each with a row per stream."""
-    directions = _centre(vectors)
-    text_codes = pd.factorize(chat["text"].str.casefold())[0]
-    places, authors = chat[column].to_numpy(), chat["author"].to_numpy()
-    sums = [
-        _sum_pairs(directions[rows], places[rows], authors[rows], text_codes[rows], edges=edges)
-        for rows in _rows_by_stream(chat)
-    ]
-    return [np.array(part) for part in zip(*sums, strict=True)]
-
-
 def _sum_pairs(
     unit: np.ndarray, places: np.ndarray, authors: np.ndarray, texts: np.ndarray, *, edges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
@@ -224,9 +209,3 @@ def _bins_as_table(edges: np.ndarray, *, unit: str) -> pd.DataFrame:
     last = high - 1 if unit == "messages" else high
     middle = np.where(low > 0, np.sqrt(low * last), last / 2)
     return pd.DataFrame({"distance": middle, "low_edge": low, "high_edge": high})
-
-
-def _gone_after(table: pd.DataFrame) -> float | None:
-    tail = table.loc[table["similarity"].idxmax() :]
-    gone = tail[tail["low"] <= 0]
-    return None if gone.empty else float(gone["low_edge"].iloc[0])

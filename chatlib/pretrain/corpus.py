@@ -1,8 +1,7 @@
 """What the language model reads: clean chat of the training period, and what is held out.
 
-Training chat, held-out streams and held-out single messages come from streams before the test
-period; held-out streams are later than every training stream, and no held-out single message
-has the text of a training message.
+All of it comes from streams before the test period; held-out streams are later than every training
+stream, and no held-out single message has the text of a training message.
 """
 
 from __future__ import annotations
@@ -19,9 +18,8 @@ import pandas as pd
 from chatlib.errors import NotEnoughData
 from chatlib.pretrain import TrainSettings
 from chatlib.records import CHAT_KINDS
-from chatlib.splits import split_by_date
 from chatlib.store import Store
-from chatlib.times import format_clock
+from chatlib.times import format_clock, split_by_date
 
 __all__ = ["CLEANING", "Corpus", "build_corpus", "load_chat", "normalize_for_model"]
 
@@ -82,12 +80,11 @@ class Corpus:
             "held-out streams": (self.held_out_streams, len(self.held_out)),
             "held-out single messages": (self.held_out_streams, len(self.single_messages)),
         }
-        columns = ["streams", "messages", "from", "to"]
-        rows = [
-            (len(streams), n, streams["started_at"].min()[:10], streams["started_at"].max()[:10])
-            for streams, n in parts.values()
-        ]
-        return pd.DataFrame(rows, index=list(parts), columns=columns)
+        rows = {
+            name: (len(streams), n, streams["started_at"].min()[:10], streams["started_at"].max()[:10])
+            for name, (streams, n) in parts.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["streams", "messages", "from", "to"])
 
 
 def normalize_for_model(text: str) -> str:
@@ -112,7 +109,7 @@ def load_chat(db: Store, stream_ids: Iterable[int]) -> pd.DataFrame:
     is_chat = chat["kind"].isin(CHAT_KINDS) & chat["bits"].isna()
     chat = chat[is_chat & chat["text"].notna() & chat["offset_s"].notna()]
     chat = chat.assign(
-        text=[normalize_for_model(text) for text in chat["text"]],
+        text=pd.Series(list(map(normalize_for_model, chat["text"])), chat.index, dtype=object),
         author=chat["author"].fillna(-1).astype("int64"),
         offset_s=chat["offset_s"].astype("float64"),
     )
@@ -122,7 +119,7 @@ def load_chat(db: Store, stream_ids: Iterable[int]) -> pd.DataFrame:
 def build_corpus(db: Store, settings: TrainSettings) -> Corpus:
     """Return the training chat and what is held out, by the dates of the streams.
 
-    Training streams are those of the training period (`splits.split_by_date`); held out are
+    Training streams are those of the training period (`split_by_date`); held out are
     those of the validation period. If that leaves fewer than four held-out streams, the last
     training streams are held out too, as long as three quarters of them stay.
     `settings.streams` are sampled from the training streams (0: all); of these, whole streams in
@@ -144,14 +141,14 @@ def build_corpus(db: Store, settings: TrainSettings) -> Corpus:
         train=train,
         held_out=held_out,
         single_messages=singles,
-        streams=_rows_of(streams, train),
-        held_out_streams=_rows_of(streams, held_out),
+        streams=streams[streams["stream_id"].isin(train["stream_id"])].reset_index(drop=True),
+        held_out_streams=streams[streams["stream_id"].isin(held_out["stream_id"])].reset_index(drop=True),
         n_available=n_available,
     )
 
 
 def _choose_streams(streams: pd.DataFrame) -> tuple[list[int], list[int]]:
-    """Return ids of streams for training and held out. Streams without messages count nowhere."""
+    """Return ids of streams for training and held out. Streams without messages are ignored."""
     split = split_by_date(streams[streams["n_messages"] > 0])  # the donor model's split, too
     n_more = min(max(0, MIN_HELD_OUT_STREAMS - len(split.validation)), len(split.train) // 4)
     first = len(split.train) - n_more
@@ -169,7 +166,7 @@ def _load_training(db: Store, stream_ids: Sequence[int], *, max_messages: int) -
     for stream_id in stream_ids:
         chat = load_chat(db, [stream_id])
         n_available += len(chat)
-        kept = chat[chat.groupby(_text_key(chat["text"])).cumcount() < MAX_COPIES].iloc[:n_left]
+        kept = chat[chat.groupby(chat["text"].str.casefold()).cumcount() < MAX_COPIES].iloc[:n_left]
         n_left -= len(kept)
         if len(kept):
             parts.append(kept)
@@ -182,18 +179,11 @@ def _load_training(db: Store, stream_ids: Sequence[int], *, max_messages: int) -
 def _choose_single_messages(
     held_out: pd.DataFrame, train: pd.DataFrame, rng: np.random.Generator
 ) -> list[str]:
-    """Return held-out texts, each once, that training has not seen in any spelling."""
-    texts = held_out[~_text_key(held_out["text"]).duplicated()]["text"]
-    unseen = texts[~_text_key(texts).isin(set(_text_key(train["text"])))].tolist()
+    """Return held-out texts, each once, that training has not seen, ignoring case."""
+    spellings = held_out["text"].str.casefold()
+    is_new = ~spellings.duplicated() & ~spellings.isin(train["text"].str.casefold())
+    unseen = held_out.loc[is_new, "text"].tolist()
     return [unseen[i] for i in sorted(rng.permutation(len(unseen))[:MAX_SINGLE_MESSAGES])]
-
-
-def _text_key(texts: pd.Series) -> pd.Series:
-    return pd.Series([text.casefold() for text in texts], index=texts.index, dtype=object)
-
-
-def _rows_of(streams: pd.DataFrame, chat: pd.DataFrame) -> pd.DataFrame:
-    return streams[streams["stream_id"].isin(chat["stream_id"])].reset_index(drop=True)
 
 
 def _check_enough(train: pd.DataFrame, singles: Sequence[str]) -> None:

@@ -1,9 +1,8 @@
 """What training and evaluation of a language model consume: packed chat, its masks, and batches of it.
 
-Training reads packed blocks, or whole messages of about the same length; neither has padding
-worth counting. All that is random in a batch comes from seed and epoch, so every process of
-several draws the same, and takes its own share of the rows. The masks of what is held out are
-drawn once, so every model and every epoch answers the same questions.
+Training reads packed blocks, or whole messages of about the same length, with hardly any padding. All
+that is random in a batch comes from seed and epoch, so several processes draw the same, and each takes
+its share of the rows. The masks of held-out chat are drawn once: every epoch answers the same questions.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ class MaskedSet:
 class LmData:
     """Packed training blocks, and the two held-out sets with their masks drawn.
 
-    `messages` are what training reads instead of the blocks if no message is to see another.
+    With `messages`, training reads them one by one instead of the blocks.
     """
 
     blocks: np.ndarray
@@ -79,10 +78,9 @@ class LmData:
         return self.blocks.size if self.messages is None else sum(map(len, self.messages))
 
     def plan_batches(self, batch_blocks: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """Return the rows of each batch of an epoch, in a random order.
+        """Return the rows of each batch of an epoch, in random order.
 
-        Of blocks, `batch_blocks`; of messages, as many of about the same length as have no more
-        tokens than so many blocks.
+        A batch is `batch_blocks` blocks, or messages of about the same length with as many tokens.
         """
         if self.messages is None:
             order = rng.permutation(len(self.blocks))
@@ -94,11 +92,10 @@ class LmData:
 def iter_token_batches(
     lengths: np.ndarray, *, max_tokens: int, rng: np.random.Generator | None = None
 ) -> Iterator[np.ndarray]:
-    """Yield the indices of each batch: rows of about the same length, padded to the longest of them.
+    """Yield the indices of each batch, rows of about the same length, by ascending length.
 
-    A batch has at most `max_tokens` tokens, padding included; a longer row is a batch by itself.
-    Rows come by ascending length, rows of one length in their own order. With a generator, rows
-    of one length and the batches themselves are in random order.
+    A batch has at most `max_tokens` tokens, padding to its longest row included; a longer row is a batch
+    by itself. With a generator, rows of the same length and the batches themselves are in random order.
     """
     ties = np.arange(len(lengths)) if rng is None else rng.random(len(lengths))
     order = np.lexsort((ties, lengths))
@@ -126,8 +123,8 @@ def pad_rows(rows: Sequence[Sequence[int] | np.ndarray], *, fill: int) -> tuple[
 class Batch(NamedTuple):
     """Rows with masks: `ids` and `attention` (None: no padding) of shape (rows, length).
 
-    `positions` are flat positions of the masks and `labels` the hidden tokens, both filled up
-    with `IGNORED` labels. `n_masked` counts the masks of all shares.
+    `positions` are the masks' positions in the flattened rows and `labels` the hidden tokens, both filled
+    up with `IGNORED` labels. `n_masked` counts the masks of all shares.
     """
 
     ids: torch.Tensor
@@ -140,8 +137,7 @@ class Batch(NamedTuple):
 def make_data(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, settings: TrainSettings) -> LmData:
     """Return a corpus as a language model reads it. A message is cut at `block_len` - 2 tokens.
 
-    Training reads packed blocks, where a message sees those before and after it; or with
-    `settings.alone` each message by itself, as `[CLS] … [SEP]`. What is held out is the same.
+    In training, a message sees those before and after it in its block, or with `settings.alone` none.
 
     Raises: ParameterError for blocks that the tokenizer's model cannot read; NotEnoughData.
     """
@@ -158,21 +154,16 @@ def make_data(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, settings: Trai
     held_out_blocks = pack_blocks(_by_stream(corpus.held_out, held_out), block_len=block_len, **frame)
     n_chosen = min(_MAX_HELD_OUT_BLOCKS, len(held_out_blocks))
     chosen = np.unique(np.linspace(0, len(held_out_blocks) - 1, n_chosen).round().astype(int))
+
+    def hide(rows: Sequence[np.ndarray], texts: Iterable[str], tokens: Sequence[np.ndarray]) -> MaskedSet:
+        chars_per_token = sum(map(len, texts)) / max(1, sum(map(len, tokens)))
+        return mask_rows(rows, tokenizer, chars_per_token=chars_per_token, seed=seed)
+
     return LmData(
         blocks=pack_blocks(_by_stream(corpus.train, train), block_len=block_len, **frame),
         messages=frame_messages(train, **frame) if settings.alone else None,
-        held_out_blocks=mask_rows(
-            list(held_out_blocks[chosen]),
-            tokenizer,
-            chars_per_token=_chars_per_token(corpus.held_out["text"], held_out),
-            seed=seed,
-        ),
-        single_messages=mask_rows(
-            frame_messages(singles, **frame),
-            tokenizer,
-            chars_per_token=_chars_per_token(corpus.single_messages, singles),
-            seed=seed,
-        ),
+        held_out_blocks=hide(list(held_out_blocks[chosen]), corpus.held_out["text"], held_out),
+        single_messages=hide(frame_messages(singles, **frame), corpus.single_messages, singles),
     )
 
 
@@ -203,7 +194,7 @@ def pack_blocks(
 
 
 def frame_messages(token_ids: Iterable[np.ndarray], *, cls_id: int, sep_id: int) -> list[np.ndarray]:
-    """Return each message as `[CLS] … [SEP]`; those without a token are left out."""
+    """Return each message as `[CLS] … [SEP]`; empty ones are left out."""
     return [np.concatenate([[cls_id], ids, [sep_id]]).astype(np.int64) for ids in token_ids if len(ids)]
 
 
@@ -288,7 +279,3 @@ def _by_stream(chat: pd.DataFrame, tokens: Sequence[np.ndarray]) -> Iterator[lis
     streams = chat["stream_id"].to_numpy()
     for stream in dict.fromkeys(streams):
         yield [tokens[i] for i in np.flatnonzero(streams == stream).tolist()]
-
-
-def _chars_per_token(texts: Iterable[str], tokens: Sequence[np.ndarray]) -> float:
-    return sum(map(len, texts)) / max(1, sum(map(len, tokens)))

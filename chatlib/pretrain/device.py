@@ -1,16 +1,13 @@
 """Where the work is done: the processor, its threads and matrix products, several processes.
 
-On a CPU each core works on rows of its own. Cores that share every matrix product wait for each
-other more than they compute as soon as other programs want them: training the default model ran
-at 400 tokens a second with two threads in each product and at 4,300 with rows of their own,
-measured in turns on two cores at a load of 12.
+On a CPU each core works on rows of its own. Cores that share every matrix product spend most of their
+time waiting for each other as soon as other programs run: on two cores at a load of 12, the default
+model trained at 400 tokens a second with two threads in each product, at 4,300 with rows of their own.
 
-torch multiplies float32 matrices with MKL, which leaves AVX-512 unused on AMD processors: 95
-against 230 GFLOPS on one core of an EPYC 9005, measured. oneDNN is part of torch too, uses what
-the processor has, and is as fast as MKL elsewhere; training takes 1.3 times as long without it.
-Results differ in the last digits only. Where no gradients are wanted, weights are kept in the
-order that oneDNN reads them in, into which it would else bring them for every product: 1.2 times
-the speed for short batches.
+torch multiplies float32 matrices with MKL, which leaves AVX-512 unused on AMD processors (95 against
+230 GFLOPS on one core of an EPYC 9005). oneDNN, which is part of torch too, uses what the processor
+has; training takes 1.3 times as long without it. Without gradients, weights stay in oneDNN's own order,
+which makes short batches 1.2 times as fast. Results differ in the last digits only.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed, nn
@@ -60,7 +57,7 @@ def pick_device() -> torch.device:
 
 
 def move_model(model: nn.Module, device: torch.device | str) -> None:
-    """Move a model's weights to a device."""
+    """Move a model to a device; transformers annotates its own `to` wrongly."""
     model.to(device)
 
 
@@ -79,9 +76,9 @@ def autocast(device: torch.device) -> AbstractContextManager:
 
 @contextlib.contextmanager
 def open_workers(n: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Provide a `map` that computes on `n` threads, each with a core to itself; for one, Python's own.
+    """Provide a `map` over `n` threads, each with a core to itself; Python's own `map` for one.
 
-    Results come in order. Closed early, it drops what has not begun.
+    When the context ends early, calls that have not begun are dropped.
     """
     if n == 1:
         yield map
@@ -100,8 +97,7 @@ def open_workers(n: int) -> Iterator[Callable[..., Iterator[Any]]]:
 class Processes:
     """This process's rank among those that train together: each computes its rows of every batch.
 
-    Gradients are summed, so all hold the same weights after each step, and one process or several
-    give the same training. Rank 0 writes files.
+    Gradients are summed, so one process or several give the same training.
     """
 
     rank: int = 0
@@ -133,12 +129,12 @@ class Processes:
         return value
 
     def wait(self) -> None:
-        """Return when all processes have come here."""
+        """Wait for all processes to arrive here."""
         if self.n > 1:
             distributed.barrier()
 
     def leave(self) -> None:
-        """Leave the group; the last thing that a program does with it."""
+        """Leave the group, at the end of the program."""
         if self.n > 1:
             distributed.destroy_process_group()
 
@@ -158,7 +154,7 @@ def join_processes() -> Processes:
     return Processes(distributed.get_rank(), distributed.get_world_size())
 
 
-_PACKED_FOR = 512  # rows of a product; others are as right, and about as fast
+_PACKED_FOR = 512  # rows of a product: a hint to oneDNN, other numbers work too
 
 
 class FastLinear(nn.Linear):
@@ -187,7 +183,7 @@ def speed_up(model: _Model) -> _Model:
 
 @functools.cache
 def has_fast_linear() -> bool:
-    """Return whether torch's oneDNN is here and multiplies right, with weights in either order."""
+    """Return whether torch has oneDNN and it multiplies correctly, with weights in either order."""
     a, b = torch.arange(6.0).view(2, 3), torch.arange(12.0).view(4, 3)
     try:
         return all(torch.allclose(_multiply(a, weight, None), a @ b.T) for weight in (b, _reorder(b)))
@@ -199,10 +195,7 @@ def has_fast_linear() -> bool:
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        input: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
+        ctx: Any, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
         ctx.save_for_backward(input, weight)
         return _multiply(input, weight, bias)
@@ -220,26 +213,20 @@ class _Product(torch.autograd.Function):
         )
 
 
-class _Packed(NamedTuple):
-    """A weight in oneDNN's order, and the state that it was made from."""
-
-    weight: torch.Tensor
-    address: int
-    version: int
-    packed: torch.Tensor
-
-
-# Beside the layers and not in them, so that copies and saved files have no part in it.
-_kept: weakref.WeakKeyDictionary[FastLinear, _Packed] = weakref.WeakKeyDictionary()
+# By layer: the weight that was reordered, its address and version then, and the result. It is kept beside
+# the layers and not in them, so that it is neither copied nor saved with them.
+_reordered: weakref.WeakKeyDictionary[FastLinear, tuple[torch.Tensor, int, int, torch.Tensor]]
+_reordered = weakref.WeakKeyDictionary()
 
 
 def _pack(layer: FastLinear) -> torch.Tensor:
     """Return a layer's weight in oneDNN's order, reordered again when the weight has changed."""
-    weight, kept = layer.weight, _kept.get(layer)
-    state = (weight.data_ptr(), weight._version)
-    if kept is None or kept.weight is not weight or kept[1:3] != state:
-        kept = _kept[layer] = _Packed(weight, *state, _reorder(weight.detach()))
-    return kept.packed
+    weight = layer.weight
+    known, *state, packed = _reordered.get(layer, (None, 0, 0, weight))
+    if known is not weight or state != [weight.data_ptr(), weight._version]:
+        packed = _reorder(weight.detach())
+        _reordered[layer] = (weight, weight.data_ptr(), weight._version, packed)
+    return packed
 
 
 def _reorder(weight: torch.Tensor) -> torch.Tensor:

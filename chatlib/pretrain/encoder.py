@@ -1,9 +1,8 @@
 """From messages to vectors: the mean of a language model's last layer over a message's tokens.
 
-Each distinct text is computed once. Texts go through the model in portions that fit into memory;
-of a portion, sorted by their number of tokens, in batches of about the same number of tokens, so
-almost nothing is padding. The next portion is tokenized while the model works. On a CPU each core
-computes batches of its own (`device`).
+Each distinct text is computed once. Texts go through the model in portions that fit into memory, a
+portion in batches of texts of about the same length, so that there is hardly any padding. The next
+portion is tokenized while the model works. On a CPU each core computes batches of its own.
 """
 
 from __future__ import annotations
@@ -35,13 +34,7 @@ _CPU_BATCH = 512  # tokens per core: with more there is more padding, with less 
 class Encoder:
     """Messages to vectors. Get it from `load_encoder`, or `encoder_of` a model in memory."""
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        max_len: int = 128,
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, max_len: int) -> None:
         if max_len < 3:
             raise ParameterError(f"max_len must be at least 3 tokens, two of them special: got {max_len}.")
         self.device = pick_device()
@@ -68,7 +61,7 @@ class Encoder:
 
         Raises: ModelError if a vector is not finite.
         """
-        move_model(self.model, self.device)  # training left the weights that they share on the CPU
+        move_model(self.model, self.device)  # training leaves the weights that they share on the CPU
         place: dict[str, int] = {}
         inverse = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int64)
         distinct = list(place)

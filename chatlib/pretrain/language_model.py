@@ -128,9 +128,9 @@ def open_language_model(texts: Sequence[str], settings: TrainSettings) -> Langua
 def new_language_model(texts: Sequence[str], settings: TrainSettings) -> LanguageModel:
     """Return an untrained small ModernBERT with a tokenizer trained on these texts.
 
-    Its first layer sees the whole block, the others four tokens to each side, and the weights
-    start larger than is usual for wide models: with either of them otherwise, a model of this
-    size stays near word frequencies for longer than a chat lasts. Seed torch before.
+    Its first layer sees the whole block, the others four tokens to each side, and the weights start
+    larger than is usual for wide models: without either, a model of this size learns little more than
+    word frequencies from the chat of a channel. Seed torch first.
     Source: Warner et al., Smarter, Better, Faster, Longer, arXiv 2412.13663.
     """
     width, layers = settings.width, settings.layers
@@ -197,9 +197,9 @@ def load_language_model(base: str | Path) -> LanguageModel:
 def load_pretrained(base: str | Path, auto_model: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Return a model of a kind (an `AutoModel…` class) and its tokenizer.
 
-    A relative folder starts at the project. Only safetensors are read, and no code that comes
-    with a model is run. A hub id that is not in the local cache is fetched, or refused within
-    seconds where there is no network.
+    A relative folder starts at the project. Only safetensors are read, and no code of a model is run. A
+    hub id that is not in the local cache is fetched, or refused within seconds without a network.
+
     Raises: ModelError, also for weights that are missing, not finite or of another model.
     """
     folder = resolve_path(base)
@@ -235,7 +235,7 @@ def save_language_model(lm: LanguageModel, folder: str | Path, *, manifest: Mapp
 
 
 def load_manifest(folder: str | Path) -> dict[str, Any]:
-    """Return what a saved model says of its training. Raises: ModelError if it has no whole manifest."""
+    """Return the manifest of a saved model. Raises: ModelError if it is missing or damaged."""
     path = Path(folder) / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -312,7 +312,7 @@ def _check_config(folder: Path) -> None:
 def _check_fit(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, *, missing: Sequence[str]
 ) -> None:
-    """Raise ModelError unless the model is whole, and finite in what it makes of the tokenizer's ids."""
+    """Raise ModelError unless all weights are there and finite, and the model reads its tokenizer's ids."""
     # The pooler is not used, and models trained on masks have none.
     if missing := [key for key in missing if not key.startswith("pooler.")]:
         raise ModelError(

@@ -73,7 +73,7 @@ History = Sequence[Mapping[str, float]]
 
 
 class Score(NamedTuple):
-    """The answer to a masked set. `loss` is nats per masked token, `perplexity` its exponential.
+    """How well hidden tokens were predicted. `loss` is nats per token, `perplexity` its exponential.
 
     `bits_per_char` estimates the cost of a character when every token is predicted from its
     context, so models with different tokenizers can be compared.
@@ -94,10 +94,10 @@ def train(
     `blocks_perplexity`, `blocks_bits_per_char`, `single_perplexity`, `single_bits_per_char`,
     `seconds` (of training alone) and `tokens_per_s`. The model ends on the CPU, in evaluation mode,
     with the weights of the epoch that is kept (`find_kept`).
-    From scratch, the first step starts from token frequencies (the output layer's bias), which
-    saves it the time to learn those. The same data, settings and machine give the same weights,
-    also when a run was killed and the same run goes on from the folder `checkpoint`, which is
-    removed at the end. Started by `accelerate launch` or `torchrun`, processes share each batch.
+
+    The same data, settings and machine give the same weights, also when a run was killed and goes on
+    from the folder `checkpoint`, which is removed at the end. Processes that `accelerate launch` or
+    `torchrun` started share each batch.
 
     Raises: ModelError if the loss is not finite any more, or a batch does not fit into memory.
     """
@@ -147,11 +147,7 @@ class Trainer:
         self.n_shares = _count_shares(lm.model, most=settings.batch_blocks)
 
     def train_epoch(self, epoch: int, progress: tqdm) -> float:
-        """Train for one epoch, from 1 on; return the mean loss of its steps.
-
-        All that is random comes from the seed and the epoch.
-        Raises: ModelError if a batch does not fit into the GPU's memory.
-        """
+        """Train for one epoch, from 1 on; return the mean loss of its steps."""
         settings, parameters = self.settings, list(self.lm.model.parameters())
         n_steps = self.steps_per_epoch * settings.epochs
         seed_torch(settings.seed + epoch)
@@ -232,8 +228,9 @@ class Trainer:
         with autocast(self.device):
             logits = self.head(batch.ids.to(self.device), batch.positions.to(self.device), attention)
         labels = batch.labels.to(self.device)
-        loss = functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum")
-        loss = loss / n_masked
+        loss = (
+            functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum") / n_masked
+        )
         return loss.detach(), torch.autograd.grad(loss, parameters, allow_unused=True)
 
 
@@ -249,7 +246,7 @@ def find_kept(history: History, *, patience: int) -> int:
 
 
 def is_over(history: History, *, patience: int) -> bool:
-    """Return whether so many epochs in a row were no better than the best that training ends."""
+    """Return whether training ends: the last `patience` epochs were no better than the best one."""
     return bool(patience) and history[-1]["epoch"] - find_kept(history, patience=patience) >= patience
 
 
@@ -278,7 +275,7 @@ def set_learning_rate(
 def score_model(
     head: MaskedHead, masked: MaskedSet, *, device: torch.device, max_tokens: int = 4096
 ) -> Score:
-    """Return how well the model fills the masks. The model is left in the mode it was in."""
+    """Return how well the model predicts the hidden tokens. It is left in the mode that it was in."""
     was_training = head.training
     head.eval()
     total = 0.0
@@ -297,7 +294,7 @@ def score_model(
 
 
 def score_unigram(blocks: np.ndarray, masked: MaskedSet, *, tokenizer: PreTrainedTokenizerBase) -> Score:
-    """Return how well token frequencies alone fill the masks: the reference to beat.
+    """Return how well token frequencies alone predict the hidden tokens: the reference to beat.
 
     Counts of the training blocks, each plus one (Laplace), over all tokens that can be masked.
     """
@@ -314,10 +311,8 @@ def _as_score(loss: float, masked: MaskedSet) -> Score:
 
 def score_reference(lm: LanguageModel, data: LmData) -> dict[str, Score]:
     """Return the unigram model's scores on `blocks` and `single`, with this model's tokens."""
-    return {
-        "blocks": score_unigram(data.blocks, data.held_out_blocks, tokenizer=lm.tokenizer),
-        "single": score_unigram(data.blocks, data.single_messages, tokenizer=lm.tokenizer),
-    }
+    held_out = {"blocks": data.held_out_blocks, "single": data.single_messages}
+    return {name: score_unigram(data.blocks, part, tokenizer=lm.tokenizer) for name, part in held_out.items()}
 
 
 def describe_training(
@@ -348,16 +343,12 @@ def _count_shares(model: nn.Module, *, most: int) -> int:
 
     One where the model draws random numbers (dropout): threads would draw them in any order.
     """
-    if next(model.parameters()).device.type != "cpu" or _has_dropout(model):
+    rates = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
+    rates += [rate for name, rate in vars(model.config).items() if "dropout" in name]
+    has_dropout = any(isinstance(rate, int | float) and rate > 0 for rate in rates)
+    if has_dropout or next(model.parameters()).device.type != "cpu":
         return 1
     return max(1, min(torch.get_num_threads(), most))
-
-
-def _has_dropout(model: nn.Module) -> bool:
-    if any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules()):
-        return True
-    config = vars(model.config)
-    return any("dropout" in name and isinstance(rate, float) and rate > 0 for name, rate in config.items())
 
 
 @torch.no_grad()
@@ -386,9 +377,8 @@ def _explain_full_memory(settings: TrainSettings) -> Iterator[None]:
 def _fingerprint(lm: LanguageModel, data: LmData, settings: TrainSettings) -> str:
     """Return what distinguishes one training from another: model, data and settings."""
     digest = hashlib.blake2b(data.blocks.tobytes(), digest_size=16)
-    digest.update(
-        repr((lm.base, lm.n_parameters, len(lm.tokenizer), data.n_tokens, asdict(settings))).encode()
-    )
+    model = (lm.base, lm.n_parameters, len(lm.tokenizer), data.n_tokens)
+    digest.update(repr((*model, asdict(settings))).encode())
     return digest.hexdigest()
 
 
