@@ -41,14 +41,9 @@ class ChatColumns(NamedTuple):
     @classmethod
     def from_messages(cls, messages: Sequence[Message]) -> ChatColumns:
         """Return messages as columns."""
-        kinds = Codes()
-        return cls(
-            offset_s=np.array([m.offset_s for m in messages], dtype=float),
-            kind=kinds.encode([m.kind for m in messages]),
-            kinds=list(kinds),
-            author=Codes({None: NOBODY}).encode([m.author_id for m in messages]),
-            message_ids={row: m.message_id for row, m in enumerate(messages)},
-        )
+        authors = Codes({None: NOBODY})
+        rows = [(m.offset_s, m.kind, authors[m.author_id], m.message_id) for m in messages]
+        return cls.from_batches([rows] if rows else [])
 
     @classmethod
     def from_batches(cls, batches: Iterable[Sequence[tuple]]) -> ChatColumns:
@@ -69,10 +64,4 @@ class ChatColumns(NamedTuple):
             n_rows += len(rows)
         return cls(
             np.concatenate(offsets), np.concatenate(codes), list(kinds), np.concatenate(authors), message_ids
-        )
-
-    def take_first(self, n_rows: int) -> ChatColumns:
-        """Return the chat up to a row."""
-        return self._replace(
-            offset_s=self.offset_s[:n_rows], kind=self.kind[:n_rows], author=self.author[:n_rows]
         )

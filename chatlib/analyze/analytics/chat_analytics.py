@@ -1,7 +1,7 @@
 """The specification's classes: the analytics of a stream, fed message by message.
 
-Class, field and method names are the published format's own. A chat that is there as a whole
-goes through `chatlib.analyze.analytics.columns`, which gives the same result faster.
+Class, field and method names are the published format's own. For a whole chat,
+`chatlib.analyze.analytics.columns` gives the same result faster.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from abc import ABC
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from chatlib.analyze.analytics.format import (
     METRIC_FIELDS,
@@ -51,16 +51,9 @@ class _Tally:
     n_outside: int = 0
 
 
-class _Row(NamedTuple):
-    offset_s: float | None
-    kind: str | None
-    author: str | None
-    message_id: str | None
-
-
 @dataclass
 class ChatAnalytics(ABC):
-    """The analytics of one stream. Make a `YoutubeChatAnalytics` or a `TwitchChatAnalytics`.
+    """The analytics of one stream; made as a `YoutubeChatAnalytics` or a `TwitchChatAnalytics`.
 
     duration, interval: of the stream and of a sample, in seconds.
     platform: 'www.youtube.com', 'youtu.be' or 'www.twitch.tv'.
@@ -100,9 +93,7 @@ class ChatAnalytics(ABC):
 
     def __new__(cls, *args: object, **kwargs: object) -> ChatAnalytics:
         if cls is ChatAnalytics:
-            raise TypeError(
-                "ChatAnalytics is abstract: make a YoutubeChatAnalytics or a TwitchChatAnalytics."
-            )
+            raise TypeError("ChatAnalytics is abstract: use YoutubeChatAnalytics or TwitchChatAnalytics.")
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
@@ -110,10 +101,8 @@ class ChatAnalytics(ABC):
         if not (math.isfinite(self.duration) and self.duration >= 0):
             raise ParameterError(f"A duration must be 0 seconds or more, got {self.duration}.")
         if self.platform not in self.rules.values:
-            raise ParameterError(
-                f"The platform of a {type(self).__name__} is one of {self.rules.values}, "
-                f"got {self.platform!r}."
-            )
+            values, name = self.rules.values, type(self).__name__
+            raise ParameterError(f"The platform of a {name} is one of {values}, got {self.platform!r}.")
         self.duration_text = format_time(self.duration)
         self.interval_text = format_time(self.interval)
         self._tally: _Tally | None = _Tally()
@@ -144,18 +133,18 @@ class ChatAnalytics(ABC):
 
         Messages may come in any order. Raises: DataError after `chatlog_post_process`.
         """
-        tally, row = self._open_tally, _read_row(msg)
-        if row.offset_s is None or not 0 <= row.offset_s <= self.duration:
+        tally, message = self._open_tally, _read_message(msg)
+        if message.offset_s is None or not 0 <= message.offset_s <= self.duration:
             tally.n_outside += 1
             return
-        sample = self._find_sample(row.offset_s)
+        sample = self._find_sample(message.offset_s)
         self.totalActivity += 1
         if sample:
             sample.activity += 1
-        if row.kind in self.rules.chat_kinds:
-            self._count_chat(sample, row.author)
-        elif row.kind is not None and (counter := self.rules.events.get(row.kind)):
-            self._count_event(sample, counter, row.message_id)
+        if message.kind in self.rules.chat_kinds:
+            self._count_chat(sample, message.author_id)
+        elif counter := self.rules.events.get(message.kind):
+            self._count_event(sample, counter, message.message_id)
         if sample is not None and sample is not self._currentSample:  # late, into a finished sample
             sample.sample_post_process()
 
@@ -181,7 +170,7 @@ class ChatAnalytics(ABC):
 
         `msg` is the message with number `idx`, counted from 0; with `finished` neither is needed.
         """
-        offset = self.duration if finished or msg is None else (_read_row(msg).offset_s or 0.0)
+        offset = self.duration if finished or msg is None else (_read_message(msg).offset_s or 0.0)
         offset = offset if math.isfinite(offset) else 0.0
         share = 100 * offset / self.duration if self.duration else 100.0
         log.info(
@@ -195,10 +184,8 @@ class ChatAnalytics(ABC):
     @property
     def _open_tally(self) -> _Tally:
         if self._tally is None:
-            raise DataError(
-                "Messages can be fed until chatlog_post_process was called, and it was. "
-                f"Make a new {type(self).__name__}."
-            )
+            name = type(self).__name__
+            raise DataError(f"After chatlog_post_process no message can be fed. Make a new {name}.")
         return self._tally
 
     def _find_sample(self, offset_s: float) -> Sample | None:
@@ -243,8 +230,7 @@ class ChatAnalytics(ABC):
     def chatlog_post_process(self, settings: ProcessSettings) -> None:
         """Compute totals and averages after the last message, then find highlights and spikes.
 
-        Of analytics that are complete already (read from a file), only highlights and spikes are
-        found again.
+        In analytics that are complete (read from a file), only highlights and spikes are found again.
         """
         if self._tally is not None:
             self._finish_samples(self._tally.n_outside)
@@ -347,9 +333,10 @@ def _move_earlier(where: dict[str, Sample | None], key: str, sample: Sample | No
     setattr(sample, counter, getattr(sample, counter) + 1)
 
 
-def _read_row(msg: Mapping | Message) -> _Row:
+def _read_message(msg: Mapping | Message) -> Message:
+    """Return the fields that are counted; `message_id` and `kind` may be None in a dictionary."""
     if isinstance(msg, Message):
-        return _Row(msg.offset_s, msg.kind, msg.author_id, msg.message_id)
+        return msg
     offset = msg.get("time_in_seconds")
     number = isinstance(offset, (int, float)) and not isinstance(offset, bool)
     author = msg.get("author")
@@ -357,9 +344,9 @@ def _read_row(msg: Mapping | Message) -> _Row:
         author_id, name = author.get("id"), author.get("name")
     else:
         author_id, name = None, author if isinstance(author, str) else None
-    return _Row(
-        offset if number else None,
-        msg.get("message_type"),
-        author_id or (f"{NAME_PREFIX}{name}" if name else None),
-        msg.get("message_id"),
+    return Message(
+        message_id=msg.get("message_id"),  # type: ignore[arg-type]
+        kind=msg.get("message_type"),  # type: ignore[arg-type]
+        offset_s=offset if number else None,
+        author_id=author_id or (f"{NAME_PREFIX}{name}" if name else None),
     )

@@ -20,12 +20,7 @@ from chatlib.analyze.analytics.chat_analytics import (
     count_samples,
     find_class,
 )
-from chatlib.analyze.analytics.format import (
-    PLATFORM_VALUES,
-    PlatformRules,
-    ProcessSettings,
-    format_time,
-)
+from chatlib.analyze.analytics.format import PLATFORM_VALUES, PlatformRules, ProcessSettings, format_time
 from chatlib.analyze.analytics.sections import Sample
 from chatlib.columns import ChatColumns
 from chatlib.errors import DataError
@@ -72,7 +67,8 @@ def analyze_columns(chat: ChatColumns, analytics: ChatAnalytics, settings: Proce
             f"{analytics.interval} s are more. Check its times, or choose a longer interval."
         )
     if settings.msg_break >= 0:
-        chat = chat.take_first(settings.msg_break)
+        first = slice(settings.msg_break)
+        chat = chat._replace(offset_s=chat.offset_s[first], kind=chat.kind[first], author=chat.author[first])
     counts = _count(chat, analytics.rules, duration_s=analytics.duration, interval_s=analytics.interval)
     for name, total in counts.totals.items():
         setattr(analytics, name, total)
@@ -91,7 +87,7 @@ def _count(chat: ChatColumns, rules: PlatformRules, *, duration_s: float, interv
     np.minimum(sample, max(n_samples - 1, 0), out=sample)
     chats = _is_of(chat, rules.chat_kinds)
     by_user = chats & (chat.author != NOBODY)
-    users = _pair_users(chat.author[by_user], sample[by_user], n_samples)
+    user_sample, is_first = _pair_users(chat.author[by_user], sample[by_user], n_samples)
 
     def per_sample(samples: np.ndarray) -> np.ndarray:
         return np.bincount(samples, minlength=n_samples)[:n_samples]
@@ -99,8 +95,8 @@ def _count(chat: ChatColumns, rules: PlatformRules, *, duration_s: float, interv
     found = {
         "activity": per_sample(sample),
         "chatMessages": per_sample(sample[chats]),
-        "firstTimeChatters": per_sample(users.sample[users.is_first]),
-        "uniqueUsers": per_sample(users.sample),
+        "firstTimeChatters": per_sample(user_sample[is_first]),
+        "uniqueUsers": per_sample(user_sample),
     }
     totals = {"totalActivity": len(sample), "totalChatMessages": int(chats.sum())}
     for counter, total in rules.totals.items():
@@ -110,7 +106,7 @@ def _count(chat: ChatColumns, rules: PlatformRules, *, duration_s: float, interv
             rows = _keep_first_of_id(rows, chat.offset_s, chat.message_ids)
         found[counter] = per_sample(sample[rows])
         totals[total] = len(rows)
-    return _Counts(found, totals, int(users.is_first.sum()), n_outside)
+    return _Counts(found, totals, int(is_first.sum()), n_outside)
 
 
 def _keep_inside(chat: ChatColumns, duration_s: float) -> ChatColumns:
@@ -123,16 +119,11 @@ def _keep_inside(chat: ChatColumns, duration_s: float) -> ChatColumns:
     return ChatColumns(chat.offset_s[inside], chat.kind[inside], chat.kinds, chat.author[inside], ids)
 
 
-class _UserSamples(NamedTuple):
-    sample: np.ndarray
-    is_first: np.ndarray
+def _pair_users(author: np.ndarray, sample: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the samples of each user, each once, and whether a sample is its user's first.
 
-
-def _pair_users(author: np.ndarray, sample: np.ndarray, n_samples: int) -> _UserSamples:
-    """Return each user once in each sample, and whether it is the user's first.
-
-    Authors may be any numbers; they are counted off first, so that a user and a sample make one
-    number to sort by. (Sorting by two keys would take five times as long.)
+    Authors may be any numbers. They are renumbered first, so that user and sample make one number to
+    sort by: sorting by two keys would take five times as long.
     """
     order = np.argsort(author)
     pairs = np.cumsum(_is_new(author[order]))  # changed in place: new memory costs more than the sums
@@ -141,7 +132,7 @@ def _pair_users(author: np.ndarray, sample: np.ndarray, n_samples: int) -> _User
     pairs.sort()
     pairs = pairs[_is_new(pairs)]
     user, user_sample = np.divmod(pairs, max(n_samples, 1))
-    return _UserSamples(user_sample, _is_new(user))
+    return user_sample, _is_new(user)
 
 
 def _is_new(ordered: np.ndarray) -> np.ndarray:
@@ -172,26 +163,14 @@ def _make_samples(analytics: ChatAnalytics, counts: dict[str, np.ndarray]) -> li
     interval = analytics.interval
     start = list(range(0, n * interval, interval))
     end = [*start[1:], min(n * interval, analytics.duration)]
-    text = [format_time(seconds) for seconds in start]
     length = [*repeat(interval, n - 1), end[-1] - start[-1]]
-    lengths = np.array(length, dtype=float)
-    averages = [(counts[name] / lengths).tolist() for name in ("activity", "chatMessages", "uniqueUsers")]
-    common = [
-        counts[name].tolist() for name in ("activity", "chatMessages", "firstTimeChatters", "uniqueUsers")
+    text = [format_time(seconds) for seconds in start]
+    common = [counts[name] for name in ("activity", "chatMessages", "firstTimeChatters", "uniqueUsers")]
+    averages = [
+        counts[name] / np.array(length, float) for name in ("activity", "chatMessages", "uniqueUsers")
     ]
-    special = [counts[name].tolist() for name in analytics.rules.totals]
-    no_chats: list[dict[str, int]] = [{} for _ in range(n)]
-    return list(
-        map(
-            analytics.sample_class,
-            start,
-            end,
-            length,
-            text,
-            [*text[1:], format_time(end[-1])],
-            *common,
-            *averages,
-            no_chats,
-            *special,
-        )
-    )
+    special = [counts[name] for name in analytics.rules.totals]
+    columns: list[list] = [start, end, length, text, [*text[1:], format_time(end[-1])]]
+    columns += [array.tolist() for array in (*common, *averages)]
+    columns += [[{} for _ in range(n)], *(array.tolist() for array in special)]  # nobody's chats
+    return list(map(analytics.sample_class, *columns))

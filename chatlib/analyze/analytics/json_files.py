@@ -15,8 +15,9 @@ import orjson
 
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics, find_class
 from chatlib.analyze.analytics.sections import Highlight, Sample, Section, Spike
-from chatlib.errors import MissingSource, ParameterError, SourceError, UnknownFormat
+from chatlib.errors import ParameterError, UnknownFormat
 from chatlib.files import atomic_path
+from chatlib.limits import read_file
 from chatlib.workspace import without_gc
 
 __all__ = ["SCHEMA_PATH", "load", "save"]
@@ -26,14 +27,8 @@ SCHEMA_PATH = Path(__file__).with_name("chat_analytics.schema.json")
 _Item = TypeVar("_Item", bound=ChatAnalytics | Sample | Section)
 _LISTS = {"samples", "highlights", "spikes"}
 _TEXTS = {
-    "description",
-    "program_version",
-    "platform",
-    "mediaTitle",
-    "mediaSource",
-    "highlight_metric",
-    "type",
-}
+    "description", "program_version", "platform", "mediaTitle", "mediaSource", "highlight_metric", "type",
+}  # fmt: skip
 
 
 @without_gc()
@@ -62,17 +57,11 @@ def load(path: str | Path) -> ChatAnalytics:
 
     Raises: MissingSource if there is no file; UnknownFormat if it is something else.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingSource(f"Analytics to read must be a file, and there is none at {path}.")
+    data = read_file(Path(path))
     try:
-        content = orjson.loads(path.read_bytes())
+        return _build_analytics(orjson.loads(data))
     except orjson.JSONDecodeError as error:
         raise UnknownFormat(f"Analytics are JSON, and {path} is not ({error}).") from error
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read ({error.strerror}).") from error
-    try:
-        return _build_analytics(content)
     except (KeyError, TypeError, ValueError, ParameterError) as error:
         what = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
         raise UnknownFormat(

@@ -1,11 +1,10 @@
 """The quick reader of chat-downloader's files: only what analytics need, by two processes, without numpy.
 
-It reads rows whose every needed field is there and of the right type, and gives up on the file
-otherwise: then the importers of `chatlib.collect` read it. Where both read a file they agree (a
-test holds it).
+It gives up on a file in which a needed field is missing or of another type; the importers of
+`chatlib.collect` read that. Where both read a file they agree (a test holds it).
 
-The second process is started before numpy is loaded. Each process takes the next run of pieces
-that nobody has taken, until none is left: so the first may come late, and neither waits.
+The second process starts before numpy is loaded. Each process takes the next run of pieces that nobody
+has taken, until none is left: the first may come late, and neither waits.
 """
 
 from __future__ import annotations
@@ -60,8 +59,8 @@ _FAILURES = (_NotPlainError, msgspec.MsgspecError, OSError, EOFError, zlib.error
 class _Layout(NamedTuple):
     """How a file separates its rows, and the size of the pieces it is read in.
 
-    `separator` begins with the `n_end` bytes that end a row and ends with the `n_begin` bytes
-    that begin the next one; it is empty where none is found, and the file is one piece.
+    `separator` consists of the `n_end` last bytes of a row, what is between, and the `n_begin` first bytes
+    of the next row. A file of one row has none, and is one piece.
     """
 
     is_array: bool
@@ -164,10 +163,9 @@ class Reading:
         return pieces
 
     def _read_piece(self, index: int) -> Piece:
-        """Return the rows that begin in a piece, decoded.
+        """Return the rows that begin in a piece, decoded. Raises: one of `_FAILURES`.
 
         A cut inside a row would leave a bracket or a quote open, which the decoder refuses.
-        Raises: _NotPlainError, or a msgspec error, for a row that is not of the plain kind.
         """
         data = self._cut(index)
         if not data:
@@ -196,9 +194,9 @@ class Reading:
         return self._view[first:last]
 
     def _fill(self, index: int) -> tuple[int, int]:
-        """Read a piece and what follows up to its end; return the number of bytes, and the end's place.
+        """Read a piece to the end of its last row; return the number of bytes read, and where that end is.
 
-        The end is where the first row ends that ends behind the piece; -1 at the end of the file.
+        The end is -1 for the last piece of the file.
         """
         n_bytes, separator = self._layout.piece_bytes, self._layout.separator
         self._file.seek(index * n_bytes)
@@ -224,7 +222,7 @@ class Reading:
             found = msgspec.msgpack.encode(self._take_pieces())
             with os.fdopen(results, "wb") as file:
                 file.write(found)
-        finally:  # whatever happened: where pieces are missing, the first process sees it
+        finally:  # whatever happened: the first process sees that pieces are missing
             os._exit(0)
 
 
@@ -252,10 +250,9 @@ def read_quickly(path: Path) -> list[Piece] | None:
 
 
 def _find_layout(file: io.FileIO | io.BytesIO) -> _Layout:
-    """Return how a file is laid out, from its beginning.
+    """Return how a file is laid out, told by its first two rows.
 
-    Rows of an array begin as the first one does, and what separates them is what separates the
-    first two. Raises: _NotPlainError for what is neither an array of objects nor lines of them.
+    Raises: _NotPlainError for what is neither an array of objects nor lines of them.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -295,10 +292,10 @@ def _make_piece(rows: list[_Row], *, is_first: bool) -> Piece:
 
 
 def _hash_authors(rows: list[_Row]) -> list[int]:
-    """Return 64 bits for each author; Python never hashes to -1, which is nobody.
+    """Return a hash of 64 bits for each author; none is -1, which is nobody.
 
-    A table of all authors would take most of the time; two of a million share a hash once in
-    ten million files. Hashes are alike in a process and those forked from it, and only there.
+    A table of all authors would take most of the time. Among a million, two share a hash once in
+    ten million files. Hashes agree between a process and those forked from it, and only there.
     """
     try:
         ids = list(map(_AUTHOR_ID, rows))

@@ -1,4 +1,4 @@
-"""The readers: each brings a chat to the engine from where it is, a file, the database or an address."""
+"""The readers: each loads a chat for the engine, from a file, the database or an address."""
 
 from __future__ import annotations
 
@@ -53,10 +53,9 @@ _HYPE_KINDS = (
 
 
 class Chat(NamedTuple):
-    """A chat as the engine takes it.
+    """A chat as the engine takes it. `messages` are empty where the reader read only columns.
 
-    `stream` holds what is known of it: without a duration, it lasts until the largest offset.
-    `messages` are there if the reader read them.
+    A stream without a known duration lasts until the largest offset.
     """
 
     stream: Stream
@@ -97,12 +96,12 @@ def read_file(
     columns: Mapping[str, str] | None = None,
     stream_id: str = "",
 ) -> Chat:
-    """Return the chat of a file of any format that can be imported.
+    """Return the chat of a file of any format that can be imported; its duration is the largest offset.
 
-    The title is the stream's if it is known, else the file's name; the duration is the largest
-    offset. Without `platform` the content decides. The quick reader reads what it can, unless
-    messages are wanted; `reading` is its reading of this file, if it was begun already. `columns` and
-    `stream_id` are for tables, as `read_chat_file` takes them.
+    Without `platform` the content decides. The quick reader reads what it can, unless messages are
+    wanted; `reading` is its reading of this file, if it has begun. `columns` and `stream_id` are for
+    tables, as `read_chat_file` takes them.
+
     Raises: MissingSource, UnknownFormat, SourceError; ParameterError for a platform that the file
     cannot come from.
     """
@@ -141,7 +140,7 @@ def join_pieces(pieces: Sequence[Piece]) -> ChatColumns | None:
 
 
 def _read_plain(path: Path, platform: str | None, reading: Reading | None) -> Chat | None:
-    # With the platform given and no list of streams beside the file, there is nothing to look up.
+    # With the platform known and no list of streams beside the file, there is nothing to look up.
     nothing_to_look_up = platform is not None and not any(path.parent.glob("streams.*"))
     if reading and not nothing_to_look_up:
         # Better now, while the second process reads.
@@ -253,7 +252,7 @@ TALK_COLUMNS = ("offset_s", "kind", "author", "text", "emotes", "bits")
 
 
 class Talk(NamedTuple):
-    """What was said in a stream, and when it was about something else.
+    """What was said in a stream, and when raids, gifts and payments made people write.
 
     spoken: the chat messages that have text, in time order; columns offset_s, author, text, emotes.
     hype_s: offsets of raids and of gifts of many subscriptions. paid_s: offsets of payments.
@@ -269,7 +268,7 @@ def load_talk(
 ) -> Talk:
     """Return what was said in a stream of the database.
 
-    With `hide_names`, every @name in a text is `@…`. People are left out by name, ignoring case.
+    With `hide_names`, every @name in a text becomes `@…`. People are left out by name, ignoring case.
     """
     columns = [*TALK_COLUMNS, *(["name"] if leave_out else [])]
     messages = store.load_messages([stream.stream_id], columns=columns)

@@ -27,8 +27,8 @@ __all__ = [
     "rank_spikes",
 ]
 
-# A spike's local baseline: the mean of the minutes before, and half a message to a sample,
-# so that in a silent chat a single message is no spike.
+# A spike's local baseline: the mean of the minutes before, plus half a message per sample, so that
+# in a silent chat a single message is no spike.
 _BASELINE_S = 300
 _LEAST_HISTORY_S = 60
 _LEAST_MESSAGES = 0.5
@@ -92,9 +92,9 @@ class TwitchSample(Sample):
 
 @dataclass
 class Section:
-    """A part of a stream, [startTime, endTime), with the peak and mean of a metric in it.
+    """A part of a stream, [startTime, endTime), with peak and mean of the metric `type`, a sample's field.
 
-    `type` is the sample's field that the metric is. The fields after `avg` follow from the rest.
+    The fields after `avg` follow from the rest.
     """
 
     startTime: float
@@ -159,13 +159,11 @@ def find_highlights(samples: Sequence[Sample], metric_field: str, *, percentile:
 def find_spikes(samples: Sequence[Sample], metric_field: str, *, sensitivity: float) -> list[Spike]:
     """Return the sharp, sustained rises of a metric, in time order.
 
-    From one sample to the next the metric rises above 1 + 2 / sensitivity times its local
-    baseline, and stays above that for at least two samples; the spike lasts as long as it
-    does. Spikes are ranked by how many times their baseline they reach.
-
-    The baseline is the mean of the 5 minutes before (at least one is needed) and half
-    a message per sample. So sensitivity 1 requires three times the baseline, 2 twice, 0.5
-    five times.
+    From one sample to the next the metric rises above 1 + 2 / sensitivity times its local baseline (so
+    sensitivity 1 requires three times the baseline, 2 twice), and stays above that for at least two
+    samples; the spike lasts as long as it does. Spikes are ranked by how many times their baseline they
+    reach. The baseline is the mean of the 5 minutes before (at least one is needed), plus half a message
+    per sample.
     """
     if not samples:
         return []

@@ -61,19 +61,8 @@ def load_events(store: EventReader) -> pd.DataFrame:
     what has a row of its own.
     """
     rows = [
-        (
-            stream_id,
-            offset_s,
-            kind,
-            author,
-            _read_amount(amount),
-            currency,
-            bits or 0,
-            find_day(time_us, start),
-        )
-        for stream_id, offset_s, kind, author, amount, currency, bits, time_us, start in store.load_events(
-            _UNPAID_EVENT_KINDS
-        )
+        (*plain, _read_amount(amount), currency, bits or 0, find_day(time_us, started_at))
+        for *plain, amount, currency, bits, time_us, started_at in store.load_events(_UNPAID_EVENT_KINDS)
     ]
     columns = ["stream_id", "offset_s", "kind", "author", "amount", "currency", "bits", "day"]
     events = pd.DataFrame(rows, columns=columns)
@@ -88,12 +77,8 @@ def convert_events(events: pd.DataFrame, *, to: str) -> pd.DataFrame:
     """
     if convert_money(Decimal(1), "EUR", to=to, date=dt.date(2024, 1, 2)) is None:
         raise ParameterError(f"The currency to convert to must have a rate at the ECB, got {to!r}.")
-    values = [
-        _convert(amount, currency, bits, day, to)
-        for amount, currency, bits, day in zip(
-            events["amount"], events["currency"], events["bits"], events["day"], strict=True
-        )
-    ]
+    columns = [events[name] for name in ("amount", "currency", "bits", "day")]
+    values = [_convert(*row, to=to) for row in zip(*columns, strict=True)]
     return events.assign(value=pd.Series(values, index=events.index, dtype=float))
 
 
@@ -101,14 +86,13 @@ def summarize_events(events: pd.DataFrame) -> pd.DataFrame:
     """Return the number of events of each kind, most first. Columns: what, events, people."""
     of_kind = events[events["kind"].isin(_EVENT_KINDS)]
     table = of_kind.groupby("kind").agg(events=("kind", "size"), people=("author", "nunique"))
-    table = table.sort_values("events", ascending=False, kind="stable").reset_index()
-    table.insert(0, "what", [_NAMES.get(kind, kind.replace("_", " ")) for kind in table["kind"]])
-    n_bits, n_cheers = int(events["bits"].sum()), int((events["bits"] > 0).sum())
-    if n_bits:
-        cheers = {"what": f"messages with bits ({n_bits:,} bits)", "events": n_cheers}
-        cheers["people"] = events.loc[events["bits"] > 0, "author"].nunique()
-        table = pd.concat([table, pd.DataFrame([cheers])], ignore_index=True)
-    return table[["what", "events", "people"]]
+    table = table.sort_values("events", ascending=False, kind="stable")
+    rows = [(_NAMES.get(kind, kind.replace("_", " ")), *row) for kind, *row in table.itertuples()]
+    cheers = events[events["bits"] > 0]
+    if len(cheers):
+        what = f"messages with bits ({cheers['bits'].sum():,} bits)"
+        rows.append((what, len(cheers), cheers["author"].nunique()))
+    return pd.DataFrame(rows, columns=["what", "events", "people"])
 
 
 def list_payments(converted: pd.DataFrame) -> pd.DataFrame:
@@ -148,17 +132,13 @@ def summarize_months(converted: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sum_payments(payments: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    rows = [
-        (
-            *key,
-            len(group),
-            sum(group["amount"], Decimal(0)),
-            group["value"].sum(),
-            int(group["value"].isna().sum()),
-        )
-        for key, group in payments.groupby(keys)
-    ]
-    return pd.DataFrame(rows, columns=[*keys, "donations", "amount", "value", "rate_missing"])
+    payments = payments.assign(missing=payments["value"].isna())
+    return payments.groupby(keys, as_index=False).agg(
+        donations=("stream_id", "size"),
+        amount=("amount", lambda amounts: sum(amounts, Decimal(0))),
+        value=("value", "sum"),
+        rate_missing=("missing", "sum"),
+    )
 
 
 def trace_income(converted: pd.DataFrame, stream_id: int) -> pd.DataFrame:
@@ -168,11 +148,9 @@ def trace_income(converted: pd.DataFrame, stream_id: int) -> pd.DataFrame:
     total (of the values so far). Events without a time are left out.
     """
     found = converted[(converted["stream_id"] == stream_id) & converted["offset_s"].notna()]
-    pairs = zip(found["kind"], found["value"], strict=True)
-    found = found.assign(
-        what=pd.Series([_classify_event(*pair) for pair in pairs], found.index, dtype=object)
-    )
-    found = found.dropna(subset=["what"]).sort_values("offset_s", kind="stable", ignore_index=True)
+    what = list(map(_classify_event, found["kind"], found["value"]))
+    found = found.assign(what=pd.Series(what, found.index, dtype=object)).dropna(subset=["what"])
+    found = found.sort_values("offset_s", kind="stable", ignore_index=True)
     found["value"] = found["value"].fillna(0.0)
     found["total"] = found["value"].cumsum()
     return found[["offset_s", "what", "value", "total"]]
@@ -231,16 +209,12 @@ def _read_amount(text: str | None) -> Decimal | None:
 
 
 def _convert(
-    amount: Decimal | None, currency: str | None, bits: int, day: dt.date | None, to: str
+    amount: Decimal | None, currency: str | None, bits: int, day: dt.date | None, *, to: str
 ) -> float | None:
     money = [(amount, currency)] if amount is not None else []
     money += [(bits * _BIT_USD, "USD")] if bits else []
     if not money or day is None:
         return None
-    total = Decimal(0)
-    for part, code in money:
-        value = convert_money(part, code, to=to, date=day)
-        if value is None:
-            return None
-        total += value
-    return float(total)
+    values = [convert_money(part, code, to=to, date=day) for part, code in money]
+    known = [value for value in values if value is not None]
+    return float(sum(known, Decimal(0))) if len(known) == len(money) else None

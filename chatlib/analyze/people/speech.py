@@ -70,22 +70,12 @@ _LANGUAGE_OF_SCRIPT = {
 _SIMPLIFIED = frozenset("这们说对时过为么让还进开关请输单选择须码账户发见车马鸟鱼长门问间电")
 _KAOMOJI = frozenset("ツつシノﾉｼﾂ")
 # First word of a letter's Unicode name -> script.
-_SCRIPTS = {
-    "ARABIC": "Arabic",
+_SCRIPTS = {name.upper(): name for name in ("Latin", *_LANGUAGE_OF_SCRIPT)} | {
     "CJK": "Han",
-    "CYRILLIC": "Cyrillic",
-    "DEVANAGARI": "Devanagari",
-    "FULLWIDTH": "Latin",
-    "GREEK": "Greek",
-    "HALFWIDTH": "Katakana",
-    "HANGUL": "Hangul",
-    "HEBREW": "Hebrew",
-    "HIRAGANA": "Hiragana",
     "IDEOGRAPHIC": "Han",
-    "KATAKANA": "Katakana",
+    "FULLWIDTH": "Latin",
+    "HALFWIDTH": "Katakana",
     "KATAKANA-HIRAGANA": "Katakana",
-    "LATIN": "Latin",
-    "THAI": "Thai",
 }
 _ADDRESS = re.compile(r"\S*\w\.[a-z]{2,4}\b\S*")
 _LEAST_SCORE = 1.0  # one word that no other language has
