@@ -1,4 +1,4 @@
-"""Ordered look-ahead: what is needed next is computed while the caller works on what came before."""
+"""Ordered look-ahead: the next results are computed while the caller works on the ones before."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def map_ahead(
     early (by an exception, by `close`, by leaving the for loop over it, also by Ctrl-C), no further
     call begins, `on_stop` is called, and processes are killed; threads never keep the program alive.
 
-    In processes, function and items are pickled, and the program needs no `__main__` guard. The end
-    of a process in a call, for want of memory, raises BrokenExecutor, or, with `on_lost`, yields
-    `on_lost(item)` for the oldest item that is not done, and a new process goes on with the others.
+    For processes, function and items are pickled, and the program needs no `__main__` guard. When a
+    process dies in a call (it ran out of memory, say), BrokenExecutor is raised; or, with `on_lost`,
+    `on_lost(item)` is yielded for the oldest unfinished item, and a new process does the others.
     """
     if workers < 1:
         yield from map(function, items)
@@ -61,7 +61,7 @@ def map_ahead(
 
 
 class _Ahead(Generic[T, R]):
-    """Calls that were begun, in order, and the workers that run them."""
+    """Submitted calls, in order, and the workers that run them."""
 
     def __init__(self, function: Callable[[T], R], workers: int, processes: bool) -> None:
         self._function, self._workers, self._processes = function, workers, processes
@@ -79,7 +79,7 @@ class _Ahead(Generic[T, R]):
         future: Future[R]
         try:
             future = self._pool.submit(self._function, item)
-        except BrokenExecutor as error:  # a worker has ended: noticed when the oldest call is taken
+        except BrokenExecutor as error:  # a worker has died: handled when the oldest call is taken
             future = Future()
             future.set_exception(error)
         self.waiting.append((item, future))
@@ -96,7 +96,7 @@ class _Ahead(Generic[T, R]):
             return on_lost(item)
 
     def _restart(self) -> None:
-        """Submit again, to new workers, what the broken ones had not done."""
+        """Submit to new workers what the broken ones had not finished."""
         self.close()
         self._pool = self._open()
         old, self.waiting = self.waiting, deque()
@@ -107,7 +107,7 @@ class _Ahead(Generic[T, R]):
                 self.submit(item)
 
     def close(self) -> None:
-        """End the workers; processes once loky has handed out each call: it fails if killed before."""
+        """Stop the workers. Loky fails if its processes are killed before it has handed out every call."""
         deadline = time.monotonic() + 1
         while self._processes and time.monotonic() < deadline:
             if all(future.running() or future.done() for _, future in self.waiting):
@@ -157,7 +157,7 @@ def _wait_for(future: Future[R]) -> R:
 
 
 def _follow_parent(parent: int) -> None:
-    """Make a worker leave Ctrl-C to its parent, who kills it, and end when the parent is gone."""
+    """Make a worker ignore Ctrl-C, on which its parent kills it, and exit when the parent is gone."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -64,12 +64,13 @@ def install_missing(requirements: str | Path) -> list[str]:
     if not in_colab():
         return []
     lines = Path(requirements).read_text(encoding="utf-8").splitlines()
-    wanted = [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
+    wanted = [wanted for line in lines if (wanted := line.split("#")[0].strip())]
     missing = [requirement for requirement in [*wanted, BROWSER] if not _is_installed(requirement)]
     if missing:
         with tempfile.TemporaryDirectory() as folder:
             held = Path(folder) / "held.txt"
-            held.write_text("".join(f"{name}=={version}\n" for name, version in _find_held().items()))
+            pins = [f"{name}=={version}\n" for name in _HELD if (version := _find_version(name))]
+            held.write_text("".join(pins))
             command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(held), *missing]
             done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
@@ -129,11 +130,8 @@ def copy_to_drive(root: Path, drive: Path) -> None:
     if (root / _DATABASE).is_file():
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / _DATABASE
-            with (
-                closing(sqlite3.connect(root / _DATABASE)) as database,
-                closing(sqlite3.connect(copy)) as backup,
-            ):
-                database.backup(backup)
+            with closing(sqlite3.connect(root / _DATABASE)) as db, closing(sqlite3.connect(copy)) as backup:
+                db.backup(backup)
             _copy_whole(copy, drive / _DATABASE)
     for path in sorted(path for name in _FOLDERS for path in (root / name).rglob("*") if path.is_file()):
         target = drive / path.relative_to(root)
@@ -152,10 +150,6 @@ def _is_installed(requirement: str) -> bool:
     return version is not None and (
         wanted.name in _HELD or wanted.specifier.contains(version, prereleases=True)
     )
-
-
-def _find_held() -> dict[str, str]:
-    return {name: version for name in _HELD if (version := _find_version(name))}
 
 
 def _find_version(name: str) -> str | None:

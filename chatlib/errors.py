@@ -2,15 +2,15 @@
 
     ChatlibError
     ├── SourceError            a source of chat (file, folder, site) cannot be used
-    │   ├── MissingSource      it is not there, or there is nothing in it
-    │   ├── UnknownFormat      it is there, but no format that we know
+    │   ├── MissingSource      it does not exist, or is empty
+    │   ├── UnknownFormat      it has no format that chatlib knows
     │   ├── SourceRefused      the site gives no chat of a stream, and says so
-    │   └── SourceUnreachable  the site did not answer, or not wholly
+    │   └── SourceUnreachable  the site did not answer, or not completely
     ├── StoreError             the chat database cannot be used
     │   ├── NotADatabase       the file is no chat database
     │   ├── NewerSchema        a newer chatlib made it
-    │   ├── DamagedStore       what is in the file is no whole database any more
-    │   └── StoreFull          the disk or the file system took no more
+    │   ├── DamagedStore       the file is damaged
+    │   └── StoreFull          the disk or the file system is full
     ├── DataError              the chat is readable but does not allow what was asked
     │   └── NotEnoughData      too few messages, streams, viewers or donors
     ├── ModelError             a model or tokenizer cannot be loaded, or does not fit
@@ -53,11 +53,11 @@ class SourceError(ChatlibError):
 
 
 class MissingSource(SourceError):
-    """The source is not there, or there is nothing in it."""
+    """The source does not exist, or is empty."""
 
 
 class UnknownFormat(SourceError):
-    """The source is there, but in no format that chatlib knows."""
+    """The source has no format that chatlib knows."""
 
 
 class SourceRefused(SourceError):
@@ -69,7 +69,7 @@ class SourceRefused(SourceError):
 
 
 class SourceUnreachable(SourceError):
-    """The site did not answer, or not wholly, however often it was asked."""
+    """The site did not answer, or not completely, after all retries."""
 
 
 class StoreError(ChatlibError):
@@ -85,7 +85,7 @@ class NewerSchema(StoreError):
 
 
 class DamagedStore(StoreError):
-    """What is in the file is no whole database any more."""
+    """The file is damaged."""
 
     @classmethod
     def of(cls, path: object, reason: object) -> DamagedStore:
@@ -98,7 +98,7 @@ class DamagedStore(StoreError):
 
 
 class StoreFull(StoreError):
-    """The disk or the file system took no more; what was committed before is whole."""
+    """The disk or the file system is full; what was committed before is intact."""
 
 
 class DataError(ChatlibError):

@@ -1,6 +1,6 @@
 """How large an input may be. Beyond a limit a file is refused with one error, and the others go on.
 
-Each limit has an environment variable of its own that raises it, for who has a truly larger file.
+Each limit has an environment variable of its own that raises it, for those whose files are larger.
 """
 
 from __future__ import annotations

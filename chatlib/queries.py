@@ -28,6 +28,7 @@ _BATCH = 65_536  # rows
 _CANNOT_GROW = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_SHMSIZE}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_SCHEMA}
 _CHAT_KINDS = json.dumps(sorted(CHAT_KINDS))
+_OLDEST_FIRST = "ORDER BY started_at IS NULL, started_at, video_id"
 
 
 class Import(NamedTuple):
@@ -94,19 +95,16 @@ class StoreReader:
 
         Streams without a date come last.
         """
-        return self.query("SELECT * FROM streams ORDER BY started_at IS NULL, started_at, video_id")
+        return self.query(f"SELECT * FROM streams {_OLDEST_FIRST}")
 
     def list_streams(self) -> list[StoredStream]:
         """Return the streams as records, in the order of `load_streams`."""
-        sql = f"SELECT {', '.join(StoredStream._fields)} FROM streams "
-        rows = self._rows(sql + "ORDER BY started_at IS NULL, started_at, video_id")
-        streams = map(StoredStream._make, rows)
-        return [stream._replace(simulated=bool(stream.simulated)) for stream in streams]
+        rows = self._rows(f"SELECT {', '.join(StoredStream._fields)} FROM streams {_OLDEST_FIRST}")
+        return [stream._replace(simulated=bool(stream.simulated)) for stream in map(StoredStream._make, rows)]
 
     def load_stream_records(self) -> dict[int, Stream]:
         """Return what is known of each stream, by stream_id, in the order of `load_streams`."""
-        sql = f"SELECT stream_id, {', '.join(Stream._fields)} FROM streams "
-        rows = self._rows(sql + "ORDER BY started_at IS NULL, started_at, video_id")
+        rows = self._rows(f"SELECT stream_id, {', '.join(Stream._fields)} FROM streams {_OLDEST_FIRST}")
         streams = {stream_id: Stream._make(fields) for stream_id, *fields in rows}
         return {key: stream._replace(simulated=bool(stream.simulated)) for key, stream in streams.items()}
 
@@ -127,10 +125,10 @@ class StoreReader:
         return self.query("SELECT * FROM clips ORDER BY stream_id, offset_s, clip_id")
 
     def count_sides(self) -> pd.DataFrame:
-        """Return how many messages of streams that were captured live each side had, by kind.
+        """Return how many messages capture and replay had, by kind, of streams that have both.
 
         Columns: stream_id, kind, pays (whether it is a payment), both, live (only the capture),
-        replay (only the replay). Only streams that have both a capture and a replay.
+        replay (only the replay).
         """
         table = self.query(
             "SELECT stream_id, s.kind, p.stream_id IS NOT NULL AS pays, "
@@ -151,27 +149,23 @@ class StoreReader:
         stream_ids: Iterable[int] | None = None,
         *,
         columns: Sequence[str] = MESSAGE_COLUMNS,
-        authors: Iterable[int] | None = None,
     ) -> pd.DataFrame:
         """Return messages, streams in the order asked for, each by offset, ties in source order.
 
         Messages without an offset come first in their stream. `columns` are of `MESSAGE_COLUMNS`,
-        or `name` and `author_id` of the author. All streams by default, oldest first. With
-        `authors`, only what they wrote.
+        or `name` and `author_id` of the author. All streams by default, oldest first.
         """
         known = {"name": "a.name", "author_id": "a.author_id"} | {c: f"m.{c}" for c in MESSAGE_COLUMNS}
         if unknown := set(columns) - set(known):
             raise ParameterError(f"Columns are of {tuple(known)}, got {sorted(unknown)}.")
         join = " LEFT JOIN authors a ON a.author = m.author" * ({"name", "author_id"} & set(columns) != set())
-        among = "" if authors is None else " AND m.author IN (SELECT value FROM json_each(?))"
-        asked = () if authors is None else (json.dumps(list(authors)),)
         sql = (
             f"SELECT {', '.join(known[c] for c in columns)} FROM messages m{join} "
-            f"WHERE m.stream_id = ?{among} ORDER BY m.offset_s, m.position"
+            "WHERE m.stream_id = ? ORDER BY m.offset_s, m.position"
         )
         if stream_ids is None:
             stream_ids = self.load_streams()["stream_id"].tolist()
-        batches = (batch for key in stream_ids for batch in self._iter_batches(sql, (int(key), *asked)))
+        batches = (batch for key in stream_ids for batch in self._iter_batches(sql, (int(key),)))
         return _join_batches(batches, list(columns))
 
     def load_chat_columns(
@@ -202,8 +196,8 @@ class StoreReader:
         for rows in self._iter_batches(sql, (stream_id,)):
             yield dict(zip(names, zip(*rows, strict=True), strict=True))
 
-    def _iter_batches(self, sql: str, parameters: Sequence | Mapping = ()) -> Iterator[list[tuple]]:
-        """Yield the rows of a SELECT, so many at a time that memory stays bounded."""
+    def _iter_batches(self, sql: str, parameters: Sequence) -> Iterator[list[tuple]]:
+        """Yield the rows of a SELECT, `_BATCH` at a time."""
         with map_sqlite_errors(self.path):
             cursor = self.connection.execute(sql, parameters)
             while rows := cursor.fetchmany(_BATCH):
@@ -287,7 +281,7 @@ class StoreReader:
         return dict(zip(("authors", "chatters", "donors"), counts, strict=True))
 
     def find_members(self, bought: Iterable[str]) -> set[int]:
-        """Return the authors who ever wore a member's badge, or have a message of the kinds `bought`."""
+        """Return the authors who ever had a member's badge, or a message of the kinds `bought`."""
         self.connection.create_function("is_member", 1, is_member, deterministic=True)
         rows = self._rows(
             "SELECT DISTINCT author FROM messages WHERE author IS NOT NULL "
@@ -311,14 +305,10 @@ class StoreReader:
         """Return one row per author, with the columns of the table `authors`."""
         return self.query("SELECT * FROM authors")
 
-    def load_message_authors(self) -> pd.DataFrame:
-        """Return stream_id, position and author of every message that has one."""
-        return self.query("SELECT stream_id, position, author FROM messages WHERE author IS NOT NULL")
-
     def find_paid_rows(self, donation_kinds: Iterable[str]) -> pd.DataFrame:
-        """Return stream_id and position of the rows that pay or echo a payment: what audits compare with.
+        """Return stream_id and position of the rows that pay or repeat a payment, for audits.
 
-        It asks the messages themselves, not the view `payments`, so that an audit finds a mistake there.
+        It reads the messages themselves, so that an audit finds a mistake in the view `payments`.
         """
         return self.query(
             "SELECT stream_id, position FROM messages WHERE kind IN (SELECT value FROM json_each(?)) "
@@ -362,7 +352,7 @@ class StoreReader:
         return self.query("SELECT * FROM visits ORDER BY stream_id, author")
 
     def find_owners(self) -> list[int]:
-        """Return the keys of the authors who wore the channel owner's badge."""
+        """Return the keys of the authors who had the channel owner's badge."""
         return [author for (author,) in self._rows("SELECT DISTINCT author FROM visits WHERE is_owner = 1")]
 
     def digest(self) -> str:

@@ -1,7 +1,6 @@
 """The chat database: one SQLite file, its migrations and every write to it.
 
-Others read through `Store` and write through it only. Each write is one transaction; a
-nested one becomes a savepoint, so a stream's chat is stored whole or not at all.
+Each write is one transaction, a nested one a savepoint, so a stream's chat is stored whole or not at all.
 """
 
 from __future__ import annotations
@@ -60,12 +59,11 @@ class Store(StoreReader):
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.connection = connection
         self.path = path
+        self._known_as_of: int | None = None  # SQLite's data_version when the next three were read
         self._authors: dict[str, dict[str, tuple[int, str | None]]] = {}
-        self._authors_as_of: int | None = None
         self._next_author = 1
-        self._offered = 0
         self._next_positions: dict[int, int] = {}
-        self._positions_as_of: int | None = None
+        self._offered = 0
 
     def __enter__(self) -> Store:
         return self
@@ -93,7 +91,7 @@ class Store(StoreReader):
                 yield db
                 db.execute("RELEASE nested" if nested else "COMMIT")
             except BaseException:
-                self._authors_as_of = self._positions_as_of = None
+                self._known_as_of = None
                 if db.in_transaction:  # after a full disk SQLite may have rolled back by itself
                     db.execute("ROLLBACK TO nested" if nested else "ROLLBACK")
                 if nested and db.in_transaction:
@@ -144,9 +142,9 @@ class Store(StoreReader):
         return SaveCount(stream_id, offered, added)
 
     def adopt_capture(self, stream: Stream) -> None:
-        """Let a capture that had no recording's id yet belong to the recording that is it.
+        """Give a capture that has no id of a recording yet the id of its recording.
 
-        It is of the same channel and began within 5 minutes; Twitch names a recording late at times.
+        The recording is of the same channel and began within 5 minutes; Twitch publishes some late.
         """
         with self.transaction() as db:
             db.execute(
@@ -182,19 +180,17 @@ class Store(StoreReader):
             )
 
     def move_offsets(self, platform: str, video_id: str, *, by_s: float) -> None:
-        """Add seconds to all offsets of a stream whose start is known better now."""
+        """Add seconds to all offsets of a stream whose start was corrected."""
+        sql = "SELECT stream_id FROM streams WHERE platform = ? AND video_id = ?"
         with self.transaction() as db:
-            for (stream_id,) in db.execute(
-                "SELECT stream_id FROM streams WHERE platform = ? AND video_id = ?", (platform, video_id)
-            ).fetchall():
-                db.execute(
-                    "UPDATE messages SET offset_s = offset_s + ? WHERE stream_id = ?", (by_s, stream_id)
-                )
-                self._refresh_counts(stream_id)
+            for (stream_id,) in db.execute(sql, (platform, video_id)).fetchall():
+                moved = (by_s, stream_id)
+                db.execute("UPDATE messages SET offset_s = offset_s + ? WHERE stream_id = ?", moved)
                 db.execute(
                     "UPDATE visits SET first_s = first_s + ?1, last_s = last_s + ?1 WHERE stream_id = ?2",
-                    (by_s, stream_id),
+                    moved,
                 )
+                self._refresh_counts(stream_id)
 
     def save_heatmap(self, stream_id: int, steps: Iterable[HeatStep]) -> None:
         """Store a stream's most-replayed curve in the place of an earlier one."""
@@ -210,11 +206,8 @@ class Store(StoreReader):
 
     def _note_capture(self, stream_id: int, messages: Iterable[Message]) -> None:
         if not self._was_captured(stream_id):  # what is there came in a replay
-            self.connection.execute(
-                "INSERT INTO sightings SELECT stream_id, message_id, kind, 0, 1 FROM messages "
-                "WHERE stream_id = ?",
-                (stream_id,),
-            )
+            sql = "INSERT INTO sightings SELECT stream_id, message_id, kind, 0, 1 FROM messages "
+            self.connection.execute(sql + "WHERE stream_id = ?", (stream_id,))
         self._note_sightings("live", stream_id, ((m.message_id, m.kind) for m in messages))
 
     def _note_sightings(self, side: str, stream_id: int, keys: Iterable[tuple[str, str]]) -> None:
@@ -225,7 +218,7 @@ class Store(StoreReader):
         )
 
     def _leave_out_twins(self, stream_id: int, messages: list[Message]) -> list[Message]:
-        """Return a replay's messages that its capture lacks; those of both are noted."""
+        """Return a replay's messages that its capture lacks, and note all that the replay has."""
         rows = self.connection.execute(
             "SELECT message_id, kind, offset_s, author_id, text, notice, amount, currency, bits, "
             "timestamp_us, target_id FROM sightings JOIN messages USING (stream_id, message_id, kind) "
@@ -237,15 +230,19 @@ class Store(StoreReader):
         self._note_sightings("replay", stream_id, keys)
         return [m for i, m in enumerate(messages) if i not in twins]
 
-    def _find_next_position(self, stream_id: int) -> int:
+    def _forget_if_outdated(self) -> None:
         (version,) = self.connection.execute("PRAGMA data_version").fetchone()
-        if self._positions_as_of != version:  # first use, or another process wrote
-            self._next_positions = {}
-            self._positions_as_of = version
+        if self._known_as_of != version:  # first use, after a rollback, or another process wrote
+            self._authors, self._next_positions = {}, {}
+            sql = "SELECT coalesce(max(author) + 1, 1) FROM authors"
+            (self._next_author,) = self.connection.execute(sql).fetchone()
+            self._known_as_of = version
+
+    def _find_next_position(self, stream_id: int) -> int:
+        self._forget_if_outdated()
         if stream_id not in self._next_positions:
-            (self._next_positions[stream_id],) = self.connection.execute(
-                "SELECT coalesce(max(position) + 1, 0) FROM messages WHERE stream_id = ?", (stream_id,)
-            ).fetchone()
+            sql = "SELECT coalesce(max(position) + 1, 0) FROM messages WHERE stream_id = ?"
+            (self._next_positions[stream_id],) = self.connection.execute(sql, (stream_id,)).fetchone()
         return self._next_positions[stream_id]
 
     def _iter_rows(
@@ -277,17 +274,10 @@ class Store(StoreReader):
         self._offered = position - start
 
     def _load_authors(self, platform: str) -> dict[str, tuple[int, str | None]]:
-        (version,) = self.connection.execute("PRAGMA data_version").fetchone()
-        if self._authors_as_of != version:  # first use, after a rollback, or another process wrote
-            self._authors = {}
-            (self._next_author,) = self.connection.execute(
-                "SELECT coalesce(max(author) + 1, 1) FROM authors"
-            ).fetchone()
-            self._authors_as_of = version
+        self._forget_if_outdated()
         if platform not in self._authors:
-            rows = self.connection.execute(
-                "SELECT author_id, author, name FROM authors WHERE platform = ?", (platform,)
-            )
+            sql = "SELECT author_id, author, name FROM authors WHERE platform = ?"
+            rows = self.connection.execute(sql, (platform,))
             self._authors[platform] = {author_id: (key, name) for author_id, key, name in rows}
         return self._authors[platform]
 
@@ -327,14 +317,9 @@ class Store(StoreReader):
 
     def _add_visits(self, platform: str, stream_id: int, messages: Iterable[Message]) -> None:
         authors = self._load_authors(platform)
-        self.connection.executemany(
-            ADD_VISIT,
-            (
-                {**m._asdict(), "stream_id": stream_id, "author": authors[m.author_id][0]}
-                for m in messages
-                if m.author_id is not None
-            ),
-        )
+        pairs = ((m, authors[m.author_id][0]) for m in messages if m.author_id is not None)
+        rows = ({**m._asdict(), "stream_id": stream_id, "author": author} for m, author in pairs)
+        self.connection.executemany(ADD_VISIT, rows)
 
     def _refresh_visits(self, stream_id: int) -> None:
         self.connection.execute("DELETE FROM visits WHERE stream_id = ?", (stream_id,))
@@ -364,9 +349,7 @@ def open_store(path: str | Path, *, create: bool = False, read_only: bool = Fals
     written, if it is not whole; ParameterError for what is no file's name.
     """
     if str(path).startswith((":memory:", "file:")):
-        raise ParameterError(
-            f"A chat database is a file, so that it is there afterwards; got {path}. Name one."
-        )
+        raise ParameterError(f"A chat database must be a file, got {path}. Name one.")
     path = Path(path)
     if not create and not path.is_file():
         raise MissingSource(
@@ -404,8 +387,8 @@ def open_store(path: str | Path, *, create: bool = False, read_only: bool = Fals
 def _connect_to_read(path: Path) -> sqlite3.Connection:
     """Return a connection that creates no database, and works where nothing can be written.
 
-    Beside a database, SQLite needs two files of its own while it is open. Where it cannot make
-    them, nobody else can write either, so it may do without.
+    While a database is open, SQLite needs two files of its own beside it. Where it cannot make them,
+    nobody else can write either, so it can do without.
     """
     uri = path.absolute().as_uri()
     connection = sqlite3.connect(f"{uri}?mode=rw", uri=True, isolation_level=None, timeout=60)

@@ -92,14 +92,14 @@ def clean_json(value: Any) -> Any:
 
 
 def read_name(value: object) -> str | None:
-    """Return an id or a name; whole numbers count as text, emptiness is None."""
-    if type(value) is int:  # True is none
+    """Return an id or a name, which may come as a whole number; None if it is empty or something else."""
+    if type(value) is int:  # not a bool
         value = str(value) if abs(value) < 10**30 else None
     return clean_text(value) or None
 
 
 def read_number(value: object) -> float | None:
-    """Return a finite number that came as one, or as plain text; True is none."""
+    """Return a finite number, which may come as text; None for anything else, booleans too."""
     if type(value) is str and _NUMBER.fullmatch(value):
         value = float(value.strip())
     if not (type(value) is int or type(value) is float):
@@ -151,7 +151,7 @@ def rearm_cell(text: str | None) -> str | None:
 
 def split_words(text: str) -> list[str]:
     """Return words, emotes and emoji of a text, words in lower case; links and @names are left out."""
-    return [word for part in text.split() for word in _split_part(part)]  # no token has a blank in it
+    return [word for part in text.split() for word in _split_part(part)]  # no token contains a blank
 
 
 @lru_cache(maxsize=65536)
@@ -161,7 +161,7 @@ def _split_part(part: str) -> tuple[str, ...]:
 
 
 def normalize_text(text: str) -> str:
-    """Return a text in which spaces, also those without width, capitals and stretched letters are alike."""
+    """Return a text with case, spaces (also invisible ones) and stretched letters made alike."""
     return _STRETCHED.sub(r"\1\1", " ".join(_NO_WIDTH.sub("", text).casefold().split()))
 
 
@@ -172,9 +172,9 @@ def is_emote(token: str) -> bool:
 
 
 def read_emotes(emotes: object, text: object) -> list[str]:
-    """Return a message's emotes: those that the source lists, else those that look like one.
+    """Return a message's emotes: those that the source lists, a JSON array, else what looks like one in it.
 
-    `emotes` is a JSON array, `text` the message; whatever is no text counts as absent.
+    Whatever is no text counts as absent.
     """
     if isinstance(emotes, str):
         return [str(name) for name in json.loads(emotes)]

@@ -1,4 +1,4 @@
-"""Where files live; seeds, progress bars and the garbage collector. Nothing happens at import."""
+"""Where files live; seeds, progress bars and the garbage collector."""
 
 from __future__ import annotations
 
@@ -153,10 +153,10 @@ def locate_run(name_or_path: str | Path) -> Workspace:
 
 
 def shorten_path(path: str | Path) -> str:
-    """Return an absolute path as others may see it; `resolve_path` leads back where that is possible.
+    """Return an absolute path as others may see it.
 
-    Within the project it is relative, in the home folder it starts with `~/`; of any other only the name
-    is left, after `…/`.
+    Within the project it is relative, in the home folder it starts with `~/`: `resolve_path` leads back. Of
+    any other only the name is left, after `…/`.
     """
     path = Path(path)
     if path.is_relative_to(PROJECT_DIR):
@@ -198,10 +198,10 @@ def set_seed(seed: int) -> np.random.Generator:
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, **kwargs: Any) -> tqdm:
-    """Return a tqdm bar that is seen where a person looks, and silent elsewhere.
+    """Return a tqdm bar that is shown in a terminal and in a notebook run by hand.
 
-    Seen in a terminal and in a notebook run by hand; silent in logs, in the headless chain, which
-    has a bar of its own, and if not `shown`. `kwargs` are tqdm's.
+    It is silent in logs, in the headless chain, which has a bar of its own, and if not `shown`. `kwargs`
+    are tqdm's.
     """
     from tqdm import tqdm
 
@@ -212,7 +212,7 @@ def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, *
 
 @contextmanager
 def without_gc() -> Iterator[None]:
-    """Spare the garbage collector a million rows, none in a cycle, that it would walk again and again."""
+    """Pause the garbage collector, which would walk millions of rows, none in a cycle, again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -224,7 +224,7 @@ def without_gc() -> Iterator[None]:
 
 @contextmanager
 def rare_gc() -> Iterator[None]:
-    """Let the garbage collector look rarely, where millions of short-lived objects are in no cycle."""
+    """Run the garbage collector rarely, where millions of short-lived objects are in no cycle."""
     thresholds = gc.get_threshold()
     gc.set_threshold(100_000, 20, 100)
     try:
