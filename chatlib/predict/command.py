@@ -6,11 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatlib.options import add_options, read_options
+from chatlib.predict.questions import NEXT_STREAM, QUESTIONS, Question
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from chatlib.predict.forecaster import Forecaster
-    from chatlib.predict.questions import Question
     from chatlib.store import Store
 
 __all__ = ["add_parsers", "refit_forecasters"]
@@ -29,28 +31,14 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "path", metavar="RUN_OR_DB", help="a run's name or folder, such as sample, or a database"
     )
+    add_options(parser, Question)
     parser.add_argument(
-        "--question",
-        default="next_stream",
-        metavar="Q",
-        help="next_stream (default); arrival: who, at their first message, will still pay; forecast: who "
-        "will pay after the landmark; retrospective: who paid, a benchmark whose answer is in the chat",
-    )
-    parser.add_argument(
-        "--stream",
-        metavar="VIDEO",
-        help="the stream's video id (default: the newest); not for next_stream",
+        "--stream", metavar="VIDEO", help="the stream's video id (default: the newest); not for next_stream"
     )
     parser.add_argument("--top", type=int, default=10, metavar="N", help="people per list (default: 10)")
     parser.add_argument("--out", metavar="FILE", help="write everybody asked about to this CSV file")
     parser.add_argument(
         "--names", action="store_true", help="names instead of `viewer N`: they are personal data"
-    )
-    parser.add_argument(
-        "--days", type=float, metavar="N", help="next_stream: seen in these days (default: 60)"
-    )
-    parser.add_argument(
-        "--landmark", type=float, metavar="MIN", help="forecast: the landmark in minutes (default: 30)"
     )
     parser.add_argument("--refit", action="store_true", help="measure and fit anew, whatever the run holds")
     parser.set_defaults(run=_run_forecast)
@@ -59,13 +47,11 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
 def _run_forecast(args: argparse.Namespace) -> int:
     from chatlib.errors import ParameterError
     from chatlib.files import save_table
-    from chatlib.predict.questions import NEXT_STREAM, Question
     from chatlib.predict.viewers.people import NEXT
     from chatlib.store import open_store
     from chatlib.workspace import locate_path, locate_run
 
-    numbers = {"days": args.days, "landmark_min": args.landmark}
-    question = Question(args.question, **{name: x for name, x in numbers.items() if x is not None})
+    question = read_options(args, Question)
     if args.top < 1:
         raise ParameterError(f"--top must be a number of people, 1 or more, got {args.top}.")
     if args.stream and question.name == NEXT_STREAM:
@@ -113,7 +99,6 @@ def _find_stream(db: Store, video_id: str | None) -> tuple[int, str]:
 def refit_forecasters(db: Store, folder: Path) -> str:
     """Measure and fit anew those forecasters in a folder that lack a stream; return what was done."""
     from chatlib.predict.forecaster import load_forecaster
-    from chatlib.predict.questions import QUESTIONS
 
     kept = [load_forecaster(folder, name) for name in QUESTIONS if (folder / name).is_dir()]
     if not kept:
@@ -135,7 +120,6 @@ def _get_forecaster(db: Store, question: Question, folder: Path | None, *, refit
     from chatlib.errors import NotEnoughData
     from chatlib.predict.forecast import try_forecast
     from chatlib.predict.forecaster import load_forecaster, save_forecaster
-    from chatlib.predict.questions import NEXT_STREAM
 
     if folder and not refit and (folder / question.name).is_dir():
         forecaster = load_forecaster(folder, question.name)

@@ -6,12 +6,14 @@ Tables, models, audits, notebook 04 and the command `forecast` all take a `Quest
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatlib.errors import ParameterError
+from chatlib.options import option
 from chatlib.text import suggest_name
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["ARRIVAL", "FORECAST", "NEXT_STREAM", "QUESTIONS", "RETROSPECTIVE", "Question", "Terms"]
 
@@ -67,9 +69,15 @@ class Question:
     Raises: ParameterError for an unknown name, naming the nearest, or an impossible number.
     """
 
-    name: str = NEXT_STREAM
-    landmark_min: float = 30.0
-    days: float = 60.0
+    name: str = option(
+        NEXT_STREAM,
+        "next_stream; arrival: who, at their first message, will still pay; forecast: who will pay after the "
+        "landmark; retrospective: who paid, a benchmark whose answer is in the chat",
+        "--question",
+        metavar="Q",
+    )
+    landmark_min: float = option(30.0, "forecast: the landmark in minutes", "--landmark", metavar="MIN")
+    days: float = option(60.0, "next_stream: seen in these days")
 
     def __post_init__(self) -> None:
         if self.name not in QUESTIONS:
@@ -100,6 +108,8 @@ class Question:
 
         `first_s` are the offsets of their first messages that may be read, NaN for none.
         """
+        import numpy as np  # not with the module: the command must start fast
+
         if self.name == ARRIVAL:
             return first_s
         return np.full(len(first_s), self.landmark_min * 60.0 if self.name == FORECAST else length_s)
@@ -110,7 +120,5 @@ class Question:
         `ends_s` are the ends of their payers. A payment without a time, or by somebody who wrote
         nothing, counts as known: it may have been before.
         """
-        if self.name == RETROSPECTIVE:
-            return np.ones(len(offsets_s), bool), np.zeros(len(offsets_s), bool)
-        later = offsets_s > ends_s
+        later = (offsets_s > ends_s) | (self.name == RETROSPECTIVE)
         return later, ~later

@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from chatlib.errors import ModelError, NotEnoughData
 from chatlib.pretrain.corpus import CLEANING
+from chatlib.text import EMOJI
 
 __all__ = ["SPECIAL_TOKENS", "find_emotes", "tokenize", "train_tokenizer"]
 
@@ -31,13 +32,10 @@ _PIECES = (
     r"| ?[\p{L}\p{M}&&[^\p{Han}\p{Hiragana}\p{Katakana}]]+('[A-Za-z]+)?"
     r"| ?\p{N}{1,3}| ?[^ \p{L}\p{M}\p{N}]+| +"
 )
-# An emote's code as YouTube writes it; a word with a capital inside, as Twitch's emotes are called;
-# an emoji with what belongs to it (skin tones, joiners, flags).
+# An emote's code as YouTube writes it; a word with a capital inside, as Twitch's emotes are called; an emoji.
 _CODE = r":_?[A-Za-z][A-Za-z0-9_\-]*:"
 _CAMEL = r"\b[A-Za-z0-9]*[a-z][A-Z][A-Za-z0-9]*\b"
-_PICTURE = "[\u2600-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]"
-_EMOJI = f"[\U0001f1e6-\U0001f1ff]{{2}}|{_PICTURE}[\ufe0f\U0001f3fb-\U0001f3ff]*(?:\u200d{_PICTURE}\ufe0f?)*"
-_EMOTE = re.compile(f"{_CODE}|{_CAMEL}|{_EMOJI}")
+_EMOTE = re.compile(f"{_CODE}|{_CAMEL}|{EMOJI.pattern}")
 _MIN_TEXTS = 10  # that have an emote
 _MIN_PAIRS = 3  # that are merged into a token
 MAX_LEN = 512  # what a tokenizer truncates to when asked to truncate
