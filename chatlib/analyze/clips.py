@@ -41,9 +41,10 @@ __all__ = [
 _LEAST_CHAPTER_S, _LEAST_CHAPTERS = 10, 3  # YouTube's rules, as is the chapter at 0:00
 _AFTER_MOMENT = "And on"
 _CLIP_LEAD_S, _CLIP_TAIL_S, _LEAST_CLIP_S = 15.0, 10.0, 20.0
-# What a title must not hold: links, names, commands, times, brackets (YouTube refuses them), controls.
+# What a title must not hold: links, names, commands, times, brackets (YouTube refuses them), controls, and
+# requests for a clip.
 _NOT_IN_TITLE = re.compile(
-    r"https?://|www\.|@|^!|\d:\d\d|[<>\x00-\x1f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    r"https?://|www\.|@|^!|(?i:\bclip)|\d:\d\d|[<>\x00-\x1f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 _PLAIN_WORD = re.compile(r"\W*(?!\w*[a-z][A-Z])[^\W\d_]")  # an inner capital is an emote's
 _PHRASE = re.compile(r"[\u3041-\u30ff\u4e00-\u9fff]{4}")  # of a script without spaces
@@ -84,7 +85,8 @@ def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[
         inside = spoken[(spoken["offset_s"] >= moment.start_s) & (spoken["offset_s"] < moment.end_s)]
         words = compare_words(inside["text"], whole)
         typical = find_typical_messages(inside["text"].tolist(), inside["author"].tolist(), words=words)
-        own = words.loc[words["z"] >= _LEAST_Z, "word"].head(_N_WORDS).tolist()
+        own = words.loc[words["z"] >= _LEAST_Z, "word"].tolist()
+        own = [word for word in own if not word.startswith("clip")][:_N_WORDS]
         title = _pick_title(inside, words) or ", ".join(own[:3]) or MomentWords().title
         n_people = inside["author"].nunique()
         written.append(MomentWords(len(inside), n_people, own, [_shorten(text) for text in typical], title))

@@ -14,6 +14,7 @@ The rule
     4. *Hype is not content*: a raid and a gift of many subscriptions halve the score for a minute.
     5. *Who cuts a clip says so*: a link to a clip that is new in the stream doubles the score from 150 to
        45 s before it, as long as cutting and posting take; a request ("clip that") that of the 35 s before.
+       But never beyond the stream's best moment: one person alone does not make it.
     6. The best seconds are moments, the best first, peaks at least a minute apart. A moment begins 20 s
        before its peak and ends 38 s after it: a chat answers within seconds, a clip begins up to 20 s
        around the reaction (clips of one channel, placed in its streams), and so a clip of 30 s with the
@@ -62,7 +63,7 @@ _BASELINE_S = 600
 _BASELINE_SHARE = 0.5
 _LEAD_S, _TAIL_S, _APART_S = 20, 38, 60
 _HYPE_S, _HYPE_FACTOR = 60, 0.5
-_CLIP_FACTOR = 2.0
+_CLIP_FACTOR, _BELOW_BEST = 2.0, 0.99
 _LINKED_S, _REQUESTED_S = (-150, -45), -35  # where what was clipped lies, from the message
 _CLIP_LINK = re.compile(r"(?:clips\.twitch\.tv/|twitch\.tv/\w+/clip/|youtube\.com/clip/)([\w-]+)", re.I)
 _CLIP_REQUEST = re.compile(r"\bclip(?:ped)? (?:it|that|this|dat)\b|\bclip[?!]|^!?clip\W*$", re.I)
@@ -151,11 +152,13 @@ def measure_reaction(talk: Talk, *, duration_s: float, words: ReactionWords | No
     score = np.sqrt(weighted) - _BASELINE_SHARE * np.sqrt(_average(weighted, _BASELINE_S))
     for at_s in talk.hype_s[(talk.hype_s >= 0) & (talk.hype_s < n_seconds)].astype(int):
         score[at_s : at_s + _HYPE_S] *= _HYPE_FACTOR
-    clipped = np.zeros(n_seconds, dtype=bool)
+    score = np.maximum(score, 0.0)
+    best, factor = score.max(), np.ones(n_seconds)
     for _, start_s, end_s in find_clipped(talk.spoken):
-        clipped[max(start_s, 0) : max(end_s, 0)] = True
-    score[clipped] *= _CLIP_FACTOR
-    return Reaction(people.round().astype(int), np.maximum(score, 0.0))
+        place = slice(max(start_s, 0), max(end_s, 0))
+        if top := score[place].max(initial=0.0):
+            factor[place] = np.maximum(factor[place], np.clip(_BELOW_BEST * best / top, 1, _CLIP_FACTOR))
+    return Reaction(people.round().astype(int), score * factor)
 
 
 class ReactionWords:

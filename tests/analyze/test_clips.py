@@ -85,7 +85,14 @@ def test_a_title_is_a_readable_message_of_several_people():
     assert title_of("what a goal", "What a GOAL", "lol", "lol", "lol") == "what a goal"
     assert title_of("草草草草", "草草草草") == "草草草草"
     assert title_of("hello there", "hello there", "a goal") != "hello there"
-    unreadable = ["https://a.b what now", "@bob hi there", "!drop it now", "at 1:23 he did", "<b> so bold"]
+    unreadable = [
+        "someone clip that",
+        "https://a.b what now",
+        "@bob hi there",
+        "!drop it now",
+        "at 1:23 he did",
+        "<b> so bold",
+    ]
     assert title_of(*unreadable * 2) not in unreadable
     assert title_of("PogChamp PogChamp now", "PogChamp PogChamp now", emotes='["PogChamp"]') != (
         "PogChamp PogChamp now"

@@ -99,14 +99,13 @@ def test_a_raid_is_not_content():
     assert covers(find(rows, hype_s=[1495.0])[0], 2505)
 
 
-def test_what_viewers_clip_counts_twice():
-    rows = [*make_rows(), *burst(1500, 30), *burst(2500, 20)]
-    link = (2590.0, 7, "https://clips.twitch.tv/FunnySlug-x")
-    assert covers(find(rows)[0], 1505)
-    assert covers(find([*rows, link])[0], 2505)
-    assert covers(find([*rows, (2525.0, 7, "CLIP THAT")])[0], 2505)
-    assert covers(find([(40.0, 7, "see https://www.twitch.tv/us/clip/FUNNYslug-x"), *rows, link])[0], 1505)
-    assert find([*make_rows(), *((900.0 + i, 7, f"clips.twitch.tv/a{i}") for i in range(60))])[0].people < 20
+def test_what_viewers_clip_counts_twice_but_is_never_the_best_by_that_alone():
+    rows = [*make_rows(), *burst(1500, 40), *burst(2500, 16), *burst(3200, 24)]
+    link, request = (2590.0, 7, "https://clips.twitch.tv/FunnySlug-x"), (2525.0, 7, "CLIP THAT")
+    old = (40.0, 7, "see https://www.twitch.tv/us/clip/FUNNYslug-x")
+    for said, second in (([], 3205), ([link], 2505), ([request], 2505), ([old, link], 3205)):
+        best, runner_up, *_ = find([*rows, *said])
+        assert covers(best, 1505) and covers(runner_up, second)
 
 
 def test_requests_and_new_links_are_told_from_talk_about_clips():
