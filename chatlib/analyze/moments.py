@@ -220,10 +220,10 @@ def find_clipped(spoken: pd.DataFrame) -> list[tuple[str, int, int]]:
     """
     places: list[tuple[str, int, int]] = []
     known: set[str] = set()
-    for offset_s, text in zip(spoken["offset_s"], spoken["text"], strict=True):
+    for offset_s, text in zip(spoken["offset_s"].tolist(), spoken["text"].tolist(), strict=True):
         if "clip" not in text.lower() or not math.isfinite(offset_s):
             continue
-        links = {name.lower() for name in _CLIP_LINK.findall(text)}
+        links = {name.lower() for name in _CLIP_LINK.findall(text)} if "/" in text else set()
         if links - known:
             places.append(("link", int(offset_s) + _LINKED_S[0], int(offset_s) + _LINKED_S[1]))
         elif not links and _CLIP_REQUEST.search(text):

@@ -96,7 +96,7 @@ def read_rows(items: Iterable[object], notes: Notes) -> list[Message]:
 
 
 def find_plain_chat(data: bytes, notes: Notes) -> Chat | None:
-    """Return the chat in the bytes of a JSON array or JSON Lines; None unless its first row is a plain one.
+    """Return the chat in the bytes of a JSON array or JSON Lines; None if none of its first rows is plain.
 
     None, too, where a text holds a NUL or a lone surrogate, or a row is no JSON.
     """
@@ -105,9 +105,8 @@ def find_plain_chat(data: bytes, notes: Notes) -> Chat | None:
     found, ids = Notes(), IdMaker()
     try:
         raws = _decode_array(data) if data.lstrip()[:1] == b"[" else data.splitlines()
-        if not raws or b"\\u0000" in data:
+        if b"\\u0000" in data or not any(map(_is_plain, raws[:200])):
             return None
-        _decode_row(raws[0])
         for raw in filter(None, raws):
             try:
                 messages.append(_make_message(_decode_row(raw), authors))
@@ -117,6 +116,13 @@ def find_plain_chat(data: bytes, notes: Notes) -> Chat | None:
         return None
     notes.update(found)
     return Chat("chat-downloader", Stream("", ""), [m for m in messages if m is not None], notes)
+
+
+def _is_plain(raw: bytes | msgspec.Raw) -> bool:
+    try:
+        return bool(_decode_row(raw))
+    except msgspec.ValidationError:
+        return False
 
 
 def _make_message(row: _PlainRow, authors: dict[tuple, _AuthorFields]) -> Message:
