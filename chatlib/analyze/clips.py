@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -239,10 +240,12 @@ def _format_timecode(frame: int, frame_rate: float) -> str:
 
 def count_words(texts: Iterable[str]) -> Counter[str]:
     """Return in how many of the texts each word is."""
-    found: Counter[str] = Counter()
-    for text, n in Counter(texts).items():
-        for word in set(split_words(text)):
-            found[word] += n
+    n_times = Counter(texts)
+    found = Counter(chain.from_iterable(set(split_words(text)) for text in n_times))
+    for text, n in n_times.items():
+        if n > 1:
+            for word in set(split_words(text)):
+                found[word] += n - 1
     return found
 
 

@@ -101,8 +101,10 @@ class ReadChat:
         columns = dict(zip(Message._fields, zip(*chat.messages, strict=True), strict=True))
         authors = Codes({None: 0})
         author = authors.encode(columns["author_id"])
-        named = zip(columns["author_id"], columns["author_name"], strict=True)
-        names = dict.fromkeys(authors) | {key: name for key, name in named if name is not None}
+        names = dict.fromkeys(authors) | dict(zip(columns["author_id"], columns["author_name"], strict=True))
+        if None in columns["author_name"]:  # a name that is known stays
+            named = zip(columns["author_id"], columns["author_name"], strict=True)
+            names |= {key: name for key, name in named if name is not None}
         boxed = ("message_id", "text", "emotes", "amount_text", "amount", "currency", "timestamp_us")
         table = pd.DataFrame(
             {name: _box(columns[name]) for name in boxed}
@@ -111,7 +113,7 @@ class ReadChat:
                 "offset_s": np.array(columns["offset_s"], dtype=float),
                 "bits": np.array(columns["bits"], dtype=float),
                 "author": np.where(author > 0, author, np.nan),
-                "name": _box(list(map(list(names.values()).__getitem__, author.tolist()))),
+                "name": _box(names.values()).take(author).array,
             }
         )
         if len(set(columns["message_id"])) < len(table):

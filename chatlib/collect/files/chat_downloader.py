@@ -127,11 +127,12 @@ def _is_plain(raw: bytes | msgspec.Raw) -> bool:
 
 def _make_message(row: _PlainRow, authors: dict[tuple, _AuthorFields]) -> Message:
     """Return a plain row's message; `authors` keeps their texts, which all rows share."""
-    titles = tuple([badge.title for badge in row.author.badges or ()])
-    key = (row.author.id, row.author.name, titles)
+    author = row.author
+    titles = tuple([badge.title for badge in author.badges]) if author.badges else ()
+    key = (author.id, author.name, titles)
     known = authors.get(key)
     if known is None:
-        authors[key] = known = (row.author.id, row.author.name, dump_names(titles) if titles else None)
+        authors[key] = known = (author.id, author.name, dump_names(titles) if titles else None)
     author_id, name, badges = known
     return Message(  # by position: it is made for nearly every row
         row.message_id, row.message_type, row.time_in_seconds + 0.0, author_id, name, row.message, None,
