@@ -14,7 +14,6 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from babel import Locale
-from babel.numbers import get_currency_precision
 from currency_converter import CurrencyConverter, RateNotFoundError
 from price_parser import Price
 
@@ -94,7 +93,7 @@ def parse_money(text: str) -> Money:
         return Money(text, None, None)
     symbol = (plain[: number.start()] + plain[number.end() :]).strip(" -+\u200e\u200f")
     currency = _code_of_symbol().get(symbol) or _code_of_symbol().get(symbol.upper())
-    return Money(text, _read_number(number.group(), currency), currency)
+    return Money(text, _read_number(number.group()), currency)
 
 
 def read_money(text: str | None) -> MoneyFields:
@@ -120,10 +119,7 @@ def read_plain_money(amount: object, currency: str | None) -> MoneyFields | None
     return MoneyFields(f"{currency} {written}", written, parse_money(f"{currency} 1").currency)
 
 
-def _read_number(digits: str, currency: str | None) -> Decimal | None:
-    separators = set(re.findall(r"[.,]", digits))
-    if currency and get_currency_precision(currency) == 0 and len(separators) == 1:
-        digits = re.sub(r"\D", "", digits)  # ¥5,000 and CLP 5.000 have no cents
+def _read_number(digits: str) -> Decimal | None:
     try:
         amount = Price.fromstring(digits).amount
     except (InvalidOperation, ValueError, OverflowError):

@@ -27,24 +27,28 @@ SMALLEST = [
 ]
 
 PIPELINE = "tests/pipeline/"
+OF_THE_SAMPLES_RUN = tuple(
+    f"{PIPELINE}test_{name}.py" for name in ("browser", "bundle", "pictures", "sample_run")
+)
 
 # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with what takes longest: the pages of a whole run."""
+    """Begin with what takes longest: the pages of a whole run, then what else runs notebooks."""
     items.sort(key=lambda item: not item.nodeid.startswith(PIPELINE))
+    items.sort(key=lambda item: not item.nodeid.startswith(OF_THE_SAMPLES_RUN))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give the tests of a file to one process, and all of the pipeline to one, which runs the sample once."""
+    """Give the tests of a file to one process, and all of the sample's run to one, which runs it once."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return PIPELINE if nodeid.startswith(PIPELINE) else nodeid.split("::")[0]
+            return PIPELINE if nodeid.startswith(OF_THE_SAMPLES_RUN) else nodeid.split("::")[0]
 
     return ByFile(config, log)
 

@@ -12,6 +12,7 @@ import pytest
 
 from chatlib.ahead import ITEMS_PER_WORKER, map_ahead
 from tests.places import ROOT
+from tests.waiting import wait_until
 
 ITEMS = [f"v{n}" for n in range(12)]
 
@@ -46,14 +47,6 @@ class Work:
         return map_ahead(self, items, workers=n_threads, on_stop=self.stop.set)
 
 
-def soon(condition, seconds=5.0):
-    """Return whether something becomes true within some seconds."""
-    latest = time.monotonic() + seconds
-    while not condition() and time.monotonic() < latest:
-        time.sleep(0.01)
-    return condition()
-
-
 @pytest.mark.parametrize("n_threads", [1, 2, 5, 16])
 def test_the_order_is_kept_whichever_item_is_faster(n_threads):
     work = Work(lambda item: 0.05 if int(item[1:]) % 3 == 0 else 0.0)
@@ -61,7 +54,7 @@ def test_the_order_is_kept_whichever_item_is_faster(n_threads):
     assert list(work.start(n_threads=n_threads)) == [item.upper() for item in ITEMS]
     assert sorted(work.begun) == sorted(ITEMS)
     assert 1 <= work.most <= n_threads
-    assert soon(lambda: threading.active_count() <= threads)
+    wait_until(lambda: threading.active_count() <= threads)
 
 
 def test_several_are_computed_at_once():
@@ -75,7 +68,7 @@ def test_nobody_runs_far_ahead_of_who_takes_the_results():
     items = [f"v{n}" for n in range(60)]
     results = work.start(items)
     first = next(results)
-    assert soon(lambda: len(work.begun) == 2 * ITEMS_PER_WORKER)
+    wait_until(lambda: len(work.begun) == 2 * ITEMS_PER_WORKER)
     time.sleep(0.3)  # somebody takes his time
     assert len(work.begun) == 2 * ITEMS_PER_WORKER
     assert [first, *results] == [item.upper() for item in items]
@@ -91,7 +84,7 @@ def test_an_error_ends_all_when_its_turn_comes(error):
     assert raised.value is error
     assert got == ["V0", "V1", "V2", "V3"]
     assert work.stop.is_set()
-    assert soon(lambda: threading.active_count() <= threads)
+    wait_until(lambda: threading.active_count() <= threads)
     assert "v11" not in work.begun
 
 
@@ -102,7 +95,7 @@ def test_who_closes_it_early_leaves_no_thread():
     next(results)
     results.close()
     assert work.stop.is_set()
-    assert soon(lambda: threading.active_count() <= threads)
+    wait_until(lambda: threading.active_count() <= threads)
 
 
 def double(number):
@@ -119,13 +112,6 @@ def fail_on_two(number):
     if number == 2:
         raise ValueError("two")
     return number
-
-
-def wait_until_gone(pids):
-    deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() < deadline, "a worker outlived its parent"
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("how", [{"workers": 0}, {"workers": 3}, {"workers": 2, "processes": True}])
@@ -177,4 +163,4 @@ def test_processes_end_with_their_parent_and_need_no_main_guard(ending):
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert done.returncode != 0
-    wait_until_gone([int(done.stdout)])
+    wait_until(lambda: not Path(f"/proc/{int(done.stdout)}").exists())  # a worker ends with its parent

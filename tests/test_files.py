@@ -45,6 +45,13 @@ def test_the_file_there_is_whole_until_the_new_one_is(tmp_path):
     assert names_in(tmp_path) == ["x.json"]
 
 
+def test_the_bytes_are_on_the_disk_before_the_name_is_theirs(tmp_path, monkeypatch):
+    path, seen = atomic_write(tmp_path / "x", "old"), []
+    monkeypatch.setattr(os, "fsync", lambda number: seen.append(path.read_text()))
+    atomic_write(path, "new")
+    assert seen == ["old"]
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_interrupted_write_leaves_what_was_there(tmp_path, error):
     path = atomic_write(tmp_path / "x", "old")

@@ -64,6 +64,13 @@ def test_a_longer_chat_adds_only_what_is_new_and_keeps_the_order(db):
     assert db.load_messages()["message_id"].tolist()[-3:] == ["m1", "m2", "m2"]
 
 
+def test_messages_of_one_moment_keep_the_order_in_which_they_came(db):
+    rows = [Message(f"m{i}", "text_message", 5.0, "UC1", text="x") for i in range(4)]
+    for part in (rows[:2], rows[:3], rows[3:]):
+        db.save_chat(STREAM, part)
+    assert db.load_messages()["message_id"].tolist() == ["m0", "m1", "m2", "m3"]
+
+
 def test_what_a_stream_does_not_say_leaves_what_is_known_alone(db):
     db.save_chat(STREAM._replace(title="First"))
     db.save_chat(Stream("youtube", "aaaaaaaaaaa", duration_s=60.0))
@@ -335,10 +342,12 @@ def test_visits_say_what_the_messages_hold(tmp_path):
     ]
     columns = ["author", "n_rows", "chats", "chars", "first_s", "last_s", "is_owner", "badges"]
     expected = [[1, 2, 1, 9, 5.0, 9.0, 1, '["Member (1 year)"]'], [2, 1, 1, 0, 7.0, 7.0, 0, None]]
-    for name, parts in (("whole", [rows]), ("parts", [rows[:1], rows[1:], rows[1:2]])):
+    pieces = [rows[:1], rows[:2], rows[1:], rows[1:2]]
+    for name, view, parts in (("whole", "live", [rows]), ("a", "live", pieces), ("b", "captured", pieces)):
         with open_store(tmp_path / name, create=True) as db:
             for part in parts:
-                db.save_chat(Stream("youtube", "v"), part)
+                db.save_chat(Stream("youtube", "v", view=view), part)
+            assert db.load_streams()["n_messages"].item() == 3
             visits = db.load_attendance()
             assert (
                 visits[columns].astype(object).where(visits[columns].notna(), None).to_numpy().tolist()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.pipeline.chromium import open_chromium
 from tests.pipeline.stubs import Chapters, make_run, write_chain
 
 
@@ -22,3 +23,10 @@ def hand_run(tmp_path):
 def chapters(monkeypatch):
     """Let the chain run chapters without kernels; return them."""
     return Chapters(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for all tests of a process; each opens its own page."""
+    with open_chromium() as opened:
+        yield opened

@@ -5,18 +5,12 @@ import json
 import pytest
 
 from chatlib.pipeline.settings import NOTEBOOKS
-from tests.pipeline.chromium import load_axe, open_chromium
+from tests.pipeline.chromium import load_axe
 from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
 
 PAGES = ("index", "explorer", *NOTEBOOKS)
 
 pytestmark = pytest.mark.timeout(900)  # the first of them waits for the sample's run
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with open_chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from chatlib.errors import MissingSource
 from chatlib.pipeline.report import render_bundle
 from chatlib.pipeline.settings import NOTEBOOKS
 from chatlib.workspace import PROJECT_DIR
-from tests.pipeline.chromium import open_chromium
 from tests.pipeline.reading import Page, find_broken_links
 from tests.pipeline.stubs import write_executed
 
@@ -72,26 +71,25 @@ def test_it_comes_from_a_complete_run_only(hand_run, capsys):
 
 
 @pytest.mark.timeout(900)
-def test_in_the_browser_one_chapter_shows_at_a_time(sample_run, tmp_path):
+def test_in_the_browser_one_chapter_shows_at_a_time(chromium, sample_run, tmp_path):
     run = tmp_path / "sample"
     shutil.copytree(sample_run, run, ignore=shutil.ignore_patterns("models", "*.dbs-*"))
     alone = tmp_path / "mailed.html"
     alone.write_bytes(render_bundle(run).read_bytes())
     shutil.rmtree(run)
     assert alone.stat().st_size < 20_000_000
-    with open_chromium() as chromium:
-        chromium.open(alone, width=390)
-        run_script, find = chromium.driver.execute_script, chromium.driver.find_element
-        assert run_script(SHOWN) == ["index"]
-        for name in NOTEBOOKS:
-            find("css selector", f'header a[href="#{name}"]').click()
-            assert run_script(SHOWN) == [name]
-            seen = chromium.measure()
-            assert seen["width"] <= 390 and seen["wide"] == [] and seen["images"]
-            assert (seen["broken"], seen["silent"], seen["scripts"]) == (0, 0, 1)
-        find("css selector", '[id="05_analyze"] .contents a').click()
-        assert run_script(SHOWN) == ["05_analyze"]
-        find("css selector", 'header a[href="#index"]').click()
-        find("css selector", "article h2 a").click()
-        assert run_script(SHOWN) == ["05_analyze"]
-        assert chromium.complaints() == [] and chromium.requests_elsewhere() == []
+    chromium.open(alone, width=390)
+    run_script, find = chromium.driver.execute_script, chromium.driver.find_element
+    assert run_script(SHOWN) == ["index"]
+    for name in NOTEBOOKS:
+        find("css selector", f'header a[href="#{name}"]').click()
+        assert run_script(SHOWN) == [name]
+        seen = chromium.measure()
+        assert seen["width"] <= 390 and seen["wide"] == [] and seen["images"]
+        assert (seen["broken"], seen["silent"], seen["scripts"]) == (0, 0, 1)
+    find("css selector", '[id="05_analyze"] .contents a').click()
+    assert run_script(SHOWN) == ["05_analyze"]
+    find("css selector", 'header a[href="#index"]').click()
+    find("css selector", "article h2 a").click()
+    assert run_script(SHOWN) == ["05_analyze"]
+    assert chromium.complaints() == [] and chromium.requests_elsewhere() == []

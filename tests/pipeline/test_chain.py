@@ -13,12 +13,19 @@ from chatlib.pipeline.committed import set_home
 from chatlib.pipeline.notebooks import parse_override, read_parameters
 from chatlib.pipeline.report import render_bundle
 from chatlib.pipeline.settings import NOTEBOOKS
-from tests.pipeline.stubs import run, write_notebook
+from tests.pipeline.stubs import RESULTS, run, write_notebook
 from tests.places import ROOT
 
+PARAMETERS = 'RUN_DIR = "data"\nSEED = 0\nSHARE = 0.5\nFLAG = True\nSOURCE = "sample"\nCHATS = ""'
 
-def test_a_run_leaves_a_report_and_says_last_that_it_is_complete(chain):
-    index = run("first", overrides=["03.SEED=7", "4.SHARE=1", "05.FLAG=false"], **chain)
+
+def test_a_run_leaves_a_report_that_is_complete_and_names_no_folder_of_this_machine(chain, tmp_path):
+    chats = tmp_path / "ann" / "chats"
+    chats.mkdir(parents=True)
+    for name in NOTEBOOKS:
+        code = RESULTS.format(name=name) + "print(RUN_DIR, CHATS)"
+        write_notebook(chain["notebooks_dir"] / f"{name}.ipynb", parameters=PARAMETERS, code=code)
+    index = run("first", chats=chats, overrides=["03.SEED=7", "4.SHARE=1", "05.FLAG=false"], **chain)
     folder = index.parent
     assert {p.name for p in folder.iterdir()} >= {
         "index.html", "run.json", *(f"{n}.ipynb" for n in NOTEBOOKS), *(f"{n}.html" for n in NOTEBOOKS),
@@ -36,25 +43,8 @@ def test_a_run_leaves_a_report_and_says_last_that_it_is_complete(chain):
     assert "https://" not in page
     assert "&lt;b&gt;" in index.read_text()
 
-
-def test_what_one_mails_names_no_folder_of_this_machine(chain, tmp_path):
-    chats = tmp_path / "ann" / "chats"
-    chats.mkdir(parents=True)
-    show = "print(RUN_DIR, CHATS)\nraise SystemError(CHATS)"
-    parameters = 'RUN_DIR = "data"\nSOURCE = "sample"\nCHATS = ""'
-    for name in NOTEBOOKS:
-        write_notebook(chain["notebooks_dir"] / f"{name}.ipynb", parameters=parameters, code=show)
-    with pytest.raises(PipelineError):
-        run("r", chats=chats, **chain)
-    executed = (chain["runs_dir"] / "r" / "01_collect.ipynb").read_text()
-    assert "…/chats" in executed and str(tmp_path) not in executed
-    for name in NOTEBOOKS:
-        code = show.splitlines()[0]
-        write_notebook(chain["notebooks_dir"] / f"{name}.ipynb", parameters=parameters, code=code)
-    folder = run("r", chats=chats, **chain).parent
-    record = json.loads((folder / "run.json").read_text())
-    assert record["chats"] == record["parameters"]["01_collect"]["CHATS"] == "…/chats"
-    assert record["command"] == ".venv/bin/chatlib run --name r --chats '…/chats'"
+    assert told["chats"] == told["parameters"]["01_collect"]["CHATS"] == "…/chats"
+    assert told["command"].startswith(".venv/bin/chatlib run --name first --chats '…/chats'")
     render_bundle(folder)
     for path in folder.iterdir():
         if path.suffix in {".html", ".json", ".ipynb"}:
@@ -74,19 +64,15 @@ def test_the_truth_beside_a_simulated_folder_is_handed_on(chain, chapters, tmp_p
     assert "…/truth.csv.gz" in record and str(tmp_path) not in record and " -p " not in record
 
 
-def test_a_failing_cell_is_named_and_the_chain_goes_on_from_it(chain):
-    broken = chain["notebooks_dir"] / "02_update.ipynb"
-    write_notebook(broken, code="# why\nvalue = 1\nraise ValueError('bad luck')")
-    with pytest.raises(PipelineError, match=r"02_update, cell \[3\] `value = 1`: ValueError: bad luck"):
-        run("r", **chain)
-    folder = chain["runs_dir"] / "r"
-    assert "bad luck" in (folder / "02_update.ipynb").read_text()
-    assert not (folder / "run.json").exists()
-    first = (folder / "01_collect.ipynb").stat().st_mtime_ns
-    write_notebook(broken)
-    run("r", **chain)
-    assert (folder / "run.json").exists()
-    assert (folder / "01_collect.ipynb").stat().st_mtime_ns == first
+def test_a_failing_cell_is_named_and_its_notebook_is_kept(chain, tmp_path):
+    (tmp_path / "ann").mkdir()
+    code = "# why\nvalue = RUN_DIR, CHATS\nprint(value)\nraise ValueError(f'bad luck with {CHATS}')"
+    write_notebook(chain["notebooks_dir"] / "01_collect.ipynb", parameters=PARAMETERS, code=code)
+    with pytest.raises(PipelineError, match=r"01_collect, cell \[3\] `value = .*`: ValueError: bad luck"):
+        run("r", chats=tmp_path / "ann", **chain)
+    executed = (chain["runs_dir"] / "r" / "01_collect.ipynb").read_text()
+    assert "bad luck with …/ann" in executed and str(tmp_path) not in executed
+    assert not (chain["runs_dir"] / "r" / "run.json").exists()
 
 
 def test_other_parameters_start_again_where_they_matter(chain, chapters):

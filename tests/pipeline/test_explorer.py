@@ -8,7 +8,6 @@ from chatlib.pipeline.explorer import ExplorerSettings, load_timeline_data, writ
 from chatlib.pipeline.report import render_bundle, render_index
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
-from tests.pipeline.chromium import open_chromium
 from tests.pipeline.stubs import HACK, HOSTILE, make_run
 
 BURST_S, HOUR_S = 1800, 3600
@@ -54,12 +53,6 @@ def run(tmp_path_factory):
     facts = write_explorer(run, ExplorerSettings(stream="77"))
     render_index(run, record)
     return run, record, {row["title"]: row["stream"] for row in facts["streams"]}
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with open_chromium() as opened:
-        yield opened
 
 
 @pytest.fixture

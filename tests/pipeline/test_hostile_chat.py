@@ -6,7 +6,6 @@ import json
 import pytest
 
 from tests.pipeline import stubs
-from tests.pipeline.chromium import open_chromium
 from tests.pipeline.stubs import HACK, HOSTILE
 
 TITLE = f"../../etc/passwd {HACK} $x_1$ \u202etxt.exe =cmd()"
@@ -45,12 +44,6 @@ def run(tmp_path_factory):
     for notebook in ("01", "05"):
         stubs.run("hostile", only=notebook, **chain)
     return runs / "hostile"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with open_chromium() as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("name", ["index", "explorer", "01_collect", "05_analyze"])

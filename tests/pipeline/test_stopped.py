@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from chatlib.pipeline import report
 from chatlib.pipeline.settings import NOTEBOOKS
 from tests.pipeline.stubs import run as run_small
 from tests.pipeline.stubs import write_chain
+from tests.waiting import wait_until
 
 # The command, on notebooks and runs of a test.
 COMMAND = """
@@ -60,15 +60,6 @@ def start_command(chain, *arguments):
         process.communicate()
 
 
-def wait_for(condition, process=None):
-    """Wait until it holds; fail if the process ends before, or after a minute."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert process is None or process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def is_alive(pid):
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
@@ -82,11 +73,11 @@ def stop_in(chain, chapter, number, *arguments):
     wait, pid = chain["runs_dir"] / f"wait_in_{chapter}", run / f"{chapter}.pid"
     wait.touch()
     with start_command(chain, "--name", "r", *arguments) as process:
-        wait_for(lambda: pid.exists() and pid.read_text(), process)
+        wait_until(lambda: pid.exists() and pid.read_text(), process)
         process.send_signal(number)
         said = process.communicate(timeout=300)
     kernel = int(pid.read_text())
-    wait_for(lambda: not is_alive(kernel))
+    wait_until(lambda: not is_alive(kernel))
     wait.unlink()
     return process.returncode, *said
 
@@ -130,14 +121,14 @@ def test_stopped_at_each_chapter_it_goes_on_from_there(chain, begin, turn):
 
 
 def test_two_at_once_do_not_mix_and_of_one_name_the_second_is_refused(chain):
-    wait = chain["runs_dir"] / "wait_in_03_pretrain"
+    wait = chain["runs_dir"] / "wait_in_01_collect"
     wait.touch()
     with (
-        start_command(chain, "--name", "a", "-p", "03.SEED=1") as one,
-        start_command(chain, "--name", "b") as other,
+        start_command(chain, "--name", "a", "--only", "01", "-p", "01.SEED=1") as one,
+        start_command(chain, "--name", "b", "--only", "01") as other,
     ):
         for name, process in (("a", one), ("b", other)):
-            wait_for((chain["runs_dir"] / name / "03_pretrain.pid").exists, process)
+            wait_until((chain["runs_dir"] / name / "01_collect.pid").exists, process)
         with start_command(chain, "--name", "a") as second:
             said = second.communicate(timeout=300)
         assert (second.returncode, *said) == (
@@ -150,9 +141,9 @@ def test_two_at_once_do_not_mix_and_of_one_name_the_second_is_refused(chain):
         assert [p.wait(timeout=300) for p in (one, other)] == [0, 0]
     for name in ("a", "b"):
         run = chain["runs_dir"] / name
-        assert (run / "started.txt").read_text().split() == list(NOTEBOOKS)
-        told = json.loads((run / "run.json").read_text())
-        assert (told["name"], told["parameters"]["03_pretrain"]["SEED"]) == (name, int(name == "a"))
+        assert (run / "started.txt").read_text().split() == ["01_collect"]
+        told = json.loads((run / "steps.json").read_text())
+        assert told["01_collect"]["parameters"]["SEED"] == int(name == "a")
 
 
 @pytest.mark.parametrize("file", ["index.html", "run.json"])

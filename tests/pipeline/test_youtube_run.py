@@ -5,7 +5,6 @@ import json
 import pytest
 
 from chatlib.errors import ParameterError
-from tests.collect.twitch.site.graphql import make_vod
 from tests.collect.youtube.site.videos import make_video, text_action
 from tests.pipeline import stubs
 
@@ -38,17 +37,6 @@ def test_a_channels_address_becomes_two_chapters(youtube, tmp_path, monkeypatch)
         if path.is_file():
             assert SECRET.encode() not in path.read_bytes(), path
             assert not path.name.endswith(("-wal", "-shm"))
-
-
-def test_a_channel_on_twitch_does_so_too(twitch, tmp_path):
-    twitch.add_channel("sample", [make_vod("2001", 50)])
-    quick = ("01.REQUESTS_PER_S=500.0", "02.REQUESTS_PER_S=500.0")
-    run = {"channels": "https://www.twitch.tv/sample", "overrides": quick, "runs_dir": tmp_path}
-    stubs.run("channel", only="01", **run)
-    twitch.channels["sample"].vods.insert(0, make_vod("2002", 20))
-    stubs.run("channel", only="02", **run)
-    results = json.loads((tmp_path / "channel" / "results" / "02_update.json").read_text())
-    assert results["headline"] == {"new streams": 1, "new messages": 20}
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,8 @@ def test_no_test_date_is_before_a_training_date(channel):
     check_periods(streams, split)
     with pytest.raises(DataError, match="must be later"):
         check_periods(streams, DateSplit(split.test, split.validation, split.train))
+    with pytest.raises(DataError, match="must be later"):
+        check_periods(streams.assign(started_at="2026-01-01"), split)
 
 
 def test_streams_that_the_language_model_saw_are_of_training(channel, tmp_path):

@@ -72,6 +72,20 @@ def test_within_streams_ignores_what_differs_between_them():
     assert roc_auc(labels, scores) < 1
 
 
+def test_a_stream_counts_within_streams_with_its_number_of_donors():
+    labels, streams = np.array([1, 0, 1, 1, 0], bool), np.array([1, 1, 2, 2, 2])
+    assert rank_within_streams(labels, np.array([0.1, 0.9, 0.9, 0.8, 0.1]), streams)[1] == 2 / 3
+
+
+@pytest.mark.parametrize("drawn", ["streams", "people"])
+def test_streams_and_people_are_both_drawn(drawn):
+    labels, codes = np.array([1, 0, 1, 0] * 5, bool), np.arange(20) // 2
+    scores = np.where(codes % 2 == 0, labels, ~labels).astype(float)  # right in half of them, else wrong
+    keys = {"streams": np.zeros(20, int), "people": np.zeros(20, int)} | {drawn: codes}
+    draws = bootstrap_metrics(labels, {"m": scores}, **keys, n_draws=20, rng=np.random.default_rng(0))
+    assert np.nanstd(draws["m"][:, 1]) > 0.05
+
+
 def test_calibration_finds_the_line_that_made_the_labels():
     rng = np.random.default_rng(0)
     logits = rng.normal(-2, 1.5, 20_000)

@@ -78,6 +78,8 @@ def test_a_slow_drift_is_no_spike():
 
 def test_a_chat_that_stays_high_is_one_spike_that_ends_only_with_it():
     assert spans(find_spikes(make_samples([2] * 30 + [20] * 100), USERS, sensitivity=1)) == [(150, 650)]
+    higher_yet = [2] * 30 + [20] * 10 + [12] + [40] * 3 + [2] * 10
+    assert spans(find_spikes(make_samples(higher_yet), USERS, sensitivity=1)) == [(150, 220)]
 
 
 def test_a_silent_chat_needs_more_than_a_message_or_two():

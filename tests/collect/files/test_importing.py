@@ -5,11 +5,10 @@ import json
 import logging
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from chatlib.errors import MissingSource, ParameterError, SourceError, StoreFull
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
 from tests.places import ROOT
+from tests.waiting import count, wait_until
 
 
 @pytest.fixture
@@ -330,22 +330,9 @@ def children_of(pid):
     return found
 
 
-def is_gone(pid, within_s=60):
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        state = Path(f"/proc/{pid}/stat")
-        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def count_streams(path):
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-            return db.execute("SELECT count(*) FROM streams").fetchone()[0]
-    except sqlite3.Error:  # not there yet
-        return 0
+def is_gone(pid):
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
@@ -359,12 +346,13 @@ def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_been(tmp_path):
         path = tmp_path / f"{n_streams}.dbs"
         process = start_import(path, channel)
         process.stdout.readline()
-        while count_streams(path) < n_streams and process.poll() is None:
+        while count(path, "streams") < n_streams and process.poll() is None:
             time.sleep(0.001)
         children = children_of(process.pid)
         process.send_signal(how)
         process.communicate()
-        assert all(map(is_gone, children)), "a reader was left behind"
+        for child in children:
+            wait_until(partial(is_gone, child))  # no reader is left behind
         with open_store(path, create=True) as db:
             seen.append(len(db.load_streams()))
             import_chats(db, [channel])

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +28,7 @@ from tests.collect.youtube.channel_pages import (
 )
 from tests.collect.youtube.site.wire import json_reply
 from tests.places import ROOT
+from tests.waiting import wait_until
 
 BROWSE = "/youtubei/v1/browse"
 PATIENT = Pace(poll_s=0.1, again_s=0.1)  # for what ends by itself, also on a busy machine
@@ -238,13 +238,13 @@ def test_the_browser_ends_with_its_user(youtube, chromium, short_path, how):
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    wait_until(lambda: "/@sample/streams" in {entry.path for entry in youtube.requests}, 120)
+    wait_until(lambda: "/@sample/streams" in {entry.path for entry in youtube.requests})
     assert list(short_path.glob("chatlib-chromium-*")) and running_with(short_path)
     os.killpg(child.pid, getattr(signal, how))
-    said = child.communicate(timeout=60)[1].decode()
+    said = child.communicate(timeout=300)[1].decode()
     assert how == "SIGKILL" or said.rstrip().endswith("KeyboardInterrupt")
-    wait_until(lambda: not running_with(short_path), 60)
-    wait_until(lambda: not list(short_path.glob("chatlib-chromium-*")), 60)
+    wait_until(lambda: not running_with(short_path))
+    wait_until(lambda: not list(short_path.glob("chatlib-chromium-*")))
 
 
 def running_with(path):
@@ -256,10 +256,3 @@ def running_with(path):
         except OSError:
             continue  # it ended just now
     return found
-
-
-def wait_until(is_so, seconds):
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.1)
