@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,7 @@ from chatlib.files import atomic_path, atomic_write, looks_like_dataset, make_sa
 from chatlib.money import read_money
 from chatlib.queries import MESSAGE_COLUMNS, StoredStream
 from chatlib.records import Clip, HeatStep, Message, Stream
-from chatlib.store import Store
+from chatlib.store import SaveCount, Store
 from chatlib.workspace import progress_bar, without_gc
 
 __all__ = [
@@ -49,13 +49,13 @@ __all__ = [
     "finish_dataset",
     "import_dataset",
     "iter_message_files",
-    "iter_messages",
     "join_chunks",
     "make_message_path",
     "open_dataset",
     "prepare_dataset",
     "read_message_file",
     "read_table",
+    "save_messages",
     "tabulate_messages",
     "to_frame",
     "write_messages",
@@ -68,7 +68,14 @@ _DECIMALS = 6
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _TEXT = pa.string()
 
-# What a reader of the files may rely on. Absence is null everywhere.
+
+def _list_fields(record: type) -> list[tuple[str, pa.DataType]]:
+    """Return a record's fields as columns."""
+    types = {str: _TEXT, float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
+    return [(name, types[next(iter(get_args(t)), t)]) for name, t in get_type_hints(record).items()]
+
+
+# What a reader of the files may rely on; dates are ISO 8601 in UTC. Absence is null everywhere.
 SCHEMAS: Mapping[str, pa.Schema] = {
     "messages": pa.schema(
         [
@@ -90,54 +97,23 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             ("timestamp", pa.timestamp("us", tz="UTC")),
             ("emotes", pa.list_(_TEXT)),
             ("target_id", _TEXT),  # the message that a deletion removes
+            ("in_live", pa.bool_()),  # of a stream that was watched live: whether the capture had it,
+            ("in_replay", pa.bool_()),  # and whether its replay had it
         ]
     ),
     "streams": pa.schema(
         [
-            ("platform", _TEXT),
-            ("video_id", _TEXT),
-            ("url", _TEXT),
-            ("title", _TEXT),
-            ("channel_id", _TEXT),
-            ("channel_name", _TEXT),
-            ("started_at", _TEXT),  # UTC, ISO 8601; a date alone where only the day is known
-            ("ended_at", _TEXT),
-            ("duration_s", pa.float64()),
-            ("state", _TEXT),  # how far its chat got: chatlib.records.STATES
-            ("view", _TEXT),  # which view of the chat it is: chatlib.records.VIEWS
-            ("simulated", pa.bool_()),
-            ("views", pa.int64()),
-            ("reason", _TEXT),
+            *_list_fields(Stream),  # channel names as they are; `channel` as its folder is named
             ("n_messages", pa.int64()),
             ("last_offset_s", pa.float64()),
-            ("channel", _TEXT),  # as its folder is named
+            ("channel", _TEXT),
             ("file", _TEXT),  # of its messages, relative to the data set
             ("sources", pa.list_(_TEXT)),  # digests of the chat files that it was made of
         ]
     ),
     "authors": pa.schema([("platform", _TEXT), ("author_id", _TEXT), ("name", _TEXT)]),  # the last name seen
-    "clips": pa.schema(
-        [
-            ("platform", _TEXT),
-            ("video_id", _TEXT),
-            ("clip_id", _TEXT),
-            ("offset_s", pa.float64()),
-            ("duration_s", pa.float64()),
-            ("title", _TEXT),
-            ("views", pa.int64()),
-            ("created_at", _TEXT),
-            ("creator", _TEXT),
-        ]
-    ),
-    "heatmaps": pa.schema(  # YouTube's most-replayed curve
-        [
-            ("platform", _TEXT),
-            ("video_id", _TEXT),
-            ("start_s", pa.float64()),
-            ("end_s", pa.float64()),
-            ("value", pa.float64()),
-        ]
-    ),
+    "clips": pa.schema([("platform", _TEXT), ("video_id", _TEXT), *_list_fields(Clip)]),
+    "heatmaps": pa.schema([("platform", _TEXT), ("video_id", _TEXT), *_list_fields(HeatStep)]),
 }
 _LISTS = ("badges", "emotes")
 # Which columns the database's are made of, where they have other names or forms.
@@ -181,11 +157,14 @@ def make_message_path(stream: Stream) -> Path:
 def tabulate_messages(video_id: str, columns: Mapping[str, Sequence]) -> pa.Table:
     """Return messages as a table of the data set's schema.
 
-    `columns` are `position` and the fields of a Message, with the values that the database holds.
+    `columns` are `position`, the fields of a Message, with the values that the database holds, and who had
+    it (`in_live`, `in_replay`) where that is known.
     """
     n_rows = len(columns["position"])
     amounts = [_read_amount(amount) for amount in columns["amount"]]
     given: dict[str, Sequence] = {
+        "in_live": [None] * n_rows,
+        "in_replay": [None] * n_rows,
         **columns,
         "video_id": [video_id] * n_rows,
         "amount": [amount for amount, _ in amounts],
@@ -199,6 +178,8 @@ def tabulate_messages(video_id: str, columns: Mapping[str, Sequence]) -> pa.Tabl
             arrays.append(_make_lists(values))
         elif field.type == _WORD:
             arrays.append(pa.array(values, _TEXT).dictionary_encode())
+        elif field.type == pa.bool_():  # SQLite has numbers for it
+            arrays.append(pa.array(values, pa.int8()).cast(pa.bool_()))
         else:
             arrays.append(pa.array(values, field.type))
     return pa.Table.from_arrays(arrays, schema=SCHEMAS["messages"])
@@ -262,13 +243,10 @@ def finish_dataset(
     are removed.
     """
     files = sorted(files, key=_age)
-    streams = [_describe(folder, file) for file in files]
-    _write_tables(folder, "streams", [pa.Table.from_pylist(streams, SCHEMAS["streams"])])
-    n_authors = _write_tables(folder, "authors", _collect_authors(folder, files))
-    n_clips, _ = (
-        _write_tables(folder, name, [(beside or {}).get(name, SCHEMAS[name].empty_table())])
-        for name in ("clips", "heatmaps")
-    )
+    streams = pa.Table.from_pylist([_describe(file) for file in files], SCHEMAS["streams"])
+    tables = {"streams": streams, "authors": _collect_authors(folder, files)}
+    tables |= {name: SCHEMAS[name].empty_table() for name in ("clips", "heatmaps")} | dict(beside or {})
+    counts = {name: _write_table(folder, name, table) for name, table in tables.items()}
     kept = {folder / file.path for file in files}
     for path in set((folder / "messages").rglob("*.parquet")) - kept:
         path.unlink()
@@ -278,10 +256,10 @@ def finish_dataset(
         "made_by": f"chatlib {chatlib.__version__}",
         "pseudonyms": pseudonyms,
         "simulated": any(file.stream.simulated for file in files),
-        "streams": len(files),
+        "streams": counts["streams"],
         "messages": sum(file.n_messages for file in files),
-        "authors": n_authors,
-        "clips": n_clips,
+        "authors": counts["authors"],
+        "clips": counts["clips"],
         "columns": {name: {f.name: str(f.type) for f in schema} for name, schema in SCHEMAS.items()},
     }
     atomic_write(folder / MANIFEST, json.dumps(content, indent=2) + "\n")
@@ -293,39 +271,31 @@ def _age(file: MessageFile) -> tuple:
     return start is None, start or "", file.stream.video_id, file.stream.platform
 
 
-def _describe(folder: Path, file: MessageFile) -> dict[str, object]:
+def _describe(file: MessageFile) -> dict[str, object]:
     own = {"n_messages": file.n_messages, "last_offset_s": file.last_offset_s, "sources": list(file.sources)}
     channel = Path(file.path).parent.name.removeprefix("channel=")
     return file.stream._asdict() | own | {"file": file.path, "channel": channel}
 
 
-def _write_tables(folder: Path, name: str, tables: Iterable[pa.Table]) -> int:
-    n_rows = 0
-    with (
-        atomic_path(folder / f"{name}.parquet") as part,
-        pq.ParquetWriter(part, SCHEMAS[name], compression="zstd") as file,
-    ):
-        for table in tables:
-            file.write_table(table)
-            n_rows += len(table)
-    return n_rows
+def _write_table(folder: Path, name: str, table: pa.Table) -> int:
+    with atomic_path(folder / f"{name}.parquet") as part:
+        pq.write_table(table.cast(SCHEMAS[name]), part, compression="zstd")
+    return len(table)
 
 
-def _collect_authors(folder: Path, files: Sequence[MessageFile]) -> Iterator[pa.Table]:
-    """Yield the authors of all messages, each with the last name that some stream knows."""
-    names: dict[tuple[str, str], str | None] = {}
+def _collect_authors(folder: Path, files: Sequence[MessageFile]) -> pa.Table:
+    """Return the authors of all messages, each with the last name that some stream knows."""
+    names = SCHEMAS["authors"].names
+    tables = [SCHEMAS["authors"].empty_table()]
     for file in files:
         table = read_table(folder, file, ["author_id", "author_name"])
-        pairs = table.group_by(["author_id", "author_name"]).aggregate([]).to_pylist()
-        for pair in pairs:
-            key = (file.stream.platform, pair["author_id"])
-            if key[1] is not None and (pair["author_name"] is not None or key not in names):
-                names[key] = pair["author_name"]
-    ordered = sorted(names)
-    for start in range(0, len(ordered), _ROWS):
-        keys = ordered[start : start + _ROWS]
-        columns = [[key[0] for key in keys], [key[1] for key in keys], [names[key] for key in keys]]
-        yield pa.Table.from_arrays([pa.array(column, _TEXT) for column in columns], schema=SCHEMAS["authors"])
+        pairs = table.group_by(["author_id", "author_name"], use_threads=False).aggregate([])
+        platform = pa.array([file.stream.platform] * len(pairs), _TEXT)
+        tables.append(pa.table([platform, *(column.cast(_TEXT) for column in pairs.columns)], names=names))
+    table = pa.concat_tables(tables)
+    groups = table.filter(pc.is_valid(table["author_id"])).group_by(names[:2], use_threads=False)
+    last = groups.aggregate([("name", "last")]).rename_columns(names)
+    return last.sort_by([(name, "ascending") for name in names[:2]])
 
 
 def _make_lists(values: Sequence[str | None]) -> pa.Array:
@@ -366,8 +336,8 @@ def open_dataset(folder: str | Path) -> Dataset:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         version = int(manifest["version"]) if manifest["format"] == _FORMAT else 0
-    except (ValueError, KeyError, TypeError) as error:
-        raise NotADatabase(f"{path} is no manifest of a data set ({error}). Name another folder.") from error
+    except (ValueError, KeyError, TypeError):
+        version = 0
     if version > _VERSION:
         raise NewerSchema(
             f"This chatlib reads data sets up to version {_VERSION}; {folder} has {version}. Update chatlib."
@@ -387,20 +357,28 @@ def iter_message_files(folder: Path) -> Iterator[MessageFile]:
             yield read_message_file(folder, path.relative_to(folder))
 
 
-def iter_messages(folder: Path, file: MessageFile) -> Iterator[Message]:
-    """Yield the messages of a file in source order, with the values that the database holds.
+def save_messages(db: Store, folder: Path, file: MessageFile, stream: Stream | None = None) -> SaveCount:
+    """Store the messages of a file in a chat database, as of its stream or the one given.
 
     Raises: DamagedStore if the file is missing or not whole.
     """
     table = read_table(folder, file).sort_by("position")
-    for batch in table.to_batches(max_chunksize=_ROWS):
-        columns = {name: batch.column(name).to_pylist() for name in batch.schema.names if name != "timestamp"}
-        columns["timestamp_us"] = batch.column("timestamp").cast(pa.int64()).to_pylist()
-        for name in _LISTS:
-            columns[name] = [None if x is None else _dump(tuple(x)) for x in columns[name]]
-        amounts = zip(columns["amount"], columns["amount_digits"], columns["amount_text"], strict=True)
-        columns["amount"] = [_write_amount(*amount) for amount in amounts]
-        yield from map(Message._make, zip(*(columns[name] for name in Message._fields), strict=True))
+    sightings = None
+    if "in_live" in table.column_names:  # data sets of earlier versions do not tell
+        seen = table.select(["message_id", "kind", "in_live", "in_replay"]).filter(
+            pc.is_valid(table["in_live"])
+        )
+        sightings = list(zip(*(column.to_pylist() for column in seen.columns), strict=True)) or None
+    return db.save_chat(stream or file.stream, _iter_messages(table), sightings=sightings)
+
+
+def _iter_messages(table: pa.Table) -> Iterator[Message]:
+    """Yield messages with the values that the database holds."""
+    for start in range(0, len(table), _ROWS):
+        rows = table.slice(start, _ROWS)
+        columns = (_to_values(rows, name) for name in Message._fields)
+        values = (column if isinstance(column, list) else column.to_pylist() for column in columns)
+        yield from map(Message._make, zip(*values, strict=True))
 
 
 def read_table(folder: Path, file: MessageFile, columns: Sequence[str] | None = None) -> pa.Table:
@@ -444,26 +422,22 @@ class Dataset:
                 for row in rows
             ]
 
-    def list_streams(self) -> list[StoredStream]:
-        """Return the streams as records, oldest first."""
+    @property
+    def _rows(self) -> list[dict[str, Any]]:
         return [
-            StoredStream(
-                stream_id, s.platform, s.video_id, s.url, s.title, s.started_at, s.duration_s, s.simulated,
-                file.n_messages, file.last_offset_s,
-            )
-            for stream_id, file in enumerate(self.files, 1)
-            for s in [file.stream]
-        ]  # fmt: skip
-
-    def load_streams(self) -> pd.DataFrame:
-        """Return one row per stream, oldest first, with the columns that a chat database has."""
-        rows = [
             {"stream_id": stream_id, **file.stream._asdict()}
             | {"n_messages": file.n_messages, "last_offset_s": file.last_offset_s}
             for stream_id, file in enumerate(self.files, 1)
         ]
+
+    def list_streams(self) -> list[StoredStream]:
+        """Return the streams as records, oldest first."""
+        return [StoredStream(*(row[name] for name in StoredStream._fields)) for row in self._rows]
+
+    def load_streams(self) -> pd.DataFrame:
+        """Return one row per stream, oldest first, with the columns that a chat database has."""
         columns = ["stream_id", *Stream._fields, "n_messages", "last_offset_s"]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(self._rows, columns=columns)
 
     def read_messages(self, stream_id: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Return some columns of a stream's messages, by offset.
@@ -500,7 +474,8 @@ class Dataset:
         """
         sources = (name for column in columns for name in _SOURCES.get(column, (column,)))
         names = [name for name in dict.fromkeys(sources) if name != "stream_id"]
-        tables = []
+        tables = [SCHEMAS["messages"].empty_table().select(names or ["position"])]
+        tables[0] = tables[0].append_column("stream_id", pa.array([], pa.int64()))
         for stream_id in range(1, len(self.files) + 1) if stream_ids is None else stream_ids:
             table = self.read_messages(stream_id, names or ["position"])
             tables.append(table.append_column("stream_id", pa.array(np.full(len(table), stream_id))))
@@ -522,22 +497,26 @@ def to_frame(table: pa.Table, columns: Sequence[str]) -> pd.DataFrame:
 
     `author` is a number, that of `author_id` in the column's dictionary.
     """
-    return pd.DataFrame({column: _to_values(table, column) for column in columns}, columns=list(columns))
+    found = {column: _to_values(table, column) for column in columns}
+    frames = {
+        name: values if isinstance(values, list) else values.to_pandas() for name, values in found.items()
+    }
+    return pd.DataFrame(frames, columns=list(columns))
 
 
-def _to_values(table: pa.Table, column: str) -> Any:
+def _to_values(table: pa.Table, column: str) -> pa.Array | list[str | None]:
     source = _SOURCES.get(column, (column,))
     values = join_chunks(table[source[0]])
     if column == "author":
-        return values.indices.to_pandas()
+        return values.indices
     if column == "timestamp_us":
-        return values.cast(pa.int64()).to_pandas()
+        return values.cast(pa.int64())
     if column == "amount":
         amounts = zip(*(table[name].to_pylist() for name in source), strict=True)
         return [_write_amount(*amount) for amount in amounts]
     if pa.types.is_list(values.type):
         return [None if names is None else _dump(tuple(names)) for names in values.to_pylist()]
-    return (values.cast(_TEXT) if values.type == _WORD else values).to_pandas()
+    return values.cast(_TEXT) if values.type == _WORD else values
 
 
 def join_chunks(column: pa.ChunkedArray) -> pa.Array:
@@ -593,7 +572,7 @@ def import_dataset(db: Store, dataset: Dataset, *, progress: bool = True) -> Imp
     with without_gc():
         for file in bar:
             try:
-                saved = db.save_chat(file.stream, iter_messages(dataset.folder, file))
+                saved = save_messages(db, dataset.folder, file)
             except DamagedStore as error:
                 errors[file.path] = str(error)
                 continue

@@ -185,13 +185,16 @@ class StoreReader:
     def iter_message_columns(self, stream_id: int) -> Iterator[dict[str, tuple]]:
         """Yield a stream's messages a batch at a time, by offset: column name -> values.
 
-        Columns: `position` and the fields of a `Message`.
+        Columns: `position`, the fields of a `Message`, and `in_live` and `in_replay`, None where it is not
+        known who had it.
         """
         columns = {"author_id": "a.author_id", "author_name": "a.name"}
-        names = ("position", *Message._fields)
+        columns |= {"in_live": "seen.live", "in_replay": "seen.replay"}
+        names = ("position", *Message._fields, "in_live", "in_replay")
         sql = (
             f"SELECT {', '.join(columns.get(name, f'm.{name}') for name in names)} FROM messages m "
-            "LEFT JOIN authors a ON a.author = m.author WHERE m.stream_id = ? ORDER BY m.offset_s, m.position"
+            "LEFT JOIN authors a ON a.author = m.author LEFT JOIN sightings seen "
+            "USING (stream_id, message_id, kind) WHERE m.stream_id = ? ORDER BY m.offset_s, m.position"
         )
         for rows in self._iter_batches(sql, (stream_id,)):
             yield dict(zip(names, zip(*rows, strict=True), strict=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -99,14 +99,20 @@ class Store(StoreReader):
                 raise
 
     def save_chat(
-        self, stream: Stream, messages: Iterable[Message] = (), *, source: Import | None = None
+        self,
+        stream: Stream,
+        messages: Iterable[Message] = (),
+        *,
+        source: Import | None = None,
+        sightings: Sequence[tuple[str, str, bool, bool]] | None = None,
     ) -> SaveCount:
         """Store a stream and its messages, in source order; what is there already stays.
 
         A message is there if its stream has one with the same id and kind. What is None in
         the stream leaves what is known alone, and a state never takes the place of a better
         one. Of a stream that was captured live, messages of its replay that the capture has are
-        the same messages (see `chatlib.sightings`), and who had which is noted.
+        the same messages (see `chatlib.sightings`), and who had which is noted; or `sightings` tell who
+        had which: message id, kind, whether the capture had it, whether the replay had it.
 
         Raises: ParameterError for a state or view that `chatlib.records` does not name.
         """
@@ -117,8 +123,11 @@ class Store(StoreReader):
             )
         with self.transaction() as db:
             stream_id = self._save_stream(stream)
-            is_capture = stream.view == "captured"
-            if is_capture:
+            is_capture = stream.view == "captured" and sightings is None
+            if sightings is not None:
+                self._note_sightings("live", stream_id, (s[:2] for s in sightings if s[2]))
+                self._note_sightings("replay", stream_id, (s[:2] for s in sightings if s[3]))
+            elif is_capture:
                 messages = list(messages)
                 self._note_capture(stream_id, messages)
             elif self._was_captured(stream_id):

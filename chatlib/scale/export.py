@@ -7,7 +7,6 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -21,7 +20,6 @@ from chatlib.dataset import (
     tabulate_messages,
     write_messages,
 )
-from chatlib.records import Stream
 from chatlib.store import Store
 from chatlib.workspace import progress_bar
 
@@ -86,23 +84,15 @@ def export_store(
         tables = (tabulate_messages(stream.video_id, columns) for columns in batches)
         path, digests = make_message_path(stream), () if pseudonyms else sources.get(stream_id, ())
         files.append(write_messages(folder, path, stream, tables, sources=digests))
-    clips, heatmaps = _list_rows(store.load_clips(), streams), _list_rows(store.load_heatmaps(), streams)
+    clips = store.load_clips()
     if pseudonyms:
-        clips = [row | {"creator": _map(pseudonyms.make, row["creator"])} for row in clips]
-    found = {"clips": clips, "heatmaps": heatmaps}
-    beside = {name: pa.Table.from_pylist(rows, SCHEMAS[name]) for name, rows in found.items()}
+        clips["creator"] = [_map(pseudonyms.make, creator) for creator in clips["creator"]]
+    keys = pd.DataFrame([s[:2] for s in streams.values()], list(streams), ["platform", "video_id"])
+    beside = {
+        name: pa.Table.from_pandas(table.join(keys, on="stream_id"), SCHEMAS[name], preserve_index=False)
+        for name, table in (("clips", clips), ("heatmaps", store.load_heatmaps()))
+    }
     return finish_dataset(folder, files, beside=beside, pseudonyms=pseudonyms is not None)
-
-
-def _list_rows(table: pd.DataFrame, streams: Mapping[int, Stream]) -> list[dict[str, Any]]:
-    """Return a table's rows with their stream's platform and video id; absence is None."""
-    table = table.astype(object)
-    rows = table.where(table.notna(), None).to_dict("records")
-    return [
-        {str(name): value for name, value in row.items()}
-        | {"platform": streams[row["stream_id"]].platform, "video_id": streams[row["stream_id"]].video_id}
-        for row in rows
-    ]
 
 
 def _map(function: Callable[[str], str], value: str | None) -> str | None:

@@ -27,10 +27,10 @@ from chatlib.dataset import (
     MessageFile,
     finish_dataset,
     iter_message_files,
-    iter_messages,
     make_message_path,
     prepare_dataset,
     read_message_file,
+    save_messages,
     tabulate_messages,
     write_messages,
 )
@@ -210,7 +210,7 @@ def _join(folder: Path, parts: list[MessageFile]) -> MessageFile:
     ):
         for part in parts:
             stream = part.stream if part.n_messages else keep_state(db, part.stream)
-            db.save_chat(stream, iter_messages(folder, part))
+            save_messages(db, folder, part, stream)
         ((stream_id, stream),) = db.load_stream_records().items()
         batches = db.iter_message_columns(stream_id)
         tables = (tabulate_messages(stream.video_id, columns) for columns in batches)
