@@ -203,12 +203,16 @@ def _call(function: Callable[[Any], Any], item: Any) -> tuple[Any, str]:
 
 
 class Task(NamedTuple):
-    """A piece of work: how people know it, a file name for its record, what it is made of, what it gets."""
+    """A piece of work: how people know it, a file name for its record, what it is made of, what it gets.
+
+    Those of the largest `size` are begun first, so that none is left alone at the end.
+    """
 
     name: str
     key: str
     made_of: str
     item: Any
+    size: int = 0
 
 
 class Report(NamedTuple):
@@ -241,7 +245,7 @@ def run_tasks(
     made_of = {t.key: _digest([chatlib.__version__, command, repr(settings), t.made_of]) for t in tasks}
     results = {key: record for key in keys if (record := _load_record(out, key, made_of[key])) is not None}
     n_known, failed = len(results), {}
-    left = [task for task in tasks if task.key not in results]
+    left = sorted((task for task in tasks if task.key not in results), key=lambda task: -task.size)
     items = ((function, str(out), made_of[task.key], task) for task in left)
     with progress_bar(total=len(tasks), initial=n_known, desc=command, unit="task") as bar:
         for ended in cluster.map(_work, items, gpus=gpus, threads=threads) if left else ():

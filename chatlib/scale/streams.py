@@ -96,7 +96,7 @@ def plan_streams(dataset: Dataset, out: Path, settings: Any) -> list[Task]:
             found = (folder / file.path).stat()
             made_of = f"{file.path} {found.st_size} {found.st_mtime_ns} {file.stream}"
             item = StreamItem(str(folder), file, str(out), settings)
-            tasks.append(Task(name, make_safe_name(file.path), made_of, item))
+            tasks.append(Task(name, make_safe_name(file.path), made_of, item, file.n_messages))
     return tasks
 
 

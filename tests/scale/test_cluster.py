@@ -93,11 +93,6 @@ def read_outputs(out):
     return {path.name: path.read_bytes() for path in files}
 
 
-def make_tasks(folder, numbers, *, kills=(), pause_s=0.0):
-    folder.mkdir(exist_ok=True)
-    return [Task(str(n), str(n), str(n), (str(folder), n, tuple(kills), pause_s)) for n in numbers]
-
-
 def test_without_ray_one_sentence_says_what_to_install(monkeypatch, dataset, tmp_path, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert main(["scale", "analyze", str(dataset.folder), str(tmp_path / "out")]) == 2
@@ -125,19 +120,15 @@ def test_the_analytics_are_those_of_one_machine_and_are_not_made_twice(nodes, st
 
 
 @needs_ray
-def test_workers_that_end_and_a_node_that_goes_cost_a_repetition_and_nothing_else(nodes, tmp_path):
-    check_losses(nodes, tmp_path, n_tasks=16, kills=[3, 7])
-
-
-@needs_ray
-@pytest.mark.real
-def test_ten_workers_end_and_a_node_goes(nodes, tmp_path):
-    check_losses(nodes, tmp_path, n_tasks=80, kills=range(5, 75, 7))
-
-
-def check_losses(nodes, folder, *, n_tasks, kills):
-    out = prepare_output(folder / "out", "test")
-    tasks = make_tasks(folder / "work", range(n_tasks), kills=kills, pause_s=0.05)
+@pytest.mark.parametrize(
+    ("n_tasks", "kills"), [(16, [3, 7]), pytest.param(80, range(5, 75, 7), marks=pytest.mark.real)]
+)
+def test_workers_that_end_and_a_node_that_goes_cost_a_repetition_and_nothing_else(
+    nodes, tmp_path, n_tasks, kills
+):
+    out = prepare_output(tmp_path / "out", "test")
+    (work := tmp_path / "work").mkdir()
+    tasks = [Task(str(n), str(n), str(n), (str(work), n, tuple(kills), 0.05)) for n in range(n_tasks)]
     node = nodes.add_node(num_cpus=2, object_store_memory=2**27)
 
     def remove_node_in_the_middle():
@@ -152,10 +143,8 @@ def check_losses(nodes, folder, *, n_tasks, kills):
     remover.join()
     assert report.failed == {}
     assert report.results == {str(n): n**2 for n in range(n_tasks)}
-    assert len(list((folder / "work").glob("died-*"))) == len(kills)
-    assert {json.loads(path.read_text()) for path in (folder / "work").glob("out-*")} == {
-        n**2 for n in range(n_tasks)
-    }
+    assert len(list(work.glob("died-*"))) == len(kills)
+    assert {json.loads(path.read_text()) for path in work.glob("out-*")} == {n**2 for n in range(n_tasks)}
     assert len(list((out / "records").iterdir())) == n_tasks
 
 
@@ -252,3 +241,14 @@ def test_a_task_that_always_loses_its_worker_ends_as_failed(nodes, tmp_path, mon
         ended = dict(enumerate(sorted(cluster.map(os._exit, [1]))))
         failed = sorted(cluster.map(count_and_write, [(str(tmp_path), -1, (), 0.0)]))
     assert "lost" in ended[0].error and "number below 0" in failed[0].error
+
+
+@needs_ray
+@pytest.mark.real
+@pytest.mark.timeout(1200)
+def test_the_script_for_a_gpu_runs_to_its_end_on_a_cpu():
+    command = [sys.executable, ROOT / "tests" / "benchmarks" / "gpu.py", "--smallest"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert set(result["seconds"]) == {"simulate", "bench_encode.py", "bench_pretrain.py", "scale encode"}
+    assert result["scale encode, messages/s"] > 0

@@ -32,7 +32,7 @@ from chatlib.predict.viewers.present import PRESENT_COLUMNS, ask_viewers
 from chatlib.store import Store
 
 __all__ = ["FEATURE_GROUPS", "NEXT", "PEOPLE_COLUMNS", "PRESENT_SOURCES", "People", "PeopleSource",
-           "list_groups", "load_people"]  # fmt: skip
+           "list_groups", "load_people", "number_channels"]  # fmt: skip
 
 NEXT = -1  # the stream_id of the stream to come
 _MOMENT = 1e-3  # days
@@ -163,7 +163,7 @@ def load_people(
             "Import it, and give its date in streams.csv."
         )
     _require_streams(len(streams), len(dated), alone=only is not None)
-    dated["channel"] = _number_channels(dated)
+    dated["channel"] = number_channels(dated)
     seen = db.load_attendance()
     ranks = seen.groupby("author")["chats"].sum().sort_values(ascending=False, kind="stable")
     payments = db.load_payments().dropna(subset="author").astype({"author": "int64"})
@@ -202,8 +202,8 @@ def _require_streams(n_streams: int, n_dated: int, *, alone: bool) -> None:
         )
 
 
-def _number_channels(streams: pd.DataFrame) -> np.ndarray:
-    """Return a number per channel. Streams without a channel are of the only one of their platform."""
+def number_channels(streams: pd.DataFrame) -> np.ndarray:
+    """Return each stream's channel as a number. Without a channel it is of the only one of its platform."""
     channel = streams["channel_id"].fillna(streams["channel_name"])
     names = channel.groupby(streams["platform"]).transform("nunique")
     channel = channel.where(names > 1, "").fillna("")
