@@ -1,111 +1,201 @@
-"""What messages cost as they become more: a simulated channel from 10^5 messages on, through every step.
+"""What messages cost as they become more: simulated channels from 10^5 messages on, through every step.
 
-    python tests/benchmarks/bench_scale.py [--largest 10000000] [--folder DIR] [--ray] [--out FILE.json]
+    python tests/benchmarks/bench_scale.py [--largest 100000000] [--sqlite] [--folder DIR] [--out FILE.json]
+    python tests/benchmarks/bench_scale.py --workers [--chats ../shared/data/twitch/channel_2023]
 
-Each step is a process of its own: its seconds of CPU and its peak memory, children included. With `--ray`
-also the data set made and analyzed by `chatlib scale`, on all cores. Needs 150 bytes of disk a message.
+Each step is a process of its own: its seconds of CPU and its peak memory, both summed over its children, and
+what it leaves on disk. A channel has at most ten million messages; more are copies of it under other ids of
+streams, channel and authors. With `--sqlite` the same is done with SQLite, too. Needs 150 bytes of disk a
+message.
+`--workers` measures instead two workers against one, in turns, with and without what Ray takes to start.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
+import itertools
 import json
 import os
+import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import psutil
+from matplotlib.figure import Figure
 
-from chatlib.plots.scale import plot_costs
+from chatlib.plots.style import color_of, house_style, new_panels
 
 ROOT = Path(__file__).resolve().parents[2]
-# Messages in all: streams, messages of a stream, viewers of a stream.
-SIZES = {100_000: (2, 50_000, 500), 1_000_000: (20, 50_000, 2_000), 10_000_000: (200, 50_000, 2_500),
-         100_000_000: (2_000, 50_000, 2_500)}  # fmt: skip
+CHATLIB = [sys.executable, "-m", "chatlib"]
+# Messages in all: channels, and the streams, messages of a stream and viewers of a stream in each.
+SIZES = {100_000: (1, 2, 50_000, 500), 1_000_000: (1, 20, 50_000, 2_000), 10_000_000: (1, 200, 50_000, 2_500),
+         30_000_000: (3, 200, 50_000, 2_500), 100_000_000: (10, 200, 50_000, 2_500)}  # fmt: skip
+_OF_A_CHANNEL = 10_000_000  # messages at most
 _PEOPLE = """
 import sys
 from chatlib.predict.viewers.people import load_people
 from chatlib.store import open_store
-
-with open_store(sys.argv[1], read_only=True) as db:
-    print(len(load_people(db).table), "rows")
+load_people(open_store(sys.argv[1], read_only=True))
 """
 
 
 def run_step(command: list[str], log: Path) -> dict[str, float]:
     """Run a command; return its seconds of CPU and of wall time, and the peak of its memory in MB."""
-    peak, done = 0, threading.Event()
-    start = time.monotonic()
+    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=ROOT)
-
-        def watch() -> None:
-            nonlocal peak
-            parent = psutil.Process(process.pid)
-            while not done.wait(0.05):
-                try:
-                    family = [parent, *parent.children(recursive=True)]
-                    peak = max(peak, sum(p.memory_full_info().uss for p in family))
-                except psutil.Error:
-                    continue
-
-        threading.Thread(target=watch, daemon=True).start()
-        _, status, usage = os.wait4(process.pid, 0)
-        done.set()
-    if status:
+        process = psutil.Popen(command, stdout=output, stderr=output, env=environment, cwd=ROOT)
+    peak, seen_s = 0, {}  # the CPU of each process, as last seen: Ray's are nobody's children at the end
+    while process.poll() is None:
+        with suppress(psutil.Error):
+            family = [process, *process.children(recursive=True)]
+            seen_s |= {p.pid: sum(p.cpu_times()[:2]) for p in family}
+            peak = max(peak, sum(p.memory_full_info().pss for p in family))
+        time.sleep(0.5)
+    wall_s, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed: see {log}\n{log.read_text()[-2000:]}")
-    cpu_s = usage.ru_utime + usage.ru_stime
-    return {"cpu_s": cpu_s, "wall_s": time.monotonic() - start, "mb": max(peak / 1e6, usage.ru_maxrss / 1e3)}
+    waited_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"cpu_s": max(waited_s, sum(seen_s.values())), "wall_s": wall_s, "mb": peak / 1e6}
 
 
-def measure(n: int, folder: Path, *, with_ray: bool) -> dict[str, dict[str, float]]:
-    """Return the cost of each step for a channel of `n` messages."""
-    chatlib = [sys.executable, "-m", "chatlib"]
-    streams, messages, viewers = map(str, SIZES[n])
-    chats, db, log = folder / "chats", folder / "chat.dbs", folder / "log.txt"
-    size = ["--streams", streams, "--messages", messages, "--viewers", viewers]
+def make_chats(n: int, folder: Path) -> Path:
+    """Return a folder with chat files of `n` messages, made once in `folder`."""
+    n_channels, *size = SIZES[n]
+    target = folder / f"chats-{n}"
+    if target.is_dir():
+        return target
+    part = folder / "part"
+    shutil.rmtree(part, ignore_errors=True)
+    if n_channels == 1:
+        options = zip(("--streams", "--messages", "--viewers"), map(str, size), strict=True)
+        command = [*CHATLIB, "simulate", *(text for option in options for text in option), "--out", str(part)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    else:
+        source = make_chats(_OF_A_CHANNEL, folder)
+        for number in range(n_channels):
+            copy_channel(source, part / f"channel-{number:02}", number)
+    part.rename(target)
+    return target
+
+
+def copy_channel(source: Path, target: Path, number: int) -> None:
+    """Copy a simulated channel under ids of its own: streams, channel and authors."""
+    (target / "chat").mkdir(parents=True)
+    streams = pd.read_csv(source / "streams.csv", dtype=str)
+    for old in streams["video_id"]:
+        content = gzip.decompress((source / "chat" / f"{old}.jsonl.gz").read_bytes())
+        content = content.replace(b'"id":"UCsim', f'"id":"UCs{number:02}'.encode())
+        (target / "chat" / f"{number:02}{old[2:]}.jsonl.gz").write_bytes(gzip.compress(content, 1))
+    streams["video_id"] = f"{number:02}" + streams["video_id"].str[2:]
+    streams["url"] = "https://www.youtube.com/watch?v=" + streams["video_id"]
+    streams["channel_id"] = streams["channel_id"].str.replace("UCsim", f"UCs{number:02}")
+    streams.to_csv(target / "streams.csv", index=False)
+
+
+def measure(n: int, folder: Path, *, with_sqlite: bool) -> dict[str, dict[str, float]]:
+    """Return the cost of each step for `n` messages."""
+    chats, db, log = make_chats(n, folder), folder / "chat.dbs", folder / "log.txt"
+    dataset, history = folder / "set", folder / "history"
     steps = {
-        "simulate": [*chatlib, "simulate", *size, "--out", str(chats)],
-        "import": [*chatlib, "import", str(chats), "--db", str(db)],
-        "analyze": [*chatlib, "analyze", str(db), "-o", str(folder / "analytics")],
-        "people": [sys.executable, "-c", _PEOPLE, str(db)],
-        "export": [*chatlib, "export", str(db), str(folder / "set")],
+        "scale import": ([*CHATLIB, "scale", "import", str(chats), str(dataset)], dataset),
+        "scale analyze": ([*CHATLIB, "scale", "analyze", str(dataset), str(folder / "out")], folder / "out"),
+        "scale history": ([*CHATLIB, "scale", "history", str(dataset), str(history)], history),
     }
-    if with_ray:
-        steps["scale import"] = [*chatlib, "scale", "import", str(chats), str(folder / "set2")]
-        steps["scale analyze"] = [*chatlib, "scale", "analyze", str(folder / "set"), str(folder / "out")]
+    if with_sqlite:
+        steps |= {
+            "import": ([*CHATLIB, "import", str(chats), "--db", str(db)], db),
+            "analyze": ([*CHATLIB, "analyze", str(db), "-o", str(folder / "json")], folder / "json"),
+            "people": ([sys.executable, "-c", _PEOPLE, str(db)], log),
+            "export": ([*CHATLIB, "export", str(db), str(folder / "exported")], folder / "exported"),
+        }
     costs = {}
-    for name, command in steps.items():
-        costs[name] = run_step(command, log)
-        print(f"{n:>12,} {name:<14} {costs[name]['cpu_s']:9.1f} s {costs[name]['mb']:8,.0f} MB", flush=True)
+    for name, (command, made) in steps.items():
+        costs[name] = run_step(command, log) | {
+            "disk_mb": int(subprocess.check_output(["du", "-sk", made]).split()[0]) / 1e3
+        }
+        numbers = "{cpu_s:9.1f} s CPU {wall_s:9.1f} s {mb:8,.0f} MB {disk_mb:8,.0f} MB on disk"
+        print(f"{n:>12,} {name:<14} {numbers.format(**costs[name])}", flush=True)
+    for _, made in steps.values():
+        shutil.rmtree(made) if made.is_dir() else made.unlink(missing_ok=True)
     return costs
+
+
+@house_style
+def plot_costs(costs: dict[int, dict[str, dict[str, float]]], *, up_to: float = 1e9) -> Figure:
+    """Draw seconds of CPU and peak memory against messages; dashed: growth as between the two largest."""
+    figure, panels = new_panels(1, 2, height_in=4.2)
+    for axes, key, what in zip(panels, ("cpu_s", "mb"), ("Seconds of CPU", "Peak memory in MB"), strict=True):
+        for i, step in enumerate(dict.fromkeys(step for measured in costs.values() for step in measured)):
+            points = [(n, measured[step][key]) for n, measured in sorted(costs.items()) if step in measured]
+            axes.plot(*zip(*points, strict=True), "o-", color=color_of(i), label=step)
+            if len(points) > 1:
+                (a, cost_a), (b, cost_b) = points[-2:]
+                beyond = cost_b * (up_to / b) ** (np.log(cost_b / cost_a) / np.log(b / a))
+                axes.plot([b, up_to], [cost_b, beyond], "--", color=color_of(i), lw=1)
+        axes.set(xscale="log", yscale="log", xlabel="Messages", ylabel=what)
+    panels[0].set_title("What messages cost; dashed: as between the two largest")
+    panels[0].legend(loc="upper left")
+    return figure
+
+
+def compare_workers(chats: Path, folder: Path, *, repeats: int = 3) -> None:
+    """Print how much faster two workers are than one: the whole command, and without its constant part.
+
+    The constant part is what the same command takes for next to nothing, the smallest of the chat files.
+    """
+    few, log = folder / "few", folder / "log.txt"
+    few.mkdir()
+    shutil.copy(min((chats / "chat").iterdir(), key=lambda path: path.stat().st_size), few)
+    for command in ("import", "analyze"):
+        wall_s: dict[tuple[Path, int], list[float]] = {}
+        for _ in range(repeats):
+            for source, workers in itertools.product((chats, few), (1, 2)):
+                dataset, out = folder / f"set-{source.name}", folder / "out"
+                given = (source, dataset) if command == "import" else (dataset, out)
+                shutil.rmtree(given[1], ignore_errors=True)
+                step = [*CHATLIB, "scale", command, *map(str, given), "--workers", str(workers)]
+                wall_s.setdefault((source, workers), []).append(run_step(step, log)["wall_s"])
+        one, two, start_1, start_2 = (statistics.median(times) for times in wall_s.values())
+        print(
+            f"scale {command}: {one:.1f} s by one worker, {two:.1f} s by two, {one / two:.2f} times; without "
+            f"the constant {start_1:.1f} and {start_2:.1f} s {(one - start_1) / (two - start_2):.2f} times"
+        )
 
 
 def main() -> None:
     """Print the table of costs, and write it with a figure if wanted."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--largest", type=int, default=1_000_000)
     parser.add_argument("--smallest", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, help="to work in (default: the temporary folder)")
-    parser.add_argument("--ray", action="store_true")
+    parser.add_argument(
+        "--folder", type=Path, help="to work in, and keep the chat files (default: temporary)"
+    )
     parser.add_argument("--out", type=Path, help="write the costs as JSON, and a figure beside it")
+    parser.add_argument("--sqlite", action="store_true", help="the steps on a database, too")
+    parser.add_argument("--workers", action="store_true", help="two workers against one")
+    parser.add_argument("--chats", type=Path, help="with --workers: these chat files (default: simulated)")
     args = parser.parse_args()
-    costs = {}
-    for n in SIZES:
-        if args.smallest <= n <= args.largest:
-            folder = Path(tempfile.mkdtemp(prefix="scale-", dir=args.folder))
-            try:
-                costs[n] = measure(n, folder, with_ray=args.ray)
-            finally:
-                shutil.rmtree(folder)
+    folder = args.folder or Path(tempfile.mkdtemp(prefix="scale-"))
+    try:
+        if args.workers:
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                compare_workers((args.chats or make_chats(1_000_000, folder)).absolute(), Path(place))
+            return
+        sizes = [n for n in SIZES if args.smallest <= n <= args.largest]
+        costs = {n: measure(n, folder, with_sqlite=args.sqlite) for n in sizes}
+    finally:
+        if not args.folder:
+            shutil.rmtree(folder)
     if args.out:
         args.out.write_text(json.dumps(costs, indent=2) + "\n")
         plot_costs(costs).savefig(args.out.with_suffix(".png"))
