@@ -86,7 +86,11 @@ def _add_scale(subparsers: argparse._SubParsersAction) -> None:
         help="next_stream, arrival, forecast, retrospective (default: the first three)",
     )
     history.add_argument(
-        "--buckets", type=int, default=0, metavar="N", help="of each channel's people; 0 is one per two million messages"
+        "--buckets",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of a channel's people; 0 is one per two million messages",
     )
     history.set_defaults(run=_run_history)
     teaching = commands.add_parser("teach", help="fit forecasters on a history, all its channels together")
