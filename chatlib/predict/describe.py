@@ -20,12 +20,10 @@ __all__ = [
     "describe_naive",
     "describe_result",
     "describe_transformer",
-    "describe_ways",
     "list_people",
     "pick_donor",
     "show_people",
     "summarize_groups",
-    "summarize_models",
 ]
 
 _FEW_DONORS = 10
@@ -54,8 +52,13 @@ def show_people(people: People, *, n: int = 10) -> pd.DataFrame:
     )
 
 
-def compare_questions(forecasts: Mapping[str, Forecast]) -> pd.DataFrame:
-    """Return one row per question: when it is asked, of how many, and how well it was answered lately."""
+def compare_questions(
+    forecasts: Mapping[str, Forecast], ways: Mapping[str, float | None] | None = None
+) -> pd.DataFrame:
+    """Return one row per question: when it is asked, of how many, and how well it was answered lately.
+
+    `ways` are shares of the way to the best possible score, of simulated chat (`measure_way`).
+    """
     rows = []
     for name, forecast in forecasts.items():
         row: dict[str, object] = {"question": name, "asked": forecast.question.terms.moment}
@@ -71,22 +74,14 @@ def compare_questions(forecasts: Mapping[str, Forecast]) -> pd.DataFrame:
                 "95 %": f"{ours['pr_auc_low']:.3f} to {ours['pr_auc_high']:.3f}",
                 "times chance": round(ours["lift"], 1),
                 "ROC-AUC": round(ours["roc_auc"], 3),
-                "best simple rule": f"{rule['model']}: {rule['pr_auc']:.3f}",
             }
+            if ways and (way := ways.get(name)) is not None:
+                row["of the way"] = f"{way:.0%}"
+            row["best simple rule"] = f"{rule['model']}: {rule['pr_auc']:.3f}"
         else:
             row["best simple rule"] = forecast.sentences[0]
         rows.append(row)
     return pd.DataFrame(rows).set_index("question")
-
-
-def describe_ways(ways: Mapping[str, float | None]) -> list[str]:
-    """Return in sentences how far forecasts of simulated chat went to the best that is possible."""
-    return [
-        f"The chat is simulated, so the best possible score is known: {name} goes {way:.0%} of the way from "
-        "chance to its ROC-AUC."
-        for name, way in ways.items()
-        if way is not None
-    ]
 
 
 def answer_forecasts(forecast: Forecast) -> list[str]:
@@ -150,29 +145,6 @@ def pick_donor(evaluation: Evaluation, model: str) -> int:
     if not len(donors):
         raise NotEnoughData(f"A donor to look at must be among the {len(evaluation.labels)} viewers of test.")
     return int(donors[np.argmax(evaluation.probabilities[model][donors])])
-
-
-def summarize_models(evaluation: Evaluation) -> pd.DataFrame:
-    """Return what a reader needs of `evaluation.table`, rounded, intervals as text."""
-    table = evaluation.table
-    return pd.DataFrame(
-        {
-            "PR-AUC": table["pr_auc"].round(3),
-            "PR-AUC, 95 %": _format_intervals(table, "pr_auc"),
-            "times chance": table["lift"].round(1),
-            "ROC-AUC": table["roc_auc"].round(3),
-            "ROC-AUC, 95 %": _format_intervals(table, "roc_auc"),
-            "gain, 95 %": _format_intervals(table, "gain"),
-            "found in top 5 %": (table["recall_top_5"] * 100).round(0).astype(int).astype(str) + " %",
-            "F1": table["f1"].round(3),
-            "Brier": table["brier"].round(4),
-        }
-    )
-
-
-def _format_intervals(table: pd.DataFrame, metric: str) -> list[str]:
-    ends = zip(table[f"{metric}_low"], table[f"{metric}_high"], strict=True)
-    return [f"{low:.3f} to {high:.3f}" if np.isfinite(low) else "too few donors" for low, high in ends]
 
 
 def describe_result(evaluation: Evaluation, model: str, *, count: str = "message count") -> list[str]:

@@ -19,20 +19,16 @@ from chatlib.errors import NotEnoughData
 __all__ = [
     "Calibrator",
     "are_sane",
-    "average_precision",
     "bootstrap_metrics",
-    "calibration_table",
     "choose_threshold",
     "compare_models",
     "compute_metrics",
     "fit_calibrator",
     "fit_weights",
     "interval",
-    "lift_table",
     "log_loss",
     "rank_metrics",
     "rank_within_streams",
-    "roc_auc",
     "to_logit",
 ]
 
@@ -77,16 +73,6 @@ def rank_metrics(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
     scores above a non-donor, ties half (Hanley and McNeil 1982).
     """
     return _Ranking(labels, scores).metrics()
-
-
-def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return the PR-AUC of `rank_metrics`."""
-    return rank_metrics(labels, scores)[0]
-
-
-def roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return the ROC-AUC of `rank_metrics`."""
-    return rank_metrics(labels, scores)[1]
 
 
 def are_sane(*values: object) -> bool:
@@ -226,14 +212,6 @@ def choose_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.asarray(probabilities, float)[ranking.order][ranking.ends[int(np.argmax(f1))]])
 
 
-def calibration_table(labels: np.ndarray, probabilities: np.ndarray, *, n_bins: int = 8) -> pd.DataFrame:
-    """Return bins of about equally many viewers: predicted and observed rates, viewers, donors."""
-    order = np.argsort(probabilities, kind="stable")
-    bins = [b for b in np.array_split(order, n_bins) if len(b)]
-    rows = [(probabilities[b].mean(), labels[b].mean(), len(b), int(labels[b].sum())) for b in bins]
-    return pd.DataFrame(rows, columns=["predicted", "observed", "viewers", "donors"])
-
-
 def bootstrap_metrics(
     labels: np.ndarray,
     scores: Mapping[str, np.ndarray],
@@ -280,7 +258,7 @@ def compare_models(
         row = compute_metrics(labels, values, threshold=thresholds[name])
         row["pr_auc_low"], row["pr_auc_high"] = interval(draws[name][:, 0])
         row["roc_auc_low"], row["roc_auc_high"] = interval(draws[name][:, 1])
-        row["gain"] = row["pr_auc"] - average_precision(labels, probabilities[reference])
+        row["gain"] = row["pr_auc"] - rank_metrics(labels, probabilities[reference])[0]
         row["gain_low"], row["gain_high"] = interval(draws[name][:, 0] - draws[reference][:, 0])
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
@@ -293,19 +271,3 @@ def interval(values: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
-
-
-def lift_table(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """Return how many of the donors are found when the first so many viewers are named.
-
-    Columns: share_named, share_found, lift (found over named; NaN where nobody is named). One row
-    per distinct probability, from the highest on.
-
-    Raises: NotEnoughData without a donor.
-    """
-    if not np.any(labels):
-        raise NotEnoughData(f"A lift needs at least one donor, got none among {len(labels)} viewers.")
-    hits, everyone = (np.append(0.0, counts) for counts in _Ranking(labels, probabilities).cumulate())
-    named, found = everyone / everyone[-1], hits / hits[-1]
-    lift = np.divide(found, named, out=np.full(len(named), np.nan), where=named > 0)
-    return pd.DataFrame({"share_named": named, "share_found": found, "lift": lift})

@@ -22,7 +22,6 @@ from chatlib.predict.models.transformer import (
     represent_viewers,
 )
 from chatlib.predict.viewers.table import Viewers
-from chatlib.predict.viewers.texts import choose_messages
 
 __all__ = [
     "Attribution",
@@ -74,10 +73,10 @@ def attribute_messages(model: DonorTransformer, inputs: DonorInputs, row: int) -
     return Attribution(table, log_odds, baseline)
 
 
-def chosen_texts(viewers: Viewers, row: int, *, max_messages: int) -> list[str]:
+def chosen_texts(viewers: Viewers, row: int) -> list[str]:
     """Return the messages of a viewer that a model read, in the order of its attribution."""
-    chosen = choose_messages(viewers.starts[row : row + 2], max_messages=max_messages)
-    return [viewers.texts[code] for code in viewers.text_codes[chosen]]
+    start, end = viewers.starts[row : row + 2]
+    return [viewers.texts[code] for code in viewers.text_codes[start:end]]
 
 
 def _integrate_gradients(model: DonorTransformer, x: torch.Tensor, mask: torch.Tensor) -> np.ndarray:

@@ -19,7 +19,6 @@ import pandas as pd
 from chatlib.errors import DataError
 from chatlib.predict.evaluation import (
     Calibrator,
-    average_precision,
     bootstrap_metrics,
     choose_threshold,
     compare_models,
@@ -29,7 +28,7 @@ from chatlib.predict.evaluation import (
     rank_metrics,
     rank_within_streams,
 )
-from chatlib.predict.forecast import Rolling
+from chatlib.predict.forecast import Forecast
 from chatlib.predict.models.baselines import BASELINES, CHARACTERS
 from chatlib.predict.models.transformer import (
     DonorConfig,
@@ -38,6 +37,7 @@ from chatlib.predict.models.transformer import (
     build_inputs,
     fit_donor_models,
 )
+from chatlib.predict.questions import FORECAST, NEXT_STREAM, RETROSPECTIVE, Question
 from chatlib.predict.viewers.table import Viewers, load_viewers
 from chatlib.store import Store
 from chatlib.times import DateSplit, split_by_date
@@ -123,7 +123,7 @@ def evaluate_models(
     people = viewers.table["author"].to_numpy()[test]
     draws = bootstrap_metrics(labels[test], probabilities, streams, people=people, n_draws=n_draws, rng=rng)
     table = compare_models(labels[test], probabilities, thresholds, draws, reference=reference)
-    chosen_by = {name: average_precision(labels[validation], values[:n]) for name, values in logits.items()}
+    chosen_by = {name: rank_metrics(labels[validation], values[:n])[0] for name, values in logits.items()}
     table.insert(0, "validation_pr_auc", pd.Series(chosen_by))
     before = {
         "no payment before": (past["paid_visits"] == 0).to_numpy()[test],
@@ -208,51 +208,60 @@ def count_readings(path: str | Path) -> int:
         return 1
 
 
-def load_truth(path: str | Path, db: Store, asked: pd.DataFrame) -> np.ndarray | None:
+def load_truth(
+    path: str | Path, db: Store, asked: pd.DataFrame, question: Question | None = None
+) -> np.ndarray | None:
     """Return the true probability of each row of `asked` (stream_id, author, paid), or None.
 
-    None if there is no such file, if a stream asked about is not simulated, or if the file is of another
-    channel. It is a CSV with video_id, author_id, probability and, where it names everybody, paid; in a
-    file without that column, who is not named has probability 0.
+    `path` is the `truth.csv.gz` of a simulated channel, whose README says what is conditioned on; of
+    `next_stream` the table beside it is read, where who is not named has probability 0. The default question
+    is `retrospective`. None if there is no such file, if it lacks the question or is of another channel, or
+    if a stream asked about is not simulated.
 
     Raises: DataError if the file contradicts the chat.
     """
-    path = Path(path)
+    question, path = question or Question(RETROSPECTIVE), Path(path)
+    is_next, column = question.name == NEXT_STREAM, "probability"
+    if is_next:
+        path = path.with_name(path.name.replace("truth", "truth_next", 1))
+    elif question.name != RETROSPECTIVE:
+        column = f"forecast_{question.landmark_min:g}" if question.name == FORECAST else question.name
     streams = db.load_streams()
     used = streams[streams["stream_id"].isin(asked["stream_id"])]
     if not path.is_file() or not used["simulated"].all():
         return None
-    columns = {"video_id": str, "author_id": str, "probability": float, "paid": int}
+    columns = {"video_id": str, "author_id": str, column: float, "paid": int}
     truth = pd.read_csv(path, usecols=lambda name: name in columns, dtype=columns)
     table = asked[["stream_id", "author"]].merge(used[["stream_id", "video_id"]], on="stream_id", how="left")
     table = table.merge(db.load_authors()[["author", "author_id"]], on="author", how="left")
     table = table.merge(truth, on=["video_id", "author_id"], how="left")
-    if table["probability"].isna().all():
+    if column not in truth or table[column].isna().all():
         return None
-    if "paid" not in truth:
-        return table["probability"].fillna(0.0).to_numpy(float)
-    paid = asked["paid"].to_numpy(bool)
-    wrong = table["probability"].isna() | (table["paid"].fillna(0).astype(bool) != paid)
+    if is_next:
+        return table[column].fillna(0.0).to_numpy(float)
+    paid, told = asked["paid"].to_numpy(bool), table["paid"].fillna(0).to_numpy(bool)
+    wrong = table[column].isna() | (told != paid if question.name == RETROSPECTIVE else paid & ~told)
     if len(table) != len(asked) or wrong.any():
         raise DataError(
             f"The true probabilities in {path} must be of this chat; {int(wrong.sum())} of {len(asked)} "
             "viewers are not in it, or paid against what it states. Use the file made together "
             "with the chat, or name none."
         )
-    return table["probability"].to_numpy(float)
+    return table[column].to_numpy(float)
 
 
-def measure_way(rolling: Rolling | None, path: str | Path, db: Store) -> float | None:
+def measure_way(forecast: Forecast, path: str | Path, db: Store) -> float | None:
     """Return the share of the way from chance to the best possible ROC-AUC that forecasts went.
 
     `path` is as in `load_truth`. None where the truth is not known.
     """
-    truth = load_truth(path, db, rolling.asked) if rolling else None
-    if rolling is None or truth is None:
+    asked = forecast.rolling.asked if forecast.rolling else None
+    truth = None if asked is None else load_truth(path, db, asked, forecast.question)
+    if asked is None or truth is None:
         return None
-    labels = rolling.asked["paid"].to_numpy(bool)
     ours, best = (
-        rank_metrics(labels, scores)[1] - 0.5 for scores in (rolling.asked["p_pays"].to_numpy(), truth)
+        rank_metrics(asked["paid"].to_numpy(bool), scores)[1] - 0.5
+        for scores in (asked["p_pays"].to_numpy(), truth)
     )
     return ours / best if best > 0 else None
 
@@ -274,18 +283,20 @@ class Claim(NamedTuple):
     roc_auc: float
 
 
-def run_naive_protocol(db: Store, encoder: Encoder, *, config: DonorConfig, training: Training) -> Claim:
+def run_naive_protocol(
+    db: Store, encoder: Encoder, *, config: DonorConfig, training: Training, max_messages: int
+) -> Claim:
     """Return what the first donor transformer would claim under the naive protocol, on all dated streams.
 
     Raises: NotEnoughData without viewers.
     """
     rng = np.random.default_rng(training.seed)
-    everyone = load_viewers(db, select=select_everything)
+    everyone = load_viewers(db, max_messages=max_messages, select=select_everything)
     donors, others = np.flatnonzero(everyone.paid), np.flatnonzero(~everyone.paid)
     n = min(len(donors), len(others), _NAIVE_DONORS)
     rows = np.concatenate([rng.choice(donors, n, replace=False), rng.choice(others, n, replace=False)])
     viewers = everyone.take(rng.permutation(rows))
-    inputs = build_inputs(viewers, encoder, max_messages=config.max_messages)
+    inputs = build_inputs(viewers, encoder)
     n_test = max(round(len(viewers) * _NAIVE_TEST_SHARE), 1)
     test, train = np.split(np.arange(len(viewers)), [n_test])
     once = replace(training, n_seeds=1)

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from chatlib.errors import ParameterError
 from chatlib.simulate import ChannelSettings
 from chatlib.simulate.crowd import TRAITS, Crowd
-from chatlib.simulate.paid import CHANNEL_NAME, draw_bundles
+from chatlib.simulate.paid import CHANNEL_NAME, draw_bundles, pays_later
 from chatlib.simulate.rows import BOT, OWNER, Guest, Scene, iter_rows, make_person, make_scene
 from chatlib.simulate.stream import draw_timeline, draw_writing
 from chatlib.simulate.talk import EVENT_KINDS, TOPIC_NAMES, topic_title
@@ -37,7 +37,9 @@ from chatlib.simulate.talk import EVENT_KINDS, TOPIC_NAMES, topic_title
 __all__ = ["SimulationReport", "simulate_channel"]
 
 _FIRST_FRIDAY = dt.datetime(2026, 1, 9, 19, tzinfo=dt.UTC)
-_TRUTH_COLUMNS = ("video_id", "author_id", "role", "probability", "paid", "messages", "japanese", *TRAITS)
+_LANDMARK_MIN = 30
+_TRUTH_COLUMNS = ("video_id", "author_id", "role", "probability", "arrival", f"forecast_{_LANDMARK_MIN}",
+                  "paid", "messages", "japanese", *TRAITS)  # fmt: skip
 _NEXT_COLUMNS = ("video_id", "author_id", "comes", "probability")
 _EVENT_COLUMNS = ("video_id", "offset_s", "kind", "topic", "strength", "half_life_s")
 _N_BINS = 20_000
@@ -159,13 +161,13 @@ def _write_channel(out: Path, settings: ChannelSettings, *, progress: bool) -> S
             truth.writerows(rows)
             expected.writerows(_expected_rows(scene.video_id, crowd, seed))
             events.writerows(_event_rows(scene))
-            for _, _, _, probability, paid, n, *_ in rows:
+            for _, _, _, probability, _, _, paid, n, *_ in rows:
                 if n:  # else there is nothing to rank the viewer by
                     by_probability[paid, int(float(probability) * (_N_BINS - 1))] += 1
                     by_count[paid, min(n, _N_BINS - 1)] += 1
             report.n_rows += n_rows
             report.n_viewers += len(rows)
-            report.n_donors += sum(row[4] for row in rows)
+            report.n_donors += sum(row[6] for row in rows)
     report.n_authors = crowd.n_authors + 2
     report.best_auc, report.count_auc = map(_binned_auc, bins)
     (out / "README.md").write_text(_readme(report, settings), encoding="utf-8")
@@ -274,9 +276,13 @@ The same command gives the same bytes. {layout} `streams.csv` and
 ## What is true about it
 
 `truth.csv.gz`, one row per author and stream, is never part of the chat: the true probability of paying
-given the viewer's traits and the stream, whether the viewer paid, how many plain messages the viewer
-wrote, and the latent traits. `truth_next.csv.gz` has, for who was seen before a stream and may come again,
-the true probability of coming, and of coming and paying. `truth_events.csv` is the hidden course of
+given the viewer's traits, the mood of the day among them, and the stream; whether the viewer paid, how many
+plain messages the viewer wrote, and the latent traits. `arrival` and `forecast_{_LANDMARK_MIN}` are the
+true probabilities of paying after the viewer's first plain message, and after {_LANDMARK_MIN} minutes (of
+who wrote by then), given besides that the viewer has not paid by then, when they came and will leave, and the
+stream's events, also those to come: more than anybody can know, so no score can be expected to reach them.
+`truth_next.csv.gz` has, for who was seen before a stream and may come again, the true probability of
+coming, and of coming and paying, whatever the day's mood. `truth_events.csv` is the hidden course of
 events that the chat answers. What is written depends on the traits, not on the outcome, so the true
 probability is the best score that can be expected. ROC-AUC among those who wrote: **{report.best_auc:.3f}**
 for the true probability, **{report.count_auc:.3f}** for the number of messages. Guests have no plain
@@ -291,13 +297,16 @@ def _truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[tuple]:
     nothing else brings them into the chat.
     """
     audience = scene.audience
-    counts = np.bincount(scene.writing.sender, minlength=len(audience.serial)).tolist()
+    _, first, counts = np.unique(scene.writing.sender, return_index=True, return_counts=True)
+    first_s, landmark_s = scene.writing.offset_ms[first] / 1000, _LANDMARK_MIN * 60.0
     columns = (
         scene.people,
         audience.moderator,
         audience.probability,
+        pays_later(scene, first_s),
+        np.where(first_s <= landmark_s, pays_later(scene, np.full(len(first_s), landmark_s)), np.nan),
         audience.pays,
-        counts,
+        counts.tolist(),
         audience.japanese,
     )
     rows: list[tuple] = [
@@ -306,21 +315,23 @@ def _truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[tuple]:
             person.author_id,
             "moderator" if moderator else "viewer",
             f"{probability:.8f}",
+            f"{arrival:.6f}",
+            "" if np.isnan(forecast) else f"{forecast:.6f}",
             int(paid),
             n,
             int(japanese),
             *(f"{trait:.4f}" for trait in traits),
         )
-        for person, moderator, probability, paid, n, japanese, traits in zip(
+        for person, moderator, probability, arrival, forecast, paid, n, japanese, traits in zip(
             *columns, audience.traits.tolist(), strict=True
         )
     ]
     blank = (0, 0, *("",) * len(TRAITS))
     for serial, role in ((OWNER, "owner"), (BOT, "bot")):
         person = make_person(seed, serial, japanese=False)
-        rows.append((scene.video_id, person.author_id, role, "0", 0, *blank))
+        rows.append((scene.video_id, person.author_id, role, "0", "0", "0", 0, *blank))
     for person, paid in guests:
-        rows.append((scene.video_id, person.author_id, "guest", str(int(paid)), int(paid), *blank))
+        rows.append((scene.video_id, person.author_id, "guest", str(int(paid)), "", "", int(paid), *blank))
     return rows
 
 

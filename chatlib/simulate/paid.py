@@ -18,7 +18,7 @@ from chatlib.simulate.rows import (
 )
 from chatlib.simulate.talk import Subject
 
-__all__ = ["CHANNEL_NAME", "draw_bundles"]
+__all__ = ["CHANNEL_NAME", "draw_bundles", "pays_later"]
 
 CHANNEL_NAME = "Pell's Harbor (simulated)"
 
@@ -46,6 +46,9 @@ _CURRENCIES = (
 _YEN = ("JPY", "¥", ("¥{:,.0f}", "￥{:,.0f}"), (200, 500, 1000, 2000, 5000, 10000))
 _SPREAD = np.cumsum([currency[-1] for currency in _CURRENCIES])
 _COMMA = str.maketrans(",.", ".,")
+_AGAIN = (0.22, 0.06)  # probabilities of a payer's second and third payment, each by itself
+_AT_EVENTS = 0.4  # share of payments soon after an event, where there is one
+_AFTER_EVENT_S = (4, 50)  # at least, and so much more at most
 
 
 def draw_bundles(scene: Scene, *, seed: int, crowd: Crowd, day: int) -> tuple[list[Bundle], list[Guest]]:
@@ -53,7 +56,7 @@ def draw_bundles(scene: Scene, *, seed: int, crowd: Crowd, day: int) -> tuple[li
     bundles = [_welcome()]
     guests: list[Guest] = []
     for viewer in np.flatnonzero(scene.audience.pays).tolist():
-        for _ in range(1 + (scene.draw.random() < 0.22) + (scene.draw.random() < 0.06)):
+        for _ in range(1 + sum(scene.draw.random() < p for p in _AGAIN)):
             if scene.draw.random() < 0.12:
                 bundles += _draw_gift(scene, viewer, seed=seed, crowd=crowd, day=day, guests=guests)
             else:
@@ -79,10 +82,28 @@ def _draw_moment(scene: Scene, viewer: int) -> int:
     draw, writing = scene.draw.random, scene.writing
     first, last = float(writing.arrives_s[viewer]), float(writing.leaves_s[viewer])
     events = [event for event in scene.timeline.events if first < event.offset_s < last]
-    if events and draw() < 0.4:
-        event = events[int(draw() * len(events))]
-        return round(1000 * min(event.offset_s + 4 + 50 * draw(), scene.timeline.duration_s))
+    if events and draw() < _AT_EVENTS:
+        event, (least, more) = events[int(draw() * len(events))], _AFTER_EVENT_S
+        return round(1000 * min(event.offset_s + least + more * draw(), scene.timeline.duration_s))
     return round(1000 * (first + (last - first) * draw()))
+
+
+def pays_later(scene: Scene, at_s: np.ndarray) -> np.ndarray:
+    """Return the true probability that each viewer pays after an offset, given that they have not by then.
+
+    `at_s` has an offset per viewer, within the stream. Given are also the traits with the day's mood, when
+    they come and leave, and the stream's events, those to come as well: Bayes' rule on `_draw_moment`.
+    """
+    first, last = scene.writing.arrives_s, scene.writing.leaves_s
+    events, (least, more) = np.array([each.offset_s for each in scene.timeline.events]), _AFTER_EVENT_S
+    there = (first[:, None] < events) & (events < last[:, None])
+    answered = np.clip((at_s[:, None] - events - least) / more, 0.0, 1.0)
+    by_event = (answered * there).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    by_then = np.clip((at_s - first) / (last - first), 0.0, 1.0)
+    later = 1.0 - by_then - _AT_EVENTS * there.any(axis=1) * (by_event - by_then)  # of one payment
+    all_later = later * np.prod([1.0 - again + again * later for again in _AGAIN], axis=0)
+    pays = scene.audience.probability * all_later
+    return pays / (1.0 - scene.audience.probability + pays)
 
 
 def _draw_payment(scene: Scene, viewer: int, author: Json) -> Bundle:

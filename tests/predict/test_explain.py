@@ -114,7 +114,7 @@ def test_a_row_per_message_that_was_read(trained):
 
 
 def test_the_texts_are_those_of_the_rows(channel):
-    viewers = load_viewers(channel)
+    viewers = load_viewers(channel, max_messages=3)
 
     class Lengths:
         dim = 1
@@ -122,10 +122,10 @@ def test_the_texts_are_those_of_the_rows(channel):
         def encode(self, texts):
             return np.array([[len(text)] for text in texts], np.float32)
 
-    inputs = build_inputs(viewers, Lengths(), max_messages=3)
+    inputs = build_inputs(viewers, Lengths())
     for row in range(0, len(viewers), 17):
         read = inputs.vectors[inputs.codes[inputs.starts[row] : inputs.starts[row + 1]], 0]
-        assert [len(text) for text in chosen_texts(viewers, row, max_messages=3)] == read.tolist()
+        assert [len(text) for text in chosen_texts(viewers, row)] == read.tolist()
 
 
 def test_viewers_right_of_the_line_are_exactly_those_whom_the_model_names(trained):

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from chatlib.predict.describe import (
     describe_transformer,
     pick_donor,
     summarize_groups,
-    summarize_models,
 )
 from chatlib.predict.models.baselines import BASELINES, MESSAGE_BASELINES, iter_baselines, score_trees
 from chatlib.predict.models.transformer import (
@@ -31,13 +31,14 @@ from chatlib.predict.protocol import (
     count_readings,
     evaluate_models,
     load_truth,
+    measure_way,
     split_streams,
 )
-from chatlib.predict.questions import RETROSPECTIVE, Question
+from chatlib.predict.questions import ARRIVAL, FORECAST, RETROSPECTIVE, Question
 from chatlib.predict.viewers.people import load_people
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import open_store
-from tests.predict.channels import FixedEncoder, day, make_channel, save
+from tests.predict.channels import FixedEncoder, make_channel, save
 
 MODEL, TREES, BOTH = "donor transformer", "boosted trees", "both"
 
@@ -46,9 +47,7 @@ def score_simple(viewers, people, inputs, periods):
     """Scores of all baselines, and of the trees."""
     known = viewers.align(people.table)
     numbers, behaviour = known[list(people.columns)], known[list(people.groups["stream"])]
-    scores = dict(
-        iter_baselines(viewers, inputs, behaviour=behaviour, known=numbers, periods=periods, max_messages=64)
-    )
+    scores = dict(iter_baselines(viewers, inputs, behaviour=behaviour, known=numbers, periods=periods))
     return known, scores | {TREES: score_trees(numbers, viewers.paid, periods)}
 
 
@@ -57,7 +56,7 @@ def evaluated(channel_path):
     """Viewers, split, scores, evaluation and past of the channel in which donors say "love"."""
     with open_store(channel_path) as db:
         viewers, split, people = load_viewers(db), split_streams(db), load_people(db, Question(RETROSPECTIVE))
-    inputs = build_inputs(viewers, FixedEncoder(), max_messages=64)
+    inputs = build_inputs(viewers, FixedEncoder())
     periods = viewers.find_periods(split)
     (model,), _ = fit_donor_models(
         inputs,
@@ -109,14 +108,6 @@ def test_labels_of_test_change_no_probability_and_no_threshold(evaluated):
     for model in scores:
         assert np.array_equal(again.probabilities[model], evaluation.probabilities[model])
         assert again.thresholds[model] == evaluation.thresholds[model]
-
-
-def test_the_table_for_readers_has_a_row_per_model(evaluated):
-    evaluation = evaluated[3]
-    table = summarize_models(evaluation)
-    assert table.index.equals(evaluation.table.index)
-    low, high = evaluation.table.loc[MODEL, ["pr_auc_low", "pr_auc_high"]]
-    assert table.loc[MODEL, "PR-AUC, 95 %"] == f"{low:.3f} to {high:.3f}"
 
 
 def test_pairs_are_compared_on_the_same_draws(evaluated):
@@ -203,7 +194,7 @@ def test_one_donor_in_validation_and_test_is_enough_to_run(tmp_path):
         viewers, split, people = load_viewers(db), split_streams(db), load_people(db, Question(RETROSPECTIVE))
     periods = viewers.find_periods(split)
     assert viewers.paid[periods.validation].sum() == viewers.paid[periods.test].sum() == 1
-    inputs = build_inputs(viewers, FixedEncoder(), max_messages=64)
+    inputs = build_inputs(viewers, FixedEncoder())
     past, scores = score_simple(viewers, people, inputs, periods)
     evaluation = evaluate_models(viewers, split, scores, past, reference="prior", n_draws=20)
     assert np.isfinite(evaluation.table["roc_auc"]).all()
@@ -215,9 +206,9 @@ def test_empty_streams_are_in_no_period(channel):
     assert [len(part) for part in before] == [7, 2, 3]
 
 
-def write_truth(path, rows):
+def write_truth(path, rows, columns="probability"):
     with gzip.open(path, "wt") as file:
-        file.write("video_id,author_id,role,probability,paid\n" + "".join(f"{row}\n" for row in rows))
+        file.write(f"video_id,author_id,role,{columns},paid\n" + "".join(f"{row}\n" for row in rows))
     return path
 
 
@@ -238,13 +229,35 @@ def test_truth_of_other_chat_is_refused(small, tmp_path):
             load_truth(path, small, viewers)
 
 
+def test_each_question_has_a_truth_of_its_own(small, tmp_path):
+    rows = [row.replace(",0.", ",0.9,0.0", 1) for row in TRUTH]
+    path = write_truth(tmp_path / "truth.csv.gz", rows, "probability,arrival")
+    asked = load_viewers(small, Question(ARRIVAL)).table
+    truth = load_truth(path, small, asked, Question(ARRIVAL))
+    assert len(truth) == len(asked) and truth.max() < 0.1
+    assert load_truth(path, small, asked, Question(FORECAST, landmark_min=20)) is None
+    with pytest.raises(DataError, match="paid against"):
+        load_truth(path, small, asked.assign(paid=True), Question(ARRIVAL))
+
+
+def test_the_way_is_from_chance_to_the_truth(small, tmp_path):
+    path = write_truth(tmp_path / "truth.csv.gz", TRUTH)
+    asked = load_viewers(small).table
+    truth = load_truth(path, small, asked)
+    for scores, way in ((truth, 1.0), (-truth, -1.0), (0 * truth, 0.0)):
+        rolling = SimpleNamespace(asked=asked.assign(p_pays=scores))
+        forecast = SimpleNamespace(question=Question(RETROSPECTIVE), rolling=rolling)
+        assert measure_way(forecast, path, small) == pytest.approx(way)
+    assert measure_way(SimpleNamespace(rolling=None), path, small) is None
+
+
 def test_who_is_not_named_before_the_next_stream_never_comes(small, tmp_path):
-    path = tmp_path / "truth_next.csv.gz"
-    with gzip.open(path, "wt") as file:
+    path = tmp_path / "truth.csv.gz"
+    with gzip.open(tmp_path / "truth_next.csv.gz", "wt") as file:
         file.write("video_id,author_id,comes,probability\nc,bob,0.5,0.1\nb,bob,0.5,0.2\n")
     people = load_people(small).table
     asked = people[people["stream_id"] == 3]
-    truth = dict(zip(asked["author"], load_truth(path, small, asked), strict=True))
+    truth = dict(zip(asked["author"], load_truth(path, small, asked, Question()), strict=True))
     bob = small.load_authors().set_index("name")["author"]["bob"]
     assert truth.pop(bob) == 0.1 and set(truth.values()) == {0.0}
 
@@ -257,15 +270,3 @@ def test_truth_is_only_for_simulated_chat(small, tmp_path):
     path = write_truth(tmp_path / "truth.csv.gz", TRUTH)
     small.connection.execute("UPDATE streams SET simulated = 0 WHERE video_id = 'b'")
     assert load_truth(path, small, viewers) is None
-
-
-def test_a_stream_on_a_day_of_two_is_never_split(tmp_path):
-    streams = {
-        f"s{i}": (day(1 + i // 2), rows) for i, (_, rows) in enumerate(make_channel(n_streams=10).values())
-    }
-    with open_store(tmp_path / "x.dbs", create=True) as db:
-        save(db, streams)
-        dates = db.load_streams().set_index("stream_id")["started_at"]
-        split = split_streams(db)
-    parts = [set(dates[ids]) for ids in split]
-    assert not (parts[0] & parts[1] or parts[1] & parts[2])

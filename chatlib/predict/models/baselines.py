@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -18,14 +19,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from chatlib.predict.evaluation import average_precision, log_loss, to_logit
+from chatlib.predict.evaluation import log_loss, rank_metrics, to_logit
 from chatlib.predict.models.transformer import DonorInputs, mean_vectors
 from chatlib.predict.models.trees import boost, fit_trees, predict_boosted
 from chatlib.predict.viewers.table import Periods, Viewers
-from chatlib.predict.viewers.texts import choose_messages
 
-__all__ = ["BASELINES", "BOOSTED_ALL", "CHARACTERS", "MESSAGE_BASELINES", "fit_boosting", "fit_logistic",
-           "iter_baselines", "score_trees"]  # fmt: skip
+__all__ = ["BASELINES", "BOOSTED_ALL", "CHARACTERS", "MESSAGE_BASELINES", "fit_boosting", "fit_characters",
+           "fit_logistic", "iter_baselines", "score_trees"]  # fmt: skip
 
 BASELINES = (
     "prior",
@@ -54,15 +54,13 @@ def iter_baselines(
     behaviour: pd.DataFrame,
     known: pd.DataFrame,
     periods: Periods,
-    max_messages: int,
     seed: int = 0,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield name and log odds for the viewers `periods.scored` of each of BASELINES, in that order.
 
     `behaviour` are numbers of what a viewer did in the stream, `known` all numbers that any model reads.
-    Texts are at most `max_messages` of a viewer, as the donor transformer reads.
     """
-    labels, texts = viewers.paid, _join_texts(viewers, max_messages=max_messages)
+    labels = viewers.paid
     rates = (labels[periods.train].mean(), labels[periods.settled].mean())
     sizes = (len(periods.validation), len(periods.test))
     yield BASELINES[0], np.repeat(to_logit(np.array(rates)), sizes)
@@ -70,7 +68,7 @@ def iter_baselines(
     yield BASELINES[1], fit_logistic(count, labels, periods)
     yield BASELINES[2], fit_boosting(behaviour, labels, periods, seed=seed)
     yield BASELINES[3], fit_boosting(known, labels, periods, seed=seed)
-    yield BASELINES[4], _fit_characters(texts, labels, periods)
+    yield BASELINES[4], fit_characters(viewers, periods)
     yield BASELINES[5], _fit_embedding(mean_vectors(inputs), labels, periods, seed=seed)
 
 
@@ -87,7 +85,7 @@ def fit_boosting(
     features: pd.DataFrame, labels: np.ndarray, periods: Periods, *, seed: int = 0
 ) -> np.ndarray:
     """Return log odds for `periods.scored` of gradient-boosted trees; size and rounds from validation."""
-    table = features.to_numpy(np.float64)
+    table = features.to_numpy(np.float32)
     # No tree can use a column that training never knew.
     table = table[:, ~np.isnan(table[periods.train]).all(axis=0)]
     asked, best, known = table[periods.validation], (-1.0, 0.0), np.zeros(len(periods.validation))
@@ -129,16 +127,10 @@ def _fit_line(
     return lambda asked: model.decision_function(table[asked])
 
 
-def _join_texts(viewers: Viewers, *, max_messages: int) -> list[str]:
-    """Return each viewer's chosen messages as one text, a line per message."""
-    chosen = choose_messages(viewers.starts, max_messages=max_messages)
-    kept = np.minimum(np.diff(viewers.starts), max_messages)
-    said = np.array(viewers.texts, object)[viewers.text_codes[chosen]]
-    ends = np.cumsum(kept)
-    return ["\n".join(said[end - n : end]) for n, end in zip(kept, ends, strict=True)]
-
-
-def _fit_characters(texts: list[str], labels: np.ndarray, periods: Periods) -> np.ndarray:
+def fit_characters(viewers: Viewers, periods: Periods) -> np.ndarray:
+    """Return log odds for `periods.scored` of logistic regression on TF-IDF of two to four characters."""
+    labels, said = viewers.paid, np.array(viewers.texts, object)[viewers.text_codes]
+    texts = ["\n".join(said[start:end]) for start, end in pairwise(viewers.starts)]
     vectorizer = TfidfVectorizer(
         analyzer="char_wb",
         ngram_range=(2, 4),
@@ -147,11 +139,17 @@ def _fit_characters(texts: list[str], labels: np.ndarray, periods: Periods) -> n
         sublinear_tf=True,
         dtype=np.float32,
     )
+    place = np.zeros(len(texts), np.int64)  # in the table below
+    place[np.concatenate([periods.train, periods.scored])] = np.arange(
+        len(periods.train) + len(periods.scored)
+    )
     try:
-        vectorizer.fit([texts[i] for i in periods.train])
+        train = vectorizer.fit_transform(texts[i] for i in periods.train)
     except ValueError:  # hardly any text: nothing occurs three times
         return fit_logistic(np.zeros((len(texts), 1)), labels, periods)
-    return fit_logistic(vectorizer.transform(texts), labels, periods, strengths=(0.1, 1.0, 10.0))
+    later = vectorizer.transform(texts[i] for i in periods.scored)
+    table = sparse.vstack([train, later], format="csr")[place]
+    return fit_logistic(table, labels, periods, strengths=(0.1, 1.0, 10.0))
 
 
 def _fit_embedding(vectors: np.ndarray, labels: np.ndarray, periods: Periods, *, seed: int) -> np.ndarray:
@@ -163,4 +161,4 @@ def _fit_embedding(vectors: np.ndarray, labels: np.ndarray, periods: Periods, *,
 
 def _quality(labels: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     """Return what is compared on validation: PR-AUC, then the negative loss."""
-    return average_precision(labels, logits), -log_loss(labels, logits)
+    return rank_metrics(labels, logits)[0], -log_loss(labels, logits)

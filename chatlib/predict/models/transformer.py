@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import torch
+from scipy import sparse
 from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -24,7 +25,6 @@ from chatlib.errors import ModelError, ParameterError
 from chatlib.predict.evaluation import log_loss, rank_metrics
 from chatlib.predict.questions import RETROSPECTIVE
 from chatlib.predict.viewers.table import Viewers
-from chatlib.predict.viewers.texts import choose_messages
 from chatlib.pretrain.data import iter_token_batches
 from chatlib.pretrain.device import pick_device, speed_up
 
@@ -43,7 +43,6 @@ __all__ = [
     "represent_viewers",
     "score_donor_model",
     "score_transformers",
-    "train_step",
 ]
 
 HEADS = ("linear", "nonlinear")
@@ -54,11 +53,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DonorConfig:
-    """Shape of a donor model, and what it reads; `dim` is the encoder's. Raises: ParameterError."""
+    """Shape of a donor model; `dim` is the encoder's. Raises: ParameterError."""
 
     dim: int
     n_times: int = 2  # beside each vector: the offset, and in `retrospective` the stream's last one
-    max_messages: int = 64  # of a viewer, evenly chosen
     width: int = 256
     n_layers: int = 8
     n_heads: int = 8
@@ -69,11 +67,8 @@ class DonorConfig:
     def __post_init__(self) -> None:
         if self.head not in HEADS:
             raise ParameterError(f"HEAD must be one of {HEADS}, got {self.head!r}.")
-        if not 1 <= self.max_messages <= 1_000_000 or not 0 <= self.dropout < 1:
-            raise ParameterError(
-                "MAX_MESSAGES must be 1 to 1,000,000 and the dropout a share below 1; "
-                f"got {self.max_messages} and {self.dropout}."
-            )
+        if not 0 <= self.dropout < 1:
+            raise ParameterError(f"The dropout must be a share below 1, got {self.dropout}.")
         if not 1 <= self.n_layers <= 100 or self.n_heads < 1 or self.width % self.n_heads:
             raise ParameterError(
                 "There must be 1 to 100 layers, and WIDTH must be a multiple of the number of heads; "
@@ -85,8 +80,9 @@ class DonorConfig:
 class Training:
     """How donor models are trained: `n_seeds` of them, from `seed` on. Raises: ParameterError.
 
-    Each epoch reads every donor and, drawn anew, `others_per_donor` others for each of them;
-    the loss corrects for the draw, so that log odds stay those of the natural prevalence.
+    Each epoch reads every donor and, drawn anew, `others_per_donor` others for each of them, of a large
+    channel a draw of `most_viewers` of them; the loss corrects for the draw, so that log odds stay
+    those of the natural prevalence.
     """
 
     epochs: int = 4
@@ -95,14 +91,15 @@ class Training:
     weight_decay: float = 0.05
     others_per_donor: int = 20
     batch_messages: int = 2048
+    most_viewers: int = 8000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        counts = (self.epochs, self.n_seeds, self.others_per_donor, self.batch_messages)
+        counts = (self.epochs, self.n_seeds, self.others_per_donor, self.batch_messages, self.most_viewers)
         if min(counts) < 1:
             raise ParameterError(
-                "EPOCHS, N_SEEDS, OTHERS_PER_DONOR and messages per batch must be at least 1; "
-                f"got {', '.join(map(str, counts))}."
+                "EPOCHS, N_SEEDS, OTHERS_PER_DONOR, messages per batch and viewers per epoch must be 1 or "
+                f"more; got {', '.join(map(str, counts))}."
             )
 
 
@@ -151,19 +148,17 @@ class DonorInputs:
         return vectors[codes], times, mask
 
 
-def build_inputs(viewers: Viewers, encoder: Encoder, *, max_messages: int) -> DonorInputs:
-    """Return the inputs of all viewers; each distinct text of a chosen message is encoded once."""
-    chosen = choose_messages(viewers.starts, max_messages=max_messages)
-    used, codes = np.unique(viewers.text_codes[chosen], return_inverse=True)
+def build_inputs(viewers: Viewers, encoder: Encoder) -> DonorInputs:
+    """Return the inputs of all viewers; each distinct text is encoded once."""
+    used, codes = np.unique(viewers.text_codes, return_inverse=True)
     vectors = np.asarray(encoder.encode([viewers.texts[i] for i in used]), np.float32)
     assert vectors.shape == (len(used), encoder.dim), vectors.shape
-    times = [viewers.offsets_s[chosen]]
+    times = [viewers.offsets_s]
     if viewers.question.name == RETROSPECTIVE:  # elsewhere it would tell the future
-        times.append(viewers.table["input_end_s"].to_numpy(float)[viewers.message_viewers()[chosen]])
-    kept = np.minimum(np.diff(viewers.starts), max_messages)
+        times.append(viewers.table["input_end_s"].to_numpy(float)[viewers.message_viewers()])
     return DonorInputs(
         vectors=vectors,
-        starts=np.concatenate([[0], np.cumsum(kept)]),
+        starts=viewers.starts,
         codes=codes.astype(np.int64),
         times=np.stack(times, axis=1).astype(np.float32),
     )
@@ -171,13 +166,9 @@ def build_inputs(viewers: Viewers, encoder: Encoder, *, max_messages: int) -> Do
 
 def mean_vectors(inputs: DonorInputs) -> np.ndarray:
     """Return each viewer's mean message vector, float32, shape (n_viewers, dim)."""
-    result = np.zeros((len(inputs.lengths), inputs.vectors.shape[1]), np.float32)
-    for start in range(0, len(result), 4096):
-        part = inputs.starts[start : start + 4097]
-        vectors = inputs.vectors[inputs.codes[part[0] : part[-1]]]
-        sums = np.add.reduceat(vectors, part[:-1] - part[0], axis=0)
-        result[start : start + len(sums)] = sums / np.diff(part)[:, None]
-    return result
+    lengths, shape = inputs.lengths, (len(inputs.lengths), len(inputs.vectors))
+    shares = np.repeat(1 / lengths, lengths).astype(np.float32)
+    return sparse.csr_matrix((shares, inputs.codes, inputs.starts), shape) @ inputs.vectors
 
 
 class DonorTransformer(nn.Module):
@@ -336,9 +327,16 @@ def _run_epochs(
             model.train()
             total, seen = 0.0, 0
             for batch in batches:
-                loss = train_step(model, vectors, inputs, labels, batch, rate, optimizer)
+                target = torch.from_numpy(labels[batch].astype(np.float32)).to(vectors.device)
+                # Among the drawn, donors are 1 / rate times as frequent as among all.
+                logits = model(*inputs.load(batch, vectors)) - float(np.log(rate))
+                loss = F.binary_cross_entropy_with_logits(logits, target)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
                 schedule.step()
-                total, seen = total + loss * len(batch), seen + len(batch)
+                total, seen = total + float(loss.detach()) * len(batch), seen + len(batch)
                 bar.update()
             row = _evaluate_epoch(model, inputs, labels, validation, epoch)
             row["train_loss"] = total / max(seen, 1)
@@ -351,27 +349,6 @@ def _run_epochs(
     columns = ["train_loss", "validation_loss", "pr_auc", "roc_auc"]
     table = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))[columns]
     return table.assign(chosen=table.index == best_epoch)
-
-
-def train_step(
-    model: DonorTransformer,
-    vectors: torch.Tensor,
-    inputs: DonorInputs,
-    labels: np.ndarray,
-    batch: np.ndarray,
-    rate: float,
-    optimizer: torch.optim.Optimizer,
-) -> float:
-    """Train on the viewers of one batch, in which a share `rate` of the others is drawn; return the loss."""
-    target = torch.from_numpy(labels[batch].astype(np.float32)).to(vectors.device)
-    # Among the drawn, donors are 1 / rate times as frequent as among all.
-    logits = model(*inputs.load(batch, vectors)) - float(np.log(rate))
-    loss = F.binary_cross_entropy_with_logits(logits, target)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    return float(loss.detach())
 
 
 def _schedule(step: int, n_steps: int) -> float:
@@ -387,10 +364,12 @@ def draw_batches(
     training: Training,
     rng: np.random.Generator,
 ) -> list[np.ndarray]:
-    """Return the batches of an epoch in random order: every donor, and a draw of the others."""
+    """Return the batches of an epoch in random order: donors, and a draw of the others."""
     donors, others = train[labels[train]], train[~labels[train]]
     n = min(len(others), len(donors) * training.others_per_donor)
     drawn = np.concatenate([donors, rng.choice(others, n, replace=False)])
+    if len(drawn) > training.most_viewers:
+        drawn = rng.choice(drawn, training.most_viewers, replace=False)
     return list(iter_viewer_batches(inputs, drawn, max_messages=training.batch_messages, rng=rng))
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.predict.questions import ARRIVAL, NEXT_STREAM, RETROSPECTIVE, Question
 from chatlib.predict.viewers.history import order_streams
-from chatlib.predict.viewers.texts import select_inputs, slice_rows
+from chatlib.predict.viewers.texts import choose_messages, select_inputs, slice_rows
 from chatlib.store import Store
 from chatlib.times import DateSplit
 from chatlib.workspace import without_gc
@@ -26,6 +26,8 @@ from chatlib.workspace import without_gc
 __all__ = ["Periods", "Viewers", "count_periods", "load_viewers", "require_donors"]
 
 _COLUMNS = ("position", "message_id", "kind", "offset_s", "author", "text", "notice", "amount_text")
+
+_ALL = 2**31  # more messages than a viewer has
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +56,8 @@ class Viewers:
 
     `table` has one row per viewer, streams oldest first: stream_id, author, started_at,
     input_end_s (where the input ends: the last offset, the landmark or the first message), n_messages
-    and paid. Messages of row i are those from `starts[i]` to `starts[i + 1]`, by offset;
-    `texts[text_codes[j]]` is the text of message j. `exclusions` counts what was left out.
+    (all that may be an input) and paid. Messages of row i are those from `starts[i]` to `starts[i + 1]`, by
+    offset; `texts[text_codes[j]]` is the text of message j. `exclusions` counts what was left out.
     """
 
     question: Question
@@ -112,20 +114,24 @@ def load_viewers(
     db: Store,
     question: Question | None = None,
     *,
+    max_messages: int = _ALL,
     select: Callable[[pd.DataFrame, np.ndarray], np.ndarray] = select_inputs,
 ) -> Viewers:
     """Build the viewers of all dated streams, oldest stream first, sorted by author within a stream.
 
     Left out and counted: streams without a date, or that end before the landmark, the channel's owner,
     viewers without a message that may be an input, and those who have paid by the moment asked at, or
-    at a time that the source does not give. The default question is `retrospective`.
+    at a time that the source does not give. The default question is `retrospective`. Of each viewer's
+    messages at most `max_messages` are kept for models to read (`choose_messages`); by default all.
     `select` marks the rows of a stream that may be inputs, given all rows and a mask of payments;
     another one than `select_inputs` is for showing what a leak does.
 
-    Raises: NotEnoughData if no viewer is left; ParameterError for the question `next_stream`, which
-    `load_people` answers.
+    Raises: NotEnoughData if no viewer is left; ParameterError for `max_messages` below 1, and for the
+    question `next_stream`, which `load_people` answers.
     """
     question = question or Question(RETROSPECTIVE)
+    if max_messages < 1:
+        raise ParameterError(f"MAX_MESSAGES of a viewer must be 1 or more, got {max_messages}.")
     if question.name == NEXT_STREAM:
         raise ParameterError("Viewers are asked about in a stream; of the next one, ask `load_people`.")
     streams = db.load_streams()
@@ -142,7 +148,10 @@ def load_viewers(
             rows = db.load_messages([stream_id], columns=_COLUMNS)
             rows = rows[rows["author"].notna()]
             paid = rows["position"].isin(paid_positions.get(stream_id, ())).to_numpy(bool)
-            part = _read_stream(rows, select(rows, paid), paid, question, owners, exclusions, codes)
+            part = _read_stream(rows, select(rows, paid), paid, question, owners, exclusions)
+            part = part.keep(max_messages)
+            texts = (codes.setdefault(text, len(codes)) for text in part.texts)
+            part = part._replace(texts=np.fromiter(texts, np.int32, len(part.texts)))
             parts.append(part._replace(table=part.table.assign(stream_id=stream_id, started_at=started_at)))
     table = pd.concat([part.table for part in parts], ignore_index=True)
     log.info("left out: %s", exclusions)
@@ -157,20 +166,27 @@ def load_viewers(
         starts=np.concatenate([[0], np.cumsum(np.concatenate([part.counts for part in parts]))]),
         positions=np.concatenate([part.positions for part in parts]),
         offsets_s=np.concatenate([part.offsets_s for part in parts]),
-        text_codes=np.concatenate([part.text_codes for part in parts]),
+        text_codes=np.concatenate([part.texts for part in parts]),
         texts=list(codes),
         exclusions=exclusions,
     )
 
 
 class _Part(NamedTuple):
-    """The viewers of one stream, by author, how many messages each has, and these."""
+    """The viewers of one stream, by author, how many messages each has, and these; then codes for `texts`."""
 
     table: pd.DataFrame
     counts: np.ndarray
     positions: np.ndarray
     offsets_s: np.ndarray
-    text_codes: np.ndarray
+    texts: np.ndarray
+
+    def keep(self, max_messages: int) -> _Part:
+        """Return the part with at most so many messages of each viewer."""
+        starts = np.concatenate([[0], np.cumsum(self.counts)])
+        chosen = choose_messages(starts, max_messages=max_messages)
+        messages = (values[chosen] for values in (self.positions, self.offsets_s, self.texts))
+        return _Part(self.table, np.minimum(self.counts, max_messages), *messages)
 
 
 def _read_stream(
@@ -180,9 +196,8 @@ def _read_stream(
     question: Question,
     owners: set[int],
     exclusions: dict[str, int],
-    codes: dict[str, int],
 ) -> _Part:
-    """Return the viewers of a stream; count who is left out, and number texts not seen before."""
+    """Return the viewers of a stream; count who is left out."""
     authors, viewer = np.unique(rows["author"].to_numpy(np.int64), return_inverse=True)
     n, offsets = len(authors), rows["offset_s"].to_numpy(float)
     length = float(np.nanmax(offsets, initial=0.0))
@@ -209,34 +224,30 @@ def _read_stream(
     table = {"author": authors, "input_end_s": end, "n_messages": n_inputs, "paid": pays > 0}
     inputs = np.flatnonzero(is_input & keep[viewer])
     inputs = inputs[np.argsort(viewer[inputs], kind="stable")]
-    texts = rows["text"].iloc[inputs].fillna("")
     return _Part(
         table=pd.DataFrame(table)[keep],
         counts=n_inputs[keep],
-        positions=rows["position"].to_numpy(np.int64)[inputs],
+        positions=rows["position"].to_numpy(np.int32)[inputs],
         offsets_s=offsets[inputs],
-        text_codes=np.array([codes.setdefault(text, len(codes)) for text in texts], np.int32),
+        texts=rows["text"].iloc[inputs].fillna("").to_numpy(object),
     )
 
 
 def count_periods(viewers: Viewers, split: DateSplit) -> pd.DataFrame:
     """Return one row per period: streams, dates, viewers, donors, prevalence, messages."""
-    rows = []
+    rows = {}
     for name, ids in split._asdict().items():
         part = viewers.table.iloc[viewers.find_rows(ids)]
-        rows.append(
-            {
-                "period": name,
-                "streams": len(ids),
-                "from": part["started_at"].min()[:10] if len(part) else None,
-                "to": part["started_at"].max()[:10] if len(part) else None,
-                "viewers": len(part),
-                "donors": int(part["paid"].sum()),
-                "prevalence": part["paid"].mean() if len(part) else 0.0,
-                "messages": int(part["n_messages"].sum()),
-            }
-        )
-    return pd.DataFrame(rows).set_index("period")
+        rows[name] = {
+            "streams": len(ids),
+            "from": part["started_at"].min()[:10] if len(part) else None,
+            "to": part["started_at"].max()[:10] if len(part) else None,
+            "viewers": len(part),
+            "donors": int(part["paid"].sum()),
+            "prevalence": part["paid"].mean() if len(part) else 0.0,
+            "messages": int(part["n_messages"].sum()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("period")
 
 
 def require_donors(viewers: Viewers, split: DateSplit) -> None:

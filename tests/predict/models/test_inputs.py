@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from chatlib.errors import ParameterError
 from chatlib.predict.models.transformer import (
     DonorConfig,
     DonorInputs,
@@ -23,9 +25,21 @@ def test_messages_are_chosen_evenly_with_both_ends():
     assert choose_messages(STARTS, max_messages=99).tolist() == list(range(10))
 
 
+def test_of_each_viewer_at_most_so_many_messages_are_kept(channel):
+    every, few = load_viewers(channel), load_viewers(channel, max_messages=2)
+    chosen = choose_messages(every.starts, max_messages=2)
+    assert few.table.equals(every.table) and len(chosen) < len(every.offsets_s)
+    assert np.array_equal(few.offsets_s, every.offsets_s[chosen])
+    assert np.array_equal(few.starts, np.append(0, np.cumsum(np.minimum(np.diff(every.starts), 2))))
+    said = [[v.texts[code] for code in v.text_codes[at]] for v, at in ((few, slice(None)), (every, chosen))]
+    assert said[0] == said[1]
+    with pytest.raises(ParameterError, match="1 or more, got 0"):
+        load_viewers(channel, max_messages=0)
+
+
 def test_each_distinct_text_is_encoded_once(small):
     encoder = FixedEncoder()
-    inputs = build_inputs(load_viewers(small), encoder, max_messages=64)
+    inputs = build_inputs(load_viewers(small), encoder)
     assert sorted(encoder.asked) == ["bye", "early", "hello again", "hi", "nice"]
     assert inputs.lengths.tolist() == [2, 2, 2, 1, 2, 1]
     bob = slice(inputs.starts[1], inputs.starts[2])
@@ -82,7 +96,7 @@ def test_batches_hold_every_viewer_once_with_room_for_the_cls_token():
 
 def test_where_the_end_would_tell_the_future_the_offset_is_alone(small):
     question = Question("forecast", landmark_min=0.5)
-    inputs = build_inputs(load_viewers(small, question), FixedEncoder(), max_messages=64)
+    inputs = build_inputs(load_viewers(small, question), FixedEncoder())
     assert inputs.times[:, 0].max() <= 30 and inputs.times.shape[1] == 1
     model = DonorTransformer(DonorConfig(FixedEncoder.dim, n_times=1, width=8, n_layers=1))
     model.set_scaling(inputs, np.array([0, 1]))

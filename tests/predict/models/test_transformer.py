@@ -11,6 +11,7 @@ from chatlib.predict.models.transformer import (
     DonorTransformer,
     Training,
     _schedule,
+    draw_batches,
     fit_donor_models,
     score_donor_model,
 )
@@ -81,6 +82,13 @@ def test_it_finds_who_said_the_word():
     assert epochs["chosen"].sum() == 1
     chosen = epochs[epochs["chosen"]].iloc[0]
     assert chosen["pr_auc"] == epochs["pr_auc"].max()
+
+
+def test_of_a_large_channel_an_epoch_reads_a_draw():
+    inputs, labels = make_inputs()
+    training, rng = Training(others_per_donor=2, most_viewers=50), np.random.default_rng(0)
+    drawn = np.concatenate(draw_batches(inputs, labels, np.arange(300), training, rng))
+    assert len(drawn) == len(set(drawn)) == 50 and 0.2 < labels[drawn].mean() < 0.5
 
 
 def test_the_model_returned_is_that_of_the_chosen_epoch():
@@ -174,14 +182,15 @@ def test_seeds_give_models_of_their_own():
     assert np.array_equal(scores[0], scores[2]) and not np.allclose(scores[0], scores[1])
 
 
-@pytest.mark.parametrize("wrong", [{"head": "round"}, {"n_layers": 0}, {"width": 250}, {"max_messages": 0}])
+@pytest.mark.parametrize("wrong", [{"head": "round"}, {"n_layers": 0}, {"width": 250}, {"dropout": 1}])
 def test_a_shape_that_cannot_be_is_refused(wrong):
     with pytest.raises(ParameterError):
         DonorConfig(dim=4, **wrong)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"n_seeds": 0}, {"others_per_donor": 0}, {"batch_messages": 0}]
+    "wrong",
+    [{"epochs": 0}, {"n_seeds": 0}, {"others_per_donor": 0}, {"batch_messages": 0}, {"most_viewers": 0}],
 )
 def test_a_training_that_cannot_be_is_refused(wrong):
     with pytest.raises(ParameterError):

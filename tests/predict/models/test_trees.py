@@ -32,6 +32,13 @@ def test_a_seed_gives_the_same_trees_and_their_log_odds_are_those_of_the_prevale
     assert (1 / (1 + np.exp(-first.score(table)))).mean() == pytest.approx(labels.mean(), rel=0.05)
 
 
+def test_many_rows_give_the_same_trees_on_any_number_of_cores(monkeypatch):
+    numbers, labels = make_table(0)
+    alone = fit_trees(numbers, labels, n_seeds=1)
+    monkeypatch.setattr("chatlib.predict.models.trees._MANY", 3000)
+    assert fit_trees(numbers, labels, n_seeds=1).trees == alone.trees
+
+
 def test_the_text_that_is_kept_scores_as_lightgbm_does():
     import lightgbm
 
