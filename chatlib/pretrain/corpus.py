@@ -9,19 +9,20 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from chatlib.dataset import Dataset
 from chatlib.errors import NotEnoughData
 from chatlib.pretrain import TrainSettings
 from chatlib.records import CHAT_KINDS
 from chatlib.store import Store
 from chatlib.times import format_clock, split_by_date
 
-__all__ = ["CLEANING", "Corpus", "build_corpus", "load_chat", "normalize_for_model"]
+__all__ = ["CLEANING", "Corpus", "build_corpus", "iter_training", "load_chat", "normalize_for_model"]
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Corpus:
     """Chat for the language model. Tables have `stream_id, offset_s, author, text`, in time order.
 
     `streams` and `held_out_streams` are rows of the table of streams, oldest first.
-    `n_available` counts the messages of the training streams before the caps.
+    `n_available` counts all messages of the training streams, which are read in `order` up to the cap.
     """
 
     train: pd.DataFrame
@@ -60,6 +61,7 @@ class Corpus:
     streams: pd.DataFrame
     held_out_streams: pd.DataFrame
     n_available: int
+    order: list[int]
 
     def show_rows(self, n: int = 10) -> pd.DataFrame:
         """Return `n` successive messages of training: when, by whom (a number), and what they wrote."""
@@ -97,7 +99,7 @@ def normalize_for_model(text: str) -> str:
     return text.strip()
 
 
-def load_chat(db: Store, stream_ids: Iterable[int]) -> pd.DataFrame:
+def load_chat(db: Store | Dataset, stream_ids: Iterable[int]) -> pd.DataFrame:
     """Return what viewers wrote in these streams, normalized: streams in the given order, each by time.
 
     Only kinds that are chat, without bits: no payment, no notice. Rows without an offset or
@@ -116,7 +118,7 @@ def load_chat(db: Store, stream_ids: Iterable[int]) -> pd.DataFrame:
     return chat.loc[chat["text"] != "", columns[:4]].reset_index(drop=True)
 
 
-def build_corpus(db: Store, settings: TrainSettings) -> Corpus:
+def build_corpus(db: Store | Dataset, settings: TrainSettings, *, most: int = 0) -> Corpus:
     """Return the training chat and what is held out, by the dates of the streams.
 
     Training streams are those of the training period (`split_by_date`); held out are
@@ -124,7 +126,8 @@ def build_corpus(db: Store, settings: TrainSettings) -> Corpus:
     training streams are held out too, as long as three quarters of them stay.
     `settings.streams` are sampled from the training streams (0: all); of these, whole streams in
     random order until there are `settings.messages` (0: all), the last one cut.
-    The same text counts at most `MAX_COPIES` times per training stream.
+    The same text counts at most `MAX_COPIES` times per training stream. With `most`, all of it need not fit
+    into memory: so many messages of training are read, and of as many messages streams are held out.
 
     Raises: NotEnoughData if too little is left to train or to evaluate on.
     """
@@ -132,18 +135,27 @@ def build_corpus(db: Store, settings: TrainSettings) -> Corpus:
     streams = db.load_streams()
     train_ids, held_out_ids = _choose_streams(streams)
     order = rng.permutation(train_ids)[: settings.streams or None].tolist()
-    train, n_available = _load_training(db, order, max_messages=settings.messages)
+    n_messages = streams.set_index("stream_id")["n_messages"]
+    if most:
+        held_out_ids = held_out_ids[:: 1 + int(n_messages[held_out_ids].sum()) // most]
+        settings = replace(settings, messages=min(settings.messages or most, most))
+    train = pd.concat([load_chat(db, []), *iter_training(db, order, max_messages=settings.messages)])
+    place = pd.Series(np.arange(len(streams)), index=streams["stream_id"])
+    train = train.iloc[np.argsort(place[train["stream_id"]].to_numpy(), kind="stable")].reset_index(drop=True)
     held_out = load_chat(db, held_out_ids)
     singles = _choose_single_messages(held_out, train, rng)
     _check_enough(train, singles)
-    log.info("%d of %d training messages, %d held out", len(train), n_available, len(held_out))
+    log.info("%d training messages, %d held out", len(train), len(held_out))
     return Corpus(
         train=train,
         held_out=held_out,
         single_messages=singles,
-        streams=streams[streams["stream_id"].isin(train["stream_id"])].reset_index(drop=True),
+        streams=streams[streams["stream_id"].isin(order if most else train["stream_id"])].reset_index(
+            drop=True
+        ),
         held_out_streams=streams[streams["stream_id"].isin(held_out["stream_id"])].reset_index(drop=True),
-        n_available=n_available,
+        n_available=int(n_messages[order].sum()),
+        order=order,
     )
 
 
@@ -158,22 +170,19 @@ def _choose_streams(streams: pd.DataFrame) -> tuple[list[int], list[int]]:
     return split.train[:first], split.train[first:] + split.validation
 
 
-def _load_training(db: Store, stream_ids: Sequence[int], *, max_messages: int) -> tuple[pd.DataFrame, int]:
-    """Return the chat of these streams up to the cap, oldest stream first, and how much there is in all."""
-    parts = []
+def iter_training(
+    db: Store | Dataset, stream_ids: Iterable[int], *, max_messages: int
+) -> Iterator[pd.DataFrame]:
+    """Yield the chat of each of these streams that training reads, up to the cap (0: none)."""
     n_left = max_messages or sys.maxsize
-    n_available = 0
     for stream_id in stream_ids:
         chat = load_chat(db, [stream_id])
-        n_available += len(chat)
         kept = chat[chat.groupby(chat["text"].str.casefold()).cumcount() < MAX_COPIES].iloc[:n_left]
         n_left -= len(kept)
         if len(kept):
-            parts.append(kept)
-    train = pd.concat(parts) if parts else load_chat(db, [])
-    place = {stream_id: i for i, stream_id in enumerate(db.load_streams()["stream_id"])}
-    order = np.argsort(train["stream_id"].map(place).to_numpy(), kind="stable")
-    return train.iloc[order].reset_index(drop=True), n_available
+            yield kept
+        if not n_left:
+            return
 
 
 def _choose_single_messages(

@@ -7,8 +7,9 @@ its share of the rows. The masks of held-out chat are drawn once: every epoch an
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,11 @@ import pandas as pd
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from chatlib.dataset import Dataset
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.pretrain import TrainSettings
-from chatlib.pretrain.corpus import Corpus
+from chatlib.pretrain.corpus import Corpus, iter_training
+from chatlib.pretrain.device import Processes, pick_device
 from chatlib.pretrain.tokenizer import tokenize
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "iter_batches",
     "iter_token_batches",
     "make_data",
+    "make_shard",
     "mask_rows",
     "pack_blocks",
     "pad_rows",
@@ -64,24 +68,32 @@ class MaskedSet:
 class LmData:
     """Packed training blocks, and the two held-out sets with their masks drawn.
 
-    With `messages`, training reads them one by one instead of the blocks.
+    With `messages`, training reads them one by one instead of the blocks. With `n_blocks`, the blocks are a
+    shard: this process's part of so many.
     """
 
     blocks: np.ndarray
     held_out_blocks: MaskedSet
     single_messages: MaskedSet
     messages: list[np.ndarray] | None = None
+    n_messages: int = 0
+    n_blocks: int = 0
 
     @property
     def n_tokens(self) -> int:
-        """The number of tokens that an epoch trains on."""
-        return self.blocks.size if self.messages is None else sum(map(len, self.messages))
+        """The number of tokens that an epoch trains on, in all processes."""
+        if self.messages is not None:
+            return sum(map(len, self.messages))
+        return (self.n_blocks or len(self.blocks)) * self.blocks.shape[1]
 
     def plan_batches(self, batch_blocks: int, rng: np.random.Generator) -> list[np.ndarray]:
         """Return the rows of each batch of an epoch, in random order.
 
-        A batch is `batch_blocks` blocks, or messages of about the same length with as many tokens.
+        A batch is `batch_blocks` blocks, or messages of about the same length with as many tokens. Of a shard
+        it is a part of each batch, so that all shards have as many.
         """
+        if self.n_blocks:
+            return np.array_split(rng.permutation(len(self.blocks)), -(-self.n_blocks // batch_blocks))
         if self.messages is None:
             order = rng.permutation(len(self.blocks))
             return [order[i : i + batch_blocks] for i in range(0, len(order), batch_blocks)]
@@ -162,9 +174,43 @@ def make_data(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, settings: Trai
     return LmData(
         blocks=pack_blocks(_by_stream(corpus.train, train), block_len=block_len, **frame),
         messages=frame_messages(train, **frame) if settings.alone else None,
+        n_messages=len(corpus.train),
         held_out_blocks=hide(list(held_out_blocks[chosen]), corpus.held_out["text"], held_out),
         single_messages=hide(frame_messages(singles, **frame), corpus.single_messages, singles),
     )
+
+
+def make_shard(
+    db: Dataset,
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TrainSettings,
+    processes: Processes,
+) -> LmData:
+    """Return what one of several processes trains on: streams of its own; what is held out is the same.
+
+    The streams of the `corpus` are dealt in turn, and `settings.messages` are shared evenly. One stream's
+    text at a time is in memory; blocks lie on disk, as int32. Of the held-out single messages those stay
+    that no shard has.
+    """
+    own = corpus.order[processes.rank :: processes.n]
+    place = {text.casefold(): i for i, text in enumerate(corpus.single_messages, 2)}
+    counts = np.zeros(2 + len(place), np.int64)  # blocks, messages, and whether it has each single message
+    frame = {"cls_id": tokenizer.cls_token_id, "sep_id": tokenizer.sep_token_id}
+    with tempfile.TemporaryFile() as file:
+        for chat in iter_training(db, own, max_messages=-(-settings.messages // processes.n)):
+            tokens = tokenize(tokenizer, chat["text"], max_len=settings.block_len - 2)
+            packed = _pack_stream(tokens, block_len=settings.block_len, **frame)
+            file.write(packed.astype(np.int32).tobytes())
+            counts[:2] += len(packed), len(chat)
+            counts[[place[text] for text in place.keys() & set(chat["text"].str.casefold())]] = 1
+        file.flush()
+        shape = (int(counts[0]), settings.block_len)
+        blocks = np.memmap(file, np.int32, "r", shape=shape) if shape[0] else np.empty(shape, np.int32)
+    n_blocks, n_messages, *found = processes.sum(torch.from_numpy(counts).to(pick_device())).tolist()
+    unseen = [text for text, n in zip(corpus.single_messages, found, strict=True) if not n]
+    data = make_data(replace(corpus, single_messages=unseen), tokenizer, settings)
+    return replace(data, blocks=blocks, n_messages=n_messages, n_blocks=n_blocks)
 
 
 def pack_blocks(
@@ -178,19 +224,23 @@ def pack_blocks(
     Returns: int64, shape (n_blocks, block_len).
     Raises: NotEnoughData if no stream fills a block.
     """
-    body = block_len - 1
-    blocks = []
-    for messages in token_ids:
-        parts = [part for ids in messages for part in (ids, [sep_id])]
-        flat = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
-        blocks.append(flat[: len(flat) // body * body].reshape(-1, body))
-    packed = np.concatenate(blocks) if blocks else np.empty((0, body), np.int64)
-    if not len(packed):
+    frame = {"block_len": block_len, "cls_id": cls_id, "sep_id": sep_id}
+    blocks = [_pack_stream(messages, **frame) for messages in token_ids]
+    if not sum(map(len, blocks)):
         raise NotEnoughData(
             f"At least one stream must fill a block of {block_len} tokens; none of {len(blocks)} does. "
             "Add chat, or lower BLOCK_LEN."
         )
-    return np.hstack([np.full((len(packed), 1), cls_id, np.int64), packed])
+    return np.concatenate(blocks)
+
+
+def _pack_stream(messages: Sequence[np.ndarray], *, block_len: int, cls_id: int, sep_id: int) -> np.ndarray:
+    body = block_len - 1
+    parts = [part for ids in messages for part in (ids, [sep_id])]
+    flat = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+    return np.pad(
+        flat[: len(flat) // body * body].reshape(-1, body), ((0, 0), (1, 0)), constant_values=cls_id
+    )
 
 
 def frame_messages(token_ids: Iterable[np.ndarray], *, cls_id: int, sep_id: int) -> list[np.ndarray]:
@@ -243,11 +293,14 @@ def iter_batches(
     special = np.zeros(len(tokenizer), dtype=bool)
     special[tokenizer.all_special_ids] = True
     words = np.flatnonzero(~special)
-    source = data.blocks if data.messages is None else data.messages
     for chosen_rows in data.plan_batches(settings.batch_blocks, rng):
-        ids, is_token = pad_rows([source[i] for i in chosen_rows], fill=tokenizer.pad_token_id)
+        if data.messages is None:
+            ids = data.blocks[chosen_rows].astype(np.int64)
+            is_token = np.ones(ids.shape, bool)
+        else:
+            ids, is_token = pad_rows([data.messages[i] for i in chosen_rows], fill=tokenizer.pad_token_id)
         chosen = ~special[ids] & (rng.random(ids.shape) < settings.mask_rate)
-        if not chosen.any():
+        if not chosen.any() and not data.n_blocks:  # the other shards' parts may have masks
             continue
         labels = np.where(chosen, ids, IGNORED)
         fate = rng.random(ids.shape)

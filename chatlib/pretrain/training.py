@@ -68,6 +68,7 @@ SCRATCH_LR = 2e-3
 PRETRAINED_LR = 5e-5
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
+_ENOUGH_BLOCKS = 65_536  # to tell how frequent tokens are
 
 History = Sequence[Mapping[str, float]]
 
@@ -109,7 +110,8 @@ def train(
     history = saved.load()
     if not history:
         history = [trainer.evaluate(epoch=0)]
-        _start_from_frequencies(lm, data.blocks)
+        _start_from_frequencies(lm, data.blocks[:_ENOUGH_BLOCKS])
+        processes.share_weights(lm.model)  # of shards, each has other frequencies
     n_done, n_all = (n * trainer.steps_per_epoch for n in (len(history) - 1, settings.epochs))
     with progress_bar(total=n_all, initial=n_done, desc="training", unit="step") as progress:
         while len(history) <= settings.epochs and not is_over(history, patience=settings.patience):
@@ -159,6 +161,8 @@ class Trainer:
                 set_learning_rate(self.optimizer, settings, step=step, n_steps=n_steps)
                 self.optimizer.zero_grad(set_to_none=True)
                 n_masked = sum(shares[0].n_masked for shares in batches)
+                if self.data.n_blocks:
+                    n_masked = max(1, int(self.processes.sum(torch.tensor(n_masked, device=self.device))))
                 added = [self.add_gradients(shares, n_masked, run) for shares in batches]
                 losses.append(sum(added, start=torch.zeros(())))
                 self.processes.sum_gradients(parameters)
@@ -206,14 +210,14 @@ class Trainer:
 
     def _iter_steps(self, epoch: int) -> Iterator[list[list[Batch]]]:
         """Yield the batches of each step, each as the shares of this process's threads."""
-        first = self.processes.rank * self.n_shares
+        rank, n = (0, 1) if self.data.n_blocks else (self.processes.rank, self.processes.n)
         batches = iter_batches(
             self.data,
             self.lm.tokenizer,
             self.settings,
             epoch=epoch,
-            shares=range(first, first + self.n_shares),
-            of=self.processes.n * self.n_shares,
+            shares=range(rank * self.n_shares, (rank + 1) * self.n_shares),
+            of=n * self.n_shares,
         )
         while together := list(itertools.islice(batches, self.settings.accumulate)):
             yield together
@@ -326,7 +330,7 @@ def describe_training(
         "held_out_streams": _stream_keys(corpus.held_out_streams),
         "first_date": corpus.streams["started_at"].min(),
         "last_date": corpus.streams["started_at"].max(),
-        "n_messages": len(corpus.train),
+        "n_messages": data.n_messages,
         "n_messages_available": corpus.n_available,
         "n_tokens": int(data.n_tokens),
         "n_parameters": lm.n_parameters,
@@ -376,9 +380,10 @@ def _explain_full_memory(settings: TrainSettings) -> Iterator[None]:
 
 def _fingerprint(lm: LanguageModel, data: LmData, settings: TrainSettings) -> str:
     """Return what distinguishes one training from another: model, data and settings."""
-    digest = hashlib.blake2b(data.blocks.tobytes(), digest_size=16)
+    digest = hashlib.blake2b(b"" if data.n_blocks else data.blocks.tobytes(), digest_size=16)
     model = (lm.base, lm.n_parameters, len(lm.tokenizer), data.n_tokens)
-    digest.update(repr((*model, asdict(settings))).encode())
+    sizes = (data.n_messages,) if data.n_blocks else ()  # shards differ, and share one checkpoint
+    digest.update(repr((*model, *sizes, asdict(settings))).encode())
     return digest.hexdigest()
 
 

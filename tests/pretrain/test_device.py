@@ -7,57 +7,34 @@ import subprocess
 import sys
 import weakref
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from chatlib.__main__ import main
-from chatlib.pretrain import device
-from chatlib.pretrain.device import (
-    FastLinear,
-    has_fast_linear,
-    pick_device,
-    speed_up,
-)
-from chatlib.pretrain.language_model import load_manifest
+from chatlib.pretrain import TrainSettings, device
+from chatlib.pretrain.corpus import build_corpus
+from chatlib.pretrain.data import make_data, make_shard
+from chatlib.pretrain.device import FastLinear, Processes, has_fast_linear, pick_device, speed_up
+from chatlib.pretrain.language_model import load_manifest, new_language_model
+from chatlib.scale.export import export_store
+from chatlib.store import open_store
 from tests.places import ROOT
 
-PROGRAM = """
-import argparse, sys
-from chatlib.pretrain import command
-parser = argparse.ArgumentParser()
-command.add_parsers(parser.add_subparsers())
-args = parser.parse_args(["pretrain", *sys.argv[1:]])
-sys.exit(args.run(args))
-"""
 LAUNCHERS = {
     "torchrun": [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"],
     "accelerate": [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"],
 }
 
 
-SIZES = [
-    "--vocabulary",
-    "400",
-    "--layers",
-    "1",
-    "--width",
-    "32",
-    "--block-len",
-    "32",
-    "--epochs",
-    "2",
-    "--accumulate",
-    "2",
-]
+SIZES = ["--vocabulary=400", "--layers=1", "--width=32", "--block-len=32", "--epochs=2", "--accumulate=2"]
 
 
 def run_together(launcher, db_path, folder):
     folder.mkdir()
-    program = folder / "program.py"
-    program.write_text(PROGRAM)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "OMP_NUM_THREADS": "1"}
-    command = [*LAUNCHERS[launcher], str(program), str(db_path), str(folder / "model"), *SIZES]
+    command = [*LAUNCHERS[launcher], "-m", "chatlib", "pretrain", str(db_path), str(folder / "model"), *SIZES]
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout, load_manifest(folder / "model")
@@ -209,6 +186,27 @@ def test_two_processes_reach_the_losses_of_one(launcher, one, db_path, tmp_path)
     for ours, theirs in zip(two["epochs"], one["epochs"], strict=True):
         for name in ("train_loss", "blocks_perplexity", "single_perplexity")[ours["epoch"] == 0 :]:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-3)
+
+
+def test_processes_read_shards_of_a_data_set_that_are_the_corpus_together(one, db_path, tmp_path):
+    class Half(Processes):
+        def sum(self, value):
+            return value
+
+    settings = TrainSettings(vocabulary=400, layers=1, width=32, block_len=32)
+    with open_store(db_path, read_only=True) as db:
+        dataset, chat = export_store(db, tmp_path / "set", progress=False), build_corpus(db, settings)
+    tokenizer = new_language_model(chat.train["text"].tolist(), settings).tokenizer
+    sample = build_corpus(dataset, settings, most=1000)
+    shards = [make_shard(dataset, sample, tokenizer, settings, Half(rank, 2)) for rank in (0, 1)]
+    rows = np.concatenate([shard.blocks for shard in shards]).astype(np.int64)
+    assert sorted(map(bytes, rows)) == sorted(map(bytes, make_data(chat, tokenizer, settings).blocks))
+    _, two = run_together("accelerate", dataset.folder, tmp_path / "two")
+    assert [two[name] for name in ("n_messages", "n_tokens", "streams")] == [
+        one[name] for name in ("n_messages", "n_tokens", "streams")
+    ]
+    perplexity = [manifest["epochs"][-1]["blocks_perplexity"] for manifest in (one, two)]
+    assert perplexity[1] == pytest.approx(perplexity[0], rel=0.1) and perplexity[1] < 400
 
 
 def test_other_precisions_stay_torchs_own(onednn):
