@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -160,13 +160,13 @@ def format_edl(clips: pd.DataFrame, *, title: str = "", frame_rate: float = 30.0
     if not 1 <= frame_rate <= 240:
         raise ParameterError(f"A frame rate must be from 1 to 240 frames a second, got {frame_rate}.")
     lines = []
-    for number, clip in enumerate(_iter_clips(clips.sort_values("in_s", kind="stable")), 1):
-        first, end = (round(seconds * frame_rate) for seconds in (clip.in_s, clip.out_s))
+    for number, clip in enumerate(clips.sort_values("in_s", kind="stable").to_dict("records"), 1):
+        first, end = (round(seconds * frame_rate) for seconds in (clip["in_s"], clip["out_s"]))
         at, after = (_format_timecode(frame, frame_rate) for frame in (first, first + 1))
-        name = one_line(clip.title).replace("|", "/")
+        name = one_line(clip["title"]).replace("|", "/")
         lines += [
             f"{number:03}  001      V     C        {at} {after} {at} {after}",
-            f" |C:ResolveColorBlue |M:{clip.rank}. {name} |D:{max(end - first, 1)}",
+            f" |C:ResolveColorBlue |M:{clip['rank']}. {name} |D:{max(end - first, 1)}",
             "",
         ]
     head = [f"TITLE: {one_line(title, 70)}", "FCM: NON-DROP FRAME", ""]
@@ -187,9 +187,9 @@ def format_download_script(clips: pd.DataFrame, *, address: str | None) -> str:
         "# Downloads the clips into this folder. Needs yt-dlp and ffmpeg.",
         "set -eu",
         *(
-            f"yt-dlp --download-sections '*{clip.in_s:.0f}-{clip.out_s:.0f}' --force-keyframes-at-cuts "
-            f"-o '{video_id}_{clip.rank:02}.%(ext)s' -- '{url}'"
-            for clip in _iter_clips(clips)
+            f"yt-dlp --download-sections '*{clip['in_s']:.0f}-{clip['out_s']:.0f}' --force-keyframes-at-cuts "
+            f"-o '{video_id}_{clip['rank']:02}.%(ext)s' -- '{url}'"
+            for clip in clips.to_dict("records")
         ),
     ]
     return "\n".join(lines) + "\n"
@@ -218,17 +218,6 @@ def make_clip_kit(
         f"{base}.chapters.txt": format_chapters(moments, written, duration_s=duration_s),
     }
     return {file_name: text for file_name, text in texts.items() if text}
-
-
-class _Clip(NamedTuple):
-    rank: int
-    in_s: float
-    out_s: float
-    title: str
-
-
-def _iter_clips(clips: pd.DataFrame) -> Iterator[_Clip]:
-    return map(_Clip._make, zip(*(clips[name].tolist() for name in _Clip._fields), strict=True))
 
 
 def _format_timecode(frame: int, frame_rate: float) -> str:

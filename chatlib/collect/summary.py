@@ -222,5 +222,6 @@ def describe_origin(db: Store) -> str:
     if simulated:
         which = "All" if simulated == len(streams) else f"{simulated:,} of the"
         return f"{which} {len(streams):,} streams are SIMULATED: people, messages and money are made up."
-    platforms = " and ".join(sorted(streams["platform"].unique())) or "nowhere yet"
-    return f"{len(streams):,} streams from {platforms}, real chat: what files and replays hold of it."
+    names = streams["platform"].replace({"twitch": "Twitch", "youtube": "YouTube"})
+    platforms = " and ".join(sorted(names.unique())) or "nowhere yet"
+    return f"{len(streams):,} streams from {platforms}: real chat, as files and replays hold it."
