@@ -57,7 +57,7 @@ class Chromium:
         self.driver.get("about:blank")
         self.forget()
         self.driver.get(path.as_uri() + anchor)
-        WebDriverWait(self.driver, 30, poll_frequency=0.02).until(lambda d: d.execute_script(LOADED))
+        WebDriverWait(self.driver, 120, poll_frequency=0.02).until(lambda d: d.execute_script(LOADED))
 
     def measure(self):
         """Return what is to be seen of the page that is open."""

@@ -48,7 +48,7 @@ def write_notebook(path, code=CODE):
 def execute(source, output, run_dir, seed=3):
     with environment_of_kernels(), tqdm(disable=True) as bar:
         given = {"RUN_DIR": str(run_dir), "SEED": seed}
-        execute_notebook(source, output, parameters=given, bar=bar, cell_timeout_s=60)
+        execute_notebook(source, output, parameters=given, bar=bar, cell_timeout_s=600)
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def wait_for_chat(chromium):
     from selenium.webdriver.support.ui import WebDriverWait
 
     ready = "return document.querySelectorAll('.chat li').length > 0"
-    WebDriverWait(chromium.driver, 10, poll_frequency=0.02).until(lambda d: d.execute_script(ready))
+    WebDriverWait(chromium.driver, 120, poll_frequency=0.02).until(lambda d: d.execute_script(ready))
 
 
 PAINTED = """

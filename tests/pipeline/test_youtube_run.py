@@ -2,9 +2,6 @@
 
 import json
 
-import pytest
-
-from chatlib.errors import ParameterError
 from tests.collect.youtube.site.videos import make_video, text_action
 from tests.pipeline import stubs
 
@@ -37,17 +34,3 @@ def test_a_channels_address_becomes_two_chapters(youtube, tmp_path, monkeypatch)
         if path.is_file():
             assert SECRET.encode() not in path.read_bytes(), path
             assert not path.name.endswith(("-wal", "-shm"))
-
-
-@pytest.mark.parametrize(
-    ("given", "rule"),
-    [
-        ({"channels": "https://example.com/@sample"}, "channel's address"),
-        ({"channels": "no.ods"}, "list of channels must be a file"),
-        ({"channels": "@sample", "chats": "."}, "not both"),
-    ],
-)
-def test_what_is_no_channel_is_told_before_anything_runs(tmp_path, given, rule):
-    with pytest.raises(ParameterError, match=rule):
-        stubs.run("wrong", runs_dir=tmp_path, **given)
-    assert not list(tmp_path.iterdir())

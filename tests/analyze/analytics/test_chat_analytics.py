@@ -3,7 +3,7 @@
 import pytest
 
 from chatlib.analyze import ProcessSettings
-from chatlib.analyze.analytics.chat_analytics import ChatAnalytics, TwitchChatAnalytics, YoutubeChatAnalytics
+from chatlib.analyze.analytics.chat_analytics import ChatAnalytics, YoutubeChatAnalytics
 from chatlib.analyze.analytics.sections import Sample, YoutubeSample
 from chatlib.errors import DataError, ParameterError
 
@@ -60,19 +60,6 @@ def test_the_base_class_cannot_be_made():
         ChatAnalytics(1, 1, "", "", "www.youtube.com")
 
 
-def test_every_class_of_the_specification_has_its_fields_in_its_order():
-    assert list(make_youtube().to_dict()) == [
-        "duration", "interval", "description", "program_version", "platform", "duration_text",
-        "interval_text", "mediaTitle", "mediaSource", "samples", "totalActivity", "totalChatMessages",
-        "totalUniqueUsers", "overallAvgActivityPerSecond", "overallAvgChatMessagesPerSecond",
-        "overallAvgUniqueUsersPerSecond", "highlights", "highlights_duration",
-        "highlights_duration_text", "highlight_percentile", "highlight_metric", "spikes",
-        "_overallUserChats", "_currentSample", "totalSuperchats", "totalMemberships",
-    ]  # fmt: skip
-    twitch = TwitchChatAnalytics(1, 1, "", "", "www.twitch.tv").to_dict()
-    assert list(twitch)[-3:] == ["totalSubscriptions", "totalGiftSubscriptions", "totalUpgradeSubscriptions"]
-
-
 def test_a_superchat_and_its_ticker_are_one_and_a_sponsor_ticker_is_none():
     analytics = make_youtube()
     kinds = ["ticker_paid_message_item", "paid_message", "ticker_sponsor_item", "membership_item"]
@@ -120,12 +107,6 @@ def test_finding_sections_anew_changes_nothing_else_however_often():
     assert analytics.highlights_duration == 7
     analytics.chatlog_post_process(QUIET)
     assert analytics.to_dict() == before
-
-
-def test_break_stops_after_so_many_messages():
-    analytics = make_youtube()
-    analytics.process_chatlog(FIVE, "", ProcessSettings(print_interval=0, msg_break=2))
-    assert analytics.totalActivity == 2
 
 
 def test_progress_is_logged_every_so_many_messages(caplog):

@@ -244,7 +244,7 @@ def test_a_sheet_that_unfolds_to_too_much_is_one_error_at_once(tmp_path, bomb):
     try:
         with pytest.raises(SourceError, match=f"c.ods: .*at most {words}.*CHATLIB_MAX_SHEET"):
             load_channels(tmp_path / "c.ods")
-        assert time.process_time() - started < 3
+        assert time.process_time() - started < 10
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()

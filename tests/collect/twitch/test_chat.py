@@ -18,7 +18,7 @@ def fetch(tmp_path):
     """Fetch a VOD's chat; its duration is known unless another is given."""
 
     def fetch_vod(vod, *, duration_s=None, attempts=7, on_progress=None):
-        politeness = Politeness(per_s=1000, timeout_s=2.0, backoff_s=0.01, attempts=attempts)
+        politeness = Politeness(per_s=1000, timeout_s=30.0, backoff_s=0.01, attempts=attempts)
         stream = Stream(TWITCH, vod.id, duration_s=duration_s or vod.duration_s)
         return fetch_chat_of(stream, politeness, tmp_path, on_progress=on_progress)
 

@@ -120,7 +120,7 @@ def watch(db, irc, *steps, **given):
     """Watch while the steps are played, until the last one has stopped it or the stream has ended."""
     feed = TwitchFeed(
         "https://www.twitch.tv/sample",
-        Politeness(per_s=1000, backoff_s=0.01, timeout_s=2.0),
+        Politeness(per_s=1000, backoff_s=0.01, timeout_s=30.0),
         address=irc.address,
         context=client_context(),
     )

@@ -21,7 +21,7 @@ from tests.collect.youtube.site.videos import videos_of_simulation
 from tests.places import ROOT
 
 ADDRESS = "https://www.twitch.tv/sample"
-QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 2.0, "backoff_s": 0.01}
+QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 30.0, "backoff_s": 0.01}
 
 
 @pytest.fixture

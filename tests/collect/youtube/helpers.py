@@ -10,13 +10,13 @@ SOURCES = ("chat-downloader", "yt-dlp")
 
 def quick(**given):
     """Return a politeness that does not make a test wait."""
-    return Politeness(**{"per_s": 1000, "timeout_s": 2.0, "backoff_s": 0.01, **given})
+    return Politeness(**{"per_s": 1000, "timeout_s": 30.0, "backoff_s": 0.01, **given})
 
 
 def make_fetcher(source, folder):
     """Return a fetcher from one source, or several, that does not make a test wait."""
     sources = source if isinstance(source, str) else ", ".join(source)
-    settings = CollectSettings(chat_sources=sources, requests_per_s=1000, timeout_s=2.0, backoff_s=0.01)
+    settings = CollectSettings(chat_sources=sources, requests_per_s=1000, timeout_s=30.0, backoff_s=0.01)
     return YouTube(settings, folder / "unfinished")
 
 

@@ -27,7 +27,7 @@ from tests.collect.youtube.site.videos import make_video, text_action, videos_of
 from tests.places import ROOT
 
 ADDRESS = "https://www.youtube.com/@sample"
-QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 2.0, "backoff_s": 0.01}
+QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 30.0, "backoff_s": 0.01}
 SOURCES = ("chat-downloader", "yt-dlp")
 REMOVALS = ("deleted_message", "ban_user")
 EVERY_FAULT = (

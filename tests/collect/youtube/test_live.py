@@ -47,7 +47,7 @@ def video(youtube):
 def open_feed(url=CHANNEL, source="chat-downloader"):
     settings = CollectSettings(chat_sources=source)
     return YouTubeFeed(
-        url, Politeness(per_s=1000, backoff_s=0.01, timeout_s=2.0, attempts=2), settings=settings
+        url, Politeness(per_s=1000, backoff_s=0.01, timeout_s=30.0, attempts=2), settings=settings
     )
 
 

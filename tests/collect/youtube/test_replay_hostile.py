@@ -189,11 +189,6 @@ def test_a_replay_without_a_message_is_an_empty_complete_chat(youtube, tmp_path,
     assert (replay.stream.state, replay.stream.reason) == ("complete", None)
 
 
-def test_a_replay_of_nothing_but_oddities_is_empty_and_counted(youtube, tmp_path, source):
-    item, counted = COUNTED["an unknown renderer"]
-    assert read(youtube, tmp_path, source, respond(item), respond(item)) == ([], {counted: 2}, "complete")
-
-
 @pytest.mark.parametrize("n", [5, 25])
 def test_a_page_without_a_choice_of_views_gives_its_own(youtube, tmp_path, source, n):
     items = [say(number) for number in range(n)]

@@ -163,17 +163,6 @@ def test_a_site_that_is_down_leaves_the_resume_file(youtube, tmp_path):
     assert len(saved(resume_file)) == 2
 
 
-def test_a_full_disk_ends_the_fetching(youtube, tmp_path, monkeypatch):
-    long_video(youtube)
-
-    def refuse(self, batch):
-        raise StoreFull("full")
-
-    monkeypatch.setattr(ResumeFile, "add", refuse)
-    with pytest.raises(StoreFull):
-        fetch(VIDEO, ("chat-downloader", "yt-dlp"), tmp_path)
-
-
 def test_what_was_skipped_is_counted_once(youtube, tmp_path):
     odd = {"replayChatItemAction": {"actions": [{"startLiveChatParadeAction": {"a": 1}}]}}
     actions = [text_action(n, f"hello {n}", offset_ms=1000 * n) for n in range(50)]
