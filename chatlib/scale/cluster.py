@@ -90,10 +90,10 @@ class Cluster:
         if self._ray is None:
             _set_environment(self._settings)
             ray = importlib.import_module("ray")
-            self._is_own = not ray.is_initialized()
-            if self._is_own:
+            is_own = not ray.is_initialized()
+            if is_own:
                 _connect(ray, self._settings)
-            self._ray = ray
+            self._ray, self._is_own = ray, is_own
         return self._ray
 
     def close(self) -> None:
@@ -102,15 +102,15 @@ class Cluster:
             self._ray.shutdown()
 
     def map(
-        self, function: Callable[[Any], Any], items: Iterable[Any], *, gpus: float = 0, threads: int = 1
+        self, function: Callable[[Any], Any], items: Iterable[Any], *, gpus: float = 0
     ) -> Iterator[Ended]:
         """Yield what became of `function(item)` for each item, as they end; a few at a time are begun.
 
         Function and items are pickled. A function that raises ends its own task; one whose worker is lost
-        runs again, up to ten times. Each takes `threads` cores, and `gpus`.
+        runs again, up to ten times. Each takes a core, and `gpus`.
         """
         ray = self.connect()
-        remote = ray.remote(max_retries=_RETRIES, max_calls=0, num_cpus=threads, num_gpus=gpus)(_call)
+        remote = ray.remote(max_retries=_RETRIES, max_calls=0, num_cpus=1, num_gpus=gpus)(_call)
         waiting: dict[Any, int] = {}
         tasks = enumerate(items)
         try:
@@ -232,7 +232,6 @@ def run_tasks(
     command: str,
     settings: object = None,
     gpus: float = 0,
-    threads: int = 1,
 ) -> Report:
     """Run `function(task.item)` for the tasks that are not done, and return the results of all.
 
@@ -248,7 +247,7 @@ def run_tasks(
     left = sorted((task for task in tasks if task.key not in results), key=lambda task: -task.size)
     items = ((function, str(out), made_of[task.key], task) for task in left)
     with progress_bar(total=len(tasks), initial=n_known, desc=command, unit="task") as bar:
-        for ended in cluster.map(_work, items, gpus=gpus, threads=threads) if left else ():
+        for ended in cluster.map(_work, items, gpus=gpus) if left else ():
             task = left[ended.place]
             if ended.error:
                 failed[task.name] = ended.error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from chatlib.scale.cluster import Cluster, ClusterSettings, Report, open_cluster
 from chatlib.text import one_line
 
 __all__ = ["add_parsers"]
+
+_DATASET = ("dataset", "DIR", "the data set")
+_OUT = ("out", "OUT", "the folder of the outputs: new, or one to go on with")
+_HISTORY = ("history", "HISTORY", "the outputs of `scale history`")
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
@@ -49,69 +54,53 @@ def _add_scale(subparsers: argparse._SubParsersAction) -> None:
         "named and does not end the run.",
     )
     commands = scale.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    importing = commands.add_parser("import", help="chat files into a data set, a task per file")
+    importing = _add_command(commands, "import", _run_import, "chat files into a data set, a task per file")
     importing.add_argument("paths", nargs="+", metavar="PATH", help="a chat file, or a folder of them")
     importing.add_argument("folder", metavar="DIR", help="the data set: new, or one to add to")
     importing.add_argument(
-        "--limit", type=int, default=0, metavar="N", help="only the N oldest streams; 0 is all"
+        "--limit", type=int, default=0, metavar="N", help="only the N oldest streams; 0: all"
     )
-    importing.set_defaults(run=_run_import)
-    analyzing = commands.add_parser(
-        "analyze", help="ChatAnalytics JSON and moments of every stream, and a table of a channel's streams"
-    )
-    _add_dataset(analyzing)
+    meaning = "ChatAnalytics JSON and moments of every stream, and a table of a channel's streams"
+    analyzing = _add_command(commands, "analyze", _run_analyze, meaning, _DATASET, _OUT)
     add_options(analyzing, ProcessSettings, ("interval_s",))
-    analyzing.set_defaults(run=_run_analyze)
-    encoding = commands.add_parser(
-        "encode", help="vectors of chat messages, pooled by viewer or of each distinct text"
-    )
-    encoding.add_argument("dataset", metavar="DIR", help="the data set")
-    encoding.add_argument("model", metavar="MODEL", help="a language model's folder, or a hub id")
-    encoding.add_argument("out", metavar="OUT", help="the folder of the outputs: new, or one to go on with")
+    meaning = "vectors of chat messages, pooled by viewer or of each distinct text"
+    model = ("model", "MODEL", "a language model's folder, or a hub id")
+    encoding = _add_command(commands, "encode", _run_encode, meaning, _DATASET, model, _OUT)
     encoding.add_argument("--texts", action="store_true", help="a vector per distinct text of a stream")
     add_options(encoding, ClusterSettings, ("gpus",))
-    encoding.add_argument(
-        "--batch-tokens", type=int, default=0, metavar="N", help="of a batch; 0 leaves it to the device"
-    )
-    encoding.set_defaults(run=_run_encode)
-    history = commands.add_parser(
-        "history", help="what was known of everybody before each stream, for the questions of notebook 04"
-    )
-    _add_dataset(history)
-    history.add_argument(
-        "--questions",
-        nargs="+",
-        default=["next_stream", "arrival", "forecast"],
-        metavar="NAME",
-        help="next_stream, arrival, forecast, retrospective (default: the first three)",
-    )
-    history.add_argument(
-        "--buckets",
-        type=int,
-        default=0,
-        metavar="N",
-        help="of a channel's people; 0 is one per two million messages",
-    )
-    history.set_defaults(run=_run_history)
-    teaching = commands.add_parser("teach", help="fit forecasters on a history, all its channels together")
-    teaching.add_argument("history", metavar="HISTORY", help="the outputs of `scale history`")
-    teaching.add_argument("out", metavar="OUT", help="the folder of forecasters, one per question")
-    teaching.add_argument(
-        "--max-rows", type=int, default=2_000_000, metavar="N", help="learn from so many (default: 2,000,000)"
-    )
-    teaching.set_defaults(run=_run_teach)
-    scoring = commands.add_parser("score", help="the scores of everybody in a history by saved forecasters")
-    scoring.add_argument("history", metavar="HISTORY", help="the outputs of `scale history`")
-    scoring.add_argument("run_or_folder", metavar="RUN", help="a run with forecasters, or a folder of them")
-    scoring.add_argument("out", metavar="OUT", help="the folder of the outputs: new, or one to go on with")
-    scoring.set_defaults(run=_run_score)
+    meaning = "of a batch; 0 leaves it to the device"
+    encoding.add_argument("--batch-tokens", type=int, default=0, metavar="N", help=meaning)
+    meaning = "what was known of everybody before each stream, for the questions of notebook 04"
+    history = _add_command(commands, "history", _run_history, meaning, _DATASET, _OUT)
+    meaning = "next_stream, arrival, forecast, retrospective (default: the first three)"
+    questions = ["next_stream", "arrival", "forecast"]
+    history.add_argument("--questions", nargs="+", default=questions, metavar="NAME", help=meaning)
+    meaning = "of a channel's people; 0 is one per two million messages"
+    history.add_argument("--buckets", type=int, default=0, metavar="N", help=meaning)
+    meaning = "fit forecasters on a history, all its channels together"
+    forecasters = ("out", "OUT", "the folder of forecasters, one per question")
+    teaching = _add_command(commands, "teach", _run_teach, meaning, _HISTORY, forecasters)
+    meaning = "learn from so many (default: 2,000,000)"
+    teaching.add_argument("--max-rows", type=int, default=2_000_000, metavar="N", help=meaning)
+    meaning = "the scores of everybody in a history by saved forecasters"
+    run = ("run_or_folder", "RUN", "a run with forecasters, or a folder of them")
+    scoring = _add_command(commands, "score", _run_score, meaning, _HISTORY, run, _OUT)
     for command in (importing, analyzing, encoding, history, scoring):
         _add_cluster_options(command)
 
 
-def _add_dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DIR", help="the data set")
-    parser.add_argument("out", metavar="OUT", help="the folder of the outputs: new, or one to go on with")
+def _add_command(
+    commands: argparse._SubParsersAction,
+    name: str,
+    run: Callable,
+    meaning: str,
+    *folders: tuple[str, str, str],
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=meaning)
+    for folder, metavar, what in folders:
+        parser.add_argument(folder, metavar=metavar, help=what)
+    parser.set_defaults(run=run)
+    return parser
 
 
 def _add_cluster_options(parser: argparse.ArgumentParser) -> None:
@@ -146,15 +135,12 @@ def _run_import(args: argparse.Namespace) -> int:
 
     with _open_cluster(args) as cluster:
         plan = plan_import(args.paths, args.folder, limit=args.limit)
-        outcomes: list[Outcome] = [
-            Outcome("", FileReport(Path(task.path), "failed", error="It was not read."))
-            for task in plan.tasks
-        ]
-        for ended in progress_bar(cluster.map(import_file, plan.tasks), total=len(plan.tasks), desc="import"):
-            outcomes[ended.place] = ended.result or outcomes[ended.place]._replace(
-                report=FileReport(Path(plan.tasks[ended.place].path), "failed", error=ended.error)
-            )
-    report = finish_import(plan, outcomes)
+        tasks = sorted(plan.tasks, key=lambda task: -Path(task.path).stat().st_size)  # none alone at the end
+        outcomes: dict[str, Outcome] = {}
+        for ended in progress_bar(cluster.map(import_file, tasks), total=len(tasks), desc="import"):
+            path = tasks[ended.place].path
+            outcomes[path] = ended.result or Outcome("", FileReport(Path(path), "failed", error=ended.error))
+    report = finish_import(plan, [outcomes[task.path] for task in plan.tasks])
     sys.stdout.write(report.format_summary(Path(args.folder)))
     return 0 if report.is_usable and (args.ignore_errors or not report.errors) else 1
 
