@@ -50,10 +50,10 @@ def db(tmp_path):
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    """A database with the sample channel and the data set of it, to be read only."""
+    """A database with the newest streams of the sample and the data set of it, to be read only."""
     folder = tmp_path_factory.mktemp("sample")
     with open_store(folder / "sample.dbs", create=True) as store:
-        import_chats(store, SAMPLE, progress=False)
+        import_chats(store, SAMPLE / "new", progress=False)
         yield store, export_store(store, folder / "set", progress=False)
 
 
@@ -108,10 +108,10 @@ def test_the_sample_comes_back_without_a_difference(sample, tmp_path):
 
 def test_files_become_the_same_data_set_as_by_way_of_a_database(sample, tmp_path):
     store, dataset = sample
-    report = import_into_dataset([SAMPLE], tmp_path / "set", progress=False)
+    report = import_into_dataset([SAMPLE / "new"], tmp_path / "set", progress=False)
     assert report.totals["messages"] == dataset.manifest["messages"] == report.n_added
     assert bring_back(open_dataset(tmp_path / "set"), tmp_path / "back.dbs")[1] == store.digest()
-    again = import_into_dataset([SAMPLE], tmp_path / "set", progress=False)
+    again = import_into_dataset([SAMPLE / "new"], tmp_path / "set", progress=False)
     assert {file.state for file in again.files} == {"known"} and again.totals == report.totals
 
 

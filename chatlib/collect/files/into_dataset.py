@@ -110,6 +110,7 @@ def plan_import(paths: Sequence[str | Path], folder: str | Path, *, limit: int =
     known = {digest: file.n_messages for file in iter_message_files(target) for digest in file.sources}
     prepare_dataset(target)
     atomic_write(target / PARTS / _KNOWN, json.dumps(known))
+    _load_known.cache_clear()
     tasks = [FileTask(str(f.path.absolute()), dict(f.row), str(target)) for f in kept]
     return Plan(target, tasks, ignored, [FileReport(p, "failed", error=str(e)) for p, e in errors.items()])
 

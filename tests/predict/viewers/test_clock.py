@@ -56,7 +56,7 @@ def test_one_stream_alone_is_dated_as_after_all_before_it():
     dated = np.where(np.arange(60) // 10 == 3, broadcast + 30, broadcast)
     notices = make_notices(broadcast)
     clock = Clock(dated, **notices)
-    step_by_step = [clock.read(k) for k in range(60)]
+    step_by_step = {k: clock.read(k) for k in sorted({*range(0, 60, 6), 25, 38, 59})}
     for k in (25, 38, 59):
         assert np.abs(Clock(dated, **notices).read(k) - step_by_step[k]).max() < 2
     assert (step_by_step[59][30:40] < dated[30:40] - 10).mean() > 0.8
