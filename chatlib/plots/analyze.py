@@ -37,9 +37,16 @@ __all__ = [
 ]
 
 _MONEY_COLORS = ("green", "blue", "orange", "purple", "sky", "vermillion")
-_EVENT_COLORS = {"raids": "vermillion", "gifts": "orange", "memberships": "purple"}
+_EVENTS = {
+    "raids": ("vermillion", "raids"),
+    "gifts": ("orange", "given to others"),
+    "memberships": ("purple", "memberships and subscriptions"),
+}
 _N_POINTS = 300  # as many as are discernible over the width of a page
 _MINUTE_S = 60
+_LEAST_SHARE = 0.005  # less is an empty bar
+_SCORED = ("setting", "false_alarms_per_h", "recall")
+_LABEL_GAP = 14  # pixels between two labels of a line
 
 
 @house_style
@@ -131,10 +138,7 @@ def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figur
     n_rows, height_in, pad = (2, 4.6, 6) if has_money else (1, 2.8, 24)
     figure, panels = new_panels(n_rows, 1, height_in=height_in, sharex=True)
     counts = panels[-1]
-    events = {
-        "memberships": ("purple", "memberships and subscriptions"),
-        "gifts": ("orange", "given to others"),
-    }
+    events = {what: _EVENTS[what] for what in ("memberships", "gifts")}
     if many := has_many_streams(income):
         if has_money:
             draw_week_bars(panels[0], income, {"value": ("green", "donations")})
@@ -199,12 +203,13 @@ def plot_stream_income(trace: pd.DataFrame, *, duration_s: float, currency: str,
     upper.plot(given["offset_s"], given["total"], "o", ms=4, color=COLORS["green"])
     upper.set(ylabel=f"donations so far\nin {currency}", ylim=(0, None))
     upper.set_title(add_note("What was paid in this stream", note))
-    for row, (what, color) in enumerate(_EVENT_COLORS.items()):
+    for row, (what, (color, _)) in enumerate(_EVENTS.items()):
         at = trace.loc[trace["what"] == what, "offset_s"]
         lower.plot(at, np.full(len(at), row), "|", ms=14, mew=1.8, color=COLORS[color])
     counts = trace["what"].value_counts()
-    lower.set_yticks(range(len(_EVENT_COLORS)), [f"{what} ({counts.get(what, 0)})" for what in _EVENT_COLORS])
-    lower.set_ylim(-0.6, len(_EVENT_COLORS) - 0.4)
+    names = [f"{name} ({counts.get(what, 0)})" for what, (_, name) in _EVENTS.items()]
+    lower.set_yticks(range(len(_EVENTS)), names)
+    lower.set_ylim(-0.6, len(_EVENTS) - 0.4)
     lower.set_xlabel("time in the stream (h:mm)")
     _format_time_axis(lower, end)
     lower.set_xlim(start, end)
@@ -217,14 +222,14 @@ def plot_speech(
 ) -> Figure:
     """Draw the languages, scripts and habits of a chat as shares of its messages.
 
-    Tables of `chatlib.analyze.people.speech`: `count_languages`, `count_scripts` (the first five of each)
-    and `summarize_habits`.
+    Tables of `chatlib.analyze.people.speech`: `count_languages`, `count_scripts` (of each the first five
+    that have half a percent) and `summarize_habits`.
     """
     figure = NotebookFigure(figsize=(9.0, 4.2), layout="constrained")
     panels = figure.subplot_mosaic("LH;SH", width_ratios=(1, 1.1))
     for axes, table, title in (
-        (panels["L"], languages.head(5), add_note("Languages", note)),
-        (panels["S"], scripts.head(5), "Scripts"),
+        (panels["L"], languages[languages["share"] >= _LEAST_SHARE].head(5), add_note("Languages", note)),
+        (panels["S"], scripts[scripts["share"] >= _LEAST_SHARE].head(5), "Scripts"),
         (panels["H"], habits, "A message is or has"),
     ):
         names = [label(name) for name in table.iloc[:, 0]]
@@ -254,14 +259,20 @@ def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
         line, color, dial = looks[str(detector)]
         x, y = table["false_alarms_per_h"], 100 * table["recall"]
         axes.plot(x, y, line, ms=5, color=COLORS[color], label=f"{detector}, by {dial}")
-        for setting, at_x, at_y in zip(table["setting"], x, y, strict=True):
-            axes.annotate(f"{setting:g}", (at_x, at_y), (4, -11), textcoords="offset points", fontsize=8)
     if scores.empty:
         axes.text(0.5, 0.5, "a stream too short to plant bursts in", ha="center", transform=axes.transAxes)
     axes.set_xscale("symlog", linthresh=1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlim(left=-0.1)
     axes.set_ylim(-8, 108)
+    for _, table in scores.groupby("detector", sort=False):
+        last = np.full(2, -np.inf)
+        for _, setting, x, recall in table[list(_SCORED)].itertuples():
+            spot = (x, 100 * recall)
+            place = axes.transData.transform(spot)
+            if np.abs(place - last).max() >= _LABEL_GAP:
+                axes.annotate(f"{setting:g}", spot, (4, -11), textcoords="offset points", fontsize=8)
+                last = place
     axes.set(xlabel="false alarms per hour", ylabel="% of planted bursts found")
     axes.set_title(add_note("Bursts planted into the calmed chat", note))
     if not scores.empty:
@@ -294,7 +305,7 @@ def _bin_samples(analytics: ChatAnalytics) -> tuple[np.ndarray, np.ndarray, np.n
 def _number_moments(axes: Axes, moments: Sequence[Moment], times: np.ndarray, heights: np.ndarray) -> None:
     if not moments or not len(times):
         return
-    for moment in moments:
+    for moment in sorted(moments, key=lambda moment: -moment.rank):  # the best one lies on top
         first = max(int(np.searchsorted(times, moment.start_s, side="right")) - 1, 0)
         end = max(int(np.searchsorted(times, moment.end_s)), first + 1)
         top = first + int(heights[first:end].argmax())

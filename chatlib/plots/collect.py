@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from chatlib.plots.style import COLORS, house_style, label, new_figure, new_panels
+from chatlib.plots.weeks import draw_weeks, has_many_streams, label_weeks
 
 __all__ = ["plot_kinds", "plot_money", "plot_streams"]
 
@@ -18,26 +19,33 @@ __all__ = ["plot_kinds", "plot_money", "plot_streams"]
 def plot_streams(streams: pd.DataFrame, *, new: Collection[int] = ()) -> Figure:
     """Draw messages and donors of each stream over time, from `summarize_streams`.
 
-    Streams whose `stream_id` is in `new` have another colour. Streams without a date are left out.
+    Streams whose `stream_id` is in `new` have another colour. Streams without a date are left out. More
+    than 60 are drawn by week.
     """
     dated = streams[streams["started_at"].notna()]
     dates = pd.to_datetime(dated["started_at"], utc=True, format="ISO8601").dt.tz_localize(None)
     is_new = dated["stream_id"].isin(new).to_numpy()
+    many = has_many_streams(streams)
     figure, (top, bottom) = new_panels(2, 1, height_in=4.6, sharex=True)
     for axes, column, unit in ((top, "messages", "Messages"), (bottom, "donors", "Donors")):
-        for mask, color, name in ((~is_new, "blue", "in the database before"), (is_new, "orange", "new")):
+        points = [(is_new, "orange", "new")]
+        if many:
+            draw_weeks(axes, streams, column, color="blue", name="streams of a week")
+        else:
+            points.insert(0, (~is_new, "blue", "in the database before"))
+        for mask, color, name in points:
             values = dated[column].to_numpy()
             axes.vlines(dates[mask], 0, values[mask], color=COLORS[color], linewidth=1.2)
             axes.plot(dates[mask], values[mask], "o", color=COLORS[color], markersize=4, label=name)
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.set(ylabel=f"{unit} per stream", ylim=(0, None))
     top.set_title(f"{len(dated):,} streams: messages and donors of each")
-    bottom.set_xlabel("Date of the stream (UTC)")
+    label_weeks(bottom, streams)
+    if not many:
+        bottom.set_xlabel("Date of the stream (UTC)")
     if is_new.any():
         top.set_ylim(top=1.3 * dated["messages"].max())  # room for the legend
         top.legend(loc="upper left", ncols=2)
-    locator = mdates.AutoDateLocator()
-    bottom.xaxis.set_major_locator(locator)
-    bottom.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
     return figure
 
 
@@ -72,10 +80,7 @@ def plot_money(money: pd.DataFrame) -> Figure:
         axes.annotate(f" {value:,.0f} from {payments:,} payments", (value, row), va="center", fontsize=8)
     axes.set_yticks(range(len(shown)), shown["currency"])
     axes.margins(x=0.25)
-    if shown.empty:
-        axes.text(0.5, 0.5, "no amounts in this chat", ha="center", transform=axes.transAxes)
-        axes.set_xlim(0, 1)
     unit = column.removeprefix("value_").upper()
     axes.set_xlabel(f"Value at the day's rate ({unit})")
-    axes.set_title("Super Chats and stickers by currency")
+    axes.set_title("What was paid, by currency")
     return figure

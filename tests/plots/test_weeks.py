@@ -4,10 +4,12 @@ import pandas as pd
 import pytest
 
 from chatlib.plots.analyze import plot_channel, plot_income, plot_retention
+from chatlib.plots.collect import plot_streams
 from chatlib.plots.weeks import has_many_streams, summarize_weeks
 
 COLUMNS = (
     "users", "chats_per_min", "best_minute", "people", "new", "returning", "value", "memberships", "gifts",
+    "stream_id", "messages", "donors",
 )  # fmt: skip
 
 
@@ -28,7 +30,9 @@ def test_a_week_has_its_median_range_and_total_and_an_empty_one_none():
     assert summarize_weeks(streams, "users")["total"].tolist() == [28, 0, 9]
 
 
-@pytest.mark.parametrize("plot", [plot_channel, plot_retention, lambda t: plot_income(t, currency="USD")])
+@pytest.mark.parametrize(
+    "plot", [plot_channel, plot_retention, lambda t: plot_income(t, currency="USD"), plot_streams]
+)
 def test_more_than_sixty_streams_are_drawn_by_week(plot):
     few, many = make_streams(60), make_streams(61)
     assert not has_many_streams(few) and has_many_streams(many)
@@ -39,3 +43,9 @@ def test_more_than_sixty_streams_are_drawn_by_week(plot):
     assert "week" in figure.axes[-1].get_xlabel() and "upload" not in figure.axes[-1].get_xlabel()
     same_day = many.assign(started_at=["2026-01-05T00:00:00+00:00"] * 30 + many["started_at"].tolist()[30:])
     assert "may be of the upload" in plot(same_day).axes[-1].get_xlabel()
+
+
+def test_new_streams_stand_out_where_the_others_are_drawn_by_week():
+    figure = plot_streams(make_streams(70), new=[70])
+    lines = {line.get_label(): len(line.get_xdata()) for line in figure.axes[0].lines}
+    assert lines == {"streams of a week": 10, "new": 1}
