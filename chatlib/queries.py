@@ -16,7 +16,7 @@ from pandas.api.types import is_numeric_dtype
 
 from chatlib.columns import ChatColumns
 from chatlib.errors import DamagedStore, NotADatabase, ParameterError, StoreError, StoreFull
-from chatlib.records import CHAT_KINDS, Message, Stream, is_member
+from chatlib.records import CHAT_KINDS, MEMBER_NOTICES, Message, Stream, is_member
 
 __all__ = ["MESSAGE_COLUMNS", "ChatReader", "Import", "StoreReader", "StoredStream", "map_sqlite_errors"]
 
@@ -344,6 +344,19 @@ class StoreReader:
         return self.query(
             "SELECT stream_id, p.position, kind, p.author, p.offset_s, p.bits, notice, p.amount, p.currency "
             "FROM payments p JOIN messages USING (stream_id, message_id, kind)"
+        )
+
+    def load_notices(self) -> pd.DataFrame:
+        """Return payments, and memberships that were announced or received; `pays` is 1 for the former.
+
+        The other columns are those of `load_payments`.
+        """
+        columns = "stream_id, m.position, kind, m.author, m.offset_s, m.bits, notice, m.amount, m.currency"
+        return self.query(
+            f"SELECT {columns}, 1 AS pays FROM payments JOIN messages m USING (stream_id, message_id, kind) "
+            f"UNION ALL SELECT {columns}, 0 FROM messages m "
+            "WHERE kind IN (SELECT value FROM json_each(?)) AND NOT coalesce(bits, 0) > 0",
+            (json.dumps(sorted(MEMBER_NOTICES)),),
         )
 
     def load_attendance(self) -> pd.DataFrame:

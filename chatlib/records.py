@@ -17,6 +17,7 @@ __all__ = [
     "DONATION_KINDS",
     "GIFT_RECEIVED_KINDS",
     "MEMBERSHIP_KINDS",
+    "MEMBER_NOTICES",
     "NAME_PREFIX",
     "NOBODY",
     "STATES",
@@ -81,6 +82,7 @@ MEMBERSHIP_KINDS = frozenset({"membership_item"})
 GIFT_RECEIVED_KINDS = frozenset(
     {"sponsorships_gift_redemption_announcement", "prime_community_gift_received", "reward_gift"}
 )
+MEMBER_NOTICES = MEMBERSHIP_KINDS | GIFT_RECEIVED_KINDS  # say who is a member, and pay nothing in the chat
 
 
 class Message(NamedTuple):
@@ -149,8 +151,11 @@ class HeatStep(NamedTuple):
     value: float
 
 
+# YouTube's titles are in the language of who saved the chat; `Member (6 months)` shows by its brackets.
 _MEMBER_BADGE = re.compile(
-    r"^(new member|member\b|subscriber|founder|\d+-month subscriber|\d+-year subscriber)", re.I
+    r"new member|member\b|subscriber|founder|\d+-(?:month|year) subscriber|.*\(\d+ ?[^\d()]+\)$"
+    r"|新規メンバー|新會員|新会员|신규 회원|nuevo miembro|novo membro|nouveau membre|neues mitglied|новый",
+    re.I,
 )
 
 

@@ -166,13 +166,7 @@ def evaluate_rolling(
     groups = [("pays", EVERYBODY, everybody), ("pays", FIRST, never), ("comes", EVERYBODY, everybody)]
     rng = np.random.default_rng(seed)
     parts = [
-        _compare(
-            asked[rows],
-            label,
-            {name: values[rows] for name, values in scores[label].items()},
-            rng,
-            n_draws,
-        ).assign(question=label, group=group)
+        _compare(asked, rows, label, scores[label], rng, n_draws).assign(question=label, group=group)
         for label, group, rows in groups
         if label in scores
     ]
@@ -200,18 +194,16 @@ def _score_by_rules(asked: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _compare(
-    asked: pd.DataFrame,
-    question: str,
-    scores: Mapping[str, np.ndarray],
-    rng: np.random.Generator,
-    n_draws: int,
-) -> pd.DataFrame:
-    """Return one row per model, as in `Rolling.table`."""
+    asked: pd.DataFrame, rows: np.ndarray, question: str, scores: Mapping[str, np.ndarray],
+    rng: np.random.Generator, n_draws: int,
+) -> pd.DataFrame:  # fmt: skip
+    """Return one row per model, of the people of some rows, as in `Rolling.table`."""
+    asked, scores = asked[rows], {name: values[rows] for name, values in scores.items()}
     labels = asked[_LABELS[question]].to_numpy(bool)
     streams, authors = asked["stream_id"].to_numpy(), asked["author"].to_numpy()
     draws = bootstrap_metrics(labels, scores, streams, people=authors, n_draws=n_draws, rng=rng)
     prevalence = labels.mean() if len(labels) else np.nan
-    rows = []
+    table = []
     for name, values in scores.items():
         pr_auc, roc = rank_metrics(labels, values)
         row = {"model": name, "asked": len(labels), "positives": int(labels.sum()), "prevalence": prevalence}
@@ -220,8 +212,8 @@ def _compare(
         row["roc_auc_low"], row["roc_auc_high"] = interval(draws[name][:, 1])
         row["gain"] = rank_metrics(labels, scores[MODEL])[0] - pr_auc
         row["gain_low"], row["gain_high"] = interval(draws[MODEL][:, 0] - draws[name][:, 0])
-        rows.append(row)
-    return pd.DataFrame(rows)
+        table.append(row)
+    return pd.DataFrame(table)
 
 
 def describe_rolling(rolling: Rolling | None) -> list[str]:

@@ -1,9 +1,9 @@
 """The data set by people: a bucket is a hash of the author, and answers for its people of one channel alone.
 
-First, tasks per stream: who visited it and who paid, and for questions asked during a stream what its viewers
+First, tasks per stream: who visited it, paid or joined, and for questions asked during a stream what viewers
 did in it, which depends on everybody there; rows sorted by bucket, a row group each. Then, a task per bucket:
 `load_people`, as in notebook 04, over a channel that shows the visits of the bucket's people alone.
-Payments are few, so each bucket sees those of all: what they tell of the channel is the same everywhere.
+Payments and memberships are few, so each bucket sees those of all, which tell of the channel the same.
 How many people are asked about is added up over a channel's buckets.
 """
 
@@ -30,7 +30,7 @@ from chatlib.files import atomic_path
 from chatlib.predict.questions import NEXT_STREAM, Question
 from chatlib.predict.viewers.people import NEXT, PRESENT_SOURCES, load_people, number_channels
 from chatlib.predict.viewers.present import ask_viewers
-from chatlib.records import CHAT_KINDS, DONATION_KINDS, Stream
+from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBER_NOTICES, Stream
 from chatlib.scale.cluster import Cluster, Report, Task, prepare_output, run_tasks, write_manifest
 from chatlib.scale.streams import StreamItem, plan_streams
 
@@ -50,8 +50,8 @@ _OWNER_BADGES = ("broadcaster", "owner")
 _BUCKETS = b"buckets"  # in the files' metadata: the row group of each bucket, or null
 _PEOPLE = "people"
 _VISIT_COLUMNS = ["author_id", "position", "kind", "text", "offset_s", "badges"]
-_PAYMENT_COLUMNS = [
-    "stream_id", "position", "kind", "author", "offset_s", "bits", "notice", "amount", "currency",
+_EVENT_COLUMNS = [
+    "stream_id", "position", "kind", "author", "offset_s", "bits", "notice", "amount", "currency", "pays",
 ]  # fmt: skip
 _PAID = [
     *_VISIT_COLUMNS[:3],
@@ -89,11 +89,12 @@ def split_stream(item: StreamItem) -> dict[str, Any]:
     pays = pc.or_(
         pc.is_in(kinds, pa.array(sorted(DONATION_KINDS))), pc.fill_null(pc.greater(table["bits"], 0), False)
     )
-    paid = table.filter(pays).select(_PAID)
-    with atomic_path(item.place(".paid.parquet")) as part:
-        pq.write_table(paid, part)
+    joins = pc.is_in(kinds, pa.array(sorted(MEMBER_NOTICES)))
+    events = table.select(_PAID).append_column("pays", pays).filter(pc.or_(pays, joins))
+    with atomic_path(item.place(".events.parquet")) as part:
+        pq.write_table(events, part)
     owners = visits.filter(pc.equal(visits["is_owner"], 1))["author_id"].to_pylist()
-    return {"visits": len(visits), "paid": len(paid), "owners": owners}
+    return {"visits": len(visits), "paid": pc.sum(events["pays"], min_count=0).as_py(), "owners": owners}
 
 
 def ask_stream(item: StreamItem) -> dict[str, Any]:
@@ -196,7 +197,7 @@ class Bucket(Dataset):
     def authors(self) -> pd.Index:
         """The ids of the bucket's people and then of who paid elsewhere; a person's number is their place."""
         own = sorted(set(self._visits["author_id"]))
-        others = sorted(set(self._payments["author_id"]) - set(own))
+        others = sorted(set(self._events["author_id"]) - set(own))
         return pd.Index([*own, *others])
 
     def load_attendance(self) -> pd.DataFrame:
@@ -205,10 +206,10 @@ class Bucket(Dataset):
         table = visits.assign(author=self.authors.get_indexer(pd.Index(visits["author_id"])))
         return table.drop(columns="author_id").sort_values(["stream_id", "author"], ignore_index=True)
 
-    def load_payments(self) -> pd.DataFrame:
-        """Return the payments of everybody but the channel's owners, as a chat database does."""
-        paid = self._payments[~self._payments["author_id"].isin(self._item.settings.owners)]
-        return paid.assign(author=self.authors.get_indexer(pd.Index(paid["author_id"])))[_PAYMENT_COLUMNS]
+    def load_notices(self) -> pd.DataFrame:
+        """Return the payments and memberships of all but the channel's owners, as a chat database does."""
+        events = self._events[~self._events["author_id"].isin(self._item.settings.owners)]
+        return events.assign(author=self.authors.get_indexer(pd.Index(events["author_id"])))[_EVENT_COLUMNS]
 
     def load_present(self, stream_id: int, question: Question) -> pd.DataFrame:
         """Return what the bucket's viewers of a stream did in it, as `ask_viewers` does."""
@@ -222,9 +223,9 @@ class Bucket(Dataset):
         return to_frame(table, table.column_names)
 
     @cached_property
-    def _payments(self) -> pd.DataFrame:
-        table = self._collect(".paid.parquet", lambda path: pq.read_table(path, partitioning=None))
-        return to_frame(table, [name for name in _PAYMENT_COLUMNS if name != "author"] + ["author_id"])
+    def _events(self) -> pd.DataFrame:
+        table = self._collect(".events.parquet", lambda path: pq.read_table(path, partitioning=None))
+        return to_frame(table, [name for name in _EVENT_COLUMNS if name != "author"] + ["author_id"])
 
     def _collect(self, suffix: str, read: Callable[[Path], pa.Table]) -> pa.Table:
         """Return the rows that all streams have of something, with their stream's number."""

@@ -11,7 +11,7 @@ from chatlib.predict.questions import QUESTIONS, Question
 from chatlib.predict.viewers.people import load_people
 from chatlib.records import Stream
 from chatlib.store import open_store
-from tests.predict.channels import SMALL, save, say
+from tests.predict.channels import SMALL, make_channel, save, say
 
 N_STREAMS = 28
 
@@ -111,6 +111,30 @@ def test_where_nothing_can_be_forecast_the_reason_is_the_result(tmp_path):
     assert "there is one alone" in result.sentences[0] and result.rolling is None
     assert result.table.empty and result.forecaster is None and answer_forecasts(result) == result.sentences
     assert np.isnan(result.pr_auc) and result.measures() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "start", "n_streams", "answered"),
+    [
+        ({}, "2026-01-0{}", 3, 4),
+        ({"author_id": "name:ann", "kind": "paid_message"}, "2026-01-05", 4, 3),  # one name; all on a day
+        ({"offset_s": None}, "2026-01-0{}", 4, 1),
+        ({}, None, 4, 0),
+    ],
+)
+def test_odd_channels_are_answered_or_refused_in_a_sentence(tmp_path, change, start, n_streams, answered):
+    streams = list(make_channel(n_streams=n_streams).values())
+    with open_store(tmp_path / "odd.dbs", create=True) as db:
+        for i, (_, rows) in enumerate(streams):
+            rows = [
+                row._replace(**change) if "offset_s" in change or j == 5 else row
+                for j, row in enumerate(rows)
+            ]
+            db.save_chat(Stream("youtube", f"v{i}", started_at=start and start.format(i + 1)), rows)
+        results = [try_forecast(db, Question(q, landmark_min=9), n_draws=1, n_seeds=1) for q in QUESTIONS]
+    assert sum(result.forecaster is not None for result in results) == answered
+    for result in results:
+        assert result.forecaster or result.sentences[0].startswith("A forecast needs")
 
 
 def test_without_amounts_none_is_expected(people):

@@ -2,7 +2,7 @@
 
 Archives date a stream by its upload, days or weeks after the broadcast. Subscribers tell the true time: who
 says "for 7 months" and later "for 9 months" let two months pass in between. Streams' dates are moved so
-that the months named agree, and only as far as these say so: right dates stay as they are.
+that the months named agree, once enough of these cannot be true by the dates: right dates stay as they are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from chatlib.predict.viewers.history import MONTH
 __all__ = ["Clock"]
 
 _WINDOW = 200  # streams, the latest, that are moved
-_LEAST_NOTICES = 10  # of people who named their months before
+_LEAST_WRONG, _WRONG_SHARE = (
+    5,
+    0.03,
+)  # pairs of a person's notices that cannot be true, before a date is moved
 _NOTICE_DAYS = 4.0  # by which notices usually stray: a renewal is told of at the next visit
 _SHIFT_DAYS = 20.0  # the larger, the more easily a date is moved
 _STEP_DAYS = 3.0  # the smaller, the more alike are the shifts of neighbours
@@ -40,6 +43,11 @@ class Clock:
         self.days, self._stream, self._person = days, stream[order], person[order]
         self._months = months[order].astype(float)
         self._shifts = np.zeros(0)
+        # Between two notices at least the months passed that are full for sure.
+        pairs = np.lexsort((stream, person))
+        passed, grown = np.diff(days[stream[pairs]]), np.diff(months[pairs].astype(float))
+        again, wrong = np.diff(person[pairs]) == 0, passed < MONTH * (grown - 1) - _NOTICE_DAYS
+        self._pairs, self._wrong = (np.sort(stream[pairs][1:][mask]) for mask in (again, again & wrong))
 
     def read(self, k: int) -> np.ndarray:
         """Return when streams 0 to k were, in days, from notices in streams before k.
@@ -48,6 +56,9 @@ class Clock:
         neighbours' shifts from each other, and of notices beyond a few days (Huber 1964). It begins where the
         last answer ended, which saves time and, the sum being convex, changes nothing.
         """
+        n_pairs, n_wrong = (np.searchsorted(at, k) for at in (self._pairs, self._wrong))
+        if n_wrong < max(_LEAST_WRONG, _WRONG_SHARE * n_pairs):
+            return self.days[: k + 1].copy()
         start = max(k + 1 - _WINDOW, 0)
         shifts, n_known = np.zeros(k + 1), min(len(self._shifts), k + 1)
         if n_known:
@@ -56,7 +67,7 @@ class Clock:
         among = slice(*np.searchsorted(self._stream, [start, k]))
         _, person, counts = np.unique(self._person[among], return_inverse=True, return_counts=True)
         again = counts[person] > 1
-        if again.sum() >= _LEAST_NOTICES:
+        if again.any():
             stream, months = self._stream[among][again] - start, self._months[among][again]
             person = np.unique(person[again], return_inverse=True)[1]
             shifts[start:] = _fit_shifts(self.days[start : k + 1], shifts[start:], stream, person, months)

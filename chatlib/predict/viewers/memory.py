@@ -14,11 +14,14 @@ import pandas as pd
 from chatlib.predict.viewers.history import MONTH
 from chatlib.records import is_member
 
-__all__ = ["BADGE_FEATURES", "HALF_LIVES", "RECENT", "Memory", "build_badges"]
+__all__ = ["BADGE_FEATURES", "HALF_LIVES", "RECENT", "Memory", "build_badges", "count_months"]
 
 BADGE_FEATURES = ("member", "member_months", "moderator", "vip", "verified", "premium", "gifter", "bits",
                   "n_badges")  # fmt: skip
-_TIME = re.compile(r"(\d+)[ -](month|year)", re.I)
+# A number and a unit, of which years are known in the languages that YouTube writes them in.
+_TIME = re.compile(
+    r"(?<!\d)(\d{1,4})[ -]?(?:(a[nñ]|jahr|jaar|lat|rok|tahun|year|yıl|год|лет|年|년|ปี)|[^\W\d])", re.I
+)
 _BADGES = {
     "moderator": re.compile("moderator", re.I),
     "vip": re.compile("vip", re.I),
@@ -163,8 +166,12 @@ def build_badges(badges: pd.Series) -> pd.DataFrame:
 
 def _describe_badges(badges: str) -> list[float]:
     titles = json.loads(badges)
-    months = 0.0
-    for amount, unit in _TIME.findall(" ".join(titles)):
-        months = max(months, float(amount) * (12 if unit.lower() == "year" else 1))
+    months = np.fmax.reduce([0.0, *(count_months(t) for t in titles if is_member(json.dumps([t])))])
     kinds = [float(any(pattern.search(t) for t in titles)) for pattern in _BADGES.values()]
     return [float(is_member(badges)), months, *kinds, float(len(titles))]
+
+
+def count_months(length: str) -> float:
+    """Return the months that a text such as `6 months`, `1-Year` or `6 個月` says, NaN where it says none."""
+    found = _TIME.search(length)
+    return float(found[1]) * (12 if found[2] else 1) if found else np.nan

@@ -1,7 +1,8 @@
-"""What a viewer's past payments announced: kind, months, tier, streak, and when the next renewal is due.
+"""What was announced of a viewer: kind, months, tier, streak, and when the next renewal is due.
 
-A payment without a notice (Super Chats, bits) counts by its kind and its day. Only strictly earlier
-payments are read.
+Twitch announces subscriptions, YouTube memberships, which are no payment in the chat but say who is a member
+and since when. What has no notice (Super Chats, bits) counts by its kind and its day. Only what is
+strictly earlier is read.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from chatlib.predict.viewers.history import MONTH, AsOf
+from chatlib.predict.viewers.memory import count_months
+from chatlib.records import AMOUNT_KINDS, GIFT_RECEIVED_KINDS, MEMBERSHIP_KINDS
 
 __all__ = [
     "HABIT_COLUMNS",
@@ -20,11 +23,19 @@ __all__ = [
     "parse_notices",
 ]
 
-SUBSCRIPTIONS = ("subscription", "resubscription", "prime_paid_upgrade", "gift_paid_upgrade")
+SUBSCRIPTIONS = (
+    "subscription",
+    "resubscription",
+    "prime_paid_upgrade",
+    "gift_paid_upgrade",
+    *MEMBERSHIP_KINDS,
+)
 _GROUPS = {
     "renewal": ("resubscription",),
     "new": ("subscription", "prime_paid_upgrade", "gift_paid_upgrade"),
     "gift": ("subscription_gift", "mystery_subscription_gift", "sponsorships_gift_purchase_announcement"),
+    "received": tuple(GIFT_RECEIVED_KINDS),
+    "tip": tuple(AMOUNT_KINDS),  # and bits
 }
 _AT_ONCE_S = 1.0
 NOTICE_COLUMNS = (
@@ -41,7 +52,7 @@ NOTICE_COLUMNS = (
     "due_uncertainty",
     "due_change",
     "share_announced",
-    *(f"{group}_{what}" for group in (*_GROUPS, "bits") for what in ("days_since", "n")),
+    *(f"{group}_{what}" for group in _GROUPS for what in ("days_since", "n")),
 )
 HABIT_COLUMNS = (
     "visits_since_due",
@@ -54,36 +65,54 @@ HABIT_COLUMNS = (
 )
 
 
-def build_notices(payments: pd.DataFrame, *, asked: np.ndarray, when: np.ndarray) -> pd.DataFrame:
+def build_notices(events: pd.DataFrame, *, asked: np.ndarray, when: np.ndarray) -> pd.DataFrame:
     """Return NOTICE_COLUMNS for each person asked about, as of a day; NaN for what is not known.
 
-    `payments` has author, day, kind, notice and bits, and may come from `parse_notices`. Days are times since
-    1970, as in `order_streams`.
+    `events` are payments and memberships, with author, day, kind, notice and bits, and may come from
+    `parse_notices`. Days are times since 1970, as in `order_streams`.
     """
-    payments = payments if "months" in payments else parse_notices(payments)
-    payments = payments.sort_values(["author", "day"], kind="stable", ignore_index=True)
-    told = payments["kind"].isin(SUBSCRIPTIONS) & payments["months"].notna()
-    columns = _find_renewals(payments[told].reset_index(drop=True), asked, when)
-    groups = {name: payments["kind"].isin(kinds) for name, kinds in _GROUPS.items()}
-    for name, mask in (groups | {"bits": payments["bits"].fillna(0).astype(float) > 0}).items():
-        day = payments["day"].to_numpy(float)[mask]
-        past = AsOf(payments["author"].to_numpy(np.int64)[mask], day, asked=asked, when=when)
+    events = events if "months" in events else parse_notices(events)
+    events = events.sort_values(["author", "day"], kind="stable", ignore_index=True)
+    told = events["kind"].isin(SUBSCRIPTIONS) & events["months"].notna()
+    columns = _find_renewals(events[told].reset_index(drop=True), asked, when)
+    for name, kinds in _GROUPS.items():
+        of_group = events["kind"].isin(kinds).to_numpy(bool)
+        day = events["day"].to_numpy(float)[of_group]
+        past = AsOf(events["author"].to_numpy(np.int64)[of_group], day, asked=asked, when=when)
         columns |= {f"{name}_days_since": when - past.at(day, -1), f"{name}_n": past.count()}
     return pd.DataFrame(columns)[list(NOTICE_COLUMNS)]
 
 
-def parse_notices(payments: pd.DataFrame) -> pd.DataFrame:
-    """Return the payments with the months, tier (0 is Prime) and streak that Twitch's sentences name."""
-    notice = payments["notice"].astype("string")
+def parse_notices(events: pd.DataFrame) -> pd.DataFrame:
+    """Return the events with the months, tier (0 is Prime) and streak that their sentences name.
+
+    Months are those begun: Twitch's first is 1; YouTube counts what is over, so that a new member is in month
+    1, and a "Member for 6 months" in month 7. Memberships become Twitch's kinds of subscription, bits Super
+    Chats.
+    """
+    notice, kind = events["notice"].astype("string"), events["kind"].to_numpy(object)
     numbers = {"months": r"for (\d{1,4}) months?", "tier": r"Tier (\d)", "streak": r"on a (\d{1,4}) month"}
+    joined = np.isin(kind, list(MEMBERSHIP_KINDS))
     found = {
-        name: pd.to_numeric(notice.str.extract(pattern)[0], errors="coerce").astype(float)
+        name: pd.to_numeric(notice.str.extract(pattern)[0], errors="coerce").astype(float).mask(joined)
         for name, pattern in numbers.items()
     }
-    table = payments.assign(**found)
-    table["months"] = table["months"].mask(table["kind"] == "subscription", 1.0)
-    table["tier"] = table["tier"].mask(notice.str.contains("Prime", na=False).to_numpy(bool), 0.0)
-    return table
+    found["tier"] = found["tier"].mask(notice.str.contains("Prime", na=False).to_numpy(bool) & ~joined, 0.0)
+    found["months"] = found["months"].mask(kind == "subscription", 1.0)
+    found["months"][joined] = np.array([_read_milestone(text) for text in notice[joined].fillna("")], float)
+    is_new = (found["months"] == 1).to_numpy(bool)
+    tips = (events["bits"].fillna(0).astype(float) > 0).to_numpy(bool)
+    choices = [joined & is_new, joined & ~is_new, tips], ["subscription", "resubscription", "paid_message"]
+    return events.assign(kind=np.select(*choices, kind), **found)
+
+
+def _read_milestone(notice: str) -> float:
+    """Return the month that YouTube's sentence about a member says they are in, NaN where it does not.
+
+    A milestone has its length and the level's name; a welcome is one part, and may hold a number, too.
+    """
+    length, several, _ = notice.partition(" · ")
+    return count_months(length) + 1.0 if several or length.startswith("Member for ") else 1.0
 
 
 def _find_renewals(notices: pd.DataFrame, asked: np.ndarray, when: np.ndarray) -> dict[str, np.ndarray]:
@@ -139,16 +168,14 @@ def build_habits(
     paid = AsOf(payments["author"].to_numpy(np.int64), paid_days, asked=asked, when=when)
     n_paid = paid.count()
     at_once = paid.total((np.nan_to_num(after, nan=1e9) <= _AT_ONCE_S).astype(float))
+    since_due = len(streams) - np.searchsorted(streams, day - due).astype(float)
     table = {
-        "visits_since_due": came.count(np.where(due > 0, due, np.where(np.isnan(due), np.nan, 0.0))),
-        "visits_since_earliest_due": came.count(
-            np.where(earliest > 0, earliest, np.where(np.isnan(earliest), np.nan, 0.0))
-        ),
-        "streams_since_due": len(streams) - np.searchsorted(streams, day - due).astype(float),
+        "visits_since_due": came.count(np.maximum(due, 0.0)),
+        "visits_since_earliest_due": came.count(np.maximum(earliest, 0.0)),
+        "streams_since_due": np.where(np.isnan(due), np.nan, since_due),
         "paid_at_once_share": np.where(n_paid > 0, at_once / np.maximum(n_paid, 1), np.nan),
         "last_paid_after_s": paid.at(after, -1),
         "last_paid_offset_s": paid.at(offset, -1),
         "n_payments": n_paid,
     }
-    table["streams_since_due"][np.isnan(due)] = np.nan
     return pd.DataFrame(table)[list(HABIT_COLUMNS)]

@@ -36,7 +36,7 @@ __all__ = ["FEATURE_GROUPS", "NEXT", "PEOPLE_COLUMNS", "PRESENT_SOURCES", "Peopl
 
 NEXT = -1  # the stream_id of the stream to come
 _MOMENT = 1e-3  # days
-_GIFTS = tuple(name for name in NOTICE_COLUMNS if name.startswith(("gift_", "bits_")))
+_GIFTS = tuple(name for name in NOTICE_COLUMNS if name.startswith(("gift_", "tip_")))
 PRESENT_SOURCES = ("position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
                     "amount_text", "bits")  # fmt: skip
 FEATURE_GROUPS = {
@@ -91,8 +91,8 @@ class PeopleSource(Protocol):
     def load_attendance(self) -> pd.DataFrame:
         """Return one row per stream and author."""
 
-    def load_payments(self) -> pd.DataFrame:
-        """Return one row per payment."""
+    def load_notices(self) -> pd.DataFrame:
+        """Return one row per payment, and per membership announced or received."""
 
     def load_messages(
         self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = ...
@@ -154,7 +154,37 @@ def load_people(
     names a stream that is not there or has no date.
     """
     question = question or Question()
-    streams = db.load_streams()
+    streams = _find_streams(db.load_streams(), only)
+    of_stream = streams[["stream_id", "channel"]]
+    seen = db.load_attendance()
+    ranks = seen.groupby("author")["chats"].sum().sort_values(ascending=False, kind="stable")
+    seen = seen.merge(of_stream, on="stream_id")
+    events = db.load_notices().dropna(subset="author").astype({"author": "int64", "pays": bool})
+    events = events.merge(of_stream, on="stream_id")
+    owners = seen.loc[seen["is_owner"] == 1, ["channel", "author"]].drop_duplicates()
+    seen, events = _leave_out(seen, owners), _leave_out(events, owners)
+    payments = events[events["pays"]]
+    n_paid = payments.groupby(["stream_id", "author"]).size().rename("n_paid")
+    seen = seen.join(n_paid, on=["stream_id", "author"])
+    tables = []
+    recent: dict[tuple[int, int], int] = {}
+    for channel, part in streams.groupby("channel"):
+        asker = _Asker(db, question, only, present, recent)
+        tables.append(
+            asker.ask_channel(part, seen[seen["channel"] == channel], events[events["channel"] == channel])
+        )
+    table = pd.concat(tables, ignore_index=True)
+    if only is None and present is None and not table["paid"].any():
+        raise NotEnoughData(
+            f"A forecast needs somebody who was seen before and then paid; of {len(seen):,} visits to "
+            f"{len(streams)} dated streams, none is such. Add streams, of chat whose messages have times."
+        )
+    ranks = ranks.rank(method="first", ascending=False).astype(int)
+    return People(question, table, _sum_amounts(payments), ranks, recent)
+
+
+def _find_streams(streams: pd.DataFrame, only: Collection[int] | None) -> pd.DataFrame:
+    """Return the dated streams with messages in their order, with a number of their channel."""
     streams = streams[streams["n_messages"] > 0]
     dated = order_streams(streams[streams["started_at"].notna()])
     if only is not None and (missing := sorted(set(map(int, only)) - {NEXT, *dated["stream_id"]})):
@@ -162,44 +192,16 @@ def load_people(
             f"A stream must be in the database, with messages and a date; stream {missing[0]} is not. "
             "Import it, and give its date in streams.csv."
         )
-    _require_streams(len(streams), len(dated), alone=only is not None)
-    dated["channel"] = number_channels(dated)
-    seen = db.load_attendance()
-    ranks = seen.groupby("author")["chats"].sum().sort_values(ascending=False, kind="stable")
-    payments = db.load_payments().dropna(subset="author").astype({"author": "int64"})
-    payments = payments.merge(dated[["stream_id", "channel", "day"]], on="stream_id")
-    n_paid = payments.groupby(["stream_id", "author"]).size().rename("n_paid")
-    seen = seen.merge(dated[["stream_id", "channel"]], on="stream_id").join(
-        n_paid, on=["stream_id", "author"]
-    )
-    owners = seen.loc[seen["is_owner"] == 1, ["channel", "author"]].drop_duplicates()
-    seen, payments = _leave_out(seen, owners), _leave_out(payments, owners)
-    tables = []
-    recent: dict[tuple[int, int], int] = {}
-    for channel, part in dated.groupby("channel"):
-        asker = _Asker(db, question, only, present, recent)
-        here = seen["channel"] == channel, payments["channel"] == channel
-        tables.append(asker.ask_channel(part, seen[here[0]], payments[here[1]]))
-    table = pd.concat(tables, ignore_index=True)
-    if only is None and present is None and not table["paid"].any():
+    if dated.empty:
         raise NotEnoughData(
-            f"A forecast needs somebody who was seen before and then paid; of {len(seen):,} visits to "
-            f"{len(dated)} dated streams, none is such. Add streams."
-        )
-    ranks = ranks.rank(method="first", ascending=False).astype(int)
-    return People(question, table, _sum_amounts(payments), ranks, recent)
-
-
-def _require_streams(n_streams: int, n_dated: int, *, alone: bool) -> None:
-    if n_dated == 0:
-        raise NotEnoughData(
-            f"A forecast needs streams with messages and a date, and none of {n_streams} has both. "
+            f"A forecast needs streams with messages and a date, and none of {len(streams)} has both. "
             "Give the dates in streams.csv, and import the chat again."
         )
-    if n_dated == 1 and not alone:
+    if len(dated) == 1 and only is None:
         raise NotEnoughData(
             "A forecast learns from one stream for the next, and there is one alone. Add streams."
         )
+    return dated.assign(channel=number_channels(dated))
 
 
 def number_channels(streams: pd.DataFrame) -> np.ndarray:
@@ -232,7 +234,7 @@ class _Asker:
     present: Callable[[int, Question], pd.DataFrame] | None
     recent: dict[tuple[int, int], int]
 
-    def ask_channel(self, streams: pd.DataFrame, seen: pd.DataFrame, payments: pd.DataFrame) -> pd.DataFrame:
+    def ask_channel(self, streams: pd.DataFrame, seen: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of one channel, those of its next stream last."""
         if self.question.name == NEXT_STREAM:
             streams = pd.concat([streams, _expect_next(streams)], ignore_index=True)
@@ -241,9 +243,10 @@ class _Asker:
         visits["paid"] = seen["n_paid"].fillna(0).to_numpy(float)
         badges = build_badges(seen["badges"].fillna("[]")).to_numpy(float)
         memory = Memory(len(authors), code, visits, badges)
-        payers = _Payers(streams, seen, payments)
+        payers = _Payers(streams, seen, events)
         rows_of = {stream: np.asarray(rows) for stream, rows in seen.groupby("stream_id").indices.items()}
-        paid_at = {stream: part.to_numpy() for stream, part in payments.groupby("stream_id")["position"]}
+        payments = events[events["pays"]].groupby("stream_id")["position"]
+        paid_at = {stream: part.to_numpy() for stream, part in payments}
         parts, k = [], 0
         for day in np.unique(streams["day"].to_numpy(float)).tolist():
             group = streams[streams["day"] == day]
@@ -300,17 +303,17 @@ def _compare_with_before(asked: pd.DataFrame) -> pd.DataFrame:
 class _Payers:
     """What is known of a channel's payers before each stream, by dates as the clock then has them."""
 
-    def __init__(self, streams: pd.DataFrame, seen: pd.DataFrame, payments: pd.DataFrame) -> None:
+    def __init__(self, streams: pd.DataFrame, seen: pd.DataFrame, events: pd.DataFrame) -> None:
         place = pd.Series(np.arange(len(streams)), index=streams["stream_id"])
         visits = seen[["stream_id", "author", "first_s"]]
-        payments = payments.merge(visits, on=["stream_id", "author"], how="left")
-        payments = payments.assign(
-            k=payments["stream_id"].map(place), after_s=payments["offset_s"] - payments["first_s"]
+        events = events.merge(visits, on=["stream_id", "author"], how="left")
+        events = events.assign(
+            k=events["stream_id"].map(place), after_s=events["offset_s"] - events["first_s"]
         )
-        visits = visits[visits["author"].isin(payments["author"])]
-        self._payments = parse_notices(payments.sort_values(["k", "position"], ignore_index=True))
+        visits = visits[visits["author"].isin(events["author"])]
+        self._events = parse_notices(events.sort_values(["k", "position"], ignore_index=True))
         self._visits = visits.assign(k=visits["stream_id"].map(place)).sort_values("k", ignore_index=True)
-        told = self._payments[self._payments["kind"].isin(SUBSCRIPTIONS) & self._payments["months"].notna()]
+        told = self._events[self._events["kind"].isin(SUBSCRIPTIONS) & self._events["months"].notna()]
         self._clock = Clock(
             streams["day"].to_numpy(float),
             stream=told["k"].to_numpy(np.int64),
@@ -322,13 +325,12 @@ class _Payers:
         """Return NOTICE_COLUMNS and HABIT_COLUMNS of these people before stream k."""
         days = self._clock.read(k)
         days[:k] = np.minimum(days[:k], days[k] - _MOMENT)  # known is known, whatever the clock says
-        payments, visits = (
-            table.iloc[: np.searchsorted(table["k"].to_numpy(), k)]
-            for table in (self._payments, self._visits)
+        events, visits = (
+            table.iloc[: np.searchsorted(table["k"].to_numpy(), k)] for table in (self._events, self._visits)
         )
-        payments, visits = (table.assign(day=days[table["k"].to_numpy()]) for table in (payments, visits))
-        notices = build_notices(payments, asked=who, when=np.full(len(who), days[k]))
-        return notices.join(build_habits(payments, visits, notices, asked=who, day=days[k]))
+        events, visits = (table.assign(day=days[table["k"].to_numpy()]) for table in (events, visits))
+        notices = build_notices(events, asked=who, when=np.full(len(who), days[k]))
+        return notices.join(build_habits(events[events["pays"]], visits, notices, asked=who, day=days[k]))
 
 
 def _expect_next(streams: pd.DataFrame) -> pd.DataFrame:

@@ -6,29 +6,28 @@ comes later is never read, and no payment of the person asked about: who has pai
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
 from chatlib.predict.questions import ARRIVAL, FORECAST, RETROSPECTIVE, Question
 from chatlib.predict.viewers.memory import BADGE_FEATURES, build_badges
 from chatlib.predict.viewers.texts import select_inputs
+from chatlib.records import is_member
 
 __all__ = ["PRESENT_COLUMNS", "ask_viewers"]
 
-_TEXT = (
-    "chars",
-    "words",
-    "questions",
-    "exclamations",
-    "mentions",
-    "links",
-    "commands",
-    "capitals",
-    "not_ascii",
-)
+_TEXT = ("chars", "words", "questions", "exclamations", "mentions", "links", "commands", "capitals",
+         "not_ascii")  # fmt: skip
+_MONEY = (r"\b(?:subs?|subbed|subscri\w+|resub\w*|gift\w*|primed?|bits|cheer\w*|donat\w*|tier|money|pay|paid|"
+          r"support\w*)\b")  # fmt: skip
+_EMOTE = re.compile(r":(_)\w+:|\b([a-z][a-z0-9]{2,9})[A-Z]\w*")
+_LEAST_USERS, _MEMBERS_SHARE = 5, 0.5  # of the prefix of a channel's own emotes
 _BUSY_S = 600.0  # what goes on now
 _OWN = ("first_s", "since_first_s", "since_last_s", "n_messages", "distinct_share", "median_gap_s",
-        "longest_gap_s", "viewers_before", *(f"{name}_mean" for name in _TEXT), "chars_sum")  # fmt: skip
+        "longest_gap_s", "viewers_before", *(f"{name}_mean" for name in _TEXT), "chars_sum",
+        "money_words_sum", "member_emotes_mean")  # fmt: skip
 _AROUND = ("n_viewers", "messages_now", "payments_so_far", "payments_now", "since_payment_s")
 _NOW_BADGES = tuple(f"now_{name}" for name in BADGE_FEATURES)
 _COMPARED = ("later_than_usual_s", "member_change")  # with what was known before
@@ -87,7 +86,10 @@ def _describe_own(
     texts, codes = np.unique(
         rows["text"].fillna("").to_numpy(object)[messages].astype(str), return_inverse=True
     )
-    manner = _describe_texts(texts)[codes]
+    wears = rows["badges"].fillna("[]").map(is_member).to_numpy(bool)[messages]
+    emotes = _count_member_emotes(texts, codes, person, wears)
+    money = pd.Series(texts, dtype=object).str.count(_MONEY, flags=re.I).to_numpy(float)
+    manner = np.column_stack([_describe_texts(texts), money, emotes])[codes]
     means = np.add.reduceat(manner, starts[:-1], axis=0) / n[:, None] if n_people else manner[:0]
     pairs = np.unique(np.stack([person, codes]), axis=1)[0]
     inside = person[1:] == person[:-1]
@@ -107,6 +109,8 @@ def _describe_own(
         "viewers_before": np.searchsorted(np.sort(first), first),
         **{f"{name}_mean": means[:, i] for i, name in enumerate(_TEXT)},
         "chars_sum": means[:, 0] * n,
+        "money_words_sum": means[:, -2] * n,
+        "member_emotes_mean": means[:, -1],
         **{f"now_{name}": badges[name].to_numpy(float) for name in BADGE_FEATURES},
     }
 
@@ -126,6 +130,25 @@ def _describe_texts(texts: np.ndarray) -> np.ndarray:
         ~series.map(str.isascii).astype(bool),
     ]
     return np.stack([np.asarray(column, float) for column in columns], axis=1)
+
+
+def _count_member_emotes(
+    texts: np.ndarray, codes: np.ndarray, person: np.ndarray, wears: np.ndarray
+) -> np.ndarray:
+    """Return how many emotes for members alone each text has; `wears` marks messages with a member's badge.
+
+    On YouTube these are `:_name:`. On Twitch they begin with the channel's prefix, as in `abcHello`: that
+    which has the largest share of people with the badge among those who write it, and at least half.
+    """
+    found = [(i, first or second) for i, text in enumerate(texts) for first, second in _EMOTE.findall(text)]
+    uses = pd.DataFrame(found, columns=["code", "prefix"])
+    wearers = pd.DataFrame({"code": codes, "person": person, "wears": wears})
+    users = uses.drop_duplicates().merge(wearers, on="code").groupby(["prefix", "person"])["wears"].max()
+    shares = users.groupby("prefix").agg(["size", "mean"])
+    enough = (shares["size"] >= _LEAST_USERS) & (shares["mean"] >= _MEMBERS_SHARE)
+    own = shares[enough].sort_values("mean").index[-1:]
+    uses = uses[uses["prefix"].isin(["_", *own])]
+    return np.bincount(uses["code"].to_numpy(np.int64), minlength=len(texts)).astype(float)
 
 
 def _describe_around(

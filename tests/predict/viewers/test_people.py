@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,7 +48,10 @@ def test_the_next_stream_begins_after_the_usual_pause(small):
     assert set(ahead["started_at"]) == {"2026-02-02T08:00:00+00:00"}  # pauses of 7 and 14 days
     assert not ahead["came"].any() and not ahead["paid"].any()
     assert ahead.loc["ann", ["paid_visits", "days_between_last_payments", "gift_n"]].tolist() == [2, 21, 1]
-    assert ahead.loc["dan", ["paid_visits", "bits_n"]].tolist() == [1, 1]
+    assert ahead.loc["dan", ["paid_visits", "tip_n"]].tolist() == [1, 1]
+    # Who becomes a member of a YouTube channel has a notice, and has paid nothing in the chat.
+    eve = ahead.loc["eve", ["months", "new_n", "days_since_notice", "paid_visits", "n_payments", "renewal_n"]]
+    assert eve.tolist() == pytest.approx([1, 1, 10.5, 0, 0, 0])
 
 
 def test_who_was_not_seen_lately_is_not_asked_about(small):
@@ -141,9 +146,9 @@ def test_what_allows_no_forecast_is_one_sentence(tmp_path, streams, message):
 
 
 def test_badges_of_both_platforms():
-    badges = pd.Series(
-        ['["Member (6 months)", "Moderator"]', '["subscriber", "sub-gift-leader"]', "[]", None]
-    )
+    ours, others = ["Member (6 months)", "Moderator"], ["subscriber", "sub-gift-leader"]
+    titles = ["Mitglied (2 Jahre)", "會員 (2 個月)", "新規メンバー", "14-Month Subscriber (Tier 3)"]
+    badges = pd.Series([json.dumps(ours), json.dumps(others), "[]", None, *(f'["{t}"]' for t in titles)])
     table = build_badges(badges)
     assert table.iloc[0].to_dict() == {
         "member": 1, "member_months": 6, "moderator": 1, "vip": 0, "verified": 0, "premium": 0,
@@ -152,6 +157,7 @@ def test_badges_of_both_platforms():
     assert (table["gifter"][1], table["member"][1]) == (1, 1)
     assert table.iloc[2].eq(0).all()
     assert table.iloc[3].isna().all()
+    assert table["member"][4:].eq(1).all() and table["member_months"][4:].tolist() == [24, 2, 0, 14]
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

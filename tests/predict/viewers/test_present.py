@@ -52,6 +52,25 @@ def test_a_stream_shorter_than_the_landmark_asks_nobody(tmp_path):
     assert len(people.table) == 1 and people.table["paid"].all()
 
 
+def test_emotes_that_members_alone_use_are_counted_on_both_sites(tmp_path):
+    badge = {"badges": ["6-Month Subscriber"]}
+    rows = [say(float(i), f"v{i}", "abcHello there", **badge) for i in range(5)]
+    rows += [say(10.0 + i, f"v{i}", "xyzLaugh") for i in range(5)]  # which everybody may use
+    rows += [say(15.0 + i, f"w{i}", "xyzLaugh") for i in range(6)]
+    rows += [
+        say(20.0, "new", "abcHello abcBye"),
+        say(21.0, "new", "my first sub"),
+        say(22.0, "v", ":_Hello:"),
+    ]
+    with open_store(tmp_path / "emotes.dbs", create=True) as db:
+        save(db, {"a": (SMALL["a"][0], [*rows, say(30.0, "new", "took it", kind="paid_message")])})
+        save(db, {"b": (SMALL["b"][0], rows)})
+        table = ask(db, "retrospective", "a")
+    emotes, money = table["member_emotes_mean"], table["money_words_sum"]
+    assert emotes[emotes > 0].to_dict() == {**{f"v{i}": 0.5 for i in range(5)}, "new": 1, "v": 1}
+    assert money[money > 0].to_dict() == {"new": 1} and len(table) == 13
+
+
 def test_in_retrospect_all_that_is_no_payment_is_known(small):
     first = ask(small, "retrospective", "a")
     assert first["paid"].to_dict() == {"ann": True, "bob": False}
