@@ -38,7 +38,7 @@ from chatlib.money import read_money
 from chatlib.queries import MESSAGE_COLUMNS, StoredStream
 from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.store import SaveCount, Store
-from chatlib.workspace import progress_bar, without_gc
+from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = [
     "MANIFEST",
@@ -569,7 +569,7 @@ def import_dataset(db: Store, dataset: Dataset, *, progress: bool = True) -> Imp
     added, errors = 0, {}
     stream_ids: dict[tuple[str, str], int] = {}
     bar = progress_bar(dataset.files, total=len(dataset.files), desc="import", shown=progress)
-    with without_gc():
+    with rare_gc():
         for file in bar:
             try:
                 saved = save_messages(db, dataset.folder, file)

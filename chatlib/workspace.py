@@ -42,7 +42,6 @@ __all__ = [
     "resolve_path",
     "set_seed",
     "shorten_path",
-    "without_gc",
 ]
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
@@ -211,20 +210,8 @@ def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, *
 
 
 @contextmanager
-def without_gc() -> Iterator[None]:
-    """Pause the garbage collector, which would walk millions of rows, none in a cycle, again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@contextmanager
 def rare_gc() -> Iterator[None]:
-    """Run the garbage collector rarely, where millions of short-lived objects are in no cycle."""
+    """Run the garbage collector rarely, where millions of objects are made that are in no cycle."""
     thresholds = gc.get_threshold()
     gc.set_threshold(100_000, 20, 100)
     try:

@@ -25,7 +25,7 @@ from chatlib.errors import ParameterError, SourceError, SourceRefused, Unwritabl
 from chatlib.records import TWITCH, YOUTUBE
 from chatlib.store import Import, Store
 from chatlib.times import read_offset
-from chatlib.workspace import rare_gc, without_gc
+from chatlib.workspace import rare_gc
 
 __all__ = ["Plan", "collect_channels", "fetch_chat", "load_known_channels", "plan_streams"]
 
@@ -355,10 +355,8 @@ class _ChannelCollection:
             source = Import(content, name, replay.source, len(replay.messages), dict(replay.skipped))
         views = next((row.get("views") for row in self._rows if row["video_id"] == video_id), None)
         self._db.adopt_capture(stream)
-        with without_gc():
-            saved = self._db.save_chat(
-                stream._replace(views=read_count(views)), replay.messages, source=source
-            )
+        stream = stream._replace(views=read_count(views))
+        saved = self._db.save_chat(stream, replay.messages, source=source)
         if replay.heatmap:
             self._db.save_heatmap(saved.stream_id, replay.heatmap)
         if replay.ended or stream.state == "no_replay":

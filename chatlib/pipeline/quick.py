@@ -24,7 +24,7 @@ from chatlib.pipeline.settings import RunSettings, describe_run, load_steps, loc
 from chatlib.queries import StoredStream
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Clip, Message
 from chatlib.store import Store, open_store
-from chatlib.workspace import open_workspace, without_gc
+from chatlib.workspace import open_workspace, rare_gc
 
 __all__ = ["ReadChat", "explore_chats"]
 
@@ -180,7 +180,7 @@ def _box(values: Collection[object]) -> pd.Series:
 def _read_one(path: Path) -> ReadChat | None:
     """Return the chat of a file that holds one stream; None for another file: importing it says why."""
     try:
-        with without_gc():
+        with rare_gc():
             chat = read_chat_file(path)
             return ReadChat(chat) if chat.messages else None
     except SourceError:

@@ -25,7 +25,7 @@ from chatlib.analyze.analytics.sections import Sample
 from chatlib.columns import ChatColumns
 from chatlib.errors import DataError
 from chatlib.records import NOBODY
-from chatlib.workspace import without_gc
+from chatlib.workspace import rare_gc
 
 __all__ = ["analyze_columns", "make_analytics"]
 
@@ -55,7 +55,7 @@ def make_analytics(
     )
 
 
-@without_gc()
+@rare_gc()
 def analyze_columns(chat: ChatColumns, analytics: ChatAnalytics, settings: ProcessSettings) -> ChatAnalytics:
     """Fill empty analytics from a chat, complete them, and return them.
 

@@ -18,7 +18,7 @@ from chatlib.analyze.analytics.sections import Highlight, Sample, Section, Spike
 from chatlib.errors import ParameterError, UnknownFormat
 from chatlib.files import atomic_path
 from chatlib.limits import read_file
-from chatlib.workspace import without_gc
+from chatlib.workspace import rare_gc
 
 __all__ = ["SCHEMA_PATH", "load", "save"]
 
@@ -31,7 +31,7 @@ _TEXTS = {
 }  # fmt: skip
 
 
-@without_gc()
+@rare_gc()
 def save(analytics: ChatAnalytics, path: str | Path) -> Path:
     """Write analytics as JSON: keys in the format's order, one line to a sample; return the path.
 

@@ -131,18 +131,14 @@ class Reading:
     def finish(self) -> list[Piece] | None:
         """Help with the reading; return all pieces in the file's order, None if one is not plain."""
         try:
-            return self._finish()
+            pieces = self._take_pieces()
+            if self._child > 0:
+                with os.fdopen(self._results, "rb", closefd=False) as results:
+                    pieces |= _PIECES.decode(results.read())
         except _FAILURES:
             return None
-
-    def _finish(self) -> list[Piece]:
-        pieces = self._take_pieces()
-        if self._child > 0:
-            with os.fdopen(self._results, "rb", closefd=False) as results:
-                pieces |= _PIECES.decode(results.read())
-        if len(pieces) < self._layout.n_pieces:
-            raise _NotPlainError
-        return [pieces[index] for index in range(self._layout.n_pieces)]
+        n = self._layout.n_pieces
+        return [pieces[index] for index in range(n)] if len(pieces) == n else None
 
     def close(self) -> None:
         """Kill the second process if it still reads, and close what was opened."""

@@ -17,7 +17,7 @@ from chatlib.analyze.analytics.quick_reader import Piece, Reading, read_quickly
 from chatlib.columns import ChatColumns, Codes
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
-from chatlib.workspace import without_gc
+from chatlib.workspace import rare_gc
 
 # Importers, the store and pandas are imported where they are needed: to load them takes longer
 # than to analyze most files.
@@ -63,7 +63,6 @@ class Chat(NamedTuple):
     messages: Sequence[Message] = ()
 
 
-@without_gc()
 def analyze_chat(chat: Chat, settings: ProcessSettings | None = None) -> ChatAnalytics:
     """Return the analytics of a chat. Raises: NotEnoughData if no message has an offset."""
     settings = settings or ProcessSettings()
@@ -86,7 +85,7 @@ def analyze_chat(chat: Chat, settings: ProcessSettings | None = None) -> ChatAna
 # ---------------------------------------------------------------------- a file
 
 
-@without_gc()
+@rare_gc()
 def read_file(
     path: str | Path,
     *,
@@ -225,7 +224,7 @@ def pick_stream(store: ChatReader, video_id: str = "") -> StoredStream:
     return max(timed, key=lambda stream: stream.n_messages)
 
 
-@without_gc()
+@rare_gc()
 def analyze_stream(
     store: ChatReader, stream: StoredStream, settings: ProcessSettings | None = None
 ) -> ChatAnalytics:

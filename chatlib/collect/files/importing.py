@@ -33,7 +33,7 @@ from chatlib.limits import read_file
 from chatlib.records import Message, Stream
 from chatlib.store import Import, Store
 from chatlib.text import clean_text, one_line, remove_controls
-from chatlib.workspace import progress_bar, without_gc
+from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = [
     "FILE_STATES", "FileReport", "ImportReport", "format_totals", "import_chats", "keep_state",
@@ -189,7 +189,7 @@ def import_chats(
     reports = [FileReport(path, "failed", error=str(error)) for path, error in list_errors.items()]
     ignored = [f.path for f in found if not f.named and not looks_like_chat(read_head(f.path))]
     kept = take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
-    with without_gc(), closing(_iter_reports(db, kept, limit=limit, columns=columns)) as steps:
+    with rare_gc(), closing(_iter_reports(db, kept, limit=limit, columns=columns)) as steps:
         shown = {} if progress else {"disable": True}
         reports.extend(progress_bar(steps, total=len(kept), desc="import", unit="file", **shown))
     totals = db.count_content(r.stream_id for r in reports if r.stream_id is not None)
@@ -325,7 +325,7 @@ _Task = tuple[str, dict[str, str], Mapping[str, str] | None]
 def _read_packed(task: _Task) -> bytes:
     """Read a file in another process; what it gives as marshal, which is four times as fast as pickle."""
     path, row, columns = task
-    with without_gc():
+    with rare_gc():
         file = read_listed_file(Path(path), row, columns=columns)
     chats = [
         (chat.format, tuple(chat.stream), list(zip(*chat.messages, strict=True)), dict(chat.skipped))

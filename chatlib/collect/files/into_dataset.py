@@ -39,7 +39,7 @@ from chatlib.files import atomic_write
 from chatlib.limits import read_file
 from chatlib.records import Message
 from chatlib.store import open_store
-from chatlib.workspace import progress_bar, without_gc
+from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = [
     "FileTask",
@@ -115,7 +115,7 @@ def plan_import(paths: Sequence[str | Path], folder: str | Path, *, limit: int =
     return Plan(target, tasks, ignored, [FileReport(p, "failed", error=str(e)) for p, e in errors.items()])
 
 
-@without_gc()
+@rare_gc()
 def import_file(task: FileTask) -> Outcome:
     """Read one chat file and write its part; return what became of it."""
     path, folder = Path(task.path), Path(task.folder)

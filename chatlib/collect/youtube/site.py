@@ -27,7 +27,7 @@ from chatlib.collect.youtube.metadata import fetch_videos, find_key
 from chatlib.errors import ChatlibError, SourceError, SourceRefused
 from chatlib.records import YOUTUBE, Clip, Stream
 from chatlib.times import format_clock
-from chatlib.workspace import without_gc
+from chatlib.workspace import rare_gc
 
 __all__ = ["YouTube"]
 
@@ -120,7 +120,7 @@ class YouTube:
             log.debug("%s failed on %s", source, video_id, exc_info=True)
             reason = f"{source} could not read the page ({type(error).__name__}: {error})"
             replay = _fail(video_id, "failed", reason)
-        with without_gc():
+        with rare_gc():
             return _complete(replay._replace(source=source), video_id, known)
 
 

@@ -21,7 +21,7 @@ from chatlib.predict.viewers.history import order_streams
 from chatlib.predict.viewers.texts import choose_messages, select_inputs, slice_rows
 from chatlib.store import Store
 from chatlib.times import DateSplit
-from chatlib.workspace import without_gc
+from chatlib.workspace import rare_gc
 
 __all__ = ["Periods", "Viewers", "count_periods", "load_viewers", "require_donors"]
 
@@ -143,7 +143,7 @@ def load_viewers(
     exclusions = {"streams without a date": int(streams["started_at"].isna().sum())}
     codes: dict[str, int] = {}
     parts: list[_Part] = []
-    with without_gc():
+    with rare_gc():
         for stream_id, started_at in zip(dated["stream_id"], dated["started_at"], strict=True):
             rows = db.load_messages([stream_id], columns=_COLUMNS)
             rows = rows[rows["author"].notna()]
