@@ -18,7 +18,7 @@ from tqdm import tqdm
 from chatlib.errors import NotEnoughData
 from chatlib.predict.evaluation import bootstrap_metrics, interval, rank_metrics
 from chatlib.predict.forecaster import FIRST, Forecaster, fit_forecaster, rank_people
-from chatlib.predict.models.trees import fit_trees
+from chatlib.predict.models.trees import fit_trees, thin_rows
 from chatlib.predict.questions import NEXT_STREAM, Question
 from chatlib.predict.viewers.history import MONTH
 from chatlib.predict.viewers.people import NEXT, People, load_people
@@ -151,8 +151,9 @@ def evaluate_rolling(
     for name in tqdm(months, unit="month", disable=None):
         past, here = table[month < name], (month_asked == name).to_numpy()
         for label, column in labels_of.items():
-            labels, n = past[column].to_numpy(bool), n_seeds if label == "pays" else 1
-            trees = fit_trees(past[columns], labels, seed=seed, n_seeds=n)
+            rows, n = (past, n_seeds) if label == "pays" else (thin_rows(past), 1)
+            labels = rows[column].to_numpy(bool)
+            trees = fit_trees(rows[columns], labels, seed=seed, n_seeds=n)
             scores[label][MODEL][here] = expit(trees.score(asked[here]))
             scores[label]["prior"][here] = labels.mean()
             for rival, fewer in (rivals or {}).items() if label == "pays" else ():

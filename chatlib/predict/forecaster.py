@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from chatlib.errors import ModelError
 from chatlib.files import atomic_write
-from chatlib.predict.models.trees import TreeModel, fit_trees
+from chatlib.predict.models.trees import TreeModel, fit_trees, thin_rows
 from chatlib.predict.questions import NEXT_STREAM, Question
 from chatlib.predict.viewers.people import NEXT, People, list_groups, load_people
 from chatlib.store import Store
@@ -76,7 +76,8 @@ def fit_forecaster(
     trees = {"pays": fit_trees(numbers, paid, seed=seed, n_seeds=n_seeds)}
     if people.question.name == NEXT_STREAM:
         came = table["came"].to_numpy(bool)
-        trees["comes"] = fit_trees(numbers, came, seed=seed, n_seeds=1)
+        some = thin_rows(table)
+        trees["comes"] = fit_trees(some[numbers.columns], some["came"].to_numpy(bool), seed=seed, n_seeds=1)
         trees["pays_if_comes"] = fit_trees(numbers[came], paid[came], seed=seed, n_seeds=n_seeds)
     return Forecaster(
         people.question, trees, str(table["started_at"].max()), table["stream_id"].nunique(), sentences or []

@@ -11,7 +11,8 @@ import pandas as pd
 from chatlib.errors import ModelError
 from chatlib.predict.evaluation import are_sane
 
-__all__ = ["N_ROUNDS", "TREE_SETTINGS", "TreeModel", "boost", "fit_trees", "predict_boosted"]
+__all__ = ["N_ROUNDS", "TREE_SETTINGS", "TreeModel", "boost", "fit_trees", "predict_boosted",
+           "thin_rows"]  # fmt: skip
 
 _REPEATABLE = {
     "objective": "binary",
@@ -19,6 +20,7 @@ _REPEATABLE = {
     "force_row_wise": True,
     "verbosity": -1,
 }
+_ENOUGH = 200_000  # rows to learn from where many are positive
 _MANY = 50_000  # rows, from which on all cores are used; the trees are the same
 TREE_SETTINGS = {
     "learning_rate": 0.02,
@@ -90,6 +92,11 @@ def fit_trees(numbers: pd.DataFrame, labels: np.ndarray, *, seed: int = 0, n_see
     ]
     trees = [_shorten(tree) for text in models for tree in _split_trees(text)]
     return TreeModel(columns, "".join(f"Tree={i}\n{tree}\n\n" for i, tree in enumerate(trees)), n_seeds)
+
+
+def thin_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return evenly spread rows of a large table, 200,000 or more: enough to learn what is not rare."""
+    return table.iloc[:: max(len(table) // _ENOUGH, 1)]
 
 
 def boost(

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from chatlib.errors import ModelError
-from chatlib.predict.models.trees import TreeModel, fit_trees
+from chatlib.predict.models.trees import TreeModel, fit_trees, thin_rows
 
 
 def make_table(seed):
@@ -37,6 +37,12 @@ def test_many_rows_give_the_same_trees_on_any_number_of_cores(monkeypatch):
     alone = fit_trees(numbers, labels, n_seeds=1)
     monkeypatch.setattr("chatlib.predict.models.trees._MANY", 3000)
     assert fit_trees(numbers, labels, n_seeds=1).trees == alone.trees
+
+
+def test_a_large_table_is_thinned_evenly():
+    table = pd.DataFrame({"row": np.arange(450_000)})
+    assert thin_rows(table)["row"].tolist() == list(range(0, 450_000, 2))
+    assert len(thin_rows(table.iloc[:399_999])) == 399_999
 
 
 def test_the_text_that_is_kept_scores_as_lightgbm_does():
