@@ -77,10 +77,9 @@ def analyze_channel(
 ) -> ChannelAnalytics:
     """Analyze every stream of a database; write each one's JSON into `folder`, if one is given.
 
-    The best moments are found with `words`, those of the channel by default; people are left out of
-    them by name. The table's columns are
-    those of `StreamSummary`, then the platforms' totals. A stream in which
-    no message has an offset is left out, and `skipped` says so.
+    The best moments are found with `words`, those of the channel by default; people are left out of them by
+    name. The table's columns are those of `StreamSummary`, then the platforms' totals. A stream in which no
+    message has an offset is left out, and `skipped` says so.
     """
     rows: list[dict[str, object]] = []
     skipped: list[str] = []

@@ -55,8 +55,9 @@ class Score(NamedTuple):
 
 
 def calm_talk(talk: Talk, rng: np.random.Generator) -> Talk:
-    """Return the talk with each message at a random time within its ten minutes; no hype is left."""
-    spoken = talk.spoken[talk.spoken["offset_s"] >= 0]
+    """Return the talk with each message at a random time within its ten minutes; no hype, no clip is left."""
+    names_clip = talk.spoken["text"].str.contains("clip", case=False, regex=False)
+    spoken = talk.spoken[(talk.spoken["offset_s"] >= 0) & ~names_clip]
     offset_s = spoken["offset_s"].to_numpy(dtype=float)
     moved = (offset_s // _WINDOW_S + rng.random(len(offset_s))) * _WINDOW_S
     moved = np.minimum(moved, offset_s.max(initial=0.0))
@@ -153,7 +154,7 @@ def _detect(
     found: list[tuple[str, float, _Spans]] = []
     for per_hour, n in zip(_PER_HOUR, counts, strict=True):
         found.append(("moments", per_hour, [(m.start_s, m.end_s) for m in moments[:n]]))
-    found += [("busiest 30 s", per_hour, busiest[:n]) for per_hour, n in zip(_PER_HOUR, counts, strict=True)]
+        found.append(("busiest 30 s", per_hour, busiest[:n]))
     for x in _SENSITIVITIES:
         spikes = find_spikes(samples, _METRIC, sensitivity=x)
         found.append(("spikes", x, [(s.startTime, s.endTime) for s in spikes]))
