@@ -76,6 +76,7 @@ class _Ahead(Generic[T, R]):
         return ProcessPoolExecutor(self._workers, initializer=_follow_parent, initargs=(os.getpid(),))
 
     def submit(self, item: T) -> None:
+        """Begin a call."""
         future: Future[R]
         try:
             future = self._pool.submit(self._function, item)
@@ -126,6 +127,7 @@ class _Threads:
             threading.Thread(target=self._work, daemon=True).start()
 
     def submit(self, function: Callable, item: object) -> Future:
+        """Queue a call; return its future."""
         future: Future = Future()
         self._calls.put((future, function, item))
         return future
@@ -140,6 +142,7 @@ class _Threads:
             del call, future, item
 
     def shutdown(self, *, kill_workers: bool) -> None:
+        """End the threads after the calls they run; with `kill_workers` queued ones are dropped."""
         with suppress(Empty):
             while kill_workers:
                 self._calls.get_nowait()
@@ -160,6 +163,7 @@ def _follow_parent(parent: int) -> None:
     """Make a worker ignore Ctrl-C, on which its parent kills it, and exit when the parent is gone."""
 
     def watch() -> None:
+        """End this process once its parent is another."""
         while os.getppid() == parent:
             time.sleep(1)
         os._exit(1)

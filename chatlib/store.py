@@ -371,7 +371,9 @@ def open_store(path: str | Path, *, create: bool = False, read_only: bool = Fals
                 connection = _connect_to_read(path)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+                connection = sqlite3.connect(
+                    path, isolation_level=None, timeout=60, check_same_thread=False
+                )  # `watch` writes from a thread for each stream, one at a time
         except (OSError, sqlite3.OperationalError) as error:
             raise StoreError(
                 f"The chat database {path} cannot be opened ({error}). Check path and rights."

@@ -18,7 +18,13 @@ from chatlib.collect.files.formats import Chat
 from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.rows import read_count
 from chatlib.collect.report import RETRIED, ChannelReport, CollectReport, ProgressBoard, StreamReport
-from chatlib.collect.sheets.channels import Channel, load_stream_list, merge_stream_list, save_stream_list
+from chatlib.collect.sheets.channels import (
+    STREAM_COLUMNS,
+    Channel,
+    load_stream_list,
+    merge_stream_list,
+    save_stream_list,
+)
 from chatlib.collect.sites import CollectSettings, Listing, Metadata, Site, VideoFacts
 from chatlib.collect.summary import describe_sides
 from chatlib.errors import ParameterError, SourceError, SourceRefused, UnwritableFile
@@ -265,14 +271,11 @@ class _ChannelCollection:
             self.report.failures.append(f"the list may lack streams: it ended with {listing.reason}")
         self._note(
             {
-                "video_id": stream.video_id,
-                "title": stream.title,
-                "url": make_video_url(self._site.platform, stream.video_id),
-                "duration_s": stream.duration_s,
-                "views": stream.views,
+                **_row_of_facts(facts),
+                "url": make_video_url(self._site.platform, facts.video_id),
                 "channel_name": listing.channel_name,
             }
-            for stream in listing.streams
+            for facts in listing.streams
         )
         return listing
 
@@ -317,6 +320,7 @@ class _ChannelCollection:
         with ProgressBoard(self.report.titles, durations_s, shown=self._progress) as board:
 
             def fetch(video_id: str) -> Replay:
+                """Fetch one stream, whose progress the board shows."""
                 return self._site.fetch(
                     video_id,
                     known[video_id],
@@ -376,9 +380,7 @@ class _ChannelCollection:
             stream.title or self.report.titles.get(stream.video_id),
             self._before.get(stream.video_id),
             state,
-            stream.view,
             stream.reason,
-            replay.source,
             len(replay.messages),
             n_added,
             dict(replay.skipped),
@@ -415,17 +417,8 @@ class _ChannelCollection:
 
 
 def _row_of_facts(facts: VideoFacts) -> dict[str, object]:
-    started = facts.started_at or facts.published_at
-    return {
-        "video_id": facts.video_id,
-        "title": facts.title,
-        "date": (started or "")[:10] or None,
-        "duration_s": facts.duration_s,
-        "started_at": facts.started_at,
-        "ended_at": facts.ended_at,
-        "views": facts.views,
-        "channel_name": facts.channel_name,
-    }
+    row = {name: value for name, value in facts._asdict().items() if name in STREAM_COLUMNS}
+    return row | {"date": (facts.started_at or facts.published_at or "")[:10] or None}
 
 
 def _as_text(row: Mapping[str, object]) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import orjson
 
+from chatlib.collect.files.formats import Chat, complete_chat
+from chatlib.errors import SourceError, SourceRefused
 from chatlib.files import map_write_errors
 from chatlib.records import HeatStep, Message, Stream
 from chatlib.times import format_clock
@@ -21,10 +23,16 @@ _SILENCE_S, _SILENCE_SHARE, _SILENCE_TIMES = 120.0, 0.05, 3.0
 
 
 class Batch(NamedTuple):
-    """Items of a chat as its site gives them, and where the next batch is; None at the end."""
+    """Items of a chat as its site gives them, and where the next batch is; None at the end.
+
+    Of a running chat also how long to wait for the next one; with `is_pushed` YouTube would push the news
+    before, to those who can hear it.
+    """
 
     items: list[object]
     next_token: str | None
+    wait_s: float = 0.0
+    is_pushed: bool = False
 
 
 class ResumeFile:
@@ -94,6 +102,19 @@ class Replay(NamedTuple):
     ended: bool = False
     running: str | None = None
     heatmap: Sequence[HeatStep] = ()
+
+    @classmethod
+    def of_failure(cls, stream: Stream, source: str, error: SourceError, *, prefix: str = "") -> Replay:
+        """Return what became of a stream that gives no chat: its state, and the reason."""
+        state = error.state if isinstance(error, SourceRefused) else "failed"
+        stream = stream._replace(state=state, view="live", reason=f"{prefix}{error}")
+        return cls(stream, [], {}, source)
+
+    def complete(self, known: Mapping[str, str]) -> Replay:
+        """Return this with what a list of streams says of the stream, and what its messages tell."""
+        chat = Chat(self.source, self.stream, list(self.messages), self.skipped)
+        chat = complete_chat(chat, file_name=self.stream.video_id, row=known)
+        return self._replace(stream=chat.stream, messages=chat.messages)
 
     @property
     def last_offset_s(self) -> float:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from chatlib.collect.transport import Stopped
-from chatlib.errors import ChatlibError, ParameterError, SourceError, SourceRefused
+from chatlib.collect.transport import Stopped, map_foreign_errors
+from chatlib.errors import ChatlibError, ParameterError, SourceError, SourceRefused, StoreError
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
 from chatlib.store import Store, open_store
 from chatlib.text import one_line
@@ -126,8 +126,6 @@ class Capture:
     earlier_gaps: list[str] = field(default_factory=list)  # as earlier watches of the stream said it
     has_ended: bool = False
     was_connected: bool = False
-    is_stored: bool = False  # to the stream's end
-    moved_s: float = 0.0  # by which stored offsets are wrong, since the start became known later
 
     def now_s(self) -> float:
         """Return the offset of this moment."""
@@ -164,7 +162,6 @@ class Capture:
         self.stream = self.stream._replace(started_at=stream.started_at or self.stream.started_at)
         self.heard_s += moved_s
         self.gaps = [Gap(max(g.start_s + moved_s, 0.0), g.end_s + moved_s) for g in self.gaps]
-        self.moved_s += moved_s
         return moved_s
 
     def describe(self) -> str:
@@ -265,46 +262,53 @@ def watch_streams(
     end the others.
     """
     stop = stop or threading.Event()
-    ends_at = None if settings.minutes is None else time.monotonic() + 60 * settings.minutes
+    ends_at = float("inf") if settings.minutes is None else time.monotonic() + 60 * settings.minutes
+    writing = threading.Lock()
+    watchers = [_Watcher(feed, settings, stop, db, writing) for feed in feeds]
     with ExitStack() as stack:
-        watchers = [_Watcher(feed, settings, stop) for feed in feeds]
-        lines = [stack.enter_context(_Line(place, progress=progress)) for place in range(len(watchers))]
+        lines = [
+            stack.enter_context(progress_bar(bar_format="{desc}", position=place, shown=progress))
+            for place in range(len(watchers))
+        ]
         try:
             for watcher in watchers:
-                watcher.start()
+                watcher.thread.start()
             if rank is not None:
                 _Ranker(rank, watchers, db.path, stop).start()
-            while any(w.is_alive() for w in watchers) and not stop.is_set():
-                if ends_at is not None and time.monotonic() >= ends_at:
+            while any(w.thread.is_alive() for w in watchers) and time.monotonic() < ends_at:
+                if stop.wait(_TICK_S):
                     break
-                stop.wait(_TICK_S)
                 for watcher, line in zip(watchers, lines, strict=True):
-                    watcher.serve(db)
-                    line.show(watcher)
-                    watcher.report_error(are_others_left=any(w.is_alive() for w in watchers))
+                    if not line.disable:
+                        line.set_description_str(describe_watch(watcher))
+                    watcher.report_error(are_others_left=any(w.thread.is_alive() for w in watchers))
+                if any(isinstance(watcher.error, StoreError) for watcher in watchers):
+                    break
         finally:
             stop.set()
             for watcher in watchers:
-                watcher.join(LAST_WAIT_S)
-            for watcher in watchers:
-                watcher.serve(db, is_last=True)
+                watcher.thread.join(LAST_WAIT_S)
     errors = [watcher.error for watcher in watchers if watcher.error]
     captures = [capture for watcher in watchers for capture in watcher.captures]
-    if len(errors) == len(watchers) and not any(capture.was_connected for capture in captures):
-        raise errors[0]
+    fatal = [error for error in errors if isinstance(error, StoreError)]
+    if fatal or (len(errors) == len(watchers) and not any(capture.was_connected for capture in captures)):
+        raise (fatal or errors)[0]
     for watcher in watchers:
         watcher.report_error(are_others_left=True)
     return captures
 
 
 class _Watcher:
-    """The watch of one feed: a thread reads it, another asks what runs; `serve` does what the database needs.
+    """The watch of one feed: its thread reads and stores, another asks what runs.
 
-    Only the thread that calls `serve` touches the database.
+    The database is one for all watchers, and `writing` is held by the one that uses it.
     """
 
-    def __init__(self, feed: Feed, settings: WatchSettings, stop: threading.Event) -> None:
+    def __init__(
+        self, feed: Feed, settings: WatchSettings, stop: threading.Event, db: Store, writing: threading.Lock
+    ) -> None:
         self.feed = feed
+        self.thread = threading.Thread(target=self._guard, args=(self._run,), daemon=True)
         self.captures: list[Capture] = []
         self.error: ChatlibError | None = None
         self.spikes = SpikeFinder()
@@ -313,32 +317,19 @@ class _Watcher:
         self.likely: list[str] = []  # to pay, most likely first
         self._settings = settings
         self._stop = stop
-        self._lock = threading.Lock()
-        self._begun = threading.Event()  # the current capture is known to the database
+        self._db = db
+        self._writing = writing
         self._buffer: list[Message] = []
         self._recent: dict[tuple[str, str], None] = {}
         self._current: Stream | None = None
         self._is_connected = False
         self._is_reported = False
         self._flushed_at = time.monotonic()
-        self._threads = [
-            threading.Thread(target=self._guard, args=(run,), daemon=True) for run in (self._run, self._look)
-        ]
 
     @property
     def capture(self) -> Capture | None:
         """The capture that is under way, or the last one."""
         return self.captures[-1] if self.captures else None
-
-    # ------------------------------------------------------------- the caller's thread
-
-    def start(self) -> None:
-        """Begin to read."""
-        self._threads[0].start()
-
-    def is_alive(self) -> bool:
-        """Return whether this feed is still watched."""
-        return self._threads[0].is_alive()
 
     def report_error(self, *, are_others_left: bool) -> None:
         """Log, once, what ended this feed while others go on."""
@@ -346,62 +337,15 @@ class _Watcher:
             self._is_reported = True
             log.warning("%s: %s", self.feed.name, self.error)
 
-    def join(self, seconds: float) -> None:
-        """Wait for the end of reading."""
-        self._threads[0].join(seconds)
-
-    def serve(self, db: Store, *, is_last: bool = False) -> None:
-        """Tell a new capture what the database knows; store what came if it is time. Raises: StoreError."""
-        capture = self.capture
-        if capture is None:
-            return
-        if not self._begun.is_set():
-            self._recall(db, capture)
-            self._begun.set()
-        if capture.moved_s:
-            db.move_offsets(capture.stream.platform, capture.stream.video_id, by_s=capture.moved_s)
-            capture.moved_s = 0.0
-        due = time.monotonic() - self._flushed_at >= self._settings.flush_s
-        if capture.was_connected and not capture.is_stored and (due or is_last or capture.has_ended):
-            self._flush(db)
-
-    def _recall(self, db: Store, capture: Capture) -> None:
-        """Go on where an earlier watch of the same stream got; its gaps are kept."""
-        stream = capture.stream
-        known = db.find_streams(stream.platform, [stream.video_id])
-        for row in known[known["view"] == "captured"].to_dict("records"):
-            reasons = str(row["reason"] or "").split(" · ")
-            capture.earlier_gaps = [reason for reason in reasons if reason.startswith(_AWAY)]
-            capture.heard_s = float(row["duration_s"] or row["last_offset_s"] or 0.0)
-
-    def _flush(self, db: Store) -> None:
-        """Store the buffer, and how far the capture got, in one transaction."""
-        with self._lock:
-            capture = self.captures[-1]
-            buffer, self._buffer = self._buffer, []
-            state, reason = capture.describe_end()
-            stream = capture.stream._replace(view="captured", state=state, reason=reason)
-            has_ended = capture.has_ended
-            if not has_ended:
-                stream = stream._replace(duration_s=round(capture.heard_s, 1))
-        capture.n_added += db.save_chat(stream, buffer).added
-        capture.is_stored = has_ended
-        self._flushed_at = time.monotonic()
-        self.rates.append((self._flushed_at, self.n_messages))
-
-    # ------------------------------------------------------------- threads of its own
-
-    def _guard(self, run: object) -> None:
+    def _guard(self, run: Callable[[], None]) -> None:
         """Run a thread's work; what ends it is kept for the caller."""
         try:
-            run()  # type: ignore[operator]
+            with map_foreign_errors(f"{self.feed.name} could not be read"):
+                run()
         except Stopped:
             pass
         except ChatlibError as error:
             self.error = error
-        except Exception as error:  # an answer of a new shape: one feed must not end all
-            log.debug("%s failed", self.feed.name, exc_info=True)
-            self.error = SourceError(f"{self.feed.name} could not be read ({type(error).__name__}: {error})")
 
     def _look(self) -> None:
         """Ask again and again which stream runs."""
@@ -414,25 +358,44 @@ class _Watcher:
         self._current = self.feed.find_stream()
         if self._current is None:
             log.info("%s is not live; waiting for its stream.", self.feed.name)
-        self._threads[1].start()
+        threading.Thread(target=self._guard, args=(self._look,), daemon=True).start()
         while not self._stop.is_set():
             stream = self._current
             if stream is None:
                 self._stop.wait(min(1.0, self._settings.look_s))
                 continue
             capture = Capture(stream)
+            self._recall(capture)
             self.spikes, self.n_messages, self.likely = SpikeFinder(), 0, []
             self.rates.clear()
             self.captures.append(capture)
-            self._begun.clear()  # after the capture is there: the other thread must not recall the one before
-            while not self._begun.wait(_TICK_S):
-                if self._stop.is_set():
-                    return
             self._capture(capture)
-            while capture.was_connected and not (capture.is_stored or self._stop.wait(_TICK_S)):
-                pass
             if capture.has_ended and (self.feed.is_single or self._settings.until_end):
                 return
+
+    def _recall(self, capture: Capture) -> None:
+        """Go on where an earlier watch of the same stream got; its gaps are kept."""
+        stream = capture.stream
+        with self._writing:
+            known = self._db.find_streams(stream.platform, [stream.video_id])
+        for row in known[known["view"] == "captured"].to_dict("records"):
+            reasons = str(row["reason"] or "").split(" · ")
+            capture.earlier_gaps = [reason for reason in reasons if reason.startswith(_AWAY)]
+            capture.heard_s = float(row["duration_s"] or row["last_offset_s"] or 0.0)
+
+    def _flush(self, capture: Capture) -> None:
+        """Store the buffer, and how far the capture got, in one transaction. Raises: StoreError."""
+        if not capture.was_connected:
+            return
+        state, reason = capture.describe_end()
+        stream = capture.stream._replace(view="captured", state=state, reason=reason)
+        if not capture.has_ended:
+            stream = stream._replace(duration_s=round(capture.heard_s, 1))
+        with self._writing:
+            capture.n_added += self._db.save_chat(stream, self._buffer).added
+        self._buffer = []
+        self._flushed_at = time.monotonic()
+        self.rates.append((self._flushed_at, self.n_messages))
 
     def _capture(self, capture: Capture) -> None:
         """Read one stream's chat until it ends, or the watch does."""
@@ -450,15 +413,16 @@ class _Watcher:
                         raise
                     self._is_connected = False
                     capture.heard_s -= getattr(error, "silent_s", 0.0)
+                    self._flush(capture)
                     log.info("%s: %s; connecting again", self.feed.name, error)
                     wait_s = min(MAX_BACKOFF_S, self._settings.backoff_s * 2 ** (tries - 1))
                     self._stop.wait(random.uniform(0, wait_s))
                     if self._is_over(capture):
                         self._end(capture)
         finally:
-            with self._lock:
-                if not self._is_connected and not capture.has_ended:
-                    capture.note_gap(capture.now_s())
+            if not self._is_connected and not capture.has_ended:
+                capture.note_gap(capture.now_s())
+            self._flush(capture)
 
     def _connect(self, capture: Capture) -> None:
         """Connect; the time since the chat was last heard is a gap. Raises: SourceError."""
@@ -466,35 +430,34 @@ class _Watcher:
         if connected is None:
             self._end(capture)
             return
-        with self._lock:
-            if not capture.was_connected or connected.stream.started_at != capture.stream.started_at:
-                capture.know_start(connected.stream)
-            capture.note_gap(connected.since_s)
-            self._is_connected = capture.was_connected = True
+        if not capture.was_connected or connected.stream.started_at != capture.stream.started_at:
+            self._know_start(capture, connected.stream)
+        capture.note_gap(connected.since_s)
+        self._is_connected = capture.was_connected = True
         self.spikes.advance(max(connected.since_s, 0.0))
 
     def _read(self, capture: Capture) -> None:
-        """Read while connected. Raises: SourceError."""
+        """Read while connected, until the stream's start turns out to be another. Raises: SourceError."""
         while not self._stop.is_set() and not capture.has_ended:
             heard = self.feed.read()
-            with self._lock:
-                capture.heard_s = max(capture.heard_s, heard.until_s)
-                for message in heard.messages:
-                    self._take(capture, message)
+            capture.heard_s = max(capture.heard_s, heard.until_s)
+            for message in heard.messages:
+                self._take(capture, message)
+            if time.monotonic() - self._flushed_at >= self._settings.flush_s:
+                self._flush(capture)
+            current = self._current
             if self._is_over(capture):
                 self._end(capture)
-            elif self._learn_start(capture):
+            elif current is not None and current.started_at not in (None, capture.stream.started_at):
+                self._know_start(capture, current)
                 return
 
-    def _learn_start(self, capture: Capture) -> bool:
-        """Return whether the stream's start became known or another; offsets are counted from it then."""
-        current = self._current
-        if current is None or current.started_at in (None, capture.stream.started_at):
-            return False
-        with self._lock:
-            moved_s = capture.know_start(current)
-            self._buffer = [_move(message, moved_s) for message in self._buffer]
-        return True
+    def _know_start(self, capture: Capture, stream: Stream) -> None:
+        """Take the start that the site names now; what is stored is counted from it, too."""
+        self._flush(capture)
+        if moved_s := capture.know_start(stream):
+            with self._writing:
+                self._db.move_offsets(stream.platform, stream.video_id, by_s=moved_s)
 
     def _take(self, capture: Capture, message: Message) -> None:
         """Put a message into the buffer, unless it was there already."""
@@ -522,12 +485,7 @@ class _Watcher:
     def _end(self, capture: Capture) -> None:
         if not self._is_over(capture):
             self._current = None
-        with self._lock:
-            capture.end()
-
-
-def _move(message: Message, by_s: float) -> Message:
-    return message if message.offset_s is None else message._replace(offset_s=message.offset_s + by_s)
+        capture.end()
 
 
 class _Ranker(threading.Thread):
@@ -543,15 +501,12 @@ class _Ranker(threading.Thread):
     def run(self) -> None:
         """Rank until the watch ends, or the ranking fails."""
         try:
-            with open_store(self._path, read_only=True) as db:
+            with map_foreign_errors("the ranking failed"), open_store(self._path, read_only=True) as db:
                 while not self._stop.wait(RANK_S):
                     for watcher in self._watchers:
                         self._rank_one(db, watcher)
         except ChatlibError as error:
             log.warning("who may pay is not told any more: %s", error)
-        except Exception as error:
-            log.debug("the ranking failed", exc_info=True)
-            log.warning("who may pay is not told any more (%s: %s)", type(error).__name__, error)
 
     def _rank_one(self, db: Store, watcher: _Watcher) -> None:
         capture = watcher.capture
@@ -563,24 +518,6 @@ class _Ranker(threading.Thread):
             if likely and likely != watcher.likely:
                 log.info("%s: most likely to pay: %s", watcher.feed.name, ", ".join(likely))
             watcher.likely = likely
-
-
-class _Line:
-    """One line in the terminal: minutes, messages, a minute's rate, payments, the newest spike."""
-
-    def __init__(self, place: int, *, progress: bool) -> None:
-        self._bar = progress_bar(bar_format="{desc}", position=place, shown=progress)
-
-    def __enter__(self) -> _Line:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def show(self, watcher: _Watcher) -> None:
-        """Show where a watch stands."""
-        if not self._bar.disable:
-            self._bar.set_description_str(describe_watch(watcher))
 
 
 def describe_watch(watcher: _Watcher) -> str:

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
 from chatlib.collect.files.importing import format_totals, shorten_lines
 from chatlib.errors import SourceError
 from chatlib.records import STATES
@@ -33,17 +31,10 @@ class StreamReport:
     title: str | None
     before: str | None
     state: str
-    view: str
     reason: str | None
-    source: str
     n_rows: int  # messages that came
     n_added: int  # of them new in the database
     skipped: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether this is new, has another state, or more messages."""
-        return self.before != self.state or self.n_added > 0
 
 
 @dataclass
@@ -115,16 +106,6 @@ class CollectReport:
                 "At least one stream must give its chat, and none did. "
                 + (problems[0] if problems else "No finished stream was listed.")
             )
-
-    def to_table(self) -> pd.DataFrame:
-        """Return one row per stream that was asked for: title, states, view, source, rows, added, reason."""
-        columns = ("title", "before", "state", "view", "source", "rows", "added", "reason")
-        rows = [
-            (one_line(s.title or s.video_id, 60), s.before or "new", s.state, s.view, s.source, s.n_rows,
-             s.n_added, s.reason or "")
-            for s in self.streams
-        ]  # fmt: skip
-        return pd.DataFrame(rows, columns=list(columns))
 
     def format_summary(self, db: Path) -> str:
         """Return the summary: what changed, what was left out, and what to do about it."""

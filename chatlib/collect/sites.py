@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatlib.errors import ParameterError, SourceError
 from chatlib.limits import require_regular
@@ -14,13 +14,11 @@ from chatlib.records import Clip
 
 if TYPE_CHECKING:  # the command line reads the settings' defaults before anything is fetched
     from chatlib.collect.downloads import Replay, ResumeFile
-    from chatlib.collect.transport import Politeness
 
 __all__ = [
     "CHAT_SOURCES",
     "LISTINGS",
     "CollectSettings",
-    "ListedStream",
     "Listing",
     "Metadata",
     "Site",
@@ -86,10 +84,11 @@ class CollectSettings:
         return resolve_path(self.cookies) if self.cookies else None
 
 
-class ListedStream(NamedTuple):
-    """One row of a channel's list of streams; None is unknown.
+class VideoFacts(NamedTuple):
+    """The facts of one video, or as many as a list of streams has. Dates are UTC ISO 8601; None is unknown.
 
-    `status` is "finished", "live" or "upcoming". `views` is None where the page counts viewers.
+    `status` is `finished`, `live` or `upcoming` for a stream, `video` for a plain upload.
+    `duration_s` is the recording's. `views` is None where the page counts viewers.
     """
 
     video_id: str
@@ -97,6 +96,11 @@ class ListedStream(NamedTuple):
     duration_s: float | None = None
     views: int | None = None
     status: str | None = None
+    channel_id: str | None = None
+    channel_name: str | None = None
+    published_at: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
 
 
 class Listing(NamedTuple):
@@ -109,29 +113,10 @@ class Listing(NamedTuple):
     channel_url: str
     channel_id: str | None
     channel_name: str | None
-    streams: list[ListedStream]
+    streams: list[VideoFacts]
     complete: bool
     reason: str
     seconds: float
-
-
-class VideoFacts(NamedTuple):
-    """The facts of one video. Dates are UTC ISO 8601; None is unknown.
-
-    `status` is `finished`, `live` or `upcoming` for a stream, `video` for a plain upload.
-    `duration_s` is the recording's.
-    """
-
-    video_id: str
-    title: str | None
-    channel_id: str | None
-    channel_name: str | None
-    published_at: str | None
-    started_at: str | None
-    ended_at: str | None
-    duration_s: float | None
-    status: str
-    views: int | None
 
 
 class Metadata(NamedTuple):
@@ -146,17 +131,34 @@ class Metadata(NamedTuple):
     problem: str | None
 
 
-class Site(Protocol):
-    """One site, for one collection; all its requests share `politeness`."""
+class Site:
+    """One site, for one collection; all its requests share `politeness`.
+
+    Unfinished downloads are kept in `folder`.
+    """
 
     platform: str
-    politeness: Politeness
+
+    def __init__(self, settings: CollectSettings, folder: Path) -> None:
+        from chatlib.collect.transport import Politeness
+
+        self.politeness = Politeness(
+            per_s=settings.requests_per_s, timeout_s=settings.timeout_s, backoff_s=settings.backoff_s
+        )
+        self._settings = settings
+        self._cookies = settings.cookies_file
+        self._folder = folder
 
     def list_streams(self, channel_url: str, *, progress: bool = True) -> Listing:
-        """Return a channel's streams, newest first. Raises: SourceError."""
+        """Return a channel's streams, newest first.
+
+        Raises: MissingSource if there is no such channel; SourceError if the list cannot be read.
+        """
+        raise NotImplementedError
 
     def describe_streams(self, video_ids: Sequence[str], *, progress: bool = True) -> Metadata:
         """Return what the site knows of streams, as far as it tells; a `problem` says what it does not."""
+        raise NotImplementedError
 
     def fetch(
         self,
@@ -167,11 +169,18 @@ class Site(Protocol):
     ) -> Replay:
         """Return the chat of one stream, from any thread; `known` is what a list of streams says of it.
 
+        An interrupted download goes on. `on_progress` is called with the offset reached.
         Raises: Stopped; StoreError. All else is a state of the stream, with its reason.
         """
+        raise NotImplementedError
 
     def open_resume_file(self, video_id: str) -> ResumeFile:
         """Return the file of a stream's unfinished download."""
+        raise NotImplementedError
 
     def list_clips(self, channel_url: str, video_ids: set[str]) -> Mapping[str, list[Clip]]:
-        """Return the clips of a channel's streams, by video id. Raises: SourceError."""
+        """Return the clips of a channel's streams, by video id; none where the site tells none.
+
+        Raises: SourceError.
+        """
+        return {}

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import random
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -25,7 +27,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.response import HTTPResponse
 
-from chatlib.errors import SourceRefused, SourceUnreachable
+from chatlib.errors import ChatlibError, SourceError, SourceRefused, SourceUnreachable
 from chatlib.text import clean_json
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "check_answer",
     "describe_failure",
     "find_refusal",
+    "map_foreign_errors",
     "parse_answer",
     "read_whole",
 ]
@@ -52,6 +55,8 @@ _NO_REPLAY = re.compile(r"chat replay|chat is disabled|chat was disabled|no chat
 _TOO_MANY = re.compile(r"too many requests|HTTP Error 429|rate.?limit", re.I)
 
 Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
@@ -95,8 +100,6 @@ class Politeness:
         self.timeout_s = timeout_s
         self.attempts = attempts
         self.stop = stop or threading.Event()
-        self.n_requests = 0
-        self.network_s = 0.0  # summed over threads
         self._pause_s = 1.0 / per_s
         self._backoff_s = backoff_s
         self._next: dict[str, float] = {}
@@ -115,20 +118,16 @@ class Politeness:
             sleep=self._sleep,
             reraise=True,
         )
+
+        def attempt() -> Result:
+            """Send once, when it is the host's turn."""
+            self._keep_pace(host)
+            return send()
+
         try:
-            return retrying(self._send_once, host, send)
+            return retrying(attempt)
         except Transient as error:
             raise self._give_up(host, error) from None
-
-    def _send_once(self, host: str, send: Callable[[], Result]) -> Result:
-        self._keep_pace(host)
-        started = time.perf_counter()
-        try:
-            return send()
-        finally:
-            with self._lock:
-                self.n_requests += 1
-                self.network_s += time.perf_counter() - started
 
     def _keep_pace(self, host: str) -> None:
         with self._lock:
@@ -241,6 +240,21 @@ def find_refusal(reason: str) -> SourceRefused:
         if pattern.search(reason):
             return SourceRefused(f"{short} ({advice})", state=state)
     return SourceRefused(short, state="failed")
+
+
+@contextmanager
+def map_foreign_errors(what: str, *, to: type[SourceError] = SourceError) -> Iterator[None]:
+    """Raise `to`, saying what failed, for an error of another's program, as on an answer of a new shape.
+
+    Our own errors, Stopped and MemoryError are raised as they are.
+    """
+    try:
+        yield
+    except (ChatlibError, Stopped, MemoryError):
+        raise
+    except Exception as error:
+        log.debug("%s", what, exc_info=True)
+        raise to(f"{what} ({type(error).__name__}: {error})") from error
 
 
 def _read_pause(retry_after: str) -> float:

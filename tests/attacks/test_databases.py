@@ -73,7 +73,7 @@ def test_an_empty_file_and_memory_are_no_database(tmp_path):
     with pytest.raises(NotADatabase, match="empty"):
         open_store(tmp_path / "empty.dbs")
     for name in (":memory:", "file:x?mode=memory"):
-        with pytest.raises(ParameterError, match="is a file"):
+        with pytest.raises(ParameterError, match="must be a file"):
             open_store(name, create=True)
     assert (tmp_path / "empty.dbs").stat().st_size == 0
 

@@ -1,5 +1,6 @@
 """Watching without a site: spikes, gaps, what is said in the line, and who may pay."""
 
+import io
 import random
 import re
 import threading
@@ -7,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from chatlib.analyze.analytics.columns import ChatColumns, analyze_columns, make_analytics
 from chatlib.analyze.analytics.format import ProcessSettings
@@ -101,12 +103,16 @@ def test_who_may_pay_is_asked_again_and_again_and_said_in_the_line(tmp_path, mon
         asked.append(len(db.load_messages([stream_id])))
         return ["viewer\x1b[2J 7 40 %"]
 
-    def show(line, watcher):
-        lines.append(live.describe_watch(watcher))
+    describe = live.describe_watch
+
+    def show(watcher):
+        lines.append(describe(watcher))
         if len(asked) >= 3 and "may pay" in lines[-1]:
             ends.set()
+        return ""
 
-    monkeypatch.setattr(live._Line, "show", show)
+    monkeypatch.setattr(live, "describe_watch", show)
+    monkeypatch.setattr(live, "progress_bar", lambda *, shown, **given: tqdm(**given, file=io.StringIO()))
     messages = [Message(f"m{n}", "text_message", float(n), f"u{n}") for n in range(30)] * 2  # once repeated
     settings = WatchSettings(flush_s=0.1, look_s=0.1, until_end=True)
     with open_store(tmp_path / "chat.dbs", create=True) as db:

@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 import msgspec
 import orjson
 
-from chatlib.collect.files.containers import Parsed
 from chatlib.collect.files.rows import (
     Chat,
     IdMaker,
     Notes,
+    as_list,
     author_key,
     badge_json,
     dump_names,
@@ -79,9 +79,9 @@ _decode_row = msgspec.json.Decoder(_PlainRow).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def find_chat(parsed: Parsed, notes: Notes) -> Chat | None:
+def find_chat(content: object, notes: Notes) -> Chat | None:
     """Return the chat in parsed JSON if its rows have two of chat-downloader's keys."""
-    items = [parsed.content] if type(parsed.content) is dict else parsed.content
+    items = [content] if type(content) is dict else content
     if type(items) is not list:
         return None
     if items and not any(type(item) is dict and len(_ROW_KEYS & item.keys()) >= 2 for item in items[:200]):
@@ -248,11 +248,9 @@ def _read_timestamp(item: dict, notes: Notes) -> int | None:
 def _read_emotes(emotes: object) -> list[str]:
     """Return the emotes' names: of each its name, its first shortcut, or the text that it is."""
     names = []
-    for emote in emotes if type(emotes) is list else ():
+    for emote in as_list(emotes):
         if type(emote) is dict:
-            shortcuts = emote.get("shortcuts")
-            first = shortcuts[0] if type(shortcuts) is list and shortcuts else None
-            emote = clean_text(emote.get("name")) or first
+            emote = clean_text(emote.get("name")) or next(iter(as_list(emote.get("shortcuts"))), None)
         if name := clean_text(emote):
             names.append(name)
     return names

@@ -7,7 +7,6 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import orjson
 
@@ -18,7 +17,6 @@ from chatlib.limits import GZIP_MAGIC, JSON_OBJECTS, LINE_MB, unpack_gzip
 __all__ = [
     "CUT",
     "SQLITE_MAGIC",
-    "Parsed",
     "decode_text",
     "looks_like_data",
     "looks_like_utf16",
@@ -31,12 +29,6 @@ SQLITE_MAGIC = b"SQLite format 3\x00"
 _SPACE = b" \t\r\n"
 CUT = "file is cut short"
 _KANA = "のにはをたがでてとしれさいるんなかまアイスルンーラトリ"
-
-
-class Parsed(NamedTuple):
-    """What a JSON file holds."""
-
-    content: object
 
 
 def unpack(data: bytes, notes: Notes) -> bytes:
@@ -105,7 +97,7 @@ def decode_text(data: bytes, notes: Notes) -> str:
     return data.decode("cp1252", "replace")
 
 
-def parse_json(data: bytes, notes: Notes) -> Parsed:
+def parse_json(data: bytes, notes: Notes) -> object:
     """Return what is in a JSON or JSON Lines file; the latter as a list, bad lines counted.
 
     Raises: UnknownFormat if it is no JSON; SourceError if it begins as JSON and cannot be read.
@@ -120,9 +112,9 @@ def parse_json(data: bytes, notes: Notes) -> Parsed:
     if lines is not None:
         return _parse_lines(lines, notes)
     try:
-        return Parsed(orjson.loads(data))
+        return orjson.loads(data)
     except orjson.JSONDecodeError:
-        return Parsed(_parse_leniently(start, notes))
+        return _parse_leniently(start, notes)
 
 
 def _split_lines(start: bytes) -> list[bytes] | None:
@@ -140,19 +132,20 @@ def _split_lines(start: bytes) -> list[bytes] | None:
     return start.splitlines()
 
 
-def _parse_line(line: bytes) -> Parsed | None:
+def _parse_line(line: bytes) -> tuple[object] | None:
+    """Return the one value of a line, None if it is no JSON."""
     try:
-        return Parsed(orjson.loads(line))
+        return (orjson.loads(line),)
     except orjson.JSONDecodeError:
         pass
     try:
-        return Parsed(json.loads(line.decode("utf-8", "replace"), strict=False))
+        return (json.loads(line.decode("utf-8", "replace"), strict=False),)
     except (ValueError, RecursionError):
         return None
 
 
-def _parse_lines(lines: list[bytes], notes: Notes) -> Parsed:
-    items = []
+def _parse_lines(lines: list[bytes], notes: Notes) -> list[object]:
+    items: list[object] = []
     for line in lines:
         if not line.strip(_SPACE):
             continue
@@ -161,8 +154,8 @@ def _parse_lines(lines: list[bytes], notes: Notes) -> Parsed:
         if parsed is None:
             notes["line is no JSON"] += 1
         else:
-            items.append(parsed.content)
-    return Parsed(items)
+            items += parsed
+    return items
 
 
 def _parse_leniently(start: bytes, notes: Notes) -> object:

@@ -18,7 +18,6 @@ from chatlib.collect.address import find_ids_in_name, find_video_id, guess_platf
 from chatlib.collect.files.containers import (
     CUT,
     SQLITE_MAGIC,
-    Parsed,
     decode_text,
     looks_like_data,
     looks_like_utf16,
@@ -48,50 +47,46 @@ _TWITCH_KINDS = TWITCH_PAID_KINDS | CHAT_KINDS - {"text_message"} | {"raid", "bi
 
 
 class Format(NamedTuple):
-    """A format of chat files: its name in reports, who writes it, what that is, and what reads it.
-
-    The reader is a function that returns None for content of another format.
-    """
+    """A format of chat files: its name in reports, who writes it, what that is, and its kind of content."""
 
     name: str
     program: str
     what: str
-    kind: str  # of content: json, text, table; sqlite, which is imported stream by stream
-    reader: str = ""  # module:function, imported when it is needed: some take long to load
+    kind: str  # json, text, table; sqlite, which is imported stream by stream
 
 
-# README, --help and errors list the formats from here; those of a kind are tried in this order.
+# README, --help and errors list the formats from here.
 FORMATS = tuple(
     Format(*row)
     for row in (
         ("chat-downloader", "chat-downloader", "JSON and JSON Lines, today's nested schema and the early "
-         "flat ones", "json", "chat_downloader:find_chat"),
-        ("chat-downloader-table", "chat-downloader", "CSV, of today and of its first versions",
-         "table", "tables:find_chats"),
-        ("chat-downloader-text", "chat-downloader", "text, of today and of its first versions",
-         "text", "text_logs:find_chats"),
-        ("youtube-chat", "youtube-chat (npm)", "its chat items, as JSON or JSON Lines",
-         "json", "youtube_chat:find_chat"),
-        ("youtube", "yt-dlp", "`*.live_chat.json`", "json", "innertube:find_chat"),
-        ("youtube", "YouTube itself", "InnerTube responses as saved from a browser",
-         "json", "innertube:find_chat"),
-        ("twitch-downloader", "TwitchDownloader", "JSON", "json", "twitch:find_chat"),
-        ("twitch-downloader-text", "TwitchDownloader", "text, with relative times or in UTC",
-         "text", "text_logs:find_chats"),
+         "flat ones", "json"),
+        ("chat-downloader-table", "chat-downloader", "CSV, of today and of its first versions", "table"),
+        ("chat-downloader-text", "chat-downloader", "text, of today and of its first versions", "text"),
+        ("youtube-chat", "youtube-chat (npm)", "its chat items, as JSON or JSON Lines", "json"),
+        ("youtube", "yt-dlp", "`*.live_chat.json`", "json"),
+        ("youtube", "YouTube itself", "InnerTube responses as saved from a browser", "json"),
+        ("twitch-downloader", "TwitchDownloader", "JSON", "json"),
+        ("twitch-downloader-text", "TwitchDownloader", "text, with relative times or in UTC", "text"),
         ("twitch-graphql", "Twitch GraphQL", "comment pages as the web player gets them, one answer or many "
-         "in a file", "json", "twitch:find_chat"),
-        ("twitch-v5", "Twitch v5", "comments JSON", "json", "twitch:find_chat"),
+         "in a file", "json"),
+        ("twitch-v5", "Twitch v5", "comments JSON", "json"),
         ("irc-log", "Chatterino, Chatty, irssi", "logs of Twitch chat, and alike ones of other IRC clients; "
-         "six hours of silence end a stream", "text", "text_logs:find_chats"),
-        ("plain-log", "plain logs", "lines with a time, a name and a text: `(0:01:05) name : text`",
-         "text", "text_logs:find_chats"),
+         "six hours of silence end a stream", "text"),
+        ("plain-log", "plain logs", "lines with a time, a name and a text: `(0:01:05) name : text`", "text"),
         ("table", "tables", "CSV, TSV and Parquet with columns for the text, and its author or time, of one "
-         "stream or many", "table", "tables:find_chats"),
+         "stream or many", "table"),
         ("first version", "the first version of this research", "an SQLite file with the table `DBdb`",
          "sqlite"),
     )
 )  # fmt: skip
-_PAGE_READER = "renderers:find_page"  # of a stream without its chat: no format to recommend
+# module:function of the readers, tried in this order and imported when they are needed: some take long to
+# load. Each returns None for content of another format. The last one's pages are of streams without chat.
+_JSON_READERS = (
+    "chat_downloader:find_chat", "youtube_chat:find_chat", "innertube:find_chat", "twitch:find_chat",
+    "renderers:find_page",
+)  # fmt: skip
+_TEXT_READER, _TABLE_READER = "text_logs:find_chats", "tables:find_chats"
 _COUNTED_FROM_START = {form.name for form in FORMATS if form.kind in ("text", "table")}
 _TEXT_IN_BRACKETS = re.compile(rb"\[\s*-?\d{1,4}[:-]\d\d")
 _BEGINS_AS_JSON = re.compile(rb"\{\s*[\"}]|\[\s*[\[\]{\"0-9tfn-]|[\[{]\s*$")
@@ -261,20 +256,20 @@ def read_chats(
 
 def _find_chats(data: bytes, file_name: str, notes: Notes, columns: Mapping[str, str]) -> list[Chat]:
     if data.startswith(_PARQUET_MAGIC):
-        return _read_text_or_table("table", data, file_name, notes, columns) or _refuse("a Parquet file")
+        return _load(_TABLE_READER)(data, file_name, notes, columns) or _refuse("a Parquet file")
     start = data[:4096].lstrip()
     if start[:1] in (b"{", b"[") and not _TEXT_IN_BRACKETS.match(start):
         JSON_OBJECTS.require(data.count(b"{") + data.count(b"["))
         if chat := _load("chat_downloader:find_plain_chat")(data, notes):
             return [chat]
         try:
-            parsed = parse_json(data, notes)
+            content = parse_json(data, notes)
         except SourceError:
             if _BEGINS_AS_JSON.match(start):
                 raise
         else:
-            chat = _find_in_json(parsed, notes)
-            return [chat] if chat else _refuse("JSON")
+            chats = (_load(reader)(content, notes) for reader in _JSON_READERS)
+            return [next(filter(None, chats), None) or _refuse("JSON")]
     if not data.strip():
         raise SourceError("A chat file must have content, and this one is empty.")
     if re.match(rb"<(?:[!?]|[A-Za-z][\w-]*[\s>/][^\n]*<)", start):
@@ -284,28 +279,10 @@ def _find_chats(data: bytes, file_name: str, notes: Notes, columns: Mapping[str,
     text = decode_text(data, notes)
     if "\n" not in text:  # lines may end as on the first Macintosh
         text = text.replace("\r", "\n")
-    for kind in ("table",) if columns else ("text", "table"):
-        if chats := _read_text_or_table(kind, text, file_name, notes, columns):
-            return chats
+    for reader in (_TABLE_READER,) if columns else (_TEXT_READER, _TABLE_READER):
+        if found := _load(reader)(text, file_name, notes, columns):
+            return found
     return _refuse("text")
-
-
-def _find_in_json(parsed: Parsed, notes: Notes) -> Chat | None:
-    for reader in [*_readers_of("json"), _PAGE_READER]:
-        if chat := _load(reader)(parsed, notes):
-            return chat
-    return None
-
-
-def _read_text_or_table(
-    kind: str, content: str | bytes, file_name: str, notes: Notes, columns: Mapping[str, str]
-) -> list[Chat] | None:
-    (reader,) = _readers_of(kind)
-    return _load(reader)(content, file_name, notes, columns)
-
-
-def _readers_of(kind: str) -> list[str]:
-    return list(dict.fromkeys(form.reader for form in FORMATS if form.kind == kind))
 
 
 def _load(reader: str) -> Callable:

@@ -36,15 +36,12 @@ from chatlib.text import clean_text, one_line, remove_controls
 from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = [
-    "FILE_STATES", "FileReport", "ImportReport", "format_totals", "import_chats", "keep_state",
+    "FileReport", "ImportReport", "format_totals", "import_chats", "keep_state",
     "shorten_lines", "take_oldest",
 ]  # fmt: skip
 
 MIN_BYTES = 2_000_000  # below this, reading is over before a process has started
 _MAX_LINES = 20  # of each list in a summary
-
-# imported: read now; known: was in already; failed: could not be read, see `error`.
-FILE_STATES = ("imported", "known", "failed")
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class FileReport:
     """What became of one file, or of one stream of a file that holds several."""
 
     path: Path
-    state: str  # one of FILE_STATES
+    state: str  # imported: read now; known: was in already; failed: could not be read, see `error`
     format: str = ""
     stream: str = ""  # platform/video id
     stream_id: int | None = None
@@ -125,16 +122,7 @@ class ImportReport:
         """Return one row per file: what it is, its stream, rows, rows that were new, what was left out."""
         columns = ["file", "state", "format", "stream", "rows", "added", "left out", "error"]
         rows = [
-            (
-                f.path.name,
-                f.state,
-                f.format,
-                f.stream,
-                f.n_rows,
-                f.n_added,
-                _join_counts(f.skipped),
-                f.error,
-            )
+            (f.path.name, f.state, f.format, f.stream, f.n_rows, f.n_added, _join_counts(f.skipped), f.error)
             for f in self.files
         ]
         return pd.DataFrame(rows, columns=columns)

@@ -12,13 +12,18 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from chatlib.collect.files.containers import Parsed
-from chatlib.collect.files.renderers import Shown, read_renderer, read_text, walk
-from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, badge_json, name_json
-from chatlib.money import read_money
+from chatlib.collect.files.renderers import read_renderer, read_text
+from chatlib.collect.files.rows import (
+    Chat,
+    IdMaker,
+    Notes,
+    as_list,
+    as_object,
+    walk,
+)
 from chatlib.records import YOUTUBE, Message, Stream
 from chatlib.text import read_name
-from chatlib.times import read_offset, read_timestamp
+from chatlib.times import read_offset
 
 __all__ = ["Action", "find_actions", "find_chat", "find_stream_ids", "iter_actions", "read_actions"]
 
@@ -63,9 +68,9 @@ class Action(NamedTuple):
     offset_ms: object
 
 
-def find_chat(parsed: Parsed, notes: Notes) -> Chat | None:
+def find_chat(content: object, notes: Notes) -> Chat | None:
     """Return the chat in parsed JSON if it is YouTube's own."""
-    actions = find_actions(parsed.content)
+    actions = find_actions(content)
     if actions is None:
         return None
     channel_id, video_id = find_stream_ids(actions)
@@ -83,7 +88,7 @@ def find_actions(content: object) -> list[Action] | None:
                 return find_actions(content[key])
         actions = content.get("actions")
         if "continuations" in content or (type(actions) is list and _are_actions(actions)):
-            return find_actions(actions if type(actions) is list else []) or []
+            return find_actions(as_list(actions)) or []
         return None
     if type(content) is not list:
         return None
@@ -121,7 +126,7 @@ def read_actions(actions: Iterable[Action], notes: Notes) -> list[Message]:
             continue
         shown = _read_action(_name_action(action.content), action.content, notes)
         if shown is not None:
-            messages.append(ids.complete(_build_message(shown, action.offset_ms, notes)))
+            messages.append(ids.complete(_place(shown, action.offset_ms, notes)))
     return messages
 
 
@@ -133,7 +138,7 @@ def find_stream_ids(actions: list[Action]) -> tuple[str | None, str | None]:
     """Return the ids of the channel and the video in the first messages' menus, or None."""
     for action in actions[:100]:
         item = walk(action.content, "addChatItemAction", "item")
-        for renderer in item.values() if type(item) is dict else ():
+        for renderer in as_object(item).values():
             ids = _IDS_IN_MENU.search(_decode_menu(walk(renderer, *_PARAMS)))
             if ids:
                 return ids[1].decode(), ids[2].decode()
@@ -150,14 +155,15 @@ def _decode_menu(params: object) -> bytes:
     return data
 
 
-def _read_action(name: str | None, content: dict, notes: Notes) -> Shown | None:
+def _read_action(name: str | None, content: dict, notes: Notes) -> Message | None:
     body = content.get(name) if name else None
     if type(body) is not dict:
         notes["row is no chat action"] += 1
         return None
     if name in _REMOVALS:
         target = body.get("targetItemId") or body.get("targetActionId")
-        return Shown(
+        return Message(
+            message_id="",
             kind=_REMOVALS[name],
             notice=read_text(body.get("deletedStateMessage")).text,
             target_id=read_name(target),
@@ -174,47 +180,21 @@ def _read_action(name: str | None, content: dict, notes: Notes) -> Shown | None:
     return None
 
 
-def _read_banner(body: dict, notes: Notes) -> Shown | None:
+def _read_banner(body: dict, notes: Notes) -> Message | None:
     banner = walk(body, "bannerRenderer", "liveChatBannerRenderer")
     if type(banner) is not dict:
         notes["row is no chat action"] += 1
         return None
     notice = read_text(walk(banner, "header", "liveChatBannerHeaderRenderer", "text")).text
-    shown = read_renderer(banner.get("contents"), Notes()) or Shown(
-        message_id=read_name(banner.get("actionId"))
+    shown = read_renderer(banner.get("contents"), Notes()) or Message(
+        read_name(banner.get("actionId")) or "", "banner"
     )
     return shown._replace(kind="banner", notice=notice or shown.notice)
 
 
-def _build_message(shown: Shown, offset_ms: object, notes: Notes) -> Message:
-    timestamp = read_timestamp(shown.timestamp)
-    if timestamp is None and shown.timestamp not in (None, 0, "0"):
-        notes.count_field("timestamp")
-    money = read_money(shown.amount_text)
-    return Message(
-        message_id=shown.message_id or "",
-        kind=shown.kind,
-        offset_s=_read_time(shown, offset_ms, notes),
-        author_id=author_key(shown.author_id, shown.author_name),
-        author_name=shown.author_name,
-        text=shown.text,
-        notice=shown.notice,
-        badges=badge_json(list(shown.badges)),
-        amount_text=money.amount_text,
-        amount=money.amount,
-        currency=money.currency,
-        timestamp_us=timestamp,
-        emotes=name_json(dict.fromkeys(shown.emotes)),
-        target_id=shown.target_id,
-    )
-
-
-def _read_time(shown: Shown, offset_ms: object, notes: Notes) -> float | None:
+def _place(message: Message, offset_ms: object, notes: Notes) -> Message:
+    """Return a message at its action's offset; before the start, where that is 0, it tells its own."""
     offset_s = read_offset(offset_ms, scale=1000.0)
     if offset_s is None and offset_ms is not None:
         notes.count_field("offset")
-    # Before the start YouTube says 0 and shows a clock such as -3:51. Live, the clock is the time of day.
-    if not offset_s and (shown.clock or "").lstrip().startswith("-"):
-        clock_s = read_offset(shown.clock)
-        return offset_s if clock_s is None else clock_s
-    return offset_s
+    return message._replace(offset_s=offset_s or (offset_s if message.offset_s is None else message.offset_s))

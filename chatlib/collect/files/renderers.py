@@ -1,19 +1,19 @@
-"""What YouTube shows, as plain fields: the renderer of a chat item, and the page of a video."""
+"""What YouTube shows: the renderer of a chat item as a message, the page of a video as a stream."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from chatlib.collect.files.containers import Parsed
-from chatlib.collect.files.rows import Chat, Notes
-from chatlib.records import YOUTUBE, Stream
+from chatlib.collect.files.rows import Chat, Notes, as_list, as_object, author_key, name_json, walk
+from chatlib.money import read_money
+from chatlib.records import YOUTUBE, Message, Stream
 from chatlib.text import clean_text, read_name, read_number
-from chatlib.times import format_timestamp, read_date, read_timestamp
+from chatlib.times import format_timestamp, read_date, read_offset, read_timestamp
 
-__all__ = ["Runs", "Shown", "find_page", "read_link", "read_renderer", "read_text", "walk"]
+__all__ = ["Runs", "find_page", "read_link", "read_renderer", "read_text"]
 
 _RENDERER = re.compile(r"liveChat([A-Z][A-Za-z]{1,60})Renderer")
 _KINDS = frozenset(
@@ -54,23 +54,6 @@ class Runs(NamedTuple):
     emotes: tuple[str, ...] = ()
 
 
-class Shown(NamedTuple):
-    """The fields of one renderer; None is absence."""
-
-    kind: str = ""
-    message_id: str | None = None
-    author_id: str | None = None
-    author_name: str | None = None
-    text: str | None = None
-    notice: str | None = None
-    amount_text: str | None = None
-    timestamp: object = None
-    clock: str | None = None
-    badges: tuple[object, ...] = ()
-    emotes: tuple[str, ...] = ()
-    target_id: str | None = None
-
-
 def read_text(node: object) -> Runs:
     """Return a text that came as `simpleText`, as runs of text and emoji, or as `content`."""
     if type(node) is str:
@@ -83,9 +66,7 @@ def read_text(node: object) -> Runs:
         return Runs(clean_text(node.get("content")) if plain is None else plain)
     parts: list[str] = []
     emotes: list[str] = []
-    for run in runs:
-        if type(run) is not dict:
-            continue
+    for run in map(as_object, runs):
         if type(run.get("emoji")) is dict:
             name = _emoji_name(run["emoji"])
             parts.append(name)
@@ -110,12 +91,11 @@ def read_link(run: dict) -> str | None:
 
 
 def _emoji_name(emoji: dict) -> str:
-    shortcuts = emoji.get("shortcuts")
-    first = clean_text(shortcuts[0]) if type(shortcuts) is list and shortcuts else None
+    first = clean_text(next(iter(as_list(emoji.get("shortcuts"))), None))
     return first or clean_text(emoji.get("emojiId")) or ""
 
 
-def read_renderer(item: object, notes: Notes) -> Shown | None:
+def read_renderer(item: object, notes: Notes) -> Message | None:
     """Return what an item shows, or None, counted by the renderer's name, if it is no message."""
     if type(item) is not dict:
         notes["row is no chat action"] += 1
@@ -135,7 +115,7 @@ def _kind_of(name: str) -> str | None:
     return match and re.sub(r"(?<!^)([A-Z])", r"_\1", match[1]).lower()
 
 
-def _read_body(kind: str, body: dict, notes: Notes) -> Shown:
+def _read_body(kind: str, body: dict, notes: Notes) -> Message:
     both = _inner(body["header"]) | body if "header" in body else body  # gifts have their author there
     message = read_text(body.get("message"))
     notices = [text for key in _NOTICES if key in both and (text := read_text(both[key]).text)]
@@ -143,38 +123,37 @@ def _read_body(kind: str, body: dict, notes: Notes) -> Shown:
     if not spoken and message.text:
         notices.append(message.text)
     amounts = (read_text(body[key]).text for key in ("purchaseAmountText", "amount") if key in body)
-    shown = Shown(
+    money = read_money(next(filter(None, amounts), None))
+    name = read_text(both.get("authorName")).text or None
+    timestamp = read_timestamp(body.get("timestampUsec"))
+    if timestamp is None and body.get("timestampUsec") not in (None, 0, "0"):
+        notes.count_field("timestamp")
+    # Before the start YouTube shows a clock such as -3:51. Live, the clock is the time of day.
+    clock = read_text(body.get("timestampText")).text or ""
+    shown = Message(
+        message_id=read_name(body.get("id")) or "",
         kind=kind,
-        message_id=read_name(body.get("id")),
-        author_id=read_name(both.get("authorExternalChannelId")),
-        author_name=read_text(both.get("authorName")).text or None,
+        offset_s=read_offset(clock) if clock.lstrip().startswith("-") else None,
+        author_id=author_key(read_name(both.get("authorExternalChannelId")), name),
+        author_name=name,
         text=message.text if spoken else None,
         notice=" · ".join(dict.fromkeys(notices)) or None,
-        amount_text=next(filter(None, amounts), None),
-        timestamp=body.get("timestampUsec"),
-        clock=read_text(body.get("timestampText")).text,
-        badges=_read_badges(both.get("authorBadges")),
-        emotes=message.emotes if spoken else (),
+        badges=name_json(_inner(badge).get("tooltip") for badge in as_list(both.get("authorBadges"))),
+        amount_text=money.amount_text,
+        amount=money.amount,
+        currency=money.currency,
+        timestamp_us=timestamp,
+        emotes=name_json(dict.fromkeys(message.emotes)) if spoken else None,
     )
     return _join_ticker(shown, body, notes) if kind.startswith("ticker_") else shown
 
 
-def walk(node: object, *keys: str) -> Any:
-    """Return what lies at the end of a path of keys through objects, or None."""
-    for key in keys:
-        if type(node) is not dict:
-            return None
-        node = node.get(key)
-    return node
-
-
 def _inner(node: object) -> dict:
     """Return the one renderer inside an object, or an empty one."""
-    values = [value for value in node.values() if type(value) is dict] if type(node) is dict else []
-    return values[0] if values else {}
+    return next((value for value in as_object(node).values() if type(value) is dict), {})
 
 
-def _join_ticker(ticker: Shown, body: dict, notes: Notes) -> Shown:
+def _join_ticker(ticker: Message, body: dict, notes: Notes) -> Message:
     """Fill what a ticker leaves out from the item that it repeats."""
     renderer = walk(body, "showItemEndpoint", "showLiveChatItemEndpoint", "renderer")
     if type(renderer) is not dict or any("Ticker" in name for name in renderer):
@@ -186,17 +165,9 @@ def _join_ticker(ticker: Shown, body: dict, notes: Notes) -> Shown:
     return ticker._replace(**repeated)
 
 
-def _read_badges(badges: object) -> tuple[object, ...]:
-    titles = []
-    for badge in badges if type(badges) is list else ():
-        renderer = _inner(badge)
-        titles.append(renderer.get("tooltip"))
-    return tuple(titles)
-
-
-def find_page(parsed: Parsed, notes: Notes) -> Chat | None:
+def find_page(content: object, notes: Notes) -> Chat | None:
     """Return a chat without messages, of the stream that a watch page or yt-dlp's info JSON describes."""
-    stream = _read_page(parsed.content)
+    stream = _read_page(content)
     if stream is None:
         return None
     notes["page of a video, without its chat"] += 1

@@ -12,14 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chatlib.records import NAME_PREFIX, Message, Stream
 from chatlib.text import clean_text, read_number
 
 __all__ = [
-    "Chat", "IdMaker", "Notes", "author_key", "badge_json", "dump_names", "name_json", "read_count",
-    "repeated_kind",
+    "Chat", "IdMaker", "Notes", "as_list", "as_object", "author_key", "badge_json", "dump_names", "name_json",
+    "read_count", "read_whole_number", "repeated_kind", "walk",
 ]  # fmt: skip
 
 _MAX_COUNT = 2**62
@@ -55,10 +55,35 @@ class Chat(NamedTuple):
     skipped: Mapping[str, int]
 
 
+def walk(node: object, *keys: str) -> Any:
+    """Return what lies at the end of a path of keys through objects, or None."""
+    for key in keys:
+        if type(node) is not dict:
+            return None
+        node = node.get(key)
+    return node
+
+
+def as_list(value: object) -> list:
+    """Return the value if it is a list, else an empty one."""
+    return value if type(value) is list else []
+
+
+def as_object(value: object) -> dict:
+    """Return the value if it is an object of JSON, else an empty one."""
+    return value if type(value) is dict else {}
+
+
 def read_count(value: object) -> int | None:
     """Return a whole number above zero, as Twitch counts bits, or None."""
     number = read_number(value)
     return int(number) if number is not None and 0 < number <= _MAX_COUNT else None
+
+
+def read_whole_number(value: object) -> int | None:
+    """Return a number without its fraction, or None for what is no number."""
+    number = read_number(value)
+    return None if number is None else int(number)
 
 
 def name_json(names: Iterable[object]) -> str | None:

@@ -18,7 +18,7 @@ from chatlib.times import MAX_OFFSET_S, read_offset, read_timestamp, read_timest
 
 __all__ = [
     "ROLES", "Columns", "add_columns_option", "find_columns", "find_unnamed_columns", "has_heading",
-    "read_column_offset", "read_columns_option",
+    "read_column_moment", "read_column_offset", "read_columns_option",
 ]  # fmt: skip
 
 # What a column may hold, as --columns names it, and the field of chat-downloader's that this is.
@@ -86,10 +86,6 @@ class Columns:
         times = (self.offset, self.moment, self.day, self.stream)
         badges = (i for badge in self.badges.values() for i in badge.values())
         return sorted({*self.fields.values(), *badges, *self.emotes, *(i for i in times if i is not None)})
-
-    def read_moment(self, value: object) -> int | None:
-        """Return microseconds since 1970 of a value of the column `moment`, its day before it."""
-        return _read_moment(value, self.day_first)
 
 
 def add_columns_option(parser: argparse.ArgumentParser) -> None:
@@ -271,7 +267,7 @@ def _classify_value(value: object) -> str:
         return ""
     if _CLOCK.fullmatch(value):
         return "clock"
-    if _read_moment(value, False) is None and _read_moment(value, True) is None:
+    if read_column_moment(value, False) is None and read_column_moment(value, True) is None:
         return ""
     return "moment" if re.search(r"\d\D\d\d", value[8:]) else "day"
 
@@ -287,7 +283,7 @@ def read_column_offset(value: object, scale: float) -> float | None:
 
 
 @lru_cache(maxsize=4096)
-def _read_moment(value: object, day_first: bool) -> int | None:
+def read_column_moment(value: object, day_first: bool) -> int | None:
     """Return microseconds since 1970 from a number, an ISO 8601 moment, or a date as people write it."""
     if not isinstance(value, str):
         return read_timestamp(value)

@@ -1,17 +1,18 @@
 """Tables of chat: CSV and TSV, with a heading or without, and Parquet.
 
-Columns become chat-downloader's fields, and the rows are read as that program's: the plain ones column by
-column, the others one by one as its JSON is.
+Columns become chat-downloader's fields, and rows that are no plain messages are read as its JSON is.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,7 @@ from chatlib.collect.files.table_columns import (
     find_columns,
     find_unnamed_columns,
     has_heading,
+    read_column_moment,
     read_column_offset,
 )
 from chatlib.errors import SourceError
@@ -42,10 +44,7 @@ _SAMPLE_CHARS = 1 << 18
 _SAMPLE_ROWS = 500
 _BATCH_ROWS = 20_000
 _BLOCK_BYTES = 8 << 20  # no row may be longer
-_PLAIN_FIELDS = {
-    "message", "message_id", "message_type", "author", "author_id", "author_name", "author.id", "author.name",
-    "author_badges", "badges", "action_type", "currency", "time_text", "id",
-}  # fmt: skip
+_PLAIN_KINDS = CHAT_KINDS | {None}
 _ZEROS = ("", "0", "0.0", "0.00", "null", "none", "nan", "n/a", "-")
 
 _Batch = dict[int, list[Any]]  # the values of each column that is needed, of some rows
@@ -90,17 +89,18 @@ def find_chats(
     else:
         names = table.names or [str(i + 1) for i in range(len(table.sample))]
         columns = find_columns(names, table.sample, said)
-    attempts = []
-    for source in table.sources:
-        reader = _RowReader(columns, Notes())
-        for batch in source.iter_batches(columns.list_needed(), reader.notes):
-            reader.read(batch)
-        attempts.append(reader)
-    best = max(attempts, key=lambda reader: reader.n_messages)
+    attempts = [_read_source(source, columns) for source in table.sources]
+    best = max(attempts, key=lambda attempt: sum(map(len, attempt.messages.values())))
     notes.update(best.notes)
     if best is not attempts[0]:
         notes["quote is not closed"] += 1
-    return best.finish(notes)
+    name = "chat-downloader-table" if columns.is_own else "table"
+    if columns.stream is None:
+        return [Chat(name, Stream("", ""), best.messages[""], notes)]
+    return [
+        Chat(name, _name_stream(stream), messages, Notes() if i else notes)
+        for i, (stream, messages) in enumerate(best.messages.items())
+    ]
 
 
 # ------------------------------------------------------------------ CSV
@@ -292,139 +292,117 @@ def _decode_dictionary(chunk: pa.DictionaryArray) -> list[str | None]:
 # ------------------------------------------------------------------ rows
 
 
-class _Rows:
-    """Some rows of a table by what their columns hold; each list has a value for each row."""
+class _Attempt(NamedTuple):
+    """The messages of a table as one of the ways to read it gives them, by stream, and what was left out."""
 
-    def __init__(self, columns: Columns, batch: _Batch) -> None:
-        self._columns, self._batch = columns, batch
-        self.n_rows = len(next(iter(batch.values())))
-        self.nothing: list[Any] = [None] * self.n_rows
-        self.fields = {name: batch[i] for name, i in columns.fields.items()}
-        self.badges = [_join_names(badge, batch) for badge in columns.badges.values()]
-        self.offsets = self.moments = self.nothing
-        if columns.offset is not None:
-            self.offsets = _read_offsets(batch[columns.offset], columns.offset_scale)
-        if columns.moment is not None:
-            self.moments = _read_moments(columns, batch, batch[columns.moment])
+    messages: dict[Any, list[Message]]
+    notes: Notes
 
-    def find_special(self) -> list[bool]:
-        """Return of each row whether it says more than a plain message does."""
-        special = [values for name, values in self.fields.items() if name not in _PLAIN_FIELDS]
-        special += [self._batch[i] for i in self._columns.emotes]
-        if not special:
-            return [False] * self.n_rows
-        return [row.count(None) < len(row) for row in zip(*special, strict=True)]
 
-    def list_authors(self) -> Iterator[tuple]:
-        """Yield each row's author: id, name, badges in one text, and the title of each badge."""
-        fields = self.fields
-        names = fields.get("author.name") or fields.get("author_name") or fields.get("author") or self.nothing
-        ids = fields.get("author.id") or fields.get("author_id") or self.nothing
-        written = fields.get("author_badges") or fields.get("badges") or self.nothing
-        return zip(*map(_as_hashable, [ids, names, written, *self.badges]), strict=True)
+def _read_source(source: _CsvSource | _ParquetSource, columns: Columns) -> _Attempt:
+    attempt = _Attempt({} if columns.stream is not None else {"": []}, Notes())
+    ids: dict[Any, IdMaker] = defaultdict(IdMaker)
+    for batch in source.iter_batches(columns.list_needed(), attempt.notes):
+        streams = repeat("") if columns.stream is None else batch[columns.stream]
+        for stream, row in zip(streams, _iter_rows(columns, batch), strict=False):
+            if stream is None:
+                attempt.notes["row names no stream"] += 1
+                continue
+            messages = attempt.messages.setdefault(stream, [])
+            message = row if type(row) is Message else read_row(row, attempt.notes, ids[stream])
+            if message is not None:
+                messages.append(message if message.message_id else ids[stream].complete(message))
+    return attempt
 
-    def list_streams(self) -> list[Any]:
-        """Return the streams that the rows name, "" where the table is of one."""
-        return [""] * self.n_rows if self._columns.stream is None else self._batch[self._columns.stream]
 
-    def make_item(self, i: int) -> dict[str, Any]:
-        """Return a row as an object of chat-downloader's."""
-        columns, batch = self._columns, self._batch
-        item: dict[str, Any] = {}
-        for name, values in self.fields.items():
-            value = rearm_cell(values[i]) if isinstance(values[i], str) else values[i]
-            outer, dot, inner = name.partition(".")
-            if value is not None and dot:
-                item.setdefault(outer, {})[inner] = value
-            elif value is not None:
-                item[name] = value
-        if columns.offset is not None:
-            item["time_in_seconds"] = batch[columns.offset][i] if self.offsets[i] is None else self.offsets[i]
-        if columns.moment is not None:
-            item["timestamp"] = batch[columns.moment][i] if self.moments[i] is None else self.moments[i]
-        titles = [{"title": rearm_cell(values[i])} for values in self.badges if values[i]]
-        if titles:
-            item["author_badges"] = titles
-        emotes: dict[str, dict[str, Any]] = {}
-        for place, (number, key) in columns.emotes.items():
-            if value := batch[place][i]:
-                emotes.setdefault(number, {})[key] = value if key == "name" else [value]
-        if emotes:
-            item["emotes"] = list(emotes.values())
+def _iter_rows(columns: Columns, batch: _Batch) -> Iterator[Message | dict[str, Any]]:
+    """Yield plain rows as messages, some without an id, and others as objects of chat-downloader's."""
+    fields = {name: batch[i] for name, i in columns.fields.items()}
+    nothing: list[Any] = [None] * len(next(iter(batch.values())))
+
+    def take(*names: str) -> list[Any]:
+        found = [fields.pop(name) for name in names if name in fields]
+        return found[0] if found else nothing
+
+    written = (
+        take("author.id", "author_id"),
+        take("author.name", "author_name", "author"),
+        take("author_badges", "badges"),
+    )
+    own = (_join_names(badge, batch) for badge in columns.badges.values())
+    take("action_type")
+    plain = zip(
+        take("message_id", "id"),
+        _as_texts(take("message")),
+        take("message_type"),
+        nothing if columns.offset is None else _read_offsets(batch[columns.offset], columns.offset_scale),
+        nothing if columns.moment is None else _read_moments(columns, batch, batch[columns.moment]),
+        take("time_text"),
+        zip(*map(_as_texts, [*written, *own]), strict=True),
+        strict=True,
+    )
+    more = [*fields.values(), *(batch[i] for i in columns.emotes)]
+    has_more = [row.count(None) < len(row) for row in zip(*more, strict=True)] if more else nothing
+    for i, (message_id, text, kind, offset_s, moment, clock, known) in enumerate(plain):
+        author = _read_author(*known)
+        if (
+            not has_more[i]
+            and author is not None
+            and kind in _PLAIN_KINDS
+            and (type(offset_s) is float or offset_s is clock is None)
+            and (moment is None or (type(moment) is int and MIN_TIMESTAMP_US <= moment <= MAX_TIMESTAMP_US))
+            and (message_id is None or type(message_id) is str)
+        ):
+            yield Message(
+                message_id or "", kind or "text_message", offset_s, author[0], known[1], text, None,
+                author[1], None, None, None, None, moment,
+            )  # fmt: skip
+            continue
+        item = {
+            "message_id": message_id,
+            "message": text,
+            "message_type": kind,
+            "time_in_seconds": offset_s,
+            "timestamp": moment,
+            "time_text": clock,
+        }
+        if author is not None:
+            titles = [{"title": title} for title in json.loads(author[1] or "[]")]
+            item["author"] = {"id": known[0], "name": known[1], "badges": titles}
+        _add_more(item, {name: values[i] for name, values in fields.items()})
+        _add_emotes(item, {key: batch[place][i] for place, key in columns.emotes.items()})
         if not columns.is_own:
             _read_amount(item)
-        return item
+        yield item
 
 
-class _RowReader:
-    """Makes messages of a table's rows, batch after batch, each in the stream that its row names."""
+def _add_more(item: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Enter values by chat-downloader's names: `money.text` is the field `text` of the object `money`."""
+    for name, value in values.items():
+        outer, dot, inner = name.partition(".")
+        if value is not None:
+            value = rearm_cell(value) if isinstance(value, str) else value
+            item[outer] = {**(item.get(outer) or {}), inner: value} if dot else value
 
-    def __init__(self, columns: Columns, notes: Notes) -> None:
-        self._columns, self.notes = columns, notes
-        self._messages: dict[str, list[Message]] = {}  # by stream
-        self._ids: dict[str, IdMaker] = {}
-        self._authors: dict[tuple, tuple[str | None, str | None, str | None]] = {}
 
-    def read(self, batch: _Batch) -> None:
-        """Read some rows: the plain ones here, the others as chat-downloader's JSON is read."""
-        rows = _Rows(self._columns, batch)
-        known, has_offsets = self._authors, self._columns.offset is not None
-        fields, nothing = rows.fields, rows.nothing
-        values = zip(
-            rows.find_special(),
-            rows.list_streams(),
-            fields.get("message_id") or fields.get("id") or nothing,
-            fields.get("message_type") or repeat("text_message"),
-            rows.offsets,
-            rows.moments,
-            rows.list_authors(),
-            _read_texts(fields["message"]),
-            strict=False,
-        )
-        for i, (special, stream, message_id, kind, offset_s, timestamp_us, key, text) in enumerate(values):
-            if stream is None:
-                self.notes["row names no stream"] += 1
-                continue
-            if stream not in self._messages:
-                self._messages[stream], self._ids[stream] = [], IdMaker()
-            author = known.get(key) or self._add_author(key)
-            lacks_time = offset_s is None and (has_offsets or timestamp_us is None)
-            if special or lacks_time or author is None or text is None or kind not in CHAT_KINDS:
-                message = read_row(rows.make_item(i), self.notes, self._ids[stream])
-                if message is None:
-                    continue
-            else:
-                message = Message(
-                    message_id or "", kind, offset_s, author[0], author[1], text, None, author[2],
-                    None, None, None, None, timestamp_us,
-                )  # fmt: skip
-                if not message_id:
-                    message = self._ids[stream].complete(message)
-            self._messages[stream].append(message)
+def _add_emotes(item: dict[str, Any], values: Mapping[tuple[str, str], Any]) -> None:
+    emotes: dict[str, dict[str, Any]] = {}
+    for (number, key), value in values.items():
+        if value:
+            emotes.setdefault(number, {})[key] = value if key == "name" else [value]
+    if emotes:
+        item["emotes"] = list(emotes.values())
 
-    @property
-    def n_messages(self) -> int:
-        """How many messages there are, of all streams."""
-        return sum(map(len, self._messages.values()))
 
-    def finish(self, notes: Notes) -> list[Chat]:
-        """Return the chats in the order of their streams; `notes` are with the first."""
-        name = "chat-downloader-table" if self._columns.is_own else "table"
-        if self._columns.stream is None:
-            return [Chat(name, Stream("", ""), self._messages.get("", []), notes)]
-        return [
-            Chat(name, _name_stream(stream), messages, notes if not i else Notes())
-            for i, (stream, messages) in enumerate(self._messages.items())
-        ]
-
-    def _add_author(self, key: tuple) -> tuple[str | None, str | None, str | None] | None:
-        """Return an author's key, name and badges; None where a row has none."""
-        author_id, name, written, *titles = map(rearm_cell, key)
-        if author_id is None and name is None:
-            return None
-        badges = dump_names(tuple(title for title in titles if title)) if any(titles) else badge_json(written)
-        self._authors[key] = known = (author_key(author_id, name), name, badges)
-        return known
+@lru_cache(maxsize=65536)
+def _read_author(
+    author_id: str | None, name: str | None, written: str | None, *titles: str | None
+) -> tuple[str, str | None] | None:
+    """Return an author's identity and badges; None where a row has neither an id nor a name."""
+    key = author_key(author_id, name)
+    if key is None:
+        return None
+    return key, dump_names(tuple(title for title in titles if title)) if any(titles) else badge_json(written)
 
 
 def _read_amount(item: dict[str, Any]) -> None:
@@ -442,60 +420,47 @@ def _read_amount(item: dict[str, Any]) -> None:
         )
 
 
-def _read_offsets(values: list[Any], scale: float) -> list[float | None]:
-    """Return seconds from a column of offsets, all at once where it holds numbers only."""
+def _read_offsets(values: list[Any], scale: float) -> list[Any]:
+    """Return seconds from a column of offsets, at once where it holds numbers only; what is none stays."""
     import numpy as np
 
-    try:
+    with suppress(ValueError, TypeError):
         offsets = np.array(values, dtype=float) / scale
-    except (ValueError, TypeError):
-        return [read_column_offset(value, scale) for value in values]
-    if np.isfinite(offsets).all() and (np.abs(offsets) <= MAX_OFFSET_S).all():
-        return (offsets + 0.0).tolist()
-    return [read_column_offset(value, scale) for value in values]
+        if np.isfinite(offsets).all() and (np.abs(offsets) <= MAX_OFFSET_S).all():
+            return (offsets + 0.0).tolist()
+    found = (read_column_offset(value, scale) for value in values)
+    return [value if offset_s is None else offset_s for value, offset_s in zip(values, found, strict=True)]
 
 
-def _read_moments(columns: Columns, batch: _Batch, values: list[Any]) -> list[int | None]:
-    """Return microseconds since 1970 from a column of moments, or of times of day with their days."""
+def _read_moments(columns: Columns, batch: _Batch, values: list[Any]) -> list[Any]:
+    """Return microseconds since 1970 from a column of moments, or of times of day; what is none stays."""
+    written = values
     if columns.day is not None:
         days = batch[columns.day]
-        values = [f"{day} {time}" if day and time else None for day, time in zip(days, values, strict=True)]
-    try:  # chat-downloader's, all at once
-        stamps = list(map(int, values)) if values and type(values[0]) in (str, int) else []
-    except (ValueError, TypeError):
-        stamps = []
-    if stamps and min(stamps) >= MIN_TIMESTAMP_US and max(stamps) <= MAX_TIMESTAMP_US:
-        return [*stamps]
-    return [None if value is None else columns.read_moment(value) for value in values]
+        written = [f"{day} {time}" if day and time else None for day, time in zip(days, values, strict=True)]
+    with suppress(ValueError, TypeError):  # chat-downloader's, all at once
+        stamps = list(map(int, written)) if written and type(written[0]) in (str, int) else []
+        if stamps and min(stamps) >= MIN_TIMESTAMP_US and max(stamps) <= MAX_TIMESTAMP_US:
+            return stamps
+    found = (None if value is None else read_column_moment(value, columns.day_first) for value in written)
+    return [value if moment is None else moment for value, moment in zip(values, found, strict=True)]
 
 
-def _read_texts(values: list[Any]) -> list[str | None]:
-    return [
-        (rearm_cell(value) if value[:1] == "'" else value)
-        if type(value) is str
-        else str(value)
-        if type(value) in (int, float)
-        else None
-        for value in values
-    ]
+def _as_texts(values: list[Any]) -> list[str | None]:
+    """Return values as text, as it was before a spreadsheet's formulas were disarmed; a list is None."""
+    return [value if type(value) is str and value[:1] != "'" else _as_text(value) for value in values]
+
+
+def _as_text(value: object) -> str | None:
+    if type(value) is str:
+        return rearm_cell(value)
+    return str(value) if type(value) in (int, float) else None
 
 
 def _join_names(badge: Mapping[str, int], batch: _Batch) -> list[Any]:
     """Return a badge's title in each row, or its name where it has no title."""
-    titles, names = (batch[badge[key]] if key in badge else None for key in ("title", "name"))
-    if titles and names:
-        return [title or name for title, name in zip(titles, names, strict=True)]
-    return titles or names or []
-
-
-def _as_hashable(values: list[Any]) -> list[str | None]:
-    """Return values as text; a list counts as absent."""
-    if all(type(value) is str or value is None for value in values):
-        return values
-    return [
-        value if type(value) is str else str(value) if type(value) in (int, float) else None
-        for value in values
-    ]
+    columns = [batch[badge[key]] for key in ("title", "name") if key in badge]
+    return [next(filter(None, values), None) for values in zip(*columns, strict=True)]
 
 
 def _name_stream(written: object) -> Stream:

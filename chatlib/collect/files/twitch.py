@@ -7,16 +7,24 @@ which begins with the author's own name, still does, and is cut from the author'
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-from chatlib.collect.files.containers import Parsed
-from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, name_json, read_count
+from chatlib.collect.files.rows import (
+    Chat,
+    IdMaker,
+    Notes,
+    as_list,
+    as_object,
+    author_key,
+    name_json,
+    read_count,
+    walk,
+)
 from chatlib.records import TWITCH, Message, Stream
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_date, read_offset, read_timestamp_text
 
 __all__ = [
-    "as_list",
     "count_bits",
     "find_chat",
     "find_comments",
@@ -79,9 +87,8 @@ _CHEER = re.compile(
 )
 
 
-def find_chat(parsed: Parsed, notes: Notes) -> Chat | None:
+def find_chat(content: object, notes: Notes) -> Chat | None:
     """Return the chat in parsed JSON if it is Twitch's: pages of GraphQL, or comments."""
-    content = parsed.content
     nodes = find_nodes(content)
     if nodes is not None:
         return Chat("twitch-graphql", read_nodes_stream(content), read_nodes(nodes, notes), notes)
@@ -116,8 +123,8 @@ def _look_like_comments(items: list) -> bool:
 
 def read_stream(content: object, comments: list) -> Stream:
     """Return what the file says of its stream; the id may be unknown ('')."""
-    file = _object(content)
-    video, streamer = _object(file.get("video")), _object(file.get("streamer"))
+    file = as_object(content)
+    video, streamer = as_object(file.get("video")), as_object(file.get("streamer"))
     first: dict = next((comment for comment in comments if type(comment) is dict), {})
     video_id = read_name(video.get("id")) or read_name(video.get("_id")) or read_name(first.get("content_id"))
     return Stream(
@@ -131,10 +138,6 @@ def read_stream(content: object, comments: list) -> Stream:
         started_at=read_date(video.get("created_at")),
         duration_s=_read_length(video.get("duration")) or _read_length(video.get("length")),
     )
-
-
-def _object(value: object) -> dict:
-    return value if type(value) is dict else {}
 
 
 def _read_length(value: object) -> float | None:
@@ -159,7 +162,7 @@ def _read_comment(comment: object, notes: Notes) -> Message | None:
         notes["comment without a message" if type(comment) is dict else "row is no object"] += 1
         return None
     content = comment["message"]
-    commenter = _object(comment.get("commenter"))
+    commenter = as_object(comment.get("commenter"))
     name = read_name(commenter.get("display_name")) or read_name(commenter.get("name"))
     fragments = _read_fragments(content)
     body = clean_text(content.get("body"))
@@ -190,9 +193,8 @@ def _read_comment(comment: object, notes: Notes) -> Message | None:
 
 def _read_kind(content: dict) -> str:
     """Return chat-downloader's kind for Twitch's name of an event; without a name, a text message."""
-    params = _object(content.get("user_notice_params"))
-    name = read_name(params.get("msg-id")) or read_name(params.get("msg_id"))
-    return name_kind(name)
+    params = as_object(content.get("user_notice_params"))
+    return name_kind(read_name(params.get("msg-id")) or read_name(params.get("msg_id")))
 
 
 def name_kind(name: str | None) -> str:
@@ -202,19 +204,15 @@ def name_kind(name: str | None) -> str:
 
 def _read_fragments(content: dict) -> list[tuple[str, bool]]:
     """Return the message's fragments: text, and whether it is an emote."""
-    fragments = content.get("fragments")
     return [
         (text, type(fragment.get("emoticon")) is dict)
-        for fragment in (fragments if type(fragments) is list else ())
-        if type(fragment) is dict and (text := clean_text(fragment.get("text")))
+        for fragment in map(as_object, as_list(content.get("fragments")))
+        if (text := clean_text(fragment.get("text")))
     ]
 
 
 def _read_badges(content: dict) -> str | None:
-    badges = content.get("user_badges")
-    if type(badges) is not list:
-        return None
-    return name_json(badge.get("_id") for badge in badges if type(badge) is dict)
+    return name_json(as_object(badge).get("_id") for badge in as_list(content.get("user_badges")))
 
 
 def find_event(kind: str, body: str | None, name: str | None) -> tuple[str, str | None, str | None]:
@@ -241,14 +239,15 @@ def find_nodes(content: object) -> list[object] | None:
     None if the content holds no answer about a video's comments.
     """
     videos = list(_iter_videos(content))
-    return list(iter_nodes(edge for video in videos for edge in _edges_of(video))) if videos else None
+    edges = (edge for video in videos for edge in as_list(walk(video, "comments", "edges")))
+    return list(iter_nodes(edges)) if videos else None
 
 
 def iter_nodes(edges: Iterable[object]) -> Iterator[object]:
     """Yield the comments of edges, each id once; an edge without a comment comes as it is."""
     seen = set()
     for edge in edges:
-        node = edge.get("node") if type(edge) is dict else None
+        node = walk(edge, "node")
         if type(node) is not dict:
             yield edge
             continue
@@ -263,24 +262,18 @@ def _iter_videos(content: object, depth: int = _MAX_DEPTH) -> Iterator[dict]:
     if type(content) is list and depth:
         for item in content:
             yield from _iter_videos(item, depth - 1)
-    elif type(content) is dict:
-        data = content.get("data")
-        video = data.get("video") if type(data) is dict else None
+    else:
+        video = walk(content, "data", "video")
         if type(video) is dict and "comments" in video:
             yield video
-
-
-def _edges_of(video: Mapping[str, object]) -> list[object]:
-    comments = video.get("comments")
-    return as_list(comments.get("edges")) if type(comments) is dict else []
 
 
 def read_nodes_stream(content: object) -> Stream:
     """Return what the answers say of their stream: its id, and the channel's; '' for an unknown id."""
     video = next((v for v in _iter_videos(content) if read_name(v.get("id"))), {})
-    creator = video.get("creator")
-    channel_id = read_name(creator.get("id")) if type(creator) is dict else None
-    return Stream(TWITCH, read_name(video.get("id")) or "", channel_id=channel_id)
+    return Stream(
+        TWITCH, read_name(video.get("id")) or "", channel_id=read_name(walk(video, "creator", "id"))
+    )
 
 
 def read_nodes(nodes: Iterable[object], notes: Notes) -> list[Message]:
@@ -294,13 +287,13 @@ def read_nodes(nodes: Iterable[object], notes: Notes) -> list[Message]:
 
 def _as_comment(node: object) -> object:
     """Return a comment of GraphQL in the shape of the v5 API."""
-    if type(node) is not dict or type(node.get("message")) is not dict:
+    message = walk(node, "message")
+    if type(node) is not dict or type(message) is not dict:
         return node
-    commenter = node["commenter"] if type(node.get("commenter")) is dict else {}
-    message = node["message"]
+    commenter = as_object(node.get("commenter"))
     fragments = [f for f in as_list(message.get("fragments")) if type(f) is dict]
     words = "".join(f["text"] for f in fragments if type(f.get("text")) is str and not f.get("emote"))
-    badges = [b for b in as_list(message.get("userBadges")) if type(b) is dict]
+    badges = map(as_object, as_list(message.get("userBadges")))
     return {
         "_id": node.get("id"),
         "created_at": node.get("createdAt"),
@@ -316,11 +309,6 @@ def _as_comment(node: object) -> object:
             "bits_spent": count_bits(words),
         },
     }
-
-
-def as_list(value: object) -> list:
-    """Return the value if it is a list, else an empty one."""
-    return value if type(value) is list else []
 
 
 def count_bits(words: str) -> int | None:

@@ -6,9 +6,8 @@ See `ChatItem` in the package's `dist/types/data.d.ts`.
 
 from __future__ import annotations
 
-from chatlib.collect.files.containers import Parsed
 from chatlib.collect.files.renderers import read_link
-from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, name_json
+from chatlib.collect.files.rows import Chat, IdMaker, Notes, as_list, as_object, author_key, name_json
 from chatlib.money import read_money
 from chatlib.records import YOUTUBE, Message, Stream
 from chatlib.text import clean_text, read_name
@@ -19,9 +18,8 @@ __all__ = ["find_chat"]
 _ROLES = {"isOwner": "Owner", "isVerified": "Verified", "isModerator": "Moderator"}
 
 
-def find_chat(parsed: Parsed, notes: Notes) -> Chat | None:
+def find_chat(content: object, notes: Notes) -> Chat | None:
     """Return the chat in parsed JSON if it holds youtube-chat's items."""
-    content = parsed.content
     items = [content] if type(content) is dict else content
     if type(items) is not list or not any(map(_is_item, items[:200])):
         return None
@@ -40,8 +38,7 @@ def _read_item(item: object, notes: Notes, ids: IdMaker) -> Message | None:
     if type(item) is not dict:
         notes["row is no object"] += 1
         return None
-    author = item["author"] if type(item.get("author")) is dict else {}
-    chat = item["superchat"] if type(item.get("superchat")) is dict else {}
+    author, chat = as_object(item.get("author")), as_object(item.get("superchat"))
     name = read_name(author.get("name"))
     key = author_key(read_name(author.get("channelId")), name)
     words, emotes = _read_words(item.get("message"))
@@ -79,9 +76,7 @@ def _read_item(item: object, notes: Notes, ids: IdMaker) -> Message | None:
 def _read_words(parts: object) -> tuple[list[str], list[str]]:
     """Return a message's parts as text, and the names of the emoji among them."""
     words, emotes = [], []
-    for part in parts if type(parts) is list else ():
-        if type(part) is not dict:
-            continue
+    for part in map(as_object, as_list(parts)):
         emoji = clean_text(part.get("alt")) or clean_text(part.get("emojiText"))
         if emoji:
             emotes.append(emoji)
@@ -95,6 +90,5 @@ def _is_welcome(words: list[str]) -> bool:
 
 
 def _read_badges(item: dict, author: dict) -> str | None:
-    badge = author.get("badge")
-    own = [badge.get("label")] if type(badge) is dict else []
-    return name_json([*(title for flag, title in _ROLES.items() if item.get(flag) is True), *own])
+    roles = [title for flag, title in _ROLES.items() if item.get(flag) is True]
+    return name_json([*roles, as_object(author.get("badge")).get("label")])

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatlib.collect.address import clean_channel_url, find_video_id
+from chatlib.collect.files.rows import read_whole_number
 from chatlib.collect.sheets.streams import age_of_row, name_columns
 from chatlib.collect.sheets.tables import Table, clean_cell, clean_line, load_tables, save_tables
 from chatlib.errors import MissingSource, ParameterError, SourceError
-from chatlib.text import read_number
 from chatlib.times import read_offset
 
 __all__ = [
@@ -179,8 +179,7 @@ def _read_cell(column: str, cell: object) -> object:
     if column == "duration_s":
         return read_offset(cell if isinstance(cell, (int, float)) else str(cell))
     if column in _COUNTS:
-        number = read_number(cell)
-        return None if number is None else int(number)
+        return read_whole_number(cell)
     value = clean_cell(cell)
     return str(value) if value is not None and column in STREAM_COLUMNS else value
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from chatlib.collect.downloads import Batch, Replay, ResumeFile, check_end
-from chatlib.collect.files.rows import Notes
+from chatlib.collect.files.rows import Notes, walk
 from chatlib.collect.files.twitch import iter_nodes, read_nodes
 from chatlib.collect.transport import Politeness
 from chatlib.collect.twitch.graphql import GraphQL, Page
@@ -70,7 +70,7 @@ def _key(node: object) -> object:
 
 
 def _offset(node: object) -> float:
-    return (read_number(node.get("contentOffsetSeconds")) if isinstance(node, dict) else None) or 0.0
+    return read_number(walk(node, "contentOffsetSeconds")) or 0.0
 
 
 def open_resume_file(folder: Path, video_id: str) -> ResumeFile:
@@ -97,6 +97,7 @@ def fetch_chat_of(
     with closing(GraphQL(politeness)) as client:
 
         def ask(offset_s: int) -> None:
+            """Fetch the page at an offset, and keep it on disk unless it is the last."""
             page = client.fetch_page(stream.video_id, offset_s)
             pages.add(page)
             if page.has_next:

@@ -7,16 +7,15 @@ from typing import Any, NamedTuple
 
 import requests
 
-from chatlib.collect.files.renderers import walk
-from chatlib.collect.files.twitch import as_list
+from chatlib.collect.files.rows import as_list, read_whole_number, walk
 from chatlib.collect.sites import VideoFacts
 from chatlib.collect.transport import PoliteAdapter, Politeness, Transient, check_answer, parse_answer
 from chatlib.errors import MissingSource, SourceError, SourceRefused
-from chatlib.records import Clip
+from chatlib.records import TWITCH, Clip, Stream
 from chatlib.text import clean_text, read_name, read_number
 from chatlib.times import read_date
 
-__all__ = ["GraphQL", "LiveStream", "Page", "check_graphql"]
+__all__ = ["GraphQL", "Page", "check_graphql"]
 
 URL = "https://gql.twitch.tv/gql"
 CLIENT_ID = "kimne78kx3ncx6brgo4mv6wki5h1ko"  # the web player's; a request without one is refused
@@ -40,20 +39,6 @@ class Page(NamedTuple):
     offset_s: int
     edges: list[object]
     has_next: bool
-
-
-class LiveStream(NamedTuple):
-    """A channel and what it streams now; `stream_id` and `started_at` are None while it does not.
-
-    `video_id` is the VOD that is being recorded, None where the channel keeps none.
-    """
-
-    channel_id: str | None
-    channel_name: str | None
-    title: str | None
-    stream_id: str | None
-    started_at: str | None
-    video_id: str | None
 
 
 class GraphQL:
@@ -88,21 +73,7 @@ class GraphQL:
     def fetch_video(self, video_id: str) -> VideoFacts | None:
         """Return what Twitch says of a VOD, None if there is no such VOD."""
         video = self._ask({"query": _VIDEO, "variables": {"id": video_id}}).get("video")
-        if not isinstance(video, dict):
-            return None
-        views, started_at = read_number(video.get("viewCount")), read_date(video.get("createdAt"))
-        return VideoFacts(
-            video_id,
-            clean_text(video.get("title")),
-            read_name(walk(video, "owner", "id")),
-            read_name(walk(video, "owner", "displayName")),
-            started_at,
-            started_at,
-            None,
-            read_number(video.get("lengthSeconds")),
-            "live" if video.get("status") == "RECORDING" else "finished",
-            None if views is None else int(views),
-        )
+        return read_video(video) if isinstance(video, dict) else None
 
     def iter_clips(self, login: str) -> Iterator[tuple[str, Clip]]:
         """Yield a channel's clips whose VOD is there, with its id, most viewed first.
@@ -121,21 +92,27 @@ class GraphQL:
             if not cursor or walk(clips, "pageInfo", "hasNextPage") is not True:
                 return
 
-    def fetch_live(self, login: str) -> LiveStream:
-        """Return what a channel streams now. Raises: MissingSource for an unknown channel."""
+    def fetch_live(self, login: str) -> tuple[str, Stream] | None:
+        """Return the id of what a channel streams now, and the stream; None while it does not.
+
+        The stream's own id is that of the VOD that is being recorded, '' where the channel keeps none.
+        Raises: MissingSource for an unknown channel.
+        """
         user = self._ask_user(_LIVE, login)
+        stream_id = read_name(walk(user, "stream", "id"))
         started_at = read_date(walk(user, "stream", "createdAt"))
         newest = next((walk(edge, "node") for edge in as_list(walk(user, "videos", "edges"))), None)
         published_at = read_date(walk(newest, "publishedAt"))
         is_current = bool(started_at and published_at and published_at >= started_at)
-        return LiveStream(
-            read_name(user.get("id")),
-            read_name(user.get("displayName")) or read_name(user.get("login")),
-            clean_text(walk(user, "broadcastSettings", "title")),
-            read_name(walk(user, "stream", "id")),
-            started_at,
-            read_name(walk(newest, "id")) if is_current else None,
+        stream = Stream(
+            TWITCH,
+            (read_name(walk(newest, "id")) if is_current else None) or "",
+            title=clean_text(walk(user, "broadcastSettings", "title")),
+            channel_id=read_name(user.get("id")),
+            channel_name=read_name(user.get("displayName")) or read_name(user.get("login")),
+            started_at=started_at,
         )
+        return None if stream_id is None else (stream_id, stream)
 
     def _ask_user(self, query: str, login: str, **variables: object) -> Mapping[str, Any]:
         user = self._ask({"query": query, "variables": {"login": login, **variables}}).get("user")
@@ -155,18 +132,40 @@ class GraphQL:
         return data
 
 
+def read_video(node: object) -> VideoFacts | None:
+    """Return the facts of a VOD as either list of Twitch's fields has them; None for one without an id."""
+    video_id = read_name(walk(node, "id"))
+    if video_id is None:
+        return None
+    started_at = read_date(walk(node, "createdAt")) or read_date(walk(node, "publishedAt"))
+    # As yt-dlp's list shows it, and as the VOD itself.
+    is_running = "/404_processing" in str(walk(node, "previewThumbnailURL")) or (
+        walk(node, "status") == "RECORDING"
+    )
+    return VideoFacts(
+        video_id,
+        title=clean_text(walk(node, "title")),
+        duration_s=read_number(walk(node, "lengthSeconds")),
+        views=read_whole_number(walk(node, "viewCount")),
+        status="live" if is_running else "finished",
+        channel_id=read_name(walk(node, "owner", "id")),
+        channel_name=read_name(walk(node, "owner", "displayName")) or read_name(walk(node, "owner", "login")),
+        started_at=started_at,
+        published_at=started_at,
+    )
+
+
 def _read_clip(node: object) -> tuple[str | None, Clip | None]:
     """Return the id of a clip's VOD and the clip; None for what the answer lacks."""
     clip_id = read_name(walk(node, "slug"))
     if clip_id is None:
         return None, None
-    views = read_number(walk(node, "viewCount"))
     return read_name(walk(node, "video", "id")), Clip(
         clip_id,
         read_number(walk(node, "videoOffsetSeconds")),
         read_number(walk(node, "durationSeconds")),
         clean_text(walk(node, "title")),
-        None if views is None else int(views),
+        read_whole_number(walk(node, "viewCount")),
         read_date(walk(node, "createdAt")),
         read_name(walk(node, "curator", "login")),
     )
@@ -188,6 +187,10 @@ def check_graphql(path: str, status: int, body: bytes, *, retry_after: str | Non
         reason = " ".join(str(walk(errors[0], "message")).split())[:100]
         if "integrity" in reason:
             raise SourceRefused(f"Twitch takes us for a program ({reason}). Go on later.", state="blocked")
+        if "subscri" in reason.lower():
+            raise SourceRefused(
+                f"Twitch shows this chat to subscribers only ({reason}).", state="members_only"
+            )
         if "PersistedQuery" in reason:
             raise SourceError(f"Twitch has changed how it is asked ({reason}). Update chatlib and yt-dlp.")
         raise Transient(reason)

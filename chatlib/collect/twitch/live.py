@@ -183,12 +183,12 @@ class IrcConnection:
         except OSError as error:
             raise Disconnected(f"the connection ended ({error})") from error
 
-    def read_lines(self, wait_s: float = 1.0) -> Iterator[IrcLine]:
-        """Yield the lines that come within `wait_s`; the server's PING is answered.
+    def read_lines(self) -> Iterator[IrcLine]:
+        """Yield the lines that come within a second; the server's PING is answered.
 
         Raises: Disconnected at the connection's end, after a silence, and when the server says RECONNECT.
         """
-        self._socket.settimeout(wait_s)
+        self._socket.settimeout(1.0)
         try:
             data = self._socket.recv(65_536)
         except TimeoutError:
@@ -258,18 +258,11 @@ class TwitchFeed:
         """Return the stream that runs now, None while none does. Raises: SourceError."""
         with closing(GraphQL(self._politeness)) as client:
             live = client.fetch_live(self._login)
-        if live.stream_id is None:
+        if live is None:
             return None
-        video_id = self._ids.setdefault(live.stream_id, live.video_id or f"live-{live.stream_id}")
-        return Stream(
-            TWITCH,
-            video_id,
-            url=make_video_url(TWITCH, video_id) or self._url,
-            title=live.title,
-            channel_id=live.channel_id,
-            channel_name=live.channel_name,
-            started_at=live.started_at,
-        )
+        stream_id, stream = live
+        video_id = self._ids.setdefault(stream_id, stream.video_id or f"live-{stream_id}")
+        return stream._replace(video_id=video_id, url=make_video_url(TWITCH, video_id) or self._url)
 
     def connect(self, stream: Stream) -> Connected:
         """Connect to the channel's chat. Raises: Disconnected."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -15,40 +14,30 @@ from yt_dlp.extractor.twitch import TwitchVideosIE
 from yt_dlp.utils import YoutubeDLError
 
 from chatlib.collect.downloads import Replay, ResumeFile
-from chatlib.collect.files.formats import Chat, complete_chat
-from chatlib.collect.sites import CollectSettings, ListedStream, Listing, Metadata, VideoFacts
-from chatlib.collect.transport import Politeness, Stopped
+from chatlib.collect.sites import CollectSettings, Listing, Metadata, Site, VideoFacts
+from chatlib.collect.transport import map_foreign_errors
 from chatlib.collect.twitch.chat import SOURCE, fetch_chat_of, open_resume_file
-from chatlib.collect.twitch.graphql import GraphQL, check_graphql
+from chatlib.collect.twitch.graphql import GraphQL, check_graphql, read_video
 from chatlib.collect.youtube.clients import PoliteYoutubeDL
-from chatlib.errors import ChatlibError, MissingSource, SourceError, SourceRefused
+from chatlib.errors import MissingSource, SourceError, SourceRefused
 from chatlib.records import TWITCH, Clip, Stream
-from chatlib.text import clean_text, one_line, read_name, read_number
-from chatlib.times import read_date, read_offset
+from chatlib.text import one_line
+from chatlib.times import read_offset
 
 __all__ = ["Twitch"]
 
-log = logging.getLogger(__name__)
 
-
-class Twitch:
-    """The site as `chatlib.collect.sites.Site` asks for it."""
+class Twitch(Site):
+    """Twitch: VODs and their facts by yt-dlp's list, chat and clips by GraphQL."""
 
     platform = TWITCH
 
     def __init__(self, settings: CollectSettings, folder: Path) -> None:
-        self.politeness = Politeness(
-            per_s=settings.requests_per_s, timeout_s=settings.timeout_s, backoff_s=settings.backoff_s
-        )
-        self._cookies = settings.cookies_file
-        self._folder = folder
+        super().__init__(settings, folder)
         self._listed: dict[str, VideoFacts] = {}
 
     def list_streams(self, channel_url: str, *, progress: bool = True) -> Listing:
-        """Return a channel's past broadcasts, newest first.
-
-        Raises: MissingSource if there is no such channel, SourceError if the list cannot be read.
-        """
+        """Return a channel's past broadcasts, newest first."""
         began = time.monotonic()
         try:
             with PoliteYoutubeDL(self.politeness, self._cookies, check=check_graphql) as client:
@@ -61,13 +50,13 @@ class Twitch:
                     f"Twitch knows no channel at {channel_url}. Check the address."
                 ) from error
             raise SourceError(f"yt-dlp must read the list of {channel_url}, and failed: {said}.") from error
-        videos = [facts for node in nodes if (facts := _read_node(node))]
+        videos = [facts for node in nodes if (facts := read_video(node))]
         self._listed |= {facts.video_id: facts for facts in videos}
         return Listing(
             channel_url,
             next((facts.channel_id for facts in videos), None),
             next((facts.channel_name for facts in videos), None) or _login_of(channel_url),
-            [ListedStream(f.video_id, f.title, f.duration_s, f.views, f.status) for f in videos],
+            videos,
             True,
             "the list's end",
             time.monotonic() - began,
@@ -96,20 +85,13 @@ class Twitch:
         *,
         on_progress: Callable[[float], None] | None = None,
     ) -> Replay:
-        """Return the chat of one VOD; an interrupted download goes on.
-
-        Raises: Stopped; StoreError. All else is a state of the stream, with its reason.
-        """
+        """Return the chat of one VOD."""
         try:
-            return self._fetch(video_id, known, on_progress)
+            with map_foreign_errors("an answer could not be read"):
+                replay = self._fetch(video_id, known, on_progress)
         except SourceError as error:
-            state = error.state if isinstance(error, SourceRefused) else "failed"
-            return self._fail(video_id, known, state, str(error))
-        except (ChatlibError, MemoryError, Stopped):
-            raise
-        except Exception as error:  # an answer of a new shape: one stream must not end all
-            log.debug("Twitch failed on %s", video_id, exc_info=True)
-            return self._fail(video_id, known, "failed", f"{type(error).__name__}: {error}")
+            replay = Replay.of_failure(Stream(TWITCH, video_id), SOURCE, error)
+        return replay if replay.running else replay.complete(known)
 
     def _fetch(
         self, video_id: str, known: Mapping[str, str], on_progress: Callable[[float], None] | None
@@ -132,11 +114,7 @@ class Twitch:
         )
         if facts.status == "live":
             return Replay(stream, [], {}, SOURCE, running="live")
-        return _complete(fetch_chat_of(stream, self.politeness, self._folder, on_progress=on_progress), known)
-
-    def _fail(self, video_id: str, known: Mapping[str, str], state: str, reason: str) -> Replay:
-        stream = Stream(TWITCH, video_id, state=state, view="live", reason=reason)
-        return _complete(Replay(stream, [], {}, SOURCE), known)
+        return fetch_chat_of(stream, self.politeness, self._folder, on_progress=on_progress)
 
     def open_resume_file(self, video_id: str) -> ResumeFile:
         """Return the file of a VOD's unfinished download."""
@@ -159,34 +137,6 @@ class _ArchivesIE(TwitchVideosIE):
     @staticmethod
     def _extract_entry(node: dict[str, Any]) -> dict[str, Any]:
         return node
-
-
-def _read_node(node: Mapping[str, Any]) -> VideoFacts | None:
-    video_id = read_name(node.get("id"))
-    if video_id is None:
-        return None
-    owner = node.get("owner") or {}
-    views, started_at = read_number(node.get("viewCount")), read_date(node.get("publishedAt"))
-    is_running = "/404_processing" in str(node.get("previewThumbnailURL"))  # as yt-dlp tells it
-    return VideoFacts(
-        video_id,
-        clean_text(node.get("title")),
-        read_name(owner.get("id")),
-        read_name(owner.get("displayName")) or read_name(owner.get("login")),
-        started_at,
-        started_at,
-        None,
-        read_number(node.get("lengthSeconds")),
-        "live" if is_running else "finished",
-        None if views is None else int(views),
-    )
-
-
-def _complete(replay: Replay, known: Mapping[str, str]) -> Replay:
-    """Complete the stream with what a list says of it."""
-    chat = Chat(SOURCE, replay.stream, replay.messages, replay.skipped)
-    chat = complete_chat(chat, file_name=replay.stream.video_id, row=known)
-    return replay._replace(stream=chat.stream, messages=chat.messages)
 
 
 def _login_of(channel_url: str) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from chatlib.collect.downloads import Batch
 from chatlib.collect.files.innertube import Action, iter_actions
-from chatlib.collect.files.renderers import walk
+from chatlib.collect.files.rows import as_list, walk
 from chatlib.errors import SourceError
 from chatlib.records import HeatStep
 from chatlib.text import read_number
@@ -16,36 +15,29 @@ from chatlib.times import read_offset
 
 __all__ = [
     "ExpiredToken",
-    "LiveBatch",
-    "Views",
     "find_chat_token",
     "find_last_offset_ms",
-    "find_views",
+    "find_unfiltered_token",
     "iter_batch_actions",
     "iter_batches",
     "read_batch",
     "read_heatmap",
-    "read_live_batch",
 ]
 
 MAX_EMPTY = 30  # empty batches in a row that are followed before the replay counts as broken
 MAX_ASKS = 4  # times that an empty batch is asked for before it is believed
 MAX_REPEATS = 3  # times that one token may be followed
 _BATCH = ("continuationContents", "liveChatContinuation")
-_LIVE_KINDS = ("invalidationContinuationData", "timedContinuationData", "reloadContinuationData")
+_PUSHED = "invalidationContinuationData"
+_NEXT_KINDS = (
+    "liveChatReplayContinuationData", _PUSHED, "timedContinuationData", "reloadContinuationData",
+)  # fmt: skip
 _VIEWS = ("header", "liveChatHeaderRenderer", "viewSelector", "sortFilterSubMenuRenderer", "subMenuItems")
 _CHAT = ("contents", "twoColumnWatchNextResults", "conversationBar", "liveChatRenderer", "continuations")
 
 
 class ExpiredToken(SourceError):
     """The site answers a token with something other than a batch."""
-
-
-class Views(NamedTuple):
-    """The tokens of a chat's two views: every message, and YouTube's choice. None where there is none."""
-
-    every: str | None
-    top: str | None
 
 
 def find_last_offset_ms(batch: Batch) -> float | None:
@@ -63,33 +55,19 @@ def iter_batch_actions(batch: Batch) -> Iterator[Action]:
             yield Action(item, None)
 
 
-class LiveBatch(NamedTuple):
-    """Items of a running chat, the token of what follows, None at the end, and how long to wait for it.
-
-    `is_pushed` says that YouTube would push the news before, to who can hear it.
-    """
-
-    items: list[object]
-    next_token: str | None
-    wait_s: float
-    is_pushed: bool
-
-
 def find_chat_token(watch: object) -> str | None:
     """Return the one token of a watch page's data that still opens the chat's own page, or None."""
-    return _find_token(walk(watch, *_CHAT), "reloadContinuationData")
+    return _find_token(walk(watch, *_CHAT))
 
 
 def read_heatmap(watch: object) -> list[HeatStep]:
     """Return the most-replayed curve in a watch page's data; empty where YouTube shows none."""
     mutations = walk(watch, "frameworkUpdates", "entityBatchUpdate", "mutations")
     steps: dict[float, HeatStep] = {}
-    for mutation in mutations if isinstance(mutations, list) else ():
+    for mutation in as_list(mutations):
         markers = walk(mutation, "payload", "macroMarkersListEntity", "markersList")
-        items = walk(markers, "markers")
-        if walk(markers, "markerType") != "MARKER_TYPE_HEATMAP" or not isinstance(items, list):
-            continue
-        for item in items:
+        is_heatmap = walk(markers, "markerType") == "MARKER_TYPE_HEATMAP"
+        for item in as_list(walk(markers, "markers")) if is_heatmap else ():
             start_s = read_offset(walk(item, "startMillis"), scale=1000.0)
             length_s = read_offset(walk(item, "durationMillis"), scale=1000.0)
             value = read_number(walk(item, "intensityScoreNormalized"))
@@ -98,13 +76,13 @@ def read_heatmap(watch: object) -> list[HeatStep]:
     return [steps[start_s] for start_s in sorted(steps)]
 
 
-def find_views(chat_page: object) -> Views:
-    """Return the tokens of both views that the chat's own page names: top chat first, then every message."""
-    menu = walk(chat_page, *_BATCH, *_VIEWS)
-    items = menu if isinstance(menu, list) else []
-    tokens = [_find_token([walk(item, "continuation")], "reloadContinuationData") for item in items]
-    top, every = [*tokens, None, None][:2]
-    return Views(every, top)
+def find_unfiltered_token(chat_page: object) -> str | None:
+    """Return the token of the view with every message, which stands in the menu behind YouTube's choice.
+
+    None where the chat's own page lets nobody choose.
+    """
+    items = as_list(walk(chat_page, *_BATCH, *_VIEWS))
+    return _find_token([walk(items[1], "continuation")]) if len(items) > 1 else None
 
 
 def read_batch(answer: object) -> Batch | None:
@@ -112,34 +90,18 @@ def read_batch(answer: object) -> Batch | None:
     content = walk(answer, *_BATCH)
     if not isinstance(content, dict):
         return None
-    actions = content.get("actions")
-    token = _find_token(content.get("continuations"), "liveChatReplayContinuationData")
-    return Batch(actions if isinstance(actions, list) else [], token)
+    items, continuations = as_list(content.get("actions")), as_list(content.get("continuations"))
+    for kind in _NEXT_KINDS:
+        for following in (walk(continuation, kind) for continuation in continuations):
+            if isinstance(token := walk(following, "continuation"), str):
+                wait_ms = read_number(walk(following, "timeoutMs")) or 0.0
+                return Batch(items, token, max(wait_ms, 0.0) / 1000, kind == _PUSHED)
+    return Batch(items, None)
 
 
-def read_live_batch(answer: object) -> LiveBatch | None:
-    """Return the batch in an answer about a running stream, or in its chat's page; None if it is none."""
-    content = walk(answer, *_BATCH)
-    if not isinstance(content, dict):
-        return None
-    actions = content.get("actions")
-    items = actions if isinstance(actions, list) else []
-    for kind in _LIVE_KINDS:
-        continuations = content.get("continuations")
-        token = _find_token(continuations, kind)
-        if token is not None:
-            waits = [walk(item, kind, "timeoutMs") for item in continuations]  # type: ignore[union-attr]
-            wait_ms = next((w for w in map(read_number, waits) if w is not None), 0.0)
-            return LiveBatch(items, token, max(wait_ms, 0.0) / 1000, kind == _LIVE_KINDS[0])
-    return LiveBatch(items, None, 0.0, False)
-
-
-def _find_token(continuations: object, kind: str) -> str | None:
-    for continuation in continuations if isinstance(continuations, list) else ():
-        token = walk(continuation, kind, "continuation")
-        if isinstance(token, str):
-            return token
-    return None
+def _find_token(continuations: object) -> str | None:
+    tokens = (walk(item, "reloadContinuationData", "continuation") for item in as_list(continuations))
+    return next((token for token in tokens if isinstance(token, str)), None)
 
 
 def iter_batches(

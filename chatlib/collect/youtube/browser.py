@@ -68,17 +68,16 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def open_browser(*, cookies: Path | None = None, switches: Sequence[str] = ()) -> Iterator[Chrome]:
+def open_browser(*, cookies: Path | None = None) -> Iterator[Chrome]:
     """Yield a driver of a headless Chromium that has YouTube's consent cookie and the user's cookies.
 
-    The profile is new and temporary. `switches`, and those in the environment's
-    CHATLIB_CHROMIUM_SWITCHES, come after the usual ones. The browser ends with the block, and also
-    when this process is killed.
+    The profile is new and temporary. Switches in the environment's CHATLIB_CHROMIUM_SWITCHES come after
+    the usual ones. The browser ends with the block, and also when this process is killed.
     Raises: MissingSource without a browser or a cookies file, SourceError if it does not start.
     """
     jar = [*_OWN_COOKIES, *(load_cookies(cookies) if cookies else ())]
     profile = tempfile.mkdtemp(prefix="chatlib-chromium-")
-    extra = [*switches, *shlex.split(os.environ.get(SWITCHES_VARIABLE, ""))]
+    extra = shlex.split(os.environ.get(SWITCHES_VARIABLE, ""))
     start = _start_in_colab if in_colab() else _start
     try:
         with start(_make_options(profile, extra), profile) as driver:

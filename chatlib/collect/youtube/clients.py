@@ -10,7 +10,8 @@ import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import orjson
@@ -63,20 +64,42 @@ class Video(NamedTuple):
     heatmap: Sequence[HeatStep] = ()
 
 
-class ChatClient(Protocol):
+class ChatClient:
     """A client of YouTube for one stream; not for use by several threads, and closed after use.
 
     Its methods raise SourceRefused, SourceUnreachable and Stopped.
     """
 
+    _config: Mapping[str, Any]  # of the watch page
+    _chat = _REPLAY
+
     def open_video(self, video_id: str) -> Video:
-        """Return what the watch page says; to be called first."""
+        """Return what the watch page says; to be called first. Raises: SourceRefused."""
+        raise NotImplementedError
 
     def fetch_page(self, token: str) -> object:
         """Return the data of the chat's own page; None if it holds none."""
+        text = self._fetch_text(_CHAT_PAGE.format(self._chat) + urlencode({"continuation": token}))
+        return clean_json(find_initial_data(text))
 
     def fetch_batch(self, token: str, offset_ms: float) -> object:
-        """Return InnerTube's answer for a token; `offset_ms` is the offset reached so far."""
+        """Return InnerTube's answer for a token; `offset_ms` is the offset reached so far.
+
+        The question is as YouTube's player puts it, which is a little behind the chat.
+        """
+        body = {
+            "context": self._config.get("INNERTUBE_CONTEXT") or {},
+            "continuation": token,
+            "currentPlayerState": {"playerOffsetMs": str(max(int(offset_ms) - 5000, 0))},
+        }
+        url = _CHAT_API.format(self._chat) + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
+        return parse_answer(self._post(url, body))
+
+    def _fetch_text(self, url: str) -> str:
+        raise NotImplementedError
+
+    def _post(self, url: str, body: Mapping[str, object]) -> bytes:
+        raise NotImplementedError
 
     def close(self) -> None:
         """Close connections."""
@@ -88,16 +111,7 @@ def open_client(source: str, politeness: Politeness, cookies: Path | None) -> Ch
     return client(politeness, cookies)
 
 
-def _make_body(config: Mapping[str, Any], token: str, offset_ms: float) -> dict[str, object]:
-    """Return a request for a batch as YouTube's player sends it; the player is a little behind the chat."""
-    return {
-        "context": config.get("INNERTUBE_CONTEXT") or {},
-        "continuation": token,
-        "currentPlayerState": {"playerOffsetMs": str(max(int(offset_ms) - 5000, 0))},
-    }
-
-
-class ChatDownloaderClient(YouTubeChatDownloader):
+class ChatDownloaderClient(YouTubeChatDownloader, ChatClient):
     """chat-downloader 0.2.8, made to work again.
 
     It takes the chat's tokens from the watch page, where they no longer work; the one token that
@@ -109,8 +123,7 @@ class ChatDownloaderClient(YouTubeChatDownloader):
             super().__init__(cookies=cookies and str(cookies))
         except (CookieError, OSError) as error:
             raise _refuse_cookies(error) from None
-        self._config: dict[str, Any] = {}
-        self._chat = _REPLAY
+        self._config = {}
         self.session.mount("https://", PoliteAdapter(politeness))
         # Its own name is a browser of 2020, which YouTube may refuse; the cookie spares the consent page.
         self.update_session_headers({"User-Agent": random_user_agent(), "Accept-Language": "en-US,en;q=0.9"})
@@ -139,18 +152,13 @@ class ChatDownloaderClient(YouTubeChatDownloader):
         self._chat = _REPLAY if details["status"] == "past" else _RUNNING
         return Video(stream, details["status"], details["continuation_info"]["chat"], details["heatmap"])
 
-    def fetch_page(self, token: str) -> object:
-        """Return the data of the chat's own page."""
-        url = _CHAT_PAGE.format(self._chat) + urlencode({"continuation": token})
-        return clean_json(find_initial_data(self._session_get(url).text))
+    def _fetch_text(self, url: str) -> str:
+        return self._session_get(url).text
 
-    def fetch_batch(self, token: str, offset_ms: float) -> object:
-        """Return InnerTube's answer for a token."""
+    def _post(self, url: str, body: Mapping[str, object]) -> bytes:
         if authorization := self._generate_sapisidhash_header():
             self.update_session_headers({"authorization": authorization})
-        url = _CHAT_API.format(self._chat) + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
-        response = self._session_post(url, json=_make_body(self._config, token, offset_ms))
-        return parse_answer(response.content)
+        return self._session_post(url, json=body).content
 
     # What chat-downloader calls of itself.
 
@@ -165,22 +173,6 @@ class ChatDownloaderClient(YouTubeChatDownloader):
 
     def _extract_account_syncid(self, ytcfg: dict[str, Any]) -> str | None:
         return super()._extract_account_syncid(ytcfg) if ytcfg.get("DATASYNC_ID") else None
-
-
-class _Listener:
-    """Takes what yt-dlp logs: nothing reaches the screen, warnings and errors are kept."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def debug(self, message: str) -> None:
-        """Ignore progress and details."""
-
-    def warning(self, message: str, **_: object) -> None:
-        """Keep a warning."""
-        self.warnings.append(message)
-
-    error = warning
 
 
 _OPTIONS = {
@@ -207,7 +199,7 @@ _STATUSES = {"is_live": "live", "is_upcoming": "upcoming"}
 class PoliteYoutubeDL(YoutubeDL):
     """yt-dlp whose requests keep to a `Politeness`, and whose warnings are kept in `warnings`.
 
-    `check` raises Transient for an answer that is worth another attempt.
+    `check` raises Transient for an answer that is worth another attempt; `options` are yt-dlp's.
     """
 
     def __init__(
@@ -216,16 +208,19 @@ class PoliteYoutubeDL(YoutubeDL):
         cookies: Path | None = None,
         *,
         check: Callable[..., None] = check_answer,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self._politeness = politeness
         self._check = check
-        self._listener = _Listener()
-        self.warnings = self._listener.warnings
-        options = _OPTIONS | {"logger": self._listener, "socket_timeout": politeness.timeout_s}
+        self.warnings: list[str] = []
+        # Nothing reaches the screen.
+        log = SimpleNamespace(debug=str, warning=self.warnings.append, error=self.warnings.append)
+        own = {"logger": log, "socket_timeout": politeness.timeout_s}
+        params = _OPTIONS | own | dict(options or {})
         try:
             if cookies:  # as text: yt-dlp would write into a file
-                options |= {"cookiefile": io.StringIO(cookies.read_text(encoding="utf-8"))}
-            super().__init__(options)
+                params |= {"cookiefile": io.StringIO(cookies.read_text(encoding="utf-8"))}
+            super().__init__(params)
         except (CookieLoadError, OSError, ValueError) as error:
             raise _refuse_cookies(error) from None
 
@@ -239,27 +234,27 @@ class PoliteYoutubeDL(YoutubeDL):
         try:
             answer = super().urlopen(request.copy())
         except HTTPError as error:
-            error.response.close()
-            self._check(path, error.status, b"", retry_after=error.response.headers.get("Retry-After"))
-            raise
+            answer = error.response
         except RequestError as error:
             raise Transient(describe_failure(error)) from None
         body = read_whole(answer.fp, limit_s=SLOWEST * self._politeness.timeout_s)
-        self._check(path, answer.status, body)
+        self._check(path, answer.status, body, retry_after=answer.headers.get("Retry-After"))
         dropped = ("content-encoding", "content-length", "transfer-encoding")
         headers = {key: value for key, value in answer.headers.items() if key.lower() not in dropped}
         headers["Content-Length"] = str(len(body))
-        return Response(io.BytesIO(body), request.url, headers, answer.status)
+        whole = Response(io.BytesIO(body), request.url, headers, answer.status)
+        if not 200 <= answer.status < 300:
+            raise HTTPError(whole)
+        return whole
 
 
-class YtDlpClient(PoliteYoutubeDL):
+class YtDlpClient(PoliteYoutubeDL, ChatClient):
     """yt-dlp. Only the watch page is asked for what a video is; no format is looked for."""
 
     def __init__(self, politeness: Politeness, cookies: Path | None) -> None:
         super().__init__(politeness, cookies)
         self._watch_page = ""
-        self._config: dict[str, Any] = {}
-        self._chat = _REPLAY
+        self._config = {}
         self._headers: dict[str, str] = {}
 
     def open_video(self, video_id: str) -> Video:
@@ -296,17 +291,12 @@ class YtDlpClient(PoliteYoutubeDL):
             return find_refusal("The video has no chat replay.")
         return refusal
 
-    def fetch_page(self, token: str) -> object:
-        """Return the data of the chat's own page."""
-        page = self._read(Request(_CHAT_PAGE.format(self._chat) + urlencode({"continuation": token})))
-        return clean_json(find_initial_data(page.decode("utf-8", "replace")))
+    def _fetch_text(self, url: str) -> str:
+        return self._read(Request(url)).decode("utf-8", "replace")
 
-    def fetch_batch(self, token: str, offset_ms: float) -> object:
-        """Return InnerTube's answer for a token."""
-        url = _CHAT_API.format(self._chat) + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
-        data = orjson.dumps(_make_body(self._config, token, offset_ms))
+    def _post(self, url: str, body: Mapping[str, object]) -> bytes:
         headers = self._headers | {"Content-Type": "application/json"}
-        return parse_answer(self._read(Request(url, data=data, headers=headers)))
+        return self._read(Request(url, data=orjson.dumps(body), headers=headers))
 
     def _read(self, request: Request) -> bytes:
         """Return an answer's body, empty JSON for one that YouTube refuses to give."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -13,22 +12,20 @@ from urllib.parse import unquote, urlsplit
 from yt_dlp.networking.exceptions import HTTPError
 
 from chatlib.collect.address import find_video_id, make_video_url
-from chatlib.collect.files.innertube import Action, read_actions
-from chatlib.collect.files.renderers import walk
-from chatlib.collect.files.rows import Notes
+from chatlib.collect.downloads import Batch
+from chatlib.collect.files.innertube import read_actions
+from chatlib.collect.files.rows import Notes, walk
 from chatlib.collect.live import Connected, Heard
 from chatlib.collect.sites import CollectSettings
-from chatlib.collect.transport import Disconnected, Politeness, Stopped
-from chatlib.collect.youtube.batches import LiveBatch, find_views, read_live_batch
+from chatlib.collect.transport import Disconnected, Politeness, map_foreign_errors
+from chatlib.collect.youtube.batches import find_unfiltered_token, iter_batch_actions, read_batch
 from chatlib.collect.youtube.clients import ChatClient, PoliteYoutubeDL, Video, open_client
 from chatlib.collect.youtube.pages import find_initial_data
-from chatlib.errors import ChatlibError, MissingSource, SourceError, SourceRefused
+from chatlib.errors import MissingSource, SourceError, SourceRefused
 from chatlib.records import CHAT_KINDS, YOUTUBE, Message, Stream
 from chatlib.times import format_timestamp, read_timestamp_text
 
 __all__ = ["YouTubeFeed"]
-
-log = logging.getLogger(__name__)
 
 MAX_WAIT_S = 30.0
 PUSHED_WAIT_S = 3.0  # where YouTube would push what is new, which only a browser hears
@@ -53,7 +50,7 @@ class YouTubeFeed:
         self._client: ChatClient | None = None
         self._stream: Stream | None = None  # while connected
         self._is_start_known = False
-        self._batch: LiveBatch | None = None
+        self._batch: Batch | None = None
         self._next_at = 0.0
         self._known_s = 0.0  # the offset until which the chat was asked for
 
@@ -104,23 +101,14 @@ class YouTubeFeed:
         for source in self._sources:
             client = open_client(source, self._politeness, self._cookies)
             try:
-                return client, client.open_video(video_id)
-            except (SourceError, Stopped) as error:
+                with map_foreign_errors(f"{source} could not read the page"):
+                    return client, client.open_video(video_id)
+            except BaseException as error:
                 client.close()
-                if isinstance(error, Stopped) or getattr(error, "state", "failed") not in (
-                    "failed",
-                    "no_replay",
-                ):
+                state = getattr(error, "state", "failed")
+                if not isinstance(error, SourceError) or state not in ("failed", "no_replay"):
                     raise
                 refusal = refusal or error
-            except (ChatlibError, MemoryError):
-                raise
-            except Exception as error:  # of another's program
-                client.close()
-                log.debug("%s failed on %s", source, video_id, exc_info=True)
-                refusal = refusal or SourceError(
-                    f"{source} could not read the page ({type(error).__name__}: {error})"
-                )
         assert refusal is not None
         raise refusal
 
@@ -139,29 +127,21 @@ class YouTubeFeed:
         if video.chat_token is None:
             raise SourceRefused("the stream has no chat", state="no_replay")
         asked_us = time.time_ns() // 1000
-        try:
-            batch = self._open_page(self._client, video.chat_token)
-        except (ChatlibError, Stopped, MemoryError):
-            raise
-        except Exception as error:  # of another's program
-            raise Disconnected(f"the chat's page could not be read ({type(error).__name__})") from error
+        with map_foreign_errors("the chat's page could not be read", to=Disconnected):
+            page = self._client.fetch_page(video.chat_token)
+            every = find_unfiltered_token(page)  # YouTube's choice where it lets nobody choose
+            batch = (read_batch(self._client.fetch_page(every)) if every else None) or read_batch(page)
         if batch is None:
             raise Disconnected("the chat's own page holds no chat")
         found = self._describe(video)
         self._is_start_known = found.started_at is not None
-        stamps = [m.timestamp_us for m in self._read_items(batch) if m.kind in CHAT_KINDS and m.timestamp_us]
+        stamps = [m.timestamp_us for m in _read_items(batch) if m.kind in CHAT_KINDS and m.timestamp_us]
         first_us = min(stamps, default=time.time_ns() // 1000)
         if found.started_at is None:  # until it is known, the first message stands in for it
             found = found._replace(started_at=stream.started_at or format_timestamp(first_us))
         self._stream, self._batch, self._next_at = found, batch, 0.0
         self._known_s = (asked_us - _start_us(found)) / 1e6
         return Connected(found, (first_us - _start_us(found)) / 1e6)
-
-    def _open_page(self, client: ChatClient, token: str) -> LiveBatch | None:
-        """Return the first batch of every message, or of YouTube's choice where it lets nobody choose."""
-        page = client.fetch_page(token)
-        every = find_views(page).every
-        return (read_live_batch(client.fetch_page(every)) if every else None) or read_live_batch(page)
 
     def read(self) -> Heard:
         """Return what came within about a second, first of all what the chat's page held.
@@ -178,25 +158,15 @@ class YouTubeFeed:
             if wait_s > 1.0:
                 return Heard([], self._known_s)
             asked_us = time.time_ns() // 1000
-            self._batch = self._fetch(self._client, self._batch.next_token)
+            with map_foreign_errors("an answer could not be read", to=Disconnected):
+                batch = read_batch(self._client.fetch_batch(self._batch.next_token, 0.0))
+            if batch is None:
+                raise Disconnected("YouTube answered without a batch of messages")
+            self._batch = batch
             self._known_s = (asked_us - _start_us(self._stream)) / 1e6
         longest_s = PUSHED_WAIT_S if self._batch.is_pushed else MAX_WAIT_S
         self._next_at = time.monotonic() + min(self._batch.wait_s, longest_s)
-        return Heard(self._place(self._read_items(self._batch)), self._known_s)
-
-    def _fetch(self, client: ChatClient, token: str) -> LiveBatch:
-        try:
-            batch = read_live_batch(client.fetch_batch(token, 0.0))
-        except (ChatlibError, Stopped, MemoryError):
-            raise
-        except Exception as error:  # of another's program
-            raise Disconnected(f"an answer could not be read ({type(error).__name__})") from error
-        if batch is None:
-            raise Disconnected("YouTube answered without a batch of messages")
-        return batch
-
-    def _read_items(self, batch: LiveBatch) -> list[Message]:
-        return read_actions((Action(item, None) for item in batch.items), Notes())
+        return Heard(self._place(_read_items(self._batch)), self._known_s)
 
     def _place(self, messages: Iterable[Message]) -> list[Message]:
         """Return messages with their offsets; a deletion, which has no time, is of now."""
@@ -211,6 +181,10 @@ class YouTubeFeed:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def _read_items(batch: Batch) -> list[Message]:
+    return read_actions(iter_batch_actions(batch), Notes())
 
 
 def _start_us(stream: Stream) -> int:

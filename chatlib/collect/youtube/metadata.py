@@ -19,16 +19,9 @@ import requests
 
 from chatlib.colab import read_secret
 from chatlib.collect.address import is_video_id
+from chatlib.collect.files.rows import as_object, walk
 from chatlib.collect.sites import Metadata, VideoFacts
-from chatlib.collect.transport import (
-    SLOWEST,
-    Politeness,
-    Transient,
-    check_answer,
-    describe_failure,
-    parse_answer,
-    read_whole,
-)
+from chatlib.collect.transport import PoliteAdapter, Politeness, Transient, check_answer, parse_answer
 from chatlib.errors import SourceError
 from chatlib.text import clean_text
 from chatlib.times import read_date
@@ -98,19 +91,21 @@ def fetch_videos(
     key = (key or "").strip()
     if not _WRITTEN_KEY.fullmatch(key):
         return done._replace(problem=_describe_problem(_BAD_KEY if key else _NO_KEY, wanted, len(asked)))
-    politeness = politeness or Politeness()
     with (
         requests.Session() as session,
         progress_bar(total=len(wanted), desc="metadata", unit="video", shown=progress) as bar,
     ):
+        adapter = PoliteAdapter(politeness or Politeness(), check=partial(_check, clock=clock))
+        session.mount("https://", adapter)
         session.headers["X-Goog-Api-Key"] = key
         while done.unasked:
             batch = done.unasked[:BATCH]
-            try:
-                answer = politeness.call(HOST, partial(_ask, session, batch, politeness.timeout_s, clock))
+            parameters = {"part": PARTS, "id": ",".join(batch)}
+            try:  # a redirect would take the key to another host
+                response = session.get(URL, params=parameters, allow_redirects=False)
             except (_Refused, SourceError) as error:
                 return done._replace(problem=_describe_problem(str(error), done.unasked, len(asked)))
-            done = _add_answer(done, answer)
+            done = _add_answer(done, _find_items(response.content))
             bar.update(len(batch))
     return done
 
@@ -122,31 +117,29 @@ def _describe_problem(why: str, unasked: Sequence[str], n_asked: int) -> str:
     )
 
 
-def _ask(
-    session: requests.Session,
-    video_ids: Sequence[str],
-    timeout_s: float,
+def _check(
+    _path: str,
+    status: int,
+    body: bytes,
+    *,
+    retry_after: str | None = None,
     clock: Callable[[], dt.datetime],
-) -> Mapping[str, VideoFacts]:
-    """Return the answer for a batch. Raises: Transient for what a retry may fix; _Refused."""
-    parameters = {"part": PARTS, "id": ",".join(video_ids)}
+) -> None:
+    """Raise for an answer without a list of videos: Transient for what a retry may fix, else _Refused."""
+    if status != 200:
+        raise _explain(status, body, retry_after, clock)
     try:
-        # A redirect would take the key to another host.
-        response = session.get(URL, params=parameters, timeout=timeout_s, stream=True, allow_redirects=False)
-    except requests.RequestException as error:
-        raise Transient(describe_failure(error)) from None
-    body = read_whole(response.raw, limit_s=SLOWEST * timeout_s)
-    if response.status_code != 200:
-        raise _explain(response.status_code, body, response.headers.get("Retry-After"), clock)
-    try:
-        answer = parse_answer(body)
+        _find_items(body)
     except (ValueError, RecursionError):
-        raise Transient("an answer that cannot be parsed") from None
-    items = answer.get("items") if isinstance(answer, dict) else None
+        raise Transient("an answer that is no list of videos") from None
+
+
+def _find_items(body: bytes) -> list[VideoFacts]:
+    """Return the videos in an answer. Raises: ValueError, RecursionError if it has no list of them."""
+    items = walk(parse_answer(body), "items")
     if not isinstance(items, list):
-        raise Transient("an answer that is no list of videos")
-    facts = [_read_item(item) for item in items if isinstance(item, dict)]
-    return {video.video_id: video for video in facts}
+        raise ValueError("no list of videos")
+    return [_read_item(item) for item in items if isinstance(item, dict)]
 
 
 def _explain(
@@ -189,21 +182,22 @@ def _next_day(now: dt.datetime) -> str:
     return f"{midnight.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _add_answer(done: Metadata, answer: Mapping[str, VideoFacts]) -> Metadata:
+def _add_answer(done: Metadata, answer: Iterable[VideoFacts]) -> Metadata:
     batch, rest = done.unasked[:BATCH], done.unasked[BATCH:]
-    known = {video_id: answer[video_id] for video_id in batch if video_id in answer}
-    gone = [video_id for video_id in batch if video_id not in answer]
+    videos = {video.video_id: video for video in answer}
+    known = {video_id: videos[video_id] for video_id in batch if video_id in videos}
+    gone = [video_id for video_id in batch if video_id not in videos]
     return Metadata(done.videos | known, done.gone + gone, rest, None)
 
 
 def _read_item(item: Mapping[str, object]) -> VideoFacts:
-    snippet, live = _part(item, "snippet"), _part(item, "liveStreamingDetails")
+    snippet, live = as_object(item.get("snippet")), as_object(item.get("liveStreamingDetails"))
     started_at, ended_at = read_date(live.get("actualStartTime")), read_date(live.get("actualEndTime"))
-    duration_s = _read_duration(_part(item, "contentDetails").get("duration"))
+    duration_s = _read_duration(as_object(item.get("contentDetails")).get("duration"))
     if not duration_s and started_at and ended_at:  # the recording is still being made
         lasted = dt.datetime.fromisoformat(ended_at) - dt.datetime.fromisoformat(started_at)
         duration_s = max(0.0, lasted.total_seconds())
-    views = _part(item, "statistics").get("viewCount")
+    views = as_object(item.get("statistics")).get("viewCount")
     return VideoFacts(
         video_id=str(item.get("id")),
         title=clean_text(snippet.get("title")),
@@ -218,14 +212,9 @@ def _read_item(item: Mapping[str, object]) -> VideoFacts:
     )
 
 
-def _part(item: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = item.get(name)
-    return value if isinstance(value, dict) else {}
-
-
 def _find_status(item: Mapping[str, object], duration_s: float | None) -> str:
-    live = _part(item, "liveStreamingDetails")
-    now = _part(item, "snippet").get("liveBroadcastContent")
+    live = as_object(item.get("liveStreamingDetails"))
+    now = as_object(item.get("snippet")).get("liveBroadcastContent")
     if live.get("actualEndTime"):
         return "finished"
     if now in ("live", "upcoming"):

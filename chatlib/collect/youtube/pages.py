@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from chatlib.collect.address import is_video_id
-from chatlib.collect.files.renderers import read_text, walk
-from chatlib.collect.sites import ListedStream
+from chatlib.collect.files.renderers import read_text
+from chatlib.collect.files.rows import as_list, walk
+from chatlib.collect.sites import VideoFacts
 from chatlib.text import clean_text, read_name
 
 __all__ = [
@@ -44,7 +45,7 @@ class StreamPage(NamedTuple):
     layout. `alert` is YouTube's error.
     """
 
-    streams: list[ListedStream]
+    streams: list[VideoFacts]
     continuation: str | None
     channel_id: str | None
     channel_name: str | None
@@ -91,9 +92,9 @@ def read_stream_page(data: object) -> StreamPage:
     )
 
 
-def distinct_streams(rows: Iterable[ListedStream]) -> list[ListedStream]:
+def distinct_streams(rows: Iterable[VideoFacts]) -> list[VideoFacts]:
     """Return the first row of each video, in order; what it does not say comes from a later one."""
-    kept: dict[str, ListedStream] = {}
+    kept: dict[str, VideoFacts] = {}
     for row in rows:
         known = kept.get(row.video_id)
         kept[row.video_id] = row if known is None else _fill(known, row)
@@ -116,7 +117,7 @@ def read_line(text: str | None) -> str | None:
     return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]", " ", text).split()) or None
 
 
-def _fill(known: ListedStream, later: ListedStream) -> ListedStream:
+def _fill(known: VideoFacts, later: VideoFacts) -> VideoFacts:
     facts = {name: value for name, value in known._asdict().items() if value is not None}
     return later._replace(**facts)
 
@@ -160,11 +161,11 @@ def _alert(alerts: object) -> str | None:
     return None
 
 
-def _read_row(key: str, node: object) -> ListedStream | None:
+def _read_row(key: str, node: object) -> VideoFacts | None:
     return _read_lockup(node) if key == "lockupViewModel" else _read_renderer(node)
 
 
-def _read_renderer(node: object) -> ListedStream | None:
+def _read_renderer(node: object) -> VideoFacts | None:
     video_id = walk(node, "videoId")
     if not is_video_id(video_id):
         return None
@@ -184,7 +185,7 @@ def _read_renderer(node: object) -> ListedStream | None:
     return _make_row(video_id, read_text(walk(node, "title")).text, duration_s, views, status)
 
 
-def _read_lockup(node: object) -> ListedStream | None:
+def _read_lockup(node: object) -> VideoFacts | None:
     video_id = walk(node, "contentId")
     if not is_video_id(video_id) or walk(node, "contentType") not in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
         return None
@@ -206,10 +207,9 @@ def _read_lockup(node: object) -> ListedStream | None:
 
 def _lockup_views(described: object) -> int | None:
     """Return the count that stands before the age; a row of one part is the age alone."""
-    rows = walk(described, "metadata", "contentMetadataViewModel", "metadataRows")
-    for row in rows if type(rows) is list else []:
-        parts = walk(row, "metadataParts")
-        if type(parts) is list and len(parts) > 1:
+    for row in as_list(walk(described, "metadata", "contentMetadataViewModel", "metadataRows")):
+        parts = as_list(walk(row, "metadataParts"))
+        if len(parts) > 1:
             return _read_count(read_text(walk(parts[0], "text")).text)
     return None
 
@@ -225,8 +225,8 @@ def _read_count(text: str | None) -> int | None:
 
 def _make_row(
     video_id: str, title: str | None, duration_s: float | None, views: int | None, status: str | None
-) -> ListedStream:
+) -> VideoFacts:
     finished = status not in ("live", "upcoming")  # before the end the page counts viewers
-    return ListedStream(
+    return VideoFacts(
         video_id, read_line(title), duration_s if finished else None, views if finished else None, status
     )

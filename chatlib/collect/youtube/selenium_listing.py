@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chatlib.collect.sites import ListedStream, Listing
+from chatlib.collect.sites import Listing, VideoFacts
 from chatlib.collect.youtube.browser import open_browser
 from chatlib.collect.youtube.pages import read_stream_page
 from chatlib.errors import MissingSource, SourceError
@@ -144,7 +144,7 @@ class _Tab:
     url: str
     pace: Pace
     until: float
-    rows: dict[str, ListedStream] = field(default_factory=dict)
+    rows: dict[str, VideoFacts] = field(default_factory=dict)
     ended: bool = False  # the data said that there is no more
     channel_id: str | None = None
     channel_name: str | None = None

@@ -16,7 +16,7 @@ ARRAY = json.dumps(ROWS, ensure_ascii=False).encode()
 
 def load(data):
     notes = Notes()
-    return parse_json(unpack(data, notes), notes).content, dict(notes)
+    return parse_json(unpack(data, notes), notes), dict(notes)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,7 @@ import json
 
 import pytest
 
-from chatlib.collect.files.rows import (
-    IdMaker,
-    badge_json,
-    name_json,
-    read_count,
-)
+from chatlib.collect.files.rows import IdMaker, badge_json, name_json, read_count
 from chatlib.money import read_money, read_plain_money
 from chatlib.records import Message
 from chatlib.text import clean_text, read_name

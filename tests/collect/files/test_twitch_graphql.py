@@ -70,12 +70,8 @@ def test_many_answers_in_one_file_give_each_comment_once(wrap):
     pages = [make_answer(FIRST, CHEER), make_answer(CHEER, NOTICE), make_answer(NOTICE, GONE, has_next=False)]
     assert [row.message_id for row in read(wrap(pages)).messages] == ["c1", "c2", "c3", "c4"]
     lines = b"".join(json.dumps(page).encode() + b"\n" for page in pages)
-    assert [row.message_id for row in read_chat(lines, file_name="chat.jsonl", row={}).messages] == [
-        "c1",
-        "c2",
-        "c3",
-        "c4",
-    ]
+    messages = read_chat(lines, file_name="chat.jsonl", row={}).messages
+    assert [row.message_id for row in messages] == ["c1", "c2", "c3", "c4"]
 
 
 def test_what_is_no_comment_is_counted():

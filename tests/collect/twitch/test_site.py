@@ -104,6 +104,17 @@ def test_a_running_broadcast_a_gone_vod_and_an_unknown_channel_are_said(twitch, 
     assert "Twitch knows no channel at https://www.twitch.tv/sample" in report.channels[0].failures[0]
 
 
+def test_a_chat_for_subscribers_only_is_asked_for_once_and_said(twitch, db, collect):
+    vods = make_vods("2002", "2001")
+    vods[0].refusal = "must be a subscriber"
+    twitch.add_channel("sample", vods)
+    report = collect()
+    assert states(report) == {"2002": "members_only", "2001": "complete"}
+    assert "to subscribers only (must be a subscriber)" in str([stream.reason for stream in report.streams])
+    assert [variables.get("videoID") for _, variables in twitch.asked].count("2002") == 1
+    assert states(collect()) == {}  # without cookies it is not asked for again
+
+
 def test_a_server_that_fails_one_request_in_ten_loses_and_doubles_nothing(twitch, youtube, db, collect):
     vods = make_vods(*(str(2020 - number) for number in range(20)), n=200)
     twitch.add_channel("sample", vods)

@@ -1,6 +1,6 @@
 """A channel's page and rows, written by hand in both layouts, and the streams of the local YouTube."""
 
-from chatlib.collect.sites import ListedStream
+from chatlib.collect.sites import VideoFacts
 from tests.collect.youtube.site.videos import make_video
 
 URL = "https://www.youtube.com/@sample"
@@ -65,6 +65,6 @@ def make_videos(n):
 
 def expected_row(video):
     if video.status in ("upcoming", "live"):
-        return ListedStream(video.id, video.title, None, None, video.status)
+        return VideoFacts(video.id, video.title, None, None, video.status)
     views = None if video.status == "members_only" else video.views
-    return ListedStream(video.id, video.title, video.duration_s, views, "finished")
+    return VideoFacts(video.id, video.title, video.duration_s, views, "finished")

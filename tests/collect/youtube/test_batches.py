@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chatlib.collect.youtube import batches
-from chatlib.collect.youtube.batches import ExpiredToken, find_chat_token, find_views, iter_batches
+from chatlib.collect.youtube.batches import ExpiredToken, find_chat_token, find_unfiltered_token, iter_batches
 from chatlib.errors import SourceError
 from tests.collect.youtube.site.videos import text_action
 
@@ -113,4 +113,4 @@ def test_what_is_no_batch_is_no_end(answer):
 @pytest.mark.parametrize("page", [None, {}, [], {"contents": {"twoColumnWatchNextResults": None}}])
 def test_pages_without_a_chat_have_no_tokens(page):
     assert find_chat_token(page) is None
-    assert find_views(page) == (None, None)
+    assert find_unfiltered_token(page) is None

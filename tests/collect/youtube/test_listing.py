@@ -10,6 +10,7 @@ from chatlib.collect.youtube import listing as listing_module
 from chatlib.collect.youtube.listing import list_streams
 from chatlib.errors import MissingSource, ParameterError, SourceError
 from tests.collect.youtube.channel_pages import COOKIES, URL, expected_row, make_videos, page_of
+from tests.collect.youtube.helpers import quick
 
 # yt-dlp leaves the connections of answers that it does not read to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
@@ -20,6 +21,7 @@ def hurry(monkeypatch):
     """yt-dlp tries again at once, and leaves nothing to later tests."""
     options = listing_module._OPTIONS | {"retry_sleep_functions": {"extractor": lambda n: 0}}
     monkeypatch.setattr(listing_module, "_OPTIONS", options)
+    monkeypatch.setattr(listing_module, "Politeness", lambda: quick(attempts=3))
     yield
     gc.collect()
 
@@ -51,7 +53,7 @@ def test_yt_dlp_says_when_it_could_not_go_on(youtube):
     listing = list_streams(URL, "yt-dlp")
     assert len(listing.streams) == 30
     assert not listing.complete
-    assert listing.reason.startswith("yt-dlp failed (") and "HTTP Error 500" in listing.reason
+    assert listing.reason.startswith("yt-dlp failed (") and "HTTP 500" in listing.reason
 
 
 def test_a_part_without_its_rows_is_not_the_end_for_yt_dlp(youtube):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from chatlib.collect.sites import ListedStream
+from chatlib.collect.sites import VideoFacts
 from chatlib.collect.youtube.pages import distinct_streams, find_initial_data, read_clock, read_stream_page
 from tests.collect.youtube.channel_pages import lockup, page_of, renderer
 
@@ -29,12 +29,12 @@ def test_video_renderers_in_every_state():
     )
     assert page == (
         [
-            ListedStream("aaaaaaaaaaa", "Soon", None, None, "upcoming"),
-            ListedStream("bbbbbbbbbbb", "Now", None, None, "live"),
-            ListedStream("ccccccccccc", "Then", 3723.0, 118944, "finished"),
-            ListedStream("ddddddddddd", "Members", 2388.0, None, "finished"),
-            ListedStream("eeeeeeeeeee", "Odd", None, None, None),
-            ListedStream("fffffffffff", "Premiere", None, None, "upcoming"),
+            VideoFacts("aaaaaaaaaaa", "Soon", None, None, "upcoming"),
+            VideoFacts("bbbbbbbbbbb", "Now", None, None, "live"),
+            VideoFacts("ccccccccccc", "Then", 3723.0, 118944, "finished"),
+            VideoFacts("ddddddddddd", "Members", 2388.0, None, "finished"),
+            VideoFacts("eeeeeeeeeee", "Odd", None, None, None),
+            VideoFacts("fffffffffff", "Premiere", None, None, "upcoming"),
         ],
         "T1",
         "UCfakeHarbor0000000000aa",
@@ -56,12 +56,12 @@ def test_lockups_in_every_state():
         )
     ).streams
     assert rows == [
-        ListedStream("aaaaaaaaaaa", "A title", None, None, "upcoming"),
-        ListedStream("bbbbbbbbbbb", "A title", None, None, "live"),
-        ListedStream("ccccccccccc", "A title", 3723.0, 56504, "finished"),
-        ListedStream("ddddddddddd", "A title", 395.0, None, "finished"),  # the age is no count
-        ListedStream("eeeeeeeeeee", "A title", 3723.0, 1200000, "finished"),
-        ListedStream("fffffffffff", "A title", 3723.0, None, "finished"),  # an abbreviation we don't know
+        VideoFacts("aaaaaaaaaaa", "A title", None, None, "upcoming"),
+        VideoFacts("bbbbbbbbbbb", "A title", None, None, "live"),
+        VideoFacts("ccccccccccc", "A title", 3723.0, 56504, "finished"),
+        VideoFacts("ddddddddddd", "A title", 395.0, None, "finished"),  # the age is no count
+        VideoFacts("eeeeeeeeeee", "A title", 3723.0, 1200000, "finished"),
+        VideoFacts("fffffffffff", "A title", 3723.0, None, "finished"),  # an abbreviation we don't know
     ]
 
 
@@ -174,8 +174,8 @@ def test_pages_without_data_give_none():
 
 
 def test_what_one_row_does_not_say_comes_from_a_later_one():
-    rows = [ListedStream("aaaaaaaaaaa"), ListedStream("bbbbbbbbbbb"), ListedStream("aaaaaaaaaaa", "T", 0.0)]
-    assert distinct_streams(rows) == [ListedStream("aaaaaaaaaaa", "T", 0.0), ListedStream("bbbbbbbbbbb")]
+    rows = [VideoFacts("aaaaaaaaaaa"), VideoFacts("bbbbbbbbbbb"), VideoFacts("aaaaaaaaaaa", "T", 0.0)]
+    assert distinct_streams(rows) == [VideoFacts("aaaaaaaaaaa", "T", 0.0), VideoFacts("bbbbbbbbbbb")]
 
 
 def test_clocks():

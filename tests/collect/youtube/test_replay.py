@@ -101,8 +101,7 @@ def test_what_broke_off_is_completed_by_the_next_source(play):
 
 def test_two_that_broke_off_are_put_together_and_stay_partial(play):
     replay, _ = play(
-        chat_downloader=Client(1, 2, broken=BROKEN),
-        yt_dlp=Client(3, broken=BROKEN, channel_name="Harbor"),
+        chat_downloader=Client(1, 2, broken=BROKEN), yt_dlp=Client(3, broken=BROKEN, channel_name="Harbor")
     )
     assert sorted(numbers_of(replay)) == [1, 2, 3]
     assert replay.stream.state == "partial"
@@ -158,11 +157,7 @@ def test_a_single_source_is_read_twice_before_its_early_end_is_believed(play):
     replay, asked = play(sources=("yt-dlp",), yt_dlp=[early, early])
     assert (replay.stream.state, asked) == ("complete", ["yt-dlp"] * 2)
     replay, asked = play(sources=("yt-dlp",), yt_dlp=[early, Client(1, 55, duration_s=3600)])
-    assert (replay.stream.state, numbers_of(replay), asked) == (
-        "complete",
-        [1, 55],
-        ["yt-dlp"] * 2,
-    )
+    assert (replay.stream.state, numbers_of(replay), asked) == ("complete", [1, 55], ["yt-dlp"] * 2)
 
 
 def test_a_single_source_that_broke_off_is_not_asked_again_at_once(play):

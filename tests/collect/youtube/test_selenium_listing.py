@@ -18,14 +18,7 @@ from chatlib.collect.youtube import browser
 from chatlib.collect.youtube.listing import list_streams
 from chatlib.collect.youtube.selenium_listing import Pace, list_with_selenium
 from chatlib.errors import MissingSource, SourceError
-from tests.collect.youtube.channel_pages import (
-    COOKIES,
-    URL,
-    expected_row,
-    lockup,
-    make_videos,
-    page_of,
-)
+from tests.collect.youtube.channel_pages import COOKIES, URL, expected_row, lockup, make_videos, page_of
 from tests.collect.youtube.site.wire import json_reply
 from tests.places import ROOT
 from tests.waiting import wait_until

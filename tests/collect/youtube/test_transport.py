@@ -84,8 +84,6 @@ def test_one_host_is_asked_at_its_pace_by_all_threads_together_and_another_meanw
         assert len(times) == 12
         assert all(moment >= started + i / 4 - 1e-3 for i, moment in enumerate(sorted(times)))
     assert took < 2 * 12 / 4 - 1 / 4  # less than one after the other
-    assert politeness.n_requests == 24
-    assert politeness.network_s < took * 6
 
 
 def test_a_pause_is_not_saved_up(monkeypatch):
@@ -107,7 +105,7 @@ def test_waits_double_up_to_half_a_minute(longest):
     send = failing(*[Transient("ill")] * 6)
     assert politeness.call("host", send) == "fine"
     assert waits_of(stop) == [1, 2, 4, 8, 16, 30]
-    assert (send.n, politeness.n_requests) == (7, 7)
+    assert send.n == 7
 
 
 def test_waits_are_random_below_that():
@@ -225,7 +223,7 @@ def test_a_failed_request_is_sent_again(long_chat, kind, get):
     long_chat.fail_next(kind, "/watch")
     politeness = quick(attempts=2)
     get(politeness)
-    assert politeness.n_requests == 2
+    assert sum(entry.path.startswith("/watch") for entry in long_chat.requests) == 2
 
 
 @pytest.mark.parametrize("get", [get_by_requests, get_by_yt_dlp, get_by_data_api])

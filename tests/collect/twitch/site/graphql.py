@@ -35,6 +35,7 @@ class Vod:
     views: int = 77
     is_live: bool = False
     is_gone: bool = False
+    refusal: str | None = None  # in the words of an error, in the place of comments
     page_size: int = 60
     overlap: int = 20  # comments before the offset asked for with which a page begins
 
@@ -111,7 +112,7 @@ class FakeTwitch:
         except ValueError:  # the client was killed in the middle of its question
             return json_reply({"error": "Bad Request"}, 400)
         if request.fault == "service_error":
-            return json_reply([_service_error({"video": {"id": "1", "comments": None}})])
+            return json_reply([_error("service error", {"video": {"id": "1", "comments": None}})])
         if isinstance(operations, dict):
             return json_reply(self._play(operations))
         return json_reply([self._play(operation) for operation in operations])
@@ -144,7 +145,9 @@ class FakeTwitch:
         offset_s = variables["contentOffsetSeconds"]
         head = {"id": vod.id, "creator": {"id": "9001", "channel": {"id": "9001"}}}
         if offset_s > vod.duration_s:
-            return _service_error({"video": head | {"comments": None}})
+            return _error("service error", {"video": head | {"comments": None}})
+        if vod.refusal:
+            return _error(vod.refusal, {"video": head | {"comments": None}})
         offsets = [comment["contentOffsetSeconds"] for comment in vod.comments]
         first = max(0, bisect.bisect_left(offsets, offset_s) - vod.overlap)
         page = vod.comments[first : first + vod.page_size]
@@ -200,8 +203,8 @@ class FakeTwitch:
         return {"data": {"user": user}}
 
 
-def _service_error(data: dict) -> dict:
-    return {"errors": [{"message": "service error", "path": ["video", "comments"]}], "data": data}
+def _error(message: str, data: dict) -> dict:
+    return {"errors": [{"message": message, "path": ["video", "comments"]}], "data": data}
 
 
 def _describe(vod: Vod, channel: Channel) -> dict:
