@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -241,7 +241,8 @@ def run_tasks(
     keys = {task.key for task in tasks}
     if len(keys) < len(tasks):
         raise ParameterError("Two tasks must not write the same outputs; give streams distinct video ids.")
-    made_of = {t.key: _digest([chatlib.__version__, command, repr(settings), t.made_of]) for t in tasks}
+    same = json.dumps([chatlib.__version__, command, repr(settings)])
+    made_of = {t.key: hashlib.blake2b((same + t.made_of).encode(), digest_size=16).hexdigest() for t in tasks}
     results = {key: record for key in keys if (record := _load_record(out, key, made_of[key])) is not None}
     n_known, failed = len(results), {}
     left = sorted((task for task in tasks if task.key not in results), key=lambda task: -task.size)
@@ -311,7 +312,3 @@ def _read_format(manifest: Path) -> str:
     with suppress(OSError, ValueError, KeyError, TypeError):
         return str(json.loads(manifest.read_bytes())["format"])
     return "something else"
-
-
-def _digest(parts: Mapping | Sequence) -> str:
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from chatlib.pretrain.encoder import Encoder
 
 __all__ = [
-    "ChannelItem",
     "EncodeSettings",
     "StreamItem",
     "analyze_dataset",
@@ -76,14 +75,6 @@ class StreamItem(NamedTuple):
         """Return where an output lies: as the stream's file in the data set, under `out`."""
         own = Path(self.file.path).relative_to("messages")
         return Path(self.out) / own.with_name(own.stem + suffix)
-
-
-class ChannelItem(NamedTuple):
-    """The streams of one channel, and the folder of its outputs."""
-
-    folder: str
-    files: Sequence[MessageFile]
-    out: str
 
 
 def plan_streams(dataset: Dataset, out: Path, settings: Any) -> list[Task]:
@@ -135,28 +126,29 @@ def _add_words(cluster: Cluster, tasks: Sequence[Task], out: Path) -> tuple[list
     learning = []
     for channel, own in channels.items():
         name = channel.relative_to(out).as_posix()
-        item = ChannelItem(own[0].item.folder, [task.item.file for task in own], str(channel))
+        item = Dataset(Path(own[0].item.folder), {}, [task.item.file for task in own]), channel
         learning.append(Task(name, make_safe_name(name), " ".join(task.made_of for task in own), item))
     report = run_tasks(cluster, learn_words, learning, out, command="words")
-    digests = {Path(task.item.out): report.results.get(task.key) for task in learning}
+    digests = {task.item[1]: report.results.get(task.key) for task in learning}
     known = [task for task in tasks if digests[task.item.place("").parent]]
     made_of = [f"{task.made_of} {digests[task.item.place('').parent]}" for task in known]
     return [task._replace(made_of=text) for task, text in zip(known, made_of, strict=True)], report.failed
 
 
-def learn_words(item: ChannelItem) -> str:
-    """Write a channel's words that keep company with laughter; return their digest.
+def learn_words(item: tuple[Dataset, Path]) -> str:
+    """Write a channel's words that keep company with laughter into a folder; return their digest.
 
     Streams whose file is damaged are left out: their own task says so.
     """
+    channel, out = item
     whole = []
-    for file in item.files:
+    for file in channel.files:
         with suppress(DamagedStore):
-            read_message_file(Path(item.folder), Path(file.path))
+            read_message_file(channel.folder, Path(file.path))
             whole.append(file)
-    words = learn_channel(Dataset(Path(item.folder), {}, whole))
+    words = learn_channel(Dataset(channel.folder, {}, whole))
     content = orjson.dumps(words.ratios, option=orjson.OPT_SORT_KEYS)
-    atomic_write(Path(item.out, _WORDS), content)
+    atomic_write(out / _WORDS, content)
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
