@@ -1,13 +1,13 @@
 """What messages cost as they become more: simulated channels from 10^5 messages on, through every step.
 
-    python tests/benchmarks/bench_scale.py [--largest 100000000] [--sqlite] [--folder DIR] [--out FILE.json]
+    python tests/benchmarks/bench_scale.py [--largest 100000000] [--alone] [--sqlite] [--folder DIR] [--out F]
     python tests/benchmarks/bench_scale.py --workers [--chats ../shared/data/twitch/channel_2023]
 
 Each step is a process of its own: its seconds of CPU and its peak memory, both summed over its children, and
 what it leaves on disk. A channel has at most ten million messages; more are copies of it under other ids of
-streams, channel and authors. With `--sqlite` the same is done with SQLite, too. Needs 150 bytes of disk a
-message.
-`--workers` measures instead two workers against one, in turns, with and without what Ray takes to start.
+streams, channel and authors. With `--alone` the steps of `scale` run in one process, without Ray; with
+`--sqlite` the same is done on a database, too. Needs 150 bytes of disk a message. `--workers` measures
+instead two workers against one, in turns, with and without what Ray takes to start.
 """
 
 from __future__ import annotations
@@ -45,6 +45,15 @@ import sys
 from chatlib.predict.viewers.people import load_people
 from chatlib.store import open_store
 load_people(open_store(sys.argv[1], read_only=True))
+"""
+
+
+_ALONE = """
+import sys
+from chatlib.__main__ import main
+from chatlib.scale.cluster import Cluster, Ended
+Cluster.map = lambda self, run, items, **_: (Ended(place, run(item), "") for place, item in enumerate(items))
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -102,14 +111,15 @@ def copy_channel(source: Path, target: Path, number: int) -> None:
     streams.to_csv(target / "streams.csv", index=False)
 
 
-def measure(n: int, folder: Path, *, with_sqlite: bool) -> dict[str, dict[str, float]]:
+def measure(n: int, folder: Path, *, alone: bool, with_sqlite: bool) -> dict[str, dict[str, float]]:
     """Return the cost of each step for `n` messages."""
     chats, db, log = make_chats(n, folder), folder / "chat.dbs", folder / "log.txt"
     dataset, history = folder / "set", folder / "history"
+    scale = [sys.executable, "-c", _ALONE, "scale"] if alone else [*CHATLIB, "scale"]
     steps = {
-        "scale import": ([*CHATLIB, "scale", "import", str(chats), str(dataset)], dataset),
-        "scale analyze": ([*CHATLIB, "scale", "analyze", str(dataset), str(folder / "out")], folder / "out"),
-        "scale history": ([*CHATLIB, "scale", "history", str(dataset), str(history)], history),
+        "scale import": ([*scale, "import", str(chats), str(dataset)], dataset),
+        "scale analyze": ([*scale, "analyze", str(dataset), str(folder / "out")], folder / "out"),
+        "scale history": ([*scale, "history", str(dataset), str(history)], history),
     }
     if with_sqlite:
         steps |= {
@@ -181,6 +191,9 @@ def main() -> None:
         "--folder", type=Path, help="to work in, and keep the chat files (default: temporary)"
     )
     parser.add_argument("--out", type=Path, help="write the costs as JSON, and a figure beside it")
+    parser.add_argument(
+        "--alone", action="store_true", help="the steps of `scale` in one process, without Ray"
+    )
     parser.add_argument("--sqlite", action="store_true", help="the steps on a database, too")
     parser.add_argument("--workers", action="store_true", help="two workers against one")
     parser.add_argument("--chats", type=Path, help="with --workers: these chat files (default: simulated)")
@@ -192,7 +205,7 @@ def main() -> None:
                 compare_workers((args.chats or make_chats(1_000_000, folder)).absolute(), Path(place))
             return
         sizes = [n for n in SIZES if args.smallest <= n <= args.largest]
-        costs = {n: measure(n, folder, with_sqlite=args.sqlite) for n in sizes}
+        costs = {n: measure(n, folder, alone=args.alone, with_sqlite=args.sqlite) for n in sizes}
     finally:
         if not args.folder:
             shutil.rmtree(folder)
