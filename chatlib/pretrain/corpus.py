@@ -139,9 +139,11 @@ def build_corpus(db: Store | Dataset, settings: TrainSettings, *, most: int = 0)
     if most:
         held_out_ids = held_out_ids[:: 1 + int(n_messages[held_out_ids].sum()) // most]
         settings = replace(settings, messages=min(settings.messages or most, most))
-    train = pd.concat([load_chat(db, []), *iter_training(db, order, max_messages=settings.messages)])
-    place = pd.Series(np.arange(len(streams)), index=streams["stream_id"])
-    train = train.iloc[np.argsort(place[train["stream_id"]].to_numpy(), kind="stable")].reset_index(drop=True)
+    parts = {
+        chat["stream_id"].iat[0]: chat for chat in iter_training(db, order, max_messages=settings.messages)
+    }
+    in_time = [parts[stream_id] for stream_id in streams["stream_id"] if stream_id in parts]
+    train = pd.concat([load_chat(db, []), *in_time], ignore_index=True)
     held_out = load_chat(db, held_out_ids)
     singles = _choose_single_messages(held_out, train, rng)
     _check_enough(train, singles)

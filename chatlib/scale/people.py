@@ -34,16 +34,7 @@ from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBER_NOTICES, Stream
 from chatlib.scale.cluster import Cluster, Report, Task, prepare_output, run_tasks, write_manifest
 from chatlib.scale.streams import StreamItem, plan_streams
 
-__all__ = [
-    "Bucket",
-    "BucketItem",
-    "BucketSettings",
-    "ask_bucket",
-    "ask_stream",
-    "build_history",
-    "complete_bucket",
-    "split_stream",
-]
+__all__ = ["build_history"]
 
 _ROWS_A_BUCKET = 2_000_000
 _OWNER_BADGES = ("broadcaster", "owner")
