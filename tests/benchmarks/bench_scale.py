@@ -1,13 +1,12 @@
 """What messages cost as they become more: simulated channels from 10^5 messages on, through every step.
 
-    python tests/benchmarks/bench_scale.py [--largest 100000000] [--alone] [--sqlite] [--folder DIR] [--out F]
+    python tests/benchmarks/bench_scale.py [--largest 100000000] [--alone] [--folder DIR] [--out FILE.json]
     python tests/benchmarks/bench_scale.py --workers [--chats ../shared/data/twitch/channel_2023]
 
 Each step is a process of its own: its seconds of CPU and its peak memory, both summed over its children, and
 what it leaves on disk. A channel has at most ten million messages; more are copies of it under other ids of
-streams, channel and authors. With `--alone` the steps of `scale` run in one process, without Ray; with
-`--sqlite` the same is done on a database, too. Needs 150 bytes of disk a message. `--workers` measures
-instead two workers against one, in turns, with and without what Ray takes to start.
+streams, channel and authors. With `--alone` the steps run in one process, without Ray. A message needs 150
+bytes of disk. `--workers` sets instead two workers against one, with and without what Ray takes to start.
 """
 
 from __future__ import annotations
@@ -40,14 +39,6 @@ CHATLIB = [sys.executable, "-m", "chatlib"]
 SIZES = {100_000: (1, 2, 50_000, 500), 1_000_000: (1, 20, 50_000, 2_000), 10_000_000: (1, 200, 50_000, 2_500),
          30_000_000: (3, 200, 50_000, 2_500), 100_000_000: (10, 200, 50_000, 2_500)}  # fmt: skip
 _OF_A_CHANNEL = 10_000_000  # messages at most
-_PEOPLE = """
-import sys
-from chatlib.predict.viewers.people import load_people
-from chatlib.store import open_store
-load_people(open_store(sys.argv[1], read_only=True))
-"""
-
-
 _ALONE = """
 import sys
 from chatlib.__main__ import main
@@ -111,32 +102,19 @@ def copy_channel(source: Path, target: Path, number: int) -> None:
     streams.to_csv(target / "streams.csv", index=False)
 
 
-def measure(n: int, folder: Path, *, alone: bool, with_sqlite: bool) -> dict[str, dict[str, float]]:
+def measure(n: int, folder: Path, *, alone: bool) -> dict[str, dict[str, float]]:
     """Return the cost of each step for `n` messages."""
-    chats, db, log = make_chats(n, folder), folder / "chat.dbs", folder / "log.txt"
-    dataset, history = folder / "set", folder / "history"
+    chats, log = make_chats(n, folder), folder / "log.txt"
     scale = [sys.executable, "-c", _ALONE, "scale"] if alone else [*CHATLIB, "scale"]
-    steps = {
-        "scale import": ([*scale, "import", str(chats), str(dataset)], dataset),
-        "scale analyze": ([*scale, "analyze", str(dataset), str(folder / "out")], folder / "out"),
-        "scale history": ([*scale, "history", str(dataset), str(history)], history),
-    }
-    if with_sqlite:
-        steps |= {
-            "import": ([*CHATLIB, "import", str(chats), "--db", str(db)], db),
-            "analyze": ([*CHATLIB, "analyze", str(db), "-o", str(folder / "json")], folder / "json"),
-            "people": ([sys.executable, "-c", _PEOPLE, str(db)], log),
-            "export": ([*CHATLIB, "export", str(db), str(folder / "exported")], folder / "exported"),
-        }
     costs = {}
-    for name, (command, made) in steps.items():
-        costs[name] = run_step(command, log) | {
-            "disk_mb": int(subprocess.check_output(["du", "-sk", made]).split()[0]) / 1e3
-        }
+    for step in ("import", "analyze", "history"):
+        given, made = chats if step == "import" else folder / "import", folder / step
+        costs[step] = run_step([*scale, step, str(given), str(made)], log)
+        costs[step]["disk_mb"] = int(subprocess.check_output(["du", "-sk", made]).split()[0]) / 1e3
         numbers = "{cpu_s:9.1f} s CPU {wall_s:9.1f} s {mb:8,.0f} MB {disk_mb:8,.0f} MB on disk"
-        print(f"{n:>12,} {name:<14} {numbers.format(**costs[name])}", flush=True)
-    for _, made in steps.values():
-        shutil.rmtree(made) if made.is_dir() else made.unlink(missing_ok=True)
+        print(f"{n:>12,} scale {step:<8} {numbers.format(**costs[step])}", flush=True)
+    for step in costs:
+        shutil.rmtree(folder / step)
     return costs
 
 
@@ -194,7 +172,6 @@ def main() -> None:
     parser.add_argument(
         "--alone", action="store_true", help="the steps of `scale` in one process, without Ray"
     )
-    parser.add_argument("--sqlite", action="store_true", help="the steps on a database, too")
     parser.add_argument("--workers", action="store_true", help="two workers against one")
     parser.add_argument("--chats", type=Path, help="with --workers: these chat files (default: simulated)")
     args = parser.parse_args()
@@ -205,7 +182,7 @@ def main() -> None:
                 compare_workers((args.chats or make_chats(1_000_000, folder)).absolute(), Path(place))
             return
         sizes = [n for n in SIZES if args.smallest <= n <= args.largest]
-        costs = {n: measure(n, folder, alone=args.alone, with_sqlite=args.sqlite) for n in sizes}
+        costs = {n: measure(n, folder, alone=args.alone) for n in sizes}
     finally:
         if not args.folder:
             shutil.rmtree(folder)
