@@ -63,6 +63,15 @@ def sample_run(tmp_path_factory):
 
 
 @pytest.fixture
+def db(tmp_path):
+    """An empty database, open."""
+    from chatlib.store import open_store
+
+    with open_store(tmp_path / "chat.dbs", create=True) as store:
+        yield store
+
+
+@pytest.fixture
 def youtube(monkeypatch):
     """A local YouTube that the clients of this process reach as if it were the real one."""
     from tests.collect.youtube.site.server import FakeYoutube, apply_environment

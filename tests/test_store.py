@@ -35,12 +35,6 @@ MESSAGES = [
 ]
 
 
-@pytest.fixture
-def db(tmp_path):
-    with open_store(tmp_path / "chat.dbs", create=True) as store:
-        yield store
-
-
 def test_messages_come_back_by_offset_ties_in_source_order(db):
     assert db.save_chat(STREAM, MESSAGES) == (1, 5, 5)
     table = db.load_messages(columns=["message_id", "kind", "offset_s", "name", "text"])

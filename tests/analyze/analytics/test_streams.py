@@ -14,12 +14,6 @@ from chatlib.store import open_store
 from tests.places import SHARED
 
 
-@pytest.fixture
-def db(tmp_path):
-    with open_store(tmp_path / "chat.db", create=True) as store:
-        yield store
-
-
 def fill(db, video_id="abc", n=20, platform="youtube", **more):
     stream = Stream(platform, video_id, f"https://www.youtube.com/watch?v={video_id}", "A title", **more)
     messages = [Message(str(i), "text_message", i * 3.0, f"u{i % 4}", text="hi") for i in range(n)]

@@ -36,12 +36,6 @@ def folder(tmp_path, files):
     return chat
 
 
-@pytest.fixture
-def db(tmp_path):
-    with open_store(tmp_path / "chat.dbs", create=True) as store:
-        yield store
-
-
 @pytest.fixture(params=["here", "in a process"])
 def place(request, monkeypatch):
     """Run a test twice: reading in this process, and ahead in another."""

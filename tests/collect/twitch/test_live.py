@@ -103,12 +103,6 @@ def test_mutated_lines_give_messages_or_nothing():
 
 
 @pytest.fixture
-def db(tmp_path):
-    with open_store(tmp_path / "chat.dbs", create=True) as store:
-        yield store
-
-
-@pytest.fixture
 def channel(twitch):
     """A channel that began to stream now, and records it."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)

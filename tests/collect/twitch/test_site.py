@@ -25,12 +25,6 @@ QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 30.0, "backof
 
 
 @pytest.fixture
-def db(tmp_path):
-    with open_store(tmp_path / "chat.dbs", create=True) as store:
-        yield store
-
-
-@pytest.fixture
 def collect(db, tmp_path):
     """Collect a channel into the database; settings can be given."""
     channels = [Channel(ADDRESS, tmp_path / "twitch_sample.ods", None)]

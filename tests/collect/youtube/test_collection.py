@@ -37,12 +37,6 @@ EVERY_FAULT = (
 
 
 @pytest.fixture
-def db(tmp_path):
-    with open_store(tmp_path / "chat.dbs", create=True) as store:
-        yield store
-
-
-@pytest.fixture
 def collect(db, tmp_path):
     """Collect @sample into the database; settings can be given."""
     channels = [Channel(ADDRESS, tmp_path / "streams.ods", None)]

@@ -29,12 +29,6 @@ CHANNEL = "https://www.youtube.com/@sample"
 
 
 @pytest.fixture
-def db(tmp_path):
-    with open_store(tmp_path / "chat.dbs", create=True) as store:
-        yield store
-
-
-@pytest.fixture
 def video(youtube):
     """A stream of @sample that began ten seconds ago."""
     began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=10)
