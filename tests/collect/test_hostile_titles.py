@@ -167,15 +167,6 @@ def test_any_text_is_one_line_and_stays_what_it_is(tmp_path, texts):
         line.encode("utf-8")
 
 
-@pytest.mark.parametrize("text", [text for text in KEPT if text])
-def test_a_channel_with_a_hostile_address_is_named_in_one_line(tmp_path, text):
-    save_tables(tmp_path / "c.ods", [Table("x", [["url", "name"], [text, "a"]])])
-    with pytest.raises(SourceError, match=r"In row 2 of c\.ods: ") as caught:
-        load_channels(tmp_path / "c.ods")
-    assert len(str(caught.value).splitlines()) == 1
-    assert len(str(caught.value)) < 1500
-
-
 def test_a_spreadsheet_with_a_hostile_name_is_a_name_or_an_error(tmp_path):
     """A name is the user's own and may lead anywhere; what it can't do is end in another error than ours."""
     (tmp_path / "in" / "a" / "b").mkdir(parents=True)
