@@ -74,8 +74,10 @@ def check_inputs(db: Store, viewers: Viewers) -> int:
 
     Raises: DataError if a row that pays, or one after the landmark, is among the inputs.
     """
+    paid = db.find_paid_rows(DONATION_KINDS)
     streams = viewers.table["stream_id"].to_numpy()[viewers.message_viewers()]
-    bad = _find_payments_again(db, viewers, streams, viewers.positions)
+    rows = pd.MultiIndex.from_arrays([streams, viewers.positions])
+    bad = rows.isin(pd.MultiIndex.from_frame(paid)) if len(paid) else np.zeros(len(rows), bool)
     late = viewers.offsets_s > viewers.table["input_end_s"].to_numpy()[viewers.message_viewers()]
     if bad.any() or late.any():
         raise DataError(
@@ -83,15 +85,6 @@ def check_inputs(db: Store, viewers: Viewers) -> int:
             f"{int(late.sum())} are late. Build the viewers with `load_viewers`."
         )
     return len(streams)
-
-
-def _find_payments_again(
-    db: Store, viewers: Viewers, streams: np.ndarray, positions: np.ndarray
-) -> np.ndarray:
-    """Return a mask of these rows that pay, or echo a payment, by asking the database directly."""
-    paid = db.find_paid_rows(DONATION_KINDS)
-    rows = pd.MultiIndex.from_arrays([streams, positions])
-    return rows.isin(pd.MultiIndex.from_frame(paid)) if len(paid) else np.zeros(len(rows), bool)
 
 
 def check_periods(streams: pd.DataFrame, split: DateSplit) -> None:

@@ -93,11 +93,9 @@ class Question:
     @property
     def terms(self) -> Terms:
         """What it asks, with its numbers filled in."""
-        numbers = {"DAYS": f"{self.days:g}", "LANDMARK_MIN": f"{self.landmark_min:g}"}
-        texts = QUESTIONS[self.name]
-        for name, number in numbers.items():
-            texts = Terms(*(text.replace(name, number) for text in texts))
-        return texts
+        days, minutes = f"{self.days:g}", f"{self.landmark_min:g}"
+        texts = (t.replace("DAYS", days).replace("LANDMARK_MIN", minutes) for t in QUESTIONS[self.name])
+        return Terms(*texts)
 
     def reaches(self, length_s: float) -> bool:
         """Return whether a stream of this length, as far as it is known, comes to the moment asked at."""

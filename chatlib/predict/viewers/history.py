@@ -64,12 +64,8 @@ class AsOf:
         sums = np.concatenate([[0.0], np.cumsum(values[self.order])])
         return sums[self.end] - sums[self.first]
 
-    def find(self, rank: int) -> np.ndarray:
-        """Return the index of the first event (0), the last (-1) or the one before it (-2); -1 for none."""
+    def at(self, values: np.ndarray, rank: int) -> np.ndarray:
+        """Return the value of the first event (0), the last (-1) or the one before it (-2); NaN for none."""
         at = self.first if rank == 0 else self.end + rank
         known = (at >= self.first) & (at < self.end)
-        return np.append(self.order, -1)[np.where(known, at, len(self.order))]
-
-    def at(self, values: np.ndarray, rank: int) -> np.ndarray:
-        """Return the value of the event that `find` finds, NaN for none."""
-        return np.append(values, np.nan)[self.find(rank)]
+        return np.append(values[self.order], np.nan)[np.where(known, at, len(self.order))]
