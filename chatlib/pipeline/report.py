@@ -214,6 +214,7 @@ def _link_within(part: str, run_dir: Path) -> str:
     """Return a chapter whose links to files of the run lead to what this file holds, or are text."""
 
     def replace(link: re.Match[str]) -> str:
+        """Return one link as it leads within this file."""
         address, attributes, text = link.groups()
         path = Path(html.unescape(address))
         if path.stem in ("index", "explorer", *NOTEBOOKS) and path.suffix == ".html":

@@ -345,7 +345,8 @@ class Timeline {
     const placed = [];
     for (const [kind, start, end, rank] of this.data.marks) {
       if (kind !== "moment" || rank > 10) continue;
-      const x = clamp(this.xOf((start + end) / 2), -50, this.canvas.clientWidth + 50);
+      const right = this.canvas.clientWidth - RIGHT, inView = start < this.view[1] && end > this.view[0];
+      const x = inView ? clamp(this.xOf((start + end) / 2), LEFT + 9, right - 9) : -50; // whole at the edges
       let high = 0;
       for (const [a, b, value] of bars) if (b > start && a < end) high = Math.max(high, value);
       let y = Math.max(yOf(high) - 11, 11);
