@@ -132,8 +132,9 @@ def locate_path(path: str | Path) -> Path:
 
 
 def list_runs() -> list[str]:
-    """Return the names of the runs in `data/runs`, sorted."""
-    return sorted(path.parent.name for path in RUNS_DIR.glob("*/Db_file.dbs"))
+    """Return the names of the runs in `data/runs`, sorted: each has a database, or pages of one file."""
+    files = [*RUNS_DIR.glob("*/Db_file.dbs"), *RUNS_DIR.glob("*/index.html")]
+    return sorted({path.parent.name for path in files})
 
 
 def locate_run(name_or_path: str | Path) -> Workspace:

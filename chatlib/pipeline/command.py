@@ -150,9 +150,11 @@ def _list(args: argparse.Namespace) -> int:
         return 0
     for name in list_runs():
         run = Workspace(RUNS_DIR / name)
-        with open_store(run.db, read_only=True) as db:
-            streams = db.list_streams()
-        print(f"{name:<20} {len(streams):5,} streams  {_describe_state(run.root)}")
+        n_streams = 1  # pages of one file have no database
+        if run.db.is_file():
+            with open_store(run.db, read_only=True) as db:
+                n_streams = len(db.list_streams())
+        print(f"{name:<20} {n_streams:5,} streams  {_describe_state(run.root)}")
     if not list_runs():
         print("No run yet. `chatlib run` makes one of the sample channel.")
     return 0
