@@ -91,7 +91,7 @@ class Training:
     weight_decay: float = 0.05
     others_per_donor: int = 20
     batch_messages: int = 2048
-    most_viewers: int = 8000
+    most_viewers: int = 4000
     seed: int = 0
 
     def __post_init__(self) -> None:
