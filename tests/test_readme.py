@@ -22,7 +22,7 @@ def test_the_files_that_it_names_exist():
 
 
 def test_the_files_beside_those_exist():
-    walk = DEVELOPERS[DEVELOPERS.index("## What is where") : DEVELOPERS.index("## What a run leaves")]
+    walk = README[README.index("## What is where") : README.index("## Privacy")]
     for name in re.findall(r"`(\w+\.py)`", walk):
         assert list((ROOT / "chatlib").rglob(name)), name
 
