@@ -20,6 +20,7 @@ __all__ = [
     "clean_text",
     "disarm_cell",
     "disarm_formula",
+    "hide_mentions",
     "is_emote",
     "normalize_text",
     "one_line",
@@ -54,6 +55,7 @@ _TOKEN = re.compile(
 # Twitch emotes of a channel: the channel's lower-case prefix, then a capital.
 _TWITCH_EMOTE = re.compile(r"[a-z][a-z0-9]{2,}[A-Z][A-Za-z0-9]+")
 _YOUTUBE_EMOTE = re.compile(r":[\w-]+:")
+_MENTION = re.compile(r"[@＠][^\s@＠]+")
 _NO_WIDTH = re.compile("[\u200b\u2060\ufeff\U000e0000]")
 _STRETCHED = re.compile(r"(.)\1{2,}")
 
@@ -116,6 +118,11 @@ def one_line(text: object, width: int = 1000) -> str:
     plain = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in str(text or ""))
     plain = " ".join(plain.split())
     return plain if len(plain) <= width else plain[: width - 1] + "…"
+
+
+def hide_mentions(text: str) -> str:
+    """Return text with `@…` for everything that may name somebody after an `@`."""
+    return _MENTION.sub("@…", text)
 
 
 def remove_controls(text: str) -> str:

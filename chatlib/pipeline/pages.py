@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from pygments.formatters import HtmlFormatter
 from chatlib.errors import MissingSource, StoreError
 from chatlib.files import atomic_write
 from chatlib.pipeline.settings import NOTEBOOKS, label_notebook
-from chatlib.plots.timeline import read_asset, render_assets
+from chatlib.plots.style import POINTS_TYPE
+from chatlib.plots.timeline import embed_json, read_asset, render_assets
 from chatlib.store import open_store
 from chatlib.tables import format_value
 from chatlib.times import format_clock
@@ -124,6 +126,7 @@ def load_chapter(run_dir: Path, notebook: str) -> Chapter:
     title, *rest = _remove_badge(executed.cells[0].source).splitlines()
     executed.cells[0].source = "\n".join(rest)
     _link_tables(executed)
+    _embed_points(executed)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(executed)
     body = body.replace(render_assets(), "")  # the page has them
@@ -213,6 +216,18 @@ def _link_tables(executed: nbformat.NotebookNode) -> None:
             links = ", ".join(f'<a href="results/{path}">{Path(path).stem}.csv</a>' for path in paths)
             html = {"text/html": f'<p class="small">{links}</p>'}
             cell.outputs.append(new_output("display_data", html))
+
+
+def _embed_points(executed: nbformat.NotebookNode) -> None:
+    """Put below each picture what its points tell, as data for the page's script."""
+    from nbformat.v4 import new_output
+
+    for cell in executed.cells:
+        for output in list(cell.get("outputs", [])):
+            if told := output.get("data", {}).get(POINTS_TYPE):
+                data = embed_json(json.dumps(told, ensure_ascii=False))
+                block = f'<script type="application/json" class="points">{data}</script>'
+                cell.outputs.append(new_output("display_data", {"text/html": block}))
 
 
 def _find_saved(source: str) -> dict[str, str]:

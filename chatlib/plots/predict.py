@@ -20,6 +20,7 @@ from chatlib.plots.style import (
 __all__ = ["plot_forecasts", "plot_message_weights", "plot_models", "plot_viewers"]
 
 _MOST_MESSAGES = 12
+_MOST_TOLD = 3  # messages of a viewer
 
 
 @house_style
@@ -94,11 +95,18 @@ def _draw_bars(ax: Axes, table: pd.DataFrame, metric: str, highlight: str) -> No
 
 @house_style
 def plot_viewers(
-    before: np.ndarray, after: np.ndarray, labels: np.ndarray, *, line: float | None = None, note: str = ""
+    before: np.ndarray,
+    after: np.ndarray,
+    labels: np.ndarray,
+    *,
+    line: float | None = None,
+    texts: Sequence[Sequence[str]] = (),
+    note: str = "",
 ) -> Figure:
     """Draw viewers before and after training, donors on top; all four are of a `ViewerPlane`.
 
-    The model names the viewers right of `line`; None draws no line.
+    The model names the viewers right of `line`; None draws no line. On the report's pages a point tells
+    the first of its viewer's `texts`, if there are any, and never a name.
     """
     figure, axes = new_panels(1, 2, height_in=4.4)
     labels = np.asarray(labels, bool)
@@ -114,6 +122,9 @@ def plot_viewers(
         axes[1].axvline(line, color="black", linestyle="--", linewidth=1.5, label="named right of it")
         axes[1].set(xlabel="along the head's weights: more likely to pay →")
         axes[1].set(ylabel="most variance at right angles to it")
+    figure.tell(
+        dict(zip(axes, (before, after), strict=True)), [" · ".join(said[:_MOST_TOLD]) for said in texts]
+    )
     for ax in axes:
         _place_legend_below(ax, (-0.08, -0.15), n_columns=3)
     return figure

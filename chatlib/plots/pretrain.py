@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from chatlib.plots.style import COLORS, add_note, house_style, new_figure, new_panels
+from chatlib.times import format_clock
 
 __all__ = ["plot_coherence", "plot_perplexity", "plot_plane"]
 
@@ -83,8 +84,13 @@ def plot_coherence(curves: Mapping[str, pd.DataFrame], *, unit: str = "seconds",
 
 
 @house_style
-def plot_plane(planes: Mapping[str, np.ndarray], offsets_s: np.ndarray, *, note: str = "") -> Figure:
-    """Draw the messages of a stream as points in a plane, one panel per named plane, coloured by time."""
+def plot_plane(
+    planes: Mapping[str, np.ndarray], offsets_s: np.ndarray, *, texts: Sequence[str] = (), note: str = ""
+) -> Figure:
+    """Draw the messages of a stream as points in a plane, one panel per named plane, coloured by time.
+
+    On the report's pages a point tells when its message was written, and its text, if there are `texts`.
+    """
     figure, panels = new_panels(1, len(planes), height_in=4.0)
     minutes = np.asarray(offsets_s) / 60
     for axes, (name, plane) in zip(panels, planes.items(), strict=True):
@@ -95,5 +101,7 @@ def plot_plane(planes: Mapping[str, np.ndarray], offsets_s: np.ndarray, *, note:
         axes.set_xlabel("First component (no unit)")
     panels[0].set_ylabel("Second component (no unit)")
     figure.colorbar(points, ax=panels, label="Minutes from the start of the stream")
+    said = [f"{format_clock(s)} {text}" for s, text in zip(offsets_s, texts, strict=True)] if texts else []
+    figure.tell(dict(zip(panels, planes.values(), strict=True)), said)
     figure.suptitle(add_note(f"{len(minutes):,} messages of one stream as vectors, in two components", note))
     return figure

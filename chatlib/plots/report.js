@@ -404,11 +404,63 @@ function startTimelines() {
   for (const root of document.querySelectorAll(".timeline:not(.alive)")) {
     const source = root.querySelector("script[type='application/json']");
     if (!source) continue;
-    const before = [...document.querySelectorAll("main .scroll > img")].filter(
-      (image) => image.compareDocumentPosition(root) & Node.DOCUMENT_POSITION_FOLLOWING);
-    if (root.hasAttribute("data-still") && before.length) before.at(-1).parentElement.hidden = true;
+    const before = pictureBefore(root);
+    if (root.hasAttribute("data-still") && before) before.parentElement.hidden = true;
     new Timeline(root, JSON.parse(source.textContent));
   }
+}
+
+const pictureBefore = (element) => [...document.querySelectorAll("main .scroll > img")].filter(
+  (image) => image.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1);
+
+// ------------------------------------------------------------------ pictures whose points tell what they are
+
+/** Let the picture before `source` tell at each point, [x, y, i] in fractions of its size, the i-th text. */
+function startPoints(source) {
+  const image = pictureBefore(source), { texts, points } = JSON.parse(source.textContent), near = 24;
+  if (!image) return;
+  points.sort((a, b) => a[0] - b[0]);
+  let told = -1;
+  const tip = make("div", { class: "tip", role: "status", hidden: true }), ring = make("div", { class: "ring", hidden: true });
+  const show = (n) => {
+    tip.hidden = ring.hidden = n < 0;
+    if (n < 0) return;
+    told = n;
+    tip.textContent = texts[points[n][2]];
+    const box = image.getBoundingClientRect(), x = box.left + points[n][0] * box.width, y = box.top + points[n][1] * box.height;
+    const below = y + 14 + tip.offsetHeight < innerHeight;
+    place(ring, x, y);
+    place(tip, clamp(x + 12, 4, Math.max(document.documentElement.clientWidth - tip.offsetWidth - 4, 4)), below ? y + 14 : y - 14 - tip.offsetHeight);
+  };
+  const find = (event) => {
+    const box = image.getBoundingClientRect();
+    let best = -1, least = near;
+    points.forEach(([x, y], n) => {
+      const away = Math.hypot(box.left + x * box.width - event.clientX, box.top + y * box.height - event.clientY);
+      if (away < least) [best, least] = [n, away];
+    });
+    show(best);
+  };
+  const hide = () => show(-1);
+  for (const kind of ["pointermove", "pointerdown"]) image.addEventListener(kind, find);
+  image.addEventListener("pointerleave", (event) => event.pointerType === "touch" || hide()); // a finger lifts to read
+  image.addEventListener("blur", hide);
+  addEventListener("scroll", hide, { capture: true, passive: true });
+  image.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (event.key === "Escape") hide();
+    if (!step) return;
+    event.preventDefault();
+    show(clamp(told + step, 0, points.length - 1));
+  });
+  image.tabIndex = 0;
+  image.parentElement.after(make("p", { class: "small" }, "Point at a dot to read what was written; with the keyboard: left and right."));
+  document.body.append(ring, tip);
+}
+
+function place(element, x, y) {
+  element.style.left = `${x}px`;
+  element.style.top = `${y}px`;
 }
 
 // ------------------------------------------------------------------ tables that sort, and are searched
@@ -663,6 +715,7 @@ function start() {
   startTimelines();
   document.querySelectorAll("table[data-search]").forEach(startTable);
   document.querySelectorAll("[data-curve]").forEach(startCurve);
+  document.querySelectorAll("script.points").forEach(startPoints);
   document.querySelectorAll("pre[data-copy]").forEach((text) =>
     text.before(make("p", {}, copyButton(text.dataset.copy, () => text.textContent))));
   const root = document.querySelector("[data-explorer]");

@@ -6,19 +6,23 @@ import base64
 import functools
 import importlib.util
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from chatlib.text import hide_mentions, one_line
+
 __all__ = [
     "COLORS",
     "LINE_STYLES",
+    "POINTS_TYPE",
     "NotebookFigure",
     "add_note",
     "color_of",
@@ -44,7 +48,9 @@ COLORS = {
 
 LINE_STYLES = ("-", "--", "-.", ":")
 
+POINTS_TYPE = "application/vnd.chatlib.points+json"  # beside a picture, what `tell` was given
 _SCREEN_DPI = 100
+_TOLD_LENGTH = 200
 _NO_GLYPH = "\N{WHITE VERTICAL RECTANGLE}"
 _RC: dict[Any, Any] = {
     "font.size": 10,
@@ -66,12 +72,31 @@ _RC: dict[Any, Any] = {
 class NotebookFigure(Figure):
     """A Figure that renders itself in a notebook: sharp on high-density screens, with an alt text."""
 
-    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, object]]:
+    _told: tuple[Mapping[Axes, np.ndarray], list[str]] = ({}, [])
+
+    def tell(self, panels: Mapping[Axes, np.ndarray], texts: Sequence[str]) -> None:
+        """Let a page show `texts[i]` at row i of each panel's points (n, 2); whom it mentions is hidden."""
+        self._told = dict(panels), [one_line(hide_mentions(text), _TOLD_LENGTH) for text in texts]
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, object]]:
         png = io.BytesIO()
         self.savefig(png, format="png", dpi=2 * _SCREEN_DPI)
         width, height = (int(size * _SCREEN_DPI) for size in self.get_size_inches())
-        data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": self.alt_text()}
+        data: dict[str, Any] = {"image/png": base64.b64encode(png.getvalue()).decode()}
+        data["text/plain"] = self.alt_text()
+        if self._told[1]:
+            data[POINTS_TYPE] = self._locate_points()
         return data, {"image/png": {"width": width, "height": height, "alt": self.alt_text()}}
+
+    def _locate_points(self) -> dict[str, Any]:
+        """Return the texts, and of each point x, y in fractions of the picture and its text's place."""
+        panels, texts = self._told
+        points: list[list[float]] = []
+        for axes, places in panels.items():
+            x, y = self.transFigure.inverted().transform(axes.transData.transform(places)).T
+            rows = np.stack([x, 1 - y, np.arange(len(x))], axis=1)[np.isfinite(x + y)]
+            points += [[round(x, 4), round(y, 4), int(i)] for x, y, i in rows.tolist()]
+        return {"texts": texts, "points": points}
 
     def alt_text(self) -> str:
         """Return what the figure shows, from its titles."""
@@ -94,7 +119,7 @@ def house_style(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figu
     return wrapped
 
 
-def new_figure(*, width_in: float = 9.0, height_in: float = 3.6) -> tuple[Figure, Axes]:
+def new_figure(*, width_in: float = 9.0, height_in: float = 3.6) -> tuple[NotebookFigure, Axes]:
     """Return a Figure that pyplot does not keep, and its Axes.
 
     To be called inside a function decorated with `house_style`, as `new_panels` is.
@@ -105,7 +130,7 @@ def new_figure(*, width_in: float = 9.0, height_in: float = 3.6) -> tuple[Figure
 
 def new_panels(
     n_rows: int, n_columns: int, *, width_in: float = 9.0, height_in: float = 3.6, **options: Any
-) -> tuple[Figure, list[Axes]]:
+) -> tuple[NotebookFigure, list[Axes]]:
     """Return a Figure that pyplot does not keep, and the Axes of its grid, row by row.
 
     `options` are those of matplotlib's `Figure.subplots`.

@@ -5,7 +5,7 @@ None of this is a cause: what makes people pay stays open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -101,12 +101,14 @@ class ViewerPlane:
     first axis is the direction of the head's weights, its second the first principal component of
     what is left at right angles to it; so the model names exactly the viewers to the right of
     `line`. Without a linear head both axes are principal components and `line` is None.
+    `rows` are those of the viewers, where they were drawn from a table.
     """
 
     before: np.ndarray
     after: np.ndarray
     labels: np.ndarray
     line: float | None
+    rows: np.ndarray | None = None
 
 
 def picture_viewers(
@@ -129,7 +131,8 @@ def picture_viewers(
     last = model.head[0]
     head = last if isinstance(last, nn.Linear) and model.config.head == "linear" else None
     after = represent_viewers(model, inputs, rows)
-    return project_viewers(mean_vectors(inputs)[rows], after, labels[rows], head=head, log_odds=log_odds)
+    plane = project_viewers(mean_vectors(inputs)[rows], after, labels[rows], head=head, log_odds=log_odds)
+    return replace(plane, rows=rows)
 
 
 def project_viewers(

@@ -21,11 +21,11 @@ from chatlib.dataset import (
     write_messages,
 )
 from chatlib.store import Store
+from chatlib.text import hide_mentions
 from chatlib.workspace import progress_bar
 
 __all__ = ["Pseudonyms", "export_store"]
 
-_MENTION = re.compile(r"[@＠][^\s@＠]+")
 _WORD = re.compile(r"[^\s]+")
 # What the platforms' sentences are made of; every other word of a notice may be somebody's name.
 _SENTENCE = frozenset(
@@ -63,7 +63,7 @@ class Pseudonyms:
             "author_name": people,
             "message_id": [self.make(key, "") for key in columns["message_id"]],
             "target_id": [_map(lambda key: self.make(key, ""), key) for key in columns["target_id"]],
-            "text": [_map(_hide_mentions, text) for text in columns["text"]],
+            "text": [_map(hide_mentions, text) for text in columns["text"]],
             "notice": [_map(_hide_names, notice) for notice in columns["notice"]],
         }
 
@@ -97,10 +97,6 @@ def export_store(
 
 def _map(function: Callable[[str], str], value: str | None) -> str | None:
     return None if value is None else function(value)
-
-
-def _hide_mentions(text: str) -> str:
-    return _MENTION.sub("@…", text)
 
 
 def _hide_names(notice: str) -> str:

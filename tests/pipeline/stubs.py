@@ -42,6 +42,10 @@ PNG = base64.b64encode(
         "1f15c4890000000d49444154789c63f8ffff3f0005fe02fea72d9db80000000049454e44ae426082"
     )
 ).decode()
+FIGURE = (
+    {"image/png": PNG, "text/plain": "Figure: a"},
+    {"image/png": {"alt": "Figure: a", "width": 900, "height": 300}},
+)
 GENERAL = {"RUN_DIR": "here", "LIMIT": 0}
 
 
@@ -108,7 +112,7 @@ class Chapters:
 
 
 def write_executed(
-    path, *, output="<table><tr><td>1</td></tr></table>", alt="Figure: a", printed="", code="SEED = 0"
+    path, *, output="<table><tr><td>1</td></tr></table>", printed="", code="SEED = 0", figure=FIGURE
 ):
     cells = [
         nbformat.v4.new_markdown_cell(
@@ -117,16 +121,11 @@ def write_executed(
         nbformat.v4.new_markdown_cell("What it is *about*.\n\n## A part"),
         nbformat.v4.new_code_cell(code, metadata={"tags": ["key-figure"]}),
     ]
-    figure = nbformat.v4.new_output(
-        "execute_result",
-        {"image/png": PNG, "text/plain": alt},
-        metadata={"image/png": {"alt": alt, "width": 900, "height": 300}},
-        execution_count=1,
-    )
+    picture = nbformat.v4.new_output("execute_result", figure[0], metadata=figure[1], execution_count=1)
     table = nbformat.v4.new_output(
         "execute_result", {"text/html": output, "text/plain": "t"}, execution_count=1
     )
-    cells[2].outputs = [figure, table]
+    cells[2].outputs = [picture, table]
     if printed:
         cells[2].outputs.append(nbformat.v4.new_output("stream", name="stdout", text=printed))
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})

@@ -5,15 +5,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from selenium.webdriver import ActionChains
 
 from chatlib.__main__ import main
 from chatlib.errors import MissingSource
+from chatlib.pipeline.pages import render_page
 from chatlib.pipeline.report import render_bundle
 from chatlib.pipeline.settings import NOTEBOOKS
+from chatlib.plots.pretrain import plot_plane
 from chatlib.workspace import PROJECT_DIR
 from tests.pipeline.reading import Page, find_broken_links
-from tests.pipeline.stubs import write_executed
+from tests.pipeline.stubs import HACK, write_executed
 
 SHOWN = """return [...document.querySelectorAll('section.chapter')]
     .filter(section => section.checkVisibility()).map(section => section.id)"""
@@ -93,3 +97,35 @@ def test_in_the_browser_one_chapter_shows_at_a_time(chromium, sample_run, tmp_pa
     find("css selector", "article h2 a").click()
     assert run_script(SHOWN) == ["05_analyze"]
     assert chromium.complaints() == [] and chromium.requests_elsewhere() == []
+
+
+def test_a_plane_tells_the_message_at_the_pointer_as_text(chromium, hand_run):
+    run, _ = hand_run
+    planes = dict.fromkeys(("before", "after"), np.array([[0.0, 0], [10, 0], [10, 10]]))
+    plane = plot_plane(
+        planes, np.array([5.0, 65, 3600]), texts=["first @ann!", f"</script>{HACK}", "草 last"]
+    )
+    write_executed(run / "03_pretrain.ipynb", figure=plane._repr_mimebundle_())
+    told = ["0:00:05 first @…", f"0:01:05 </script>{HACK}", "1:00:00 草 last"]
+    for path, anchor in ((render_page(run, "03_pretrain"), ""), (render_bundle(run), "#03_pretrain")):
+        chromium.open(path, width=1280, anchor=anchor)
+        image = chromium.driver.find_elements("css selector", "img[alt*='as vectors']")[-1]
+        (tip,) = chromium.driver.find_elements("css selector", ".tip")
+        for place, text in zip(find_points(plane, image.size), told, strict=True):
+            ActionChains(chromium.driver, 0).move_to_element_with_offset(image, *place).perform()
+            assert (tip.is_displayed(), tip.get_attribute("textContent")) == (True, text)
+        ActionChains(chromium.driver, 0).move_to_element_with_offset(
+            image, 0, -image.size["height"] // 2 + 2
+        ).perform()
+        assert not tip.is_displayed()
+        seen = chromium.measure()
+        assert (seen["hacked"], seen["wide"], chromium.complaints()) == (False, [], [])
+
+
+def find_points(figure, size):
+    """Return where the dots of the first panel are, in pixels from the middle of the picture of that size."""
+    dots = figure.axes[0].collections[0]
+    x, y = figure.transFigure.inverted().transform(figure.axes[0].transData.transform(dots.get_offsets())).T
+    return (
+        np.stack([(x - 0.5) * size["width"], (0.5 - y) * size["height"]], axis=1).round().astype(int).tolist()
+    )
