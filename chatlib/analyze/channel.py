@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
-from chatlib.analyze.analytics.format import ProcessSettings, format_time
+from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.analyze.analytics.json_files import save
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk
 from chatlib.analyze.moments import ENOUGH_MESSAGES, Moment, ReactionWords, find_moments, learn_reactions
@@ -19,6 +19,7 @@ from chatlib.errors import DataError
 from chatlib.files import make_safe_name
 from chatlib.queries import ChatReader
 from chatlib.store import Store
+from chatlib.times import format_clock
 from chatlib.workspace import progress_bar
 
 __all__ = [
@@ -161,7 +162,7 @@ def summarize_stream(
         highlights=len(analytics.highlights),
         highlights_share=analytics.highlights_duration / duration_s if duration_s else 0.0,
         spikes=len(analytics.spikes),
-        best_moment=format_time(best.start_s) if best else None,
+        best_moment=format_clock(best.start_s) if best else None,
         link=best.link if best else None,
     )
     totals = {total: getattr(analytics, total) for total in analytics.rules.totals.values()}

@@ -23,6 +23,7 @@ from chatlib.collect.address import find_video_id, guess_platform, make_video_ur
 from chatlib.errors import ParameterError
 from chatlib.files import format_table, make_safe_name
 from chatlib.text import normalize_text, one_line, read_emotes, split_words
+from chatlib.times import format_clock
 
 __all__ = [
     "MomentWords",
@@ -98,7 +99,7 @@ def moments_as_table(moments: Sequence[Moment], written: Sequence[MomentWords]) 
     """Return moments as a table, with what was written in each (`describe_moments`)."""
     rows = []
     for moment, words in zip(moments, written, strict=True):
-        times = (format_time(moment.start_s), format_time(moment.end_s), moment.start_s, moment.end_s)
+        times = (format_clock(moment.start_s), format_clock(moment.end_s), moment.start_s, moment.end_s)
         spoken = (words.n_messages, words.n_people, ", ".join(words.words), list(words.messages))
         rows.append((moment.rank, *times, moment.score, *spoken, moment.link))
     said = ["messages", "people", "words", "typical"]
@@ -144,7 +145,7 @@ def clips_as_table(
     for moment, words in zip(moments, written, strict=True):
         in_s = max(moment.start_s - _CLIP_LEAD_S, 0.0)
         out_s = min(max(moment.end_s + _CLIP_TAIL_S, in_s + _LEAST_CLIP_S), duration_s)
-        times = (format_time(in_s), format_time(out_s), in_s, out_s)
+        times = (format_clock(in_s), format_clock(out_s), in_s, out_s)
         rows.append((moment.rank, *times, words.title, moment.link and link_to_moment(moment.link, in_s)))
     return pd.DataFrame(rows, columns=["rank", "in", "out", "in_s", "out_s", "title", "link"])
 

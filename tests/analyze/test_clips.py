@@ -106,15 +106,15 @@ def test_a_clip_is_padded_and_at_least_twenty_seconds_long():
     moments = [make_moment(1, 100.0, 105.0, link), make_moment(2, 4.0, 6.0)]
     table = clips_as_table(moments, [MomentWords()] * 2, duration_s=110.0)
     assert table[["in", "out", "in_s", "out_s"]].values.tolist() == [
-        ["1:25", "1:50", 85.0, 110.0],
-        ["0:00", "0:20", 0.0, 20.0],
+        ["0:01:25", "0:01:50", 85.0, 110.0],
+        ["0:00:00", "0:00:20", 0.0, 20.0],
     ]
     assert table["link"].fillna("").tolist() == ["https://www.twitch.tv/videos/1?t=0h1m25s", ""]
 
 
 def test_moments_as_a_table_have_their_words():
     described = moments_as_table(MOMENTS, describe_moments(MESSAGES, MOMENTS))
-    assert described["from"].tolist() == ["1:40", "0:04"]
+    assert described["from"].tolist() == ["0:01:40", "0:00:04"]
     assert described["people"].tolist() == [3, 0]
     assert list(moments_as_table([], []).columns)[:3] == ["rank", "from", "to"]
 

@@ -96,10 +96,10 @@ def test_moments_are_exported_as_tables_as_chapters_and_as_a_kit(run, tmp_path):
     assert run("chat.db", "--stream", "one", *options, "--clip-kit", "kit", "-o", "a")[0] == 0
     assert (tmp_path / "c.txt").read_text() == "0:00 Start\n4:40 goal\n5:38 And on\n"
     clips = (tmp_path / "clips.csv").read_text().splitlines()
-    assert clips[1:] == ["1,4:25,5:48,265.0,348.0,goal,https://www.twitch.tv/videos/1?t=0h4m25s"]
+    assert clips[1:] == ["1,0:04:25,0:05:48,265.0,348.0,goal,https://www.twitch.tv/videos/1?t=0h4m25s"]
     table = (tmp_path / "m.csv").read_text().splitlines()
     assert table[0].startswith("rank,from,to")
-    assert table[1].startswith("1,4:40,5:38")
+    assert table[1].startswith("1,0:04:40,0:05:38")
     assert table[1].endswith("https://www.twitch.tv/videos/1?t=0h4m40s")
     kit = sorted((tmp_path / "kit").iterdir())
     assert [path.suffix for path in kit] == [".txt", ".csv", ".sh", ".edl"]
