@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,10 +73,11 @@ def plot_activity(analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, n
 
 
 @house_style
-def plot_channel(streams: pd.DataFrame, *, note: str = "") -> Figure:
+def plot_channel(streams: pd.DataFrame, *, known: pd.DataFrame | None = None, note: str = "") -> Figure:
     """Draw a channel's streams in their order: chat per minute with the busiest minute, and people.
 
-    `streams` is a table of `chatlib.analyze.channel.analyze_channel`.
+    `streams` is a table of `chatlib.analyze.channel.analyze_channel`, `known` one of `Store.load_streams`:
+    with it, a page tells the title of the stream at the pointer, and a click opens it.
     """
     figure, (upper, lower) = new_panels(2, 1, height_in=5.2, sharex=True)
     if has_many_streams(streams):
@@ -90,6 +92,7 @@ def plot_channel(streams: pd.DataFrame, *, note: str = "") -> Figure:
         upper.plot(x, streams["chats_per_min"], "o", ms=4, color=COLORS["blue"], label="mean")
         lower.bar(x, streams["users"], color=COLORS["sky"], label="people who wrote")
         _label_streams(lower, streams)
+        _tell_streams(figure, streams, known, {upper: best, lower: streams["users"]})
     upper.set(ylabel="chat messages\nper minute", ylim=(0, None))
     upper.set_title(add_note(f"The chat of the channel's streams, {len(streams)} in all", note), pad=24)
     place_legend_above(upper)
@@ -98,10 +101,11 @@ def plot_channel(streams: pd.DataFrame, *, note: str = "") -> Figure:
 
 
 @house_style
-def plot_retention(retention: pd.DataFrame, *, note: str = "") -> Figure:
+def plot_retention(retention: pd.DataFrame, *, known: pd.DataFrame | None = None, note: str = "") -> Figure:
     """Draw how many people of each stream are new and how many come again, and the members' share.
 
     `retention` is a table of `chatlib.analyze.people.audience.summarize_retention`.
+    `known` is that of `plot_channel`.
     """
     figure, (upper, lower) = new_panels(2, 1, height_in=4.8, sharex=True, height_ratios=(3, 2))
     shares = {"returning_share": ("blue", "returning"), "members_share": ("green", "members")}
@@ -118,6 +122,8 @@ def plot_retention(retention: pd.DataFrame, *, note: str = "") -> Figure:
         for column, (color, name) in shares.items():
             lower.plot(x, 100 * retention[column], "o-", ms=3, color=COLORS[color], label=name)
         _label_streams(lower, retention)
+        people = retention["returning"] + retention["new"]
+        _tell_streams(figure, retention, known, {upper: people, lower: 100 * retention["returning_share"]})
     upper.set(ylabel="people who wrote", ylim=(0, None))
     upper.set_title(add_note("Who comes back", note), pad=24)
     place_legend_above(upper)
@@ -128,11 +134,13 @@ def plot_retention(retention: pd.DataFrame, *, note: str = "") -> Figure:
 
 
 @house_style
-def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figure:
+def plot_income(
+    income: pd.DataFrame, *, currency: str, known: pd.DataFrame | None = None, note: str = ""
+) -> Figure:
     """Draw what each stream brought: donations in one currency, memberships and gifts by number.
 
     `income` is a table of `chatlib.analyze.people.income.summarize_income`. Without any donation only
-    the second part is drawn.
+    the second part is drawn. `known` is that of `plot_channel`.
     """
     has_money = bool(income["value"].sum() > 0)
     n_rows, height_in, pad = (2, 4.6, 6) if has_money else (1, 2.8, 24)
@@ -152,6 +160,7 @@ def plot_income(income: pd.DataFrame, *, currency: str, note: str = "") -> Figur
             counts.bar(x, income[column], bottom=bottom, color=COLORS[color], label=name)
             bottom = bottom + income[column].to_numpy()
         _label_streams(counts, income)
+        _tell_streams(figure, income, known, {panels[0]: income["value"], counts: bottom})
     if has_money:
         panels[0].set_ylabel(f"donations in {currency}")
     counts.set_ylabel("events")
@@ -348,6 +357,21 @@ def _label_streams(axes: Axes, streams: pd.DataFrame) -> None:
     dates = [date[:10] if isinstance(date, str) else "no date" for date in streams["started_at"]]
     _label_places(axes, dates)
     axes.set_xlabel("start of the stream")
+
+
+def _tell_streams(
+    figure: NotebookFigure, table: pd.DataFrame, known: pd.DataFrame | None, heights: Mapping[Axes, Any]
+) -> None:
+    """Let a page tell date and title of each stream of `table` where it is drawn, and open it."""
+    if known is None:
+        return
+    about = known.drop_duplicates("video_id").set_index("video_id").reindex(table["video_id"])
+    dates = [date[:10] if isinstance(date, str) else "no date" for date in table["started_at"]]
+    titles = about["title"].fillna(about.index.to_series())
+    panels = {axes: np.stack([np.arange(len(table)), y], axis=1) for axes, y in heights.items()}
+    streams = about["stream_id"].fillna(0).astype(int).tolist()
+    texts = [f"{date} {title}" for date, title in zip(dates, titles, strict=True)]
+    figure.tell(panels, texts, streams=streams)
 
 
 def _label_places(axes: Axes, names: Sequence[str]) -> None:

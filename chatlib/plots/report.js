@@ -72,7 +72,7 @@ const SERIES = {
 const LEFT = 46, RIGHT = 10, TOP = 40, AXIS = 20, ROW = 11;
 const ROWS = [["highlight", "--orange"], ["spike", "--purple"], ["clip", "--green"]];
 const STEPS = [5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
-let nth = 0;
+let nth = 0, explorer = null;
 const COMMON = new Set(`a about all also am an and any are as at be been but by can can't cant did do does don't dont for from get
 got had has have he her here him his how i i'll i'm if im in is it it's its just know like me my no not of oh ok on one or
 out he's he'll she so some than that that's thats the their them then there they this to too u up ur us was we we're well what
@@ -415,12 +415,13 @@ const pictureBefore = (element) => [...document.querySelectorAll("main .scroll >
 
 // ------------------------------------------------------------------ pictures whose points tell what they are
 
-/** Let the picture before `source` tell at each point, [x, y, i] in fractions of its size, the i-th text. */
+/** Let the picture before `source` tell at each point, [x, y, i] in fractions of its size, the i-th text, and open its stream. */
 function startPoints(source) {
-  const image = pictureBefore(source), { texts, points } = JSON.parse(source.textContent), near = 24;
+  const image = pictureBefore(source), { texts, points, streams = [] } = JSON.parse(source.textContent);
   if (!image) return;
   points.sort((a, b) => a[0] - b[0]);
-  let told = -1;
+  const [near, upright] = streams.length ? [60, 0.1] : [24, 1]; // above and below a stream is near it
+  let told = -1, before = -1;
   const tip = make("div", { class: "tip", role: "status", hidden: true }), ring = make("div", { class: "ring", hidden: true });
   const show = (n) => {
     tip.hidden = ring.hidden = n < 0;
@@ -436,12 +437,20 @@ function startPoints(source) {
     const box = image.getBoundingClientRect();
     let best = -1, least = near;
     points.forEach(([x, y], n) => {
-      const away = Math.hypot(box.left + x * box.width - event.clientX, box.top + y * box.height - event.clientY);
+      const away = Math.hypot(box.left + x * box.width - event.clientX, upright * (box.top + y * box.height - event.clientY));
       if (away < least) [best, least] = [n, away];
     });
     show(best);
   };
   const hide = () => show(-1);
+  const open = () => {
+    if (tip.hidden || !streams.length) return;
+    const stream = streams[points[told][2]];
+    if (explorer) explorer.go(String(stream));
+    else location.href = `explorer.html#${stream}`;
+  };
+  image.addEventListener("pointerdown", () => { before = tip.hidden ? -1 : told; });
+  image.addEventListener("click", (event) => event.pointerType === "touch" && before !== told || open()); // the first tap tells
   for (const kind of ["pointermove", "pointerdown"]) image.addEventListener(kind, find);
   image.addEventListener("pointerleave", (event) => event.pointerType === "touch" || hide()); // a finger lifts to read
   image.addEventListener("blur", hide);
@@ -449,12 +458,16 @@ function startPoints(source) {
   image.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (event.key === "Escape") hide();
+    if (event.key === "Enter") open();
     if (!step) return;
     event.preventDefault();
     show(clamp(told + step, 0, points.length - 1));
   });
   image.tabIndex = 0;
-  image.parentElement.after(make("p", { class: "small" }, "Point at a dot to read what was written; with the keyboard: left and right."));
+  if (streams.length) image.style.cursor = "pointer";
+  image.parentElement.after(make("p", { class: "small" }, streams.length
+    ? "Point at a stream to read its title, click to open it; with the keyboard: left and right, Enter."
+    : "Point at a dot to read what was written; with the keyboard: left and right."));
   document.body.append(ring, tip);
 }
 
@@ -719,7 +732,7 @@ function start() {
   document.querySelectorAll("pre[data-copy]").forEach((text) =>
     text.before(make("p", {}, copyButton(text.dataset.copy, () => text.textContent))));
   const root = document.querySelector("[data-explorer]");
-  if (root) new Explorer(root);
+  if (root) explorer = new Explorer(root);
 }
 if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
 else start();

@@ -72,11 +72,17 @@ _RC: dict[Any, Any] = {
 class NotebookFigure(Figure):
     """A Figure that renders itself in a notebook: sharp on high-density screens, with an alt text."""
 
-    _told: tuple[Mapping[Axes, np.ndarray], list[str]] = ({}, [])
+    _told: tuple[Mapping[Axes, np.ndarray], list[str], list[int]] = ({}, [], [])
 
-    def tell(self, panels: Mapping[Axes, np.ndarray], texts: Sequence[str]) -> None:
-        """Let a page show `texts[i]` at row i of each panel's points (n, 2); whom it mentions is hidden."""
-        self._told = dict(panels), [one_line(hide_mentions(text), _TOLD_LENGTH) for text in texts]
+    def tell(
+        self, panels: Mapping[Axes, np.ndarray], texts: Sequence[str], *, streams: Sequence[int] = ()
+    ) -> None:
+        """Let a page show `texts[i]` at row i of each panel's points (n, 2); whom it mentions is hidden.
+
+        A click there opens the i-th of `streams`, if given, in the explorer.
+        """
+        told = [one_line(hide_mentions(text), _TOLD_LENGTH) for text in texts]
+        self._told = dict(panels), told, list(streams)
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, object]]:
         png = io.BytesIO()
@@ -90,13 +96,13 @@ class NotebookFigure(Figure):
 
     def _locate_points(self) -> dict[str, Any]:
         """Return the texts, and of each point x, y in fractions of the picture and its text's place."""
-        panels, texts = self._told
+        panels, texts, streams = self._told
         points: list[list[float]] = []
         for axes, places in panels.items():
             x, y = self.transFigure.inverted().transform(axes.transData.transform(places)).T
             rows = np.stack([x, 1 - y, np.arange(len(x))], axis=1)[np.isfinite(x + y)]
             points += [[round(x, 4), round(y, 4), int(i)] for x, y, i in rows.tolist()]
-        return {"texts": texts, "points": points}
+        return {"texts": texts, "points": points, "streams": streams}
 
     def alt_text(self) -> str:
         """Return what the figure shows, from its titles."""
