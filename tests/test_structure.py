@@ -175,17 +175,17 @@ def test_nothing_is_imported_that_windows_lacks():
     assert [m for m in MODULES if lacking & {name.split(".")[0] for name in imports_of(m)}] == []
 
 
-def test_collecting_and_analyzing_start_without_heavy_packages():
-    light = [
-        m for m in MODULES if part_of(m) in {"collect", "analyze", "simulate", "store", "money", "plots"}
-    ]
+def test_commands_start_without_heavy_packages():
+    light = {"collect", "analyze", "simulate", "store", "money", "plots"}
     heavy = ["torch", "transformers", "lightgbm", "ray", "papermill"]
-    code = (
-        f"import sys, importlib; [importlib.import_module(m) for m in {light}]; "
-        f"print([m for m in {heavy} if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stderr
+    for modules, lacking in (
+        ([m for m in MODULES if part_of(m) in light], heavy),
+        (["chatlib.pipeline.quick"], [*heavy, "matplotlib", "nbconvert"]),
+    ):
+        found = f"[m for m in {lacking} if m in sys.modules]"
+        code = f"import sys, importlib; [importlib.import_module(m) for m in {modules}]; print({found})"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+        assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_sql_stands_in_one_place():

@@ -19,58 +19,70 @@ __all__ = ["add_parsers"]
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     """Register `import`, `convert`, `collect`, `update` and `watch`."""
-    importing = subparsers.add_parser(
+    for add in (_add_import, _add_convert, _add_collect, _add_update, _add_watch):
+        add(subparsers)
+
+
+def _add_import(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
         "import",
         help="bring chat files into the chat database",
         description="Bring chat files into the chat database, plain or gzipped; formats are recognised by\n"
         f"content. What is in already is not read again.\n\n{list_formats()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    importing.add_argument("paths", nargs="+", metavar="PATH", help="a chat file, or a folder of them")
-    importing.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
-    importing.add_argument(
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a chat file, or a folder of them")
+    parser.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
+    parser.add_argument(
         "--dataset", metavar="DIR", help="import into a Parquet data set instead of a chat database"
     )
-    importing.add_argument(
+    parser.add_argument(
         "--limit", type=int, default=0, metavar="N", help="only the N oldest streams; 0 is all"
     )
-    add_columns_option(importing)
-    _add_ignore_errors(importing)
-    importing.set_defaults(run=_run_import)
-    converting = subparsers.add_parser(
+    add_columns_option(parser)
+    _add_ignore_errors(parser)
+    parser.set_defaults(run=_run_import)
+
+
+def _add_convert(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
         "convert",
         help="write a chat file in another format",
         description="Write the chat of a file, of any format that can be imported, as chat-downloader would: "
         "as JSON (.json), JSON Lines (.jsonl), CSV (.csv) or Parquet (.parquet), by OUT's ending. In CSV, "
         "what a spreadsheet would take for a formula gets an apostrophe in front; reading takes it away.",
     )
-    converting.add_argument("source", metavar="IN", help="a chat file")
-    converting.add_argument("out", metavar="OUT", help="the file to write, whole or not at all")
-    converting.add_argument(
-        "--stream", default="", metavar="ID", help="of a file with several streams, this one"
-    )
-    add_columns_option(converting)
-    converting.set_defaults(run=_run_convert)
-    collecting = subparsers.add_parser(
+    parser.add_argument("source", metavar="IN", help="a chat file")
+    parser.add_argument("out", metavar="OUT", help="the file to write, whole or not at all")
+    parser.add_argument("--stream", default="", metavar="ID", help="of a file with several streams, this one")
+    add_columns_option(parser)
+    parser.set_defaults(run=_run_convert)
+
+
+def _add_collect(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
         "collect",
         help="fetch the chats of channels on YouTube and Twitch",
         description="List the streams of channels on YouTube and Twitch and fetch their chats into the chat "
         "database. What is in already is left alone, so the same command goes on after an interruption. A "
         "key for the YouTube Data API is read from YOUTUBE_API_KEY.",
     )
-    collecting.add_argument(
+    parser.add_argument(
         "channels",
         metavar="CHANNELS",
         help="a channel's address, or an ODS list of channels: address, spreadsheet for its streams",
     )
-    _add_youtube_options(collecting)
-    updating = subparsers.add_parser(
+    _add_youtube_options(parser)
+
+
+def _add_update(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
         "update",
         help="fetch what is new since, and what did not come whole",
         description="Add the new streams of the channels that were collected, and try again those whose chat "
         "is partial, blocked or failed.",
     )
-    updating.add_argument(
+    parser.add_argument(
         "channels",
         nargs="?",
         default="",
@@ -78,39 +90,41 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         help="a channel's address or a list, also one of the first version, with a database in its third "
         "column (default: the channels that the database knows)",
     )
-    _add_youtube_options(updating)
-    updating.add_argument(
+    _add_youtube_options(parser)
+    parser.add_argument(
         "--run",
         dest="updated_run",
         metavar="RUN",
         help="update this run's database, then learn the forecasts that the run keeps anew",
     )
 
-    watching = subparsers.add_parser(
+
+def _add_watch(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
         "watch",
         help="capture the chat of running streams",
         description="Write the chat of running streams on YouTube and Twitch into the chat database as it "
         "comes, with payments and deletions, which replays lack. Begun before a stream, it waits; after a "
         "disconnection it connects again and says what it missed. Ctrl-C ends it; all that came is stored.",
     )
-    watching.add_argument(
+    parser.add_argument(
         "addresses",
         nargs="+",
         metavar="ADDRESS",
         help="a channel's address on YouTube or Twitch, or a stream's on YouTube; several at once",
     )
-    watching.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
-    watching.add_argument("--until-end", action="store_true", help="end with the stream")
-    watching.add_argument("--minutes", type=float, metavar="N", help="end after so many minutes")
-    add_options(watching, CollectSettings, ("cookies",))
-    watching.add_argument(
+    parser.add_argument("--db", metavar="FILE", help="the chat database (default: data/Db_file.dbs)")
+    parser.add_argument("--until-end", action="store_true", help="end with the stream")
+    parser.add_argument("--minutes", type=float, metavar="N", help="end after so many minutes")
+    add_options(parser, CollectSettings, ("cookies",))
+    parser.add_argument(
         "--run",
         dest="model_run",
         metavar="RUN",
         help="a run whose notebook 04 is done: name those who are most likely to pay in what is left",
     )
-    watching.add_argument("--names", action="store_true", help="with --run, names instead of viewer numbers")
-    watching.set_defaults(run=_run_watch, open_ranker=None)
+    parser.add_argument("--names", action="store_true", help="with --run, names instead of viewer numbers")
+    parser.set_defaults(run=_run_watch, open_ranker=None)
 
 
 def _add_youtube_options(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,7 @@ class Metadata(NamedTuple):
     problem: str | None
 
 
-class Site:
+class Site(ABC):
     """One site, for one collection; all its requests share `politeness`.
 
     Unfinished downloads are kept in `folder`.
@@ -149,17 +150,18 @@ class Site:
         self._cookies = settings.cookies_file
         self._folder = folder
 
+    @abstractmethod
     def list_streams(self, channel_url: str, *, progress: bool = True) -> Listing:
         """Return a channel's streams, newest first.
 
         Raises: MissingSource if there is no such channel; SourceError if the list cannot be read.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def describe_streams(self, video_ids: Sequence[str], *, progress: bool = True) -> Metadata:
         """Return what the site knows of streams, as far as it tells; a `problem` says what it does not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fetch(
         self,
         video_id: str,
@@ -172,11 +174,10 @@ class Site:
         An interrupted download goes on. `on_progress` is called with the offset reached.
         Raises: Stopped; StoreError. All else is a state of the stream, with its reason.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def open_resume_file(self, video_id: str) -> ResumeFile:
         """Return the file of a stream's unfinished download."""
-        raise NotImplementedError
 
     def list_clips(self, channel_url: str, video_ids: set[str]) -> Mapping[str, list[Clip]]:
         """Return the clips of a channel's streams, by video id; none where the site tells none.

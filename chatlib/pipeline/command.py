@@ -26,6 +26,7 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     def add(
         command: str, function: Callable[[argparse.Namespace], int], text: str, *name: str, **about: Any
     ) -> None:
+        """Register a command with at most one argument."""
         parser = subparsers.add_parser(command, help=text, description=text[0].upper() + text[1:] + ".")
         if name:
             parser.add_argument(*name, **about)

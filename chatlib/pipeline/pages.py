@@ -25,8 +25,7 @@ from pygments.formatters import HtmlFormatter
 from chatlib.errors import MissingSource, StoreError
 from chatlib.files import atomic_write
 from chatlib.pipeline.settings import NOTEBOOKS, label_notebook
-from chatlib.plots.style import POINTS_TYPE
-from chatlib.plots.timeline import embed_json, read_asset, render_assets
+from chatlib.plots.timeline import POINTS_TYPE, embed_json, read_asset, render_assets
 from chatlib.store import open_store
 from chatlib.tables import format_value
 from chatlib.times import format_clock

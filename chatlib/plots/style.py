@@ -17,12 +17,12 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from chatlib.plots.timeline import POINTS_TYPE
 from chatlib.text import hide_mentions, one_line
 
 __all__ = [
     "COLORS",
     "LINE_STYLES",
-    "POINTS_TYPE",
     "NotebookFigure",
     "add_note",
     "color_of",
@@ -48,7 +48,6 @@ COLORS = {
 
 LINE_STYLES = ("-", "--", "-.", ":")
 
-POINTS_TYPE = "application/vnd.chatlib.points+json"  # beside a picture, what `tell` was given
 _SCREEN_DPI = 100
 _TOLD_LENGTH = 200
 _NO_GLYPH = "\N{WHITE VERTICAL RECTANGLE}"

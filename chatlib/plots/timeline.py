@@ -16,8 +16,9 @@ from chatlib.analyze.moments import link_to_moment
 from chatlib.analyze.timeline import Timeline
 from chatlib.text import one_line
 
-__all__ = ["LiveTimeline", "embed_json", "pack_timeline", "read_asset", "render_assets"]
+__all__ = ["POINTS_TYPE", "LiveTimeline", "embed_json", "pack_timeline", "read_asset", "render_assets"]
 
+POINTS_TYPE = "application/vnd.chatlib.points+json"  # beside a picture, what lies under the pointer
 _TITLE_LENGTH = 100
 _HERE = Path(__file__).parent
 

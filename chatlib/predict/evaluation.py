@@ -191,6 +191,7 @@ def fit_weights(
     equal, sign = 1 / n, np.where(y > 0, -1.0, 1.0)
 
     def loss(at: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the penalised loss of weights and offset, and its gradient."""
         z, away = x @ at[:n] + at[n], at[:n] - equal
         error = expit(z) - y
         value = np.logaddexp(0.0, sign * z).sum() + strength / 2 * (away**2).sum()

@@ -141,11 +141,10 @@ def _describe_group(group: str, row: Mapping[Hashable, float]) -> str:
         case "renewal":
             due = (row["overdue_at_least"] + row["overdue_at_most"]) / 2
             if abs(due) < _PAUSE_DAYS:
-                return (
-                    f"renewal due {abs(due):.0f} days ago" if due > 0 else f"renewal due in {-due:.0f} days"
-                )
+                days = _count(abs(due), "day")
+                return f"renewal due {days} ago" if due > 0 else f"renewal due in {days}"
             if row["paid_visits"]:
-                return f"paid {row['days_since_paid']:.0f} days ago"
+                return f"paid {_count(row['days_since_paid'], 'day')} ago"
             return "no payment on record"
         case "payments":
             return f"paid in {row['paid_visits']:.0f} of {row['visits']:.0f} streams attended"
@@ -154,13 +153,14 @@ def _describe_group(group: str, row: Mapping[Hashable, float]) -> str:
         case "writing" if row["visits"] == 0:
             return "new here"
         case "writing":
-            return f"{row['last_messages']:.0f} messages last time, usually {row['messages_per_visit']:.0f}"
+            last, usual = _count(row["last_messages"], "message"), row["messages_per_visit"]
+            return f"{last} last time, usually {usual:.0f}"
         case "stream":
             return _describe_present(row)
     if row["member"] > 0:
         return f"a member, by the badge, for {row['visits_as_member']:.0f} of {row['visits']:.0f} visits"
     if row["days_since_no_member"] >= 0:
-        return f"member's badge gone for {row['days_since_no_member']:.0f} days"
+        return f"member's badge gone for {_count(row['days_since_no_member'], 'day')}"
     return "no member's badge"
 
 
@@ -168,9 +168,13 @@ def _describe_present(row: Mapping[Hashable, float]) -> str:
     """Return what somebody did in the stream asked about."""
     if "n_messages" not in row:
         badge = "with a member's badge" if row["now_member"] > 0 else "without a member's badge"
-        return f"first message {row['first_s'] / 60:.0f} minutes in, {badge}"
+        return f"first message {_count(row['first_s'] / 60, 'minute')} in, {badge}"
     n, usual = row["n_messages"], row["messages_per_visit"]
-    return f"{n:.0f} messages in this stream" + (f", usually {usual:.0f}" if usual > 0 else "")
+    return f"{_count(n, 'message')} in this stream" + (f", usually {usual:.0f}" if usual > 0 else "")
+
+
+def _count(n: float, unit: str) -> str:
+    return f"{n:.0f} {unit}" if round(n) == 1 else f"{n:.0f} {unit}s"
 
 
 def save_forecaster(folder: str | Path, forecaster: Forecaster) -> Path:

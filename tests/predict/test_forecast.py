@@ -6,7 +6,7 @@ import pytest
 
 from chatlib.predict.describe import answer_forecasts, compare_questions, list_people, show_people
 from chatlib.predict.forecast import EVERYBODY, MODEL, describe_rolling, evaluate_rolling, try_forecast
-from chatlib.predict.forecaster import FIRST, LAPSED, SUPPORTER, fit_forecaster, rank_people
+from chatlib.predict.forecaster import FIRST, LAPSED, SUPPORTER, _describe_group, fit_forecaster, rank_people
 from chatlib.predict.questions import QUESTIONS, Question
 from chatlib.predict.viewers.people import load_people
 from chatlib.records import Stream
@@ -83,9 +83,7 @@ def test_rivals_read_their_columns_alone(people):
 
 def test_a_month_is_forecast_from_earlier_months_alone(people, rolling):
     later = people.table["started_at"] >= "2026-04"
-    table = people.table.assign(
-        paid=people.table["paid"] ^ later
-    )  # the answers of later months turned around
+    table = people.table.assign(paid=people.table["paid"] ^ later)  # the answers turned around
     changed = evaluate_rolling(replace(people, table=table), n_draws=1, n_seeds=1)
     early = ["2026-02", "2026-03", "2026-04"]
     assert changed.months.loc[early, "predicted"].equals(rolling.months.loc[early, "predicted"])
@@ -99,7 +97,7 @@ def test_patrons_come_first_with_amounts_and_reasons(people):
     top = table.head(4)
     assert sorted(top["amount"]) == [2, 3, 4, 5] and set(top["currency"]) == {"USD"}
     assert np.allclose(table["expected_amount"], table["p_pays"] * table["amount"])
-    assert top["reasons"].str.contains("paid in|paid \\d+ days ago").all()
+    assert top["reasons"].str.contains("paid in|paid \\d+ days? ago").all()
     assert table["who"].str.fullmatch(r"viewer \d+").all() and table["who"].is_unique
     assert table.equals(rank_people(fit_forecaster(people, n_seeds=1), people))
 
@@ -166,3 +164,8 @@ def test_the_surest_are_counted(rolling):
     first = asked.sort_values("p_pays", ascending=False, kind="stable").head(100)
     assert surest["n_named"] == 100 and surest["n_pay_of_named"] == first["paid"].sum() == rolling.curve[99]
     assert surest["n_pay_by_lot"] == round(100 * asked["paid"].mean(), 1)
+
+
+def test_one_message_is_no_messages():
+    row = {"visits": 2, "last_messages": 1, "messages_per_visit": 3}
+    assert _describe_group("writing", row) == "1 message last time, usually 3"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,7 +65,7 @@ class Video(NamedTuple):
     heatmap: Sequence[HeatStep] = ()
 
 
-class ChatClient:
+class ChatClient(ABC):
     """A client of YouTube for one stream; not for use by several threads, and closed after use.
 
     Its methods raise SourceRefused, SourceUnreachable and Stopped.
@@ -73,9 +74,9 @@ class ChatClient:
     _config: Mapping[str, Any]  # of the watch page
     _chat = _REPLAY
 
+    @abstractmethod
     def open_video(self, video_id: str) -> Video:
         """Return what the watch page says; to be called first. Raises: SourceRefused."""
-        raise NotImplementedError
 
     def fetch_page(self, token: str) -> object:
         """Return the data of the chat's own page; None if it holds none."""
@@ -95,12 +96,15 @@ class ChatClient:
         url = _CHAT_API.format(self._chat) + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
         return parse_answer(self._post(url, body))
 
+    @abstractmethod
     def _fetch_text(self, url: str) -> str:
-        raise NotImplementedError
+        """Return the text of a page."""
 
+    @abstractmethod
     def _post(self, url: str, body: Mapping[str, object]) -> bytes:
-        raise NotImplementedError
+        """Return the answer to a question."""
 
+    @abstractmethod
     def close(self) -> None:
         """Close connections."""
 
