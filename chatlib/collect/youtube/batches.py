@@ -1,7 +1,9 @@
-"""A replay as YouTube hands it out: batches of raw actions, each naming the next."""
+"""A chat as YouTube hands it out: its tokens in the pages' data, and batches of raw actions."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -16,6 +18,7 @@ from chatlib.times import read_offset
 __all__ = [
     "ExpiredToken",
     "find_chat_token",
+    "find_initial_data",
     "find_last_offset_ms",
     "find_unfiltered_token",
     "iter_batch_actions",
@@ -35,9 +38,24 @@ _NEXT_KINDS = (
 _VIEWS = ("header", "liveChatHeaderRenderer", "viewSelector", "sortFilterSubMenuRenderer", "subMenuItems")
 _CHAT = ("contents", "twoColumnWatchNextResults", "conversationBar", "liveChatRenderer", "continuations")
 
+_INITIAL = re.compile(r"""(?:\bvar\s+ytInitialData|\bwindow\s*\[\s*["']ytInitialData["']\s*\])\s*=\s*""")
+
 
 class ExpiredToken(SourceError):
     """The site answers a token with something other than a batch."""
+
+
+def find_initial_data(text: str) -> dict | None:
+    """Return `ytInitialData` of a page's text, or None if the text holds none that can be read."""
+    decoder = json.JSONDecoder()
+    for match in _INITIAL.finditer(text):
+        try:
+            data, _ = decoder.raw_decode(text, match.end())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(data, dict) and data:
+            return data
+    return None
 
 
 def find_last_offset_ms(batch: Batch) -> float | None:

@@ -75,7 +75,7 @@ def open_browser(*, cookies: Path | None = None) -> Iterator[Chrome]:
     the usual ones. The browser ends with the block, and also when this process is killed.
     Raises: MissingSource without a browser or a cookies file, SourceError if it does not start.
     """
-    jar = [*_OWN_COOKIES, *(load_cookies(cookies) if cookies else ())]
+    jar = [*(load_cookies(cookies) if cookies else ()), *_OWN_COOKIES]
     profile = tempfile.mkdtemp(prefix="chatlib-chromium-")
     extra = shlex.split(os.environ.get(SWITCHES_VARIABLE, ""))
     start = _start_in_colab if in_colab() else _start

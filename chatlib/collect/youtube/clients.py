@@ -36,8 +36,7 @@ from chatlib.collect.transport import (
     parse_answer,
     read_whole,
 )
-from chatlib.collect.youtube.batches import find_chat_token, read_heatmap
-from chatlib.collect.youtube.pages import find_initial_data
+from chatlib.collect.youtube.batches import find_chat_token, find_initial_data, read_heatmap
 from chatlib.errors import SourceRefused
 from chatlib.records import YOUTUBE, HeatStep, Stream
 from chatlib.text import clean_json

@@ -18,9 +18,13 @@ from chatlib.collect.files.rows import Notes, walk
 from chatlib.collect.live import Connected, Heard
 from chatlib.collect.sites import CollectSettings
 from chatlib.collect.transport import Disconnected, Politeness, map_foreign_errors
-from chatlib.collect.youtube.batches import find_unfiltered_token, iter_batch_actions, read_batch
+from chatlib.collect.youtube.batches import (
+    find_initial_data,
+    find_unfiltered_token,
+    iter_batch_actions,
+    read_batch,
+)
 from chatlib.collect.youtube.clients import ChatClient, PoliteYoutubeDL, Video, open_client
-from chatlib.collect.youtube.pages import find_initial_data
 from chatlib.errors import MissingSource, SourceError, SourceRefused
 from chatlib.records import CHAT_KINDS, YOUTUBE, Message, Stream
 from chatlib.times import format_timestamp, read_timestamp_text

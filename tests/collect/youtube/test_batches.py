@@ -5,7 +5,13 @@ import json
 import pytest
 
 from chatlib.collect.youtube import batches
-from chatlib.collect.youtube.batches import ExpiredToken, find_chat_token, find_unfiltered_token, iter_batches
+from chatlib.collect.youtube.batches import (
+    ExpiredToken,
+    find_chat_token,
+    find_initial_data,
+    find_unfiltered_token,
+    iter_batches,
+)
 from chatlib.errors import SourceError
 from tests.collect.youtube.site.videos import text_action
 
@@ -114,3 +120,10 @@ def test_what_is_no_batch_is_no_end(answer):
 def test_pages_without_a_chat_have_no_tokens(page):
     assert find_chat_token(page) is None
     assert find_unfiltered_token(page) is None
+
+
+def test_the_data_of_a_page_are_found_among_its_scripts():
+    text = "<meta content=\"var ytInitialData = {};\"><script>var ytInitialData = {'x'</script>"
+    assert find_initial_data(text + '<script>window["ytInitialData"] = {"a": 1};</script>') == {"a": 1}
+    assert find_initial_data("") is find_initial_data("var ytInitialData = {broken") is None
+    assert find_initial_data("var ytInitialData = " + "[" * 10**6) is None

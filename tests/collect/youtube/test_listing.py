@@ -1,15 +1,25 @@
-"""A channel's streams: by yt-dlp and by Chromium, from a channel that the local YouTube holds."""
+"""A channel's streams by yt-dlp, from a channel that the local YouTube holds, and from saved real pages."""
 
 import gc
+import gzip
 import json
 import logging
+import re
 
 import pytest
 
 from chatlib.collect.youtube import listing as listing_module
 from chatlib.collect.youtube.listing import list_streams
 from chatlib.errors import MissingSource, ParameterError, SourceError
-from tests.collect.youtube.channel_pages import COOKIES, URL, expected_row, make_videos, page_of
+from tests.collect.youtube.channel_pages import (
+    COOKIES,
+    URL,
+    expected_row,
+    lockup,
+    make_videos,
+    page_of,
+    renderer,
+)
 from tests.collect.youtube.helpers import quick
 
 # yt-dlp leaves the connections of answers that it does not read to the garbage collector.
@@ -82,7 +92,7 @@ def test_yt_dlp_tells_no_channel_from_no_streams(youtube):
     with pytest.raises(MissingSource, match=r"@gone must be a channel's page.*terminated"):
         list_streams("@gone", "yt-dlp")
     youtube.fail_next("500", times=99)
-    with pytest.raises(SourceError, match=r"yt-dlp must read .*@silent/streams.*500"):
+    with pytest.raises(SourceError, match=r"YouTube must show .*@silent/streams.*500"):
         list_streams("@silent", "yt-dlp")
 
 
@@ -92,6 +102,55 @@ def test_rows_that_yt_dlp_does_not_know_are_no_empty_channel(youtube):
     listing = list_streams(URL, "yt-dlp")
     assert (listing.streams, listing.complete) == ([], False)
     assert "yt-dlp sees no rows" in listing.reason
+
+
+def show_items(youtube, *items):
+    data = json.dumps(page_of(*items)).replace("</", "<\\/")
+    youtube.add_page("/@sample/streams", f"<script>var ytInitialData = {data};</script>")
+
+
+@pytest.mark.parametrize("layout", [renderer, lockup])
+def test_rows_that_are_no_streams_are_left_out(youtube, layout):
+    playlist = lockup("PLaaaaaaaaa")
+    playlist["richItemRenderer"]["content"]["lockupViewModel"]["contentType"] = "LOCKUP_CONTENT_TYPE_PLAYLIST"
+    ids = ["", "short", "../../../..", "aaaaaaaaaa'", "aaaaaaaaaaaa", "ａａａａａａａａａａａ", None]
+    show_items(youtube, *map(layout, ids), playlist, layout("aaaaaaaaaaa"), layout("aaaaaaaaaaa", "again"))
+    rows = list_streams(URL, "yt-dlp").streams
+    assert [(row.video_id, row.title) for row in rows] == [("aaaaaaaaaaa", "A title")]
+
+
+@pytest.mark.parametrize("layout", [renderer, lockup])
+def test_hostile_titles_survive_the_page_and_fit_a_sheet(youtube, layout):
+    hostile = "</script><script>var ytInitialData = {\"x\": 1};</script> ${x} 'a' \u202e\x00\x07 \ud83d"
+    show_items(youtube, layout("aaaaaaaaaaa", hostile), layout("bbbbbbbbbbb", "  \n "))
+    rows = list_streams(URL, "yt-dlp").streams
+    shown = "</script><script>var ytInitialData = {\"x\": 1};</script> ${x} 'a' \u202e \ufffd"
+    assert [row.title for row in rows] == [shown, None]
+
+
+@pytest.mark.parametrize("odd", [7, True, "x", [[]], {"runs": [None]}])
+def test_odd_data_end_the_list_and_say_so(youtube, odd):
+    broken = {"richItemRenderer": {"content": {"lockupViewModel": {"contentId": "b" * 11, "metadata": odd}}}}
+    broken["richItemRenderer"]["content"]["videoRenderer"] = odd
+    show_items(youtube, lockup("aaaaaaaaaaa"), broken)
+    listing = list_streams(URL, "yt-dlp")
+    assert [row.video_id for row in listing.streams] in (["aaaaaaaaaaa"], ["aaaaaaaaaaa", "b" * 11])
+    assert listing.complete or listing.reason.startswith("yt-dlp failed (")
+
+
+@pytest.mark.parametrize("name, n_rows", [("lockup_2026-04", 29), ("video_renderer_2026-02", 30)])
+def test_the_saved_real_pages(youtube, shared, name, n_rows):
+    """The ids of the page's rows are all the ids that its text links to."""
+    path = shared / "youtube" / "streams_pages" / f"{name}.html.gz"
+    text = gzip.decompress(path.read_bytes()).decode()
+    youtube.add_page("/@sample/streams", text)
+    listing = list_streams(URL, "yt-dlp")
+    ids = [row.video_id for row in listing.streams]
+    assert len(ids) == n_rows
+    assert ids == list(dict.fromkeys(re.findall(r'"videoId":"([\w-]{11})"', text)))
+    finished = [row for row in listing.streams if row.status == "finished"]
+    assert len(finished) == 28 and all(row.title and row.duration_s > 300 for row in finished)
+    assert not listing.complete and listing.channel_id.startswith("UC") and listing.channel_name
 
 
 def test_yt_dlp_takes_the_cookies_and_leaves_their_file_alone(youtube, tmp_path):

@@ -15,8 +15,8 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.service import Service
 
 from chatlib.collect.youtube import browser
-from chatlib.collect.youtube.listing import list_streams
-from chatlib.collect.youtube.selenium_listing import Pace, list_with_selenium
+from chatlib.collect.youtube import listing as listing_module
+from chatlib.collect.youtube.listing import Pace, list_streams
 from chatlib.errors import MissingSource, SourceError
 from tests.collect.youtube.channel_pages import COOKIES, URL, expected_row, lockup, make_videos, page_of
 from tests.collect.youtube.site.wire import json_reply
@@ -24,8 +24,8 @@ from tests.places import ROOT
 from tests.waiting import wait_until
 
 BROWSE = "/youtubei/v1/browse"
-PATIENT = Pace(poll_s=0.1, again_s=0.1)  # for what ends by itself, also on a busy machine
-HURRY = Pace(poll_s=0.1, still_s=1.0, load_s=20.0, again_s=0.1, tries=1)
+PATIENT = Pace(poll_s=0.1)  # for what ends by itself, also on a busy machine
+HURRY = Pace(poll_s=0.1, still_s=1.0, load_s=20.0)
 
 
 @pytest.fixture
@@ -36,12 +36,14 @@ def chromium():
 
 
 @pytest.fixture
-def list_all(youtube, chromium):
-    """A function that lists @sample through Chromium."""
+def list_all(youtube, chromium, monkeypatch):
+    """A function that lists @sample through Chromium; pages that fail are loaded again at once."""
+    options = listing_module._OPTIONS | {"retry_sleep_functions": {"extractor": lambda n: 0}}
+    monkeypatch.setattr(listing_module, "_OPTIONS", options)
 
     def run(url=URL, **settings):
         settings = {"cap_s": 60, "pace": PATIENT, **settings}
-        return list_with_selenium(url, progress=False, **settings)
+        return list_streams(url, "selenium", progress=False, **settings)
 
     return run
 
@@ -128,7 +130,7 @@ def test_the_consent_page_is_answered_if_it_comes(youtube, list_all, monkeypatch
 
 
 def test_answers_by_xmlhttprequest_count_too(youtube, list_all):
-    more = {"continuationItemRenderer": {"x": {"continuationCommand": {"token": "T1"}}}}
+    more = {"continuationItemRenderer": {"continuationEndpoint": {"continuationCommand": {"token": "T1"}}}}
     data = json.dumps(page_of(lockup("aaaaaaaaaaa", "One"), more))
     ask = (
         f"const x = new XMLHttpRequest(); x.open('POST', '{BROWSE}?x=1'); x.responseType = 'json'; x.send('')"
@@ -151,16 +153,16 @@ def test_no_channel_is_told_from_no_streams_and_from_no_page(youtube, list_all):
     with pytest.raises(MissingSource, match=r"@nobody/streams must be a channel's page.*Check the address"):
         list_all("https://www.youtube.com/@nobody")
     youtube.add_channel("@gone", make_videos(3), terminated=True)
-    with pytest.raises(MissingSource, match=r"@gone/streams must be .*YouTube says: .*terminated"):
+    with pytest.raises(MissingSource, match=r"@gone must be a channel's page.*YouTube said: .*terminated"):
         list_all("https://www.youtube.com/@gone")
 
 
 def test_a_page_that_cannot_be_read_is_an_error(youtube, list_all):
     youtube.add_page("/@sample/streams", "<h1>Sorry</h1>")
-    with pytest.raises(SourceError, match=r"must show .*/@sample/streams.* in 1 tries: no data in its page"):
+    with pytest.raises(SourceError, match=r"must show .*/@sample/streams.*: no data in its page\..*LISTING"):
         list_all(pace=HURRY)
     youtube.add_page("/@sample/streams", "<script>var ytInitialData = {a: [1]}</script>")
-    with pytest.raises(SourceError, match=r"/@sample/streams must have a list .*nothing more in 1 s"):
+    with pytest.raises(SourceError, match=r"must show .*/@sample/streams.*: no list in its page"):
         list_all(pace=HURRY)
 
 
