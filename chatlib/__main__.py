@@ -178,6 +178,7 @@ def _open_ranker(run: str, *, names: bool) -> Callable[[Store, int], list[str]]:
     Collecting knows nothing of models, so `watch` is given this function.
     """
     from chatlib.predict.forecaster import load_forecaster
+    from chatlib.tables import format_share
     from chatlib.workspace import locate_run
 
     forecaster = load_forecaster(locate_run(run).models / "forecaster", "arrival")
@@ -186,7 +187,7 @@ def _open_ranker(run: str, *, names: bool) -> Callable[[Store, int], list[str]]:
         """Return the likeliest to pay, each with the probability."""
         known = db.load_authors().set_index("author")["name"] if names else None
         table = forecaster.score(db, stream_id, names=known).head(_N_NAMED)
-        return [f"{who} ({p:.0%})" for who, p in zip(table["who"], table["p_pays"], strict=True)]
+        return [f"{who} ({format_share(p)})" for who, p in zip(table["who"], table["p_pays"], strict=True)]
 
     return rank
 

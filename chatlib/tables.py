@@ -16,7 +16,7 @@ import pandas as pd
 from chatlib.files import save_table
 from chatlib.times import format_clock
 
-__all__ = ["RenderedTable", "RenderedTables", "format_value", "save_tables", "style_tables"]
+__all__ = ["RenderedTable", "RenderedTables", "format_share", "format_value", "save_tables", "style_tables"]
 
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 0 2.5em; align-items: flex-start"
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]00:?00)?")
@@ -113,6 +113,13 @@ def format_value(value: object) -> str:
     return f"{number:.3g}" if abs(number) >= 1e-4 else f"{number:.0e}"
 
 
+def format_share(share: float) -> str:
+    """Return a share in percent: whole from 10 % on, one decimal from 1 % on, two below; empty for NaN."""
+    percent = 100 * share
+    decimals = 0 if percent == 0 or percent >= 9.95 else 1 if percent >= 0.995 else 2
+    return f"{percent:.{decimals}f} %" if share == share else ""
+
+
 def _flatten(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with plain columns: headings in one row, an index that has a meaning as columns."""
     named = [name is not None for name in table.index.names]
@@ -140,7 +147,7 @@ def _render_cell(value: object, column: str) -> str:
         return "<br>".join(escape(str(item)) for item in value)
     if isinstance(value, Real) and not isinstance(value, bool):
         if column.endswith("share"):
-            return f"{float(value):.1%}"
+            return format_share(float(value))
         if _TIME_UNIT.search(column):
             return format_clock(float(value))
     if isinstance(value, pd.Timestamp):

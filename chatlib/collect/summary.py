@@ -11,6 +11,7 @@ import pandas as pd
 from chatlib.money import convert_money
 from chatlib.records import AMOUNT_KINDS, CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS
 from chatlib.store import Store
+from chatlib.tables import format_share
 from chatlib.text import one_line
 from chatlib.times import find_day, format_clock
 
@@ -77,9 +78,9 @@ def describe_channel(db: Store, streams: pd.DataFrame, people: Mapping[str, int]
         f"{people['authors']:,} people, {people['chatters']:,} of whom typed a message."
     ]
     if people["chatters"]:
-        share = people["donors"] / people["authors"]
+        share = format_share(people["donors"] / people["authors"])
         answer.append(
-            f"{people['donors']:,} people ({share:.1%}) paid, {streams['payments'].sum():,} times in all."
+            f"{people['donors']:,} people ({share}) paid, {streams['payments'].sum():,} times in all."
         )
     most = max(streams.to_dict("records"), key=lambda row: row["messages"])
     title = one_line(most["title"] or most["video_id"], 60)

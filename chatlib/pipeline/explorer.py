@@ -31,6 +31,7 @@ from chatlib.plots.timeline import pack_timeline
 from chatlib.queries import ChatReader, StoredStream
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS, TICKER_KINDS, TWITCH
 from chatlib.store import open_store
+from chatlib.tables import format_share
 from chatlib.text import one_line, remove_controls
 from chatlib.times import format_clock
 from chatlib.workspace import progress_bar, rare_gc
@@ -294,7 +295,7 @@ def _answer(
         },
         {
             "what": "Who comes back",
-            "value": f"{n_again / max(n_people, 1):.0%}",
+            "value": format_share(n_again / max(n_people, 1)),
             "says": f"{n_again:,} of {n_people:,} people wrote in more than one stream"
             + (f", {n_regular:,} in at least half of them." if len(rows) > 3 else "."),
         },

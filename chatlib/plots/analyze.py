@@ -189,9 +189,7 @@ def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figur
         color = dict(zip(shown, _MONEY_COLORS, strict=False)).get(name, "grey")
         axes.bar(np.arange(len(names)), values, bottom=bottom, color=COLORS[color], label=label(name))
         bottom += values
-    if not shown:
-        axes.text(0.5, 0.5, "no donation with an amount and a date", ha="center", transform=axes.transAxes)
-    else:
+    if shown:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), title="given in")
     _label_places(axes, names)
     axes.set(xlabel="month", ylabel=f"donations in {currency}", title=add_note("Donations by month", note))
@@ -268,8 +266,6 @@ def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
         line, color, dial = looks[str(detector)]
         x, y = table["false_alarms_per_h"], 100 * table["recall"]
         axes.plot(x, y, line, ms=5, color=COLORS[color], label=f"{detector}, by {dial}")
-    if scores.empty:
-        axes.text(0.5, 0.5, "a stream too short to plant bursts in", ha="center", transform=axes.transAxes)
     axes.set_xscale("symlog", linthresh=1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlim(left=-0.1)
@@ -284,8 +280,7 @@ def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
                 last = place
     axes.set(xlabel="false alarms per hour", ylabel="% of planted bursts found")
     axes.set_title(add_note("Bursts planted into the calmed chat", note))
-    if not scores.empty:
-        axes.legend(loc="lower right")
+    axes.legend(loc="lower right")
     return figure
 
 

@@ -22,10 +22,8 @@ from chatlib.text import hide_mentions, one_line
 
 __all__ = [
     "COLORS",
-    "LINE_STYLES",
     "NotebookFigure",
     "add_note",
-    "color_of",
     "house_style",
     "label",
     "new_figure",
@@ -45,8 +43,6 @@ COLORS = {
     "yellow": "#F0E442",
     "grey": "#7F7F7F",
 }
-
-LINE_STYLES = ("-", "--", "-.", ":")
 
 _SCREEN_DPI = 100
 _TOLD_LENGTH = 200
@@ -148,11 +144,6 @@ def new_panels(
 def add_note(title: str, note: str) -> str:
     """Return a figure's title with a note behind it, such as 'simulated', if there is one."""
     return f"{title} ({label(note)})" if note else title
-
-
-def color_of(index: int) -> str:
-    """Return the colour of the n-th line of a figure; after the last colour comes the first."""
-    return list(COLORS.values())[index % len(COLORS)]
 
 
 def place_legend_above(axes: Axes, *, n_columns: int = 2) -> None:

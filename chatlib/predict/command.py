@@ -138,6 +138,7 @@ def _print_lists(table: pd.DataFrame, *, top: int) -> None:
     """Print the likeliest to pay of all, of lapsed supporters, and of those who never paid."""
     from chatlib.collect.sheets.tables import clean_line
     from chatlib.predict.forecaster import FIRST, LAPSED
+    from chatlib.tables import format_share
 
     lists = {
         "Most likely to pay": table,
@@ -150,7 +151,7 @@ def _print_lists(table: pd.DataFrame, *, top: int) -> None:
         print(f"\n{title}:" if len(people) else f"\n{title}: nobody")
         for row in people.head(top).to_dict("records"):
             amount = f"{row['expected_amount']:8.2f} {row['currency']}" if row["currency"] else ""
-            comes = f"  comes {row['p_comes']:4.0%}" if "p_comes" in row else ""
+            comes = f"  comes {format_share(row['p_comes']):>6}" if "p_comes" in row else ""
             who = clean_line(str(row["who"]))
-            print(f"{row['p_pays']:6.1%}{comes}{amount}  {who}  {row['reasons']}".rstrip())
+            print(f"{format_share(row['p_pays']):>6}{comes}{amount}  {who}  {row['reasons']}".rstrip())
     print("\nThis ranks people by what they did before; it does not say what a message to them would change.")

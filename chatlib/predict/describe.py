@@ -13,6 +13,7 @@ from chatlib.predict.evaluation import interval
 from chatlib.predict.forecast import EVERYBODY, Forecast
 from chatlib.predict.protocol import BEST_POSSIBLE, Claim, Evaluation
 from chatlib.predict.viewers.people import People
+from chatlib.tables import format_share
 
 __all__ = [
     "answer_forecasts",
@@ -76,7 +77,7 @@ def compare_questions(
                 "ROC-AUC": round(ours["roc_auc"], 3),
             }
             if ways and (way := ways.get(name)) is not None:
-                row["of the way"] = f"{way:.0%}"
+                row["of the way"] = format_share(way)
             row["best simple rule"] = f"{rule['model']}: {rule['pr_auc']:.3f}"
         else:
             row["best simple rule"] = forecast.sentences[0]
@@ -104,13 +105,13 @@ def list_people(table: pd.DataFrame, *, status: str = "", n: int = 8) -> pd.Data
     table = table[table["status"] == status] if status else table
     shown = {
         "who": table["who"],
-        "pays": [f"{p:.1%}" for p in table["p_pays"]],
-        "comes": [f"{p:.0%}" for p in table["p_comes"]],
+        "pays": table["p_pays"].map(format_share),
+        "comes": table["p_comes"].map(format_share),
         "expected": [
             f"{amount:.2f} {currency}" if currency else ""
             for amount, currency in zip(table["expected_amount"], table["currency"].fillna(""), strict=True)
         ],
-        "because": table["reasons"],
+        "what speaks for it": table["reasons"],
     }
     shown_table = pd.DataFrame(shown).head(n)
     return shown_table if table["amount"].notna().any() else shown_table.drop(columns="expected")
@@ -121,17 +122,16 @@ def describe_transformer(evaluation: Evaluation, model: str, without: str, both:
     alone, together = (evaluation.table["pr_auc"][name] for name in (without, both))
     low, high = interval(evaluation.draws[both][:, 0] - evaluation.draws[without][:, 0])
     sure = "more than chance explains" if low > 0 else "less" if high < 0 else "no more than chance explains"
-    return (
-        f"Added to {without}, the {model} changes the PR-AUC from {alone:.3f} to {together:.3f} "
-        f"({together - alone:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}): {sure}."
-    )
+    gain = f"{together - alone:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
+    change = f"from {alone:.3f} to {together:.3f} ({gain})"
+    return f"Adding the {model} to {without} moves the PR-AUC {change}: {sure}."
 
 
 def summarize_groups(evaluation: Evaluation, names: Sequence[str]) -> pd.DataFrame:
-    """Return PR-AUC and ROC-AUC of some models for each group of viewers, with how many paid."""
+    """Return PR-AUC and ROC-AUC of some models by group of viewers, where ten or more paid."""
     groups = evaluation.groups.loc[list(names)].reset_index()
-    areas = [f"{pr:.3f} / {roc:.3f}" for pr, roc in zip(groups["pr_auc"], groups["roc_auc"], strict=True)]
-    groups = groups.assign(**{"PR-AUC / ROC-AUC": areas})
+    areas = groups["pr_auc"].map("{:.3f}".format) + " / " + groups["roc_auc"].map("{:.3f}".format)
+    groups["PR-AUC / ROC-AUC"] = areas.where(groups["donors"] >= _FEW_DONORS, "too few paid")
     table = groups.pivot(index=["group", "viewers", "donors"], columns="model", values="PR-AUC / ROC-AUC")
     return table[list(names)].reset_index()
 
@@ -157,19 +157,19 @@ def describe_result(evaluation: Evaluation, model: str, *, count: str = "message
     chance = labels.mean() * size
     pairs = row["roc_auc"] * 100
     sentences = [
-        f"{int(labels.sum())} of {n} viewers of the test streams paid: {labels.mean():.1%}.",
-        f"Of the {size} viewers it names first (5 %), {found[model]:.0f} paid; names drawn at random would "
-        f"find {chance:.1f}, and the {size} who wrote most {found[count]:.0f}.",
-        f"Shown one who paid and one who did not, it points at the right one {pairs:.0f} times in 100; "
-        "chance does so 50 times.",
-        f"Its PR-AUC is {row['pr_auc']:.3f}, {row['lift']:.1f} times what chance reaches; counting messages "
-        f"reaches {table[count]['pr_auc']:.3f}.",
+        f"{int(labels.sum()):,} of {n:,} viewers of the test streams paid: {format_share(labels.mean())}.",
+        f"Of the {size:,} viewers whom “{model}” names first, {found[model]:.0f} paid; of as many drawn by "
+        f"lot, {chance:.1f} would have; of the {size:,} who wrote most, {found[count]:.0f} did.",
+        f"Of one who paid and one who did not, “{model}” ranks the payer first {pairs:.0f} times in 100; "
+        "a draw by lot does so 50 times.",
+        f"The PR-AUC of “{model}” is {row['pr_auc']:.3f}, {row['lift']:.1f} times chance; that of counting "
+        f"messages is {table[count]['pr_auc']:.3f}.",
     ]
     if np.isfinite(row["gain_low"]):
         sure = row["gain_low"] > 0 or row["gain_high"] < 0
         verdict = "more than chance explains" if sure else "no more than chance explains"
         sentences.append(
-            f"Against counting messages that is {row['gain']:+.3f} "
+            f"That is {row['gain']:+.3f} against counting messages "
             f"(95 % interval {row['gain_low']:+.3f} to {row['gain_high']:+.3f}): {verdict}."
         )
     if evaluation.n_validation_donors < _FEW_DONORS:
@@ -180,10 +180,10 @@ def describe_result(evaluation: Evaluation, model: str, *, count: str = "message
     if BEST_POSSIBLE in table:
         best = table[BEST_POSSIBLE]["roc_auc"]
         share = (row["roc_auc"] - 0.5) / (best - 0.5) if best > 0.5 else float("nan")
-        way = f"goes {share:.0%} of the way from chance to there" if share > 0 else "is no better than chance"
+        way = f"goes {format_share(share)} of the way to it" if share > 0 else "is no better than chance"
         sentences.append(
             "The chat is simulated, so the best score that is possible is known: "
-            f"ROC-AUC {best:.3f}; the model {way}."
+            f"ROC-AUC {best:.3f}; “{model}” {way}."
         )
     return sentences
 
@@ -194,12 +194,10 @@ def describe_naive(claim: Claim, evaluation: Evaluation, model: str) -> str:
     if not np.isfinite(claim.roc_auc):
         return f"With {claim.viewers} viewers the naive protocol has too few donors to claim anything."
     gap = claim.roc_auc - row["roc_auc"]
-    verdict = (
-        "It reads who paid; it does not predict." if gap > 0.02 else "Here it claims no more than is true."
-    )
+    verdict = "So the naive one knows who paid." if gap > 0.02 else "Here it claims no more than is true."
     return (
-        f"Naive protocol: ROC-AUC {claim.roc_auc:.3f}, PR-AUC {claim.pr_auc:.3f} on {claim.viewers} "
+        f"Naive protocol: ROC-AUC {claim.roc_auc:.3f}, PR-AUC {claim.pr_auc:.3f} on {claim.viewers:,} "
         "viewers, half of them donors.\n"
-        f"Honest protocol, same model: ROC-AUC {row['roc_auc']:.3f}, PR-AUC {row['pr_auc']:.3f} where "
-        f"{row['prevalence']:.1%} are donors. {verdict}"
+        f"Honest protocol, the same {model}: ROC-AUC {row['roc_auc']:.3f}, PR-AUC {row['pr_auc']:.3f} where "
+        f"{format_share(row['prevalence'])} are donors. {verdict}"
     )

@@ -23,6 +23,7 @@ from chatlib.predict.questions import NEXT_STREAM, Question
 from chatlib.predict.viewers.history import MONTH
 from chatlib.predict.viewers.people import NEXT, People, load_people
 from chatlib.store import Store
+from chatlib.tables import format_share
 
 __all__ = [
     "EVERYBODY",
@@ -229,18 +230,21 @@ def describe_rolling(rolling: Rolling | None) -> list[str]:
     months, surest = rolling.months.index, rolling.name_surest()
     sentences = [
         f"Forecasts of {months[0]} to {months[-1]}, fitted anew each month: {ours['asked']:,} asked about, "
-        f"{ours['positives']:,} paid ({ours['prevalence']:.2%}).",
-        f"Will they pay: PR-AUC {ours['pr_auc']:.3f} (95 % interval {ours['pr_auc_low']:.3f} to "
-        f"{ours['pr_auc_high']:.3f}), {ours['lift']:.0f} times chance; ROC-AUC {ours['roc_auc']:.3f}. "
-        f'The best it is compared with, "{rule["model"]}", reaches {rule["pr_auc"]:.3f}.',
-        f"Of those without a payment before, {first['positives']} of {first['asked']:,} paid: PR-AUC "
-        f"{first['pr_auc']:.4f}, {first['lift']:.0f} times chance.",
-        f"Of the {_N_NAMED} named first in a stream, {rolling.named:.1f} paid in it on average. Of the "
-        f"{surest['n_named']} it was surest of, {surest['n_pay_of_named']} paid; of as many drawn by lot, "
-        f"{surest['n_pay_by_lot']:.1f}.",
+        f"{ours['positives']:,} paid ({format_share(ours['prevalence'])}).",
+        f"Of the {surest['n_named']} people they were surest of, {surest['n_pay_of_named']} paid; of as many "
+        f"drawn by lot, {surest['n_pay_by_lot']:.1f}. Of the {_N_NAMED} named first in a stream, "
+        f"{rolling.named:.1f} paid in it on average.",
+        f"The ranking by who pays: PR-AUC {ours['pr_auc']:.3f} (95 % interval {ours['pr_auc_low']:.3f} to "
+        f"{ours['pr_auc_high']:.3f}), {ours['lift']:.1f} times chance; ROC-AUC {ours['roc_auc']:.3f}. "
+        f"The best simple rule, “{rule['model']}”, has a PR-AUC of {rule['pr_auc']:.3f}.",
+        f"Of {first['asked']:,} without a payment before, {first['positives']:,} paid: "
+        + (
+            f"PR-AUC {first['pr_auc']:.4f}, {first['lift']:.1f} times chance."
+            if first["positives"] >= _LEAST_DONORS
+            else "too few to say how good the ranking of these is."
+        ),
     ]
     if comes:
-        sentences.insert(
-            3, f"Will they come: PR-AUC {comes['pr_auc']:.3f}, where {comes['prevalence']:.0%} came."
-        )
+        area, lift = comes["pr_auc"], comes["lift"]
+        sentences.append(f"The ranking by who comes: PR-AUC {area:.3f}, {lift:.1f} times chance.")
     return sentences

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -125,31 +126,31 @@ def _guess_amounts(amounts: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
 def _give_reasons(
     by_column: pd.DataFrame, groups: Mapping[str, tuple[str, ...]], asked: pd.DataFrame
 ) -> list[str]:
-    """Return, for each person, in words what raises the score most, the most important first."""
+    """Return, for each person, in words what raises the score most; what somebody lacks is left out."""
     names = [name for name in groups if name != "channel"]  # which is the same for everybody
     by_group = [by_column[by_column.columns.intersection(list(groups[name]))].sum(axis=1) for name in names]
     shares = np.stack(by_group, axis=1).reshape(len(asked), len(names))
-    order = np.argsort(-shares, axis=1)[:, :_N_REASONS]
     reasons = []
-    for row, first, values in zip(asked.to_dict("records"), order, shares, strict=True):
-        reasons.append("; ".join(_describe_group(names[i], row) for i in first if values[i] > 0))
+    for row, first, values in zip(asked.to_dict("records"), np.argsort(-shares, axis=1), shares, strict=True):
+        said = (_describe_group(names[i], row) for i in first if values[i] > 0)
+        reasons.append("; ".join(islice(filter(None, said), _N_REASONS)))
     return reasons
 
 
 def _describe_group(group: str, row: Mapping[Hashable, float]) -> str:
+    """Return what one group of columns says of somebody; an empty text where it says only what is missing."""
     match group:
         case "renewal":
             due = (row["overdue_at_least"] + row["overdue_at_most"]) / 2
             if abs(due) < _PAUSE_DAYS:
                 days = _count(abs(due), "day")
                 return f"renewal due {days} ago" if due > 0 else f"renewal due in {days}"
-            if row["paid_visits"]:
-                return f"paid {_count(row['days_since_paid'], 'day')} ago"
-            return "no payment on record"
+            return f"paid {_count(row['days_since_paid'], 'day')} ago" if row["paid_visits"] else ""
         case "payments":
-            return f"paid in {row['paid_visits']:.0f} of {row['visits']:.0f} streams attended"
+            came = _count(row["visits"], "stream")
+            return f"paid in {row['paid_visits']:.0f} of {came} attended" if row["paid_visits"] else ""
         case "attendance":
-            return f"came to {row['visits_of_last_10']:.0f} of the last 10 streams"
+            return f"came to {came:.0f} of the last 10 streams" if (came := row["visits_of_last_10"]) else ""
         case "writing" if row["visits"] == 0:
             return "new here"
         case "writing":
@@ -158,10 +159,8 @@ def _describe_group(group: str, row: Mapping[Hashable, float]) -> str:
         case "stream":
             return _describe_present(row)
     if row["member"] > 0:
-        return f"a member, by the badge, for {row['visits_as_member']:.0f} of {row['visits']:.0f} visits"
-    if row["days_since_no_member"] >= 0:
-        return f"member's badge gone for {_count(row['days_since_no_member'], 'day')}"
-    return "no member's badge"
+        return f"a member's badge in {row['visits_as_member']:.0f} of {_count(row['visits'], 'visit')}"
+    return ""
 
 
 def _describe_present(row: Mapping[Hashable, float]) -> str:

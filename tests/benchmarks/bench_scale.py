@@ -31,7 +31,7 @@ import pandas as pd
 import psutil
 from matplotlib.figure import Figure
 
-from chatlib.plots.style import color_of, house_style, new_panels
+from chatlib.plots.style import house_style, new_panels
 
 ROOT = Path(__file__).resolve().parents[2]
 CHATLIB = [sys.executable, "-m", "chatlib"]
@@ -125,11 +125,11 @@ def plot_costs(costs: dict[int, dict[str, dict[str, float]]], *, up_to: float = 
     for axes, key, what in zip(panels, ("cpu_s", "mb"), ("Seconds of CPU", "Peak memory in MB"), strict=True):
         for i, step in enumerate(dict.fromkeys(step for measured in costs.values() for step in measured)):
             points = [(n, measured[step][key]) for n, measured in sorted(costs.items()) if step in measured]
-            axes.plot(*zip(*points, strict=True), "o-", color=color_of(i), label=step)
+            axes.plot(*zip(*points, strict=True), "o-", color=f"C{i}", label=step)
             if len(points) > 1:
                 (a, cost_a), (b, cost_b) = points[-2:]
                 beyond = cost_b * (up_to / b) ** (np.log(cost_b / cost_a) / np.log(b / a))
-                axes.plot([b, up_to], [cost_b, beyond], "--", color=color_of(i), lw=1)
+                axes.plot([b, up_to], [cost_b, beyond], "--", color=f"C{i}", lw=1)
         axes.set(xscale="log", yscale="log", xlabel="Messages", ylabel=what)
     panels[0].set_title("What messages cost; dashed: as between the two largest")
     panels[0].legend(loc="upper left")

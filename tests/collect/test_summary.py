@@ -128,7 +128,7 @@ def test_the_answer_in_sentences(tmp_path):
         answer = describe_channel(db, summarize_streams(db), summarize_people(db))
     assert answer == [
         "2 streams hold 10 rows of chat by 9 people, 7 of whom typed a message.",
-        "3 people (33.3%) paid, 3 times in all.",
+        "3 people (33 %) paid, 3 times in all.",
         "Most was written in “One”: 10 rows by 7 people.",
         "Not every chat is whole: 1 no_replay.",
         "One: the replay lacks 2 of 3 Super Chats and 1 of 7 messages; the capture lacks 1 of 7 messages.",

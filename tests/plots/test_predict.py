@@ -36,12 +36,7 @@ def figures():
 
 
 HUNDRED = np.arange(100) % 10 == 0
-WEIGHTS = pd.DataFrame(
-    {
-        "offset_s": [60.0, 600, 1800, 3600],
-        "integrated_gradients": [0.1, -0.5, 2.0, 0.0],
-    }
-)
+WEIGHTS = pd.DataFrame({"offset_s": [60.0, 600, 1800, 3600], "integrated_gradients": [0.1, -0.5, 2.0, 0.0]})
 TEXTS = ["hello", "$x^2$ <b>", "愛してる 😀", "w" * 200]
 
 

@@ -34,10 +34,6 @@ def test_coherence_has_a_line_and_a_band_per_table_also_without_a_band():
     assert axes.get_xscale() == "log"
     figure.draw_without_rendering()
     assert {"1 s", "1 min"} <= {tick.get_text() for tick in axes.get_xticklabels()}
-
-
-def test_coherence_in_messages_says_so():
-    table = pd.DataFrame({"distance": [1.0, 10, 100], "similarity": [0.2, 0.1, 0], "low": 0.0, "high": 0.3})
     (axes,) = plot_coherence({"after": table}, unit="messages").axes
     assert axes.get_xlabel().startswith("Messages from one to the other")
     assert "their distance in messages" in axes.get_title(loc="left")

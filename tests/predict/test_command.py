@@ -194,7 +194,7 @@ def test_who_may_pay_in_a_running_stream_is_named_while_it_is_watched(run):
         (stream_id,) = db.find_streams("youtube", ["running"])["stream_id"]
     with open_store(run / "Db_file.dbs", read_only=True) as db:
         said = _open_ranker(str(run), names=False)(db, stream_id)
-        assert len(said) == 3 and all(re.fullmatch(r"viewer \d+ \(\d+%\)", who) for who in said)
+        assert len(said) == 3 and all(re.fullmatch(r"viewer \d+ \([\d.]+ %\)", who) for who in said)
         names = _open_ranker(str(run), names=True)(db, stream_id)
         known = db.load_authors()["name"]
     assert all(who.rpartition(" (")[0] in set(known) for who in names)

@@ -152,7 +152,7 @@ def test_what_readers_are_shown(path, people):
     coming = forecasts["next_stream"]
     assert "65 people were seen in the 60 days" in answer_forecasts(coming)[0]
     shown = list_people(coming.table, n=3)
-    assert list(shown) == ["who", "pays", "comes", "expected", "because"] and len(shown) == 3
+    assert list(shown) == ["who", "pays", "comes", "expected", "what speaks for it"] and len(shown) == 3
     assert "expected" not in list_people(coming.table.assign(amount=np.nan))
     assert list_people(pd.DataFrame()).iloc[0, 0] == "nobody"
     rows = show_people(people)
@@ -169,3 +169,15 @@ def test_the_surest_are_counted(rolling):
 def test_one_message_is_no_messages():
     row = {"visits": 2, "last_messages": 1, "messages_per_visit": 3}
     assert _describe_group("writing", row) == "1 message last time, usually 3"
+
+
+def test_what_somebody_lacks_is_no_reason():
+    row = dict.fromkeys(("paid_visits", "visits_of_last_10", "member"), 0) | {"visits": 1}
+    assert not any(_describe_group(group, row) for group in ("payments", "attendance", "badges"))
+    row = dict.fromkeys(("visits", "visits_as_member", *row), 1)
+    said = [_describe_group(group, row) for group in ("payments", "attendance", "badges")]
+    assert said == [
+        "paid in 1 of 1 stream attended",
+        "came to 1 of the last 10 streams",
+        "a member's badge in 1 of 1 visit",
+    ]

@@ -45,5 +45,5 @@ def test_the_verdict_follows_the_numbers():
     evaluation = SimpleNamespace(
         table=pd.DataFrame({"roc_auc": [0.652], "pr_auc": [0.1], "prevalence": [0.02]}, index=["any"])
     )
-    assert "reads who paid" in describe_naive(Claim(100, 0.9, 0.9), evaluation, "any")
-    assert "reads who paid" not in describe_naive(Claim(100, 0.6, 0.649), evaluation, "any")
+    assert "knows who paid" in describe_naive(Claim(100, 0.9, 0.9), evaluation, "any")
+    assert "knows who paid" not in describe_naive(Claim(100, 0.6, 0.649), evaluation, "any")

@@ -146,6 +146,8 @@ def test_groups_are_told_apart(evaluated):
     assert groups.loc["newcomers", "viewers"] == new.sum() and (never | ~new).all()
     shown = summarize_groups(evaluation, [TREES, MODEL])
     assert set(shown["group"]) == {"all", "no payment before", "newcomers", "within streams"}
+    few = shown["donors"] < 10
+    assert few.any() and ((shown[MODEL] == "too few paid") == few).all()
 
 
 def test_test_streams_are_scored_by_what_training_and_validation_taught(evaluated):
@@ -176,7 +178,7 @@ def test_sentences_carry_the_numbers(evaluated):
     evaluation = evaluated[3]
     text = " ".join(describe_result(evaluation, MODEL))
     donors, n = int(evaluation.labels.sum()), len(evaluation.labels)
-    assert f"{donors} of {n} viewers of the test streams paid" in text
+    assert f"{donors:,} of {n:,} viewers of the test streams paid" in text
     assert f"{evaluation.table.loc[MODEL, 'pr_auc']:.3f}" in text
     assert "ROC-AUC 1.000" in text
     assert "Validation has" not in text

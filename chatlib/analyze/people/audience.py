@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.store import Store
+from chatlib.tables import format_share
 
 __all__ = [
     "KNOWN_BOTS",
@@ -145,13 +146,13 @@ def measure_concentration(amounts: Iterable[float]) -> float:
 
 def describe_concentration(viewers: pd.DataFrame, values: pd.Series) -> str:
     """Return how much of messages and money comes from few, in words; `values` are payments by author."""
-    by_writer = measure_concentration(viewers.groupby("author")["chats"].sum())
-    by_donor = measure_concentration(values.groupby(level=0).sum())
+    by_writer = format_share(measure_concentration(viewers.groupby("author")["chats"].sum()))
+    by_donor = format_share(measure_concentration(values.groupby(level=0).sum()))
     sentences = []
-    if not np.isnan(by_writer):
-        sentences.append(f"The tenth of the people who write most wrote {by_writer:.0%} of the messages.")
-    if not np.isnan(by_donor):
-        sentences.append(f"The tenth of the donors who gave most gave {by_donor:.0%} of the money shown.")
+    if by_writer:
+        sentences.append(f"The tenth of the people who write most wrote {by_writer} of the messages.")
+    if by_donor:
+        sentences.append(f"The tenth of the donors who gave most gave {by_donor} of the money shown.")
     return "\n".join(sentences) or "Nobody wrote, and nobody paid."
 
 

@@ -199,7 +199,7 @@ def test_donors_are_ranked_by_what_they_gave(db):
 def test_concentration_is_said_in_words(db):
     events = income.convert_events(income.load_events(db), to="USD")
     said = audience.describe_concentration(audience.load_viewers(db), events.set_index("author")["value"])
-    assert said.splitlines()[0] == "The tenth of the people who write most wrote 50% of the messages."
+    assert said.splitlines()[0] == "The tenth of the people who write most wrote 50 % of the messages."
     nothing = audience.describe_concentration(audience.load_viewers(db).head(0), pd.Series(dtype=float))
     assert nothing == "Nobody wrote, and nobody paid."
 
