@@ -152,7 +152,12 @@ def test_other_sheets_may_have_any_name(tmp_path):
         assert [table.cells[1][table.cells[0].index("video_id")], table.cells[1][-1]] == [IDS[0], 5]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(st.text(), min_size=1, max_size=30))
 def test_any_text_is_one_line_and_stays_what_it_is(tmp_path, texts):
     path = tmp_path / "a.ods"

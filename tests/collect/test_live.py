@@ -17,7 +17,7 @@ from chatlib.collect import live
 from chatlib.collect.live import Capture, Connected, Gap, Heard, SpikeFinder, WatchSettings, watch_streams
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
-from tests.waiting import count, play
+from tests.waiting import count, play, wait_until
 
 
 def make_chat(rng):
@@ -164,8 +164,12 @@ def test_a_ranking_that_fails_does_not_end_the_watch(tmp_path, monkeypatch, capl
     monkeypatch.setattr(live, "RANK_S", 0.1)
     ends = threading.Event()
 
+    def end():
+        wait_until(lambda: "who may pay is not told any more" in caplog.text)
+        ends.set()
+
     def rank(db, stream_id):
-        threading.Timer(0.3, ends.set).start()
+        threading.Thread(target=end, daemon=True).start()
         raise ValueError("odd")
 
     settings = WatchSettings(flush_s=0.1, look_s=0.1, until_end=True)
@@ -173,4 +177,3 @@ def test_a_ranking_that_fails_does_not_end_the_watch(tmp_path, monkeypatch, capl
     with open_store(tmp_path / "chat.dbs", create=True) as db, caplog.at_level("WARNING"):
         (capture,) = watch_streams(db, [FakeFeed(messages, ends)], settings, rank=rank, progress=False)
     assert (capture.n_added, capture.has_ended) == (1, True)
-    assert "who may pay is not told any more" in caplog.text

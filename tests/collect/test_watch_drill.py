@@ -112,7 +112,7 @@ class Log:
     """What a drill saw: when each message was said, and how the program was."""
 
     said: list = field(default_factory=list)  # moments, by number
-    kills: list = field(default_factory=list)
+    kills: list = field(default_factory=list)  # the moments between which the program ended
     lags_s: list = field(default_factory=list)
     rss_mb: list = field(default_factory=list)
     cpu_s: float = 0.0
@@ -162,9 +162,10 @@ def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
                 side.disconnect()
             else:
                 usage += measure(program.pid)[1]
+                killed_at = time.time()
                 program.send_signal(signal.SIGKILL)
-                log.kills.append(time.time())
                 log.output += program.communicate()[0]
+                log.kills.append((killed_at, time.time()))
                 visits, program = side.count_visits(), begin()
         rss_mb, _ = measure(program.pid)
         log.rss_mb.append(rss_mb)
@@ -205,8 +206,12 @@ def find_lost(log, side, path):
     """Return the messages that were given to a program that lived on, and are not stored."""
     lost_s = LOST_S + log.pause_s
     stored = set(load_stored(path))
-    given = (n for n, at in side.given.items() if not any(-0.5 < kill - at < lost_s for kill in log.kills))
-    return {n for n in given if side.id_of(n) not in stored}
+    return {
+        n
+        for n, at in side.given.items()
+        if side.id_of(n) not in stored
+        and not any(began - lost_s < at < ended + 0.5 for began, ended in log.kills)
+    }
 
 
 def check(log, side, path):
@@ -222,19 +227,16 @@ def check(log, side, path):
     told = [(seconds(*clocks[:3]), seconds(*clocks[3:])) for clocks in CLOCKS.findall(reason or "")]
     numbers = {side.id_of(n): n for n in range(len(log.said))}
     kept = {numbers[message_id] for message_id in stored}
-    missed = sorted(log.said[n] - start for n in set(range(len(log.said))) - kept)
-    outside = [t for t in missed if not any(a - 1 - pause_s <= t <= b + 2 + pause_s for a, b in told)]
+    missed = {n: at - start for n, at in enumerate(log.said) if n not in kept}
+    outside = [
+        t for t in missed.values() if not any(a - 1 - pause_s <= t <= b + 2 + pause_s for a, b in told)
+    ]
     assert outside == [], (told, reason)
-    runs = []
-    for at in missed:
-        if runs and at - runs[-1][1] < 0.5:
-            runs[-1][1] = at
-        else:
-            runs.append([at, at])
+    missed_s = sum(at - missed[n - 1] for n, at in missed.items() if n - 1 in missed)
     told_s = sum(
         float(n.replace(",", "")) for n in re.findall(r"not connected for ([\d,.]+) s", reason or "")
     )
-    return told_s, sum(end - begin for begin, end in runs), len(re.findall("not connected", reason or ""))
+    return told_s, missed_s, len(re.findall("not connected", reason or ""))
 
 
 def seconds(hours, minutes, rest):

@@ -1,6 +1,8 @@
 """`make lab`: JupyterLab starts, shows the notebooks, and goes away."""
 
+import contextlib
 import os
+import random
 import secrets
 import shlex
 import signal
@@ -25,9 +27,12 @@ def read_command(arguments):
 
 
 def find_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a free port below those that the system hands out, which may be taken a moment later."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 class Lab:

@@ -7,7 +7,10 @@ import zlib
 
 import numpy as np
 
+from chatlib.predict.models.transformer import DonorInputs
 from chatlib.records import Message, Stream
+
+WORD = 3  # the text that decides who pays, in `make_inputs`
 
 
 class FixedEncoder:
@@ -109,3 +112,15 @@ def make_channel(seed=0, *, n_streams=12, n_viewers=40):
         rows = {row.message_id + row.kind: row for row in rows}
         streams[f"stream-{s:02d}"] = (day(s + 1), sorted(rows.values(), key=lambda m: m.offset_s))
     return streams
+
+
+def make_inputs(n=300, *, one_in=5, seed=0):
+    """Viewers of 1 to 6 messages, of whom some say the word once, and pay; with their labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % one_in == 0
+    lengths = rng.integers(1, 7, n)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    codes = rng.integers(0, WORD, starts[-1])
+    codes[starts[:-1][labels] + rng.integers(0, lengths[labels])] = WORD
+    times = rng.uniform(0, 3600, (starts[-1], 2)).astype(np.float32)
+    return DonorInputs(np.eye(4, dtype=np.float32), starts, codes, times), labels

@@ -15,7 +15,6 @@ from chatlib.predict.explain import (
 )
 from chatlib.predict.models.transformer import (
     DonorConfig,
-    DonorInputs,
     DonorTransformer,
     Training,
     build_inputs,
@@ -24,20 +23,7 @@ from chatlib.predict.models.transformer import (
     score_donor_model,
 )
 from chatlib.predict.viewers.table import load_viewers
-
-WORD = 3  # the text that decides
-
-
-def make_inputs(n=200, *, seed=0):
-    """Viewers of 1 to 6 messages, of whom one in four says the word once, and pays."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 4 == 0
-    lengths = rng.integers(1, 7, n)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    codes = rng.integers(0, WORD, starts[-1])
-    codes[starts[:-1][labels] + rng.integers(0, lengths[labels])] = WORD
-    times = rng.uniform(0, 3600, (starts[-1], 2)).astype(np.float32)
-    return DonorInputs(np.eye(4, dtype=np.float32), starts, codes, times), labels
+from tests.predict.channels import WORD, make_inputs
 
 
 def make_model(inputs, *, seed=0, **config):
@@ -50,7 +36,7 @@ def make_model(inputs, *, seed=0, **config):
 @pytest.fixture(scope="module")
 def trained():
     """A model that has learned the word, its inputs and labels."""
-    inputs, labels = make_inputs()
+    inputs, labels = make_inputs(200, one_in=4)
     rows = np.arange(200)
     (model,), _ = fit_donor_models(
         inputs,
@@ -75,7 +61,7 @@ def test_the_word_that_decides_is_found_by_integrated_gradients(trained):
 
 @pytest.mark.parametrize("head", ["linear", "nonlinear"])
 def test_gradients_add_up_to_the_change_in_log_odds(head):
-    inputs, _ = make_inputs()
+    inputs, _ = make_inputs(200, one_in=4)
     model = make_model(inputs, head=head)
     for row in (0, 5, 9):
         found = attribute_messages(model, inputs, row)
@@ -155,7 +141,7 @@ def test_the_second_axis_is_at_right_angles_to_the_line():
 
 
 def test_a_head_that_is_not_linear_has_no_line():
-    inputs, labels = make_inputs()
+    inputs, labels = make_inputs(200, one_in=4)
     model = make_model(inputs, head="nonlinear")
     rng = np.random.default_rng(0)
     plane = picture_viewers(model, inputs, labels, rows=np.arange(200), rng=rng)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from chatlib.pretrain.corpus import build_corpus
 from chatlib.pretrain.data import make_data
@@ -49,3 +50,13 @@ def fresh(chat):
         return lm, make_data(chat, lm.tokenizer, SMALL)
 
     return make
+
+
+@pytest.fixture
+def threads(request):
+    """Let torch have so many threads; they must be given back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    assert torch.get_num_threads() == request.param
+    torch.set_num_threads(before)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatlib.errors import NotEnoughData
@@ -37,7 +37,7 @@ def test_a_normalized_text_has_no_names_addresses_or_invisible_characters(writte
 
 
 @given(st.text())
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_normalizing_twice_changes_nothing(text):
     once = normalize_for_model(text)
     assert normalize_for_model(once) == once

@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatlib.errors import NotEnoughData
@@ -34,7 +34,7 @@ def test_japanese_is_cut_where_the_script_changes(tokenizer):
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_it_cleans_as_the_corpus_does(text):
     folded = unicodedata.normalize("NFKC", text)  # which the tokenizer does first, the corpus never
     assert NORMALIZER.normalize_str(text).strip(" ") == normalize_for_model(folded)

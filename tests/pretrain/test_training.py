@@ -69,7 +69,8 @@ def split_batches(data, tokenizer, settings, *, epoch, shares, of):
             yield [part._replace(n_masked=int((part.labels != IGNORED).sum()))]
 
 
-def test_accumulated_batches_train_as_one_large_batch_does(fresh, train, monkeypatch, one_thread):
+@pytest.mark.parametrize("threads", [1], indirect=True)
+def test_accumulated_batches_train_as_one_large_batch_does(fresh, train, monkeypatch, threads):
     histories = []
     for sizes in ({"batch_blocks": 8}, {"batch_blocks": 2, "accumulate": 4}):
         lm, data = fresh()
@@ -78,23 +79,6 @@ def test_accumulated_batches_train_as_one_large_batch_does(fresh, train, monkeyp
         histories.append(history.drop(columns=["seconds", "tokens_per_s"]))
         monkeypatch.setattr(training, "iter_batches", split_batches)
     pd.testing.assert_frame_equal(*histories, rtol=1e-4)
-
-
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def three_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    assert torch.get_num_threads() == 3
-    torch.set_num_threads(before)
 
 
 def gradients_of(trainer, batches, *, n_workers):
@@ -106,7 +90,8 @@ def gradients_of(trainer, batches, *, n_workers):
 
 
 @pytest.mark.parametrize("settings", [SMALL, replace(SMALL, alone=True), replace(SMALL, batch_blocks=2)])
-def test_threads_add_up_to_what_one_computes_the_same_every_time(chat, lm, three_threads, settings):
+@pytest.mark.parametrize("threads", [3], indirect=True)
+def test_threads_add_up_to_what_one_computes_the_same_every_time(chat, lm, threads, settings):
     data = make_data(chat, lm.tokenizer, settings)
     trainer = training.Trainer(lm, data, settings, Processes())
     assert trainer.n_shares == min(3, settings.batch_blocks)
@@ -124,7 +109,8 @@ def test_threads_add_up_to_what_one_computes_the_same_every_time(chat, lm, three
         assert all(torch.equal(again[name], gradient) for name, gradient in first.items())
 
 
-def test_a_model_with_dropout_is_not_spread_over_threads(lm, data, three_threads):
+@pytest.mark.parametrize("threads", [3], indirect=True)
+def test_a_model_with_dropout_is_not_spread_over_threads(lm, data, threads):
     bert = BertForMaskedLM(BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2))
     other = LanguageModel(bert, lm.tokenizer, "test")
     assert training.Trainer(other, data, SMALL, Processes()).n_shares == 1

@@ -28,6 +28,7 @@ from chatlib.scale.streams import EncodeSettings, analyze_dataset, encode_file, 
 from chatlib.store import open_store
 from tests.places import ROOT
 from tests.scale.work import analyze_and_die, count_and_write
+from tests.waiting import wait_until
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray comes with `make setup EXTRAS=cluster`"
@@ -138,11 +139,10 @@ def test_workers_that_end_and_a_node_that_goes_cost_a_repetition_and_nothing_els
     node = nodes.add_node(num_cpus=2, object_store_memory=2**27)
 
     def remove_node_in_the_middle():
-        while len(list((out / "records").glob("*.json"))) < n_tasks // 3:
-            time.sleep(0.05)
+        wait_until(lambda: len(list((out / "records").glob("*.json"))) >= n_tasks // 3)
         nodes.remove_node(node, allow_graceful=False)
 
-    remover = threading.Thread(target=remove_node_in_the_middle)
+    remover = threading.Thread(target=remove_node_in_the_middle, daemon=True)
     remover.start()
     with open_cluster() as cluster:
         report = run_tasks(cluster, count_and_write, tasks, out, command="test")
@@ -172,8 +172,7 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(nodes, dataset, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "chatlib", "scale", "analyze", str(dataset.folder), str(out)]
     driver = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while driver.poll() is None and not list(out.glob("records/messages_*.json")):
-        time.sleep(0.02)
+    wait_until(lambda: driver.poll() is not None or list(out.glob("records/messages_*.json")))
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     with open_cluster() as cluster:

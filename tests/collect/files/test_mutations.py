@@ -157,19 +157,12 @@ def test_mutations_of_every_format(files, db):
         assert n_read > N / 10 and n_failed > N / 20, name  # or the mutations were no test
 
 
+@pytest.mark.parametrize("n", [40, pytest.param(3000, marks=pytest.mark.real)])
 @pytest.mark.parametrize("name", written.FILES)
-def test_mutations_of_what_other_programs_write(name, db):
-    data = written.FILES[name][0](written.CHAT)
-    n_read, _ = read_mutations(name, data, 40, db)
-    assert n_read > 0
-
-
-@pytest.mark.real
-@pytest.mark.parametrize("name", written.FILES)
-def test_thousands_of_mutations(name, db):
-    data = written.FILES[name][0](written.CHAT * (300 if name.endswith("parquet") else 3))
-    n_read, _ = read_mutations(name, data, 3000, db)
-    assert n_read > 10
+def test_mutations_of_what_other_programs_write(name, db, n):
+    chat = written.CHAT if n < 1000 else written.CHAT * (300 if name.endswith("parquet") else 3)
+    n_read, _ = read_mutations(name, written.FILES[name][0](chat), n, db)
+    assert n_read > n / 300
 
 
 def test_mutations_of_real_chat(shared, db):

@@ -79,7 +79,7 @@ def api(youtube):
 @pytest.fixture
 def polite(request):
     """Two attempts, hardly a wait, and a timeout that a test can wait for."""
-    timeout_s = 1 if "stall" in request.node.name else 10
+    timeout_s = 2 if "stall" in request.node.name else 30
     return Politeness(per_s=1000, timeout_s=timeout_s, attempts=2, backoff_s=0.001)
 
 
@@ -256,7 +256,7 @@ FAILURES = {
     ),
     "a challenge": (lambda r: Reply(b"", 401, headers=(("WWW-Authenticate", 'Basic "'),)), ""),
     "reset": (lambda r: Reply(drop="reset"), "failed"),
-    "stall": (lambda r: json_reply(NO_VIDEOS)._replace(drop="stall", stall_s=3), "no answer in time"),
+    "stall": (lambda r: json_reply(NO_VIDEOS)._replace(drop="stall", stall_s=60), "no answer in time"),
     "cut connection": (lambda r: json_reply(NO_VIDEOS)._replace(drop="cut"), "cut short"),
     "cut JSON": (cut, "no list of videos"),
     "no JSON": (lambda r: Reply(b"<html>Please log in</html>", 200), "no list of videos"),
@@ -304,7 +304,7 @@ def test_what_passes_is_asked_again(api, polite, name):
 
 
 def test_a_late_answer_is_not_taken_for_the_next_one(api):
-    polite = Politeness(per_s=1000, timeout_s=1.0, attempts=3, backoff_s=0.001)
+    polite = Politeness(per_s=1000, timeout_s=1.0, attempts=9, backoff_s=0.001)
     slow = iter([2.5])
     api.fail = lambda request: threading.Event().wait(next(slow, 0)) or None
     told = fetch(make_ids(100), polite)

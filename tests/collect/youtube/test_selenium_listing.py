@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 
 BROWSE = "/youtubei/v1/browse"
 PATIENT = Pace(poll_s=0.1)  # for what ends by itself, also on a busy machine
-HURRY = Pace(poll_s=0.1, still_s=1.0, load_s=20.0)
+HURRY = Pace(poll_s=0.1, still_s=1.0)
 
 
 @pytest.fixture
@@ -50,6 +50,12 @@ def list_all(youtube, chromium, monkeypatch):
 
 def count_browse(youtube):
     return [entry.path for entry in youtube.requests].count(BROWSE)
+
+
+def stay_silent(youtube):
+    """Let the list's further parts never come."""
+    youtube.fail_next("hang", BROWSE, times=99)
+    youtube.faults.stall_s = 600
 
 
 def ids_of(listing):
@@ -78,7 +84,8 @@ def test_a_slow_part_is_waited_for(youtube, list_all):
 
 def test_a_part_that_never_comes_leaves_the_listing_incomplete(youtube, list_all):
     videos = make_videos(65)
-    youtube.add_channel("@sample", videos, delay_s=3.5)
+    youtube.add_channel("@sample", videos)
+    stay_silent(youtube)
     listing = list_all(pace=HURRY)
     assert ids_of(listing) == [video.id for video in videos[:30]]
     assert (listing.complete, listing.reason) == (False, "nothing more in 1 s")
@@ -86,7 +93,8 @@ def test_a_part_that_never_comes_leaves_the_listing_incomplete(youtube, list_all
 
 def test_the_cap_on_time_holds(youtube, list_all):
     videos = make_videos(65)
-    youtube.add_channel("@sample", videos, delay_s=2)
+    youtube.add_channel("@sample", videos)
+    stay_silent(youtube)
     listing = list_all(cap_s=1.5)
     assert ids_of(listing) == [video.id for video in videos[:30]]
     assert (listing.complete, listing.reason) == (False, "time cap of 1.5 s")
@@ -223,7 +231,8 @@ def short_path():
 @pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
 def test_the_browser_ends_with_its_user(youtube, chromium, short_path, how):
     """Ctrl-C, and the worst case: nothing runs on, no profile is left."""
-    youtube.add_channel("@sample", make_videos(95), delay_s=1)
+    youtube.add_channel("@sample", make_videos(95))
+    stay_silent(youtube)
     code = "from chatlib.collect.youtube.listing import list_streams; list_streams('@sample')"
     variables = {"TMPDIR": str(short_path), browser.SWITCHES_VARIABLE: " ".join(youtube.chromium_switches)}
     child = subprocess.Popen(

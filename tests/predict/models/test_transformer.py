@@ -7,7 +7,6 @@ import torch
 from chatlib.errors import ModelError, ParameterError
 from chatlib.predict.models.transformer import (
     DonorConfig,
-    DonorInputs,
     DonorTransformer,
     Training,
     _schedule,
@@ -15,20 +14,9 @@ from chatlib.predict.models.transformer import (
     fit_donor_models,
     score_donor_model,
 )
+from tests.predict.channels import make_inputs
 
 TINY = DonorConfig(dim=4, width=16, n_layers=2, n_heads=2)
-
-
-def make_inputs(n=300, seed=0):
-    """Viewers of 1 to 6 messages; those who ever say text 3 are donors, one in five."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 5 == 0
-    lengths = rng.integers(1, 7, n)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    codes = rng.integers(0, 3, starts[-1])
-    codes[starts[:-1][labels] + rng.integers(0, lengths[labels])] = 3
-    times = rng.uniform(0, 3600, (starts[-1], 2)).astype(np.float32)
-    return DonorInputs(np.eye(4, dtype=np.float32), starts, codes, times), labels
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -92,7 +80,7 @@ def test_of_a_large_channel_an_epoch_reads_a_draw():
 
 
 def test_the_model_returned_is_that_of_the_chosen_epoch():
-    inputs, labels = make_inputs(n=80)
+    inputs, labels = make_inputs(80)
     labels = np.random.default_rng(0).random(80) < 0.3  # nothing to learn: epochs differ by chance
     train, validation = np.arange(50), np.arange(50, 80)
     (model,), epochs = fit_donor_models(
@@ -104,7 +92,7 @@ def test_the_model_returned_is_that_of_the_chosen_epoch():
 
 
 def test_without_a_donor_in_validation_the_loss_decides():
-    inputs, labels = make_inputs(n=80)
+    inputs, labels = make_inputs(80)
     validation = np.flatnonzero(~labels)[:20]
     _, epochs = fit_donor_models(
         inputs,
@@ -119,7 +107,7 @@ def test_without_a_donor_in_validation_the_loss_decides():
 
 
 def test_a_score_that_is_no_number_is_one_clear_error():
-    inputs, labels = make_inputs(n=60)
+    inputs, labels = make_inputs(60)
     broken = dataclasses.replace(inputs, vectors=np.full_like(inputs.vectors, np.nan))
     rows = np.arange(60)
     with pytest.raises(ModelError, match="after epoch 1 they are not"):
@@ -130,7 +118,7 @@ def test_a_score_that_is_no_number_is_one_clear_error():
 
 @pytest.mark.parametrize("n_batches", [1, 2, 5, 10, 30])
 def test_any_number_of_steps_changes_every_weight_that_is_read(n_batches):
-    inputs, labels = make_inputs(n=60)
+    inputs, labels = make_inputs(60)
     training = Training(epochs=1, batch_messages=-(-7 * 60 // n_batches), others_per_donor=4)
     rows = np.arange(60)
     (model,), epochs = fit_donor_models(
@@ -152,7 +140,7 @@ def test_the_learning_rate_rises_and_falls_to_nearly_nothing():
 
 
 def test_a_seed_gives_the_same_model_and_leaves_other_randomness_alone():
-    inputs, labels = make_inputs(n=60)
+    inputs, labels = make_inputs(60)
     rows = np.arange(60)
 
     def scores(seed):
