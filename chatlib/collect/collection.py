@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 
 from chatlib.ahead import map_ahead
 from chatlib.collect.address import find_video_id, guess_platform, make_video_url
-from chatlib.collect.downloads import Replay
 from chatlib.collect.files.formats import Chat
 from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.rows import read_count
@@ -25,7 +24,7 @@ from chatlib.collect.sheets.channels import (
     merge_stream_list,
     save_stream_list,
 )
-from chatlib.collect.sites import CollectSettings, Listing, Metadata, Site, VideoFacts
+from chatlib.collect.sites import CollectSettings, Listing, Metadata, Replay, Site, VideoFacts
 from chatlib.collect.summary import describe_sides
 from chatlib.errors import ParameterError, SourceError, SourceRefused, UnwritableFile
 from chatlib.records import TWITCH, YOUTUBE

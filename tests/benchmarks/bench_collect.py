@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 OWN = (
-    ("chatlib.collect.downloads.ResumeFile", "add"),
+    ("chatlib.collect.sites.ResumeFile", "add"),
     ("chatlib.collect.youtube.site", "_complete"),
     ("chatlib.store.Store", "save_chat"),
     ("chatlib.collect.collection", "save_stream_list"),

@@ -1,10 +1,15 @@
-"""Twitch as a site of a collection: VODs listed by yt-dlp, their chat and clips by GraphQL."""
+"""Twitch as a site of a collection: VODs listed by yt-dlp, their chat and clips by GraphQL.
+
+The chat of a VOD is asked for by offset, since Twitch refuses paging by cursor at times: each page at the
+second that the last one reached. Pages overlap, and that proves that nothing lies between them. They are
+kept on disk until the whole is in.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,18 +18,31 @@ from urllib.parse import urlsplit
 from yt_dlp.extractor.twitch import TwitchVideosIE
 from yt_dlp.utils import YoutubeDLError
 
-from chatlib.collect.downloads import Replay, ResumeFile
-from chatlib.collect.sites import CollectSettings, Listing, Metadata, Site, VideoFacts
-from chatlib.collect.transport import map_foreign_errors
-from chatlib.collect.twitch.chat import SOURCE, fetch_chat_of, open_resume_file
-from chatlib.collect.twitch.graphql import GraphQL, check_graphql, read_video
+from chatlib.collect.files.rows import Notes, walk
+from chatlib.collect.files.twitch import iter_nodes, read_nodes
+from chatlib.collect.sites import (
+    Batch,
+    CollectSettings,
+    Listing,
+    Metadata,
+    Replay,
+    ResumeFile,
+    Site,
+    VideoFacts,
+    check_end,
+)
+from chatlib.collect.transport import Politeness, map_foreign_errors
+from chatlib.collect.twitch.graphql import GraphQL, Page, check_graphql, read_video
 from chatlib.collect.youtube.clients import PoliteYoutubeDL
 from chatlib.errors import MissingSource, SourceError, SourceRefused
 from chatlib.records import TWITCH, Clip, Stream
-from chatlib.text import one_line
-from chatlib.times import read_offset
+from chatlib.text import one_line, read_number
+from chatlib.times import format_clock, read_offset
 
-__all__ = ["Twitch"]
+__all__ = ["ChatPages", "Twitch", "fetch_chat_of"]
+
+SOURCE = "twitch"
+MAX_IDLE = 100  # pages in a row that bring nothing new before the download counts as broken
 
 
 class Twitch(Site):
@@ -114,11 +132,13 @@ class Twitch(Site):
         )
         if facts.status == "live":
             return Replay(stream, [], {}, SOURCE, running="live")
-        return fetch_chat_of(stream, self.politeness, self._folder, on_progress=on_progress)
+        return fetch_chat_of(
+            stream, self.politeness, self.open_resume_file(video_id), on_progress=on_progress
+        )
 
     def open_resume_file(self, video_id: str) -> ResumeFile:
         """Return the file of a VOD's unfinished download."""
-        return open_resume_file(self._folder, video_id)
+        return ResumeFile(self._folder / f"twitch-{video_id}.jsonl")
 
     def list_clips(self, channel_url: str, video_ids: set[str]) -> Mapping[str, list[Clip]]:
         """Return the clips of a channel's VODs, by video id, most viewed first. Raises: SourceError."""
@@ -141,3 +161,133 @@ class _ArchivesIE(TwitchVideosIE):
 
 def _login_of(channel_url: str) -> str:
     return urlsplit(channel_url).path.strip("/")
+
+
+# ------------------------------------------------------------------ the chat of a VOD
+
+
+class ChatPages:
+    """Puts the pages of a chat together: what is new in each, where to ask next, what may be missing.
+
+    `full_seconds` are the seconds with so many comments that a page ended inside them, and the next
+    one began behind them: some of theirs may be missing.
+    """
+
+    def __init__(self) -> None:
+        self.next_offset_s = 0
+        self.ended = False
+        self.full_seconds: set[int] = set()
+        self.nodes: list[object] = []
+        self._seen: set[object] = set()
+        self._reached_s = 0
+        self._n_idle = 0
+
+    def add(self, page: Page) -> None:
+        """Take the next page. Raises: SourceError if many in a row brought nothing new."""
+        nodes = list(iter_nodes(page.edges))
+        keys = [_key(node) for node in nodes]
+        fresh = [node for node, key in zip(nodes, keys, strict=True) if key not in self._seen]
+        if self._seen and nodes and len(fresh) == len(nodes):
+            self.full_seconds.update(range(self._reached_s, page.offset_s))
+        self._seen.update(keys)
+        self.nodes += fresh
+        self._n_idle = 0 if fresh else self._n_idle + 1
+        if self._n_idle >= MAX_IDLE:
+            raise SourceError(f"Twitch gave {MAX_IDLE} pages in a row with nothing new.")
+        last_s = int(max((_offset(node) for node in nodes), default=0.0))
+        self._reached_s = max(self._reached_s, last_s)
+        self.next_offset_s = last_s if last_s > page.offset_s else page.offset_s + 1
+        self.ended = not page.has_next
+
+    @property
+    def offsets_s(self) -> list[float]:
+        """The offsets of the comments."""
+        return [_offset(node) for node in self.nodes]
+
+
+def _key(node: object) -> object:
+    return node["id"] if isinstance(node, dict) and isinstance(node.get("id"), str) else repr(node)
+
+
+def _offset(node: object) -> float:
+    return read_number(walk(node, "contentOffsetSeconds")) or 0.0
+
+
+def fetch_chat_of(
+    stream: Stream,
+    politeness: Politeness,
+    resume_file: ResumeFile,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+) -> Replay:
+    """Return the chat of a VOD, also of a download that broke off; its stream says how far it goes.
+
+    A chat that ends long before the VOD is believed if asking behind its end gives nothing more.
+    Pages are kept in the `resume_file`, so that an interrupted download goes on.
+    Raises: SourceError if there is nothing at all; Stopped; StoreError.
+    """
+    pages = ChatPages()
+    error: SourceError | None = None
+    with closing(GraphQL(politeness)) as client:
+
+        def ask(offset_s: int) -> None:
+            """Fetch the page at an offset, and keep it on disk unless it is the last."""
+            page = client.fetch_page(stream.video_id, offset_s)
+            pages.add(page)
+            if page.has_next:
+                resume_file.add(Batch(page.edges, str(pages.next_offset_s)))
+            if on_progress:
+                on_progress(float(pages.next_offset_s))
+
+        try:
+            for page in _iter_saved(resume_file):
+                pages.add(page)
+            _read_to_end(pages, ask, stream.duration_s)
+        except SourceError as caught:
+            if not pages.nodes:
+                raise
+            error = caught
+    if not pages.nodes:
+        raise SourceRefused("the VOD has no chat", state="no_replay")
+    notes = Notes()
+    messages = read_nodes(pages.nodes, notes)
+    state, reason = _describe_end(pages, stream.duration_s, error)
+    stream = stream._replace(state=state, view="live", reason=reason)
+    return Replay(stream, messages, notes, SOURCE, ended=error is None)
+
+
+def _iter_saved(resume_file: ResumeFile) -> Iterator[Page]:
+    """Yield the pages on disk, each with the offset at which it was asked for."""
+    offset_s = 0
+    for batch in resume_file.iter_saved():
+        yield Page(offset_s, batch.items, True)
+        offset_s = int(batch.next_token or 0)
+
+
+def _read_to_end(pages: ChatPages, ask: Callable[[int], None], duration_s: float | None) -> None:
+    """Ask for pages until Twitch names no further one; where that comes early, also behind it."""
+    while not pages.ended:
+        if duration_s and pages.next_offset_s > duration_s + 1:  # there Twitch answers with errors only
+            pages.ended = True
+            return
+        ask(pages.next_offset_s)
+        last_s = max(pages.offsets_s, default=0.0)
+        state, _ = check_end(pages.offsets_s, duration_s, ended=pages.ended)
+        if pages.ended and pages.nodes and duration_s and state == "partial":
+            ask(int((last_s + duration_s) / 2))
+
+
+def _describe_end(
+    pages: ChatPages, duration_s: float | None, error: SourceError | None
+) -> tuple[str, str | None]:
+    """Return the state of the chat, and what to know of it."""
+    state, reason = check_end(pages.offsets_s, duration_s, ended=error is None)
+    if error is None and state == "partial":
+        end, duration = format_clock(max(pages.offsets_s)), format_clock(duration_s or 0.0)
+        state, reason = "complete", f"the chat ends at {end} of {duration}; nothing lies behind it"
+    n_full = len(pages.full_seconds)
+    full = (
+        f"{n_full:,} {'second was' if n_full == 1 else 'seconds were'} so full that comments may be missing"
+    )
+    parts = [reason, str(error) if error else None, full if n_full else None]
+    return state, " · ".join(part for part in parts if part) or None

@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from chatlib.collect.downloads import Batch
 from chatlib.collect.files.innertube import Action, iter_actions
 from chatlib.collect.files.rows import as_list, walk
+from chatlib.collect.sites import Batch
 from chatlib.errors import SourceError
 from chatlib.records import HeatStep
 from chatlib.text import read_number

@@ -67,17 +67,6 @@ _KEEP_ANSWERS = """
     }
     return answer;
   };
-  const openAsBefore = XMLHttpRequest.prototype.open;
-  XMLHttpRequest.prototype.open = function (method, url, ...rest) {
-    if (brings(url)) {
-      this.addEventListener('load', () => {
-        const text = this.responseType === 'json' ? JSON.stringify(this.response)
-          : this.responseType === '' || this.responseType === 'text' ? this.responseText : '';
-        if (this.status >= 200 && this.status < 300) seen.answers.push(text);
-      });
-    }
-    return openAsBefore.call(this, method, url, ...rest);
-  };
 })();
 """
 
@@ -90,15 +79,6 @@ return window.chatlibSeen ? window.chatlibSeen.answers.splice(0) : [];
 
 _READ_DATA = "return window.ytInitialData ? JSON.stringify(window.ytInitialData) : null;"
 _READ_STATUS = "return (performance.getEntriesByType('navigation')[0] || {}).responseStatus || 0;"
-
-# Answers the consent page, if possible with no; False if it has no such form.
-_ANSWER_CONSENT = """
-const forms = [...document.querySelectorAll('form[action*="/save"]')];
-const form = forms.find((one) => one.querySelector('input[name="set_eom"][value="true"]')) || forms[0];
-const button = form && form.querySelector('button, input[type="submit"]');
-if (button) button.click(); else if (form) form.submit();
-return Boolean(form);
-"""
 
 
 @dataclass(frozen=True)
@@ -286,9 +266,6 @@ class _BrowserClient(_ListClient):
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _KEEP_ANSWERS})
         try:
             driver.get(url)
-            if self._is_consent():
-                self._answer_consent()
-                driver.get(url)
         except TimeoutException:  # the data may be there already
             driver.execute_script("window.stop()")
         self.status = driver.execute_script(_READ_STATUS)
@@ -299,7 +276,7 @@ class _BrowserClient(_ListClient):
         host = urlsplit(driver.current_url).hostname or "nowhere"
         data = driver.execute_script(_READ_DATA)
         self._problem = "" if data else "no data in its page"
-        if self.status >= 400 or not host.endswith("youtube.com") or self._is_consent():
+        if self.status >= 400 or host.startswith("consent.") or not host.endswith("youtube.com"):
             self._problem = f"an answer with status {self.status} from {host}"
         if self._problem:
             raise TransportError(self._problem)
@@ -321,15 +298,6 @@ class _BrowserClient(_ListClient):
                 raise _Ended(f"nothing more in {self._pace.still_s:g} s")
             look_up = not look_up and still_s > self._pace.still_s / 6
             time.sleep(self._pace.poll_s)
-
-    def _is_consent(self) -> bool:
-        return (urlsplit(self._driver.current_url).hostname or "").startswith("consent.")
-
-    def _answer_consent(self) -> None:
-        until = time.monotonic() + self._pace.load_s
-        if self._driver.execute_script(_ANSWER_CONSENT):
-            while self._is_consent() and time.monotonic() < until:
-                time.sleep(self._pace.poll_s)
 
 
 @contextmanager

@@ -12,11 +12,10 @@ from urllib.parse import unquote, urlsplit
 from yt_dlp.networking.exceptions import HTTPError
 
 from chatlib.collect.address import find_video_id, make_video_url
-from chatlib.collect.downloads import Batch
 from chatlib.collect.files.innertube import read_actions
 from chatlib.collect.files.rows import Notes, walk
 from chatlib.collect.live import Connected, Heard
-from chatlib.collect.sites import CollectSettings
+from chatlib.collect.sites import Batch, CollectSettings
 from chatlib.collect.transport import Disconnected, Politeness, map_foreign_errors
 from chatlib.collect.youtube.batches import (
     find_initial_data,

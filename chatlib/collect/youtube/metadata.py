@@ -11,9 +11,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from zoneinfo import ZoneInfo
+from collections.abc import Iterable, Mapping, Sequence
 
 import requests
 
@@ -63,17 +61,12 @@ def find_key() -> str | None:
     return os.environ.get(KEY_NAME, "").strip() or read_secret(KEY_NAME)
 
 
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
 def fetch_videos(
     video_ids: Iterable[str | None],
     *,
     key: str | None,
     progress: bool = True,
     politeness: Politeness | None = None,
-    clock: Callable[[], dt.datetime] = _now,
 ) -> Metadata:
     """Ask the YouTube Data API for videos, each once, in the order given; one unit of quota per 50.
 
@@ -95,7 +88,7 @@ def fetch_videos(
         requests.Session() as session,
         progress_bar(total=len(wanted), desc="metadata", unit="video", shown=progress) as bar,
     ):
-        adapter = PoliteAdapter(politeness or Politeness(), check=partial(_check, clock=clock))
+        adapter = PoliteAdapter(politeness or Politeness(), check=_check)
         session.mount("https://", adapter)
         session.headers["X-Goog-Api-Key"] = key
         while done.unasked:
@@ -117,17 +110,10 @@ def _describe_problem(why: str, unasked: Sequence[str], n_asked: int) -> str:
     )
 
 
-def _check(
-    _path: str,
-    status: int,
-    body: bytes,
-    *,
-    retry_after: str | None = None,
-    clock: Callable[[], dt.datetime],
-) -> None:
+def _check(_path: str, status: int, body: bytes, *, retry_after: str | None = None) -> None:
     """Raise for an answer without a list of videos: Transient for what a retry may fix, else _Refused."""
     if status != 200:
-        raise _explain(status, body, retry_after, clock)
+        raise _explain(status, body, retry_after)
     try:
         _find_items(body)
     except (ValueError, RecursionError):
@@ -142,13 +128,11 @@ def _find_items(body: bytes) -> list[VideoFacts]:
     return [_read_item(item) for item in items if isinstance(item, dict)]
 
 
-def _explain(
-    status: int, body: bytes, retry_after: str | None, clock: Callable[[], dt.datetime]
-) -> Exception:
+def _explain(status: int, body: bytes, retry_after: str | None) -> Exception:
     reasons = _find_reasons(body)
     if reasons & _QUOTA:
         return _Refused(
-            f"the quota of the YouTube Data API is used up for today; go on after {_next_day(clock())}"
+            "the quota of the YouTube Data API is used up for today; go on after midnight, Pacific time"
         )
     if reasons & _PACE:
         return Transient("asked too fast", busy=True)
@@ -172,14 +156,6 @@ def _find_reasons(content: bytes) -> set[str]:
         return {entry["reason"] for entry in entries if type(entry.get("reason")) is str}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return set()
-
-
-def _next_day(now: dt.datetime) -> str:
-    """Return when YouTube's next day begins: quotas are counted from midnight, Pacific time."""
-    pacific = ZoneInfo("America/Los_Angeles")
-    tomorrow = now.astimezone(pacific).date() + dt.timedelta(days=1)
-    midnight = dt.datetime.combine(tomorrow, dt.time(), pacific)
-    return f"{midnight.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _add_answer(done: Metadata, answer: Iterable[VideoFacts]) -> Metadata:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 
-from chatlib.collect.downloads import Batch, Replay, ResumeFile, check_end
 from chatlib.collect.files.innertube import Action, read_actions
 from chatlib.collect.files.rows import Notes
-from chatlib.collect.sites import Listing, Metadata, Site
+from chatlib.collect.sites import Batch, Listing, Metadata, Replay, ResumeFile, Site, check_end
 from chatlib.collect.transport import map_foreign_errors
 from chatlib.collect.youtube.batches import (
     ExpiredToken,

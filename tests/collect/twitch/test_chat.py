@@ -2,9 +2,9 @@
 
 import pytest
 
-from chatlib.collect.downloads import ResumeFile
+from chatlib.collect.sites import ResumeFile
 from chatlib.collect.transport import Politeness, Stopped
-from chatlib.collect.twitch.chat import fetch_chat_of
+from chatlib.collect.twitch.site import fetch_chat_of
 from chatlib.errors import SourceRefused
 from chatlib.records import TWITCH, Stream
 from tests.collect.twitch.site.graphql import Vod, make_comment, make_vod
@@ -20,7 +20,8 @@ def fetch(tmp_path):
     def fetch_vod(vod, *, duration_s=None, attempts=7, on_progress=None):
         politeness = Politeness(per_s=1000, timeout_s=30.0, backoff_s=0.01, attempts=attempts)
         stream = Stream(TWITCH, vod.id, duration_s=duration_s or vod.duration_s)
-        return fetch_chat_of(stream, politeness, tmp_path, on_progress=on_progress)
+        saved = ResumeFile(tmp_path / f"twitch-{vod.id}.jsonl")
+        return fetch_chat_of(stream, politeness, saved, on_progress=on_progress)
 
     return fetch_vod
 

@@ -183,13 +183,13 @@ def test_a_vods_address_is_analyzed_without_a_database(twitch):
 LONG = [pytest.mark.real, pytest.mark.timeout(2400)]
 KILL = """
 import os, signal
-from chatlib.collect import downloads
-add, count = downloads.ResumeFile.add, iter(range({after}))
+from chatlib.collect import sites
+add, count = sites.ResumeFile.add, iter(range({after}))
 def add_and_die(self, batch):
     add(self, batch)
     if next(count, None) is None:
         os.kill(os.getpid(), signal.SIGKILL)
-downloads.ResumeFile.add = add_and_die
+sites.ResumeFile.add = add_and_die
 """
 
 

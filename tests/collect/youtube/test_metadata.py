@@ -1,6 +1,5 @@
 """The YouTube Data API: what is read, when it ends early, and where the key never shows."""
 
-import datetime as dt
 import logging
 import sys
 import threading
@@ -13,7 +12,6 @@ import trustme
 
 from chatlib.collect.sites import Metadata, VideoFacts
 from chatlib.collect.transport import Politeness, Stopped
-from chatlib.collect.youtube import metadata as video_api
 from chatlib.collect.youtube.metadata import KEY_NAME, fetch_videos, find_key
 from tests.collect.youtube.site.server import FakeYoutube, apply_environment
 from tests.collect.youtube.site.wire import Reply, json_reply
@@ -21,7 +19,6 @@ from tests.collect.youtube.site.wire import Reply, json_reply
 KEY = "AIzaSyD-secret_secret+secret/secret0123"  # with characters that an address escapes
 WRITTEN = (KEY, "AIzaSyD-secret_secret%2Bsecret%2Fsecret0123", "secret_secret")
 PATH = "/youtube/v3/videos"
-NOON = dt.datetime(2026, 11, 21, 20, 0, tzinfo=dt.UTC)
 NO_VIDEOS = {"kind": "youtube#videoListResponse", "items": []}
 
 
@@ -84,7 +81,7 @@ def polite(request):
 
 
 def fetch(ids, polite, **kwargs):
-    return fetch_videos(ids, key=KEY, progress=False, politeness=polite, clock=lambda: NOON, **kwargs)
+    return fetch_videos(ids, key=KEY, progress=False, politeness=polite, **kwargs)
 
 
 def refusal(status, reason, *, new_style=False, extra=""):
@@ -204,24 +201,8 @@ def test_quota_keeps_what_there_is_and_says_when_to_go_on(api, polite, reason):
     told = fetch(make_ids(120), polite)
     assert list(told.videos) == make_ids(50)
     assert told.unasked == make_ids(120)[50:]
-    assert "go on after 2026-11-22 08:00 UTC" in told.problem
+    assert "go on after midnight, Pacific time" in told.problem
     assert len(api.keys) == 2  # the same question would only cost more
-
-
-@pytest.mark.parametrize(
-    ("now", "then"),
-    [
-        ("2026-11-21T20:00:00+00:00", "2026-11-22 08:00 UTC"),
-        ("2026-11-22T07:59:59+00:00", "2026-11-22 08:00 UTC"),
-        ("2026-11-22T08:00:00+00:00", "2026-11-23 08:00 UTC"),
-        ("2026-07-01T12:00:00+09:00", "2026-07-01 07:00 UTC"),
-        ("2026-03-08T12:00:00+00:00", "2026-03-09 07:00 UTC"),  # the clocks change that night
-        ("2026-10-31T12:00:00+00:00", "2026-11-01 07:00 UTC"),
-        ("2026-11-01T12:00:00+00:00", "2026-11-02 08:00 UTC"),
-    ],
-)
-def test_a_day_of_quota_ends_at_midnight_pacific_time(now, then):
-    assert video_api._next_day(dt.datetime.fromisoformat(now)) == then
 
 
 def cut(request):

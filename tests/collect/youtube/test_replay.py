@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatlib.collect.downloads import check_end
+from chatlib.collect.sites import check_end
 from chatlib.collect.transport import Stopped
 from chatlib.collect.youtube import site as replay_module
 from chatlib.collect.youtube.clients import Video

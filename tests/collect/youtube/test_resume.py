@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from chatlib.collect.downloads import Batch, ResumeFile
+from chatlib.collect.sites import Batch, ResumeFile
 from chatlib.errors import StoreFull, UnwritableFile
 from tests.collect.youtube.helpers import SOURCES, fetch, respond, show
 from tests.collect.youtube.site.faults import Faults

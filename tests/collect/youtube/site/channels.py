@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import quote, unquote
 
 from tests.collect.youtube.site.channel_items import LAYOUTS, build_item
 from tests.collect.youtube.site.faults import google_error
@@ -191,24 +191,6 @@ def redirect_to_consent(request: Request) -> Reply | None:
 
 
 def answer_consent(request: Request) -> Reply:
-    """Return the consent page, or, once a button is pressed, the cookie and the way back."""
-    if request.method == "POST" and request.path == "/save":
-        fields = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
-        cookie = "SOCS=CAISfake; Domain=.youtube.com; Path=/; Secure; SameSite=lax; Max-Age=34128000"
-        back = fields.get("continue", "https://www.youtube.com/")
-        return Reply(status=303, headers=(("Location", back), ("Set-Cookie", cookie)))
-    hidden = {"gl": "DE", "m": "0", "app": "0", "pc": "yt", "hl": "en", "src": "1", "bl": "boq_fake",
-              "continue": request.query.get("continue", "https://www.youtube.com/")}  # fmt: skip
-    forms = []
-    for label, extra in (("Reject all", "true"), ("Accept all", "false")):
-        inputs = "".join(
-            f'<input type="hidden" name="{name}" value="{escape(value)}">'
-            for name, value in {**hidden, "set_eom": extra}.items()
-        )
-        button = f'<button type="submit" aria-label="{label}"><span>{label}</span></button>'
-        forms.append(f'<form action="https://consent.youtube.com/save" method="POST">{inputs}{button}</form>')
-    html = (
-        '<!DOCTYPE html><html lang="en"><head><title>Before you continue to YouTube</title></head><body>'
-        f"<h1>Before you continue to YouTube</h1>{''.join(forms)}</body></html>"
-    )
+    """Return the page that asks for consent."""
+    html = f"<h1>Before you continue to YouTube</h1><p>{escape(request.query.get('continue', ''))}</p>"
     return Reply(html.encode())
