@@ -16,14 +16,15 @@ from chatlib.collect.address import find_video_id, guess_platform, make_video_ur
 from chatlib.collect.files.formats import Chat
 from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.rows import read_count
-from chatlib.collect.report import RETRIED, ChannelReport, CollectReport, ProgressBoard, StreamReport
-from chatlib.collect.sheets.channels import (
+from chatlib.collect.lists import (
     STREAM_COLUMNS,
     Channel,
+    as_text,
     load_stream_list,
     merge_stream_list,
     save_stream_list,
 )
+from chatlib.collect.report import RETRIED, ChannelReport, CollectReport, ProgressBoard, StreamReport
 from chatlib.collect.sites import CollectSettings, Listing, Metadata, Replay, Site, VideoFacts
 from chatlib.collect.summary import describe_sides
 from chatlib.errors import ParameterError, SourceError, SourceRefused, UnwritableFile
@@ -314,7 +315,7 @@ class _ChannelCollection:
     # ------------------------------------------------------------- what is fetched
 
     def _fetch(self, plan: Plan) -> None:
-        known = {str(row["video_id"]): _as_text(row) for row in self._rows_with_id()}
+        known = {str(row["video_id"]): as_text(row) for row in self._rows_with_id()}
         durations_s = {v: read_offset(known[v].get("duration_s")) or 0.0 for v in plan.wanted}
         with ProgressBoard(self.report.titles, durations_s, shown=self._progress) as board:
 
@@ -418,7 +419,3 @@ class _ChannelCollection:
 def _row_of_facts(facts: VideoFacts) -> dict[str, object]:
     row = {name: value for name, value in facts._asdict().items() if name in STREAM_COLUMNS}
     return row | {"date": (facts.started_at or facts.published_at or "")[:10] or None}
-
-
-def _as_text(row: Mapping[str, object]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in row.items() if value is not None and value != ""}

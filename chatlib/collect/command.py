@@ -145,7 +145,7 @@ def _add_ignore_errors(parser: argparse.ArgumentParser) -> None:
 def _run_import(args: argparse.Namespace) -> int:
     from chatlib.collect.files.importing import import_chats
     from chatlib.collect.files.table_columns import read_columns_option
-    from chatlib.collect.sheets.streams import find_chat_files
+    from chatlib.collect.lists import find_chat_files
     from chatlib.store import open_store
 
     columns = read_columns_option(args.columns)

@@ -171,7 +171,7 @@ def _describe_state(run_dir: Path) -> str:
 
 
 def _list_streams(path: Path) -> None:
-    from chatlib.collect.sheets.tables import clean_line
+    from chatlib.collect.sheets import clean_line
     from chatlib.collect.summary import describe_sides
     from chatlib.store import open_store
 

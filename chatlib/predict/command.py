@@ -136,7 +136,7 @@ def _get_forecaster(db: Store, question: Question, folder: Path | None, *, refit
 
 def _print_lists(table: pd.DataFrame, *, top: int) -> None:
     """Print the likeliest to pay of all, of lapsed supporters, and of those who never paid."""
-    from chatlib.collect.sheets.tables import clean_line
+    from chatlib.collect.sheets import clean_line
     from chatlib.predict.forecaster import FIRST, LAPSED
     from chatlib.tables import format_share
 

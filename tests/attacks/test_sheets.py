@@ -7,7 +7,7 @@ import pytest
 
 from chatlib.__main__ import main
 from chatlib.collect import collection
-from chatlib.collect.sheets.channels import save_stream_list
+from chatlib.collect.lists import save_stream_list
 from chatlib.errors import SourceError
 from chatlib.store import open_store
 from tests.attacks.commands import CHAT, attack, digest_of

@@ -68,7 +68,7 @@ class Clock:
 def collect(source, at_once):
     """Collect the channel into a new database; return wall seconds and the number of messages."""
     from chatlib.collect.collection import collect_channels
-    from chatlib.collect.sheets.channels import Channel
+    from chatlib.collect.lists import Channel
     from chatlib.collect.sites import CollectSettings
     from chatlib.store import open_store
 

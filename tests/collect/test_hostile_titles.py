@@ -8,14 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatlib.collect.sheets.channels import (
+from chatlib.collect.lists import (
     load_channels,
+    load_sheet,
     load_stream_list,
     merge_stream_list,
     save_stream_list,
+    stream_of_row,
 )
-from chatlib.collect.sheets.streams import load_sheet, stream_of_row
-from chatlib.collect.sheets.tables import Table, clean_cell, clean_line, load_tables, save_tables
+from chatlib.collect.sheets import Table, clean_cell, clean_line, load_tables, save_tables
 from chatlib.collect.transport import Politeness
 from chatlib.collect.youtube.metadata import fetch_videos
 from chatlib.errors import SourceError

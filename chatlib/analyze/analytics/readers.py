@@ -155,7 +155,7 @@ def _read_plain(path: Path, platform: str | None, reading: Reading | None) -> Ch
 
 def _identify_stream(first_rows: bytes, path: Path) -> Stream:
     from chatlib.collect.files.formats import read_chat
-    from chatlib.collect.sheets.streams import find_chat_files
+    from chatlib.collect.lists import find_chat_files
 
     (found,), _ = find_chat_files([path])
     return read_chat(first_rows, file_name=path.name, row=found.row).stream

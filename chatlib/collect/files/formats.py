@@ -26,7 +26,7 @@ from chatlib.collect.files.containers import (
     unpack,
 )
 from chatlib.collect.files.rows import Chat, IdMaker, Notes, repeated_kind
-from chatlib.collect.sheets.streams import Found, age_of_row, find_chat_files, stream_of_row
+from chatlib.collect.lists import Found, age_of_row, find_chat_files, stream_of_row
 from chatlib.errors import ParameterError, SourceError, UnknownFormat
 from chatlib.limits import JSON_OBJECTS, KINDS, read_file
 from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message, Stream

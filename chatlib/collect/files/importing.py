@@ -27,7 +27,7 @@ from chatlib.collect.files.formats import (
     looks_like_chat,
     read_listed_file,
 )
-from chatlib.collect.sheets.streams import Found, find_chat_files
+from chatlib.collect.lists import Found, find_chat_files
 from chatlib.errors import ParameterError, SourceError, UnknownFormat
 from chatlib.limits import read_file
 from chatlib.records import Message, Stream

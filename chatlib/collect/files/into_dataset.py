@@ -22,7 +22,7 @@ from chatlib.ahead import map_ahead
 from chatlib.collect.files.containers import SQLITE_MAGIC, read_head
 from chatlib.collect.files.formats import Chat, digest_content, log_view, looks_like_chat, read_listed_file
 from chatlib.collect.files.importing import FileReport, ImportReport, keep_state, take_oldest
-from chatlib.collect.sheets.streams import find_chat_files
+from chatlib.collect.lists import find_chat_files
 from chatlib.dataset import (
     MessageFile,
     finish_dataset,

@@ -25,7 +25,7 @@ from yt_dlp.networking.exceptions import TransportError
 
 from chatlib.collect.address import clean_channel_url, is_video_id
 from chatlib.collect.files.rows import read_whole_number
-from chatlib.collect.sheets.tables import clean_line
+from chatlib.collect.sheets import clean_line
 from chatlib.collect.sites import LISTINGS, Listing, VideoFacts
 from chatlib.collect.transport import Politeness, check_answer, map_foreign_errors
 from chatlib.collect.youtube.browser import load_cookies, open_browser

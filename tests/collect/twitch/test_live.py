@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from chatlib.collect.collection import collect_channels
+from chatlib.collect.lists import Channel
 from chatlib.collect.live import WatchSettings, watch_streams
-from chatlib.collect.sheets.channels import Channel
 from chatlib.collect.sites import CollectSettings
 from chatlib.collect.transport import Politeness
 from chatlib.collect.twitch.live import IrcReader, TwitchFeed, parse_line

@@ -10,7 +10,7 @@ import pytest
 
 from chatlib.analyze.analytics.readers import read_address
 from chatlib.collect.collection import collect_channels, fetch_chat
-from chatlib.collect.sheets.channels import Channel, load_stream_list
+from chatlib.collect.lists import Channel, load_stream_list
 from chatlib.collect.sites import CollectSettings
 from chatlib.collect.sources import find_channels
 from chatlib.errors import SourceRefused

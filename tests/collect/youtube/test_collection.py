@@ -18,7 +18,7 @@ from chatlib.collect.collection import (
     load_known_channels,
     plan_streams,
 )
-from chatlib.collect.sheets.channels import Channel, load_stream_list
+from chatlib.collect.lists import Channel, load_stream_list
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.store import open_store

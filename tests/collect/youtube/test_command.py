@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from chatlib.__main__ import main
-from chatlib.collect.sheets.channels import load_stream_list
+from chatlib.collect.lists import load_stream_list
 from chatlib.store import open_store
 from tests.collect.youtube.site.data_api import DATA_KEY
 from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation

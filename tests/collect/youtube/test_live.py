@@ -11,8 +11,8 @@ import pytest
 
 from chatlib.__main__ import main
 from chatlib.collect.collection import collect_channels
+from chatlib.collect.lists import Channel
 from chatlib.collect.live import WatchSettings, watch_streams
-from chatlib.collect.sheets.channels import Channel
 from chatlib.collect.sites import CollectSettings
 from chatlib.collect.summary import summarize_people
 from chatlib.collect.transport import Politeness

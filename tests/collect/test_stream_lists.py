@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from chatlib.collect.address import find_video_id, guess_platform
-from chatlib.collect.sheets.streams import find_chat_files, load_sheet, stream_of_row
+from chatlib.collect.lists import find_chat_files, load_sheet, stream_of_row
 from chatlib.errors import MissingSource, SourceError
 from chatlib.records import Stream
 from chatlib.times import read_date

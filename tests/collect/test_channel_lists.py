@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chatlib.collect.sheets.channels import (
+from chatlib.collect.lists import (
     STREAM_COLUMNS,
     Channel,
     load_channels,
@@ -19,7 +19,7 @@ from chatlib.collect.sheets.channels import (
     merge_stream_list,
     save_stream_list,
 )
-from chatlib.collect.sheets.tables import clean_cell, load_tables
+from chatlib.collect.sheets import clean_cell, load_tables
 from chatlib.errors import MissingSource, ParameterError, SourceError, UnwritableFile
 
 ANN, BOB = "https://www.youtube.com/@ann", "https://www.youtube.com/@bob"

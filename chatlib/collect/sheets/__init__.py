@@ -1,1 +1,0 @@
-"""ODS and CSV sheets: lists of channels and lists of streams."""
