@@ -1,4 +1,4 @@
-"""A chat as columns, and numbers for the values in one."""
+"""A chat as columns, numbers for the values in one, and where a measure of it rises."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import numpy as np
 
 from chatlib.records import NOBODY, Message
 
-__all__ = ["ChatColumns", "Codes"]
+__all__ = ["ChatColumns", "Codes", "Rise", "find_rises"]
+
+# A rise's local baseline: the mean of the minutes before, plus half a message per sample, so that
+# in a silent chat a single message is no spike.
+_BASELINE_S = 300
+_LEAST_HISTORY_S = 60
+_LEAST_MESSAGES = 0.5
+_SUSTAINED_SAMPLES = 2
 
 
 class Codes(dict):
@@ -65,3 +72,48 @@ class ChatColumns(NamedTuple):
         return cls(
             np.concatenate(offsets), np.concatenate(codes), list(kinds), np.concatenate(authors), message_ids
         )
+
+
+class Rise(NamedTuple):
+    """A sharp, sustained rise: its samples from `first` until before `end`, and how many times `baseline`."""
+
+    first: int
+    end: int
+    baseline: float
+    times: float
+
+
+def find_rises(values: np.ndarray, sample_s: float, *, sensitivity: float) -> list[Rise]:
+    """Return the sharp, sustained rises of a measure per second in successive samples, in time order.
+
+    From one sample to the next the measure rises above 1 + 2 / sensitivity times its local baseline (so
+    sensitivity 1 requires three times the baseline, 2 twice), and stays above that for at least two
+    samples; the rise lasts as long as it does. The baseline is the mean of the 5 minutes before (at least
+    one is needed), plus half a message per sample.
+    """
+    baseline = _compute_baseline(values, sample_s)
+    threshold = (1 + 2 / sensitivity) * baseline
+    starts = np.flatnonzero((values[1:] > threshold[1:]) & (values[:-1] <= threshold[1:])) + 1
+    rises: list[Rise] = []
+    end = 0
+    for first in starts.tolist():
+        if first < end:  # still inside the rise before
+            continue
+        below = np.flatnonzero(values[first:] <= threshold[first])
+        end = first + int(below[0]) if below.size else len(values)
+        if end - first >= _SUSTAINED_SAMPLES:
+            times = float(values[first:end].max() / baseline[first])
+            rises.append(Rise(first, end, float(baseline[first]), times))
+    return rises
+
+
+def _compute_baseline(values: np.ndarray, sample_s: float) -> np.ndarray:
+    """Return each sample's local baseline, from the samples before it; inf where they are too few."""
+    n_before = max(int(_BASELINE_S / sample_s), 3)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    index = np.arange(len(values))
+    count = np.minimum(index, n_before)
+    with np.errstate(invalid="ignore"):
+        mean = (sums[index] - sums[index - count]) / count
+    too_few = count < max(_LEAST_HISTORY_S / sample_s, 2)
+    return np.where(too_few, np.inf, mean + _LEAST_MESSAGES / sample_s)

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from chatlib.collect.transport import Stopped, map_foreign_errors
+from chatlib.columns import find_rises
 from chatlib.errors import ChatlibError, ParameterError, SourceError, SourceRefused, StoreError
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
 from chatlib.store import Store, open_store
@@ -186,24 +189,14 @@ class Capture:
 
 
 class SpikeFinder:
-    """Spikes as they happen, by the rule of `analyze`: people per 5 s against the 5 minutes before.
+    """Spikes as they happen: people per 5 s against the 5 minutes before, by the rule of `analyze`."""
 
-    The number of people rises above 2.3 times its baseline, which is the mean of the 60 samples before
-    (at least 12) and half a person, and stays there for at least two samples: `find_spikes` of
-    `chatlib.analyze.analytics.sections` at its default, which collecting knows nothing of; a test
-    holds the two together.
-    """
-
-    SAMPLE_S, N_BEFORE, MIN_BEFORE, SUSTAINED, TIMES = 5.0, 60, 12, 2, 1 + 2 / 1.5
+    SAMPLE_S, SENSITIVITY, REMEMBERED = 5.0, 1.5, 17_280  # samples: a day's
 
     def __init__(self) -> None:
-        self._before: deque[int] = deque(maxlen=self.N_BEFORE)
+        self._counts: list[int] = []  # people in each sample that is closed
         self._people: set[str] = set()
-        self._sample = -1
-        self._threshold = 0.0  # of the rise that is under way, 0 without one
-        self._baseline = 0.0
-        self._n_above = 0
-        self._last = 0
+        self._sample = -1  # the one that is open
         self.spike: tuple[float, float] | None = None  # of the newest: offset, times its baseline
 
     def add(self, message: Message) -> None:
@@ -218,30 +211,16 @@ class SpikeFinder:
         sample = int(offset_s // self.SAMPLE_S)
         if self._sample < 0:
             self._sample = max(sample, 0)
-        if sample - self._sample > self.N_BEFORE:  # silence: the samples before are all empty
-            self._sample = sample - self.N_BEFORE - 1
-        while self._sample < sample:
-            self._close(len(self._people))
-            self._people.clear()
-            self._sample += 1
-
-    def _close(self, n_people: int) -> None:
-        before = self._before
-        baseline = sum(before) / len(before) + 0.5 if len(before) >= self.MIN_BEFORE else float("inf")
-        if not self._threshold and n_people > self.TIMES * baseline >= self._last:
-            self._threshold, self._baseline, self._n_above = self.TIMES * baseline, baseline, 0
-        if self._threshold and n_people > self._threshold:
-            self._n_above += 1
-            times = n_people / self._baseline
-            if self._n_above == self.SUSTAINED:
-                start_s = (self._sample - self.SUSTAINED + 1) * self.SAMPLE_S
-                self.spike = (start_s, max(times, self._last / self._baseline))
-            elif self._n_above > self.SUSTAINED and self.spike:
-                self.spike = (self.spike[0], max(times, self.spike[1]))
-        else:
-            self._threshold = 0.0
-        before.append(n_people)
-        self._last = n_people
+        if sample <= self._sample:
+            return
+        silent = [0] * min(sample - self._sample - 1, self.REMEMBERED)
+        self._counts = [*self._counts, len(self._people), *silent][-self.REMEMBERED :]
+        self._people.clear()
+        self._sample = sample
+        people_per_s = np.array(self._counts) / self.SAMPLE_S
+        if rises := find_rises(people_per_s, self.SAMPLE_S, sensitivity=self.SENSITIVITY):
+            first = sample - len(self._counts) + rises[-1].first
+            self.spike = (first * self.SAMPLE_S, rises[-1].times)
 
 
 def watch_streams(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chatlib.analyze.analytics.format import format_time
+from chatlib.columns import find_rises
 
 __all__ = [
     "Highlight",
@@ -26,13 +27,6 @@ __all__ = [
     "find_spikes",
     "rank_spikes",
 ]
-
-# A spike's local baseline: the mean of the minutes before, plus half a message per sample, so that
-# in a silent chat a single message is no spike.
-_BASELINE_S = 300
-_LEAST_HISTORY_S = 60
-_LEAST_MESSAGES = 0.5
-_SUSTAINED_SAMPLES = 2
 
 
 @dataclass(slots=True)
@@ -157,31 +151,18 @@ def find_highlights(samples: Sequence[Sample], metric_field: str, *, percentile:
 
 
 def find_spikes(samples: Sequence[Sample], metric_field: str, *, sensitivity: float) -> list[Spike]:
-    """Return the sharp, sustained rises of a metric, in time order.
+    """Return the sharp, sustained rises of a metric (`find_rises`), in time order.
 
-    From one sample to the next the metric rises above 1 + 2 / sensitivity times its local baseline (so
-    sensitivity 1 requires three times the baseline, 2 twice), and stays above that for at least two
-    samples; the spike lasts as long as it does. Spikes are ranked by how many times their baseline they
-    reach. The baseline is the mean of the 5 minutes before (at least one is needed), plus half a message
-    per sample.
+    Spikes are ranked by how many times their baseline they reach.
     """
     if not samples:
         return []
-    values = _read_metric(samples, metric_field)
-    baseline = _compute_baseline(values, samples[0].sampleDuration)
-    threshold = (1 + 2 / sensitivity) * baseline
-    rises = np.flatnonzero((values[1:] > threshold[1:]) & (values[:-1] <= threshold[1:])) + 1
     spikes: list[tuple[float, Spike]] = []
-    end = 0
-    for first in rises.tolist():
-        if first < end:  # still inside the spike before
-            continue
-        below = np.flatnonzero(values[first:] <= threshold[first])
-        end = first + int(below[0]) if below.size else len(values)
-        if end - first >= _SUSTAINED_SAMPLES:
-            times = values[first:end].max() / baseline[first]
-            about = f"{metric_field} rose to {times:.1f} times its local baseline [{baseline[first]:.3g}]"
-            spikes.append((times, _make_section(Spike, samples[first:end], metric_field, about)))
+    sample_s = samples[0].sampleDuration
+    for rise in find_rises(_read_metric(samples, metric_field), sample_s, sensitivity=sensitivity):
+        about = f"{metric_field} rose to {rise.times:.1f} times its local baseline [{rise.baseline:.3g}]"
+        run = samples[rise.first : rise.end]
+        spikes.append((rise.times, _make_section(Spike, run, metric_field, about)))
     for rank, (_, spike) in enumerate(sorted(spikes, key=lambda pair: -pair[0]), 1):
         spike.rank = rank
         spike.description += f", rank {rank} of {len(spikes)}"
@@ -195,18 +176,6 @@ def rank_spikes(spikes: Iterable[Spike]) -> list[Spike]:
 
 def _read_metric(samples: Sequence[Sample], metric_field: str) -> np.ndarray:
     return np.array([getattr(sample, metric_field) for sample in samples], dtype=float)
-
-
-def _compute_baseline(values: np.ndarray, sample_s: float) -> np.ndarray:
-    """Return each sample's local baseline, from the samples before it; inf where they are too few."""
-    n_before = max(int(_BASELINE_S / sample_s), 3)
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    index = np.arange(len(values))
-    count = np.minimum(index, n_before)
-    with np.errstate(invalid="ignore"):
-        mean = (sums[index] - sums[index - count]) / count
-    too_few = count < max(_LEAST_HISTORY_S / sample_s, 2)
-    return np.where(too_few, np.inf, mean + _LEAST_MESSAGES / sample_s)
 
 
 def _iter_runs(inside: np.ndarray) -> Iterator[tuple[int, int]]:
