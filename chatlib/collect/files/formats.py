@@ -84,7 +84,7 @@ FORMATS = tuple(
 # load. Each returns None for content of another format. The last one's pages are of streams without chat.
 _JSON_READERS = (
     "chat_downloader:find_chat", "youtube_chat:find_chat", "innertube:find_chat", "twitch:find_chat",
-    "renderers:find_page",
+    "innertube:find_page",
 )  # fmt: skip
 _TEXT_READER, _TABLE_READER = "text_logs:find_chats", "tables:find_chats"
 _COUNTED_FROM_START = {form.name for form in FORMATS if form.kind in ("text", "table")}

@@ -1,4 +1,4 @@
-"""YouTube's own chat data: raw responses, yt-dlp's live_chat files, arrays of actions, single ones.
+"""YouTube's own chat data: raw responses, yt-dlp's live_chat files, arrays of actions, single ones, pages.
 
 An action adds, replaces or removes something; what is shown comes as a renderer, whose name
 gives the kind: `liveChatPaidMessageRenderer` is a `paid_message`.
@@ -9,44 +9,43 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl, unquote_to_bytes
 
-from chatlib.collect.files.renderers import read_renderer, read_text
 from chatlib.collect.files.rows import (
     Chat,
     IdMaker,
     Notes,
     as_list,
     as_object,
+    author_key,
+    name_json,
     walk,
 )
+from chatlib.money import read_money
 from chatlib.records import YOUTUBE, Message, Stream
-from chatlib.text import read_name
-from chatlib.times import read_offset
+from chatlib.text import clean_text, read_name, read_number
+from chatlib.times import format_timestamp, read_date, read_offset, read_timestamp
 
-__all__ = ["Action", "find_actions", "find_chat", "find_stream_ids", "iter_actions", "read_actions"]
+__all__ = [
+    "Action", "Runs", "find_actions", "find_chat", "find_page", "find_stream_ids", "iter_actions",
+    "read_actions", "read_link", "read_renderer", "read_text",
+]  # fmt: skip
 
-_ACTIONS = frozenset(
-    {
-        "addBannerToLiveChatCommand",
-        "addChatItemAction",
-        "addLiveChatTickerItemAction",
-        "markChatItemAsDeletedAction",
-        "markChatItemsByAuthorAsDeletedAction",
-        "removeBannerForLiveChatCommand",
-        "removeChatItemAction",
-        "removeChatItemByAuthorAction",
-        "replaceChatItemAction",
-        "replayChatItemAction",
-    }
-)
 _REMOVALS = {
     "markChatItemAsDeletedAction": "deleted_message",
     "markChatItemsByAuthorAsDeletedAction": "ban_user",
     "removeBannerForLiveChatCommand": "remove_banner",
     "removeChatItemAction": "deleted_message",
     "removeChatItemByAuthorAction": "ban_user",
+}
+_ACTIONS = _REMOVALS.keys() | {
+    "addBannerToLiveChatCommand",
+    "addChatItemAction",
+    "addLiveChatTickerItemAction",
+    "replaceChatItemAction",
+    "replayChatItemAction",
 }
 _ACTION_NAME = re.compile(r"[a-z][A-Za-z]{2,60}(?:Action|Command|Endpoint)")
 _WRAPPERS = (
@@ -59,6 +58,39 @@ _WRAPPERS = (
 # A message's menu holds the channel's and the video's id, base64 in base64 in protocol buffers.
 _IDS_IN_MENU = re.compile(rb"\n\x18(UC[\w-]{22})\x12\x0b([\w-]{11})")
 _PARAMS = ("contextMenuEndpoint", "liveChatItemContextMenuEndpoint", "params")
+_RENDERER = re.compile(r"liveChat([A-Z][A-Za-z]{1,60})Renderer")
+_KINDS = frozenset(
+    {
+        "auto_mod_message",
+        "donation_announcement",
+        "legacy_paid_message",
+        "membership_item",
+        "mode_change_message",
+        "moderation_message",
+        "paid_message",
+        "paid_sticker",
+        "placeholder_item",
+        "purchased_product_message",
+        "sponsorships_gift_purchase_announcement",
+        "sponsorships_gift_redemption_announcement",
+        "text_message",
+        "ticker_paid_message_item",
+        "ticker_paid_sticker_item",
+        "ticker_sponsor_item",
+        "viewer_engagement_message",
+    }
+)
+# Kinds whose `message` somebody wrote; elsewhere it is YouTube's sentence.
+_SPOKEN = frozenset(
+    {"legacy_paid_message", "membership_item", "paid_message", "paid_sticker", "text_message"}
+)
+_ADDRESS = re.compile(r"(https?://|www\.)", re.I)
+_HOME = "https://www.youtube.com"
+_PLAYERS = ("parsedInitialPlayerResponse", "playerResponse", "ytInitialPlayerResponse")
+_NOTICES = ("headerPrimaryText", "headerSubtext", "text", "subtext", "detailText", "primaryText")
+
+
+# ------------------------------------------------------------------ actions
 
 
 class Action(NamedTuple):
@@ -198,3 +230,185 @@ def _place(message: Message, offset_ms: object, notes: Notes) -> Message:
     if offset_s is None and offset_ms is not None:
         notes.count_field("offset")
     return message._replace(offset_s=offset_s or (offset_s if message.offset_s is None else message.offset_s))
+
+
+# ------------------------------------------------------------------ renderers
+
+
+class Runs(NamedTuple):
+    """A text of YouTube's: as plain text, and the names of the emoji in it."""
+
+    text: str | None
+    emotes: tuple[str, ...] = ()
+
+
+def read_text(node: object) -> Runs:
+    """Return a text that came as `simpleText`, as runs of text and emoji, or as `content`."""
+    if type(node) is str:
+        return Runs(clean_text(node))
+    if type(node) is not dict:
+        return Runs(None)
+    runs = node.get("runs")
+    if type(runs) is not list:
+        plain = clean_text(node.get("simpleText"))
+        return Runs(clean_text(node.get("content")) if plain is None else plain)
+    parts: list[str] = []
+    emotes: list[str] = []
+    for run in map(as_object, runs):
+        if type(run.get("emoji")) is dict:
+            name = _emoji_name(run["emoji"])
+            parts.append(name)
+            emotes.append(name)
+        else:
+            parts.append(read_link(run) or "")
+    return Runs("".join(parts), tuple(emotes))
+
+
+def read_link(run: dict) -> str | None:
+    """Return a run's text; where it shows an address, the whole one, which the text may shorten."""
+    shown = clean_text(run.get("text"))
+    url = walk(run, "navigationEndpoint", "commandMetadata", "webCommandMetadata", "url")
+    if not shown or type(url) is not str or not _ADDRESS.match(shown):  # words that link, such as hashtags
+        return shown
+    path = url.removeprefix(_HOME)
+    if path.startswith("/redirect?"):
+        url = dict(parse_qsl(path.partition("?")[2])).get("q", "")
+    elif path.startswith("/"):
+        url = ("https:" if path.startswith("//") else _HOME) + path
+    return clean_text(url) or shown
+
+
+def _emoji_name(emoji: dict) -> str:
+    first = clean_text(next(iter(as_list(emoji.get("shortcuts"))), None))
+    return first or clean_text(emoji.get("emojiId")) or ""
+
+
+def read_renderer(item: object, notes: Notes) -> Message | None:
+    """Return what an item shows, or None, counted by the renderer's name, if it is no message."""
+    if type(item) is not dict:
+        notes["row is no chat action"] += 1
+        return None
+    for name, body in item.items():
+        kind = _kind_of(name)
+        if kind in _KINDS and type(body) is dict:
+            return _read_body(str(kind), body, notes)
+    notes.count_name("unknown renderer", next(iter(item), ""))
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _kind_of(name: str) -> str | None:
+    """Return the kind that a renderer's name stands for: its name in snake case."""
+    match = _RENDERER.fullmatch(name)
+    return match and re.sub(r"(?<!^)([A-Z])", r"_\1", match[1]).lower()
+
+
+def _read_body(kind: str, body: dict, notes: Notes) -> Message:
+    both = _inner(body["header"]) | body if "header" in body else body  # gifts have their author there
+    message = read_text(body.get("message"))
+    notices = [text for key in _NOTICES if key in both and (text := read_text(both[key]).text)]
+    spoken = kind in _SPOKEN
+    if not spoken and message.text:
+        notices.append(message.text)
+    amounts = (read_text(body[key]).text for key in ("purchaseAmountText", "amount") if key in body)
+    money = read_money(next(filter(None, amounts), None))
+    name = read_text(both.get("authorName")).text or None
+    timestamp = read_timestamp(body.get("timestampUsec"))
+    if timestamp is None and body.get("timestampUsec") not in (None, 0, "0"):
+        notes.count_field("timestamp")
+    # Before the start YouTube shows a clock such as -3:51. Live, the clock is the time of day.
+    clock = read_text(body.get("timestampText")).text or ""
+    shown = Message(
+        message_id=read_name(body.get("id")) or "",
+        kind=kind,
+        offset_s=read_offset(clock) if clock.lstrip().startswith("-") else None,
+        author_id=author_key(read_name(both.get("authorExternalChannelId")), name),
+        author_name=name,
+        text=message.text if spoken else None,
+        notice=" · ".join(dict.fromkeys(notices)) or None,
+        badges=name_json(_inner(badge).get("tooltip") for badge in as_list(both.get("authorBadges"))),
+        amount_text=money.amount_text,
+        amount=money.amount,
+        currency=money.currency,
+        timestamp_us=timestamp,
+        emotes=name_json(dict.fromkeys(message.emotes)) if spoken else None,
+    )
+    return _join_ticker(shown, body, notes) if kind.startswith("ticker_") else shown
+
+
+def _inner(node: object) -> dict:
+    """Return the one renderer inside an object, or an empty one."""
+    return next((value for value in as_object(node).values() if type(value) is dict), {})
+
+
+def _join_ticker(ticker: Message, body: dict, notes: Notes) -> Message:
+    """Fill what a ticker leaves out from the item that it repeats."""
+    renderer = walk(body, "showItemEndpoint", "showLiveChatItemEndpoint", "renderer")
+    if type(renderer) is not dict or any("Ticker" in name for name in renderer):
+        return ticker
+    item = read_renderer(renderer, notes)
+    if item is None:
+        return ticker
+    repeated = {name: value for name, value in item._asdict().items() if value and name != "kind"}
+    return ticker._replace(**repeated)
+
+
+# ------------------------------------------------------------------ pages
+
+
+def find_page(content: object, notes: Notes) -> Chat | None:
+    """Return a chat without messages, of the stream that a watch page or yt-dlp's info JSON describes."""
+    stream = _read_page(content)
+    if stream is None:
+        return None
+    notes["page of a video, without its chat"] += 1
+    return Chat("video-page", stream._replace(state="partial"), [], notes)
+
+
+def _read_page(content: object) -> Stream | None:
+    if type(content) is not dict:
+        return None
+    if content.get("_type", "video") == "video" and "extractor_key" in content:
+        return _read_info(content)
+    for player in (content, *(content.get(key) for key in _PLAYERS)):
+        details = walk(player, "videoDetails")
+        if type(details) is dict and read_name(details.get("videoId")):
+            return _read_player(details, walk(player, "microformat", "playerMicroformatRenderer"))
+    return None
+
+
+def _read_player(details: dict, micro: object) -> Stream:
+    live = walk(micro, "liveBroadcastDetails")
+    return Stream(
+        platform=YOUTUBE,
+        video_id=read_name(details.get("videoId")) or "",
+        title=clean_text(details.get("title")) or read_text(walk(micro, "title")).text,
+        channel_id=read_name(details.get("channelId")),
+        channel_name=read_name(details.get("author")),
+        started_at=read_date(walk(live, "startTimestamp")) or read_date(walk(micro, "publishDate")),
+        ended_at=read_date(walk(live, "endTimestamp")),
+        duration_s=_positive(details.get("lengthSeconds")),
+    )
+
+
+def _read_info(info: dict) -> Stream | None:
+    video_id = read_name(info.get("id"))
+    if video_id is None:
+        return None
+    extractor = (clean_text(info.get("extractor_key")) or "").lower()
+    started = read_timestamp(info.get("release_timestamp")) or read_timestamp(info.get("timestamp"))
+    return Stream(
+        platform="twitch" if extractor.startswith("twitch") else extractor[:40],
+        video_id=video_id.removeprefix("v") if extractor.startswith("twitch") else video_id,
+        url=clean_text(info.get("webpage_url")),
+        title=clean_text(info.get("title")),
+        channel_id=read_name(info.get("channel_id")),
+        channel_name=read_name(info.get("channel")) or read_name(info.get("uploader")),
+        started_at=format_timestamp(started),
+        duration_s=_positive(info.get("duration")),
+    )
+
+
+def _positive(value: object) -> float | None:
+    number = read_number(value)
+    return number if number and 0 < number < 1e8 else None
