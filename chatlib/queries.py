@@ -18,7 +18,10 @@ from chatlib.columns import ChatColumns
 from chatlib.errors import DamagedStore, NotADatabase, ParameterError, StoreError, StoreFull
 from chatlib.records import CHAT_KINDS, MEMBER_NOTICES, Message, Stream, is_member
 
-__all__ = ["MESSAGE_COLUMNS", "ChatReader", "Import", "StoreReader", "StoredStream", "map_sqlite_errors"]
+__all__ = [
+    "MESSAGE_COLUMNS", "ChatReader", "Import", "StoreReader", "StoredStream", "connect_to_read",
+    "map_sqlite_errors",
+]  # fmt: skip
 
 MESSAGE_COLUMNS = (
     "stream_id", "position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
@@ -406,6 +409,24 @@ def _join_batches(batches: Iterable[list[tuple]], columns: list[str]) -> pd.Data
             kind = np.dtype(float) if is_numeric_dtype(typed[0]) else typed[0]
             frame[column] = frame[column].astype(kind)
     return pd.concat(frames, ignore_index=True)
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Return a connection that creates no database, and works where nothing can be written.
+
+    While a database is open, SQLite needs two files of its own beside it. Where it cannot make them,
+    nobody else can write either, so it can do without.
+    """
+    uri = path.absolute().as_uri()
+    connection = sqlite3.connect(f"{uri}?mode=rw", uri=True, isolation_level=None, timeout=60)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        connection = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    return connection
 
 
 @contextmanager

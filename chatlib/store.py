@@ -21,7 +21,7 @@ from chatlib.errors import (
     ParameterError,
     StoreError,
 )
-from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, map_sqlite_errors
+from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, connect_to_read, map_sqlite_errors
 from chatlib.records import STATES, VIEWS, Clip, HeatStep, Message, Stream
 from chatlib.schema import ADD_VISIT, APPLICATION_ID, FILL_VISITS, MIGRATIONS
 from chatlib.sightings import Seen, find_twins
@@ -43,10 +43,9 @@ _WORSE = (
 
 
 class SaveCount(NamedTuple):
-    """What one save changed: the stream's key, rows offered, rows that were new."""
+    """What one save changed: the stream's key, and how many rows were new."""
 
     stream_id: int
-    offered: int
     added: int
 
 
@@ -148,7 +147,7 @@ class Store(StoreReader):
                 self._refresh_visits(stream_id)
             if source:
                 self._save_import(source, stream_id)
-        return SaveCount(stream_id, offered, added)
+        return SaveCount(stream_id, added)
 
     def adopt_capture(self, stream: Stream) -> None:
         """Give a capture that has no id of a recording yet the id of its recording.
@@ -368,7 +367,7 @@ def open_store(path: str | Path, *, create: bool = False, read_only: bool = Fals
     with map_sqlite_errors(path):
         try:
             if read_only:
-                connection = _connect_to_read(path)
+                connection = connect_to_read(path)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 connection = sqlite3.connect(
@@ -393,24 +392,6 @@ def open_store(path: str | Path, *, create: bool = False, read_only: bool = Fals
         store.close()
         raise
     return store
-
-
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    """Return a connection that creates no database, and works where nothing can be written.
-
-    While a database is open, SQLite needs two files of its own beside it. Where it cannot make them,
-    nobody else can write either, so it can do without.
-    """
-    uri = path.absolute().as_uri()
-    connection = sqlite3.connect(f"{uri}?mode=rw", uri=True, isolation_level=None, timeout=60)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            raise
-        connection = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
-    return connection
 
 
 def _check_schema(store: Store, *, may_be_empty: bool) -> int:

@@ -253,7 +253,8 @@ def watch_streams(
             for watcher in watchers:
                 watcher.thread.start()
             if rank is not None:
-                _Ranker(rank, watchers, db.path, stop).start()
+                given = (rank, watchers, db.path, stop)
+                threading.Thread(target=_rank_people, args=given, daemon=True).start()
             while any(w.thread.is_alive() for w in watchers) and time.monotonic() < ends_at:
                 if stop.wait(_TICK_S):
                     break
@@ -315,6 +316,18 @@ class _Watcher:
         if self.error and are_others_left and not self._is_reported:
             self._is_reported = True
             log.warning("%s: %s", self.feed.name, self.error)
+
+    def rank(self, rank: Rank, db: Store) -> None:
+        """Note who of the running stream's people are most likely to pay; from another thread."""
+        capture = self.capture
+        if capture is None or not capture.n_added or capture.has_ended:
+            return
+        stream = capture.stream
+        for stream_id in db.find_streams(stream.platform, [stream.video_id])["stream_id"]:
+            likely = [one_line(who, 40) for who in rank(db, int(stream_id))]
+            if likely and likely != self.likely:
+                log.info("%s: most likely to pay: %s", self.feed.name, ", ".join(likely))
+            self.likely = likely
 
     def _guard(self, run: Callable[[], None]) -> None:
         """Run a thread's work; what ends it is kept for the caller."""
@@ -467,36 +480,15 @@ class _Watcher:
         capture.end()
 
 
-class _Ranker(threading.Thread):
-    """Asks now and then who of each stream's people will pay, on a connection that only reads."""
-
-    def __init__(self, rank: Rank, watchers: Sequence[_Watcher], path: Path, stop: threading.Event) -> None:
-        super().__init__(daemon=True)
-        self._rank = rank
-        self._watchers = watchers
-        self._path = path
-        self._stop = stop
-
-    def run(self) -> None:
-        """Rank until the watch ends, or the ranking fails."""
-        try:
-            with map_foreign_errors("the ranking failed"), open_store(self._path, read_only=True) as db:
-                while not self._stop.wait(RANK_S):
-                    for watcher in self._watchers:
-                        self._rank_one(db, watcher)
-        except ChatlibError as error:
-            log.warning("who may pay is not told any more: %s", error)
-
-    def _rank_one(self, db: Store, watcher: _Watcher) -> None:
-        capture = watcher.capture
-        if capture is None or not capture.n_added or capture.has_ended:
-            return
-        stream = capture.stream
-        for stream_id in db.find_streams(stream.platform, [stream.video_id])["stream_id"]:
-            likely = [one_line(who, 40) for who in self._rank(db, int(stream_id))]
-            if likely and likely != watcher.likely:
-                log.info("%s: most likely to pay: %s", watcher.feed.name, ", ".join(likely))
-            watcher.likely = likely
+def _rank_people(rank: Rank, watchers: Sequence[_Watcher], path: Path, stop: threading.Event) -> None:
+    """Ask now and then who of each stream's people will pay, on a connection that only reads."""
+    try:
+        with map_foreign_errors("the ranking failed"), open_store(path, read_only=True) as db:
+            while not stop.wait(RANK_S):
+                for watcher in watchers:
+                    watcher.rank(rank, db)
+    except ChatlibError as error:
+        log.warning("who may pay is not told any more: %s", error)
 
 
 def describe_watch(watcher: _Watcher) -> str:

@@ -23,8 +23,8 @@ from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.times import format_clock
 
 __all__ = [
-    "CHAT_SOURCES", "LISTINGS", "Batch", "CollectSettings", "Listing", "Metadata", "Replay", "ResumeFile",
-    "Site", "VideoFacts", "check_end",
+    "CHAT_SOURCES", "LISTINGS", "Batch", "CollectSettings", "Listing", "Metadata", "OnProgress", "Replay",
+    "ResumeFile", "Site", "VideoFacts", "check_end",
 ]  # fmt: skip
 
 LISTINGS = ("selenium", "yt-dlp")
@@ -115,7 +115,6 @@ class Listing(NamedTuple):
     there are no more.
     """
 
-    channel_url: str
     channel_id: str | None
     channel_name: str | None
     streams: list[VideoFacts]
@@ -134,6 +133,9 @@ class Metadata(NamedTuple):
     gone: list[str]
     unasked: list[str]
     problem: str | None
+
+
+OnProgress = Callable[[float], None] | None  # called with the offset reached
 
 
 class Batch(NamedTuple):
@@ -264,6 +266,7 @@ class Site(ABC):
     """
 
     platform: str
+    resume_prefix = ""
 
     def __init__(self, settings: CollectSettings, folder: Path) -> None:
         from chatlib.collect.transport import Politeness
@@ -287,22 +290,16 @@ class Site(ABC):
         """Return what the site knows of streams, as far as it tells; a `problem` says what it does not."""
 
     @abstractmethod
-    def fetch(
-        self,
-        video_id: str,
-        known: Mapping[str, str],
-        *,
-        on_progress: Callable[[float], None] | None = None,
-    ) -> Replay:
+    def fetch(self, video_id: str, known: Mapping[str, str], *, on_progress: OnProgress = None) -> Replay:
         """Return the chat of one stream, from any thread; `known` is what a list of streams says of it.
 
-        An interrupted download goes on. `on_progress` is called with the offset reached.
+        An interrupted download goes on.
         Raises: Stopped; StoreError. All else is a state of the stream, with its reason.
         """
 
-    @abstractmethod
     def open_resume_file(self, video_id: str) -> ResumeFile:
         """Return the file of a stream's unfinished download."""
+        return ResumeFile(self._folder / f"{self.resume_prefix}{video_id}.jsonl")
 
     def list_clips(self, channel_url: str, video_ids: set[str]) -> Mapping[str, list[Clip]]:
         """Return the clips of a channel's streams, by video id; none where the site tells none.

@@ -55,7 +55,6 @@ class EncodeSettings:
 
     model: str
     pooled: bool = True
-    max_len: int = 128
     batch_tokens: int = 0
 
 
@@ -225,7 +224,7 @@ def _iter_vectors(texts: pa.Array, settings: EncodeSettings) -> Iterator[tuple[i
 def _load_encoder(settings: EncodeSettings) -> Encoder:
     from chatlib.pretrain.encoder import load_encoder
 
-    encoder = load_encoder(settings.model, max_len=settings.max_len)
+    encoder = load_encoder(settings.model)
     encoder.tokens_per_batch = settings.batch_tokens or encoder.tokens_per_batch
     return encoder
 

@@ -14,11 +14,11 @@ from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 from chatlib.collect.files.rows import IdMaker, Notes, author_key, badge_json
 from chatlib.errors import SourceError, UnknownFormat
 from chatlib.money import NO_MONEY, MoneyFields, read_money, read_plain_money
+from chatlib.queries import connect_to_read
 from chatlib.records import Message
 from chatlib.schema import APPLICATION_ID
 from chatlib.text import clean_text, read_name
@@ -57,7 +57,7 @@ class OldDatabase:
         """
         self._name = path.name
         with self._map_errors(), ExitStack() as on_failure:
-            self._db = _open(path)
+            self._db = connect_to_read(path)
             on_failure.callback(self._db.close)
             self._db.text_factory = lambda data: data.decode("utf-8", "replace")
             self._db.execute("PRAGMA trusted_schema = OFF")
@@ -94,21 +94,6 @@ class OldDatabase:
             yield
         except sqlite3.Error as error:
             raise SourceError(f"An old database must be whole; {self._name} is not ({error}).") from error
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Open for reading only, also where nothing can be written beside the file."""
-    address = f"file:{quote(str(path.resolve()))}"
-    db = sqlite3.connect(f"{address}?mode=ro", uri=True)
-    try:
-        db.execute("SELECT 1 FROM sqlite_master")
-    except sqlite3.OperationalError:
-        db.close()
-        db = sqlite3.connect(f"{address}?immutable=1", uri=True)
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
 
 
 def _quote(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import os
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,8 +36,8 @@ from chatlib.text import clean_text, one_line, remove_controls
 from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = [
-    "FileReport", "ImportReport", "format_totals", "import_chats", "keep_state",
-    "shorten_lines", "take_oldest",
+    "FileReport", "ImportReport", "choose_files", "format_totals", "import_chats", "keep_state",
+    "shorten_lines",
 ]  # fmt: skip
 
 MIN_BYTES = 2_000_000  # below this, reading is over before a process has started
@@ -171,12 +171,9 @@ def import_chats(
     """
     if limit < 0:
         raise ParameterError(f"`limit` must be >= 0 (0 is all), got {limit}.")
-    found, list_errors = find_chat_files([paths] if isinstance(paths, (str, Path)) else paths)
     own = {db.path.resolve().with_name(db.path.name + suffix) for suffix in ("", "-wal", "-shm")}
-    found = [f for f in found if f.path.resolve() not in own]
-    reports = [FileReport(path, "failed", error=str(error)) for path, error in list_errors.items()]
-    ignored = [f.path for f in found if not f.named and not looks_like_chat(read_head(f.path))]
-    kept = take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
+    paths = [paths] if isinstance(paths, (str, Path)) else paths
+    kept, ignored, reports = choose_files(paths, limit=limit, leave_out=own)
     with rare_gc(), closing(_iter_reports(db, kept, limit=limit, columns=columns)) as steps:
         shown = {} if progress else {"disable": True}
         reports.extend(progress_bar(steps, total=len(kept), desc="import", unit="file", **shown))
@@ -184,13 +181,22 @@ def import_chats(
     return ImportReport(reports, ignored, totals)
 
 
-def take_oldest(found: list[Found], *, limit: int) -> list[Found]:
-    """Return the files of the first `limit` streams; files of one stream count as one."""
-    if not limit:
-        return found
-    streams = dict.fromkeys(f.row.get("video_id") or f.path for f in found)
-    kept = set(islice(streams, limit))
-    return [f for f in found if (f.row.get("video_id") or f.path) in kept]
+def choose_files(
+    paths: Iterable[str | Path], *, limit: int, leave_out: Collection[Path] = ()
+) -> tuple[list[Found], list[Path], list[FileReport]]:
+    """Return the files to read, those that are no chat, and lists and folders that could not be read.
+
+    Of the files those of the first `limit` streams are kept; files of one stream count as one.
+    Raises: MissingSource for a path that is not there or a folder without a file.
+    """
+    found, errors = find_chat_files(paths)
+    found = [f for f in found if not leave_out or f.path.resolve() not in leave_out]
+    ignored = [f.path for f in found if not f.named and not looks_like_chat(read_head(f.path))]
+    chats = [f for f in found if f.path not in set(ignored)]
+    streams = dict.fromkeys(f.row.get("video_id") or f.path for f in chats)
+    kept = set(islice(streams, limit or None))
+    failed = [FileReport(path, "failed", error=str(error)) for path, error in errors.items()]
+    return [f for f in chats if (f.row.get("video_id") or f.path) in kept], ignored, failed
 
 
 def _iter_reports(

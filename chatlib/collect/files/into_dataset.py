@@ -20,9 +20,8 @@ import pyarrow as pa
 
 from chatlib.ahead import map_ahead
 from chatlib.collect.files.containers import SQLITE_MAGIC, read_head
-from chatlib.collect.files.formats import Chat, digest_content, log_view, looks_like_chat, read_listed_file
-from chatlib.collect.files.importing import FileReport, ImportReport, keep_state, take_oldest
-from chatlib.collect.lists import find_chat_files
+from chatlib.collect.files.formats import Chat, digest_content, log_view, read_listed_file
+from chatlib.collect.files.importing import FileReport, ImportReport, choose_files, keep_state
 from chatlib.dataset import (
     MessageFile,
     finish_dataset,
@@ -103,16 +102,14 @@ def import_into_dataset(
 
 def plan_import(paths: Sequence[str | Path], folder: str | Path, *, limit: int = 0) -> Plan:
     """Return what an import into a data set's folder will read, and prepare the folder."""
-    found, errors = find_chat_files(paths)
-    ignored = [f.path for f in found if not f.named and not looks_like_chat(read_head(f.path))]
-    kept = take_oldest([f for f in found if f.path not in set(ignored)], limit=limit)
+    kept, ignored, failed = choose_files(paths, limit=limit)
     target = Path(folder).absolute()
     known = {digest: file.n_messages for file in iter_message_files(target) for digest in file.sources}
     prepare_dataset(target)
     atomic_write(target / PARTS / _KNOWN, json.dumps(known))
     _load_known.cache_clear()
     tasks = [FileTask(str(f.path.absolute()), dict(f.row), str(target)) for f in kept]
-    return Plan(target, tasks, ignored, [FileReport(p, "failed", error=str(e)) for p, e in errors.items()])
+    return Plan(target, tasks, ignored, failed)
 
 
 @rare_gc()

@@ -25,6 +25,7 @@ from chatlib.collect.sites import (
     CollectSettings,
     Listing,
     Metadata,
+    OnProgress,
     Replay,
     ResumeFile,
     Site,
@@ -49,6 +50,7 @@ class Twitch(Site):
     """Twitch: VODs and their facts by yt-dlp's list, chat and clips by GraphQL."""
 
     platform = TWITCH
+    resume_prefix = "twitch-"
 
     def __init__(self, settings: CollectSettings, folder: Path) -> None:
         super().__init__(settings, folder)
@@ -71,7 +73,6 @@ class Twitch(Site):
         videos = [facts for node in nodes if (facts := read_video(node))]
         self._listed |= {facts.video_id: facts for facts in videos}
         return Listing(
-            channel_url,
             next((facts.channel_id for facts in videos), None),
             next((facts.channel_name for facts in videos), None) or _login_of(channel_url),
             videos,
@@ -96,13 +97,7 @@ class Twitch(Site):
                     done.videos[video_id] = facts
         return done
 
-    def fetch(
-        self,
-        video_id: str,
-        known: Mapping[str, str],
-        *,
-        on_progress: Callable[[float], None] | None = None,
-    ) -> Replay:
+    def fetch(self, video_id: str, known: Mapping[str, str], *, on_progress: OnProgress = None) -> Replay:
         """Return the chat of one VOD."""
         try:
             with map_foreign_errors("an answer could not be read"):
@@ -111,9 +106,7 @@ class Twitch(Site):
             replay = Replay.of_failure(Stream(TWITCH, video_id), SOURCE, error)
         return replay if replay.running else replay.complete(known)
 
-    def _fetch(
-        self, video_id: str, known: Mapping[str, str], on_progress: Callable[[float], None] | None
-    ) -> Replay:
+    def _fetch(self, video_id: str, known: Mapping[str, str], on_progress: OnProgress) -> Replay:
         facts = self._listed.get(video_id)
         if facts is None:
             with closing(GraphQL(self.politeness)) as client:
@@ -135,10 +128,6 @@ class Twitch(Site):
         return fetch_chat_of(
             stream, self.politeness, self.open_resume_file(video_id), on_progress=on_progress
         )
-
-    def open_resume_file(self, video_id: str) -> ResumeFile:
-        """Return the file of a VOD's unfinished download."""
-        return ResumeFile(self._folder / f"twitch-{video_id}.jsonl")
 
     def list_clips(self, channel_url: str, video_ids: set[str]) -> Mapping[str, list[Clip]]:
         """Return the clips of a channel's VODs, by video id, most viewed first. Raises: SourceError."""
@@ -214,11 +203,7 @@ def _offset(node: object) -> float:
 
 
 def fetch_chat_of(
-    stream: Stream,
-    politeness: Politeness,
-    resume_file: ResumeFile,
-    *,
-    on_progress: Callable[[float], None] | None = None,
+    stream: Stream, politeness: Politeness, resume_file: ResumeFile, *, on_progress: OnProgress = None
 ) -> Replay:
     """Return the chat of a VOD, also of a download that broke off; its stream says how far it goes.
 

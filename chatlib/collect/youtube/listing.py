@@ -169,7 +169,6 @@ def _read_list(channel_url: str, client: _ListClient, *, progress: bool) -> List
         elif not rows:
             raise _explain_error(channel_url, said, client.status) from error
     return Listing(
-        channel_url=channel_url,
         channel_id=read_name(info.get("channel_id")),
         channel_name=_read_line(info.get("channel")),
         streams=list(rows.values()),

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
 from chatlib.collect.files.innertube import Action, read_actions
 from chatlib.collect.files.rows import Notes
-from chatlib.collect.sites import Batch, Listing, Metadata, Replay, ResumeFile, Site, check_end
+from chatlib.collect.sites import (
+    Batch,
+    Listing,
+    Metadata,
+    OnProgress,
+    Replay,
+    ResumeFile,
+    Site,
+    check_end,
+)
 from chatlib.collect.transport import map_foreign_errors
 from chatlib.collect.youtube.batches import (
     ExpiredToken,
@@ -50,17 +59,7 @@ class YouTube(Site):
         """Return what the Data API says of streams, if there is a key for it."""
         return fetch_videos(video_ids, key=find_key(), progress=progress, politeness=self.politeness)
 
-    def open_resume_file(self, video_id: str) -> ResumeFile:
-        """Return the file of a stream's unfinished download."""
-        return ResumeFile(self._folder / f"{video_id}.jsonl")
-
-    def fetch(
-        self,
-        video_id: str,
-        known: Mapping[str, str],
-        *,
-        on_progress: Callable[[float], None] | None = None,
-    ) -> Replay:
+    def fetch(self, video_id: str, known: Mapping[str, str], *, on_progress: OnProgress = None) -> Replay:
         """Return the replay of one stream.
 
         After a source that has only a part, or refuses, the next one is asked; what they have is
@@ -86,11 +85,7 @@ class YouTube(Site):
         return best
 
     def _try_source(
-        self,
-        source: str,
-        video_id: str,
-        known: Mapping[str, str],
-        on_progress: Callable[[float], None] | None,
+        self, source: str, video_id: str, known: Mapping[str, str], on_progress: OnProgress
     ) -> Replay:
         try:
             with (
@@ -105,10 +100,7 @@ class YouTube(Site):
 
 
 def _read_replay(
-    client: ChatClient,
-    video_id: str,
-    resume_file: ResumeFile,
-    on_progress: Callable[[float], None] | None,
+    client: ChatClient, video_id: str, resume_file: ResumeFile, on_progress: OnProgress
 ) -> Replay:
     """Return a replay as one client gives it, also of a download that broke off; its stream says why.
 
@@ -137,11 +129,7 @@ class _Download:
     """
 
     def __init__(
-        self,
-        client: ChatClient,
-        chat_token: str | None,
-        resume_file: ResumeFile,
-        on_progress: Callable[[float], None] | None,
+        self, client: ChatClient, chat_token: str | None, resume_file: ResumeFile, on_progress: OnProgress
     ) -> None:
         self.error: SourceError | None = None
         self.is_expired = False
