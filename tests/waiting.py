@@ -1,11 +1,13 @@
 """Waiting for what happens instead of for the clock: a busy machine takes longer, and nothing else."""
 
+import random
+import socket
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
-__all__ = ["count", "play", "wait_until"]
+__all__ = ["count", "find_port", "play", "wait_until"]
 
 LONGEST_S = 300
 
@@ -17,6 +19,15 @@ def wait_until(condition, process=None):
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def find_port():
+    """Return a free port below those that the system hands out, which may be taken a moment later."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def count(path, table="messages"):

@@ -1,12 +1,9 @@
 """`make lab`: JupyterLab starts, shows the notebooks, and goes away."""
 
-import contextlib
 import os
-import random
 import secrets
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +12,7 @@ import pytest
 import requests
 
 from tests.places import ROOT
+from tests.waiting import find_port
 
 
 def read_command(arguments):
@@ -24,15 +22,6 @@ def read_command(arguments):
     python, *rest = shlex.split(said.splitlines()[-1])
     assert python == ".venv/bin/python"
     return [sys.executable, *rest]
-
-
-def find_port():
-    """Return a free port below those that the system hands out, which may be taken a moment later."""
-    for port in random.sample(range(20_000, 30_000), 100):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 class Lab:

@@ -28,7 +28,7 @@ from chatlib.scale.streams import EncodeSettings, analyze_dataset, encode_file, 
 from chatlib.store import open_store
 from tests.places import ROOT
 from tests.scale.work import analyze_and_die, count_and_write
-from tests.waiting import wait_until
+from tests.waiting import find_port, wait_until
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray comes with `make setup EXTRAS=cluster`"
@@ -46,6 +46,20 @@ class SlowClock:
         return time.monotonic() / 10
 
 
+def wait_for_no_agent(start):
+    """Return Ray's `start_ray_process` for nodes without metrics: others give their agents 15 s to start."""
+    unused = [f"--{name}_port=-1" for name in ("metrics_agent", "metrics_export", "dashboard_agent_listen")]
+
+    def run(command, process_type, *arguments, **given):
+        return start(command + unused * (process_type == "raylet"), process_type, *arguments, **given)
+
+    return run
+
+
+def size_node():
+    return {"num_cpus": 2, "object_store_memory": 2**27, "runtime_env_agent_port": find_port()}
+
+
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
     """A cluster of two nodes on this machine."""
@@ -54,12 +68,16 @@ def nodes(tmp_path_factory):
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         environment.setenv("PYTHONPATH", str(ROOT))
         import ray
+        from ray._private import services
         from ray.cluster_utils import Cluster
 
-        size = {"num_cpus": 2, "object_store_memory": 2**27, "include_dashboard": False}
         environment.setenv("RAY_agent_register_timeout_ms", "300000")
+        environment.setenv("RAY_worker_niceness", "0")
         environment.setattr("ray._private.node.time", SlowClock())
-        cluster = Cluster(initialize_head=True, head_node_args=size)
+        environment.setattr("ray._private.utils.get_dashboard_dependency_error", lambda: ImportError())
+        environment.setattr(services, "start_ray_process", wait_for_no_agent(services.start_ray_process))
+        head = {"include_dashboard": False, "gcs_server_port": find_port(), **size_node()}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         environment.setenv("RAY_ADDRESS", cluster.address)
         ray.init(cluster.address, log_to_driver=False)  # once: each connection starts workers of its own
         yield cluster
@@ -136,7 +154,7 @@ def test_workers_that_end_and_a_node_that_goes_cost_a_repetition_and_nothing_els
     out = prepare_output(tmp_path / "out", "test")
     (work := tmp_path / "work").mkdir()
     tasks = [Task(str(n), str(n), str(n), (str(work), n, tuple(kills), 0.05)) for n in range(n_tasks)]
-    node = nodes.add_node(num_cpus=2, object_store_memory=2**27)
+    node = nodes.add_node(**size_node())
 
     def remove_node_in_the_middle():
         wait_until(lambda: len(list((out / "records").glob("*.json"))) >= n_tasks // 3)
