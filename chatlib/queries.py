@@ -250,17 +250,6 @@ class StoreReader:
             (json.dumps(sorted(kinds)),),
         )
 
-    def load_amounts(self, kinds: Iterable[str]) -> list[tuple]:
-        """Return the payments of some kinds that name an amount.
-
-        Each is (currency, amount, timestamp_us, and its stream's started_at).
-        """
-        return self._rows(
-            "SELECT currency, amount, timestamp_us, started_at FROM payments JOIN streams USING (stream_id) "
-            "WHERE amount IS NOT NULL AND kind IN (SELECT value FROM json_each(?))",
-            (json.dumps(sorted(kinds)),),
-        )
-
     def count_by_stream(self) -> pd.DataFrame:
         """Return one row per stream: stream_id, chatters (wrote a chat message), donors, payments."""
         return self.query(
@@ -276,25 +265,19 @@ class StoreReader:
         """Return one row per kind of message, the most frequent first: kind, messages."""
         return self.query("SELECT kind, count(*) AS messages FROM messages GROUP BY kind ORDER BY 2 DESC, 1")
 
-    def count_people(self) -> dict[str, int]:
-        """Return how many people there are over all streams: authors, chatters, donors."""
-        counts = self._rows(
-            "SELECT count(DISTINCT author), count(DISTINCT author) FILTER "
-            "(WHERE kind IN (SELECT value FROM json_each(?))), "
-            "(SELECT count(DISTINCT author) FROM payments) FROM messages",
-            (_CHAT_KINDS,),
-        )[0]
-        return dict(zip(("authors", "chatters", "donors"), counts, strict=True))
+    def count_people(self, joining: Iterable[str]) -> dict[str, int]:
+        """Return how many people there are over all streams: authors, chatters, members, donors.
 
-    def find_members(self, bought: Iterable[str]) -> set[int]:
-        """Return the authors who ever had a member's badge, or a message of the kinds `bought`."""
+        Members are who ever had a member's badge, or a message of the kinds of `joining`.
+        """
         self.connection.create_function("is_member", 1, is_member, deterministic=True)
-        rows = self._rows(
-            "SELECT DISTINCT author FROM messages WHERE author IS NOT NULL "
-            "AND (is_member(badges) OR kind IN (SELECT value FROM json_each(?)))",
-            (json.dumps(sorted(bought)),),
-        )
-        return {author for (author,) in rows}
+        among = "count(DISTINCT author) FILTER (WHERE kind IN (SELECT value FROM json_each(?))"
+        counts = self._rows(
+            f"SELECT count(DISTINCT author), {among}), {among} OR is_member(badges)), "
+            "(SELECT count(DISTINCT author) FROM payments) FROM messages",
+            (_CHAT_KINDS, json.dumps(sorted(joining))),
+        )[0]
+        return dict(zip(("authors", "chatters", "members", "donors"), counts, strict=True))
 
     def count_content(self, stream_ids: Iterable[int]) -> dict[str, int]:
         """Return how much some streams hold: streams, messages, authors, paid (messages that pay)."""
@@ -338,21 +321,11 @@ class StoreReader:
         content, file_name, format_, n_rows, skipped, stream_id, name = rows[0]
         return Import(content, file_name, format_, n_rows, json.loads(skipped)), stream_id, name
 
-    def load_payments(self) -> pd.DataFrame:
-        """Return one row per payment.
-
-        Columns: stream_id, position, kind, author, offset_s, bits, notice, amount (a decimal as text),
-        currency.
-        """
-        return self.query(
-            "SELECT stream_id, p.position, kind, p.author, p.offset_s, p.bits, notice, p.amount, p.currency "
-            "FROM payments p JOIN messages USING (stream_id, message_id, kind)"
-        )
-
     def load_notices(self) -> pd.DataFrame:
         """Return payments, and memberships that were announced or received; `pays` is 1 for the former.
 
-        The other columns are those of `load_payments`.
+        Other columns: stream_id, position, kind, author, offset_s, bits, notice, amount (a decimal as text),
+        currency.
         """
         columns = "stream_id, m.position, kind, m.author, m.offset_s, m.bits, notice, m.amount, m.currency"
         return self.query(

@@ -266,7 +266,7 @@ def test_payments_are_the_kinds_that_pay_and_messages_with_bits(db):
         "streams": 1, "messages": len(messages), "authors": 2, "paid": len(paid),
     }  # fmt: skip
     assert db.count_by_stream().values.tolist() == [[saved.stream_id, 1, 2, len(paid)]]
-    assert db.count_people() == {"authors": 2, "chatters": 1, "donors": 2}
+    assert db.count_people(()) == {"authors": 2, "chatters": 1, "members": 0, "donors": 2}
 
 
 def test_a_database_opened_to_be_read_is_not_written(tmp_path):

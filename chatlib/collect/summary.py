@@ -122,13 +122,7 @@ def summarize_people(db: Store) -> dict[str, int]:
     authors (any row), chatters (a chat message), members (a member's badge, or a membership
     bought), donors (a payment). Members and donors overlap.
     """
-    counts = db.count_people()
-    return {
-        "authors": counts["authors"],
-        "chatters": counts["chatters"],
-        "members": len(db.find_members(MEMBERSHIP_KINDS)),
-        "donors": counts["donors"],
-    }
+    return db.count_people(MEMBERSHIP_KINDS)
 
 
 def summarize_money(db: Store, *, to: str = "USD") -> pd.DataFrame:
@@ -138,11 +132,11 @@ def summarize_money(db: Store, *, to: str = "USD") -> pd.DataFrame:
     rate of the stream's day, and missing where the ECB publishes no rate. An amount whose
     currency is not known has the currency `unknown`.
     """
-    rows = db.load_amounts(AMOUNT_KINDS)
     table = pd.DataFrame(
         [
             (currency or "unknown", float(amount), _value(amount, currency, to, stamp, start))
-            for currency, amount, stamp, start in rows
+            for _, _, kind, _, amount, currency, _, stamp, start in db.load_events(())
+            if amount is not None and kind in AMOUNT_KINDS
         ],
         columns=["currency", "amount", "value"],
     )

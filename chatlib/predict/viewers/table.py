@@ -138,7 +138,8 @@ def load_viewers(
     dated = order_streams(streams[streams["started_at"].notna() & (streams["n_messages"] > 0)])
     if dated.empty:
         raise NotEnoughData("Viewers need streams with messages and a date. Import chat first (notebook 01).")
-    paid_positions = {key: part["position"] for key, part in db.load_payments().groupby("stream_id")}
+    payments = db.load_notices().query("pays == 1")
+    paid_positions = {key: part["position"] for key, part in payments.groupby("stream_id")}
     owners = set(db.find_owners())
     exclusions = {"streams without a date": int(streams["started_at"].isna().sum())}
     codes: dict[str, int] = {}

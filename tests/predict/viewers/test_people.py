@@ -72,7 +72,7 @@ def test_features_equal_a_plain_recomputation(channel):
     streams = channel.load_streams()
     order = {stream: k for k, stream in enumerate(streams["stream_id"])}
     seen = channel.load_attendance()
-    paid = channel.load_payments()[["stream_id", "author"]].drop_duplicates()
+    paid = channel.load_notices().query("pays == 1")[["stream_id", "author"]].drop_duplicates()
     visits = {(order[s], a) for s, a in seen[["stream_id", "author"]].itertuples(index=False)}
     payments = {(order[s], a) for s, a in paid.itertuples(index=False)}
     assert set(table["paid"]) == {True, False}
