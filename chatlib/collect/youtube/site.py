@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import chain
 
-from chatlib.collect.files.innertube import Action, read_actions
+from chatlib.collect.files.innertube import read_actions
 from chatlib.collect.files.rows import Notes
 from chatlib.collect.sites import (
     Batch,
@@ -109,71 +110,70 @@ def _read_replay(
     video = client.open_video(video_id)
     if video.status != "past":
         return Replay(video.stream, [], {}, "", running=video.status)
-    download = _Download(client, video.chat_token, resume_file, on_progress)
-    notes = Notes()
-    messages = read_actions(download.iter_actions(), notes)
-    if download.is_expired:  # the token of the resume file leads nowhere any more: from the start
+    notes, errors = Notes(), list[SourceError]()
+    batches = _iter_batches(client, video.chat_token, resume_file, on_progress, errors)
+    try:
+        messages = read_actions(chain.from_iterable(map(iter_batch_actions, batches)), notes)
+    except ExpiredToken:  # the token of the resume file leads nowhere any more: from the start
         resume_file.drop()
         return _read_replay(client, video_id, resume_file, on_progress)
-    if download.error is not None and not messages:
-        raise download.error
-    reason = None if download.error is None else str(download.error)
+    if errors and not messages:
+        raise errors[0]
+    reason = str(errors[0]) if errors else None
     stream = video.stream._replace(view=resume_file.view, reason=reason)
-    return Replay(stream, messages, notes, "", ended=download.error is None, heatmap=video.heatmap)
+    return Replay(stream, messages, notes, "", ended=not errors, heatmap=video.heatmap)
 
 
-class _Download:
-    """The actions of one replay: saved ones first, then those that are missing, each batch to disk first.
+def _iter_batches(
+    client: ChatClient,
+    chat_token: str | None,
+    resume_file: ResumeFile,
+    on_progress: OnProgress,
+    errors: list[SourceError],
+) -> Iterator[Batch]:
+    """Yield the batches of one replay: saved ones first, then those that are missing, each to disk first.
 
-    `error` is what broke it off.
+    They end with the replay, or with what breaks it off, which goes into `errors`.
+    Raises: ExpiredToken if what is saved leads to nothing; StoreError; Stopped.
     """
+    last, n_new = None, 0
+    for last in resume_file.iter_saved():
+        yield last
+    try:
+        with map_foreign_errors("the client failed"):
+            for batch in _iter_missing(client, chat_token, resume_file, last):
+                n_new += 1
+                if batch.next_token is not None:
+                    resume_file.add(batch)
+                last_ms = find_last_offset_ms(batch)
+                if on_progress and last_ms is not None:
+                    on_progress(last_ms / 1000)
+                yield batch
+    except SourceError as error:
+        if isinstance(error, ExpiredToken) and last is not None and not n_new:
+            raise
+        errors.append(error)
 
-    def __init__(
-        self, client: ChatClient, chat_token: str | None, resume_file: ResumeFile, on_progress: OnProgress
-    ) -> None:
-        self.error: SourceError | None = None
-        self.is_expired = False
-        self._client = client
-        self._chat_token = chat_token
-        self._resume_file = resume_file
-        self._on_progress = on_progress
 
-    def iter_actions(self) -> Iterator[Action]:
-        """Yield the actions, to the replay's end or to what breaks it off. Raises: StoreError; Stopped."""
-        last = None
-        for last in self._resume_file.iter_saved():
-            yield from iter_batch_actions(last)
-        n_new = 0
-        try:
-            with map_foreign_errors("the client failed"):
-                for batch in self._iter_missing(last):
-                    n_new += 1
-                    if batch.next_token is not None:
-                        self._resume_file.add(batch)
-                    last_ms = find_last_offset_ms(batch)
-                    if self._on_progress and last_ms is not None:
-                        self._on_progress(last_ms / 1000)
-                    yield from iter_batch_actions(batch)
-        except SourceError as error:
-            self.error = error
-            self.is_expired = last is not None and n_new == 0 and isinstance(error, ExpiredToken)
-
-    def _iter_missing(self, last: Batch | None) -> Iterator[Batch]:
-        token = None if last is None else last.next_token
-        if last is None:
-            if self._chat_token is None:
-                raise SourceRefused("The video has no chat replay.", state="no_replay")
-            page = self._client.fetch_page(self._chat_token)
-            token = find_unfiltered_token(page)
-            self._resume_file.view = "live" if token else "top"
-            if token is None:  # a page without a choice of views is the first batch of YouTube's own choice
-                last = read_batch(page)
-                if last is None:
-                    raise SourceError("the chat's own page holds no chat")
-                yield last
-                token = last.next_token
-        offset_ms = (last and find_last_offset_ms(last)) or 0.0
-        yield from iter_batches(self._client.fetch_batch, token, offset_ms=offset_ms)
+def _iter_missing(
+    client: ChatClient, chat_token: str | None, resume_file: ResumeFile, last: Batch | None
+) -> Iterator[Batch]:
+    """Yield the batches after the last one that is saved."""
+    token = None if last is None else last.next_token
+    if last is None:
+        if chat_token is None:
+            raise SourceRefused("The video has no chat replay.", state="no_replay")
+        page = client.fetch_page(chat_token)
+        token = find_unfiltered_token(page)
+        resume_file.view = "live" if token else "top"
+        if token is None:  # a page without a choice of views is the first batch of YouTube's own choice
+            last = read_batch(page)
+            if last is None:
+                raise SourceError("the chat's own page holds no chat")
+            yield last
+            token = last.next_token
+    offset_ms = (last and find_last_offset_ms(last)) or 0.0
+    yield from iter_batches(client.fetch_batch, token, offset_ms=offset_ms)
 
 
 def _complete(replay: Replay, known: Mapping[str, str]) -> Replay:
