@@ -19,10 +19,8 @@ from price_parser import Price
 
 __all__ = [
     "NO_MONEY",
-    "Money",
     "MoneyFields",
     "convert_money",
-    "parse_money",
     "read_money",
     "read_plain_money",
 ]
@@ -54,16 +52,8 @@ _NUMBER = re.compile(r"\d(?:[\d\s.,'’]*\d)?")
 _PLAIN_AMOUNT = re.compile(r"\d{1,15}(\.\d{1,6})?")
 
 
-class Money(NamedTuple):
-    """An amount of money as somebody wrote it, and as it was understood."""
-
-    text: str
-    amount: Decimal | None
-    currency: str | None  # ISO 4217
-
-
 class MoneyFields(NamedTuple):
-    """The three fields of a `Message` that hold its money; the amount is a decimal as text."""
+    """An amount of money as written, as a decimal in text, and the ISO 4217 code: fields of a `Message`."""
 
     amount_text: str | None = None
     amount: str | None = None
@@ -81,27 +71,22 @@ def _code_of_symbol() -> dict[str, str]:
 
 
 @lru_cache(maxsize=65536)
-def parse_money(text: str) -> Money:
+def read_money(text: str | None) -> MoneyFields:
     """Return the amount and ISO 4217 code of an amount as written, in any locale.
 
-    What cannot be understood is None; the text is kept as it came. `kr` gives an amount
-    without a currency, because four countries write it so.
+    What cannot be understood is None; the text is kept as it came, unless it is blank. `kr` gives an
+    amount without a currency, because four countries write it so.
     """
+    if not text or not text.strip():
+        return NO_MONEY
     plain = unicodedata.normalize("NFKC", text).strip()
     number = _NUMBER.search(plain)
     if number is None:
-        return Money(text, None, None)
+        return MoneyFields(text)
+    amount = _read_number(number.group())
     symbol = (plain[: number.start()] + plain[number.end() :]).strip(" -+\u200e\u200f")
     currency = _code_of_symbol().get(symbol) or _code_of_symbol().get(symbol.upper())
-    return Money(text, _read_number(number.group()), currency)
-
-
-def read_money(text: str | None) -> MoneyFields:
-    """Return the money in an amount as written; None for what is unknown."""
-    if not text or not text.strip():
-        return NO_MONEY
-    money = parse_money(text)
-    return MoneyFields(text, None if money.amount is None else format(money.amount, "f"), money.currency)
+    return MoneyFields(text, None if amount is None else format(amount, "f"), currency)
 
 
 def read_plain_money(amount: object, currency: str | None) -> MoneyFields | None:
@@ -116,7 +101,7 @@ def read_plain_money(amount: object, currency: str | None) -> MoneyFields | None
     written = str(amount).removesuffix(".0")
     if currency is None:
         return MoneyFields(written, written)
-    return MoneyFields(f"{currency} {written}", written, parse_money(f"{currency} 1").currency)
+    return MoneyFields(f"{currency} {written}", written, read_money(f"{currency} 1").currency)
 
 
 def _read_number(digits: str) -> Decimal | None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from chatlib.money import convert_money, parse_money
+from chatlib.money import convert_money, read_money
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ from chatlib.money import convert_money, parse_money
     ],
 )
 def test_amounts_of_all_locales(text, amount, currency):
-    money = parse_money(text)
-    assert money.text == text
-    assert (money.amount, money.currency) == (amount and Decimal(amount), currency)
+    money = read_money(text)
+    assert money.amount_text == (text or None)
+    assert (money.amount and Decimal(money.amount), money.currency) == (amount and Decimal(amount), currency)
 
 
 def test_conversion_takes_the_rate_of_the_day():

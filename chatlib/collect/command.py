@@ -152,10 +152,10 @@ def _run_import(args: argparse.Namespace) -> int:
     datasets = [path for path in args.paths if looks_like_dataset(path)]
     if args.dataset and (args.db or datasets or columns):
         raise ParameterError("--dataset takes chat files, not --db, not --columns. Leave the other out.")
-    if datasets and len(datasets) == len(args.paths):
-        return _import_datasets(datasets, args)
+    if datasets and len(args.paths) > 1:
+        raise ParameterError(f"{datasets[0]} is a data set: import it by itself.")
     if datasets:
-        raise ParameterError(f"{datasets[0]} is a data set: import it apart from the chat files.")
+        return _import_dataset(datasets[0], args)
     find_chat_files(args.paths)  # a wrong path leaves no database behind
     if args.dataset:
         from chatlib.collect.files.into_dataset import import_into_dataset
@@ -169,24 +169,22 @@ def _run_import(args: argparse.Namespace) -> int:
     return _exit_code(args, is_usable=report.is_usable, has_failed=bool(report.errors))
 
 
-def _import_datasets(folders: list[str], args: argparse.Namespace) -> int:
+def _import_dataset(folder: str, args: argparse.Namespace) -> int:
     from chatlib.collect.files.importing import shorten_lines
     from chatlib.dataset import import_dataset, open_dataset
     from chatlib.store import open_store
 
-    datasets = [open_dataset(folder) for folder in folders]
+    dataset = open_dataset(folder)
     with open_store(_find_db(args), create=True) as db:
-        counts = [import_dataset(db, dataset) for dataset in datasets]
-        n_streams, n_added = sum(c.n_streams for c in counts), sum(c.n_added for c in counts)
+        count = import_dataset(db, dataset)
         sys.stdout.write(
-            f"{n_streams:,} streams read; {n_added:,} new messages in {remove_controls(str(db.path))}\n"
+            f"{count.n_streams:,} streams read; {count.n_added:,} new messages in "
+            f"{remove_controls(str(db.path))}\n"
         )
-    errors = [error for count in counts for error in count.errors.values()]
-    if errors:
-        sys.stdout.write(
-            "\n".join(["", "Could not be read:", *shorten_lines([f"  {e}" for e in errors])]) + "\n"
-        )
-    return _exit_code(args, is_usable=n_streams > 0, has_failed=bool(errors))
+    if count.errors:
+        lines = shorten_lines([f"  {error}" for error in count.errors.values()])
+        sys.stdout.write("\n".join(["", "Could not be read:", *lines]) + "\n")
+    return _exit_code(args, is_usable=count.n_streams > 0, has_failed=bool(count.errors))
 
 
 def _run_convert(args: argparse.Namespace) -> int:

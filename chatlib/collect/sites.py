@@ -124,14 +124,13 @@ class Listing(NamedTuple):
 
 
 class Metadata(NamedTuple):
-    """The answers, by video id; the ids that YouTube does not know; the ids that were not looked up.
+    """The answers, by video id; the ids that the site does not know; why some were not looked up.
 
-    `gone` are deleted or private videos, and what is no id. `problem` says why some were not looked up.
+    `gone` are deleted or private videos, and what is no id.
     """
 
     videos: dict[str, VideoFacts]
     gone: list[str]
-    unasked: list[str]
     problem: str | None
 
 

@@ -83,14 +83,13 @@ class Twitch(Site):
 
     def describe_streams(self, video_ids: Sequence[str], *, progress: bool = True) -> Metadata:
         """Return what the list said of VODs; those that it no longer shows are asked for one by one."""
-        done = Metadata({}, [], list(video_ids), None)
+        done = Metadata({}, [], None)
         with closing(GraphQL(self.politeness)) as client:
             for video_id in video_ids:
                 try:
                     facts = self._listed.get(video_id) or client.fetch_video(video_id)
                 except SourceError as error:
                     return done._replace(problem=f"not all VODs could be looked up: {error}")
-                done.unasked.remove(video_id)
                 if facts is None:
                     done.gone.append(video_id)
                 else:

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import requests
 
@@ -78,12 +78,12 @@ def fetch_videos(
     """
     asked = list(dict.fromkeys(filter(None, video_ids)))
     wanted = [video_id for video_id in asked if is_video_id(video_id)]
-    done = Metadata({}, [video_id for video_id in asked if not is_video_id(video_id)], wanted, None)
-    if not wanted:
-        return done
+    videos: dict[str, VideoFacts] = {}
+    gone = [video_id for video_id in asked if not is_video_id(video_id)]
     key = (key or "").strip()
-    if not _WRITTEN_KEY.fullmatch(key):
-        return done._replace(problem=_describe_problem(_BAD_KEY if key else _NO_KEY, wanted, len(asked)))
+    if wanted and not _WRITTEN_KEY.fullmatch(key):
+        problem = _describe_problem(_BAD_KEY if key else _NO_KEY, len(wanted), len(asked))
+        return Metadata(videos, gone, problem)
     with (
         requests.Session() as session,
         progress_bar(total=len(wanted), desc="metadata", unit="video", shown=progress) as bar,
@@ -91,21 +91,24 @@ def fetch_videos(
         adapter = PoliteAdapter(politeness or Politeness(), check=_check)
         session.mount("https://", adapter)
         session.headers["X-Goog-Api-Key"] = key
-        while done.unasked:
-            batch = done.unasked[:BATCH]
+        for start in range(0, len(wanted), BATCH):
+            batch = wanted[start : start + BATCH]
             parameters = {"part": PARTS, "id": ",".join(batch)}
             try:  # a redirect would take the key to another host
                 response = session.get(URL, params=parameters, allow_redirects=False)
             except (_Refused, SourceError) as error:
-                return done._replace(problem=_describe_problem(str(error), done.unasked, len(asked)))
-            done = _add_answer(done, _find_items(response.content))
+                problem = _describe_problem(str(error), len(wanted) - start, len(asked))
+                return Metadata(videos, gone, problem)
+            answer = {video.video_id: video for video in _find_items(response.content)}
+            videos |= {video_id: answer[video_id] for video_id in batch if video_id in answer}
+            gone += [video_id for video_id in batch if video_id not in answer]
             bar.update(len(batch))
-    return done
+    return Metadata(videos, gone, None)
 
 
-def _describe_problem(why: str, unasked: Sequence[str], n_asked: int) -> str:
+def _describe_problem(why: str, n_unasked: int, n_asked: int) -> str:
     return (
-        f"Exact start times, durations and live states are missing for {len(unasked):,} of {n_asked:,} "
+        f"Exact start times, durations and live states are missing for {n_unasked:,} of {n_asked:,} "
         f"videos: {why.removesuffix('.')}."
     )
 
@@ -156,14 +159,6 @@ def _find_reasons(content: bytes) -> set[str]:
         return {entry["reason"] for entry in entries if type(entry.get("reason")) is str}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return set()
-
-
-def _add_answer(done: Metadata, answer: Iterable[VideoFacts]) -> Metadata:
-    batch, rest = done.unasked[:BATCH], done.unasked[BATCH:]
-    videos = {video.video_id: video for video in answer}
-    known = {video_id: videos[video_id] for video_id in batch if video_id in videos}
-    gone = [video_id for video_id in batch if video_id not in videos]
-    return Metadata(done.videos | known, done.gone + gone, rest, None)
 
 
 def _read_item(item: Mapping[str, object]) -> VideoFacts:

@@ -105,7 +105,7 @@ def test_a_finished_stream(youtube, polite):
                 "2026-01-09T21:00:00+00:00", "2026-01-09T18:00:00+00:00", "2026-01-09T19:02:10+00:00",
             )
         },
-        [], [], None,
+        [], None,
     )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def test_batches_of_fifty_in_the_order_given_each_video_once(api, polite):
     told = fetch([*reversed(ids), *ids], polite)
     assert [len(batch) for batch in api.asked] == [50, 50, 20]
     assert [video_id for batch in api.asked for video_id in batch] == list(told.videos) == ids[::-1]
-    assert (told.gone, told.unasked, told.problem) == ([], [], None)
+    assert (told.gone, told.problem) == ([], None)
 
 
 def test_what_is_not_answered_is_gone(api, polite):
@@ -178,7 +178,7 @@ def test_what_is_no_id_is_not_asked_and_nothing_else_is_answered(api, polite):
 
 
 def test_no_video_no_question(api, polite):
-    assert fetch([], polite) == Metadata({}, [], [], None)
+    assert fetch([], polite) == Metadata({}, [], None)
     assert api.keys == []
 
 
@@ -188,7 +188,7 @@ def test_no_video_no_question(api, polite):
 def test_without_a_key_it_says_what_is_missing_and_how_to_get_one(api):
     for key in (None, "", "  "):
         told = fetch_videos(["video000001", "video000001", "video000002"], key=key)
-        assert told[:3] == ({}, [], ["video000001", "video000002"])
+        assert told[:2] == ({}, [])
         assert "start times, durations and live states are missing for 2 of 2 videos" in told.problem
         assert "console.cloud.google.com" in told.problem
         assert KEY_NAME in told.problem
@@ -200,7 +200,7 @@ def test_quota_keeps_what_there_is_and_says_when_to_go_on(api, polite, reason):
     api.fail = lambda request: refusal(403, reason) if len(api.asked) == 1 else None
     told = fetch(make_ids(120), polite)
     assert list(told.videos) == make_ids(50)
-    assert told.unasked == make_ids(120)[50:]
+    assert "missing for 70 of 120 videos" in told.problem
     assert "go on after midnight, Pacific time" in told.problem
     assert len(api.keys) == 2  # the same question would only cost more
 
@@ -256,7 +256,7 @@ def test_a_failure_ends_it_in_words_without_the_key_and_keeps_what_there_is(
     failure, words = FAILURES[name]
     api.fail = lambda request: failure(request) if api.asked else None
     told = fetch(make_ids(120), polite)
-    assert (len(told.videos), told.gone, told.unasked) == (50, [], make_ids(120)[50:])
+    assert (len(told.videos), told.gone) == (50, [])
     assert words in told.problem
     assert told.problem.startswith("Exact start times")
     assert told.problem.endswith(".")
@@ -370,7 +370,7 @@ def test_the_key_is_in_the_question_and_nowhere_else(api, polite, everything_sai
 )
 def test_what_no_header_can_hold_is_no_key_and_is_not_sent(api, key, everything_said):
     told = fetch_videos(["video000001"], key=key, progress=False)
-    assert told.unasked == ["video000001"] and "refuses the key" in told.problem
+    assert "missing for 1 of 1 videos" in told.problem and "refuses the key" in told.problem
     assert api.keys == []
     assert_secret(repr(told), everything_said())
 
