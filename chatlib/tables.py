@@ -21,6 +21,7 @@ __all__ = ["RenderedTable", "RenderedTables", "format_share", "format_value", "s
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 0 2.5em; align-items: flex-start"
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]00:?00)?")
 _TIME_UNIT = re.compile(r"(?<!_per)_s$")
+_SHORT = 14  # characters of a text that stays on a line
 _MOST_ROWS = 60  # of a table that nobody cut; its file has them all
 
 
@@ -49,7 +50,9 @@ class RenderedTable:
             name = escape(_TIME_UNIT.sub("", str(column)).replace("_", " "))
             cells = [_render_cell(value, str(column)) for value in values]
             if any(map(_has_letters, values)) and column != "link":
-                name, *cells = [f'<div style="text-align: left">{cell}</div>' for cell in (name, *cells)]
+                is_short = all(len(value) <= _SHORT for value in values if isinstance(value, str | list))
+                style = "text-align: left" + "; white-space: nowrap" * is_short
+                name, *cells = [f'<div style="{style}">{cell}</div>' for cell in (name, *cells)]
             names.append(name)
             columns[place] = cells
         html = pd.DataFrame(columns, index=shown.index).set_axis(names, axis=1)

@@ -71,7 +71,7 @@ def test_tables_side_by_side_have_titles_and_say_where_there_is_nothing():
 
 def test_sections_make_a_table():
     table = sections_as_table([Highlight(5, 15, "avgUniqueUsersPerSecond rose", "f", 1.2, 1.1)])
-    assert table.values.tolist() == [["0:05", "0:15", 10, 1.2, 1.1, "people a second rose"]]
+    assert table.values.tolist() == [["0:00:05", "0:00:15", 10, 1.2, 1.1, "people a second rose"]]
 
 
 def test_a_rate_is_no_time():

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 _LEAST_CHAPTER_S, _LEAST_CHAPTERS = 10, 3  # YouTube's rules, as is the chapter at 0:00
-_AFTER_MOMENT = "And on"
+_AFTER_MOMENT, _UNTITLED = "And on", "Highlight"
 _CLIP_LEAD_S, _CLIP_TAIL_S, _LEAST_CLIP_S = 15.0, 10.0, 20.0
 # What a title must not hold: links, names, commands, times, brackets (YouTube refuses them), controls, and
 # requests for a clip.
@@ -50,6 +50,7 @@ _NOT_IN_TITLE = re.compile(
 )
 _PLAIN_WORD = re.compile(r"\W*(?!\w*[a-z][A-Z])[^\W\d_]")  # an inner capital is an emote's
 _PHRASE = re.compile(r"[\u3041-\u30ff\u4e00-\u9fff]{4}")  # of a script without spaces
+_TELLING = re.compile(r"[^\W\d_]{2}|[^\x00-\x7f]")  # no single letter or number
 _LONGEST_TITLE = 50
 _LEAST_PEOPLE = 2  # who wrote a title
 _LEAST_Z = 2.0  # below, a word is not clearly the moment's own
@@ -65,14 +66,14 @@ _METRIC_WORDS = {
 class MomentWords(NamedTuple):
     """What people wrote in a moment: its characteristic words and typical messages, and how much.
 
-    `title` is a readable message that several people wrote, else the words.
+    `title` is a readable message that several people wrote, else the words that say something, else empty.
     """
 
     n_messages: int = 0
     n_people: int = 0
     words: Sequence[str] = ()
     messages: Sequence[str] = ()
-    title: str = "Highlight"
+    title: str = ""
 
 
 def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[MomentWords]:
@@ -89,7 +90,7 @@ def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[
         typical = find_typical_messages(inside["text"].tolist(), inside["author"].tolist(), words=words)
         own = words.loc[words["z"] >= _LEAST_Z, "word"].tolist()
         own = [word for word in own if not word.startswith("clip")][:_N_WORDS]
-        title = _pick_title(inside, words) or ", ".join(own[:3]) or MomentWords().title
+        title = _pick_title(inside, words) or ", ".join(filter(_TELLING.search, own[:3]))
         n_people = inside["author"].nunique()
         written.append(MomentWords(len(inside), n_people, own, [_shorten(text) for text in typical], title))
     return written
@@ -110,10 +111,11 @@ def sections_as_table(sections: Sequence[Section]) -> pd.DataFrame:
     """Return highlights or spikes as a table: from, to, seconds, peak, mean, and the description in words."""
     rows = []
     for s in sections:
-        description = s.description
+        description = s.description.partition(", rank")[0].replace("its local baseline", "the minutes before")
         for field, words in _METRIC_WORDS.items():
             description = description.replace(field, words)
-        rows.append((s.startTime_text, s.endTime_text, s.duration, s.peak, s.avg, description))
+        times = format_clock(s.startTime), format_clock(s.endTime)
+        rows.append((*times, s.duration, s.peak, s.avg, description))
     return pd.DataFrame(rows, columns=["from", "to", "seconds", "peak", "mean", "description"])
 
 
@@ -131,7 +133,7 @@ def format_chapters(moments: Sequence[Moment], written: Sequence[MomentWords], *
         chapters = _space_chapters(starts + ends, duration_s)
     if len(chapters) < _LEAST_CHAPTERS:
         return ""
-    return "".join(f"{format_time(start_s)} {one_line(title)}\n" for start_s, title in chapters)
+    return "".join(f"{format_time(start_s)} {one_line(title) or _UNTITLED}\n" for start_s, title in chapters)
 
 
 def clips_as_table(
@@ -164,7 +166,7 @@ def format_edl(clips: pd.DataFrame, *, title: str = "", frame_rate: float = 30.0
     for number, clip in enumerate(clips.sort_values("in_s", kind="stable").to_dict("records"), 1):
         first, end = (round(seconds * frame_rate) for seconds in (clip["in_s"], clip["out_s"]))
         at, after = (_format_timecode(frame, frame_rate) for frame in (first, first + 1))
-        name = one_line(clip["title"]).replace("|", "/")
+        name = one_line(clip["title"]).replace("|", "/") or _UNTITLED
         lines += [
             f"{number:03}  001      V     C        {at} {after} {at} {after}",
             f" |C:ResolveColorBlue |M:{clip['rank']}. {name} |D:{max(end - first, 1)}",

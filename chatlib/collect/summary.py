@@ -95,16 +95,16 @@ def describe_channel(db: Store, streams: pd.DataFrame, people: Mapping[str, int]
 def summarize_streams(db: Store) -> pd.DataFrame:
     """Return one row per stream, oldest first: what it is and who was in its chat.
 
-    Columns: stream_id, video_id, title, started_at, hours, messages (all kinds), chatters (who
+    Columns: stream_id, video_id, title, started_at, duration_s, messages (all kinds), chatters (who
     wrote a chat message), donors (who paid), payments, state.
     """
     counts = db.count_by_stream()
     table = db.load_streams().merge(counts, on="stream_id", how="left")
-    table["hours"] = table["duration_s"].fillna(table["last_offset_s"]).astype(float) / 3600
+    table["duration_s"] = table["duration_s"].fillna(table["last_offset_s"]).astype(float)
     table["messages"] = table["n_messages"]
     for column in ("chatters", "donors", "payments"):
         table[column] = table[column].fillna(0).astype(int)
-    columns = ["stream_id", "video_id", "title", "started_at", "hours", "messages", "chatters", "donors"]
+    columns = ["stream_id", "video_id", "title", "started_at", "duration_s", "messages", "chatters", "donors"]
     return table[[*columns, "payments", "state"]]
 
 
@@ -200,13 +200,12 @@ def describe_sides(db: Store, stream_ids: Iterable[int] | None = None) -> list[s
 
 
 def shorten_streams(streams: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of `summarize_streams` as it reads well: by day, hours to a tenth, short titles."""
+    """Return the table of `summarize_streams` as it reads well: by day, with short titles."""
     table = streams.assign(
         day=streams["started_at"].str[:10].fillna("no date"),
-        hours=streams["hours"].round(1),
         title=streams["title"].fillna(streams["video_id"]).str.slice(0, 60),
     )
-    columns = ["title", "hours", "messages", "chatters", "donors", "payments", "state"]
+    columns = ["title", "duration_s", "messages", "chatters", "donors", "payments", "state"]
     return table.set_index("day")[columns]
 
 

@@ -63,8 +63,6 @@ _OUTDATES: dict[str, tuple[str, ...]] = {
     "01_collect": NOTEBOOKS[1:],
     "02_update": NOTEBOOKS[2:],
     "03_pretrain": ("04_predict",),
-    "04_predict": (),
-    "05_analyze": (),
 }
 
 
@@ -204,7 +202,7 @@ def _mark_undone(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
 
     Their pages and results go too, so that nothing of an earlier run is taken for this one's.
     """
-    outdated = {name for notebook in todo for name in (notebook, *_OUTDATES[notebook])}
+    outdated = {name for notebook in todo for name in (notebook, *_OUTDATES.get(notebook, ()))}
     for notebook in outdated:
         steps.pop(notebook, None)
     _save_steps(plan, steps)

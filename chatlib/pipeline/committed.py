@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import logging
 import os
@@ -15,8 +14,6 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from chatlib.errors import ParameterError, PipelineError
 from chatlib.files import atomic_write
@@ -40,8 +37,8 @@ _MACHINE_PATH = re.compile(
 def save_outputs(run_dir: Path, *, notebooks_dir: Path = NOTEBOOKS_DIR) -> list[Path]:
     """Give the notebooks the outputs of a complete run on their own defaults; return the paths.
 
-    Sources, ids and metadata of the cells stay as they are. Cells are counted from 1, figures are
-    reduced to 256 colours, and stderr is left out with a warning.
+    Sources, ids and metadata of the cells stay as they are. Cells are counted from 1,
+    and stderr is left out with a warning.
 
     Raises: MissingSource for an incomplete run; ParameterError for one with other parameters or other
     code; PipelineError where an output names a path of the machine.
@@ -120,9 +117,16 @@ def _check_parameters(name: str, given: Mapping[str, object], defaults: Mapping[
 def _take_outputs(
     name: str, source: dict[str, Any], executed: dict[str, Any], replacements: Mapping[str, str]
 ) -> None:
-    cells = [cell for cell in source["cells"] if cell["cell_type"] == "code"]
-    ran = [cell for cell in executed["cells"] if cell["cell_type"] == "code" and not _is_injected(cell)]
-    if [_key(cell) for cell in cells] != [_key(cell) for cell in ran]:
+    cells, ran = (
+        [
+            cell
+            for cell in notebook["cells"]
+            if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", [])
+        ]
+        for notebook in (source, executed)
+    )
+    keys, theirs = ([(cell["id"], "".join(cell["source"])) for cell in found] for found in (cells, ran))
+    if keys != theirs:
         raise ParameterError(f"{name} has changed since it ran. Run `make report` first.")
     for number, (cell, done) in enumerate(zip(cells, ran, strict=True), start=1):
         outputs = [_clean_output(output, number, replacements) for output in done["outputs"]]
@@ -140,14 +144,6 @@ def _take_outputs(
     source["metadata"]["chatlib"] = {"outputs_of": digest_cells(source, code_only=True)}
 
 
-def _is_injected(cell: Mapping[str, Any]) -> bool:
-    return "injected-parameters" in cell["metadata"].get("tags", [])
-
-
-def _key(cell: Mapping[str, Any]) -> tuple[str, str]:
-    return cell["id"], "".join(cell["source"])
-
-
 def _clean_output(
     output: Mapping[str, Any], number: int, replacements: Mapping[str, str]
 ) -> dict[str, Any] | None:
@@ -163,20 +159,7 @@ def _clean_output(
     kept = {"data": data, "metadata": output["metadata"], "output_type": output["output_type"]}
     if output["output_type"] == "execute_result":
         kept["execution_count"] = number
-    kept = _replace(kept, replacements)
-    if png := data.get("image/png"):
-        kept["data"]["image/png"] = _shrink_png("".join(png))
-    return dict(sorted(kept.items()))
-
-
-def _shrink_png(png: str) -> str:
-    """Return a figure, both base64, in at most 256 colours: a third of the size, and as sharp."""
-    shrunk = io.BytesIO()
-    with Image.open(io.BytesIO(base64.b64decode(png))) as image:
-        few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        few.save(shrunk, "PNG", optimize=True)
-    smaller = base64.b64encode(shrunk.getvalue()).decode()
-    return min(smaller, re.sub(r"\s", "", png), key=len)
+    return dict(sorted(_replace(kept, replacements).items()))
 
 
 def _replace(value: Any, replacements: Mapping[str, str]) -> Any:

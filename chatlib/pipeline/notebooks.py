@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -237,29 +238,12 @@ class _ChainEngine(NBClientEngine):
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> object:
-        """Run the notebook as papermill does; finished cells count on `chain_bar`."""
-        nb_man.pbar = _SharedBar(kwargs.pop("chain_bar"))
+        """Run the notebook as papermill does; finished cells count on `chain_bar`, which the chain closes."""
+        bar = kwargs.pop("chain_bar")
+        nb_man.pbar = SimpleNamespace(
+            n=0, update=bar.update, refresh=bar.refresh, set_description=str, close=str
+        )
         return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
-
-
-class _SharedBar:
-    """The methods of a progress bar that papermill calls; the chain closes the bar itself."""
-
-    def __init__(self, bar: tqdm) -> None:
-        self._bar = bar
-        self.n = 0
-
-    def update(self, n: int) -> None:
-        self._bar.update(n)
-
-    def refresh(self) -> None:
-        self._bar.refresh()
-
-    def set_description(self, text: str) -> None:
-        """The chain's bar names the notebook; cells do not rename it."""
-
-    def close(self) -> None:
-        """Done by the chain."""
 
 
 def _name_cell(path: Path) -> str:

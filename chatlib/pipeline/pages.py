@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import ast
 import base64
+import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -48,19 +48,24 @@ __all__ = [
 
 # What may be wider than a screen scrolls within its own box, which the keyboard reaches.
 _SCROLL = '<div class="{kind}" role="group" aria-label="{what}" tabindex="0">{inside}</div>'
-_SCROLL_ROWS = '<span class="scroll" role="group" aria-label="Table" tabindex="0">{inside}</span>'
+_SCROLL_ROWS = r'<span class="scroll" role="group" aria-label="Table" tabindex="0">\g<0></span>'
 _LONG = 500  # characters in a table's cell that scroll
-_PRINTED = re.compile(r"(?<=<pre>).*?(?=</pre>)", re.DOTALL)
+_MANY_COLUMNS = 4  # of a table, for the width of a phone
+_PRINTED = re.compile(r"(?<=<pre>)[^<]*(?=</pre>)")  # no code, no colours
 _ROWS = re.compile(r"(?:^.*\S {2,}\S.*(?:\n|\Z)){2,}", re.MULTILINE)  # neighbouring lines that have columns
 
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """A picture as base64 PNG, its alternative text if it has one, and its size on the page in pixels."""
+    """A picture as base64 PNG, its alternative text if it has one, and its size on the page in pixels.
+
+    `narrow` is the same for a phone, if there is one: png, width, height.
+    """
 
     png: str
     alt: str | None
     size: dict[str, int]
+    narrow: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ def load_chapter(run_dir: Path, notebook: str) -> Chapter:
     title, *rest = _remove_badge(executed.cells[0].source).splitlines()
     executed.cells[0].source = "\n".join(rest)
     _link_tables(executed)
-    _embed_points(executed)
+    _embed_pictures(executed)
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(executed)
     body = body.replace(render_assets(), "")  # the page has them
@@ -144,14 +149,19 @@ def find_key_figure(executed: nbformat.NotebookNode) -> KeyFigure | None:
     cells = sorted(executed.cells, key=lambda cell: "key-figure" not in cell.metadata.get("tags", []))
     for cell in cells:
         for output in cell.get("outputs", []):
-            if png := output.get("data", {}).get("image/png"):
-                metadata = output.metadata.get("image/png", {})
-                size = {key: int(metadata[key]) for key in ("width", "height") if key in metadata}
-                return KeyFigure(re.sub(r"\s", "", png), metadata.get("alt"), size)
+            if "image/png" in output.get("data", {}):
+                return _read_figure(output)
     return None
 
 
-@cache
+def _read_figure(output: nbformat.NotebookNode) -> KeyFigure:
+    metadata = output.metadata.get("image/png", {})
+    size = {key: int(metadata[key]) for key in ("width", "height") if key in metadata}
+    narrow = output.data.get(POINTS_TYPE, {}).get("narrow")
+    return KeyFigure(re.sub(r"\s", "", output.data["image/png"]), metadata.get("alt"), size, narrow)
+
+
+@functools.cache
 def _make_environment() -> Environment:
     """Return the templates; code has colours with a contrast of 4.5 or more, in light and in dark."""
     environment = Environment(
@@ -176,7 +186,6 @@ def _make_environment() -> Environment:
     environment.filters |= {
         "label": label_notebook,
         "value": format_value,
-        "duration": lambda seconds: f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min",
         "clock": format_clock,
         "last_part": lambda path: Path(path).name,
     }
@@ -217,16 +226,19 @@ def _link_tables(executed: nbformat.NotebookNode) -> None:
             cell.outputs.append(new_output("display_data", html))
 
 
-def _embed_points(executed: nbformat.NotebookNode) -> None:
-    """Put below each picture what its points tell, as data for the page's script."""
-    from nbformat.v4 import new_output
-
+def _embed_pictures(executed: nbformat.NotebookNode) -> None:
+    """Make of each picture one that fits a phone, too, and below it what its points tell, for the script."""
     for cell in executed.cells:
-        for output in list(cell.get("outputs", [])):
-            if told := output.get("data", {}).get(POINTS_TYPE):
-                data = embed_json(json.dumps(told, ensure_ascii=False))
-                block = f'<script type="application/json" class="points">{data}</script>'
-                cell.outputs.append(new_output("display_data", {"text/html": block}))
+        for output in cell.get("outputs", []):
+            if "image/png" not in output.get("data", {}):
+                continue
+            page = fill_template("picture.html", figure=_read_figure(output))
+            told = output.data.get(POINTS_TYPE, {})
+            if told.get("texts"):
+                shown = told | {"narrow": told["narrow"]["points"]}
+                data = embed_json(json.dumps(shown, ensure_ascii=False))
+                page += f'<script type="application/json" class="points">{data}</script>'
+            output.data = {"text/html": page}
 
 
 def _find_saved(source: str) -> dict[str, str]:
@@ -263,14 +275,9 @@ def _parse(source: str) -> ast.Module:
 
 
 def _let_scroll(body: str) -> str:
-    """Wrap tables, long texts in them, and figures. Chat text has no `<` of its own: it is escaped."""
+    """Wrap tables, printed ones, too, and long texts in them. Chat text has no `<`: it is escaped."""
     body = re.sub(r"<table\b.*?</table>", _wrap_table, body, flags=re.DOTALL)
-    body = _PRINTED.sub(_wrap_rows, body)
-    return re.sub(
-        r'(?<=output_execute_result">\n)<img\b[^>]*>',
-        lambda figure: _SCROLL.format(kind="scroll", what="Figure", inside=figure.group()),
-        body,
-    )
+    return _PRINTED.sub(lambda printed: _ROWS.sub(_SCROLL_ROWS, printed.group()), body)
 
 
 def _wrap_table(table: re.Match[str]) -> str:
@@ -279,11 +286,15 @@ def _wrap_table(table: re.Match[str]) -> str:
         lambda text: _SCROLL.format(kind="long", what="Long text", inside=text.group()),
         table.group(),
     )
-    return _SCROLL.format(kind="scroll", what="Table", inside=inside)
+    head, _, rows = inside.partition("</thead>")
+    names = [re.sub(r'<[^>]*>|"', "", name) for name in re.findall(r"<th\b[^>]*>(.*?)</th>", head, re.DOTALL)]
+    if len(names) < _MANY_COLUMNS:
+        return _SCROLL.format(kind="scroll", what="Table", inside=inside)
+    rows = re.sub(r"<tr\b.*?</tr>", functools.partial(_name_cells, names), rows, flags=re.DOTALL)
+    return _SCROLL.format(kind="scroll rows", what="Table", inside=f"{head}</thead>{rows}")
 
 
-def _wrap_rows(printed: re.Match[str]) -> str:
-    """Return printed text: long lines wrap, except in tables, which scroll."""
-    if "<" in printed.group():  # code, or colours
-        return printed.group()
-    return _ROWS.sub(lambda rows: _SCROLL_ROWS.format(inside=rows.group()), printed.group())
+def _name_cells(names: Sequence[str], row: re.Match[str]) -> str:
+    """Return a row whose cells carry the names of their columns: a phone shows rows as cards."""
+    left = iter(names)
+    return re.sub(r"<td\b", lambda _: f'<td data-label="{next(left, "").strip()}"', row.group())

@@ -127,7 +127,7 @@ def _describe_front(run_dir: Path, record: Mapping[str, Any], facts: Mapping[str
         "timeline": shown and Markup(embed_json(load_timeline_data(run_dir, "shown"))),
         "picture": next((c["figure"] for c in chapters if c["notebook"] == "05_analyze"), None),
         "payers": _describe_payers(predicted),
-        "curve": _describe_curve(predicted),
+        "curve": predicted.get("named_curve"),
         "streams_csv": csv if (run_dir / csv).is_file() else None,
         "simulated": is_simulated(run_dir),
         "chapters": chapters,
@@ -157,24 +157,10 @@ def _name_channel(record: Mapping[str, Any]) -> str:
 
 def _describe_payers(results: Mapping[str, Any]) -> dict[str, tuple[object, tuple[str, ...]]] | None:
     """Return how good the ranking of who pays next is: each number of notebook 04 with where it was read."""
-    file = "results/04_predict.json"
-    if "n_pay_of_named" in results:
-        keys = {"n_pay": "n_pay_of_named", "n_named": "n_named", "n_lot": "n_pay_by_lot"}
-        return {name: (results[key], (file, key)) for name, key in keys.items()}
-    rolling = results.get("next_stream", {}).get("rolling") or [{}]
-    lift = rolling[0].get("lift")
-    return None if lift is None else {"lift": (lift, (file, "next_stream", "rolling", "0", "lift"))}
-
-
-def _describe_curve(results: Mapping[str, Any]) -> dict[str, object] | None:
-    """Return how many pay among the first named, one by one, and the share that a draw by lot finds."""
-    payers = results.get("named_curve")
-    if not payers or not results.get("n_named"):
+    if "n_pay_of_named" not in results:
         return None
-    return {
-        "payers": json.dumps([int(n) for n in payers]),
-        "rate": results["n_pay_by_lot"] / results["n_named"],
-    }
+    keys = {"n_pay": "n_pay_of_named", "n_named": "n_named", "n_lot": "n_pay_by_lot"}
+    return {name: (results[key], ("results/04_predict.json", key)) for name, key in keys.items()}
 
 
 def _describe_chapter(run_dir: Path, notebook: str) -> dict[str, Any]:
@@ -195,13 +181,13 @@ def _describe_chapter(run_dir: Path, notebook: str) -> dict[str, Any]:
 
 
 def _render_intro(executed: nbformat.NotebookNode) -> Markup:
-    """Return the notebook's introduction: the text between its title and its parameters."""
+    """Return what the notebook asks: the text after its title, up to the list of what is in it."""
     from nbconvert.filters import markdown2html
 
     cell = executed.cells[1] if len(executed.cells) > 1 else None
     if not cell or cell.cell_type != "markdown":
         return Markup()
-    return Markup(markdown2html(re.split(r"^#", cell.source, maxsplit=1, flags=re.MULTILINE)[0]))
+    return Markup(markdown2html(re.split(r"^#|\s+You\s+will\s+find", cell.source, flags=re.MULTILINE)[0]))
 
 
 def _prefix_ids(part: str, name: str) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator
 
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.sections import Section
@@ -20,9 +19,9 @@ from chatlib.plots.style import (
     add_note,
     house_style,
     label,
-    new_figure,
     new_panels,
     place_legend_above,
+    show_clock,
 )
 from chatlib.plots.weeks import draw_week_bars, draw_weeks, has_many_streams, label_weeks
 
@@ -60,14 +59,14 @@ def plot_activity(analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, n
     figure, (main, strip) = new_panels(2, 1, height_in=4.4, sharex=True, height_ratios=(6, 1))
     times, messages, first_timers, bin_s = _bin_samples(analytics)
     main.fill_between(times, messages, step="mid", color=COLORS["sky"], label="chat messages")
-    main.step(times, first_timers, where="mid", color=COLORS["blue"], lw=1.2, label="people's first ones")
+    main.step(times, first_timers, where="mid", color=COLORS["blue"], lw=1.2, label="first messages")
     _number_moments(main, moments, times, messages)
     main.set(ylabel="per minute", ylim=(0, None))
     main.set_title(add_note(label(analytics.mediaTitle, max_chars=70), note), pad=24)
     place_legend_above(main, n_columns=3)
     _draw_strip(strip, analytics)
-    strip.set_xlabel(f"time in the stream (h:mm), one step = {bin_s:g} s")
-    _format_time_axis(strip, analytics.duration)
+    strip.set_xlabel(f"time in the stream (h:mm:ss), one step = {bin_s:g} s")
+    show_clock(strip.xaxis, analytics.duration)
     strip.set_xlim(0, max(analytics.duration, 1))
     return figure
 
@@ -177,7 +176,7 @@ def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figur
     `months` is a table of `chatlib.analyze.people.income.summarize_months`. Months without donations
     keep their place. The largest currencies have a colour, the others share grey.
     """
-    figure, axes = new_figure(height_in=3.4)
+    figure, (axes,) = new_panels(1, 1, height_in=3.4)
     dated = months[months["month"] != "no date"]
     names = _list_months(dated["month"])
     ranked = dated.groupby("currency")["value"].sum().sort_values(ascending=False, kind="stable")
@@ -217,8 +216,8 @@ def plot_stream_income(trace: pd.DataFrame, *, duration_s: float, currency: str,
     names = [f"{name} ({counts.get(what, 0)})" for what, (_, name) in _EVENTS.items()]
     lower.set_yticks(range(len(_EVENTS)), names)
     lower.set_ylim(-0.6, len(_EVENTS) - 0.4)
-    lower.set_xlabel("time in the stream (h:mm)")
-    _format_time_axis(lower, end)
+    lower.set_xlabel("time in the stream (h:mm:ss)")
+    show_clock(lower.xaxis, end)
     lower.set_xlim(start, end)
     return figure
 
@@ -255,7 +254,7 @@ def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
 
     `scores` is a table of `chatlib.analyze.planted.compare_detectors`.
     """
-    figure, axes = new_figure(height_in=3.4)
+    figure, (axes,) = new_panels(1, 1, height_in=3.4)
     looks = {
         "moments": ("D-", "vermillion", "number an hour"),
         "busiest 30 s": ("^--", "grey", "number an hour"),
@@ -324,7 +323,7 @@ def _number_moments(axes: Axes, moments: Sequence[Moment], times: np.ndarray, he
             color="white",
             bbox={"boxstyle": "circle,pad=0.2", "fc": COLORS["vermillion"], "ec": "none"},
         )
-    axes.plot([], [], "o", color=COLORS["vermillion"], label="best moments, by rank")
+    axes.plot([], [], "o", color=COLORS["vermillion"], label="best moments")
     axes.margins(y=0.15)
 
 
@@ -339,13 +338,6 @@ def _draw_strip(axes: Axes, analytics: ChatAnalytics) -> None:
     axes.set_yticks([0.5, 1.5], [f"{name} ({len(sections)})" for name, sections, _ in rows])
     axes.set_ylim(0, 2)
     axes.grid(axis="y", visible=False)
-
-
-def _format_time_axis(axes: Axes, duration_s: float) -> None:
-    steps = (60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 12 * 3600)
-    step = next((step for step in steps if duration_s <= 12 * step), duration_s / 12)
-    axes.xaxis.set_major_locator(MultipleLocator(step))
-    axes.xaxis.set_major_formatter(lambda seconds, _: f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}")
 
 
 def _label_streams(axes: Axes, streams: pd.DataFrame) -> None:
@@ -371,5 +363,5 @@ def _tell_streams(
 
 def _label_places(axes: Axes, names: Sequence[str]) -> None:
     """Write as many names below the axis as have room there."""
-    step = max(len(names) // 12, 1)
+    step = max(len(names) // 8, 1)
     axes.set_xticks(np.arange(0, len(names), step), names[::step], rotation=30, ha="right")

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from chatlib.plots.style import COLORS, house_style, label, new_figure, new_panels
+from chatlib.plots.style import COLORS, house_style, label, new_panels, place_legend_above
 from chatlib.plots.weeks import draw_weeks, has_many_streams, label_weeks
 
 __all__ = ["plot_kinds", "plot_money", "plot_streams"]
@@ -53,19 +53,20 @@ def plot_streams(streams: pd.DataFrame, *, new: Collection[int] = ()) -> Figure:
 def plot_kinds(kinds: pd.DataFrame, *, n_largest: int = 12) -> Figure:
     """Draw how many messages there are of each kind, on a log axis; kinds that pay stand out."""
     shown = kinds.head(n_largest)[::-1]
-    figure, axes = new_figure(height_in=0.9 + 0.27 * max(len(shown), 1))
+    figure, (axes,) = new_panels(1, 1, height_in=1.2 + 0.34 * max(len(shown), 1))
     for pays, color, name in ((False, "sky", "does not pay"), (True, "orange", "a payment")):
         part = (shown["pays"] == pays).to_numpy()
         rows = np.arange(len(shown))[part]
         axes.barh(rows, shown["messages"][part], color=COLORS[color], label=name)
     for row, count in enumerate(shown["messages"]):
         axes.annotate(f" {count:,}", (count, row), va="center", fontsize=8)
-    axes.set_yticks(range(len(shown)), [label(kind) for kind in shown["kind"]])
+    names = [label(kind.replace("_", " "), max_chars=60) for kind in shown["kind"]]
+    axes.set_yticks(np.arange(len(shown)), names, fontsize=8)
     axes.set_xscale("log")
     axes.set_xlim(0.8, max(shown["messages"].max() * 6, 10) if len(shown) else 10)
     axes.set_xlabel("Messages (logarithmic)")
-    axes.set_title("What the rows of the chat are")
-    axes.legend(loc="lower right")
+    axes.set_title("What the rows of the chat are", pad=24)
+    place_legend_above(axes)
     return figure
 
 
@@ -74,7 +75,7 @@ def plot_money(money: pd.DataFrame) -> Figure:
     """Draw the value of paid messages by currency, from `summarize_money`."""
     column = next(c for c in money.columns if c.startswith("value_"))
     shown = money[money[column].notna()].head(12)[::-1]
-    figure, axes = new_figure(height_in=0.9 + 0.27 * max(len(shown), 1))
+    figure, (axes,) = new_panels(1, 1, height_in=0.9 + 0.27 * max(len(shown), 1))
     axes.barh(range(len(shown)), shown[column], color=COLORS["green"])
     for row, (value, payments) in enumerate(zip(shown[column], shown["payments"], strict=True)):
         axes.annotate(f" {value:,.0f} from {payments:,} payments", (value, row), va="center", fontsize=8)

@@ -15,6 +15,8 @@ from chatlib.plots.style import (
     house_style,
     label,
     new_panels,
+    place_legend_above,
+    show_clock,
 )
 
 __all__ = ["plot_forecasts", "plot_message_weights", "plot_models", "plot_viewers"]
@@ -60,37 +62,35 @@ def plot_forecasts(
 
 @house_style
 def plot_models(table: pd.DataFrame, *, highlight: str, note: str = "") -> Figure:
-    """Draw PR-AUC and ROC-AUC of all models on test, with 95 % intervals. `table`: `compare_models`."""
-    table = table.iloc[::-1]
-    figure, axes = new_panels(1, 2, height_in=1.2 + 0.42 * len(table), sharey=True)
-    prevalence = float(table["prevalence"].iloc[0])
+    """Draw PR-AUC and ROC-AUC of all models on test, the best on top, with 95 % intervals.
+
+    `table` is one of `compare_models`; `highlight` names the model that the text tells of.
+    """
+    table = table.sort_values("pr_auc", na_position="first")
+    figure, axes = new_panels(1, 2, height_in=1.4 + 0.36 * len(table), sharey=True)
+    places, is_told = np.arange(len(table)), table.index == highlight
+    colors = np.where(is_told, COLORS["vermillion"], COLORS["sky"])
     for ax, metric, name, chance in (
-        (axes[0], "pr_auc", "PR-AUC", prevalence),
+        (axes[0], "pr_auc", "PR-AUC", float(table["prevalence"].iloc[0])),
         (axes[1], "roc_auc", "ROC-AUC", 0.5),
     ):
-        _draw_bars(ax, table, metric, highlight)
-        ax.axvline(chance, color="black", linestyle="--", linewidth=1, label=f"chance: {chance:.3g}")
+        values = table[metric].fillna(0.0)
+        if metric == "pr_auc":
+            ax.barh(places, values, color=colors, label="other models")
+            ax.barh(places[is_told], values[is_told], color=COLORS["vermillion"], label="told of below")
+        else:  # a bar would have to begin at 0.5
+            ax.scatter(values, places, color=colors, zorder=3)
+            ax.set_xlim(min(0.48, values.min() - 0.02), 1.0)
+        ax.hlines(places, table[f"{metric}_low"], table[f"{metric}_high"], color="black", lw=1.5)
+        ax.axvline(chance, color="black", linestyle="--", linewidth=1, label=f"chance: {chance:.3f}")
         ax.set(xlabel=f"{name} on test (line: 95 % interval)")
+        ax.set_title(
+            add_note("Payers ranked first", note) if ax is axes[0] else "A payer ranked above another", pad=24
+        )
         ax.grid(axis="y", visible=False)
-    axes[0].set_title(add_note("Donors ranked first", note))
-    axes[1].set_title("Donor found in a pair")
-    axes[1].set_xlim(0.35, 1.0)
-    for ax in axes:
-        ax.legend(loc="lower left", bbox_to_anchor=(0.0, -0.24 if len(table) > 5 else -0.34), borderaxespad=0)
+        place_legend_above(ax, n_columns=3)
+    axes[0].set_yticks(places, [label(name, max_chars=44) for name in table.index])
     return figure
-
-
-def _draw_bars(ax: Axes, table: pd.DataFrame, metric: str, highlight: str) -> None:
-    colors = [COLORS["vermillion"] if name == highlight else COLORS["sky"] for name in table.index]
-    hatches = ["//" if name == highlight else "" for name in table.index]
-    names = [label(name, max_chars=44) for name in table.index]
-    values = table[metric].fillna(0.0).to_numpy()
-    ax.barh(names, values, color=colors, hatch=hatches, edgecolor="white")
-    low, high = (table[f"{metric}_{end}"].to_numpy() for end in ("low", "high"))
-    for i, (start, stop) in enumerate(zip(low, high, strict=True)):
-        if np.isfinite(start) and np.isfinite(stop):
-            ax.plot([start, stop], [i, i], color="black", linewidth=1.5)
-            ax.plot([start, stop], [i, i], "|", color="black", markersize=8)
 
 
 @house_style
@@ -126,7 +126,8 @@ def plot_viewers(
         dict(zip(axes, (before, after), strict=True)), [" · ".join(said[:_MOST_TOLD]) for said in texts]
     )
     for ax in axes:
-        _place_legend_below(ax, (-0.08, -0.15), n_columns=3)
+        ax.legend(loc="upper left", bbox_to_anchor=(-0.08, -0.15), ncols=3, borderaxespad=0,
+                  handletextpad=0.4, columnspacing=1.2, fontsize=9)  # fmt: skip
     return figure
 
 
@@ -152,32 +153,16 @@ def plot_message_weights(
     height_in = 2.0 + 0.28 * max(len(shown), 3)
     figure, axes = new_panels(1, 2, height_in=height_in, sharey=True, width_ratios=(1, 1.3))
     places = np.arange(len(shown))[::-1]
-    minutes = table["offset_s"].to_numpy()[shown] / 60
-    axes[0].plot(minutes, places, "o", color=COLORS["blue"], label="message")
-    axes[0].set(xlabel="time in stream (min)", ylabel="message, oldest on top")
+    axes[0].plot(table["offset_s"].to_numpy()[shown], places, "o", color=COLORS["blue"])
+    show_clock(axes[0].xaxis, np.ptp(table["offset_s"]))
+    axes[0].set(xlabel="time in the stream", ylabel="message, oldest on top")
     axes[0].set_yticks(places, [label(texts[i], max_chars=32) for i in shown])
     figure.suptitle(add_note(f"What the score of {label(who)} rests on", note), x=0.01, ha="left")
     axes[0].set_title("What they wrote, when")
-    _draw_weights(axes[1], weights[shown], places)
-    axes[1].set(xlabel="adds to the log odds of paying")
+    colors = [COLORS["vermillion"] if weight > 0 else COLORS["sky"] for weight in weights[shown]]
+    axes[1].barh(places, weights[shown], color=colors)
+    axes[1].axvline(0, color="black", linewidth=1)
+    axes[1].set(xlabel="adds to the log odds of paying: right speaks for it, left against")
     left_out = f" ({len(shown)} of {len(weights)})" if len(shown) < len(weights) else ""
     axes[1].set_title(f"How much it counts{left_out}")
-    for ax in axes:
-        _place_legend_below(ax, (-0.02, -0.16), n_columns=2)
     return figure
-
-
-def _draw_weights(ax: Axes, weights: np.ndarray, places: np.ndarray) -> None:
-    for sign, name, color, hatch in (
-        (weights >= 0, "speaks for a donor", COLORS["vermillion"], ""),
-        (weights < 0, "speaks against", COLORS["sky"], "//"),
-    ):
-        if sign.any():
-            name = name if (weights < 0).any() else "weight"
-            ax.barh(places[sign], weights[sign], color=color, hatch=hatch, edgecolor="white", label=name)
-    ax.axvline(0, color="black", linewidth=1)
-
-
-def _place_legend_below(ax: Axes, place: tuple[float, float], *, n_columns: int) -> None:
-    ax.legend(loc="upper left", bbox_to_anchor=place, ncols=n_columns, borderaxespad=0,
-              handletextpad=0.4, columnspacing=1.2, fontsize=9)  # fmt: skip

@@ -9,21 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from chatlib.plots.style import COLORS, add_note, house_style, new_figure, new_panels
+from chatlib.plots.style import COLORS, add_note, house_style, new_panels, show_clock
 from chatlib.times import format_clock
 
 __all__ = ["plot_coherence", "plot_perplexity", "plot_plane"]
 
-_TIME_TICKS_S = {
-    1: "1 s",
-    5: "5 s",
-    15: "15 s",
-    60: "1 min",
-    300: "5 min",
-    900: "15 min",
-    3600: "1 h",
-    10800: "3 h",
-}
+_TIME_TICKS_S = {1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 _KINDS = (
     ("blocks", "held-out blocks", "blue", "o", "--"),
     ("single", "held-out single messages", "vermillion", "s", ":"),
@@ -36,7 +27,7 @@ def plot_perplexity(history: pd.DataFrame, reference: Mapping[str, float], *, no
 
     `reference` has the unigram perplexities of `blocks` and `single`. `note` follows the title.
     """
-    figure, axes = new_figure(height_in=3.8)
+    figure, (axes,) = new_panels(1, 1, height_in=3.8)
     for key, name, color, marker, line in _KINDS:
         axes.plot(
             history["epoch"], history[f"{key}_perplexity"], marker + "-", color=COLORS[color], label=name
@@ -59,7 +50,7 @@ def plot_coherence(curves: Mapping[str, pd.DataFrame], *, unit: str = "seconds",
 
     The tables are those of `Coherence`; distances in `unit`, on a log axis.
     """
-    figure, axes = new_figure(height_in=3.8)
+    figure, (axes,) = new_panels(1, 1, height_in=3.8)
     in_time = unit == "seconds"
     styles = (("grey", "s", "--"), ("blue", "o", "-"), ("orange", "^", "-."))
     for (name, table), (color, marker, line) in zip(curves.items(), styles, strict=False):
@@ -71,7 +62,7 @@ def plot_coherence(curves: Mapping[str, pd.DataFrame], *, unit: str = "seconds",
         )
     axes.axhline(0, color="black", lw=0.8)
     axes.set_xscale("log")
-    ticks = _TIME_TICKS_S if in_time else {n: f"{n:,}" for n in (1, 3, 10, 30, 100, 300, 1000, 3000)}
+    ticks = _TIME_TICKS_S if in_time else {n: f"{n:,}" for n in (1, 10, 100, 1000, 10_000)}
     axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: ticks.get(round(value), "")))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -92,16 +83,18 @@ def plot_plane(
     On the report's pages a point tells when its message was written, and its text, if there are `texts`.
     """
     figure, panels = new_panels(1, len(planes), height_in=4.0)
-    minutes = np.asarray(offsets_s) / 60
     for axes, (name, plane) in zip(panels, planes.items(), strict=True):
         points = axes.scatter(
-            plane[:, 0], plane[:, 1], c=minutes, cmap="cividis", s=6, alpha=0.6, linewidths=0
+            plane[:, 0], plane[:, 1], c=offsets_s, cmap="cividis", s=6, alpha=0.6, linewidths=0
         )
         axes.set_title(name)
         axes.set_xlabel("First component (no unit)")
     panels[0].set_ylabel("Second component (no unit)")
-    figure.colorbar(points, ax=panels, label="Minutes from the start of the stream")
+    bar = figure.colorbar(points, ax=panels, label="Time in the stream (h:mm:ss)")
+    show_clock(bar.ax.yaxis, np.ptp(offsets_s))
     said = [f"{format_clock(s)} {text}" for s, text in zip(offsets_s, texts, strict=True)] if texts else []
     figure.tell(dict(zip(panels, planes.values(), strict=True)), said)
-    figure.suptitle(add_note(f"{len(minutes):,} messages of one stream as vectors, in two components", note))
+    figure.suptitle(
+        add_note(f"{len(offsets_s):,} messages of one stream as vectors, in two components", note)
+    )
     return figure

@@ -410,16 +410,20 @@ function startTimelines() {
   }
 }
 
-const pictureBefore = (element) => [...document.querySelectorAll("main .scroll > img")].filter(
+const pictureBefore = (element) => [...document.querySelectorAll("main picture > img")].filter(
   (image) => image.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING).at(-1);
 
 // ------------------------------------------------------------------ pictures whose points tell what they are
 
 /** Let the picture before `source` tell at each point, [x, y, i] in fractions of its size, the i-th text, and open its stream. */
 function startPoints(source) {
-  const image = pictureBefore(source), { texts, points, streams = [] } = JSON.parse(source.textContent);
+  const image = pictureBefore(source), { texts, points: wide, narrow = wide, streams = [] } = JSON.parse(source.textContent);
   if (!image) return;
-  points.sort((a, b) => a[0] - b[0]);
+  const phone = matchMedia("(max-width: 40rem)");
+  let points = [];
+  const choose = () => { points = (phone.matches ? narrow : wide).sort((a, b) => a[0] - b[0]); };
+  phone.addEventListener("change", choose);
+  choose();
   const [near, upright] = streams.length ? [60, 0.1] : [24, 1]; // above and below a stream is near it
   let told = -1, before = -1;
   const tip = make("div", { class: "tip", role: "status", hidden: true }), ring = make("div", { class: "ring", hidden: true });

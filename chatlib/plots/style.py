@@ -6,7 +6,9 @@ import base64
 import functools
 import importlib.util
 import io
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -15,10 +17,16 @@ import numpy as np
 from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.text import Text
+from matplotlib.ticker import Formatter, FuncFormatter, MultipleLocator
+from PIL import Image
 
 from chatlib.plots.timeline import POINTS_TYPE
 from chatlib.text import hide_mentions, one_line
+from chatlib.times import format_clock
 
 __all__ = [
     "COLORS",
@@ -26,9 +34,9 @@ __all__ = [
     "add_note",
     "house_style",
     "label",
-    "new_figure",
     "new_panels",
     "place_legend_above",
+    "show_clock",
 ]
 
 # Okabe & Ito's palette, distinguishable with any colour vision.
@@ -45,6 +53,9 @@ COLORS = {
 }
 
 _SCREEN_DPI = 100
+_PHONE_IN = 4.6  # wide; letters are as large on a phone as those of the text
+_PHONE_CHARS = 46  # of a title in a line
+_PHONE_NAME_CHARS = 20  # of a name at the axis
 _TOLD_LENGTH = 200
 _NO_GLYPH = "\N{WHITE VERTICAL RECTANGLE}"
 _RC: dict[Any, Any] = {
@@ -65,7 +76,10 @@ _RC: dict[Any, Any] = {
 
 
 class NotebookFigure(Figure):
-    """A Figure that renders itself in a notebook: sharp on high-density screens, with an alt text."""
+    """A Figure that renders itself in a notebook: sharp on high-density screens, with an alt text.
+
+    Beside the picture goes what the report's pages show: what its points tell, and the picture for a phone.
+    """
 
     _told: tuple[Mapping[Axes, np.ndarray], list[str], list[int]] = ({}, [], [])
 
@@ -80,24 +94,79 @@ class NotebookFigure(Figure):
         self._told = dict(panels), told, list(streams)
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, object]]:
-        png = io.BytesIO()
-        self.savefig(png, format="png", dpi=2 * _SCREEN_DPI)
-        width, height = (int(size * _SCREEN_DPI) for size in self.get_size_inches())
-        data: dict[str, Any] = {"image/png": base64.b64encode(png.getvalue()).decode()}
-        data["text/plain"] = self.alt_text()
-        if self._told[1]:
-            data[POINTS_TYPE] = self._locate_points()
-        return data, {"image/png": {"width": width, "height": height, "alt": self.alt_text()}}
+        with self._fit_phone():
+            narrow = self._draw()
+        shown = self._draw()
+        told: dict[str, Any] = {"texts": self._told[1], "streams": self._told[2]}
+        told |= {"points": shown.pop("points"), "narrow": narrow}
+        data = {"image/png": shown.pop("png"), "text/plain": self.alt_text(), POINTS_TYPE: told}
+        return data, {"image/png": {**shown, "alt": self.alt_text()}}
 
-    def _locate_points(self) -> dict[str, Any]:
-        """Return the texts, and of each point x, y in fractions of the picture and its text's place."""
-        panels, texts, streams = self._told
+    def _draw(self) -> dict[str, Any]:
+        """Return the picture in 256 colours, a third of the bytes and as sharp; its width, height, points."""
+        drawn, png = io.BytesIO(), io.BytesIO()
+        self.savefig(drawn, format="png", dpi=2 * _SCREEN_DPI)
+        few = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        few.save(png, "PNG", optimize=True)
+        width, height = (int(size * _SCREEN_DPI) for size in self.get_size_inches())
+        picture = base64.b64encode(png.getvalue()).decode()
+        return {"png": picture, "width": width, "height": height, "points": self._locate_points()}
+
+    @contextmanager
+    def _fit_phone(self) -> Iterator[None]:
+        """Put the panels one below the other, as wide as a phone, and break long lines, while this lasts."""
+        undo: list[Callable[[], object]] = []
+
+        def change(set_to: Callable[[Any], object], new: object, old: object) -> None:
+            set_to(new)
+            undo.append(functools.partial(set_to, old))
+
+        width_in, height_in = self.get_size_inches()
+        panels = [(axes, spec) for axes in self.axes if (spec := axes.get_subplotspec())]
+        grid, rows = panels[0][1].get_gridspec(), [len(spec.rowspan) for _, spec in panels]
+        stacked = GridSpec(len(rows), 1, figure=self, height_ratios=rows)
+        for row, (axes, spec) in enumerate(panels if grid.ncols > 1 else ()):
+            change(axes.set_subplotspec, stacked[row], spec)
+            is_named = axes.yaxis.get_tick_params()["labelleft"]
+            undo.append(functools.partial(axes.tick_params, labelleft=is_named))
+            axes.tick_params(labelleft=True)
+        tall_in = height_in * (sum(rows) / grid.nrows if grid.ncols > 1 else 1)
+        change(self.set_size_inches, (_PHONE_IN, tall_in), (width_in, height_in))
+        parts = [*self.texts, *(axes.xaxis.label for axes in self.axes)]
+        for axes in self.axes:
+            parts += [part for part in axes.get_children() if isinstance(part, Text)]
+            names = axes.yaxis.get_major_formatter()
+            change(axes.yaxis.set_major_formatter, _break_names(names), names)
+            for text in legend.get_texts() if (legend := axes.get_legend()) else ():
+                change(text.set_fontsize, 8, text.get_fontsize())
+        for text in parts:
+            change(text.set_text, textwrap.fill(text.get_text(), _PHONE_CHARS), text.get_text())
+        self.draw_without_rendering()  # where titles and legends have room follows from the layout
+        for axes in self.axes:
+            left = 4 - axes.bbox.x0
+            for text in parts:
+                if text.axes is axes and text.get_text() and text.get_text() == axes.get_title("left"):
+                    change(text.set_x, left / axes.bbox.width, 0)
+            legend = axes.get_legend()
+            if legend and (over := legend.get_window_extent().x1 - self.bbox.width) > 0:
+                x, y = axes.transAxes.inverted().transform(legend.get_bbox_to_anchor().p0)
+                move = functools.partial(legend.set_bbox_to_anchor, transform=axes.transAxes)
+                change(move, (x + max(-over, left) / axes.bbox.width, y), (x, y))
+        try:
+            yield
+        finally:
+            for step in reversed(undo):
+                step()
+
+    def _locate_points(self) -> list[list[float]]:
+        """Return of each point x, y in fractions of the picture, and its text's place."""
+        panels = self._told[0]
         points: list[list[float]] = []
         for axes, places in panels.items():
             x, y = self.transFigure.inverted().transform(axes.transData.transform(places)).T
             rows = np.stack([x, 1 - y, np.arange(len(x))], axis=1)[np.isfinite(x + y)]
             points += [[round(x, 4), round(y, 4), int(i)] for x, y, i in rows.tolist()]
-        return {"texts": texts, "points": points, "streams": streams}
+        return points
 
     def alt_text(self) -> str:
         """Return what the figure shows, from its titles."""
@@ -120,21 +189,12 @@ def house_style(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figu
     return wrapped
 
 
-def new_figure(*, width_in: float = 9.0, height_in: float = 3.6) -> tuple[NotebookFigure, Axes]:
-    """Return a Figure that pyplot does not keep, and its Axes.
-
-    To be called inside a function decorated with `house_style`, as `new_panels` is.
-    """
-    figure, (axes,) = new_panels(1, 1, width_in=width_in, height_in=height_in)
-    return figure, axes
-
-
 def new_panels(
     n_rows: int, n_columns: int, *, width_in: float = 9.0, height_in: float = 3.6, **options: Any
 ) -> tuple[NotebookFigure, list[Axes]]:
     """Return a Figure that pyplot does not keep, and the Axes of its grid, row by row.
 
-    `options` are those of matplotlib's `Figure.subplots`.
+    To be called inside a function decorated with `house_style`. `options`: matplotlib's `Figure.subplots`.
     """
     figure = NotebookFigure(figsize=(width_in, height_in), layout="constrained")
     grid = figure.subplots(n_rows, n_columns, squeeze=False, **options)
@@ -148,7 +208,15 @@ def add_note(title: str, note: str) -> str:
 
 def place_legend_above(axes: Axes, *, n_columns: int = 2) -> None:
     """Put the legend between the plot and its title, which needs a pad of 24 points."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=n_columns, borderaxespad=0)
+    legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 0.99), ncols=n_columns, borderaxespad=0)
+    legend.set_in_layout(not axes.get_title("left"))  # else the title's pad is its room
+
+
+def show_clock(axis: Axis, span_s: float) -> None:
+    """Put at most seven ticks on an axis of seconds, at whole minutes or hours, as h:mm:ss."""
+    steps = (60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 12 * 3600)
+    axis.set_major_locator(MultipleLocator(next((step for step in steps if span_s <= 6 * step), span_s / 6)))
+    axis.set_major_formatter(lambda seconds, _: format_clock(seconds))
 
 
 def label(text: object, *, max_chars: int = 40) -> str:
@@ -160,6 +228,10 @@ def label(text: object, *, max_chars: int = 40) -> str:
     line = " ".join(str(text).split())
     line = "".join(c if ord(c) in known else _NO_GLYPH for c in line if c.isprintable())
     return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
+
+
+def _break_names(names: Formatter) -> FuncFormatter:
+    return FuncFormatter(lambda value, place: textwrap.fill(names(value, place), _PHONE_NAME_CHARS))
 
 
 @functools.lru_cache(maxsize=1)

@@ -98,7 +98,7 @@ def test_a_title_is_a_readable_message_of_several_people():
         "PogChamp PogChamp now"
     )
     assert title_of("monkaS catJAM", "monkaS catJAM") != "monkaS catJAM"
-    assert title_of() == "Highlight"
+    assert title_of() == title_of("o", "0", "9", "9") == ""
 
 
 def test_a_clip_is_padded_and_at_least_twenty_seconds_long():

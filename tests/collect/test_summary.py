@@ -49,7 +49,7 @@ def test_streams_are_counted_oldest_first(db):
         [8, 2, 2, 2],  # Bob and Cid; a ticker, a membership and a gift received pay nothing
         [0, 0, 0, 0],
     ]
-    assert table["hours"].tolist()[:2] == [9.0 / 3600, 2.0]
+    assert table["duration_s"].tolist()[:2] == [9.0, 7200.0]
 
 
 def test_streams_read_well(db):

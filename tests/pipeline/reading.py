@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 from chatlib.tables import format_value
+from chatlib.times import format_clock
 
 VOID = {"meta", "img", "br", "hr", "input", "link", "col"}
 
@@ -56,7 +57,7 @@ def as_shown(source, value):
     if source == "run.json#/finished_at":
         return value[:16].replace("T", " ")
     if "#/seconds" in source:
-        return f"{value:.0f} s" if value < 100 else f"{value / 60:.1f} min"
+        return format_clock(value)
     if "#/versions/" in source:
         return value or "not installed"
     return format_value(value)

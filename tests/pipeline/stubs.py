@@ -143,7 +143,7 @@ def make_run(run):
     for number, name in enumerate(reversed(NOTEBOOKS)):
         write_executed(run / f"{name}.ipynb")
         headline = {"a/b~c <i>": 0.04237, "streams": 12345, "best": "<b>48:00</b>"}
-        results = {"headline": headline, "sentences": ["77 of 1817 paid: <b>4 %</b>."]}
+        results = {"headline": headline, "answer": ["77 of 1817 paid: <b>4 %</b>."]}
         (run / "results" / f"{name}.json").write_text(json.dumps(results))
         steps[name] = make_step(seconds=1.5 + number, finished_at=f"2026-05-0{number + 1}T12:34:56+00:00")
     with open_store(run / "Db_file.dbs", create=True) as db:

@@ -7,11 +7,11 @@ from tests.pipeline.reading import Page
 from tests.pipeline.stubs import write_executed
 
 
-def test_tables_and_figures_scroll_inside_themselves(hand_run):
+def test_tables_scroll_inside_themselves_and_figures_fit(hand_run):
     run, _ = hand_run
     html = render_page(run, "03_pretrain").read_text()
     assert '<div class="scroll" role="group" aria-label="Table" tabindex="0"><table>' in html
-    assert '<div class="scroll" role="group" aria-label="Figure" tabindex="0"><img alt="Figure: a"' in html
+    assert '<picture>\n<img alt="Figure: a"' in html
 
 
 def test_a_long_text_in_a_table_scrolls_too(hand_run):

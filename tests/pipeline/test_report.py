@@ -16,7 +16,7 @@ def test_every_number_is_in_the_file_that_it_names(hand_run):
     assert {"run.json#/data/messages", "run.json#/data/first_day", "run.json#/versions/numpy"} <= set(sources)
     for name in NOTEBOOKS:
         assert f"results/{name}.json#/headline/a~1b~0c <i>" in sources
-        assert f"results/{name}.json#/sentences/0" in sources
+        assert f"results/{name}.json#/answer/0" in sources
         assert f"run.json#/seconds/{name}" in sources
     for source, text in page.parts:
         assert text == as_shown(source, look_up(run, source)), source

@@ -56,7 +56,7 @@ def explaining_figures():
 def test_figures_have_titles_axes_and_legends_and_can_be_drawn(name):
     figure = (figures() | explaining_figures())[name]
     assert all(ax.get_ylabel() or ax.get_xlabel() for ax in figure.axes)
-    assert all(ax.get_title("left") and ax.get_legend() for ax in figure.axes)
+    assert all(ax.get_title("left") for ax in figure.axes)
     figure.savefig(io.BytesIO(), dpi=40)
 
 
@@ -82,7 +82,7 @@ def test_the_heaviest_messages_are_shown_in_order_of_time_and_literally():
     table.loc[2, "integrated_gradients"] = -20.0
     times, weights = plot_message_weights(table, ["$x^2$ <b>"] * n).axes
     assert {text.get_text() for text in times.get_yticklabels()} == {"$x^2$ <b>"}
-    assert times.lines[0].get_xdata().tolist() == list(range(2, n))
+    assert times.lines[0].get_xdata().tolist() == [60 * i for i in range(2, n)]
     assert times.lines[0].get_ydata().tolist() == list(range(11, -1, -1)), "the oldest on top"
     bars = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in weights.patches}
     assert (bars[0], bars[11], len(bars)) == (14.0, -20.0, 12)

@@ -1,9 +1,9 @@
-from chatlib.plots.style import house_style, label, new_figure
+from chatlib.plots.style import house_style, label, new_panels
 
 
 @house_style
 def draw(title):
-    figure, axes = new_figure(width_in=4, height_in=2)
+    figure, (axes,) = new_panels(1, 1, width_in=4, height_in=2)
     axes.plot([0, 1], [0, 1], label=title)
     axes.set_title(title)
     axes.text(0, 0, title)

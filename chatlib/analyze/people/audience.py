@@ -32,8 +32,7 @@ KNOWN_BOTS = (
 )  # fmt: skip
 _SMALL_MESSAGES, _SMALL_PEOPLE = 500, 30
 _TOP_SHARE = 0.1
-_LOYALTY_STEPS = (1, 2, 5, 10, 20, 50)
-_LOYALTY_NAMES = ("1", "2-4", "5-9", "10-19", "20-49", "50 or more")
+_LOYALTY = {1: "1", 2: "2-4", 5: "5-9", 10: "10-19", 20: "20-49", 50: "50 or more"}
 
 
 def load_viewers(store: Store, *, leave_out: Collection[str] = ()) -> pd.DataFrame:
@@ -79,9 +78,9 @@ def summarize_loyalty(viewers: pd.DataFrame) -> pd.DataFrame:
     Columns: streams (as '2-4'), people, people_share, chats_share.
     """
     person = viewers.groupby("author").agg(streams=("stream_id", "nunique"), chats=("chats", "sum"))
-    step = np.searchsorted(_LOYALTY_STEPS, person["streams"], side="right") - 1
+    step = np.searchsorted(list(_LOYALTY), person["streams"], side="right") - 1
     table = person.groupby(step).agg(people=("streams", "size"), chats=("chats", "sum"))
-    table.insert(0, "streams", [_LOYALTY_NAMES[i] for i in table.index])
+    table.insert(0, "streams", [list(_LOYALTY.values())[i] for i in table.index])
     table["people_share"] = table["people"] / max(len(person), 1)
     table["chats_share"] = table["chats"] / max(person["chats"].sum(), 1)
     return table[["streams", "people", "people_share", "chats_share"]].reset_index(drop=True)
