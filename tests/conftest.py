@@ -13,17 +13,19 @@ import pytest
 # jsonschema imports it where JupyterLab is installed, and every process would compile its grammar.
 sys.modules["rfc3987_syntax"] = None
 
-# The chain on the committed sample, at its smallest setting.
+# The chain on half of the committed sample, at its smallest setting.
 SMALLEST = [
-    "03.MAX_MESSAGES=6000",
+    "01.LIMIT=10",
+    "02.LIMIT=14",
+    "03.MAX_MESSAGES=3000",
     "03.EPOCHS=1",
     "03.COHERENCE_MESSAGES=300",
-    "04.MAX_MESSAGES=16",
+    "04.MAX_MESSAGES=8",
     "04.EPOCHS=1",
-    "04.N_LAYERS=2",
+    "04.N_LAYERS=1",
     "04.N_SEEDS=1",
-    "04.OTHERS_PER_DONOR=5",
-    "04.N_BOOTSTRAP=100",
+    "04.OTHERS_PER_DONOR=3",
+    "04.N_BOOTSTRAP=30",
 ]
 
 PIPELINE = "tests/pipeline/"
