@@ -150,7 +150,8 @@ def _describe_group(group: str, row: Mapping[Hashable, float]) -> str:
             came = _count(row["visits"], "stream")
             return f"paid in {row['paid_visits']:.0f} of {came} attended" if row["paid_visits"] else ""
         case "attendance":
-            return f"came to {came:.0f} of the last 10 streams" if (came := row["visits_of_last_10"]) else ""
+            lately = row["visits_of_last_10"]
+            return f"came to {lately:.0f} of the last 10 streams" if lately else ""
         case "writing" if row["visits"] == 0:
             return "new here"
         case "writing":
