@@ -188,19 +188,28 @@ def test_two_processes_reach_the_losses_of_one(launcher, one, db_path, tmp_path)
             assert ours[name] == pytest.approx(theirs[name], rel=1e-3)
 
 
-def test_processes_read_shards_of_a_data_set_that_are_the_corpus_together(one, db_path, tmp_path):
+@pytest.fixture
+def dataset(db_path, tmp_path):
+    with open_store(db_path, read_only=True) as db:
+        return export_store(db, tmp_path / "set", progress=False)
+
+
+def test_processes_read_shards_of_a_data_set_that_are_the_corpus_together(dataset, db):
     class Half(Processes):
         def sum(self, value):
             return value
 
     settings = TrainSettings(vocabulary=400, layers=1, width=32, block_len=32)
-    with open_store(db_path, read_only=True) as db:
-        dataset, chat = export_store(db, tmp_path / "set", progress=False), build_corpus(db, settings)
+    chat = build_corpus(db, settings)
     tokenizer = new_language_model(chat.train["text"].tolist(), settings).tokenizer
     sample = build_corpus(dataset, settings, most=1000)
     shards = [make_shard(dataset, sample, tokenizer, settings, Half(rank, 2)) for rank in (0, 1)]
     rows = np.concatenate([shard.blocks for shard in shards]).astype(np.int64)
     assert sorted(map(bytes, rows)) == sorted(map(bytes, make_data(chat, tokenizer, settings).blocks))
+
+
+@pytest.mark.real  # another launch; reading shards and summing losses are tested without one
+def test_two_processes_learn_from_a_data_set_what_one_does_from_the_database(one, dataset, tmp_path):
     _, two = run_together("accelerate", dataset.folder, tmp_path / "two")
     assert [two[name] for name in ("n_messages", "n_tokens", "streams")] == [
         one[name] for name in ("n_messages", "n_tokens", "streams")
