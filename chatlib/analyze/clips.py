@@ -112,7 +112,7 @@ def sections_as_table(sections: Sequence[Section]) -> pd.DataFrame:
     rows = []
     for s in sections:
         description = s.description.partition(", rank")[0].replace("its local baseline", "the minutes before")
-        for field, words in _METRIC_WORDS.items():
+        for field, words in (*_METRIC_WORDS.items(), ("[", "("), ("]", ")")):
             description = description.replace(field, words)
         times = format_clock(s.startTime), format_clock(s.endTime)
         rows.append((*times, s.duration, s.peak, s.avg, description))

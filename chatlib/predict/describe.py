@@ -43,7 +43,7 @@ def show_people(people: People, *, n: int = 10) -> pd.DataFrame:
         {
             "who": [f"viewer {rank:.0f}" for rank in ranks],
             "streams before": newest["visits"].to_numpy(int),
-            "of the last 10": newest["visits_of_last_10"].to_numpy(int),
+            "of the last 10 streams": newest["visits_of_last_10"].to_numpy(int),
             "messages a stream": newest["messages_per_visit"].to_numpy(float),
             "member's badge": np.where(newest["member"] > 0, "yes", "no"),
             "paid in": newest["paid_visits"].to_numpy(int),
