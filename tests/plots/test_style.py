@@ -1,3 +1,9 @@
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
 from chatlib.plots.style import house_style, label, new_panels
 
 
@@ -15,6 +21,18 @@ def test_a_figure_shows_itself_sharp_with_its_title_as_alt_text():
     data, metadata = draw("Messages per minute")._repr_mimebundle_()
     assert metadata["image/png"] == {"width": 400, "height": 200, "alt": "Figure: Messages per minute"}
     assert len(data["image/png"]) > 1000
+
+
+def test_a_figure_keeps_its_look_in_fewer_bytes():
+    figure, plain = draw("Dots"), io.BytesIO()
+    figure.axes[0].scatter(range(300), range(300), c=range(300))
+    data, _ = figure._repr_mimebundle_()
+    shown = io.BytesIO(base64.b64decode(data["image/png"]))
+    figure.savefig(plain, format="png", dpi=200)
+    assert len(shown.getvalue()) < 0.7 * len(plain.getvalue())
+    before, after = (np.asarray(Image.open(png).convert("RGB")).astype(int) for png in (plain, shown))
+    assert before.shape == after.shape
+    assert abs(before - after).mean() < 1 and abs(before - after).max() < 64
 
 
 def test_chat_text_is_drawn_literally():
