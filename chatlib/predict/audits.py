@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from chatlib.errors import DataError
+from chatlib.predict.evaluation import rank_metrics
 from chatlib.predict.viewers.people import NEXT, People
 from chatlib.predict.viewers.table import Viewers
 from chatlib.pretrain.language_model import MANIFEST, load_manifest
@@ -138,7 +138,7 @@ def find_leaking_features(features: pd.DataFrame, labels: np.ndarray, authors: n
     for name in features.columns:
         values = features[name].to_numpy(float)
         missing = np.isnan(values)
-        aucs = [roc_auc_score(labels, missing), roc_auc_score(labels, np.where(missing, -1e18, values))]
+        aucs = [rank_metrics(labels, x)[1] for x in (missing, np.where(missing, -1e18, values))]
         if (
             max(max(auc, 1 - auc) for auc in aucs) >= _SUSPICIOUS_AUC
             or measure_purity(values, labels, authors) >= limit
@@ -158,9 +158,9 @@ def limit_purity(prevalence: float) -> float:
 def measure_purity(values: np.ndarray, labels: np.ndarray, authors: np.ndarray) -> float:
     """Return how surely the purest group of people pays that one feature marks out.
 
-    It is the lower end of the 95 % interval (Wilson 1927) of the share that pays, each person counted once.
-    Groups are the rows with the most extreme values, those with the same value where there are few, and
-    those without one; fewer than five people who pay make none.
+    It is the lower end of the 95 % interval (Wilson 1927) of the share that pays, each person counted once,
+    beyond the share of their other rows. Groups are the rows with the most extreme values, those with the
+    same value where there are few, and those without one; fewer than five people who pay make none.
     """
     missing = np.isnan(values)
     known = np.flatnonzero(~missing)
@@ -173,17 +173,24 @@ def measure_purity(values: np.ndarray, labels: np.ndarray, authors: np.ndarray) 
     distinct, code = np.unique(values[known], return_inverse=True)
     if len(distinct) <= 200:
         groups += [known[code == i] for i in range(len(distinct))]
-    return max(_bound_share(labels[rows], authors[rows]) for rows in groups)
+    people = np.unique(authors, return_inverse=True)[1]
+    return max(_bound_share(rows, labels, people) for rows in groups)
 
 
-def _bound_share(labels: np.ndarray, authors: np.ndarray) -> float:
-    """Return the lower end of Wilson's interval of the share of people who pay."""
-    if not labels.any():
+def _bound_share(rows: np.ndarray, labels: np.ndarray, people: np.ndarray) -> float:
+    """Return the lower end of Wilson's interval of the share of people who pay, beyond what they always pay.
+
+    Whoever often pays is rightly named often: of each person's share in these rows, that in their others is
+    taken off.
+    """
+    if np.count_nonzero(labels[rows]) < _LEAST_PEOPLE:
         return 0.0
-    _, code = np.unique(authors, return_inverse=True)
-    shares = np.bincount(code, weights=labels) / np.bincount(code)
-    n, p = len(shares), shares.mean()
-    if (shares > 0).sum() < _LEAST_PEOPLE:
+    asked, paid = (np.bincount(people[rows], weights, people.max() + 1) for weights in (None, labels[rows]))
+    n_others, others = np.bincount(people) - asked, np.bincount(people, labels) - paid
+    who = asked > 0
+    if (paid > 0).sum() < _LEAST_PEOPLE:
         return 0.0
+    shares = paid[who] / asked[who] - others[who] / np.maximum(n_others[who], 1)
+    n, p = len(shares), max(shares.mean(), 0.0)
     spread = _Z * np.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))
     return float((p + _Z**2 / (2 * n) - spread) / (1 + _Z**2 / n))

@@ -5,7 +5,7 @@ None of this is a cause: what makes people pay stays open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,6 @@ __all__ = [
     "chosen_texts",
     "find_log_odds",
     "picture_viewers",
-    "project_viewers",
 ]
 
 _N_POINTS = 64  # of the quadrature
@@ -101,14 +100,14 @@ class ViewerPlane:
     first axis is the direction of the head's weights, its second the first principal component of
     what is left at right angles to it; so the model names exactly the viewers to the right of
     `line`. Without a linear head both axes are principal components and `line` is None.
-    `rows` are those of the viewers, where they were drawn from a table.
+    `rows` are those of the viewers.
     """
 
     before: np.ndarray
     after: np.ndarray
     labels: np.ndarray
     line: float | None
-    rows: np.ndarray | None = None
+    rows: np.ndarray
 
 
 def picture_viewers(
@@ -123,43 +122,24 @@ def picture_viewers(
     """Return the pictures of all donors among `rows`, and of a draw of the others if there are many.
 
     `log_odds` are those from which on the model names a viewer (see `find_log_odds`).
+    Raises: NotEnoughData below three viewers.
     """
     labels = np.asarray(labels, bool)
     donors, others = rows[labels[rows]], rows[~labels[rows]]
     drawn = rng.choice(others, min(len(others), _MAX_OTHERS), replace=False)
     rows = np.sort(np.concatenate([donors, drawn]))
-    last = model.head[0]
-    head = last if isinstance(last, nn.Linear) and model.config.head == "linear" else None
-    after = represent_viewers(model, inputs, rows)
-    plane = project_viewers(mean_vectors(inputs)[rows], after, labels[rows], head=head, log_odds=log_odds)
-    return replace(plane, rows=rows)
-
-
-def project_viewers(
-    before: np.ndarray,
-    after: np.ndarray,
-    labels: np.ndarray,
-    *,
-    head: nn.Linear | None = None,
-    log_odds: float = 0.0,
-) -> ViewerPlane:
-    """Return two-dimensional pictures of the same viewers before (n, a) and after (n, b) training.
-
-    `head` is the layer that makes a number of `after`, where that is linear.
-    Raises: NotEnoughData below three viewers.
-    """
-    if len(before) < 3:
-        raise NotEnoughData(f"A picture needs at least three viewers, got {len(before)}. Add streams.")
-    first = _fit_plane(before)
-    if head is None:
-        return ViewerPlane(first, _fit_plane(after), np.asarray(labels, bool), None)
+    if len(rows) < 3:
+        raise NotEnoughData(f"A picture needs at least three viewers, got {len(rows)}. Add streams.")
+    before, after = _fit_plane(mean_vectors(inputs)[rows]), represent_viewers(model, inputs, rows)
+    head = model.head[0]
+    if model.config.head != "linear" or not isinstance(head, nn.Linear):
+        return ViewerPlane(before, _fit_plane(after), labels[rows], None, rows)
     weight = head.weight.detach().cpu().double().numpy()[0]
     norm = max(float(np.linalg.norm(weight)), 1e-12)
     along = after @ (weight / norm)
     rest = after - along[:, None] * (weight / norm)
-    second = np.stack([along, _fit_plane(rest)[:, 0]], axis=1)
     line = (log_odds - float(head.bias.detach())) / norm
-    return ViewerPlane(first, second, np.asarray(labels, bool), line)
+    return ViewerPlane(before, np.stack([along, _fit_plane(rest)[:, 0]], axis=1), labels[rows], line, rows)
 
 
 def _fit_plane(table: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ the last months is measured before anybody is named.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from chatlib.errors import NotEnoughData
 from chatlib.predict.evaluation import bootstrap_metrics, interval, rank_metrics
 from chatlib.predict.forecaster import FIRST, Forecaster, fit_forecaster, rank_people
-from chatlib.predict.models.trees import fit_trees, thin_rows
+from chatlib.predict.models.trees import fit_trees, map_fits
 from chatlib.predict.questions import NEXT_STREAM, Question
 from chatlib.predict.viewers.history import MONTH
 from chatlib.predict.viewers.people import NEXT, People, load_people
@@ -62,10 +62,6 @@ class Forecast:
     def pr_auc(self) -> float:
         """The PR-AUC of whether people pay, in the last months, NaN where it was not measured."""
         return float(self.rolling.table["pr_auc"].iloc[0]) if self.rolling else float("nan")
-
-    def measures(self) -> list[dict[Hashable, object]]:
-        """Return the rows of `Rolling.table`, none where nothing was measured."""
-        return self.rolling.table.to_dict("records") if self.rolling else []
 
 
 @dataclass(frozen=True)
@@ -112,11 +108,12 @@ def try_forecast(
 ) -> Forecast:
     """Evaluate forecasts of the last months, and forecast the next stream, as far as the chat allows.
 
-    `people` are those of the question, where they are loaded already.
+    `people` are those of the question, where they were asked already.
     """
     question = question or Question()
     try:
         people = people or load_people(db, question)
+        people.require_payers()
     except NotEnoughData as error:
         return Forecast(question, [str(error)], None, None, pd.DataFrame())
     rolling = evaluate_rolling(people, n_draws=n_draws, n_seeds=n_seeds, seed=seed)
@@ -146,20 +143,25 @@ def evaluate_rolling(
     asked = table[month.isin(months)].reset_index(drop=True)
     if asked.empty:
         return None
-    month_asked, columns = asked["started_at"].str[:7], list(people.columns)
+    month_asked, numbers = asked["started_at"].str[:7].to_numpy(), table[list(people.columns)]
     labels_of = _LABELS if people.question.name == NEXT_STREAM else {"pays": _LABELS["pays"]}
-    scores = {label: {MODEL: np.zeros(len(asked)), "prior": np.zeros(len(asked))} for label in labels_of}
-    for name in tqdm(months, unit="month", disable=None):
-        past, here = table[month < name], (month_asked == name).to_numpy()
-        for label, column in labels_of.items():
-            rows, n = (past, n_seeds) if label == "pays" else (thin_rows(past), 1)
-            labels = rows[column].to_numpy(bool)
-            trees = fit_trees(rows[columns], labels, seed=seed, n_seeds=n)
-            scores[label][MODEL][here] = expit(trees.score(asked[here]))
-            scores[label]["prior"][here] = labels.mean()
-            for rival, fewer in (rivals or {}).items() if label == "pays" else ():
-                trees = fit_trees(past[list(fewer)], labels, seed=seed, n_seeds=n)
-                scores[label].setdefault(rival, np.zeros(len(asked)))[here] = trees.score(asked[here])
+    models: dict[tuple[str, str], Sequence[str]] = {(label, MODEL): people.columns for label in labels_of}
+    models |= {("pays", rival): columns for rival, columns in (rivals or {}).items()}
+    scores = {label: {name: np.zeros(len(asked)) for name in (MODEL, "prior")} for label in labels_of}
+
+    def score_month(name: str, label: str, model: str) -> tuple[np.ndarray, float]:
+        """Return what one model says of a month, and the share that paid, or came, before it."""
+        labels, past = table[labels_of[label]].to_numpy(bool), np.flatnonzero(month < name)
+        known = numbers if model == MODEL else numbers[[*models[label, model]]]
+        trees = fit_trees(known, labels, rows=past, seed=seed, n_seeds=n_seeds if label == "pays" else 1)
+        return expit(trees.score(asked[month_asked == name])), labels[past].mean()
+
+    jobs = [(name, *key) for name in reversed(months) for key in models]  # those that take long first
+    done = tqdm(map_fits(score_month, *zip(*jobs, strict=True)), total=len(jobs), unit="fit", disable=None)
+    for (name, label, model), (pays, rate) in zip(jobs, done, strict=True):
+        here = month_asked == name
+        scores[label].setdefault(model, np.zeros(len(asked)))[here] = pays
+        scores[label]["prior"][here] = rate
     scores["pays"] |= _score_by_rules(asked)
     for values in scores.values():
         values["visits of the last 10"] = asked["visits_of_last_10"].to_numpy(float)

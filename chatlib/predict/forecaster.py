@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from scipy.special import expit
 
 from chatlib.errors import ModelError
 from chatlib.files import atomic_write
-from chatlib.predict.models.trees import TreeModel, fit_trees, thin_rows
+from chatlib.predict.models.trees import TreeModel, fit_trees, map_fits
 from chatlib.predict.questions import NEXT_STREAM, Question
 from chatlib.predict.viewers.people import NEXT, People, list_groups, load_people
 from chatlib.store import Store
@@ -73,13 +74,13 @@ def fit_forecaster(
 ) -> Forecaster:
     """Fit trees on all streams that are over; `sentences` say how good that was, as `describe_rolling`."""
     table = people.table[people.table["stream_id"] != NEXT]
-    numbers, paid = table[list(people.columns)], table["paid"].to_numpy(bool)
-    trees = {"pays": fit_trees(numbers, paid, seed=seed, n_seeds=n_seeds)}
+    paid, came, every = table["paid"].to_numpy(bool), table["came"].to_numpy(bool), np.arange(len(table))
+    parts = {"pays": (paid, every, n_seeds)}
     if people.question.name == NEXT_STREAM:
-        came = table["came"].to_numpy(bool)
-        some = thin_rows(table)
-        trees["comes"] = fit_trees(some[numbers.columns], some["came"].to_numpy(bool), seed=seed, n_seeds=1)
-        trees["pays_if_comes"] = fit_trees(numbers[came], paid[came], seed=seed, n_seeds=n_seeds)
+        parts |= {"comes": (came, every, 1), "pays_if_comes": (paid, every[came], n_seeds)}
+    fit = partial(fit_trees, table[list(people.columns)], seed=seed)
+    models = map_fits(lambda part: fit(part[0], rows=part[1], n_seeds=part[2]), parts.values())
+    trees = dict(zip(parts, models, strict=True))
     return Forecaster(
         people.question, trees, str(table["started_at"].max()), table["stream_id"].nunique(), sentences or []
     )

@@ -145,6 +145,14 @@ def test_one_persons_habit_is_no_leak():
     assert measure_purity(-authors.astype(float), labels, authors) == 0.0
 
 
+def test_habits_of_many_are_no_leak():
+    """Of 400 people 40 pay in every second stream; of who has paid often already, half pay again."""
+    authors, rng = np.tile(np.arange(400), 60), np.random.default_rng(0)
+    labels = (authors < 40) & (rng.random(len(authors)) < 0.5)
+    past = pd.Series(labels).groupby(authors).cumsum().to_numpy() - labels
+    assert measure_purity(past.astype(float), labels, authors) < 0.2 < limit_purity(labels.mean())
+
+
 def test_shuffled_labels_give_chance(channel):
     people = load_people(channel, RETROSPECT)
     viewers, split = load_viewers(channel), split_streams(channel)

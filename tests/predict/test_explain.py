@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,10 +12,10 @@ from chatlib.predict.explain import (
     chosen_texts,
     find_log_odds,
     picture_viewers,
-    project_viewers,
 )
 from chatlib.predict.models.transformer import (
     DonorConfig,
+    DonorInputs,
     DonorTransformer,
     Training,
     build_inputs,
@@ -128,16 +129,18 @@ def test_viewers_right_of_the_line_are_exactly_those_whom_the_model_names(traine
 
 
 def test_the_second_axis_is_at_right_angles_to_the_line():
-    rng = np.random.default_rng(0)
-    after = rng.normal(size=(300, 3)) * [1, 5, 0.1]
-    head = torch.nn.Linear(3, 1)
-    with torch.no_grad():
-        head.weight.copy_(torch.tensor([[2.0, 0.0, 0.0]]))
-        head.bias.fill_(1.0)
-    plane = project_viewers(after, after, np.zeros(300), head=head, log_odds=0.0)
-    np.testing.assert_allclose(plane.after[:, 0], after[:, 0])
-    assert abs(np.corrcoef(plane.after[:, 1], after[:, 1])[0, 1]) > 0.99
-    assert plane.line == pytest.approx(-0.5)
+    inputs, labels = make_inputs(200, one_in=4)
+    model = make_model(inputs)
+    plane = picture_viewers(model, inputs, labels, rows=np.arange(200), rng=np.random.default_rng(0))
+    weight = model.head[0].weight.detach().numpy()[0].astype(float)
+    weight /= np.linalg.norm(weight)
+    after = represent_viewers(model, inputs, plane.rows)
+    np.testing.assert_allclose(plane.after[:, 0], after @ weight, rtol=1e-5)
+    rest = after - np.outer(after @ weight, weight)
+    rest -= rest.mean(axis=0)
+    second = np.linalg.svd(rest)[2][0]
+    assert abs(second @ weight) < 1e-5
+    np.testing.assert_allclose(np.abs(plane.after[:, 1]), np.abs(rest @ second), atol=1e-5)
 
 
 def test_a_head_that_is_not_linear_has_no_line():
@@ -151,10 +154,14 @@ def test_a_head_that_is_not_linear_has_no_line():
 
 
 def test_viewers_all_alike_are_one_point_and_two_are_no_picture():
-    plane = project_viewers(np.ones((5, 4)), np.ones((5, 4)), np.zeros(5))
-    assert not plane.before.any() and not plane.after.any()
+    inputs = DonorInputs(
+        np.ones((1, 4), np.float32), np.arange(6), np.zeros(5, int), np.ones((5, 2), np.float32)
+    )
+    draw = partial(picture_viewers, make_model(inputs), inputs, np.zeros(5), rng=np.random.default_rng(0))
+    plane = draw(rows=np.arange(5))
+    assert not plane.before.any() and np.abs(plane.after - plane.after[0]).max() < 1e-6
     with pytest.raises(NotEnoughData, match="three viewers, got 2"):
-        project_viewers(np.ones((2, 4)), np.ones((2, 4)), np.zeros(2))
+        draw(rows=np.arange(2))
 
 
 def test_viewers_are_represented_alike_in_any_batch(trained):

@@ -7,21 +7,23 @@ same settings on training and validation together.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from chatlib.predict.evaluation import log_loss, rank_metrics, to_logit
 from chatlib.predict.models.transformer import DonorInputs, mean_vectors
-from chatlib.predict.models.trees import boost, fit_trees, predict_boosted
+from chatlib.predict.models.trees import boost, fit_trees, map_fits, predict_boosted
 from chatlib.predict.viewers.table import Periods, Viewers
 
 __all__ = ["BASELINES", "BOOSTED_ALL", "CHARACTERS", "MESSAGE_BASELINES", "fit_boosting", "fit_characters",
@@ -43,8 +45,9 @@ _BOOSTING = (
 )
 _N_ROUNDS = 200
 _N_COMPONENTS = 64
+_LEAST_VIEWERS, _MOST_RUNS = 3, 50_000  # of a run of characters, and of these
 
-_Score = Callable[[np.ndarray], np.ndarray]  # from rows to their log odds
+_Table: TypeAlias = np.ndarray | sparse.csr_matrix
 
 
 def iter_baselines(
@@ -74,11 +77,10 @@ def iter_baselines(
 
 def score_trees(known: pd.DataFrame, labels: np.ndarray, periods: Periods, *, seed: int = 0) -> np.ndarray:
     """Return log odds for `periods.scored` of the default model, boosted trees of fixed settings."""
-    fits = ((periods.train, periods.validation), (periods.settled, periods.test))
-    parts = [
-        fit_trees(known.iloc[rows], labels[rows], seed=seed).score(known.iloc[asked]) for rows, asked in fits
-    ]
-    return np.concatenate(parts)
+    fits = (periods.train, periods.settled)
+    models = map_fits(lambda rows: fit_trees(known, labels, rows=rows, seed=seed), fits)
+    asked = (periods.validation, periods.test)
+    return np.concatenate([trees.score(known.iloc[rows]) for trees, rows in zip(models, asked, strict=True)])
 
 
 def fit_boosting(
@@ -102,7 +104,7 @@ def fit_boosting(
 
 
 def fit_logistic(
-    table: np.ndarray | sparse.csr_matrix,
+    table: _Table,
     labels: np.ndarray,
     periods: Periods,
     *,
@@ -111,45 +113,52 @@ def fit_logistic(
     """Return log odds for `periods.scored` of logistic regression; C of `strengths` from validation."""
     best, known, chosen = (-1.0, 0.0), np.zeros(len(periods.validation)), 1.0
     for strength in strengths:
-        logits = _fit_line(table, labels, periods.train, strength)(periods.validation)
+        logits = _fit_line(table, labels, periods.train, periods.validation, strength)
         if (quality := _quality(labels[periods.validation], logits)) > best:
             best, known, chosen = quality, logits, strength
-    return np.concatenate([known, _fit_line(table, labels, periods.settled, chosen)(periods.test)])
+    return np.concatenate([known, _fit_line(table, labels, periods.settled, periods.test, chosen)])
 
 
-def _fit_line(
-    table: np.ndarray | sparse.csr_matrix, labels: np.ndarray, rows: np.ndarray, strength: float
-) -> _Score:
-    model = LogisticRegression(C=strength, max_iter=200)
-    with warnings.catch_warnings():
+def _fit_line(table: _Table, labels: np.ndarray, rows: np.ndarray, asked: np.ndarray, C: float) -> np.ndarray:
+    model = LogisticRegression(C=C, max_iter=200)
+    # Threads in steps as short as these mostly wait for each other.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(table[rows], labels[rows])
-    return lambda asked: model.decision_function(table[asked])
+    return model.decision_function(table[asked])
 
 
 def fit_characters(viewers: Viewers, periods: Periods) -> np.ndarray:
     """Return log odds for `periods.scored` of logistic regression on TF-IDF of two to four characters."""
-    labels, said = viewers.paid, np.array(viewers.texts, object)[viewers.text_codes]
-    texts = ["\n".join(said[start:end]) for start, end in pairwise(viewers.starts)]
-    vectorizer = TfidfVectorizer(
-        analyzer="char_wb",
-        ngram_range=(2, 4),
-        min_df=3,
-        max_features=50_000,
-        sublinear_tf=True,
-        dtype=np.float32,
-    )
-    place = np.zeros(len(texts), np.int64)  # in the table below
-    place[np.concatenate([periods.train, periods.scored])] = np.arange(
-        len(periods.train) + len(periods.scored)
-    )
-    try:
-        train = vectorizer.fit_transform(texts[i] for i in periods.train)
-    except ValueError:  # hardly any text: nothing occurs three times
-        return fit_logistic(np.zeros((len(texts), 1)), labels, periods)
-    later = vectorizer.transform(texts[i] for i in periods.scored)
-    table = sparse.vstack([train, later], format="csr")[place]
-    return fit_logistic(table, labels, periods, strengths=(0.1, 1.0, 10.0))
+    counts = _count_characters(viewers, periods.train)
+    if not counts.shape[1]:  # hardly any text: nothing is written by three viewers
+        counts = sparse.csr_matrix((len(viewers), 1), dtype=np.float32)
+    weighting = TfidfTransformer(sublinear_tf=True).fit(counts[periods.train])
+    table = weighting.transform(counts, copy=False)
+    return fit_logistic(table, viewers.paid, periods, strengths=(0.1, 1.0, 10.0))
+
+
+def _count_characters(viewers: Viewers, train: np.ndarray) -> sparse.csr_matrix:
+    """Return how often each viewer wrote each run of two to four characters within a word, float32.
+
+    Columns are the 50,000 most frequent ones of those that three viewers of `train` wrote. The runs of each
+    distinct word are found once, and words of each distinct text: counts of viewers are products of these.
+    """
+    words: dict[str, int] = {}
+    found = [[words.setdefault(word, len(words)) for word in text.lower().split()] for text in viewers.texts]
+    codes = np.fromiter(chain.from_iterable(found), np.int32)
+    starts = np.concatenate([[0], np.cumsum([len(text) for text in found])])
+    shape = (len(viewers), len(viewers.texts), len(words))
+    said = sparse.csr_matrix((np.ones(len(codes), np.float32), codes, starts), shape[1:])
+    texts = np.ones(len(viewers.text_codes), np.float32)
+    said = sparse.csr_matrix((texts, viewers.text_codes, viewers.starts), shape[:2]) @ said
+    runs = CountVectorizer(analyzer="char_wb", ngram_range=(2, 4), dtype=np.float32)
+    of_word = runs.fit_transform([*words, "-"])[:-1]  # there is no word where nobody wrote
+    total = np.asarray(said[train].sum(axis=0) @ of_word).ravel()
+    order = np.argsort(-total, kind="stable")[: np.count_nonzero(total >= _LEAST_VIEWERS)]
+    counts = said @ of_word[:, order]
+    n_viewers = np.bincount(counts[train].indices, minlength=len(order))
+    return counts[:, np.flatnonzero(n_viewers >= _LEAST_VIEWERS)[:_MOST_RUNS]]
 
 
 def _fit_embedding(vectors: np.ndarray, labels: np.ndarray, periods: Periods, *, seed: int) -> np.ndarray:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import lightgbm
 import numpy as np
@@ -11,17 +15,18 @@ import pandas as pd
 from chatlib.errors import ModelError
 from chatlib.predict.evaluation import are_sane
 
-__all__ = ["N_ROUNDS", "TREE_SETTINGS", "TreeModel", "boost", "fit_trees", "predict_boosted",
-           "thin_rows"]  # fmt: skip
+__all__ = ["N_ROUNDS", "TREE_SETTINGS", "TreeModel", "boost", "fit_trees", "map_fits", "predict_boosted"]
+
+_T = TypeVar("_T")
 
 _REPEATABLE = {
     "objective": "binary",
     "deterministic": True,
     "force_row_wise": True,
+    "num_threads": 1,  # `map_fits` keeps the other cores busy
     "verbosity": -1,
 }
-_ENOUGH = 200_000  # rows to learn from where many are positive
-_MANY = 50_000  # rows, from which on all cores are used; the trees are the same
+_ENOUGH, _FEW = 200_000, 20_000  # rows to learn from, and positive ones
 TREE_SETTINGS = {
     "learning_rate": 0.02,
     "num_leaves": 16,
@@ -74,38 +79,58 @@ class TreeModel:
         table = numbers[self.columns].to_numpy(np.float32)
         if not len(table):
             return pd.DataFrame(columns=self.columns, dtype=float)
-        shares = np.asarray(self._booster.predict(table, pred_contrib=True, num_threads=1))[:, :-1]
+        shares = np.asarray(self._booster.predict(table, pred_contrib=True))[:, :-1]
         return pd.DataFrame(shares / self.n_seeds, columns=self.columns, index=numbers.index)
 
 
-def fit_trees(numbers: pd.DataFrame, labels: np.ndarray, *, seed: int = 0, n_seeds: int = 3) -> TreeModel:
+def fit_trees(
+    numbers: pd.DataFrame,
+    labels: np.ndarray,
+    *,
+    rows: np.ndarray | None = None,
+    seed: int = 0,
+    n_seeds: int = 3,
+) -> TreeModel:
     """Fit boosted trees on training viewers; log odds are averaged over `n_seeds` draws of columns.
 
-    `numbers` are the viewers' features, NaN for what is not known; columns never known are left out.
-    Where all labels are the same, so are all scores.
+    `numbers` are the viewers' features, NaN for what is not known; columns never known are left out. `rows`
+    are those to learn from, by default all; of 400,000 or more, evenly spread ones stand for all, but of
+    20,000 donors or fewer each is read. Where all labels are the same, so are all scores.
     """
+    rows = np.arange(len(labels)) if rows is None else rows
+    labels, step = np.asarray(labels, bool)[rows], max(len(rows) // _ENOUGH, 1)
+    few = labels.sum() <= _FEW
+    kept = (labels & few) | (np.arange(len(rows)) % step == 0)
+    weights = np.where(labels, 1.0, step)[kept] if few and step > 1 else None
+    numbers, labels = numbers.iloc[rows[kept]], labels[kept]
     columns = numbers.columns[numbers.notna().any()].tolist()
     table = numbers[columns].to_numpy(np.float32)  # as the features are
     models = [
-        boost(table, labels, TREE_SETTINGS, n_rounds=N_ROUNDS, seed=seed + i).model_to_string()
+        boost(table, labels, TREE_SETTINGS, n_rounds=N_ROUNDS, seed=seed + i, weights=weights)
         for i in range(n_seeds)
     ]
-    trees = [_shorten(tree) for text in models for tree in _split_trees(text)]
+    trees = [_shorten(tree) for model in models for tree in _split_trees(model.model_to_string())]
     return TreeModel(columns, "".join(f"Tree={i}\n{tree}\n\n" for i, tree in enumerate(trees)), n_seeds)
 
 
-def thin_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return evenly spread rows of a large table, 200,000 or more: enough to learn what is not rare."""
-    return table.iloc[:: max(len(table) // _ENOUGH, 1)]
+def map_fits(fit: Callable[..., _T], *items: Iterable[object]) -> Iterator[_T]:
+    """Yield `fit` of the first of all `items`, of the second, ..., on all cores: a fit of trees uses one."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(fit, *items)
 
 
 def boost(
-    table: np.ndarray, labels: np.ndarray, settings: dict[str, float], *, n_rounds: int, seed: int
+    table: np.ndarray,
+    labels: np.ndarray,
+    settings: dict[str, float],
+    *,
+    n_rounds: int,
+    seed: int,
+    weights: np.ndarray | None = None,
 ) -> lightgbm.Booster:
     """Return LightGBM's model of the labels, the same for a seed on any machine and number of cores."""
-    data = lightgbm.Dataset(table, np.asarray(labels, float))
-    cores = {"num_threads": 0 if len(table) >= _MANY else 1}
-    return lightgbm.train(_REPEATABLE | cores | {"seed": seed} | settings, data, num_boost_round=n_rounds)
+    data = lightgbm.Dataset(table, np.asarray(labels, float), weight=weights)
+    return lightgbm.train(_REPEATABLE | {"seed": seed} | settings, data, num_boost_round=n_rounds)
 
 
 def predict_boosted(booster: lightgbm.Booster, table: np.ndarray, *, n_rounds: int = -1) -> np.ndarray:

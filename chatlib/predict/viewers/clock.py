@@ -16,10 +16,7 @@ from chatlib.predict.viewers.history import MONTH
 __all__ = ["Clock"]
 
 _WINDOW = 200  # streams, the latest, that are moved
-_LEAST_WRONG, _WRONG_SHARE = (
-    5,
-    0.03,
-)  # pairs of a person's notices that cannot be true, before a date is moved
+_LEAST_WRONG, _WRONG_SHARE = 5, 0.03  # pairs of a person's notices, before a date is moved
 _NOTICE_DAYS = 4.0  # by which notices usually stray: a renewal is told of at the next visit
 _SHIFT_DAYS = 20.0  # the larger, the more easily a date is moved
 _STEP_DAYS = 3.0  # the smaller, the more alike are the shifts of neighbours

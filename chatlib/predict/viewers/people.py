@@ -8,9 +8,9 @@ well. Then what happened in the stream is added to what is known of everybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,13 +29,13 @@ from chatlib.predict.viewers.notices import (
     parse_notices,
 )
 from chatlib.predict.viewers.present import PRESENT_COLUMNS, ask_viewers
-from chatlib.store import Store
 
-__all__ = ["FEATURE_GROUPS", "NEXT", "PEOPLE_COLUMNS", "PRESENT_SOURCES", "People", "PeopleSource",
+__all__ = ["FEATURE_GROUPS", "NEXT", "PEOPLE_COLUMNS", "PRESENT_SOURCES", "People", "ask_people",
            "list_groups", "load_people", "number_channels"]  # fmt: skip
 
 NEXT = -1  # the stream_id of the stream to come
 _MOMENT = 1e-3  # days
+_KEYS = ("stream_id", "channel", "author", "started_at", "moment_s", "paid", "came")
 _GIFTS = tuple(name for name in NOTICE_COLUMNS if name.startswith(("gift_", "tip_")))
 PRESENT_SOURCES = ("position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
                     "amount_text", "bits")  # fmt: skip
@@ -82,24 +82,6 @@ FEATURE_GROUPS = {
 PEOPLE_COLUMNS = tuple(name for group in FEATURE_GROUPS.values() for name in group)
 
 
-class PeopleSource(Protocol):
-    """What `load_people` reads: a chat database, or what a bucket of people knows."""
-
-    def load_streams(self) -> pd.DataFrame:
-        """Return one row per stream."""
-
-    def load_attendance(self) -> pd.DataFrame:
-        """Return one row per stream and author."""
-
-    def load_notices(self) -> pd.DataFrame:
-        """Return one row per payment, and per membership announced or received."""
-
-    def load_messages(
-        self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = ...
-    ) -> pd.DataFrame:
-        """Return some columns of messages."""
-
-
 @dataclass(frozen=True)
 class People:
     """One row per stream and person asked about, streams oldest first.
@@ -128,6 +110,14 @@ class People:
         """The features by what they are about, as `list_groups`."""
         return list_groups(self.question)
 
+    def require_payers(self) -> None:
+        """Raise NotEnoughData unless somebody paid."""
+        if not self.table["paid"].any():
+            raise NotEnoughData(
+                f"A forecast needs somebody who was seen before and then paid; of {len(self.table):,} times "
+                "that one was asked about, none is such. Add streams, of chat whose messages have times."
+            )
+
 
 def list_groups(question: Question) -> dict[str, tuple[str, ...]]:
     """Return the features of a question by what they are about; "stream" is what was done in it so far."""
@@ -136,7 +126,7 @@ def list_groups(question: Question) -> dict[str, tuple[str, ...]]:
 
 
 def load_people(
-    db: Store | PeopleSource,
+    db: Any,
     question: Question | None = None,
     *,
     only: Collection[int] | None = None,
@@ -153,7 +143,20 @@ def load_people(
     Raises: NotEnoughData without dates, with one stream alone or without a donor; DataError if `only`
     names a stream that is not there or has no date.
     """
-    question = question or Question()
+    (people,) = ask_people(db, [question or Question()], only=only, present=present)
+    if only is None and present is None:
+        people.require_payers()
+    return people
+
+
+def ask_people(
+    db: Any,
+    questions: Sequence[Question],
+    *,
+    only: Collection[int] | None = None,
+    present: Callable[[int, Question], pd.DataFrame] | None = None,
+) -> list[People]:
+    """Ask several questions in one pass, each as `load_people` does, but that nobody may have paid."""
     streams = _find_streams(db.load_streams(), only)
     of_stream = streams[["stream_id", "channel"]]
     seen = db.load_attendance()
@@ -166,21 +169,22 @@ def load_people(
     payments = events[events["pays"]]
     n_paid = payments.groupby(["stream_id", "author"]).size().rename("n_paid")
     seen = seen.join(n_paid, on=["stream_id", "author"])
-    tables = []
-    recent: dict[tuple[int, int], int] = {}
-    for channel, part in streams.groupby("channel"):
-        asker = _Asker(db, question, only, present, recent)
-        tables.append(
-            asker.ask_channel(part, seen[seen["channel"] == channel], events[events["channel"] == channel])
-        )
-    table = pd.concat(tables, ignore_index=True)
-    if only is None and present is None and not table["paid"].any():
-        raise NotEnoughData(
-            f"A forecast needs somebody who was seen before and then paid; of {len(seen):,} visits to "
-            f"{len(streams)} dated streams, none is such. Add streams, of chat whose messages have times."
-        )
+    asker = _Asker(db, questions, only, present, {question: {} for question in questions})
+    tables = [
+        asker.ask_channel(part, seen[seen["channel"] == channel], events[events["channel"] == channel])
+        for channel, part in streams.groupby("channel")
+    ]
     ranks = ranks.rank(method="first", ascending=False).astype(int)
-    return People(question, table, _sum_amounts(payments), ranks, recent)
+    return [
+        People(
+            question,
+            pd.concat(parts, ignore_index=True),
+            _sum_amounts(payments),
+            ranks,
+            asker.recent[question],
+        )
+        for question, parts in zip(questions, zip(*tables, strict=True), strict=True)
+    ]
 
 
 def _find_streams(streams: pd.DataFrame, only: Collection[int] | None) -> pd.DataFrame:
@@ -226,18 +230,19 @@ def _sum_amounts(payments: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Asker:
-    """Asks one question in the streams of a channel."""
+    """Asks questions in the streams of a channel."""
 
-    db: Store | PeopleSource
-    question: Question
+    db: Any
+    questions: Sequence[Question]
     only: Collection[int] | None
     present: Callable[[int, Question], pd.DataFrame] | None
-    recent: dict[tuple[int, int], int]
+    recent: Mapping[Question, dict[tuple[int, int], int]]
 
-    def ask_channel(self, streams: pd.DataFrame, seen: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows of one channel, those of its next stream last."""
-        if self.question.name == NEXT_STREAM:
-            streams = pd.concat([streams, _expect_next(streams)], ignore_index=True)
+    def ask_channel(
+        self, streams: pd.DataFrame, seen: pd.DataFrame, events: pd.DataFrame
+    ) -> list[pd.DataFrame]:
+        """Return the rows of one channel for each question, those of its next stream last."""
+        streams = pd.concat([streams, _expect_next(streams)], ignore_index=True)
         authors, code = np.unique(seen["author"].to_numpy(np.int64), return_inverse=True)
         visits = {name: seen[name].to_numpy(float) for name in ("n_rows", "chars", "first_s", "last_s")}
         visits["paid"] = seen["n_paid"].fillna(0).to_numpy(float)
@@ -247,48 +252,59 @@ class _Asker:
         rows_of = {stream: np.asarray(rows) for stream, rows in seen.groupby("stream_id").indices.items()}
         payments = events[events["pays"]].groupby("stream_id")["position"]
         paid_at = {stream: part.to_numpy() for stream, part in payments}
-        parts, k = [], 0
+        parts: dict[Question, list[pd.DataFrame]] = {question: [] for question in self.questions}
+        k = 0
         for day in np.unique(streams["day"].to_numpy(float)).tolist():
             group = streams[streams["day"] == day]
-            recent = memory.find_recent(day - self.question.days)
             for stream_id, started_at in zip(group["stream_id"], group["started_at"], strict=True):
                 if self.only is not None and stream_id not in self.only:
                     continue
-                asked = self._ask_stream(stream_id, authors, recent, paid_at.get(stream_id))
-                known = memory.ask(np.searchsorted(authors, asked["author"]), day, k)
-                self.recent[int(streams["channel"].iloc[0]), int(stream_id)] = len(recent)
-                known["people_asked"] = np.full(len(asked), float(len(recent)))
-                numbers = pd.DataFrame(known).join(payers.ask(asked["author"].to_numpy(np.int64), k))
-                asked = _compare_with_before(asked.join(numbers.astype(np.float32)))
-                parts.append(asked.assign(stream_id=stream_id, started_at=started_at))
+                seen_by = {q: authors[memory.find_recent(day - q.days)] for q in self.questions}
+                asked_by = self._ask_stream(int(stream_id), authors, seen_by, paid_at.get(stream_id))
+                who = np.unique(np.concatenate([authors[:0], *(a["author"] for a in asked_by.values())]))
+                numbers = pd.DataFrame(memory.ask(np.searchsorted(authors, who), day, k))
+                numbers = numbers.join(payers.ask(who, k)).astype(np.float32)
+                for question, asked in asked_by.items():
+                    known = numbers.iloc[np.searchsorted(who, asked["author"])].reset_index(drop=True)
+                    n = len(seen_by[question])
+                    self.recent[question][int(streams["channel"].iloc[0]), int(stream_id)] = n
+                    asked = _compare_with_before(asked.join(known.assign(people_asked=np.float32(n))))
+                    parts[question].append(asked.assign(stream_id=stream_id, started_at=started_at))
             for stream_id in group["stream_id"]:
                 memory.add(rows_of.get(stream_id, np.zeros(0, np.int64)), day, k)
                 k += 1
-        if not parts:
-            return pd.DataFrame()
-        table = pd.concat(parts, ignore_index=True).assign(channel=streams["channel"].iloc[0])
-        if self.question.name == NEXT_STREAM:
-            labels = seen[["stream_id", "author"]].assign(came=True, paid=seen["n_paid"] > 0)
-            table = table.merge(labels, on=["stream_id", "author"], how="left")
-            table[["came", "paid"]] = table[["came", "paid"]].eq(True)
-        columns = (*PEOPLE_COLUMNS, *PRESENT_COLUMNS.get(self.question.name, ()))
-        return table[["stream_id", "channel", "author", "started_at", "moment_s", "paid", "came", *columns]]
+        labels = seen[["stream_id", "author"]].assign(came=True, paid=seen["n_paid"] > 0)
+        tables = [pd.concat([pd.DataFrame(), *rows], ignore_index=True) for rows in parts.values()]
+        for i, question in enumerate(parts):
+            if not parts[question]:
+                continue
+            if question.name == NEXT_STREAM:
+                tables[i] = tables[i].merge(labels, on=["stream_id", "author"], how="left")
+                tables[i][["came", "paid"]] = tables[i][["came", "paid"]].eq(True)
+            columns = [*_KEYS, *PEOPLE_COLUMNS, *PRESENT_COLUMNS.get(question.name, ())]
+            tables[i] = tables[i].assign(channel=streams["channel"].iloc[0])[columns]
+        return tables
 
     def _ask_stream(
-        self, stream_id: int, authors: np.ndarray, recent: np.ndarray, paid_at: np.ndarray | None
-    ) -> pd.DataFrame:
-        """Return one row per person asked about in a stream, with what they did in it so far."""
-        if self.question.name == NEXT_STREAM:
-            return pd.DataFrame({"author": authors[recent], "moment_s": np.nan})
-        if self.present:
-            table = self.present(int(stream_id), self.question)
-        else:
-            rows = self.db.load_messages([int(stream_id)], columns=PRESENT_SOURCES)
+        self, stream_id: int, authors: np.ndarray, seen_by: Mapping[Question, np.ndarray],
+        paid_at: np.ndarray | None,
+    ) -> dict[Question, pd.DataFrame]:  # fmt: skip
+        """Return, for each question, one row per person asked, with what they did in the stream so far."""
+        asked_by = {
+            question: pd.DataFrame({"author": who, "moment_s": np.nan})
+            for question, who in seen_by.items()
+            if question.name == NEXT_STREAM
+        }
+        during = [question for question in seen_by if question not in asked_by and stream_id != NEXT]
+        if during and not self.present:
+            rows = self.db.load_messages([stream_id], columns=PRESENT_SOURCES)
             rows = rows[rows["author"].isin(authors)].reset_index(drop=True)
             paid = rows["position"].isin([] if paid_at is None else paid_at).to_numpy(bool)
-            table = ask_viewers(rows, paid, self.question)
-        floats = table.columns.difference(["author", "moment_s", "paid"])
-        return table.astype(dict.fromkeys(floats, np.float32)).assign(came=True)
+        for question in during:
+            table = self.present(stream_id, question) if self.present else ask_viewers(rows, paid, question)
+            floats = table.columns.difference(["author", "moment_s", "paid"])
+            asked_by[question] = table.astype(dict.fromkeys(floats, np.float32)).assign(came=True)
+        return asked_by
 
 
 def _compare_with_before(asked: pd.DataFrame) -> pd.DataFrame:

@@ -149,8 +149,8 @@ def load_viewers(
             rows = db.load_messages([stream_id], columns=_COLUMNS)
             rows = rows[rows["author"].notna()]
             paid = rows["position"].isin(paid_positions.get(stream_id, ())).to_numpy(bool)
-            part = _read_stream(rows, select(rows, paid), paid, question, owners, exclusions)
-            part = part.keep(max_messages)
+            usable = select(rows, paid)
+            part = _read_stream(rows, usable, paid, question, owners, exclusions, max_messages)
             texts = (codes.setdefault(text, len(codes)) for text in part.texts)
             part = part._replace(texts=np.fromiter(texts, np.int32, len(part.texts)))
             parts.append(part._replace(table=part.table.assign(stream_id=stream_id, started_at=started_at)))
@@ -174,20 +174,13 @@ def load_viewers(
 
 
 class _Part(NamedTuple):
-    """The viewers of one stream, by author, how many messages each has, and these; then codes for `texts`."""
+    """The viewers of one stream, by author, how many messages each keeps, and these; texts become codes."""
 
     table: pd.DataFrame
     counts: np.ndarray
     positions: np.ndarray
     offsets_s: np.ndarray
     texts: np.ndarray
-
-    def keep(self, max_messages: int) -> _Part:
-        """Return the part with at most so many messages of each viewer."""
-        starts = np.concatenate([[0], np.cumsum(self.counts)])
-        chosen = choose_messages(starts, max_messages=max_messages)
-        messages = (values[chosen] for values in (self.positions, self.offsets_s, self.texts))
-        return _Part(self.table, np.minimum(self.counts, max_messages), *messages)
 
 
 def _read_stream(
@@ -197,6 +190,7 @@ def _read_stream(
     question: Question,
     owners: set[int],
     exclusions: dict[str, int],
+    max_messages: int,
 ) -> _Part:
     """Return the viewers of a stream; count who is left out."""
     authors, viewer = np.unique(rows["author"].to_numpy(np.int64), return_inverse=True)
@@ -225,9 +219,11 @@ def _read_stream(
     table = {"author": authors, "input_end_s": end, "n_messages": n_inputs, "paid": pays > 0}
     inputs = np.flatnonzero(is_input & keep[viewer])
     inputs = inputs[np.argsort(viewer[inputs], kind="stable")]
+    starts = np.concatenate([[0], np.cumsum(n_inputs[keep])])
+    inputs = inputs[choose_messages(starts, max_messages=max_messages)]
     return _Part(
         table=pd.DataFrame(table)[keep],
-        counts=n_inputs[keep],
+        counts=np.minimum(n_inputs[keep], max_messages),
         positions=rows["position"].to_numpy(np.int32)[inputs],
         offsets_s=offsets[inputs],
         texts=rows["text"].iloc[inputs].fillna("").to_numpy(object),

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from chatlib.errors import ModelError
-from chatlib.predict.models.trees import TreeModel, fit_trees, thin_rows
+from chatlib.predict.models.trees import TreeModel, fit_trees, map_fits
 
 
 def make_table(seed):
@@ -32,17 +32,21 @@ def test_a_seed_gives_the_same_trees_and_their_log_odds_are_those_of_the_prevale
     assert (1 / (1 + np.exp(-first.score(table)))).mean() == pytest.approx(labels.mean(), rel=0.05)
 
 
-def test_many_rows_give_the_same_trees_on_any_number_of_cores(monkeypatch):
+def test_fits_come_in_order_and_are_the_same_side_by_side():
     numbers, labels = make_table(0)
-    alone = fit_trees(numbers, labels, n_seeds=1)
-    monkeypatch.setattr("chatlib.predict.models.trees._MANY", 3000)
-    assert fit_trees(numbers, labels, n_seeds=1).trees == alone.trees
+    alone = [fit_trees(numbers, labels, seed=seed, n_seeds=1).trees for seed in range(3)]
+    assert [*map_fits(lambda seed: fit_trees(numbers, labels, seed=seed, n_seeds=1).trees, range(3))] == alone
 
 
-def test_a_large_table_is_thinned_evenly():
-    table = pd.DataFrame({"row": np.arange(450_000)})
-    assert thin_rows(table)["row"].tolist() == list(range(0, 450_000, 2))
-    assert len(thin_rows(table.iloc[:399_999])) == 399_999
+def test_of_many_rows_evenly_spread_ones_stand_for_all_and_donors_if_they_are_few(monkeypatch):
+    numbers, labels = make_table(0)
+    monkeypatch.setattr("chatlib.predict.models.trees._ENOUGH", 1000)
+    for few, n_rows in ((len(numbers), 1000 + int(labels[np.arange(3000) % 3 > 0].sum())), (9, 1000)):
+        monkeypatch.setattr("chatlib.predict.models.trees._FEW", few)
+        model = fit_trees(numbers, labels, n_seeds=1)
+        assert model.trees.split("internal_count=")[1].split()[0] == str(n_rows)
+        predicted = (1 / (1 + np.exp(-model.score(numbers)))).mean()
+        assert predicted == pytest.approx(labels.mean(), rel=0.1)
 
 
 def test_the_text_that_is_kept_scores_as_lightgbm_does():
