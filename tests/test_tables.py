@@ -18,13 +18,8 @@ def test_lists_are_joined_and_disarmed(tmp_path):
 
 
 def test_a_rendered_table_escapes_all_and_links_only_links():
-    rows = {
-        "title": ["<b>x</b>"],
-        "peak": [1.23456],
-        "said": [["<i>", "b"]],
-        "link": ["https://a.b/?x=1&y='"],
-    }
-    table = pd.DataFrame(rows)
+    rows = [("<b>x</b>", 1.23456, ["<i>", "b"], "https://a.b/?x=1&y='")]
+    table = pd.DataFrame(rows, columns=["title", "peak", "said", "link"])
     html = RenderedTable(table)._repr_html_()
     assert "<b>" not in html
     assert "&lt;i&gt;<br>b" in html
@@ -42,16 +37,9 @@ def test_a_missing_link_is_an_empty_cell_and_without_any_there_is_no_column():
 
 
 def test_numbers_shares_and_times_are_shown_as_people_write_them():
-    row = {
-        "chats_share": 0.1234,
-        "first_s": 3723.5,
-        "people": 12345,
-        "member": True,
-        "value": Decimal("12.346"),
-    }
-    html = RenderedTable(
-        pd.DataFrame([row | {"peak": 0.123456, "none": float("nan"), "mean": 1234.6}])
-    )._repr_html_()
+    row = {"chats_share": 0.1234, "first_s": 3723.5, "people": 12345, "member": True}
+    row |= {"value": Decimal("12.346"), "peak": 0.123456, "none": float("nan"), "mean": 1234.6}
+    html = RenderedTable(pd.DataFrame([row]))._repr_html_()
     cells = re.findall(r"<t[dh]>(.*?)</t[dh]>", html)
     assert cells == [
         "chats share", "first", "people", "member", "value", "peak", "none", "mean",
@@ -81,12 +69,12 @@ def test_a_rate_is_no_time():
 
 
 def test_a_frame_as_pandas_makes_it_has_one_row_of_headings_and_no_nan():
-    rows = {
-        "stream": ["a", "a", "b"],
-        "n": [1, 2, 3],
-        "at": [pd.Timestamp("2026-01-09"), pd.NaT, pd.Timestamp("2026-01-10 12:30")],
-    }
-    frame = pd.DataFrame(rows).groupby("stream").agg({"n": ["min", "max"], "at": ["max"]})
+    at = [pd.Timestamp("2026-01-09"), pd.NaT, pd.Timestamp("2026-01-10 12:30")]
+    frame = (
+        pd.DataFrame({"stream": ["a", "a", "b"], "n": [1, 2, 3], "at": at})
+        .groupby("stream")
+        .agg({"n": ["min", "max"], "at": ["max"]})
+    )
     html = RenderedTable(frame)._repr_html_()
     cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<t[dh]>(.*?)</t[dh]>", html)]
     assert cells == ["stream", "n min", "n max", "at max", "a", "1", "2", "2026-01-09", "b", "3", "3",

@@ -76,7 +76,7 @@ def plot_models(table: pd.DataFrame, *, highlight: str, note: str = "") -> Figur
     ):
         values = table[metric].fillna(0.0)
         if metric == "pr_auc":
-            ax.barh(places, values, color=colors, label="other models")
+            ax.barh(places, values, color=colors)
             ax.barh(places[is_told], values[is_told], color=COLORS["vermillion"], label="told of below")
         else:  # a bar would have to begin at 0.5
             ax.scatter(values, places, color=colors, zorder=3)
@@ -88,7 +88,7 @@ def plot_models(table: pd.DataFrame, *, highlight: str, note: str = "") -> Figur
             add_note("Payers ranked first", note) if ax is axes[0] else "A payer ranked above another", pad=24
         )
         ax.grid(axis="y", visible=False)
-        place_legend_above(ax, n_columns=3)
+        place_legend_above(ax)
     axes[0].set_yticks(places, [label(name, max_chars=44) for name in table.index])
     return figure
 

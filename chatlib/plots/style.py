@@ -108,7 +108,7 @@ class NotebookFigure(Figure):
         self.savefig(drawn, format="png", dpi=2 * _SCREEN_DPI)
         few = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
         few.save(png, "PNG", optimize=True)
-        width, height = (int(size * _SCREEN_DPI) for size in self.get_size_inches())
+        width, height = (round(size * _SCREEN_DPI) for size in self.get_size_inches())
         picture = base64.b64encode(png.getvalue()).decode()
         return {"png": picture, "width": width, "height": height, "points": self._locate_points()}
 

@@ -117,6 +117,9 @@ def test_a_plane_tells_the_message_at_the_pointer_as_text(chromium, hand_run):
             assert tip.text == text
         seen = chromium.measure()
         assert (seen["hacked"], seen["wide"], chromium.complaints()) == (False, [], [])
+    chromium.open(path, width=390, anchor=anchor)
+    size = chromium.driver.find_elements("css selector", "img[alt*='as vectors']")[-1].size
+    assert size["height"] > 1.5 * size["width"], "on a phone its panels are stacked"
 
 
 def test_a_figure_of_streams_opens_the_one_at_the_pointer(chromium, hand_run):

@@ -14,6 +14,15 @@ def test_tables_scroll_inside_themselves_and_figures_fit(hand_run):
     assert '<picture>\n<img alt="Figure: a"' in html
 
 
+def test_a_table_of_many_columns_names_its_cells_for_cards(hand_run):
+    run, _ = hand_run
+    head, cells = "<th>a</th>" * 3 + '<th>b "c"</th>', "<td>1</td>" * 4
+    table = f"<table><thead><tr>{head}</tr></thead><tbody><tr>{cells}</tr></tbody></table>"
+    write_executed(run / "01_collect.ipynb", output=table)
+    html = render_page(run, "01_collect").read_text()
+    assert html.count('<td data-label="a">1') == 3 and '<td data-label="b c">1</td></tr>' in html
+
+
 def test_a_long_text_in_a_table_scrolls_too(hand_run):
     run, _ = hand_run
     cells = f"<td>{'x' * 500}</td><td>{'y' * 499}</td>"
@@ -31,10 +40,8 @@ def test_a_printed_table_scrolls_and_printed_sentences_break(hand_run):
     said = "4 read,  0 failed\n\n  streams    paid\n       20     327\n\nLeft out:\n   3 × a  b\n  <i>x\n"
     write_executed(run / "01_collect.ipynb", printed=said)
     html = render_page(run, "01_collect").read_text()
-    rows = (
-        '<span class="scroll" role="group" aria-label="Table" tabindex="0">'
-        "  streams    paid\n       20     327\n</span>"
-    )
+    box = '<span class="scroll" role="group" aria-label="Table" tabindex="0">'
+    rows = f"{box}  streams    paid\n       20     327\n</span>"
     assert f"<pre>4 read,  0 failed\n\n{rows}\nLeft out:\n   3 × a  b\n  &lt;i&gt;x\n</pre>" in html
 
 

@@ -19,13 +19,24 @@ MONTHS = pd.DataFrame(
 )
 
 
+HUNDRED = np.arange(100) % 10 == 0
+WEIGHTS = pd.DataFrame({"offset_s": [60.0, 600, 1800, 3600], "integrated_gradients": [0.1, -0.5, 2.0, 0.0]})
+TEXTS = ["hello", "$x^2$ <b>", "愛してる 😀", "w" * 200]
+
+
 def table(streams):
     draws = bootstrap_metrics(LABELS, SCORES, streams, n_draws=20, rng=RNG)
     return compare_models(LABELS, SCORES, dict.fromkeys(SCORES, 0.5), draws, reference="chance")
 
 
 def figures():
+    points = RNG.normal(size=(100, 2))
     return {
+        "viewers": plot_viewers(points, points, HUNDRED, line=0.5, note="simulated"),
+        "no line": plot_viewers(points, points, HUNDRED),
+        "no donor": plot_viewers(points, points, np.zeros(100, bool), line=0.5),
+        "weights": plot_message_weights(WEIGHTS, TEXTS, note="simulated"),
+        "one message": plot_message_weights(WEIGHTS[:1], TEXTS[:1]),
         "forecasts": plot_forecasts(np.arange(200) // 4, MONTHS, rate=0.04, n_marked=100, note="simulated"),
         "one asked": plot_forecasts(np.array([0]), MONTHS[:1], rate=0.04, n_marked=1),
         "models": plot_models(table(np.arange(200) % 7), highlight="donor transformer"),
@@ -35,26 +46,10 @@ def figures():
     }
 
 
-HUNDRED = np.arange(100) % 10 == 0
-WEIGHTS = pd.DataFrame({"offset_s": [60.0, 600, 1800, 3600], "integrated_gradients": [0.1, -0.5, 2.0, 0.0]})
-TEXTS = ["hello", "$x^2$ <b>", "愛してる 😀", "w" * 200]
-
-
-def explaining_figures():
-    points = RNG.normal(size=(100, 2))
-    return {
-        "viewers": plot_viewers(points, points, HUNDRED, line=0.5, note="simulated"),
-        "no line": plot_viewers(points, points, HUNDRED),
-        "no donor": plot_viewers(points, points, np.zeros(100, bool), line=0.5),
-        "weights": plot_message_weights(WEIGHTS, TEXTS, note="simulated"),
-        "one message": plot_message_weights(WEIGHTS[:1], TEXTS[:1]),
-    }
-
-
 @pytest.mark.filterwarnings("ignore:Glyph")  # which emoji a font has depends on the machine
-@pytest.mark.parametrize("name", [*figures(), *explaining_figures()])
+@pytest.mark.parametrize("name", [*figures()])
 def test_figures_have_titles_axes_and_legends_and_can_be_drawn(name):
-    figure = (figures() | explaining_figures())[name]
+    figure = figures()[name]
     assert all(ax.get_ylabel() or ax.get_xlabel() for ax in figure.axes)
     assert all(ax.get_title("left") for ax in figure.axes)
     figure.savefig(io.BytesIO(), dpi=40)

@@ -5,6 +5,7 @@ import numpy as np
 from PIL import Image
 
 from chatlib.plots.style import house_style, label, new_panels
+from chatlib.plots.timeline import POINTS_TYPE
 
 
 @house_style
@@ -33,6 +34,16 @@ def test_a_figure_keeps_its_look_in_fewer_bytes():
     before, after = (np.asarray(Image.open(png).convert("RGB")).astype(int) for png in (plain, shown))
     assert before.shape == after.shape
     assert abs(before - after).mean() < 1 and abs(before - after).max() < 64
+
+
+def test_for_a_phone_panels_are_stacked_and_the_figure_stays_as_it_was():
+    figure = house_style(new_panels)(1, 2, height_in=2, sharey=True)[0]
+    figure.axes[1].set_title("a title of many words " * 4)
+    data, about = figure._repr_mimebundle_()
+    narrow = data[POINTS_TYPE]["narrow"]
+    assert (narrow["width"], narrow["height"], about["image/png"]["width"]) == (460, 400, 900)
+    left, right = (axes.get_position() for axes in figure.axes)
+    assert left.y0 == right.y0 and left.x1 < right.x0 and "\n" not in figure.axes[1].get_title()
 
 
 def test_chat_text_is_drawn_literally():
