@@ -29,16 +29,12 @@ def test_a_stream_of_the_database_has_the_totals_of_its_rows(db):
     assert (analytics.mediaTitle, analytics.mediaSource) == ("A title", "https://www.youtube.com/watch?v=abc")
 
 
-def test_the_duration_is_the_streams_own_where_it_is_known(db):
-    fill(db, duration_s=100.0)
+@pytest.mark.parametrize(("duration_s", "chats", "end"), [(100.0, 20, 100), (30.0, 11, 30)])
+def test_the_duration_is_the_streams_own_and_messages_after_it_are_left_out(db, duration_s, chats, end):
+    fill(db, duration_s=duration_s)
     analytics = analyze_stream(db, pick_stream(db))
-    assert (analytics.duration, len(analytics.samples)) == (100.0, 20)
-
-
-def test_messages_after_the_end_are_left_out(db):
-    fill(db, duration_s=30.0)
-    analytics = analyze_stream(db, pick_stream(db))
-    assert (analytics.totalChatMessages, analytics.samples[-1].endTime) == (11, 30)
+    assert (analytics.duration, len(analytics.samples)) == (duration_s, duration_s / 5)
+    assert (analytics.totalChatMessages, analytics.samples[-1].endTime) == (chats, end)
 
 
 def test_streams_without_address_title_or_date_stand_beside_others(db):

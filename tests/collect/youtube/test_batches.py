@@ -55,33 +55,24 @@ def follow(site, token="a"):
     return seen, None
 
 
-def test_batches_name_the_next_one_and_the_last_one_none():
-    site = Site({"a": [batch("b", 1, 2)], "b": [batch(None, 3)]})
-    assert follow(site) == ([[1, 2], [3]], None)
-    assert (site.asked, site.offsets_ms) == (["a", "b"], [0, 120_000])
+AGAIN = batches.MAX_ASKS
+PLAYED = {  # answers by token; the numbers in each batch; the tokens asked with
+    "the next one": ({"a": [batch("b", 1, 2)], "b": [batch(None, 3)]}, [[1, 2], [3]], ["a", "b"]),
+    "empty once": ({"a": [batch("b"), batch(None, 1)]}, [[1]], ["a", "a"]),
+    "empty each time": ({"a": [batch("b")], "b": [batch(None, 2)]}, [[], [2]], [*["a"] * AGAIN, "b"]),
+    "an empty end": ({"a": [batch(None)]}, [[]], ["a"] * AGAIN),
+    "no end": ({"a": [batch(None), batch("b", 1)], "b": [batch(None, 2)]}, [[1], [2]], ["a", "a", "b"]),
+    "twice": ({"a": [batch("b", 1)], "b": [batch("b", 1), batch(None, 2)]}, [[1], [1], [2]], ["a", "b", "b"]),
+}
 
 
-def test_an_empty_batch_is_asked_for_again():
-    site = Site({"a": [batch("b"), batch(None, 1)]})
-    assert follow(site) == ([[1]], None)
-    assert site.asked == ["a", "a"]
-
-
-def test_a_batch_that_stays_empty_is_believed_and_the_next_one_followed():
-    site = Site({"a": [batch("b")], "b": [batch(None, 2)]})
-    assert follow(site) == ([[], [2]], None)
-    assert site.asked == ["a"] * batches.MAX_ASKS + ["b"]
-
-
-def test_an_empty_last_batch_is_the_end_when_it_stays_empty():
-    site = Site({"a": [batch(None)]})
-    assert follow(site) == ([[]], None)
-    assert site.asked == ["a"] * batches.MAX_ASKS
-
-
-def test_an_end_that_was_a_mishap_is_none():
-    site = Site({"a": [batch(None), batch("b", 1)], "b": [batch(None, 2)]})
-    assert follow(site) == ([[1], [2]], None)
+@pytest.mark.parametrize("name", PLAYED)
+def test_an_empty_batch_is_asked_for_again_and_believed_when_it_stays_empty(name):
+    answers, seen, asked = PLAYED[name]
+    site = Site(answers)
+    assert follow(site) == (seen, None)
+    assert site.asked == asked
+    assert name != "the next one" or site.offsets_ms == [0, 120_000]
 
 
 def test_more_empty_batches_than_anybody_believes_are_no_end():
@@ -101,11 +92,6 @@ def test_a_circle_of_tokens_ends_with_an_error():
     site = Site({"a": [batch("b", 1)], "b": [batch("a", 2)]})
     seen, error = follow(site)
     assert seen == [[1], [2]] * batches.MAX_REPEATS and "successor" in str(error)
-
-
-def test_a_batch_given_twice_leads_on():
-    site = Site({"a": [batch("b", 1)], "b": [batch("b", 1), batch(None, 2)]})
-    assert follow(site) == ([[1], [1], [2]], None)
 
 
 @pytest.mark.parametrize("answer", [{}, {"error": {"code": 404}}, {"continuationContents": 5}, [], None, "x"])
