@@ -7,6 +7,7 @@ A stream of several files (a capture and its replay, for one) is joined as the c
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from chatlib.ahead import map_ahead
@@ -183,16 +183,14 @@ def _tabulate(video_id: str, messages: list[Message]) -> pa.Table:
         first.setdefault((m.message_id, m.kind), position)
         if m.author_id is not None and m.author_name is not None:
             names[m.author_id] = m.author_name
-    kept = [messages[position] for position in first.values()]
-    positions = np.fromiter(first.values(), np.int64, len(first))
-    offsets = np.array([np.nan if m.offset_s is None else m.offset_s for m in kept], dtype=float)
-    order = np.lexsort((positions, np.nan_to_num(offsets, nan=-np.inf)))
-    rows = [kept[i] for i in order.tolist()]
+    offsets_s = [-math.inf if m.offset_s is None else m.offset_s for m in messages]
+    positions = sorted(first.values(), key=lambda position: (offsets_s[position], position))
     columns: dict[str, Sequence] = dict.fromkeys(Message._fields, ())
-    if rows:
-        columns = dict(zip(Message._fields, zip(*rows, strict=True), strict=True))
+    if positions:
+        rows = zip(*(messages[position] for position in positions), strict=True)
+        columns = dict(zip(Message._fields, rows, strict=True))
     columns["author_name"] = [names.get(author_id) for author_id in columns["author_id"]]
-    return tabulate_messages(video_id, columns | {"position": positions[order].tolist()})
+    return tabulate_messages(video_id, columns | {"position": positions})
 
 
 def _join(folder: Path, parts: list[MessageFile]) -> MessageFile:

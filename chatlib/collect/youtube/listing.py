@@ -167,7 +167,7 @@ def _read_list(channel_url: str, client: _ListClient, *, progress: bool) -> List
         if "does not have a streams tab" in said:
             complete, reason = True, "the channel has no tab of streams"
         elif not rows:
-            raise _explain_error(channel_url, said, client.status) from error
+            raise _explain_error(channel_url, said, client) from error
     return Listing(
         channel_id=read_name(info.get("channel_id")),
         channel_name=_read_line(info.get("channel")),
@@ -196,12 +196,13 @@ def _read_line(text: object) -> str | None:
     return clean_line(clean_text(text) or "") or None
 
 
-def _explain_error(channel_url: str, said: str, status: int) -> SourceError:
+def _explain_error(channel_url: str, said: str, client: _ListClient) -> SourceError:
+    status = client.status
     if status == 404 or "does not exist" in said or (status == 200 and "YouTube said" in said):
         return MissingSource(f"{channel_url} must be a channel's page, got: {said}. Check the address.")
     return SourceError(
-        f"YouTube must show {channel_url}/streams, and did not: {said}. Try again later, or set LISTING to "
-        "the other way."
+        f"YouTube must show {channel_url}/streams, and did not: {said}. Try again later, or set "
+        f'LISTING = "{client.other}".'
     )
 
 
@@ -209,8 +210,12 @@ def _explain_error(channel_url: str, said: str, status: int) -> SourceError:
 
 
 class _ListClient(PoliteYoutubeDL):
-    """yt-dlp for one list. `status` is of the last answer. After `cap_s` seconds it asks for no more rows."""
+    """yt-dlp for one list; the `other` of the `LISTINGS` may work where it fails.
 
+    `status` is of the last answer. After `cap_s` seconds it asks for no more rows.
+    """
+
+    other = "selenium"
     status = 0
 
     def __init__(self, politeness: Politeness, cookies: Path | None, cap_s: float) -> None:
@@ -239,6 +244,8 @@ class _ListClient(PoliteYoutubeDL):
 
 class _BrowserClient(_ListClient):
     """yt-dlp whose requests a browser answers: with the tab of streams, and with what scrolling it brings."""
+
+    other = "yt-dlp"
 
     def __init__(self, driver: Chrome, pace: Pace, cap_s: float) -> None:
         super().__init__(Politeness(), None, cap_s)

@@ -92,7 +92,7 @@ def test_yt_dlp_tells_no_channel_from_no_streams(youtube):
     with pytest.raises(MissingSource, match=r"@gone must be a channel's page.*terminated"):
         list_streams("@gone", "yt-dlp")
     youtube.fail_next("500", times=99)
-    with pytest.raises(SourceError, match=r"YouTube must show .*@silent/streams.*500"):
+    with pytest.raises(SourceError, match=r'must show .*@silent/streams.*500.*LISTING = "selenium"'):
         list_streams("@silent", "yt-dlp")
 
 
