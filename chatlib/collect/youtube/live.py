@@ -52,7 +52,7 @@ class YouTubeFeed:
         self._cookies: Path | None = settings.cookies_file
         self._client: ChatClient | None = None
         self._stream: Stream | None = None  # while connected
-        self._is_start_known = False
+        self._is_start_known = False  # of the stream that is connected
         self._batch: Batch | None = None
         self._next_at = 0.0
         self._known_s = 0.0  # the offset until which the chat was asked for
@@ -80,9 +80,7 @@ class YouTubeFeed:
             )
         if video.status != "live":
             return stream
-        found = self._describe(video)
-        self._is_start_known = found.started_at is not None
-        return found
+        return self._describe(video)
 
     def _find_current_id(self) -> str | None:
         """Return the id of the video at a channel's address for its running stream."""

@@ -160,6 +160,16 @@ def test_offsets_are_from_the_first_message_until_the_start_is_known(video, db):
     assert offsets_of(db.path) == pytest.approx([offset_of(at, video) for at in moments], abs=0.01)
 
 
+def test_a_start_that_is_known_stays_known_until_the_chat_is_connected_anew(video):
+    start, video.started_at = video.started_at, ""
+    say(video, 1, ago_s=4)
+    feed = open_feed()
+    feed.connect(feed.find_stream())
+    video.started_at = start
+    assert [feed.find_stream().started_at[:19] for _ in range(3)] == [start[:19]] * 3
+    feed.close()
+
+
 def offsets_of(path):
     with open_store(path) as other:
         return other.load_messages(columns=["offset_s"])["offset_s"].tolist()
