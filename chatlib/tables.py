@@ -51,8 +51,9 @@ class RenderedTable:
             cells = [_render_cell(value, str(column)) for value in values]
             if any(map(_has_letters, values)) and column != "link":
                 is_short = all(len(value) <= _SHORT for value in values if isinstance(value, str | list))
+                name = f'<div style="text-align: left">{name}</div>'
                 style = "text-align: left" + "; white-space: nowrap" * is_short
-                name, *cells = [f'<div style="{style}">{cell}</div>' for cell in (name, *cells)]
+                cells = [f'<div style="{style}">{cell}</div>' for cell in cells]
             names.append(name)
             columns[place] = cells
         html = pd.DataFrame(columns, index=shown.index).set_axis(names, axis=1)

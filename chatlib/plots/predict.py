@@ -162,7 +162,7 @@ def plot_message_weights(
     colors = [COLORS["vermillion"] if weight > 0 else COLORS["sky"] for weight in weights[shown]]
     axes[1].barh(places, weights[shown], color=colors)
     axes[1].axvline(0, color="black", linewidth=1)
-    axes[1].set(xlabel="adds to the log odds of paying: right speaks for it, left against")
+    axes[1].set(xlabel="adds to the log odds of paying")
     left_out = f" ({len(shown)} of {len(weights)})" if len(shown) < len(weights) else ""
     axes[1].set_title(f"How much it counts{left_out}")
     return figure

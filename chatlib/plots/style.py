@@ -21,7 +21,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.text import Text
-from matplotlib.ticker import Formatter, FuncFormatter, MultipleLocator
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 from PIL import Image
 
 from chatlib.plots.timeline import POINTS_TYPE
@@ -135,8 +135,9 @@ class NotebookFigure(Figure):
         parts = [*self.texts, *(axes.xaxis.label for axes in self.axes)]
         for axes in self.axes:
             parts += [part for part in axes.get_children() if isinstance(part, Text)]
-            names = axes.yaxis.get_major_formatter()
-            change(axes.yaxis.set_major_formatter, _break_names(names), names)
+            if isinstance(names := axes.yaxis.get_major_formatter(), FuncFormatter):  # not plain numbers
+                broken = FuncFormatter(lambda *at, names=names: textwrap.fill(names(*at), _PHONE_NAME_CHARS))
+                change(axes.yaxis.set_major_formatter, broken, names)
             for text in legend.get_texts() if (legend := axes.get_legend()) else ():
                 change(text.set_fontsize, 8, text.get_fontsize())
         for text in parts:
@@ -228,10 +229,6 @@ def label(text: object, *, max_chars: int = 40) -> str:
     line = " ".join(str(text).split())
     line = "".join(c if ord(c) in known else _NO_GLYPH for c in line if c.isprintable())
     return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
-
-
-def _break_names(names: Formatter) -> FuncFormatter:
-    return FuncFormatter(lambda value, place: textwrap.fill(names(value, place), _PHONE_NAME_CHARS))
 
 
 @functools.lru_cache(maxsize=1)

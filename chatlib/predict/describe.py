@@ -76,6 +76,8 @@ def compare_questions(
                 "times chance": round(ours["lift"], 1),
                 "ROC-AUC": round(ours["roc_auc"], 3),
             }
+            if ours["positives"] < _FEW_DONORS:
+                row |= dict.fromkeys(("PR-AUC", "times chance", "ROC-AUC")) | {"95 %": "too few paid"}
             if ways and (way := ways.get(name)) is not None:
                 row["of the way"] = format_share(way)
             row["best simple rule"] = f"{rule['model']}: {rule['pr_auc']:.3f}"

@@ -39,6 +39,9 @@ def test_a_figure_keeps_its_look_in_fewer_bytes():
 def test_for_a_phone_panels_are_stacked_and_the_figure_stays_as_it_was():
     figure = house_style(new_panels)(1, 2, height_in=2, sharey=True)[0]
     figure.axes[1].set_title("a title of many words " * 4)
+    with figure._fit_phone():
+        figure.draw_without_rendering()
+        assert figure.axes[0].get_yticklabels()[0].get_text() == "0.0"
     data, about = figure._repr_mimebundle_()
     narrow = data[POINTS_TYPE]["narrow"]
     assert (narrow["width"], narrow["height"], about["image/png"]["width"]) == (460, 400, 900)
