@@ -150,7 +150,7 @@ def find_leaking_features(features: pd.DataFrame, labels: np.ndarray, authors: n
 def limit_purity(prevalence: float) -> float:
     """Return the `measure_purity` from which on a feature is a leak.
 
-    On a real channel (1.5 % pay) the purest honest feature, days since the last payment, has 0.11.
+    On a real channel (1.5 % pay) the purest honest feature, the number of payments, has 0.08.
     """
     return min(0.25 + 2.0 * float(prevalence), 0.95)
 
