@@ -125,7 +125,7 @@ class Log:
 
 
 def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
-    """Play a chat while the program watches it, and return what was seen."""
+    """Play a chat while the program watches it, and until it is back; return what was seen."""
     log, done = Log(), threading.Event()
     environment = os.environ | youtube.environment()
     environment["PYTHONPATH"] += f"{os.pathsep}{ROOT}"
@@ -138,12 +138,11 @@ def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
 
     def play():
         began = time.time()
-        while not done.is_set() and (elapsed := time.time() - began) < seconds:
-            due = range(len(log.said), round(elapsed * per_s))
+        while not done.is_set():
+            due = range(len(log.said), round((time.time() - began) * per_s))
             log.said += [time.time()] * len(due)
             side.say(due)
             time.sleep(0.02)
-        done.set()
 
     program = begin()
     player = threading.Thread(target=play, daemon=True)
@@ -155,7 +154,8 @@ def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
         + [((i + 0.5) * seconds / (kills or 1), "kill") for i in range(kills)]
     )
     usage, visits = 0.0, 0
-    while not done.wait(0.25):
+    while events or time.time() - began < seconds or side.count_visits() <= visits:
+        time.sleep(0.25)
         if events and time.time() - began > events[0][0]:
             _, event = events.pop(0)
             if event == "away":
@@ -170,7 +170,8 @@ def run_drill(side, youtube, path, *, seconds, per_s, disconnections, kills):
         rss_mb, _ = measure(program.pid)
         log.rss_mb.append(rss_mb)
         log.lags_s.append(find_lag(path, side))
-    wait_until(lambda: side.count_visits() > visits, program)
+    done.set()
+    player.join()
     wait_until(lambda: find_lost(log, side, path) == set(), program)
     log.cpu_s = usage + measure(program.pid)[1]
     side.end()
