@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_notebook.py RUN [--without-encoding]
 
-Without encoding, message vectors are drawn by lot at no cost, and no true probabilities are read. Models and results are written into the run. A
-channel of 3 million messages: `chatlib simulate --streams 392 --viewers 296 --messages 7653`.
+Without encoding, message vectors are drawn by lot, and no true probabilities are read. Models and results go
+into the run. A channel of 3 million messages: `chatlib simulate --streams 392 --viewers 296 --messages 7653`.
 """
 
 import argparse
