@@ -42,7 +42,7 @@ class Encoder:
         move_model(model, self.device)
         if getattr(model, "pooler", None) is not None:
             # Unused, and random in a model that was trained on masks.
-            model.pooler = None
+            model.pooler = None  # type: ignore[assignment]
         self.tokenizer = tokenizer
         self.max_len = min(max_len, int(tokenizer.model_max_length))
         self.tokens_per_batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
