@@ -257,7 +257,7 @@ class ChatAnalytics(ABC):
             self.overallAvgChatMessagesPerSecond = self.totalChatMessages / self.duration
             self.overallAvgUniqueUsersPerSecond = sum(s.uniqueUsers for s in self.samples) / self.duration
         if n_outside:
-            log.info("%d messages outside [0, %s] left out", n_outside, self.duration_text)
+            log.debug("%d messages outside [0, %s] left out", n_outside, self.duration_text)
         self.seal()
 
     def seal(self) -> None:
