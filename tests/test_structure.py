@@ -70,8 +70,8 @@ def git_files():
 
 @cache
 def path_of(module):
-    path = ROOT / Path(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    path = ROOT / Path(*module.split("."), "__init__.py")  # its folder may be an older checkout's leavings
+    return path if path.is_file() else path.parent.with_suffix(".py")
 
 
 @cache
