@@ -38,12 +38,14 @@ def test_a_missing_link_is_an_empty_cell_and_without_any_there_is_no_column():
 
 def test_numbers_shares_and_times_are_shown_as_people_write_them():
     row = {"chats_share": 0.1234, "first_s": 3723.5, "people": 12345, "member": True}
-    row |= {"value": Decimal("12.346"), "peak": 0.123456, "none": float("nan"), "mean": 1234.6}
+    row |= {"value": Decimal("12.346"), "peak": 0.123456, "none": float("nan"), "mean": 1234.6,
+            "few_share": 0.0512, "fewer_share": 0.00123, "most_share": 0.0996}  # fmt: skip
     html = RenderedTable(pd.DataFrame([row]))._repr_html_()
     cells = re.findall(r"<t[dh]>(.*?)</t[dh]>", html)
     assert cells == [
         "chats share", "first", "people", "member", "value", "peak", "none", "mean",
-        "12 %", "1:02:03", "12,345", "yes", "12.35", "0.123", "", "1,235",
+        "few share", "fewer share", "most share",
+        "12 %", "1:02:03", "12,345", "yes", "12.35", "0.123", "", "1,235", "5.1 %", "0.12 %", "10 %",
     ]  # fmt: skip
 
 

@@ -197,12 +197,14 @@ class _Product(torch.autograd.Function):
     def forward(
         ctx: Any, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
+        """Return input @ weight.T + bias, and keep what `backward` needs."""
         ctx.save_for_backward(input, weight)
         return _multiply(input, weight, bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of input, weight and bias, None where none is asked for."""
         input, weight = ctx.saved_tensors
         rows = grad.reshape(-1, grad.shape[-1])
         for_input, for_weight, for_bias = ctx.needs_input_grad

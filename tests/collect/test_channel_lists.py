@@ -197,28 +197,18 @@ def test_a_sheet_as_libreoffice_writes_it(tmp_path):
 
 MANY, LARGE = "5,000,000 cells", "100 MB"
 FILLED = 'office:value-type="float" office:value="1"'
-BOMBS = {
-    "rows": ('<table:table-row table:number-rows-repeated="3000000">', MANY),
-    "blank rows before a filled one": (
-        '<table:table-row table:number-rows-repeated="9000000"><table:table-cell/></table:table-row>'
-        "<table:table-row>",
-        MANY,
-    ),
-    "columns": (
-        f'<table:table-row><table:table-cell table:number-columns-repeated="6000000" {FILLED}/>',
-        MANY,
-    ),
-    "blank columns before a filled one": (
-        '<table:table-row><table:table-cell table:number-columns-repeated="99999999"/>',
-        MANY,
-    ),
-    "rows and columns": (
-        '<table:table-row table:number-rows-repeated="10000">'
-        f'<table:table-cell table:number-columns-repeated="1000" {FILLED}/>',
-        MANY,
-    ),
-    "bytes": ("<table:table-row>" + " " * 120_000_000, LARGE),
+MANY_CELLS = {
+    "rows": '<table:table-row table:number-rows-repeated="3000000">',
+    "blank rows before a filled one": '<table:table-row table:number-rows-repeated="9000000">'
+    "<table:table-cell/></table:table-row><table:table-row>",
+    "columns": f'<table:table-row><table:table-cell table:number-columns-repeated="6000000" {FILLED}/>',
+    "blank columns before a filled one": "<table:table-row>"
+    '<table:table-cell table:number-columns-repeated="99999999"/>',
+    "rows and columns": '<table:table-row table:number-rows-repeated="10000">'
+    f'<table:table-cell table:number-columns-repeated="1000" {FILLED}/>',
 }
+BOMBS = {name: (rows, MANY) for name, rows in MANY_CELLS.items()}
+BOMBS["bytes"] = ("<table:table-row>" + " " * 120_000_000, LARGE)
 
 
 def write_bomb(path, row):

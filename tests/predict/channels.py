@@ -52,40 +52,31 @@ def day(number):
 # Three streams of three days. ann pays in the first and in the last; bob writes only; cyd pays in
 # the second and writes nothing else; dan cheers in the third; the owner is nobody's viewer.
 SMALL = {
-    "a": (
-        day(1),
-        [
-            say(-5, "ann", "early"),
-            say(10, "bob", "hi"),
-            say(20, "owner", "welcome", badges=["Owner"]),
-            say(50, "ann", "take this", kind="paid_message", amount_text="$5.00", amount="5.00"),
-            say(50, "ann", "$5.00", kind="ticker_paid_message_item", amount_text="$5.00"),
-            say(60, "ann", "bye", badges=["Member (2 months)"]),
-            say(100, "bob", "bye"),
-        ],
-    ),
-    "b": (
-        day(8),
-        [
-            say(10, "bob", "hi", badges=["Moderator"]),
-            say(20, "cyd", None, kind="paid_sticker", amount_text="$2.00", amount="2.00"),
-            say(100, "bob", "hi"),
-        ],
-    ),
-    "c": (
-        day(22),
-        [
-            say(10, "ann", "hello again"),
-            say(20, "bob", "hi"),
-            say(30, "dan", "cheer100 take it", bits=100),
-            say(40, "dan", "nice"),
-            say(80, "ann", None, kind="subscription_gift", notice="ann gifted a sub!"),
-            say(90, "eve", "eve joined", kind="membership_item", notice="Welcome!"),
-            say(100, "bob", "hi"),
-        ],
-    ),
+    "a": (day(1), [
+        say(-5, "ann", "early"),
+        say(10, "bob", "hi"),
+        say(20, "owner", "welcome", badges=["Owner"]),
+        say(50, "ann", "take this", kind="paid_message", amount_text="$5.00", amount="5.00"),
+        say(50, "ann", "$5.00", kind="ticker_paid_message_item", amount_text="$5.00"),
+        say(60, "ann", "bye", badges=["Member (2 months)"]),
+        say(100, "bob", "bye"),
+    ]),
+    "b": (day(8), [
+        say(10, "bob", "hi", badges=["Moderator"]),
+        say(20, "cyd", None, kind="paid_sticker", amount_text="$2.00", amount="2.00"),
+        say(100, "bob", "hi"),
+    ]),
+    "c": (day(22), [
+        say(10, "ann", "hello again"),
+        say(20, "bob", "hi"),
+        say(30, "dan", "cheer100 take it", bits=100),
+        say(40, "dan", "nice"),
+        say(80, "ann", None, kind="subscription_gift", notice="ann gifted a sub!"),
+        say(90, "eve", "eve joined", kind="membership_item", notice="Welcome!"),
+        say(100, "bob", "hi"),
+    ]),
     "d": (None, [say(10, "bob", "when was this?")]),
-}
+}  # fmt: skip
 
 
 def save(db, streams):

@@ -3,10 +3,12 @@
 import dataclasses
 import gzip
 import json
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from chatlib.errors import DataError, NotEnoughData
 from chatlib.predict.describe import (
@@ -15,7 +17,14 @@ from chatlib.predict.describe import (
     pick_donor,
     summarize_groups,
 )
-from chatlib.predict.models.baselines import BASELINES, MESSAGE_BASELINES, iter_baselines, score_trees
+from chatlib.predict.models.baselines import (
+    BASELINES,
+    MESSAGE_BASELINES,
+    fit_characters,
+    fit_logistic,
+    iter_baselines,
+    score_trees,
+)  # fmt: skip
 from chatlib.predict.models.transformer import (
     DonorConfig,
     Training,
@@ -89,6 +98,16 @@ def test_models_that_read_find_what_donors_say(evaluated):
     auc = evaluation.table["roc_auc"]
     for model in (MODEL, "characters: TF-IDF, logistic", "mean embedding, logistic"):
         assert auc[model] > 0.68 > auc["message count"] + 0.05, auc
+
+
+def test_characters_weigh_as_in_scikit_learns_own_table(evaluated):
+    viewers, split, *_ = evaluated
+    periods = viewers.find_periods(split)
+    said = [" ".join(viewers.texts[i] for i in viewers.text_codes[a:b]) for a, b in pairwise(viewers.starts)]
+    weighting = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=3, sublinear_tf=True)
+    table = weighting.fit([said[i] for i in periods.train]).transform(said)
+    theirs = fit_logistic(table, viewers.paid, periods, strengths=(0.1, 1.0, 10.0))
+    assert fit_characters(viewers, periods) == pytest.approx(theirs, abs=1e-3)
 
 
 def test_probabilities_are_calibrated(evaluated):

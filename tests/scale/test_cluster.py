@@ -91,18 +91,10 @@ def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     with open_store(folder / "chat.dbs", create=True) as db:
         for n in range(N_STREAMS):
-            stream = Stream(
-                "twitch", str(10**9 + n), title=f"s{n}", channel_name="c", started_at=f"2026-01-0{n + 1}"
-            )
-            db.save_chat(
-                stream,
-                [
-                    Message(
-                        f"{n}-{i}", "text_message", i * 1.7, f"U{i % 9}", f"n{i % 9}", text=f"hey {i % 5}"
-                    )
-                    for i in range(200 + n)
-                ],
-            )
+            about = {"title": f"s{n}", "channel_name": "c", "started_at": f"2026-01-0{n + 1}"}
+            said = [(f"{n}-{i}", "text_message", i * 1.7, f"U{i % 9}", f"n{i % 9}") for i in range(200 + n)]
+            messages = [Message(*row, text=f"hey {i % 5}") for i, row in enumerate(said)]
+            db.save_chat(Stream("twitch", str(10**9 + n), **about), messages)
         yield db
 
 
