@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -14,7 +13,6 @@ from filelock import FileLock, Timeout
 from chatlib.ahead import map_ahead
 from chatlib.collect.address import find_video_id, guess_platform, make_video_url
 from chatlib.collect.files.formats import Chat
-from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.rows import read_count
 from chatlib.collect.lists import (
     STREAM_COLUMNS,
@@ -35,8 +33,6 @@ from chatlib.workspace import rare_gc
 
 __all__ = ["Plan", "collect_channels", "fetch_chat", "load_known_channels", "plan_streams"]
 
-log = logging.getLogger(__name__)
-
 UNFINISHED = "unfinished"  # the folder beside the database for unfinished downloads
 MAX_BLOCKED = 3  # refusals in a row after which a channel's other streams are not asked for
 _STORED = (
@@ -50,7 +46,7 @@ def load_known_channels(db: Store) -> list[Channel]:
 
     Raises: ParameterError if there are none.
     """
-    channels = [Channel(url, Path(spreadsheet), None) for url, spreadsheet in db.load_channels()]
+    channels = [Channel(url, Path(spreadsheet)) for url, spreadsheet in db.load_channels()]
     if not channels:
         raise ParameterError(
             "An update without a list of channels goes on with those that were collected into the database, "
@@ -80,7 +76,6 @@ def collect_channels(
             platform = guess_platform(url=channel.url) or YOUTUBE
             if platform not in sites:
                 sites[platform] = _open_site(platform, settings, folder)
-            _import_earlier_database(db, channel, progress=progress)
             collection = _ChannelCollection(db, channel, settings, sites[platform], progress=progress)
             try:
                 collection.run()
@@ -156,20 +151,6 @@ def _lock(folder: Path) -> Iterator[None]:
             Path(lock.lock_file).unlink(missing_ok=True)
             folder.rmdir()
         lock.release()
-
-
-def _import_earlier_database(db: Store, channel: Channel, *, progress: bool) -> None:
-    """Bring in the database that a list of the first version names, once."""
-    earlier = channel.database
-    if earlier is None or earlier.resolve() == db.path.resolve():
-        return
-    if not earlier.is_file():
-        log.warning("%s names the database %s, which is not there", channel.url, earlier)
-        return
-    report = import_chats(db, [earlier], progress=progress)
-    log.info("%s: %d messages that were not in %s yet", earlier, report.n_added, db.path)
-    for error in report.errors.values():
-        log.warning("%s: %s", earlier, error)
 
 
 class Plan(NamedTuple):

@@ -87,8 +87,7 @@ def _add_update(subparsers: argparse._SubParsersAction) -> None:
         nargs="?",
         default="",
         metavar="CHANNELS",
-        help="a channel's address or a list, also one of the first version, with a database in its third "
-        "column (default: the channels that the database knows)",
+        help="a channel's address or a list (default: the channels that the database knows)",
     )
     _add_youtube_options(parser)
     parser.add_argument(

@@ -49,35 +49,32 @@ STREAM_COLUMNS = (
 )  # fmt: skip
 
 _COUNTS = {"messages", "views"}
-_DATABASES = (".db", ".dbs", ".sqlite", ".sqlite3")
 _OTHER_SHEETS = (".csv", ".tsv", ".xls", ".xlsx", ".gsheet")
 _ADDRESS = re.compile(r"://|^\s*@|[^\W_]\.[a-z]{2,}(/|\s*$)", re.I)
-_DATABASE_COLUMN = re.compile(r"database|^db|db$|_db")
 
 
 # ------------------------------------------------------------------ channels
 
 
 class Channel(NamedTuple):
-    """A channel, the list of its streams, and the database where its chat goes, if one is named."""
+    """A channel, and the list of its streams."""
 
     url: str
     spreadsheet: Path
-    database: Path | None
 
 
 def load_channels(path: str | Path) -> list[Channel]:
-    """Return the channels of an ODS or CSV sheet, in its order: address, spreadsheet, maybe database.
+    """Return the channels of an ODS or CSV sheet, in its order: address and spreadsheet.
 
     The columns may have any names, or none. Relative names start at the sheet's folder, and a
-    spreadsheet's name may lack `.ods`. The third column counts where it names a database.
+    spreadsheet's name may lack `.ods`.
 
     Raises: MissingSource if there is no sheet or no channel in it; SourceError, naming the row, for a
     row that is none, a channel listed twice, or a spreadsheet that two would share.
     """
     path = Path(path)
-    header, rows = _split_header(load_tables(path)[0].cells)
-    channels = {number: _read_channel(path, number, header, row) for number, row in rows}
+    rows = _number_rows(load_tables(path)[0].cells)
+    channels = {number: _read_channel(path, number, row) for number, row in rows}
     if not channels:
         raise MissingSource(
             f"A list of channels has a row per channel: its address, and the name of a spreadsheet for its "
@@ -87,13 +84,11 @@ def load_channels(path: str | Path) -> list[Channel]:
     return list(channels.values())
 
 
-def _split_header(cells: Iterable[Iterable[object]]) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header and the rows, numbered from 1; a first row that holds an address is no header."""
+def _number_rows(cells: Iterable[Iterable[object]]) -> list[tuple[int, list[str]]]:
+    """Return the rows that hold something, numbered from 1; a first one without an address is a heading."""
     texts = [[clean_line(str(cell)) for cell in row] for row in cells]
     rows = [(number, row) for number, row in enumerate(texts, 1) if any(row)]
-    if not rows or _is_like_address(rows[0][1][0]):
-        return [], rows
-    return _name_columns(rows[0][1]), rows[1:]
+    return rows if not rows or _is_like_address(rows[0][1][0]) else rows[1:]
 
 
 def _is_like_address(text: str) -> bool:
@@ -104,8 +99,8 @@ def _is_like_address(text: str) -> bool:
     return True
 
 
-def _read_channel(path: Path, number: int, header: Sequence[str], row: Sequence[str]) -> Channel:
-    address, name, database = [*row, "", ""][:3]
+def _read_channel(path: Path, number: int, row: Sequence[str]) -> Channel:
+    address, name = [*row, ""][:2]
     where = f"row {number} of {path.name}"
     try:
         url = clean_channel_url(address)
@@ -122,14 +117,8 @@ def _read_channel(path: Path, number: int, header: Sequence[str], row: Sequence[
             "or leave the ending out."
         )
     spreadsheet = name if name.lower().endswith(".ods") else f"{name}.ods"
-    headed = len(header) > 2 and _DATABASE_COLUMN.search(header[2]) is not None
-    named = database.lower().endswith(_DATABASES) or (headed and database not in ("", "NULL"))
-    return Channel(url, _beside(path, spreadsheet), _beside(path, database) if named else None)
-
-
-def _beside(path: Path, name: str) -> Path:
-    written = Path(name).expanduser() if name.startswith("~/") else Path(name)
-    return (path.parent / written).resolve()
+    written = Path(spreadsheet).expanduser() if name.startswith("~/") else Path(spreadsheet)
+    return Channel(url, (path.parent / written).resolve())
 
 
 def _check_distinct(path: Path, channels: Mapping[int, Channel]) -> None:

@@ -102,7 +102,7 @@ def find_channels(channels: str, *, folder: Path, base: Path = PROJECT_DIR) -> l
     name = re.sub(r"[^\w.-]+", "_", unquote(urlsplit(url).path)).strip("_.")
     if guess_platform(url=url) == TWITCH:  # beside a sheet of the same name on YouTube
         name = f"twitch_{name}"
-    return [Channel(url, folder.resolve() / f"{name}.ods", None)]
+    return [Channel(url, folder.resolve() / f"{name}.ods")]
 
 
 def open_feeds(addresses: Sequence[str], settings: CollectSettings, *, stop: Event) -> list[Feed]:

@@ -78,7 +78,7 @@ def collect(source, at_once):
             settings = CollectSettings(
                 listing="yt-dlp", chat_sources=source, at_once=at_once, requests_per_s=1000
             )
-            channel = Channel("https://www.youtube.com/@sample", path / "s.ods", None)
+            channel = Channel("https://www.youtube.com/@sample", path / "s.ods")
             began = time.perf_counter()
             report = collect_channels(db, [channel], settings, progress=False)
             return time.perf_counter() - began, report.n_added

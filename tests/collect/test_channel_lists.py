@@ -48,40 +48,17 @@ def make_row(video_id, **known):
 
 
 @pytest.mark.parametrize("ending", ["ods", "csv"])
-@pytest.mark.parametrize("header", [None, ["channel_url", "spreadsheet"], ["Kanal", "Tabelle"], ["", "x"]])
+@pytest.mark.parametrize("header", [None, ["channel_url", "spreadsheet", "db"], ["", "x", ""]])
 def test_the_first_two_columns_whatever_their_names(tmp_path, ending, header):
-    path = write(tmp_path / f"channels.{ending}", [[ANN, "ann"], [BOB, "lists/bob.ods"]], header=header)
+    path = write(
+        tmp_path / f"channels.{ending}",
+        [[ANN, "ann", "Db_file.dbs"], [BOB, "lists/bob.ods", ""]],
+        header=header,
+    )
     assert load_channels(path) == [
-        Channel(ANN, tmp_path / "ann.ods", None),
-        Channel(BOB, tmp_path / "lists" / "bob.ods", None),
+        Channel(ANN, tmp_path / "ann.ods"),
+        Channel(BOB, tmp_path / "lists" / "bob.ods"),
     ]
-
-
-def test_a_list_of_the_first_version(tmp_path):
-    rows = [[ANN + "/streams", "Ann_list", "Db_file.dbs"], [BOB + "/streams", "Bob_list.ods", "bob.dbs"]]
-    assert load_channels(write(tmp_path / "channels.ods", rows, header=["URL", "Name", "Database"])) == [
-        Channel(ANN, tmp_path / "Ann_list.ods", tmp_path / "Db_file.dbs"),
-        Channel(BOB, tmp_path / "Bob_list.ods", tmp_path / "bob.dbs"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("header", "cell", "database"),
-    [
-        (None, "chat.dbs", "chat.dbs"),
-        (None, "/data/chat.sqlite3", "/data/chat.sqlite3"),
-        (None, "a good channel", None),
-        (None, "", None),
-        (["url", "list", "Database file"], "chat", "chat"),
-        (["url", "list", "db"], "chat", "chat"),
-        (["url", "list", "database"], "NULL", None),
-        (["url", "list", "feedback"], "chat", None),
-        (["url", "list", "notes"], "see chat.db", "see chat.db"),
-    ],
-)
-def test_a_third_column_that_names_a_database(tmp_path, header, cell, database):
-    path = write(tmp_path / "c.ods", [[ANN, "ann", cell, "more"]], header=header and [*header, "x"])
-    assert load_channels(path)[0].database == (database and tmp_path / database)
 
 
 def test_names_start_at_the_sheet(tmp_path, monkeypatch):
@@ -101,7 +78,7 @@ def test_blank_rows_do_not_count_but_are_counted(tmp_path, ending):
     with pytest.raises(SourceError, match=r"row 7 of channels\.\w+: .*'no address'"):
         load_channels(write(tmp_path / f"channels.{ending}", rows))
     assert load_channels(write(tmp_path / f"channels.{ending}", rows[:6])) == [
-        Channel(ANN, tmp_path / "ann.ods", None)
+        Channel(ANN, tmp_path / "ann.ods")
     ]
 
 
@@ -188,8 +165,8 @@ def test_a_sheet_as_libreoffice_writes_it(tmp_path):
             target.writestr(name, source.read(name))
         target.writestr("content.xml", AS_LIBREOFFICE_WRITES)
     assert load_channels(tmp_path / "c.ods") == [
-        Channel(ANN, tmp_path / "ann.ods", None),
-        Channel(BOB, tmp_path / "2.ods", None),
+        Channel(ANN, tmp_path / "ann.ods"),
+        Channel(BOB, tmp_path / "2.ods"),
     ]
 
 

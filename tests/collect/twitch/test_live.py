@@ -243,7 +243,7 @@ def test_the_replay_of_a_captured_stream_adds_what_the_capture_missed(channel, t
     with FakeIrc([lines, make_notice(99, "resub", "Viewer1 subscribed"), "hold"]) as irc:
         watch(db, irc, (31, None))
     channel.live, vod.is_live, vod.duration_s = None, False, 60
-    sheet = Channel("https://www.twitch.tv/sample", tmp_path / "twitch_sample.ods", None)
+    sheet = Channel("https://www.twitch.tv/sample", tmp_path / "twitch_sample.ods")
     collect_channels(db, [sheet], CollectSettings(requests_per_s=1000), progress=False)
     assert sorted(stored(db)) == sorted([*vod.ids, "m99"])
     assert db.load_streams()[["state", "view"]].values.tolist() == [["complete", "live"]]
@@ -260,7 +260,7 @@ def test_the_report_says_what_the_replay_lacks(channel, twitch, db, tmp_path):
     begun = vod.started_at.timestamp()
     for n, comment in enumerate(vod.comments):
         comment["createdAt"] = dt.datetime.fromtimestamp(begun + n, dt.UTC).isoformat()
-    sheet = Channel("https://www.twitch.tv/sample", tmp_path / "twitch_sample.ods", None)
+    sheet = Channel("https://www.twitch.tv/sample", tmp_path / "twitch_sample.ods")
     report = collect_channels(db, [sheet], CollectSettings(requests_per_s=1000), progress=False)
     (sentence,) = report.sides
     assert "the replay lacks 3 of 3 payments" in sentence and "\x1b" not in sentence

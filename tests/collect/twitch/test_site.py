@@ -27,7 +27,7 @@ QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 30.0, "backof
 @pytest.fixture
 def collect(db, tmp_path):
     """Collect a channel into the database; settings can be given."""
-    channels = [Channel(ADDRESS, tmp_path / "twitch_sample.ods", None)]
+    channels = [Channel(ADDRESS, tmp_path / "twitch_sample.ods")]
     return lambda **given: collect_channels(
         db, channels, CollectSettings(**{**QUICK, **given}), progress=False
     )

@@ -39,7 +39,7 @@ EVERY_FAULT = (
 @pytest.fixture
 def collect(db, tmp_path):
     """Collect @sample into the database; settings can be given."""
-    channels = [Channel(ADDRESS, tmp_path / "streams.ods", None)]
+    channels = [Channel(ADDRESS, tmp_path / "streams.ods")]
     return lambda **given: collect_channels(
         db, channels, CollectSettings(**{**QUICK, **given}), progress=False
     )
@@ -115,7 +115,7 @@ def test_both_sources_give_the_same_content(youtube, collect, db, tmp_path):
     digests = []
     for source in SOURCES:
         with open_store(tmp_path / f"{source}.dbs", create=True) as own:
-            channels = [Channel(ADDRESS, tmp_path / f"{source}.ods", None)]
+            channels = [Channel(ADDRESS, tmp_path / f"{source}.ods")]
             collect_channels(own, channels, CollectSettings(**QUICK, chat_sources=source), progress=False)
             own.connection.execute("UPDATE streams SET ended_at = NULL")  # yt-dlp does not tell it
             digests.append(own.digest())
@@ -288,8 +288,8 @@ def test_only_the_newest_streams_with_a_limit(youtube, db, collect):
 def test_a_channel_that_cannot_be_listed_is_told_and_the_next_one_goes_on(youtube, db, tmp_path):
     youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
     channels = [
-        Channel("https://www.youtube.com/@nobody", tmp_path / "nobody.ods", None),
-        Channel(ADDRESS, tmp_path / "sample.ods", None),
+        Channel("https://www.youtube.com/@nobody", tmp_path / "nobody.ods"),
+        Channel(ADDRESS, tmp_path / "sample.ods"),
     ]
     report = collect_channels(db, channels, CollectSettings(**QUICK), progress=False)
     assert "could not be listed" in report.channels[0].failures[0] and report.has_failed

@@ -153,18 +153,6 @@ def test_a_list_of_channels_gives_a_sheet_per_channel(youtube, tmp_path, run):
     assert code == 0 and said.count("nothing to fetch") == 2
 
 
-def test_a_list_of_the_first_version_brings_its_database_along(youtube, tmp_path, run, make_old_database):
-    """Columns: address, name of the sheet, database; what the old database has is not fetched again."""
-    youtube.add_channel("@sample", small_videos("a", "c"))
-    make_old_database(tmp_path / "old.dbs")
-    (tmp_path / "channels.csv").write_text("url,name,database\n@sample,one,old.dbs\n")
-    assert run("update", "channels.csv")[0] == 0
-    with open_store(tmp_path / "chat.dbs") as db:
-        counts = dict(db.connection.execute("SELECT video_id, n_messages FROM streams"))
-    assert counts == {"a" * 11: 3, "b" * 11: 1, "c" * 11: 5}
-    assert "a" * 11 not in {entry.video_id for entry in youtube.requests}
-
-
 @pytest.mark.parametrize(
     ("words", "codes"),
     [

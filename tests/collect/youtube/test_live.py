@@ -239,7 +239,7 @@ def test_capture_and_replay_of_a_simulated_stream_are_one_with_all_payments(yout
     end(video)
     kept = [item for item in replay if not gone & set(ids_of(item))]
     video.chat = Chat(video.id, [kept])
-    channel = Channel(CHANNEL, tmp_path / "streams.ods", None)
+    channel = Channel(CHANNEL, tmp_path / "streams.ods")
     settings = CollectSettings(listing="yt-dlp", requests_per_s=1000)
     report = collect_channels(db, [channel], settings, progress=False)
     assert summarize_people(db)["donors"] == before["donors"]
@@ -247,7 +247,7 @@ def test_capture_and_replay_of_a_simulated_stream_are_one_with_all_payments(yout
     assert f"the replay lacks {len(gone)} of {len(paid)} payments" in report.sides[0]
     assert report.sides[0].endswith("the capture lacks nothing")
     with open_store(tmp_path / "replay.dbs", create=True) as alone:
-        other = Channel(CHANNEL, tmp_path / "other.ods", None)
+        other = Channel(CHANNEL, tmp_path / "other.ods")
         collect_channels(alone, [other], settings, progress=False)
         assert alone.load_notices()["pays"].sum() == len(paid) - len(gone)
         assert summarize_people(alone)["donors"] < before["donors"]
