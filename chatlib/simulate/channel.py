@@ -213,18 +213,12 @@ def _video_id(seed: int, index: int) -> str:
 
 def _stream_row(index: int, scene: Scene, n_rows: int, seed: int) -> tuple[object, ...]:
     started = dt.datetime.fromtimestamp(scene.started_us // 10**6, dt.UTC)
+    title, owner = topic_title(int(scene.timeline.topics[0]), index), make_person(seed, OWNER)
     return (
-        "youtube",
-        scene.video_id,
-        f"https://www.youtube.com/watch?v={scene.video_id}",
-        topic_title(int(scene.timeline.topics[0]), index),
-        started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        int(scene.timeline.duration_s),
-        make_person(seed, OWNER, japanese=False).author_id,
-        CHANNEL_NAME,
-        1,
-        n_rows,
-    )
+        "youtube", scene.video_id, f"https://www.youtube.com/watch?v={scene.video_id}", title,
+        started.strftime("%Y-%m-%dT%H:%M:%SZ"), int(scene.timeline.duration_s), owner.author_id, CHANNEL_NAME,
+        1, n_rows,
+    )  # fmt: skip
 
 
 def _open_table(stack: ExitStack, path: Path, columns: Sequence[str]) -> Any:  # what csv.writer returns
@@ -256,38 +250,11 @@ def _readme(report: SimulationReport, settings: ChannelSettings) -> str:
     )
     kinds = "\n".join(f"| `{kind}` | {n:,} |" for kind, n in report.kinds.most_common())
     layout = "`first/` and `new/` (published later), each with" if settings.n_new else "Here lie"
-    return f"""# {CHANNEL_NAME}
-
-{_MARK}. No person, channel, game or place in it
-exists; the ids are invented. Licence: CC0 1.0.
-
-    {command} --out DIR
-
-The same command gives the same bytes. {layout} `streams.csv` and
-`chat/VIDEO_ID.jsonl.gz`, one row a line in chat-downloader's nested schema.
-
-{report.n_streams} streams, {report.n_rows:,} rows, {report.n_viewers:,} viewers (one author in one stream),
-{report.n_authors:,} authors, {report.n_donors:,} donors ({report.donor_share:.1%} of viewers).
-
-| kind | rows |
-|---|---|
-{kinds}
-
-## What is true about it
-
-`truth.csv.gz`, one row per author and stream, is never part of the chat: the true probability of paying
-given the viewer's traits, the mood of the day among them, and the stream; whether the viewer paid, how many
-plain messages the viewer wrote, and the latent traits. `arrival` and `forecast_{_LANDMARK_MIN}` are the
-true probabilities of paying after the viewer's first plain message, and after {_LANDMARK_MIN} minutes (of
-who wrote by then), given besides that the viewer has not paid by then, when they came and will leave, and the
-stream's events, also those to come: more than anybody can know, so no score can be expected to reach them.
-`truth_next.csv.gz` has, for who was seen before a stream and may come again, the true probability of
-coming, and of coming and paying, whatever the day's mood. `truth_events.csv` is the hidden course of
-events that the chat answers. What is written depends on the traits, not on the outcome, so the true
-probability is the best score that can be expected. ROC-AUC among those who wrote: **{report.best_auc:.3f}**
-for the true probability, **{report.count_auc:.3f}** for the number of messages. Guests have no plain
-message: they received a gift, or paid and wrote nothing else.
-"""
+    template = Path(__file__).with_name("readme.txt").read_text(encoding="utf-8")
+    return template.format(
+        name=CHANNEL_NAME, mark=_MARK, command=command, layout=layout, report=report, kinds=kinds,
+        landmark=_LANDMARK_MIN,
+    )  # fmt: skip
 
 
 def _truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[tuple]:
@@ -328,7 +295,7 @@ def _truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[tuple]:
     ]
     blank = (0, 0, *("",) * len(TRAITS))
     for serial, role in ((OWNER, "owner"), (BOT, "bot")):
-        person = make_person(seed, serial, japanese=False)
+        person = make_person(seed, serial)
         rows.append((scene.video_id, person.author_id, role, "0", "0", "0", 0, *blank))
     for person, paid in guests:
         rows.append((scene.video_id, person.author_id, "guest", str(int(paid)), "", "", int(paid), *blank))

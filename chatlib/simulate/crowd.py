@@ -28,6 +28,20 @@ _JAPANESE_SHARE = 0.12
 _N_CURRENCIES = 20
 _LEVELS = (0, 1, 2, 6, 12, 24, 36)  # months of membership that have a badge of their own
 _NEVER = 10**9
+_POOL = np.dtype(
+    [
+        ("serial", int),
+        ("traits", float, len(TRAITS)),
+        ("japanese", bool),
+        ("luck", float),  # uniform, fixed per viewer: currency, style and the like
+        ("loyalty", float),
+        ("since", int),  # day on which a membership was bought
+        ("gift_until", int),
+        ("announced", int),  # level of the membership that was told last
+        ("seen", bool),
+        ("moderator", bool),
+    ]
+)
 
 
 class Audience(NamedTuple):
@@ -36,7 +50,7 @@ class Audience(NamedTuple):
     serial: np.ndarray
     traits: np.ndarray  # (n, len(TRAITS))
     japanese: np.ndarray
-    luck: np.ndarray  # uniform, fixed per viewer: currency, style and the like
+    luck: np.ndarray
     months: np.ndarray
     moderator: np.ndarray
     announces: np.ndarray  # months announced in this stream, or -1
@@ -64,34 +78,27 @@ class Crowd:
         self._seed = seed
         rng = np.random.default_rng([seed, 0, 1])
         n = max(4, round(n_viewers * _REGULARS_PER_VIEWER))
-        self._next_serial = 2 + n  # 0 is the owner, 1 the bot
-        self._serial = np.arange(2, 2 + n)
-        self._traits = _draw_traits(rng, n, affinity=0.25)
-        self._japanese = rng.random(n) < _JAPANESE_SHARE
-        self._luck = rng.random(n)
-        self._loyalty = 0.6 * self._traits[:, 1] + 0.8 * rng.standard_normal(n)
-        self._since = self._draw_membership(rng, self._traits, earliest=-600, latest=150)
-        self._gift_until = np.full(n, -_NEVER)
-        self._announced = np.searchsorted(_LEVELS, -self._since / 30.4, side="right")
-        self._seen = np.zeros(n, bool)
-        self._before = (self._seen, self._serial, self._traits, self._loyalty)
+        self._next_serial = 2  # 0 is the owner, 1 the bot
+        self._pool = self._draw_regulars(rng, n, affinity=0.25, earliest=-600, latest=150)
+        self._pool["announced"] = np.searchsorted(_LEVELS, -self._pool["since"] / 30.4, side="right")
+        self._pool["moderator"][np.argsort(-self._pool["loyalty"])[: 2 + n // 400]] = True
+        self._before = self._pool
         self._intercept, self._n_regulars = 0.0, 0
         self.n_authors = 0
-        self._moderator = np.zeros(n, bool)
-        self._moderator[np.argsort(-self._loyalty)[: 2 + n // 400]] = True
 
     def gather(self, index: int, day: int, *, n_viewers: int) -> Audience:
         """Return who comes to the stream number `index`, on `day` since the channel's first."""
         rng = np.random.default_rng([self._seed, index, 2])
-        self._before = (self._seen.copy(), self._serial.copy(), self._traits.copy(), self._loyalty.copy())
+        self._before = self._pool.copy()
         self._replace_some(rng, day)
         present = self._choose_regulars(rng, n_viewers)
-        self.n_authors += int((~self._seen[present]).sum())
-        self._seen[present] = True
+        here = self._pool[present]
+        self.n_authors += int((~here["seen"]).sum())
+        self._pool["seen"][present] = True
         n_new = max(1, n_viewers - len(present))
         new = _draw_traits(rng, n_new, affinity=-0.45)
-        serial = np.concatenate([self._serial[present], self.take_serials(n_new)])
-        traits = np.concatenate([self._traits[present], new])
+        serial = np.concatenate([here["serial"], self.take_serials(n_new)])
+        traits = np.concatenate([here["traits"], new])
         n = len(serial)
         traits[:, 3] = 0.4 * traits[:, 3] + np.sqrt(1 - 0.4**2) * rng.standard_normal(n)  # the day's mood
         months, announces = self._read_membership(rng, present, day)
@@ -100,10 +107,10 @@ class Crowd:
         return Audience(
             serial,
             traits,
-            np.concatenate([self._japanese[present], rng.random(n_new) < _JAPANESE_SHARE]),
-            np.concatenate([self._luck[present], rng.random(n_new)]),
+            np.concatenate([here["japanese"], rng.random(n_new) < _JAPANESE_SHARE]),
+            np.concatenate([here["luck"], rng.random(n_new)]),
             np.concatenate([months, np.full(n_new, -1)]),
-            np.concatenate([self._moderator[present], np.zeros(n_new, bool)]),
+            np.concatenate([here["moderator"], np.zeros(n_new, bool)]),
             np.concatenate([announces, np.full(n_new, -1)]),
             probability,
             _sample_with(rng, probability),
@@ -116,21 +123,22 @@ class Crowd:
         Who comes is a draw among the regulars by loyalty and chance; who is not a moderator may have left.
         What the day's mood adds to paying is averaged over (Gauss-Hermite quadrature).
         """
-        seen, serial, traits, loyalty = self._before
+        before = self._before
+        traits, loyalty = before["traits"], before["loyalty"]
         low, high = loyalty.min() - 10.0, loyalty.max() + 10.0
         for _ in range(50):  # the wish from which on as many come as came
             middle = (low + high) / 2
             comes = ndtr((loyalty - middle) / _WHIM)
             low, high = (middle, high) if comes.sum() > self._n_regulars else (low, middle)
-        comes = comes * np.where(self._moderator, 1.0, 1.0 - _TURNOVER)
+        comes = comes * np.where(before["moderator"], 1.0, 1.0 - _TURNOVER)
         moods, weights = np.polynomial.hermite_e.hermegauss(15)
-        pays = np.zeros(len(serial))
+        pays = np.zeros(len(before))
         for mood, weight in zip(moods, weights / weights.sum(), strict=True):
             day = traits.copy()
             day[:, 3] = 0.4 * traits[:, 3] + np.sqrt(1 - 0.4**2) * mood
             pays += weight * _sigmoid(_pay_score(day) + self._intercept)
-        here = np.flatnonzero(seen)
-        return Expected(serial[here], self._japanese[here], comes[here], (comes * pays)[here])
+        seen = before["seen"]
+        return Expected(before["serial"][seen], before["japanese"][seen], comes[seen], (comes * pays)[seen])
 
     def take_serials(self, n: int) -> np.ndarray:
         """Return serial numbers of `n` people who were never seen before."""
@@ -139,50 +147,51 @@ class Crowd:
 
     def give_memberships(self, slots: np.ndarray, day: int) -> None:
         """Make the regulars in these places of the pool members for a month."""
-        self._gift_until[slots[slots >= 0]] = day + 30
+        self._pool["gift_until"][slots[slots >= 0]] = day + 30
 
     def _take_serials(self, n: int) -> np.ndarray:
         first = self._next_serial
         self._next_serial += n
         return np.arange(first, first + n)
 
+    def _draw_regulars(
+        self, rng: np.random.Generator, n: int, *, affinity: float, earliest: int, latest: int
+    ) -> np.ndarray:
+        """Return new regulars; those who are or will be members are so from a day between the two."""
+        pool = np.zeros(n, _POOL)
+        pool["serial"] = self._take_serials(n)
+        pool["traits"] = traits = _draw_traits(rng, n, affinity=affinity)
+        pool["japanese"] = rng.random(n) < _JAPANESE_SHARE
+        pool["luck"] = rng.random(n)
+        pool["loyalty"] = 0.6 * traits[:, 1] + 0.8 * rng.standard_normal(n)
+        wants = rng.random(n) < _sigmoid(-2.0 + 1.1 * traits[:, 1] + 0.6 * traits[:, 2])
+        since = (earliest + (latest - earliest) * rng.random(n)).astype(int)
+        pool["since"] = np.where(wants, since, _NEVER)
+        pool["gift_until"] = -_NEVER
+        return pool
+
     def _replace_some(self, rng: np.random.Generator, day: int) -> None:
-        gone = np.flatnonzero((rng.random(len(self._serial)) < _TURNOVER) & ~self._moderator)
-        n = len(gone)
-        self._serial[gone] = self._take_serials(n)
-        self._traits[gone] = _draw_traits(rng, n, affinity=0.1)
-        self._japanese[gone] = rng.random(n) < _JAPANESE_SHARE
-        self._luck[gone] = rng.random(n)
-        self._loyalty[gone] = 0.6 * self._traits[gone, 1] + 0.8 * rng.standard_normal(n)
-        self._since[gone] = self._draw_membership(rng, self._traits[gone], earliest=day, latest=day + 150)
-        self._gift_until[gone] = -_NEVER
-        self._announced[gone] = 0
-        self._seen[gone] = False
+        leaves = rng.random(len(self._pool)) < _TURNOVER
+        gone = np.flatnonzero(leaves & ~self._pool["moderator"])
+        self._pool[gone] = self._draw_regulars(rng, len(gone), affinity=0.1, earliest=day, latest=day + 150)
 
     def _choose_regulars(self, rng: np.random.Generator, n_viewers: int) -> np.ndarray:
-        wish = self._loyalty + _WHIM * rng.standard_normal(len(self._loyalty))
+        wish = self._pool["loyalty"] + _WHIM * rng.standard_normal(len(self._pool))
         n = min(len(wish), round(n_viewers * _SHARE_OF_REGULARS))
         return np.sort(np.argsort(-wish, kind="stable")[:n])
-
-    @staticmethod
-    def _draw_membership(
-        rng: np.random.Generator, traits: np.ndarray, *, earliest: int, latest: int
-    ) -> np.ndarray:
-        wants = rng.random(len(traits)) < _sigmoid(-2.0 + 1.1 * traits[:, 1] + 0.6 * traits[:, 2])
-        since = (earliest + (latest - earliest) * rng.random(len(traits))).astype(int)
-        return np.where(wants, since, _NEVER)
 
     def _read_membership(
         self, rng: np.random.Generator, present: np.ndarray, day: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        since = self._since[present]
+        here = self._pool[present]
+        since = here["since"]
         own = since <= day
         months = np.where(own, (day - since) // 30, -1)
-        months = np.where(~own & (self._gift_until[present] >= day), 0, months)
+        months = np.where(~own & (here["gift_until"] >= day), 0, months)
         level = np.searchsorted(_LEVELS, months, side="right")
-        due = own & (level > self._announced[present])
+        due = own & (level > here["announced"])
         tells = due & ((months == 0) | (rng.random(len(present)) < 0.6))
-        self._announced[present] = np.where(due, level, self._announced[present])
+        self._pool["announced"][present] = np.where(due, level, here["announced"])
         return months, np.where(tells, months, -1)
 
 

@@ -16,7 +16,7 @@ from chatlib.simulate.rows import (
     make_person,
     message_id,
 )
-from chatlib.simulate.talk import Subject
+from chatlib.simulate.talk import Topic
 
 __all__ = ["CHANNEL_NAME", "draw_bundles", "pays_later"]
 
@@ -62,7 +62,7 @@ def draw_bundles(scene: Scene, *, seed: int, crowd: Crowd, day: int) -> tuple[li
             else:
                 bundles.append(_draw_payment(scene, viewer, scene.authors[viewer]))
     if scene.draw.random() < 0.5:  # somebody pays who never writes a plain message
-        person = make_person(seed, int(crowd.take_serials(1)[0]), japanese=False)
+        person = make_person(seed, int(crowd.take_serials(1)[0]))
         guests.append(Guest(person, True))
         bundles.append(_draw_payment(scene, 0, make_author(person)))
     for viewer in np.flatnonzero(scene.audience.announces >= 0).tolist():
@@ -116,7 +116,7 @@ def _draw_payment(scene: Scene, viewer: int, author: Json) -> Bundle:
         text = (
             None
             if draw() < 0.12
-            else scene.talker.write_paid(scene.voices[viewer], _subject_at(scene, offset_ms))
+            else scene.talker.write("paid", scene.voices[viewer], _subject_at(scene, offset_ms))
         )
         kind, extra = "paid_message", money
     row = (kind, author, text, extra)
@@ -126,7 +126,7 @@ def _draw_payment(scene: Scene, viewer: int, author: Json) -> Bundle:
     return Bundle(offset_ms, (row, (f"ticker_{kind}_item", author, text, ticker)))
 
 
-def _subject_at(scene: Scene, offset_ms: int) -> Subject:
+def _subject_at(scene: Scene, offset_ms: int) -> tuple[Topic, ...]:
     segment = np.searchsorted(scene.timeline.starts_s, offset_ms / 1000, side="right") - 1
     return scene.subjects[max(0, int(segment))]
 
@@ -160,7 +160,7 @@ def _draw_gift(
     crowd.give_memberships(audience.slot[chosen], day)
     receivers = [scene.authors[i] for i in chosen]
     for serial in crowd.take_serials(n - len(chosen)).tolist():
-        person = make_person(seed, serial, japanese=False)
+        person = make_person(seed, serial)
         guests.append(Guest(person, False))
         receivers.append(make_author(person))
     title = f"Gifted {n} {CHANNEL_NAME} membership{'s' if n > 1 else ''}"
@@ -184,7 +184,7 @@ def _draw_membership(scene: Scene, viewer: int) -> Bundle:
     else:
         length = f"Member for {months} month{'s' if months > 1 else ''}"
         extra = {"header_primary_text": length, "header_secondary_text": "Deckhands"}
-        text = scene.talker.write_paid(scene.voices[viewer], scene.subjects[0])
+        text = scene.talker.write("paid", scene.voices[viewer], scene.subjects[0])
     author = scene.authors[viewer]
     row = ("membership_item", author, text, extra)
     if draw() >= 0.6:
@@ -194,16 +194,16 @@ def _draw_membership(scene: Scene, viewer: int) -> Bundle:
 
 def _draw_staff(scene: Scene, seed: int) -> list[Bundle]:
     draw, duration_s = scene.draw.random, scene.timeline.duration_s
-    owner = make_author(make_person(seed, OWNER, japanese=False), ["Owner"])
-    bot = make_author(make_person(seed, BOT, japanese=False), ["Moderator"])
+    owner = make_author(make_person(seed, OWNER), ["Owner"])
+    bot = make_author(make_person(seed, BOT), ["Moderator"])
+    voice = scene.voices[0]._replace(japanese=False)
     bundles = []
-    at = 240.0
-    while at < duration_s:
-        bundles.append(Bundle(round(at * 1000), (("text_message", bot, scene.talker.write_as_bot(), {}),)))
-        at += 900
+    for at_ms in range(240_000, round(duration_s * 1000), 900_000):
+        text = scene.talker.write("bot", voice, scene.subjects[0])
+        bundles.append(Bundle(at_ms, (("text_message", bot, text, {}),)))
     for _ in range(4 + len(scene.writing.sender) // 400):
         at = -30 + (duration_s + 30) * draw()
-        text = scene.talker.write_as_owner(scene.voices[0], _subject_at(scene, round(at * 1000)))
+        text = scene.talker.write("owner", voice, _subject_at(scene, round(at * 1000)))
         bundles.append(Bundle(round(at * 1000), (("text_message", owner, text, {}),)))
     return bundles
 

@@ -17,7 +17,7 @@ import orjson
 
 from chatlib.simulate.crowd import TRAITS, Audience
 from chatlib.simulate.stream import ANY, PASTA, REACT, Timeline, Writing, intent_shares
-from chatlib.simulate.talk import COPYPASTA, HANDLES, TILTS, Subject, Talker, Voice
+from chatlib.simulate.talk import COPYPASTA, EVENT_KINDS, HANDLES, INTENTS, TILTS, Talker, Topic, Voice
 from chatlib.simulate.talk import HOSTILE as HOSTILE_LINES
 
 __all__ = [
@@ -68,7 +68,7 @@ class Scene(NamedTuple):
     people: list[Person]
     authors: list[Json]
     voices: list[Voice]
-    subjects: list[Subject]
+    subjects: list[tuple[Topic, ...]]  # each in English and Japanese
     talker: Talker
     draw: random.Random
 
@@ -90,7 +90,7 @@ class Guest(NamedTuple):
     paid: bool
 
 
-def make_person(seed: int, serial: int, *, japanese: bool) -> Person:
+def make_person(seed: int, serial: int, *, japanese: bool = False) -> Person:
     """Return the id and handle of the person with this serial number; always the same."""
     digest = hashlib.blake2b(f"{seed}/{serial}".encode(), digest_size=18).digest()
     author_id = "UCsim" + base64.urlsafe_b64encode(digest[:15]).decode()[:19]
@@ -229,7 +229,8 @@ def _iter_texts(scene: Scene) -> Iterator[tuple[int, int, str]]:
     """Yield (offset in ms, sender, text) in order of time."""
     writing, draw, talker = scene.writing, scene.draw.random, scene.talker
     voices, people, subjects = scene.voices, scene.people, scene.subjects
-    kinds = [event.kind for event in scene.timeline.events]
+    habits = [f"say {intent}" for intent in INTENTS]
+    reactions = [f"event {EVENT_KINDS[event.kind]}" for event in scene.timeline.events]
     pasta = COPYPASTA[int(draw() * len(COPYPASTA))]
     recent = deque([0] * 12, maxlen=12)
     columns = (writing.offset_ms, writing.sender, writing.subject, writing.intent, writing.event)
@@ -241,9 +242,9 @@ def _iter_texts(scene: Scene) -> Iterator[tuple[int, int, str]]:
                 intent = bisect_right(voice.intents, draw())
             if intent >= 0:
                 mention = people[recent[int(draw() * 12)]].name
-                text = talker.write(voice, subjects[subject], intent=intent, mention=mention)
+                text = talker.write(habits[intent], voice, subjects[subject], mention=mention)
             elif intent == REACT:
-                text = talker.write_reaction(voice, subjects[subject], kind=kinds[event])
+                text = talker.write(reactions[event], voice, subjects[subject])
             else:
                 text = pasta if intent == PASTA else HOSTILE_LINES[int(draw() * len(HOSTILE_LINES))]
             recent.append(sender)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chatlib.simulate.crowd import TRAITS, Audience
-from chatlib.simulate.talk import EVENT_KINDS, INTENTS, TOPIC_NAMES
+from chatlib.simulate.talk import EVENT_KINDS, INTENTS, TOPIC_NAMES, read_attributes
 
 __all__ = [
     "HELLO",
@@ -21,38 +21,12 @@ __all__ = [
     "draw_writing",
 ]
 
-# log-odds of an intention, and how traits shift it
-_INTENTS: dict[str, tuple[float, dict[str, float]]] = {
-    "short": (1.0, {"affinity": -0.15}),
-    "topic": (1.4, {}),
-    "question": (0.1, {"curiosity": 0.8}),
-    "praise": (-0.2, {"affinity": 0.7, "mood": 0.7}),
-    "thanks": (-1.4, {"affinity": 0.9, "mood": 1.0}),
-    "lore": (-0.8, {"affinity": 1.0}),
-    "life": (-0.3, {"engagement": 0.1}),
-    "mood": (-0.8, {}),
-    "joke": (-0.2, {"humour": 0.9}),
-    "tease": (-0.7, {"affinity": -0.9, "mood": -0.8}),
-    "social": (-0.2, {"engagement": 0.4}),
-    "hello": (-3.0, {}),
-    "bye": (-4.5, {}),
-    "emote": (-0.4, {"affinity": 0.3, "formality": -0.4}),
-    "command": (-2.4, {}),
-}
 HELLO, BYE = INTENTS.index("hello"), INTENTS.index("bye")
 REACT, PASTA, HOSTILE = -1, -2, -3  # in place of an intention
 ANY = -4  # whatever the writer's habit says
 
 _EVENT_SHARE = 0.36  # of messages that answer an event
-_HALF_LIFE_S = {
-    "scare": 9.0,
-    "funny": 14.0,
-    "fail": 14.0,
-    "victory": 22.0,
-    "reveal": 26.0,
-    "song": 20.0,
-    "raid": 30.0,
-}
+_HALF_LIFE_S = [float(added[0]) for added in read_attributes("event").values()]
 _WAITING_ROOM_S = 600.0
 _RANK_SHIFT = 3.5  # of 300 viewers; keeps the share of one-message viewers alike at any size
 
@@ -99,11 +73,10 @@ class Writing(NamedTuple):
 def intent_shares(traits: np.ndarray) -> np.ndarray:
     """Return how often each viewer has each intention, shape (n, len(INTENTS)), cumulative."""
     logits = np.zeros((len(traits), len(INTENTS)))
-    for column, name in enumerate(INTENTS):
-        base, loadings = _INTENTS[name]
-        logits[:, column] = base
-        for trait, loading in loadings.items():
-            logits[:, column] += loading * traits[:, TRAITS.index(trait)]
+    for column, (log_odds, *shifts) in enumerate(read_attributes("say").values()):
+        logits[:, column] = float(log_odds)
+        for trait, shift in zip(shifts[::2], shifts[1::2], strict=True):
+            logits[:, column] += float(shift) * traits[:, TRAITS.index(trait)]
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares = np.cumsum(shares / shares.sum(axis=1, keepdims=True), axis=1)
     shares[:, -1] = 1.0
@@ -138,7 +111,7 @@ def _draw_events(rng: np.random.Generator, timeline: Timeline) -> list[Event]:
         topic = int(timeline.topics[np.searchsorted(timeline.starts_s, at, side="right") - 1])
         kind = _event_kind(rng.random(), TOPIC_NAMES[topic])
         strength = float(np.exp(0.6 * rng.standard_normal()))
-        half_life_s = _HALF_LIFE_S[EVENT_KINDS[kind]] * (0.7 + 0.6 * float(rng.random()))
+        half_life_s = _HALF_LIFE_S[kind] * (0.7 + 0.6 * float(rng.random()))
         events.append(Event(round(at, 1), kind, topic, round(strength, 3), round(half_life_s, 1)))
 
 

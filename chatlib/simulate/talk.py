@@ -21,9 +21,10 @@ __all__ = [
     "INTENTS",
     "TILTS",
     "TOPIC_NAMES",
-    "Subject",
     "Talker",
+    "Topic",
     "Voice",
+    "read_attributes",
     "topic_title",
 ]
 
@@ -52,8 +53,7 @@ HOSTILE = (
     "https://example.com/?q=<b>&x=%00",
 )
 
-_TOPIC_SLOTS = {"n": 0, "v": 1, "a": 2, "p": 3, "ph": 4, "ns": 5, "ving": 6}
-_N_COLUMNS = len(_TOPIC_SLOTS)
+_COLUMNS = ("n", "v", "a", "p", "ph", "ns", "ving")  # of a topic; the last two are made of the first two
 _PAIRED = {5: 0, 6: 1}  # plurals come in the order of the nouns, -ing forms in that of the verbs
 _FOLDER = Path(__file__).parent
 
@@ -63,74 +63,72 @@ _WARMTH = TILTS.index("warmth")
 
 _T = TypeVar("_T")
 
+Topic = tuple[tuple[str, ...], ...]  # the words of each column; the first of each are in focus
+
 
 class Slot(NamedTuple):
     """A gap in a sentence and the text that follows it.
 
-    `column` is a column of the topic, or -1; `words` the choices if it is -1, or none for a
-    mention; `for_members` replaces them for members. `tilt` is an index into `TILTS`, or -1.
+    It is filled from a `column` of the topic; or from `words`, of which members have others; or, where
+    there are neither, by a mention. `tilt` is an index into `TILTS`, or -1.
     """
 
-    column: int
-    words: tuple[str, ...]
-    for_members: tuple[str, ...]
-    tilt: int
     literal: str
+    column: int = -1
+    words: tuple[str, ...] = ()
+    for_members: tuple[str, ...] = ()
+    tilt: int = -1
 
 
 Template = tuple[str, tuple[Slot, ...]]
 
 
 class Grammar(NamedTuple):
-    """All that can be said in a language, in the order of `INTENTS`, `EVENT_KINDS`, `TOPIC_NAMES`."""
+    """All that can be said in a language: templates by section, topics in the order of `TOPIC_NAMES`."""
 
-    phrases: tuple[tuple[Template, ...], ...]
-    events: tuple[tuple[Template, ...], ...]
-    paid: tuple[Template, ...]
-    owner: tuple[Template, ...]
-    bot: tuple[str, ...]
-    topics: tuple[tuple[tuple[str, ...], ...], ...]
-    emotes: tuple[str, ...]
-    emoji: tuple[str, ...]
-    tails: tuple[str, ...]
-
-
-Sections = dict[str, list[str]]
+    templates: dict[str, tuple[Template, ...]]
+    topics: tuple[Topic, ...]
+    words: dict[str, tuple[str, ...]]
 
 
 @cache
-def _read_sections(language: str) -> Sections:
-    sections: Sections = {}
+def _read_sections(language: str) -> dict[str, tuple[list[str], list[str]]]:
+    """Return what follows each title of a lexicon in its line, and the lines below."""
+    sections: dict[str, tuple[list[str], list[str]]] = {}
     lines: list[str] = []
     for line in (_FOLDER / f"lexicon_{language}.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("== "):
-            lines = sections[line[3:]] = []
+            words = line.split()[1:]
+            lines = []
+            sections[" ".join(words[:2])] = words[2:], lines
         elif line and not line.startswith("#"):
             lines.append(line)
     return sections
 
 
-def _names(sections: Sections, kind: str) -> tuple[str, ...]:
-    return tuple(title.split()[1] for title in sections if title.startswith(kind + " "))
+def read_attributes(kind: str) -> dict[str, list[str]]:
+    """Return the names of all sections of a kind (topic, say, event), each with what its title adds."""
+    titled = ((title.split(), added) for title, (added, _) in _read_sections("en").items())
+    return {words[1]: added for words, added in titled if words[0] == kind}
 
 
 def _split(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(word.strip() for line in lines for word in line.split("|"))
 
 
-INTENTS = _names(_read_sections("en"), "say")
-EVENT_KINDS = _names(_read_sections("en"), "event")
-TOPIC_NAMES = _names(_read_sections("en"), "topic")
-COPYPASTA = tuple(_read_sections("en")["copypasta"])
+INTENTS = tuple(read_attributes("say"))
+EVENT_KINDS = tuple(read_attributes("event"))
+TOPIC_NAMES = tuple(read_attributes("topic"))
+COPYPASTA = tuple(_read_sections("en")["copypasta"][1])
 HANDLES = {
-    language: tuple(_split(_read_sections(language)[f"list {part}"]) for part in parts)
+    language: tuple(_split(_read_sections(language)[f"list {part}"][1]) for part in parts)
     for language, parts in (("en", ("heads", "tails")), ("ja", ("heads",)))
 }
 
 
 def topic_title(topic: int, number: int) -> str:
     """Return a title for a stream about this topic."""
-    names = _load_grammar("en").topics[topic][_TOPIC_SLOTS["p"]]
+    names = _load_grammar("en").topics[topic][_COLUMNS.index("p")]
     return f"{TOPIC_NAMES[topic].capitalize()} night: {names[number % len(names)]} (no. {number + 1})"
 
 
@@ -138,55 +136,36 @@ def topic_title(topic: int, number: int) -> str:
 def _load_grammar(language: str) -> Grammar:
     """Return the compiled sentences of `en` or `ja`; what Japanese has no words for is English."""
     sections = _read_sections("en") | _read_sections(language)
-    lists = _read_lists(_read_sections("en")) | _read_lists(sections)
+    lists = {title.split()[1]: section for title, section in sections.items() if title.startswith("list ")}
+    words = {name: _split(lines) for name, (_, lines) in lists.items()}
+    tilts = {name: TILTS.index(added[1]) if added else -1 for name, (added, _) in lists.items()}
 
-    def compiled(title: str) -> tuple[Template, ...]:
-        return tuple(_compile(line, lists) for line in sections[title])
+    def make_slot(name: str, literal: str) -> Slot:
+        """Return the gap for a name in braces."""
+        if name in _COLUMNS:
+            return Slot(literal, _COLUMNS.index(name))
+        if name == "@":
+            return Slot(literal)
+        others = words["emj"] if name == "emo" else words[name]
+        return Slot(literal, words=others, for_members=words[name], tilt=tilts[name])
 
-    return Grammar(
-        tuple(compiled(f"say {intent}") for intent in INTENTS),
-        tuple(compiled(f"event {kind}") for kind in EVENT_KINDS),
-        compiled("paid"),
-        compiled("owner"),
-        tuple(sections["bot"]),
-        tuple(_read_topic(sections[f"topic {name}"]) for name in TOPIC_NAMES),
-        lists["emo"][1],
-        lists["emj"][1],
-        lists["tail"][1],
-    )
+    def compile_line(line: str) -> Template:
+        """Return a sentence with its gaps."""
+        first, *pieces = re.split(r"\{([^}]+)\}", line)
+        return first, tuple(map(make_slot, pieces[::2], pieces[1::2]))
 
-
-def _read_lists(sections: Sections) -> dict[str, tuple[int, tuple[str, ...]]]:
-    lists = {}
-    for title, lines in sections.items():
-        kind, _, rest = title.partition(" ")
-        name, _, tilt = rest.partition(" by ")
-        if kind == "list":
-            lists[name] = (TILTS.index(tilt) if tilt else -1, _split(lines))
-    return lists
+    templates = {
+        title: tuple(map(compile_line, lines))
+        for title, (_, lines) in sections.items()
+        if not title.startswith(("list ", "topic "))
+    }
+    topics = tuple(_read_topic(sections[f"topic {name}"][1]) for name in TOPIC_NAMES)
+    return Grammar(templates, topics, words)
 
 
-def _read_topic(lines: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def _read_topic(lines: Sequence[str]) -> Topic:
     rows = [_split([line.partition(":")[2]]) for line in lines]
-    plurals = tuple(_make_plural(noun) for noun in rows[0])
-    return (*rows, plurals, tuple(_make_ing(verb) for verb in rows[1]))
-
-
-def _compile(line: str, lists: dict[str, tuple[int, tuple[str, ...]]]) -> Template:
-    pieces = re.split(r"\{([^}]+)\}", line)
-    slots = []
-    for name, literal in zip(pieces[1::2], pieces[2::2], strict=True):
-        if name in _TOPIC_SLOTS:
-            slots.append(Slot(_TOPIC_SLOTS[name], (), (), -1, literal))
-        elif name == "@":
-            slots.append(Slot(-1, (), (), -1, literal))
-        elif name == "emo":
-            tilt, emotes = lists["emo"]
-            slots.append(Slot(-1, lists["emj"][1], emotes, tilt, literal))
-        else:
-            tilt, words = lists[name]
-            slots.append(Slot(-1, words, words, tilt, literal))
-    return pieces[0], tuple(slots)
+    return (*rows, tuple(map(_make_plural, rows[0])), tuple(map(_make_ing, rows[1])))
 
 
 def _make_ing(verb: str) -> str:
@@ -208,13 +187,6 @@ def _make_plural(noun: str) -> str:
     return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
 
 
-class Subject(NamedTuple):
-    """The words of a topic by language (English, Japanese); the first of each column are in focus."""
-
-    english: tuple[tuple[str, ...], ...]
-    japanese: tuple[tuple[str, ...], ...]
-
-
 class Voice(NamedTuple):
     """How one viewer writes in one stream. `tilts` are places between 0 and 1, as in `TILTS`."""
 
@@ -233,61 +205,39 @@ class Talker:
         self._draw = draw
         self._grammars = (_load_grammar("en"), _load_grammar("ja"))
 
-    def choose_subject(self, topic: int) -> Subject:
-        """Return a topic with some of its words in focus: what is on screen in these minutes."""
-        return Subject(*(self._focus(grammar.topics[topic]) for grammar in self._grammars))
+    def choose_subject(self, topic: int) -> tuple[Topic, ...]:
+        """Return a topic in English and Japanese with some of its words in focus: what is on screen."""
+        return tuple(self._focus(grammar.topics[topic]) for grammar in self._grammars)
 
-    def list_subjects(self) -> list[Subject]:
-        """Return every topic with no particular focus."""
-        english, japanese = self._grammars
-        return [Subject(english.topics[i], japanese.topics[i]) for i in range(len(TOPIC_NAMES))]
+    def list_subjects(self) -> list[tuple[Topic, ...]]:
+        """Return every topic in English and Japanese with no particular focus."""
+        return list(zip(*(grammar.topics for grammar in self._grammars), strict=True))
 
-    def write(self, voice: Voice, subject: Subject, *, intent: int, mention: str) -> str:
-        """Return a message with this intention on this subject."""
-        template = self._pick(self._grammars[voice.japanese].phrases[intent])
-        return self._finish(self._fill(template, voice, subject[voice.japanese], mention), voice)
-
-    def write_reaction(self, voice: Voice, subject: Subject, *, kind: int) -> str:
-        """Return a reaction to an event of this kind; often the one that everybody writes."""
-        template = self._pick(self._grammars[voice.japanese].events[kind])
-        return self._finish(self._fill(template, voice, subject[voice.japanese], ""), voice)
-
-    def write_paid(self, voice: Voice, subject: Subject) -> str:
-        """Return the text of a Super Chat."""
-        template = self._pick(self._grammars[voice.japanese].paid)
-        return self._fill(template, voice, subject[voice.japanese], "")
-
-    def write_as_owner(self, voice: Voice, subject: Subject) -> str:
-        """Return a message by the streamer."""
-        return self._fill(self._pick(self._grammars[0].owner), voice, subject.english, "")
-
-    def write_as_bot(self) -> str:
-        """Return one of the channel bot's fixed lines."""
-        return self._pick(self._grammars[0].bot)
+    def write(self, section: str, voice: Voice, subject: tuple[Topic, ...], *, mention: str = "") -> str:
+        """Return a sentence of a section of the lexicon, such as `say joke`, on this subject."""
+        template = self._pick(self._grammars[voice.japanese].templates[section])
+        text = self._fill(template, voice, subject[voice.japanese], mention)
+        return self._finish(text, voice) if section.startswith(("say ", "event ")) else text
 
     def _pick(self, items: tuple[_T, ...]) -> _T:
         place = self._draw()
         return items[int(len(items) * place * (0.4 + 0.6 * place))]  # earlier ones are more frequent
 
-    def _focus(self, columns: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
-        orders = {}
-        for column in range(_N_COLUMNS):
-            key = _PAIRED.get(column, column)
-            if key not in orders:
-                orders[key] = sorted(range(len(columns[column])), key=lambda _: self._draw())
-        return tuple(
-            tuple(words[i] for i in orders[_PAIRED.get(column, column)])
-            for column, words in enumerate(columns)
-        )
+    def _focus(self, columns: Topic) -> Topic:
+        orders: list[list[int]] = []
+        for column, words in enumerate(columns):
+            paired = orders[_PAIRED[column]] if column in _PAIRED else None
+            orders.append(paired or sorted(range(len(words)), key=lambda _: self._draw()))
+        return tuple(tuple(words[i] for i in order) for words, order in zip(columns, orders, strict=True))
 
     def _pick_tilted(self, words: tuple[str, ...], place: float) -> str:
         place += _SPREAD * (self._draw() - 0.5)
         return words[0 if place <= 0.0 else -1 if place >= 1.0 else int(len(words) * place)]
 
-    def _fill(self, template: Template, voice: Voice, topic: tuple, mention: str) -> str:
+    def _fill(self, template: Template, voice: Voice, topic: Topic, mention: str) -> str:
         draw = self._draw
         text, slots = template
-        for column, words, for_members, tilt, literal in slots:
+        for literal, column, words, for_members, tilt in slots:
             if tilt >= 0:
                 words = for_members if voice.member else words
                 text += self._pick_tilted(words, voice.tilts[tilt]) + literal
@@ -304,12 +254,12 @@ class Talker:
 
     def _finish(self, text: str, voice: Voice) -> str:
         draw = self._draw
-        grammar = self._grammars[voice.japanese]
+        words = self._grammars[voice.japanese].words
         if draw() < _TAIL_SHARE:
-            text += " " + self._pick_tilted(grammar.tails, voice.tilts[_WARMTH])
+            text += " " + self._pick_tilted(words["tail"], voice.tilts[_WARMTH])
         if draw() < voice.emoji_share:
-            words = grammar.emotes if voice.member and draw() < 0.5 else grammar.emoji
-            text += " " + self._pick_tilted(words, voice.tilts[_WARMTH])
+            which = "emo" if voice.member and draw() < 0.5 else "emj"
+            text += " " + self._pick_tilted(words[which], voice.tilts[_WARMTH])
         style = voice.style
         if style == 0 or voice.japanese:
             return text
