@@ -76,7 +76,6 @@ class _Ahead(Generic[T, R]):
         return ProcessPoolExecutor(self._workers, initializer=_follow_parent, initargs=(os.getpid(),))
 
     def submit(self, item: T) -> None:
-        """Begin a call."""
         future: Future[R]
         try:
             future = self._pool.submit(self._function, item)
@@ -127,7 +126,6 @@ class _Threads:
             threading.Thread(target=self._work, daemon=True).start()
 
     def submit(self, function: Callable, item: object) -> Future:
-        """Queue a call; return its future."""
         future: Future = Future()
         self._calls.put((future, function, item))
         return future
@@ -163,7 +161,6 @@ def _follow_parent(parent: int) -> None:
     """Make a worker ignore Ctrl-C, on which its parent kills it, and exit when the parent is gone."""
 
     def watch() -> None:
-        """End this process once its parent is another."""
         while os.getppid() == parent:
             time.sleep(1)
         os._exit(1)

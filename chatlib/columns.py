@@ -27,7 +27,6 @@ class Codes(dict):
         return code
 
     def encode(self, values: Sequence[Hashable]) -> np.ndarray:
-        """Return the numbers of values."""
         return np.fromiter(map(self.__getitem__, values), dtype=np.int64, count=len(values))
 
 
@@ -47,7 +46,6 @@ class ChatColumns(NamedTuple):
 
     @classmethod
     def from_messages(cls, messages: Sequence[Message]) -> ChatColumns:
-        """Return messages as columns."""
         authors = Codes({None: NOBODY})
         rows = [(m.offset_s, m.kind, authors[m.author_id], m.message_id) for m in messages]
         return cls.from_batches([rows] if rows else [])

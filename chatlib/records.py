@@ -1,7 +1,7 @@
 """Frozen records that cross the borders between packages, and the words they use.
 
 `Message` is flat and a tuple on purpose: a million of them are made in seconds.
-Kinds are chat-downloader's `message_type`, unchanged.
+Kinds are chat-downloader's `message_type`, unchanged; `kinds.txt` lists them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "HeatStep",
     "Message",
     "Stream",
+    "find_kind_names",
+    "find_kinds",
     "is_member",
 ]
 
@@ -46,42 +49,31 @@ NAME_PREFIX = "name:"
 
 NOBODY = -1  # where authors are numbers: the author of a message that has none
 
-# What a viewer types and what counts as a chat message. Everything else is an event.
-CHAT_KINDS = frozenset({"text_message", "highlighted_message", "send_message_in_subscriber_only_mode"})
 
-# Kinds of a viewer paying, by platform; `bits` on any message pays too (see `DONATION_KINDS`).
-YOUTUBE_PAID_KINDS = frozenset({"paid_message", "paid_sticker", "sponsorships_gift_purchase_announcement"})
-TWITCH_PAID_KINDS = frozenset(
-    {
-        "subscription",
-        "resubscription",
-        "extend_subscription",
-        "subscription_gift",
-        "anonymous_subscription_gift",
-        "mystery_subscription_gift",
-        "anonymous_mystery_subscription_gift",
-        "prime_paid_upgrade",
-        "gift_paid_upgrade",
-        "anonymous_gift_paid_upgrade",
-        "standard_pay_forward",
-        "community_pay_forward",
-    }
-)
-DONATION_KINDS = YOUTUBE_PAID_KINDS | TWITCH_PAID_KINDS
+@cache
+def _read_marks() -> dict[str, list[str]]:
+    lines = Path(__file__).with_name("kinds.txt").read_text(encoding="utf-8").splitlines()
+    return {kind: marks for kind, *marks in map(str.split, lines) if kind != "#"}
 
-# A ticker repeats a payment or membership that has its own row.
-TICKER_KINDS = frozenset(
-    {
-        "ticker_paid_message_item",
-        "ticker_paid_sticker_item",
-        "ticker_sponsor_item",
-    }
-)
-AMOUNT_KINDS = frozenset({"paid_message", "paid_sticker"})
-MEMBERSHIP_KINDS = frozenset({"membership_item"})
-GIFT_RECEIVED_KINDS = frozenset(
-    {"sponsorships_gift_redemption_announcement", "prime_community_gift_received", "reward_gift"}
-)
+
+def find_kinds(mark: str) -> frozenset[str]:
+    """Return the kinds with a mark in `kinds.txt`, which says what the marks mean."""
+    return frozenset(kind for kind, marks in _read_marks().items() if mark in marks)
+
+
+def find_kind_names(mark: str) -> dict[str, str]:
+    """Return by kind the names that follow a mark in `kinds.txt`, such as `twitch:`."""
+    pairs = (
+        (kind, m.removeprefix(mark)) for kind, ms in _read_marks().items() for m in ms if m.startswith(mark)
+    )
+    return dict(pairs)
+
+
+CHAT_KINDS = find_kinds("chat")
+YOUTUBE_PAID_KINDS, TWITCH_PAID_KINDS = find_kinds("pays-youtube"), find_kinds("pays-twitch")
+DONATION_KINDS = YOUTUBE_PAID_KINDS | TWITCH_PAID_KINDS  # `bits` on any message pay, too
+TICKER_KINDS, AMOUNT_KINDS = find_kinds("ticker"), find_kinds("amount")
+MEMBERSHIP_KINDS, GIFT_RECEIVED_KINDS = find_kinds("membership"), find_kinds("received")
 MEMBER_NOTICES = MEMBERSHIP_KINDS | GIFT_RECEIVED_KINDS  # say who is a member, and pay nothing in the chat
 
 

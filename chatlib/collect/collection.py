@@ -117,7 +117,6 @@ def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: b
 
 
 def _open_site(platform: str, settings: CollectSettings, folder: Path) -> Site:
-    """Return a platform's site; unfinished downloads are kept in `folder`."""
     if platform == TWITCH:
         from chatlib.collect.twitch.site import Twitch
 
@@ -265,7 +264,6 @@ class _ChannelCollection:
         return [str(row["video_id"]) for row in self._rows if row.get("video_id")]
 
     def _look_up(self) -> Metadata:
-        """Ask the site about all streams whose chat is not complete yet."""
         ids = [video_id for video_id in self._ids() if self._before.get(video_id) != "complete"]
         metadata = self._site.describe_streams(ids, progress=self._progress)
         if metadata.problem:
@@ -301,7 +299,6 @@ class _ChannelCollection:
         with ProgressBoard(self.report.titles, durations_s, shown=self._progress) as board:
 
             def fetch(video_id: str) -> Replay:
-                """Fetch one stream, whose progress the board shows."""
                 return self._site.fetch(
                     video_id,
                     known[video_id],
@@ -368,7 +365,6 @@ class _ChannelCollection:
         )
 
     def _save_clips(self) -> None:
-        """Store what people clipped of the streams whose chat is in the database."""
         streams = self._db.find_streams(self._site.platform, self._ids())
         stream_ids = dict(zip(streams["video_id"], streams["stream_id"], strict=True))
         try:

@@ -368,7 +368,6 @@ def _walk(folder: Path, errors: dict[Path, SourceError]) -> Iterable[Path]:
     """Yield the files of a folder tree. Where a list lies beside a `chat` folder, only that is chat."""
 
     def report(error: OSError) -> None:
-        """Note a folder that cannot be listed."""
         errors[Path(error.filename)] = SourceError(
             f"A folder must be readable, and this one is not ({error})."
         )

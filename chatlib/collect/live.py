@@ -131,7 +131,6 @@ class Capture:
     was_connected: bool = False
 
     def now_s(self) -> float:
-        """Return the offset of this moment."""
         start = dt.datetime.fromisoformat(self.stream.started_at) if self.stream.started_at else None
         return (dt.datetime.now(dt.UTC) - start).total_seconds() if start else self.heard_s
 

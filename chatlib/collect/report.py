@@ -178,7 +178,6 @@ class ProgressBoard:
             self._show()
 
     def finish(self, stream: StreamReport) -> None:
-        """Count a stream as done."""
         with self._lock:
             self._running.pop(stream.video_id, None)
             self._n_done += 1

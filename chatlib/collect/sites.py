@@ -199,7 +199,6 @@ class ResumeFile:
                 file.write(line)
 
     def drop(self) -> None:
-        """Delete the file."""
         self.path.unlink(missing_ok=True)
 
 

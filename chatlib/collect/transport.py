@@ -120,7 +120,6 @@ class Politeness:
         )
 
         def attempt() -> Result:
-            """Send once, when it is the host's turn."""
             self._keep_pace(host)
             return send()
 

@@ -311,7 +311,6 @@ def _expected_rows(video_id: str, crowd: Crowd, seed: int) -> list[tuple]:
 
 
 def _event_rows(scene: Scene) -> list[tuple]:
-    """Return one row per event as in `_EVENT_COLUMNS`."""
     return [
         (scene.video_id, event.offset_s, EVENT_KINDS[event.kind], TOPIC_NAMES[event.topic], event.strength,
          event.half_life_s)

@@ -141,7 +141,6 @@ def _load_grammar(language: str) -> Grammar:
     tilts = {name: TILTS.index(added[1]) if added else -1 for name, (added, _) in lists.items()}
 
     def make_slot(name: str, literal: str) -> Slot:
-        """Return the gap for a name in braces."""
         if name in _COLUMNS:
             return Slot(literal, _COLUMNS.index(name))
         if name == "@":
@@ -150,7 +149,6 @@ def _load_grammar(language: str) -> Grammar:
         return Slot(literal, words=others, for_members=words[name], tilt=tilts[name])
 
     def compile_line(line: str) -> Template:
-        """Return a sentence with its gaps."""
         first, *pieces = re.split(r"\{([^}]+)\}", line)
         return first, tuple(map(make_slot, pieces[::2], pieces[1::2]))
 

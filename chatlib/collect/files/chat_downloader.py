@@ -27,25 +27,14 @@ from chatlib.collect.files.rows import (
 )
 from chatlib.collect.files.twitch import find_event
 from chatlib.money import NO_MONEY, MoneyFields, read_money, read_plain_money
-from chatlib.records import GIFT_RECEIVED_KINDS, Message, Stream
+from chatlib.records import GIFT_RECEIVED_KINDS, Message, Stream, find_kinds
 from chatlib.text import clean_text, read_name
 from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset, read_timestamp
 
 __all__ = ["find_chat", "find_plain_chat", "read_row", "read_rows"]
 
 # Kinds whose `message` is a fixed sentence of the platform, not somebody's words.
-_NOTICE_KINDS = GIFT_RECEIVED_KINDS | {
-    "ban_user",
-    "deleted_message",
-    "deleted_state_message",
-    "donation_announcement",
-    "mark_chat_item_as_deleted_action",
-    "mark_chat_items_by_author_as_deleted_action",
-    "mode_change_message",
-    "purchased_product_message",
-    "sponsorships_gift_purchase_announcement",
-    "viewer_engagement_message",
-}
+_NOTICE_KINDS = GIFT_RECEIVED_KINDS | find_kinds("sentence")
 _NOTICE_KEYS = ("system_message", "header_message", "header_primary_text", "header_secondary_text")
 _ROW_KEYS = frozenset({"message", "message_type", "message_id", "time_in_seconds", "action_type", "amount"})
 
@@ -169,9 +158,7 @@ def read_row(item: object, notes: Notes, ids: IdMaker) -> Message | None:
         text=text,
         notice=notice,
         badges=badges,
-        amount_text=money.amount_text,
-        amount=money.amount,
-        currency=money.currency,
+        **money._asdict(),
         bits=read_count(item.get("bits")),
         timestamp_us=_read_timestamp(item, notes),
         emotes=name_json(names),

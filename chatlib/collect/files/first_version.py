@@ -175,9 +175,7 @@ def _read_message(row: _Row, notes: Notes) -> Message | None:
         author_name=name,
         text=text,
         badges=_read_badges(row.badges),
-        amount_text=money.amount_text,
-        amount=money.amount,
-        currency=money.currency,
+        **money._asdict(),
     )
 
 

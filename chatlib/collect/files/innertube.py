@@ -24,7 +24,7 @@ from chatlib.collect.files.rows import (
     walk,
 )
 from chatlib.money import read_money
-from chatlib.records import YOUTUBE, Message, Stream
+from chatlib.records import YOUTUBE, Message, Stream, find_kinds
 from chatlib.text import clean_text, read_name, read_number
 from chatlib.times import format_timestamp, read_date, read_offset, read_timestamp
 
@@ -59,31 +59,8 @@ _WRAPPERS = (
 _IDS_IN_MENU = re.compile(rb"\n\x18(UC[\w-]{22})\x12\x0b([\w-]{11})")
 _PARAMS = ("contextMenuEndpoint", "liveChatItemContextMenuEndpoint", "params")
 _RENDERER = re.compile(r"liveChat([A-Z][A-Za-z]{1,60})Renderer")
-_KINDS = frozenset(
-    {
-        "auto_mod_message",
-        "donation_announcement",
-        "legacy_paid_message",
-        "membership_item",
-        "mode_change_message",
-        "moderation_message",
-        "paid_message",
-        "paid_sticker",
-        "placeholder_item",
-        "purchased_product_message",
-        "sponsorships_gift_purchase_announcement",
-        "sponsorships_gift_redemption_announcement",
-        "text_message",
-        "ticker_paid_message_item",
-        "ticker_paid_sticker_item",
-        "ticker_sponsor_item",
-        "viewer_engagement_message",
-    }
-)
-# Kinds whose `message` somebody wrote; elsewhere it is YouTube's sentence.
-_SPOKEN = frozenset(
-    {"legacy_paid_message", "membership_item", "paid_message", "paid_sticker", "text_message"}
-)
+_KINDS = find_kinds("youtube")
+_SPOKEN = find_kinds("spoken")  # elsewhere `message` is YouTube's sentence
 _ADDRESS = re.compile(r"(https?://|www\.)", re.I)
 _HOME = "https://www.youtube.com"
 _PLAYERS = ("parsedInitialPlayerResponse", "playerResponse", "ytInitialPlayerResponse")
@@ -327,9 +304,7 @@ def _read_body(kind: str, body: dict, notes: Notes) -> Message:
         text=message.text if spoken else None,
         notice=" · ".join(dict.fromkeys(notices)) or None,
         badges=name_json(_inner(badge).get("tooltip") for badge in as_list(both.get("authorBadges"))),
-        amount_text=money.amount_text,
-        amount=money.amount,
-        currency=money.currency,
+        **money._asdict(),
         timestamp_us=timestamp,
         emotes=name_json(dict.fromkeys(message.emotes)) if spoken else None,
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from chatlib.records import NAME_PREFIX, Message, Stream
+from chatlib.records import NAME_PREFIX, Message, Stream, find_kind_names
 from chatlib.text import clean_text, read_number
 
 __all__ = [
@@ -24,11 +24,7 @@ __all__ = [
 
 _MAX_COUNT = 2**62
 _MAX_REASONS = 40
-_REPEATED = {
-    "ticker_paid_message_item": "paid_message",
-    "ticker_paid_sticker_item": "paid_sticker",
-    "ticker_sponsor_item": "membership_item",
-}
+_REPEATED = find_kind_names("repeats:")
 _REMOVALS = ("ban_user", "deleted_message", "remove_banner")
 
 

@@ -135,7 +135,6 @@ class _Log:
         self._clock = _Clock(_FILE_DAY.search(file_name), notes)
 
     def finish(self) -> list[Chat]:
-        """Return the chats."""
         messages = self._messages
         channel = _FILE_CHANNEL.fullmatch(self._file_name) if self._name == "irc-log" else None
         stream = Stream(TWITCH if self._is_twitch else "", "", channel_name=channel and channel[1])
@@ -182,9 +181,7 @@ class _Log:
             author_key(None, name),
             name,
             text or None,
-            amount_text=money.amount_text,
-            amount=money.amount,
-            currency=money.currency,
+            **money._asdict(),
             bits=count_bits(text) if self._is_twitch and text and kind == "text_message" else None,
             timestamp_us=time.timestamp_us,
             **fields,
@@ -233,7 +230,6 @@ class _Log:
         return notice is not None and self._add(time, name, text, kind, notice=notice)
 
     def read_plain(self, line: str) -> bool:
-        """Read a line of a time, a name and a text."""
         found = _PLAIN.fullmatch(line)
         time = self._clock.read_offset(found["stamp"]) if found else None
         return found is not None and time is not None and self._add(time, found["name"], found["text"])

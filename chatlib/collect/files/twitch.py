@@ -20,7 +20,7 @@ from chatlib.collect.files.rows import (
     read_count,
     walk,
 )
-from chatlib.records import TWITCH, Message, Stream
+from chatlib.records import TWITCH, Message, Stream, find_kind_names
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_date, read_offset, read_timestamp_text
 
@@ -40,30 +40,7 @@ __all__ = [
 ]  # fmt: skip
 
 _LENGTH = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?")
-# Twitch's names of events -> chat-downloader's.
-_KINDS = {
-    "anongiftpaidupgrade": "anonymous_gift_paid_upgrade",
-    "anonsubgift": "anonymous_subscription_gift",
-    "anonsubmysterygift": "anonymous_mystery_subscription_gift",
-    "bitsbadgetier": "bits_badge_tier",
-    "communitypayforward": "community_pay_forward",
-    "crowd-chant": "crowd_chant",
-    "extendsub": "extend_subscription",
-    "giftpaidupgrade": "gift_paid_upgrade",
-    "highlighted-message": "highlighted_message",
-    "primecommunitygiftreceived": "prime_community_gift_received",
-    "primepaidupgrade": "prime_paid_upgrade",
-    "raid": "raid",
-    "resub": "resubscription",
-    "rewardgift": "reward_gift",
-    "ritual": "ritual",
-    "skip-subs-mode-message": "send_message_in_subscriber_only_mode",
-    "standardpayforward": "standard_pay_forward",
-    "sub": "subscription",
-    "subgift": "subscription_gift",
-    "submysterygift": "mystery_subscription_gift",
-    "unraid": "unraid",
-}
+_KINDS = {name: kind for kind, name in find_kind_names("twitch:").items()}
 _STREAK = r"They've subscribed for \d+ months?(?:, currently on an? \d+ month streak)?! ?"
 _SENTENCES = (
     ("resubscription", rf"subscribed (?:with Prime|at Tier \d)\. {_STREAK}"),
@@ -192,7 +169,6 @@ def _read_comment(comment: object, notes: Notes) -> Message | None:
 
 
 def _read_kind(content: dict) -> str:
-    """Return chat-downloader's kind for Twitch's name of an event; without a name, a text message."""
     params = as_object(content.get("user_notice_params"))
     return name_kind(read_name(params.get("msg-id")) or read_name(params.get("msg_id")))
 

@@ -64,9 +64,7 @@ def _read_item(item: object, notes: Notes, ids: IdMaker) -> Message | None:
             text=None if kind == "membership_item" else text,
             notice=text if kind == "membership_item" else None,
             badges=_read_badges(item, author),
-            amount_text=money.amount_text,
-            amount=money.amount,
-            currency=money.currency,
+            **money._asdict(),
             timestamp_us=timestamp,
             emotes=name_json(dict.fromkeys(emotes)),
         )

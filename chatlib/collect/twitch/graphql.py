@@ -53,7 +53,6 @@ class GraphQL:
         self._session.headers["Client-ID"] = CLIENT_ID
 
     def close(self) -> None:
-        """Close connections."""
         self._session.close()
 
     def fetch_page(self, video_id: str, offset_s: int) -> Page:
@@ -121,7 +120,6 @@ class GraphQL:
         return user
 
     def _ask(self, operation: Mapping[str, object]) -> Mapping[str, Any]:
-        """Return the data that answers one operation."""
         response = self._session.post(URL, json=[operation])
         if response.status_code != 200:
             raise SourceError(f"Twitch refuses the question (HTTP {response.status_code}).")

@@ -81,7 +81,6 @@ class IrcReader:
         self._ids = IdMaker()
 
     def now_s(self) -> float:
-        """Return the offset of this moment."""
         return (time.time_ns() // 1000 - self._started_us) / 1e6
 
     def read(self, line: IrcLine) -> Message | None:
@@ -224,7 +223,6 @@ class IrcConnection:
             self._send("PING :chatlib")
 
     def close(self) -> None:
-        """Close the connection."""
         self._socket.close()
 
 
@@ -255,7 +253,6 @@ class TwitchFeed:
         self._reader: IrcReader | None = None
 
     def find_stream(self) -> Stream | None:
-        """Return the stream that runs now, None while none does. Raises: SourceError."""
         with closing(GraphQL(self._politeness)) as client:
             live = client.fetch_live(self._login)
         if live is None:
@@ -265,7 +262,6 @@ class TwitchFeed:
         return stream._replace(video_id=video_id, url=make_video_url(TWITCH, video_id) or self._url)
 
     def connect(self, stream: Stream) -> Connected:
-        """Connect to the channel's chat. Raises: Disconnected."""
         if self._reader is None or self._reader.video_id != stream.video_id:
             start = dt.datetime.fromisoformat(stream.started_at or dt.datetime.now(dt.UTC).isoformat())
             self._reader = IrcReader(stream.video_id, round(start.timestamp() * 1e6))
@@ -275,7 +271,6 @@ class TwitchFeed:
         return Connected(stream, self._reader.now_s())
 
     def read(self) -> Heard:
-        """Return the messages that came within about a second. Raises: Disconnected."""
         assert self._connection is not None and self._reader is not None
         lines = self._connection.read_lines()
         messages = [message for line in lines if (message := self._reader.read(line))]
@@ -284,7 +279,6 @@ class TwitchFeed:
         return Heard(messages, max(moments, default=self._reader.now_s()))
 
     def close(self) -> None:
-        """Disconnect."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

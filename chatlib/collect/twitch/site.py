@@ -57,7 +57,6 @@ class Twitch(Site):
         self._listed: dict[str, VideoFacts] = {}
 
     def list_streams(self, channel_url: str, *, progress: bool = True) -> Listing:
-        """Return a channel's past broadcasts, newest first."""
         began = time.monotonic()
         try:
             with PoliteYoutubeDL(self.politeness, self._cookies, check=check_graphql) as client:
@@ -97,7 +96,6 @@ class Twitch(Site):
         return done
 
     def fetch(self, video_id: str, known: Mapping[str, str], *, on_progress: OnProgress = None) -> Replay:
-        """Return the chat of one VOD."""
         try:
             with map_foreign_errors("an answer could not be read"):
                 replay = self._fetch(video_id, known, on_progress)
@@ -189,7 +187,6 @@ class ChatPages:
 
     @property
     def offsets_s(self) -> list[float]:
-        """The offsets of the comments."""
         return [_offset(node) for node in self.nodes]
 
 

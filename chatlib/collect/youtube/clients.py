@@ -134,7 +134,6 @@ class ChatDownloaderClient(YouTubeChatDownloader, ChatClient):
             self.set_cookie_value(".youtube.com", "SOCS", "CAI", secure=True)
 
     def open_video(self, video_id: str) -> Video:
-        """Return what the watch page says. Raises: SourceRefused if it has no chat."""
         try:
             details, self._config = self._get_initial_video_info(video_id)
         except ChatDownloaderError as error:
@@ -261,7 +260,6 @@ class YtDlpClient(PoliteYoutubeDL, ChatClient):
         self._headers: dict[str, str] = {}
 
     def open_video(self, video_id: str) -> Video:
-        """Return what the watch page says. Raises: SourceRefused if there is no such video, or no chat."""
         try:
             info = self.extract_info(_WATCH_PAGE + video_id, download=False, process=False)
             extractor = self.get_info_extractor("Youtube")

@@ -120,7 +120,6 @@ class YouTubeFeed:
     # ------------------------------------------------------------- its chat
 
     def connect(self, stream: Stream) -> Connected | None:
-        """Open the chat's page; None if the stream is over. Raises: SourceError."""
         self.close()
         self._client, video = self._open(stream.video_id)
         if video.status == "past":
@@ -177,7 +176,6 @@ class YouTubeFeed:
         return [m._replace(offset_s=((m.timestamp_us or now_us) - start_us) / 1e6) for m in messages]
 
     def close(self) -> None:
-        """Close connections."""
         self._stream = None
         if self._client is not None:
             self._client.close()

@@ -47,7 +47,6 @@ class YouTube(Site):
     platform = YOUTUBE
 
     def list_streams(self, channel_url: str, *, progress: bool = True) -> Listing:
-        """Return a channel's streams, newest first, as the browser or yt-dlp sees them."""
         return list_streams(
             channel_url,
             self._settings.listing,
@@ -57,7 +56,6 @@ class YouTube(Site):
         )
 
     def describe_streams(self, video_ids: Sequence[str], *, progress: bool = True) -> Metadata:
-        """Return what the Data API says of streams, if there is a key for it."""
         return fetch_videos(video_ids, key=find_key(), progress=progress, politeness=self.politeness)
 
     def fetch(self, video_id: str, known: Mapping[str, str], *, on_progress: OnProgress = None) -> Replay:
