@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from chatlib.records import NOBODY, Message
 
-__all__ = ["ChatColumns", "Codes", "Rise", "find_rises"]
+__all__ = ["ChatColumns", "Codes", "Rise", "TextParts", "find_rises"]
 
 # A rise's local baseline: the mean of the minutes before, plus half a message per sample, so that
 # in a silent chat a single message is no spike.
@@ -17,6 +19,8 @@ _BASELINE_S = 300
 _LEAST_HISTORY_S = 60
 _LEAST_MESSAGES = 0.5
 _SUSTAINED_SAMPLES = 2
+_END = "\0"  # after each text; no text of a chat holds it
+_BATCH = 4096  # texts that are split at once: what is made of them fits into a core's cache
 
 
 class Codes(dict):
@@ -70,6 +74,61 @@ class ChatColumns(NamedTuple):
         return cls(
             np.concatenate(offsets), np.concatenate(codes), list(kinds), np.concatenate(authors), message_ids
         )
+
+
+class TextParts(NamedTuple):
+    """What stands between the blanks of texts: an entry for each part of each text, in their order.
+
+    names: the distinct parts. row: the text's place. code: the part's, in names.
+    """
+
+    names: Sequence[str]
+    row: np.ndarray
+    code: np.ndarray
+    n_texts: int
+
+    @classmethod
+    def from_texts(cls, texts: Sequence[str]) -> TextParts:
+        """Return the parts of texts: a tenth of the time that words would take text by text."""
+        codes = Codes({_END: 0})
+        batches = [texts[first : first + _BATCH] for first in range(0, len(texts), _BATCH)]
+        joined = (f" {_END} ".join([*batch, ""]) for batch in batches)
+        found = [codes.encode(text.split()).astype(np.int32) for text in joined]
+        code = np.concatenate([np.empty(0, np.int32), *found])
+        is_end = code == 0
+        row = np.cumsum(is_end, dtype=np.int32)[~is_end]
+        return cls(list(codes)[1:], row, code[~is_end] - 1, len(texts))
+
+    def sum_values(self, values: Sequence[float]) -> np.ndarray:
+        """Return the sum over the parts of each text, of one value per name."""
+        return np.bincount(self.row, np.asarray(values, dtype=float)[self.code], self.n_texts)
+
+    def take(self, texts: np.ndarray) -> TextParts:
+        """Return the parts of some texts, by their places, which ascend; their new places are 0, 1, 2 …"""
+        place = np.full(self.n_texts, -1)
+        place[texts] = np.arange(len(texts))
+        row = place[self.row]
+        return TextParts(self.names, row[row >= 0], self.code[row >= 0], len(texts))
+
+    def count_words(
+        self, split: Callable[[str], Sequence[str]], *, texts: np.ndarray | None = None
+    ) -> Counter[str]:
+        """Return in how many of the texts each word is; `split` returns the words of a part.
+
+        `texts` are the places of those that count, by default all.
+        """
+        row, code = self.take(texts)[1:3] if texts is not None else self[1:3]
+        used = np.bincount(code, minlength=len(self.names)).tolist()
+        words = Codes()
+        of_part = [words.encode(split(name)) if n else () for name, n in zip(self.names, used, strict=True)]
+        size = np.array([len(found) for found in of_part], dtype=np.int64)
+        flat = np.fromiter(chain.from_iterable(of_part), np.int64, size.sum())
+        first, n_words = np.cumsum(size) - size, size[code]  # of a part's words, in flat
+        place = np.arange(n_words.sum()) + np.repeat(first[code] - np.cumsum(n_words) + n_words, n_words)
+        wrote = np.repeat(row, n_words).astype(np.int64) * len(words) + flat[place]
+        wrote.sort()
+        once = wrote[np.diff(wrote, prepend=-1) > 0] % max(len(words), 1)
+        return Counter(dict(zip(words, np.bincount(once, minlength=len(words)).tolist(), strict=True)))
 
 
 class Rise(NamedTuple):

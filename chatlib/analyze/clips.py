@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics.format import METRIC_FIELDS, format_time
+from chatlib.analyze.analytics.readers import Talk
 from chatlib.analyze.analytics.sections import Section
 from chatlib.analyze.moments import Moment, link_to_moment
 from chatlib.collect.address import find_video_id, guess_platform, make_video_url
@@ -29,7 +30,6 @@ __all__ = [
     "MomentWords",
     "clips_as_table",
     "compare_words",
-    "count_words",
     "describe_moments",
     "find_typical_messages",
     "format_chapters",
@@ -76,16 +76,14 @@ class MomentWords(NamedTuple):
     title: str = ""
 
 
-def describe_moments(messages: pd.DataFrame, moments: Sequence[Moment]) -> list[MomentWords]:
-    """Return what was written in each moment, as compared with the whole stream.
-
-    `messages` are the chat messages of the stream: columns offset_s, author, text, emotes.
-    """
-    spoken = messages[messages["text"].notna() & (messages["text"] != "")]
-    whole = count_words(spoken["text"].tolist()) if moments else Counter()
+def describe_moments(talk: Talk, moments: Sequence[Moment]) -> list[MomentWords]:
+    """Return what was written in each moment, as compared with the whole stream."""
+    whole = talk.parts.count_words(split_words) if moments else Counter()
+    offset_s = talk.spoken["offset_s"].to_numpy(float)
     written = []
     for moment in moments:
-        inside = spoken[(spoken["offset_s"] >= moment.start_s) & (spoken["offset_s"] < moment.end_s)]
+        inside = talk.spoken[(offset_s >= moment.start_s) & (offset_s < moment.end_s)]
+        inside = inside[inside["text"] != ""]
         words = compare_words(inside["text"], whole)
         typical = find_typical_messages(inside["text"].tolist(), inside["author"].tolist(), words=words)
         own = words.loc[words["z"] >= _LEAST_Z, "word"].tolist()
@@ -230,28 +228,17 @@ def _format_timecode(frame: int, frame_rate: float) -> str:
     return f"{hours % 24:02}:{minutes:02}:{seconds % 60:02}:{rest:02}"
 
 
-def count_words(texts: Iterable[str]) -> Counter[str]:
-    """Return in how many of the texts each word is."""
-    n_times = Counter(texts)
-    found = Counter(chain.from_iterable(set(split_words(text)) for text in n_times))
-    for text, n in n_times.items():
-        if n > 1:
-            for word in set(split_words(text)):
-                found[word] += n - 1
-    return found
-
-
-def compare_words(inside: Iterable[str], whole: Counter[str]) -> pd.DataFrame:
+def compare_words(inside: Iterable[str], whole: Mapping[str, int]) -> pd.DataFrame:
     """Return the words of some texts that are overrepresented in them, the most so first.
 
-    `whole` is the `count_words` of everything, the texts inside among it. Columns: word, texts
+    `whole` says in how many texts each word is, those inside among them. Columns: word, texts
     (inside that have it), z (standard scores of the log-odds ratio against the rest, with the
     whole as prior). Source: Monroe, Colaresi, Quinn, Fightin' Words, Political Analysis 2008.
     """
-    within = count_words(inside)
+    within = Counter(chain.from_iterable(set(split_words(text)) for text in inside))
     words = sorted(within)
     a = np.array([within[word] for word in words], dtype=float)
-    prior = np.array([max(whole[word], within[word]) for word in words], dtype=float)
+    prior = np.array([max(whole.get(word, 0), within[word]) for word in words], dtype=float)
     b = prior - a
     n_prior = max(sum(whole.values()), 1)
     n_a, n_b = a.sum(), max(n_prior - a.sum(), 0)

@@ -304,7 +304,7 @@ def _write_moments(
 
     address, duration_s = analytics.mediaSource, analytics.duration
     moments = find_moments(talk, duration_s=duration_s, top=args.top, address=address, words=words)
-    written = clips.describe_moments(talk.spoken, moments)
+    written = clips.describe_moments(talk, moments)
     if args.moments:
         save_table(clips.moments_as_table(moments, written), args.moments)
     if args.clips:

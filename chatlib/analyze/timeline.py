@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -85,7 +84,6 @@ def load_timeline(
     words: ReactionWords | None = None,
     clips: pd.DataFrame | None = None,
     top: int = DEFAULT_TOP,
-    step_s: int | None = None,
     hide_names: bool = True,
     leave_out: Iterable[str] = (),
 ) -> Timeline:
@@ -93,14 +91,13 @@ def load_timeline(
 
     `story` is its analytics, `words` are the channel's (`learn_reactions`), `clips` is
     `Store.load_clips`: what is not given is computed or read. `top` moments are marked. A step is a
-    sample of the story, unless `step_s` says otherwise.
+    sample of the story.
     """
     story = story or analyze_stream(store, stream)
     talk = load_talk(store, stream, hide_names=hide_names, leave_out=leave_out)
     clips = store.load_clips() if clips is None else clips
     clips = clips[clips["stream_id"] == stream.stream_id]
-    timeline = make_timeline(stream, story, talk, words=words, clips=clips, top=top, step_s=step_s)
-    return add_texts(timeline, talk)
+    return add_texts(make_timeline(stream, story, talk, words=words, clips=clips, top=top), talk)
 
 
 def make_timeline(
@@ -111,23 +108,19 @@ def make_timeline(
     words: ReactionWords | None = None,
     clips: pd.DataFrame | None = None,
     top: int = DEFAULT_TOP,
-    step_s: int | None = None,
 ) -> Timeline:
     """Return the timeline of a stream from its analytics and what was said; see `load_timeline`.
 
     `top` and `said` are empty until `add_texts` fills them, which takes as long again.
     """
-    step_s = step_s or story.interval
-    address = None if stream.simulated else stream.url
+    step_s, address = story.interval, None if stream.simulated else stream.url
     reaction = measure_reaction(talk, duration_s=story.duration, words=words)
-    moments = find_moments(
-        talk, duration_s=story.duration, top=top, address=address, words=words, reaction=reaction
-    )
+    moments = find_moments(talk, duration_s=story.duration, top=top, address=address, reaction=reaction)
     n_steps = max(int(-(-story.duration // step_s)), 1)
-    inside = _select_inside(talk.spoken, duration_s=story.duration)
-    step = _find_steps(inside["offset_s"], step_s=step_s, n_steps=n_steps)
+    rows, offset_s = _select_inside(talk.spoken, duration_s=story.duration)
+    step = _find_steps(offset_s, step_s=step_s, n_steps=n_steps)
     paid = talk.paid_s[(talk.paid_s >= 0) & (talk.paid_s <= story.duration)]
-    people = inside["author"].groupby(step).nunique().reindex(range(n_steps), fill_value=0)
+    people = talk.spoken["author"].iloc[rows].groupby(step).nunique().reindex(range(n_steps), fill_value=0)
     return Timeline(
         video_id=stream.video_id,
         title=story.mediaTitle,
@@ -150,9 +143,9 @@ def make_timeline(
 def add_texts(timeline: Timeline, talk: Talk) -> Timeline:
     """Return a timeline with what was written in each step: `top` and `said`."""
     n_steps = len(timeline.messages)
-    inside = _select_inside(talk.spoken, duration_s=timeline.duration_s)
-    step = _find_steps(inside["offset_s"], step_s=timeline.step_s, n_steps=n_steps)
-    top, said = _find_words(step, inside, n_steps=n_steps)
+    rows, offset_s = _select_inside(talk.spoken, duration_s=timeline.duration_s)
+    step = _find_steps(offset_s, step_s=timeline.step_s, n_steps=n_steps)
+    top, said = _find_words(step, rows, talk, n_steps=n_steps)
     return timeline._replace(top=top, said=said)
 
 
@@ -170,8 +163,11 @@ def make_timeline_kit(timeline: Timeline, *, frame_rate: float = 30.0) -> dict[s
     )
 
 
-def _select_inside(spoken: pd.DataFrame, *, duration_s: float) -> pd.DataFrame:
-    return spoken[(spoken["offset_s"] >= 0) & (spoken["offset_s"] <= duration_s)]
+def _select_inside(spoken: pd.DataFrame, *, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return places and offsets of the messages within the stream."""
+    offset_s = spoken["offset_s"].to_numpy(float)
+    rows = np.flatnonzero((offset_s >= 0) & (offset_s <= duration_s))
+    return rows, offset_s[rows]
 
 
 def _find_steps(offset_s: ArrayLike, *, step_s: int, n_steps: int) -> np.ndarray:
@@ -184,7 +180,9 @@ def _take_most(score: np.ndarray, *, n_steps: int, step_s: int) -> list[float]:
     return padded.reshape(n_steps, step_s).max(axis=1).round(2).tolist()
 
 
-def _find_words(step: np.ndarray, spoken: pd.DataFrame, *, n_steps: int) -> tuple[list[str], list[str]]:
+def _find_words(
+    step: np.ndarray, rows: np.ndarray, talk: Talk, *, n_steps: int
+) -> tuple[list[str], list[str]]:
     """Return each step's top word and its most typical message: the one that shares words with most.
 
     A word weighs by the people who wrote it in the step beside one, and by how rare it is in the stream
@@ -194,13 +192,15 @@ def _find_words(step: np.ndarray, spoken: pd.DataFrame, *, n_steps: int) -> tupl
     size = np.bincount(step, minlength=n_steps)
     place = np.arange(len(step)) - np.searchsorted(step, step)
     kept = np.flatnonzero(place % (1 + size // _MOST_TEXTS)[step] == 0)
-    texts = spoken["text"].to_numpy()[kept].tolist()
-    author = pd.factorize(spoken["author"].to_numpy()[kept], use_na_sentinel=False)[0]
+    spoken, parts = talk.spoken.iloc[rows[kept]], talk.parts.take(rows[kept])
+    texts = spoken["text"].tolist()
+    author = pd.factorize(spoken["author"].to_numpy(), use_na_sentinel=False)[0]
     codes = Codes()
-    words = {text: [codes[word] for word in _split_words(text)] for text in set(texts)}
-    parts = [words[text] for text in texts]
-    row = np.repeat(np.arange(len(kept)), list(map(len, parts)))
-    word = np.fromiter(chain.from_iterable(parts), np.int64, len(row))
+    folded = np.array([-1 if name[0] in "@!" else codes[name.casefold()] for name in parts.names], int)
+    row, word = parts.row, folded[parts.code]  # no names, no commands
+    row, word = row[word >= 0], word[word >= 0]
+    first = np.sort(np.unique(row * len(codes) + word, return_index=True)[1])  # each once in a text
+    row, word = row[first], word[first]
     at = step[kept]
     pair = at[row] * len(codes) + word
     wrote = np.sort(pair * len(texts) + author[row])  # fewer people than messages
@@ -211,18 +211,14 @@ def _find_words(step: np.ndarray, spoken: pd.DataFrame, *, n_steps: int) -> tupl
     names = list(codes)
     for i in _find_first_best(at[row], weight).tolist():
         if people[found[i]] >= _LEAST_PEOPLE:
-            top[at[row[i]]] = one_line(_split_words(texts[row[i]])[names[word[i]]], _WORD_WIDTH)
+            written = [part for part in texts[row[i]].split() if part.casefold() == names[word[i]]]
+            top[at[row[i]]] = one_line(written[-1], _WORD_WIDTH)
     shared = np.bincount(row, weights=weight, minlength=len(kept)) / (
         np.bincount(row, minlength=len(kept)) + 1
     )
     for i in _find_first_best(at, shared).tolist():
         said[at[i]] = one_line(texts[i], _WIDTH)
     return top, said
-
-
-def _split_words(text: str) -> dict[str, str]:
-    """Return the words of a text as they are compared, each as it is written; no names, no commands."""
-    return {part.casefold(): part for part in text.split() if part[0] not in "@!"}
 
 
 def _find_first_best(group: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -241,7 +237,7 @@ def _make_marks(
     *,
     address: str | None,
 ) -> list[Mark]:
-    described = zip(moments, describe_moments(talk.spoken, moments), strict=True)
+    described = zip(moments, describe_moments(talk, moments), strict=True)
     marks = [Mark("moment", m.start_s, m.end_s, m.rank, written.title, m.link) for m, written in described]
     sections: list[tuple[str, Sequence[Section]]] = [("highlight", story.highlights), ("spike", story.spikes)]
     for kind, found in sections:

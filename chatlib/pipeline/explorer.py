@@ -61,15 +61,9 @@ class ExplorerSettings:
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> ExplorerSettings:
         """Return the settings that notebook 05 had, from its parameters; what is missing has its default."""
-        names = {
-            "interval_s": "INTERVAL_S",
-            "highlight_percentile": "HIGHLIGHT_PERCENTILE",
-            "highlight_metric": "HIGHLIGHT_METRIC",
-            "spike_sensitivity": "SPIKE_SENSITIVITY",
-        }
-        analysis = {key: parameters[name] for key, name in names.items() if name in parameters}
+        names = ("interval_s", "highlight_percentile", "highlight_metric", "spike_sensitivity")
         return cls(
-            analysis=ProcessSettings(**analysis),
+            analysis=ProcessSettings(**{n: parameters[n.upper()] for n in names if n.upper() in parameters}),
             stream=parameters.get("STREAM", ""),
             anonymize=parameters.get("ANONYMIZE", True),
             bots=parameters.get("BOTS", "").split(","),

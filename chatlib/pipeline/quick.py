@@ -5,8 +5,9 @@ The chat of one file is told from memory, with no database in between; what is m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -98,25 +99,26 @@ class ReadChat:
 
     def __init__(self, chat: Chat) -> None:
         self._stream = chat.stream
-        columns = dict(zip(Message._fields, zip(*chat.messages, strict=True), strict=True))
-        authors = Codes({None: 0})
-        author = authors.encode(columns["author_id"])
-        names = dict.fromkeys(authors) | dict(zip(columns["author_id"], columns["author_name"], strict=True))
-        if None in columns["author_name"]:  # a name that is known stays
-            named = zip(columns["author_id"], columns["author_name"], strict=True)
-            names |= {key: name for key, name in named if name is not None}
+        column, n = {name: itemgetter(i) for i, name in enumerate(Message._fields)}, len(chat.messages)
+        ids = list(map(column["author_id"], chat.messages))
+        authors, kinds = Codes({None: 0}), Codes()
+        author = authors.encode(ids)
+        kind = kinds.encode(list(map(column["kind"], chat.messages)))
+        named = zip(ids, map(column["author_name"], chat.messages), strict=True)
+        names = dict.fromkeys(authors) | {key: name for key, name in named if name is not None}
         boxed = ("message_id", "text", "emotes", "amount_text", "amount", "currency", "timestamp_us")
         table = pd.DataFrame(
-            {name: _box(columns[name]) for name in boxed}
+            {name: _box(map(column[name], chat.messages), n) for name in boxed}
             | {
-                "kind": pd.Categorical(columns["kind"]),
-                "offset_s": np.array(columns["offset_s"], dtype=float),
-                "bits": np.array(columns["bits"], dtype=float),
+                "kind": pd.Categorical.from_codes(kind, pd.Index(list(kinds))),
+                "offset_s": _box(map(column["offset_s"], chat.messages), n).astype(float),
+                "bits": _box(map(column["bits"], chat.messages), n).astype(float),
                 "author": np.where(author > 0, author, np.nan),
-                "name": _box(names.values()).take(author).array,
-            }
+                "name": _box(names.values(), len(names)).take(author).array,
+            },
+            copy=False,
         )
-        if len(set(columns["message_id"])) < len(table):
+        if len(set(table["message_id"].to_numpy())) < n:
             table = table[~table.duplicated(["message_id", "kind"])]
         self._table = table
 
@@ -172,9 +174,9 @@ class ReadChat:
         return [(1, *row, self._stream.started_at) for row in rows.itertuples(index=False)]
 
 
-def _box(values: Collection[object]) -> pd.Series:
-    """Return values as a column of the objects that they are; to find their type would cost more."""
-    return pd.Series(np.fromiter(values, dtype=object, count=len(values)), dtype=object)
+def _box(values: Iterable[object], n: int) -> pd.Series:
+    """Return n values as a column of the objects that they are; to find their type would cost more."""
+    return pd.Series(np.fromiter(values, dtype=object, count=n), dtype=object, copy=False)
 
 
 def _read_one(path: Path) -> ReadChat | None:

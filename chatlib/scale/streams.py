@@ -166,7 +166,7 @@ def analyze_file(item: StreamItem) -> dict[str, object]:
     talk = load_talk(dataset, stream, hide_names=True)
     address = None if stream.simulated else stream.url
     moments = find_moments(talk, duration_s=analytics.duration, address=address, words=words)
-    save_table(moments_as_table(moments, describe_moments(talk.spoken, moments)), item.place(".moments.csv"))
+    save_table(moments_as_table(moments, describe_moments(talk, moments)), item.place(".moments.csv"))
     best = next(iter(moments), None)
     return summarize_stream(analytics, video_id=stream.video_id, started_at=stream.started_at, best=best)
 

@@ -2,14 +2,15 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from chatlib.analyze.analytics.readers import Talk
 from chatlib.analyze.clips import (
     MomentWords,
     clips_as_table,
     compare_words,
-    count_words,
     describe_moments,
     find_typical_messages,
     format_chapters,
@@ -18,7 +19,17 @@ from chatlib.analyze.clips import (
     moments_as_table,
 )
 from chatlib.analyze.moments import Moment
+from chatlib.columns import TextParts
 from chatlib.errors import ParameterError
+from chatlib.text import split_words
+
+
+def talk_of(rows):
+    return Talk(pd.DataFrame(rows), np.array([]), np.array([]))
+
+
+def count(texts):
+    return TextParts.from_texts(texts).count_words(split_words)
 
 
 def make_moment(rank, start_s, end_s, link=None):
@@ -28,26 +39,35 @@ def make_moment(rank, start_s, end_s, link=None):
 def test_the_words_of_a_moment_are_those_the_rest_does_not_have():
     rest = ["nice stream", "hello", "nice one", "what a nice day"] * 25
     inside = ["clip it", "CLIP CLIP CLIP", "nice clip", "wow"]
-    table = compare_words(inside, count_words(inside + rest))
+    table = compare_words(inside, count(inside + rest))
     assert table["word"].iloc[0] == "clip"
     assert table["texts"].iloc[0] == 3
     assert table.set_index("word")["z"]["nice"] < 0
-    assert compare_words([], count_words(rest)).empty
+    assert compare_words([], count(rest)).empty
+
+
+def test_words_are_counted_once_a_text_however_it_is_cut():
+    texts = ["a b a", "", "  c\u3000B ", "草草 lol@x", "B\na"] * 3000
+    assert count(texts) == {"a": 6000, "b": 9000, "c": 3000, "草草": 3000, "lol": 3000}
+    parts = TextParts.from_texts(texts)
+    assert parts.count_words(split_words, texts=np.array([0, 2, 14_999])) == {"a": 2, "b": 3, "c": 1}
+    assert parts.sum_values([len(name) for name in parts.names])[:4].tolist() == [3, 0, 2, 7]
+    assert count([]) == count([""]) == {}
 
 
 def test_what_many_wrote_is_typical_and_a_spammer_is_one_person():
     inside = ["F", "f", "F", "buy now", "buy now", "buy now", "buy now", "what happened"]
     who = [1, 2, 3, 9, 9, 9, 9, 4]
-    words = compare_words(inside, count_words(inside + ["hello there"] * 50))
+    words = compare_words(inside, count(inside + ["hello there"] * 50))
     assert find_typical_messages(inside, who, words=words, top=1) == ["F"]
     assert find_typical_messages([], [], words=words) == []
 
 
-MESSAGES = pd.DataFrame(
+MESSAGES = talk_of(
     {
         "offset_s": [1.0, 2.0, 3.0, 100.0, 101.0, 102.0, 103.0, 200.0],
         "author": [1, 2, 3, 1, 2, 3, 3, 4],
-        "text": ["hello", "hi all", "hello", "CLIP IT", "clip it!", "that was clean", None, "bye <b>"],
+        "text": ["hello", "hi all", "hello", "CLIP IT", "clip it!", "that was clean", "", "bye <b>"],
         "emotes": [None, None, None, '["PogChamp", "PogChamp"]', None, None, None, None],
     }
 )
@@ -80,7 +100,7 @@ def test_a_title_is_a_readable_message_of_several_people():
         rows = {"offset_s": 1.0, "author": range(len(texts)), "text": texts, "emotes": emotes}
         rest = {"offset_s": 9.0, "author": 1, "text": ["hello there", "how are you"] * 50, "emotes": None}
         chat = pd.concat([pd.DataFrame(rows), pd.DataFrame(rest)])
-        return describe_moments(chat, [make_moment(1, 0.0, 5.0)])[0].title
+        return describe_moments(talk_of(chat), [make_moment(1, 0.0, 5.0)])[0].title
 
     assert title_of("what a goal", "What a GOAL", "lol", "lol", "lol") == "what a goal"
     assert title_of("草草草草", "草草草草") == "草草草草"

@@ -13,6 +13,7 @@ from chatlib.analyze.moments import (
     link_to_moment,
     measure_reaction,
 )
+from chatlib.columns import TextParts
 from chatlib.records import Message
 
 HOUR = 3600.0
@@ -87,9 +88,10 @@ def test_laughter_counts_more_than_applause_in_a_chat_that_laughs():
 
 def test_weights_stay_within_bounds_and_a_chat_without_laughter_weighs_nothing():
     words = ReactionWords({"lol": 9.0, "ty": -9.0})
-    assert words.weigh(["lol", "ty", "lol ty", "never seen", ""]) == pytest.approx([4, 0.2, 1, 1, 1])
+    texts = ["lol", "ty", "lol ty", "never seen", ""]
+    assert words.weigh(TextParts.from_texts(texts)) == pytest.approx([4, 0.2, 1, 1, 1])
     silent = learn_reactions([talk_of(make_rows())])
-    assert set(silent.weigh(["nice one", "i think so"])) == {1.0}
+    assert set(silent.weigh(TextParts.from_texts(["nice one", "i think so"]))) == {1.0}
     assert learn_reactions([]).ratios == {}
 
 

@@ -1,5 +1,7 @@
 """Bursts of known place: planted, found, and scored."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,7 +36,7 @@ def count(talk, start_s, end_s):
 def test_calming_keeps_the_drift_and_takes_a_burst_away():
     talk = make_talk()
     offset_s = talk.spoken["offset_s"]
-    burst = talk._replace(spoken=talk.spoken.assign(offset_s=offset_s.where(offset_s >= 300, 100.0)))
+    burst = replace(talk, spoken=talk.spoken.assign(offset_s=offset_s.where(offset_s >= 300, 100.0)))
     calm = calm_talk(burst, np.random.default_rng(1))
     assert count(calm, 0, 599.999) == (offset_s < 600).sum()
     assert np.histogram(calm.spoken["offset_s"], bins=60, range=(0, 600))[0].max() < 30

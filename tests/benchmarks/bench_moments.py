@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def hide(talk: Talk, kind: str) -> Talk:
     text = talk.spoken["text"].str.lower()
     links, names = text.str.contains(r"clips\.|/clip/"), text.str.contains("clip")
     hidden = {"link": links, "request": names & ~links, "both": names}[kind]
-    return talk._replace(spoken=talk.spoken[~hidden].reset_index(drop=True))
+    return replace(talk, spoken=talk.spoken[~hidden].reset_index(drop=True))
 
 
 def judge_stream(talk: Talk, words: ReactionWords) -> Iterator[tuple]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +16,7 @@ from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.columns import analyze_columns, make_analytics
 from chatlib.analyze.analytics.format import TWITCH_RULES, YOUTUBE_RULES, ProcessSettings, find_rules
 from chatlib.analyze.analytics.quick_reader import Piece, Reading, read_quickly
-from chatlib.columns import ChatColumns, Codes
+from chatlib.columns import ChatColumns, Codes, TextParts
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
 from chatlib.workspace import rare_gc
@@ -250,7 +252,8 @@ def read_stream(store: ChatReader, stream: StoredStream, *, in_order: bool = Fal
 TALK_COLUMNS = ("offset_s", "kind", "author", "text", "emotes", "bits")
 
 
-class Talk(NamedTuple):
+@dataclass(frozen=True)
+class Talk:
     """What was said in a stream, and when raids, gifts and payments made people write.
 
     spoken: the chat messages that have text, in time order; columns offset_s, author, text, emotes.
@@ -260,6 +263,11 @@ class Talk(NamedTuple):
     spoken: pd.DataFrame
     hype_s: np.ndarray
     paid_s: np.ndarray
+
+    @cached_property
+    def parts(self) -> TextParts:
+        """What was written, cut at blanks."""
+        return TextParts.from_texts(self.spoken["text"].tolist())
 
 
 def load_talk(
