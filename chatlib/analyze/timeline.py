@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,11 +11,10 @@ from numpy.typing import ArrayLike
 
 from chatlib.analyze import DEFAULT_TOP
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
-from chatlib.analyze.analytics.readers import Talk, analyze_stream, load_talk
+from chatlib.analyze.analytics.readers import Talk
 from chatlib.analyze.analytics.sections import Section, Spike
-from chatlib.analyze.clips import MomentWords, describe_moments, make_clip_kit
+from chatlib.analyze.clips import describe_moments, make_clip_kit
 from chatlib.analyze.moments import (
-    Moment,
     ReactionWords,
     find_moments,
     link_to_moment,
@@ -23,10 +22,9 @@ from chatlib.analyze.moments import (
 )
 from chatlib.columns import Codes
 from chatlib.queries import StoredStream
-from chatlib.store import Store
 from chatlib.text import one_line
 
-__all__ = ["Mark", "Timeline", "add_texts", "load_timeline", "make_timeline", "make_timeline_kit"]
+__all__ = ["Mark", "Timeline", "add_texts", "make_timeline"]
 
 _WIDTH, _WORD_WIDTH = 80, 40
 _CLIP_S = 30.0  # where a clip's length is unknown
@@ -54,7 +52,8 @@ class Timeline(NamedTuple):
 
     messages, people: chat messages and the distinct people who wrote them. payments: their number.
     score: the most in the step of what ranks the moments. top: the emote or word that most people
-    wrote, two at least. said: the most typical message. Both are empty where there is none.
+    wrote, two at least. said: the most typical message. Both are empty where there is none. kit: that of
+    `make_clip_kit`, for its moments.
     `address` is that of the recording; None for a simulated stream. No name of a person is in it,
     but for those that people wrote.
     """
@@ -74,30 +73,7 @@ class Timeline(NamedTuple):
     top: list[str]
     said: list[str]
     marks: list[Mark]
-
-
-def load_timeline(
-    store: Store,
-    stream: StoredStream,
-    *,
-    story: ChatAnalytics | None = None,
-    words: ReactionWords | None = None,
-    clips: pd.DataFrame | None = None,
-    top: int = DEFAULT_TOP,
-    hide_names: bool = True,
-    leave_out: Iterable[str] = (),
-) -> Timeline:
-    """Return the timeline of a stream of the database.
-
-    `story` is its analytics, `words` are the channel's (`learn_reactions`), `clips` is
-    `Store.load_clips`: what is not given is computed or read. `top` moments are marked. A step is a
-    sample of the story.
-    """
-    story = story or analyze_stream(store, stream)
-    talk = load_talk(store, stream, hide_names=hide_names, leave_out=leave_out)
-    clips = store.load_clips() if clips is None else clips
-    clips = clips[clips["stream_id"] == stream.stream_id]
-    return add_texts(make_timeline(stream, story, talk, words=words, clips=clips, top=top), talk)
+    kit: dict[str, str]
 
 
 def make_timeline(
@@ -105,30 +81,38 @@ def make_timeline(
     story: ChatAnalytics,
     talk: Talk,
     *,
+    clips: pd.DataFrame,
     words: ReactionWords | None = None,
-    clips: pd.DataFrame | None = None,
     top: int = DEFAULT_TOP,
+    frame_rate: float = 30.0,
 ) -> Timeline:
-    """Return the timeline of a stream from its analytics and what was said; see `load_timeline`.
+    """Return the timeline of a stream from its analytics and what was said.
 
-    `top` and `said` are empty until `add_texts` fills them, which takes as long again.
+    `clips` is `Store.load_clips`; `words` are the channel's (`learn_reactions`), by default the stream's own.
+    `top` moments are marked. A step is a sample of the story. The texts `top` and `said` are empty until
+    `add_texts` fills them.
     """
-    step_s, address = story.interval, None if stream.simulated else stream.url
-    reaction = measure_reaction(talk, duration_s=story.duration, words=words)
-    moments = find_moments(talk, duration_s=story.duration, top=top, address=address, reaction=reaction)
-    n_steps = max(int(-(-story.duration // step_s)), 1)
-    rows, offset_s = _select_inside(talk.spoken, duration_s=story.duration)
+    name, step_s, length_s = stream.video_id, story.interval, story.duration
+    address = None if stream.simulated else stream.url
+    reaction = measure_reaction(talk, duration_s=length_s, words=words)
+    moments = find_moments(talk, duration_s=length_s, top=top, address=address, reaction=reaction)
+    written = describe_moments(talk, moments)
+    named = zip(moments, written, strict=True)
+    marks = [Mark("moment", m.start_s, m.end_s, m.rank, said.title, m.link) for m, said in named]
+    clips = clips[clips["stream_id"] == stream.stream_id]
+    n_steps = max(int(-(-length_s // step_s)), 1)
+    rows, offset_s = _select_inside(talk.spoken, duration_s=length_s)
     step = _find_steps(offset_s, step_s=step_s, n_steps=n_steps)
-    paid = talk.paid_s[(talk.paid_s >= 0) & (talk.paid_s <= story.duration)]
+    paid = talk.paid_s[(talk.paid_s >= 0) & (talk.paid_s <= length_s)]
     people = talk.spoken["author"].iloc[rows].groupby(step).nunique().reindex(range(n_steps), fill_value=0)
     return Timeline(
-        video_id=stream.video_id,
+        video_id=name,
         title=story.mediaTitle,
         started_at=stream.started_at,
         platform=stream.platform,
         address=address,
         simulated=stream.simulated,
-        duration_s=story.duration,
+        duration_s=length_s,
         step_s=step_s,
         messages=np.bincount(step, minlength=n_steps).tolist(),
         people=people.tolist(),
@@ -136,7 +120,10 @@ def make_timeline(
         score=_take_most(reaction.score, n_steps=n_steps, step_s=step_s),
         top=[""] * n_steps,
         said=[""] * n_steps,
-        marks=_make_marks(story, moments, talk, clips, address=address),
+        marks=[*marks, *_mark_sections(story, address=address), *_mark_clips(clips, address=address)],
+        kit=make_clip_kit(
+            moments, written, name=name, address=address, duration_s=length_s, frame_rate=frame_rate
+        ),
     )
 
 
@@ -147,20 +134,6 @@ def add_texts(timeline: Timeline, talk: Talk) -> Timeline:
     step = _find_steps(offset_s, step_s=timeline.step_s, n_steps=n_steps)
     top, said = _find_words(step, rows, talk, n_steps=n_steps)
     return timeline._replace(top=top, said=said)
-
-
-def make_timeline_kit(timeline: Timeline, *, frame_rate: float = 30.0) -> dict[str, str]:
-    """Return the clip kit of a timeline's moments (`chatlib.analyze.clips.make_clip_kit`)."""
-    marks = [mark for mark in timeline.marks if mark.kind == "moment"]
-    moments = [Moment(m.rank, m.start_s, m.end_s, m.start_s, 0, 0.0, m.link) for m in marks]
-    return make_clip_kit(
-        moments,
-        [MomentWords(title=mark.title) for mark in marks],
-        name=timeline.video_id,
-        address=timeline.address,
-        duration_s=timeline.duration_s,
-        frame_rate=frame_rate,
-    )
 
 
 def _select_inside(spoken: pd.DataFrame, *, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
@@ -229,29 +202,18 @@ def _find_first_best(group: np.ndarray, value: np.ndarray) -> np.ndarray:
     return is_best[np.unique(group[is_best], return_index=True)[1]]
 
 
-def _make_marks(
-    story: ChatAnalytics,
-    moments: Sequence[Moment],
-    talk: Talk,
-    clips: pd.DataFrame | None,
-    *,
-    address: str | None,
-) -> list[Mark]:
-    described = zip(moments, describe_moments(talk, moments), strict=True)
-    marks = [Mark("moment", m.start_s, m.end_s, m.rank, written.title, m.link) for m, written in described]
+def _mark_sections(story: ChatAnalytics, *, address: str | None) -> Iterator[Mark]:
     sections: list[tuple[str, Sequence[Section]]] = [("highlight", story.highlights), ("spike", story.spikes)]
     for kind, found in sections:
         for section in found:
             rank = section.rank if isinstance(section, Spike) else 0
             start_s, end_s = float(section.startTime), float(section.endTime)
-            marks.append(Mark(kind, start_s, end_s, rank, "", link_to_moment(address, start_s)))
-    if clips is not None:
-        placed = clips[clips["offset_s"].notna()]
-        for start_s, length_s, title in zip(
-            placed["offset_s"], placed["duration_s"].fillna(_CLIP_S), placed["title"], strict=True
-        ):
-            shown = one_line(title, _WIDTH) if isinstance(title, str) else ""
-            marks.append(
-                Mark("clip", start_s, start_s + length_s, 0, shown, link_to_moment(address, start_s))
-            )
-    return marks
+            yield Mark(kind, start_s, end_s, rank, "", link_to_moment(address, start_s))
+
+
+def _mark_clips(clips: pd.DataFrame, *, address: str | None) -> Iterator[Mark]:
+    placed = clips[clips["offset_s"].notna()]
+    lengths = placed["duration_s"].fillna(_CLIP_S)
+    for start_s, length_s, title in zip(placed["offset_s"], lengths, placed["title"], strict=True):
+        shown = one_line(title, _WIDTH) if isinstance(title, str) else ""
+        yield Mark("clip", start_s, start_s + length_s, 0, shown, link_to_moment(address, start_s))

@@ -24,7 +24,7 @@ from chatlib.analyze.channel import learn_channel
 from chatlib.analyze.moments import ReactionWords
 from chatlib.analyze.people import audience, income
 from chatlib.analyze.people.speech import hide_mentions
-from chatlib.analyze.timeline import Timeline, add_texts, make_timeline, make_timeline_kit
+from chatlib.analyze.timeline import Timeline, add_texts, make_timeline
 from chatlib.errors import DataError
 from chatlib.files import atomic_folder, atomic_write
 from chatlib.plots.timeline import pack_timeline
@@ -57,6 +57,7 @@ class ExplorerSettings:
     anonymize: bool = True
     bots: Sequence[str] = ()
     currency: str = "USD"
+    frame_rate: float = 30.0
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> ExplorerSettings:
@@ -68,6 +69,7 @@ class ExplorerSettings:
             anonymize=parameters.get("ANONYMIZE", True),
             bots=parameters.get("BOTS", "").split(","),
             currency=parameters.get("CURRENCY", "USD"),
+            frame_rate=parameters.get("FRAME_RATE", 30.0),
         )
 
 
@@ -169,16 +171,17 @@ def _tell_stream(
         texts = messages["text"].fillna("").tolist()
         messages = messages.assign(text=pd.Series(hide_mentions(texts)).where(messages["text"].notna()))
     talk = take_talk(messages, leave_out=channel.bots)
-    clips = channel.clips[channel.clips["stream_id"] == stream.stream_id]
-    timeline = make_timeline(stream, story, talk, words=channel.words, clips=clips)
-    timeline = timeline._replace(title=stream.title or stream.video_id)
+    made = make_timeline(
+        stream, story, talk, words=channel.words, clips=channel.clips, frame_rate=settings.frame_rate
+    )
+    timeline = made._replace(title=stream.title or stream.video_id)
     row = _summarize(
         stream,
         timeline,
         n_people=channel.n_people.get(stream.stream_id, 0),
         n_payments=int((messages["kind"].isin(DONATION_KINDS) | (messages["bits"].astype(float) > 0)).sum()),
     )
-    about = {"n_messages": row["messages"], "n_people": row["people"], "kit": make_timeline_kit(timeline)}
+    about = {"n_messages": row["messages"], "n_people": row["people"], "kit": timeline.kit}
     return _Told(row, timeline, talk, about, _pack_chat(messages, channel.labels))
 
 

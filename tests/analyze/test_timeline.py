@@ -1,10 +1,17 @@
 """A stream's timeline: what it counts, says and marks."""
 
-from chatlib.analyze.timeline import load_timeline
+from chatlib.analyze.analytics.readers import analyze_stream, load_talk
+from chatlib.analyze.timeline import add_texts, make_timeline
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
 
 PAID = {"amount_text": "$5.00", "amount": "5.0", "currency": "USD"}
+
+
+def load_timeline(db, *, hide_names=True):
+    (stream,) = db.list_streams()
+    talk = load_talk(db, stream, hide_names=hide_names)
+    return add_texts(make_timeline(stream, analyze_stream(db, stream), talk, clips=db.load_clips()), talk)
 
 
 def test_a_step_says_what_was_written_in_it(tmp_path):
@@ -19,9 +26,7 @@ def test_a_step_says_what_was_written_in_it(tmp_path):
     address = "https://www.twitch.tv/videos/7"
     with open_store(tmp_path / "chat.dbs", create=True) as db:
         db.save_chat(Stream("twitch", "7", address, "A <b>title</b>", duration_s=20.0), messages)
-        (stream,) = db.list_streams()
-        timeline = load_timeline(db, stream)
-        named = load_timeline(db, stream, hide_names=False)
+        timeline, named = load_timeline(db), load_timeline(db, hide_names=False)
     assert timeline.messages == [1, 0, 3, 0] and timeline.people == [1, 0, 2, 0]
     assert timeline.payments == [0, 0, 1, 0]
     assert timeline.said == ["hello @…", "", "GOAL !!", ""] and timeline.top == ["", "", "GOAL", ""]
@@ -37,7 +42,7 @@ def test_a_moment_is_marked_with_its_title_and_link(tmp_path):
     with open_store(tmp_path / "chat.dbs", create=True) as db:
         address = "https://www.twitch.tv/videos/7"
         db.save_chat(Stream("twitch", "7", address, "A title", duration_s=900.0), crowd + talk)
-        best = load_timeline(db, db.list_streams()[0]).marks[0]
+        best = load_timeline(db).marks[0]
     assert (best.kind, best.rank, best.title) == ("moment", 1, "what a goal")
     assert best.start_s <= 300 < best.end_s and best.link.startswith(f"{address}?t=0h4m")
 
@@ -46,5 +51,5 @@ def test_a_simulated_stream_has_no_links(tmp_path):
     with open_store(tmp_path / "chat.dbs", create=True) as db:
         stream = Stream("youtube", "x", "https://www.youtube.com/watch?v=x", simulated=True)
         db.save_chat(stream, [Message("1", "text_message", 1.0, "a", "Ann", "hi")])
-        timeline = load_timeline(db, db.list_streams()[0])
+        timeline = load_timeline(db)
     assert timeline.address is None and {mark.link for mark in timeline.marks} <= {None}
