@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from tqdm import tqdm
 
-from chatlib.errors import MissingSource, ParameterError, PipelineError
+from chatlib.errors import ParameterError, PipelineError
 from chatlib.pipeline.committed import find_machine_paths, save_outputs
 from chatlib.pipeline.notebooks import digest_cells, environment_of_kernels, execute_notebook
 from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR
@@ -139,11 +139,6 @@ def test_outputs_of_other_code_are_refused_and_nothing_is_written(fresh):
     with pytest.raises(ParameterError, match="04_predict has changed since it ran"):
         save_outputs(run_dir, notebooks_dir=folder)
     assert [path.read_bytes() for path in sorted(folder.iterdir())] == texts
-
-
-def test_a_run_that_is_not_complete_is_refused(fresh, tmp_path):
-    with pytest.raises(MissingSource, match="complete run"):
-        save_outputs(tmp_path / "none", notebooks_dir=fresh[0])
 
 
 @pytest.mark.parametrize(

@@ -217,23 +217,6 @@ def test_naming_more_people_shows_how_many_pay(chromium, script, run):
     assert script(said) == "Name 5: 5 of them pay; by lot, 0.035."
 
 
-def test_hostile_chat_is_text_everywhere(chromium, script, run):
-    stream = run[2][TITLE]
-    chromium.open(run[0] / "explorer.html", width=390, anchor=f"#{stream}@60")
-    wait_for_chat(chromium)
-    written = script("return document.querySelector('.chat').textContent")
-    for hostile in HOSTILE:
-        assert hostile.replace("@SUM", "@…")[:20] in written, hostile[:40]
-    press(chromium, ".stream .search input", "<script>")
-    assert HACK in script("return document.querySelector('.chat').textContent")
-    for part in range(0, 100, 7):  # all that the timeline says
-        script(POINT_AT, part / 100)
-    seen = chromium.measure()
-    assert (seen["hacked"], seen["wide"], seen["width"]) == (False, [], 390)
-    assert chromium.complaints() == []
-    assert script("return document.querySelectorAll('main h1').length") == 1
-
-
 def test_without_scripts_all_is_told(chromium, run):
     chromium.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:

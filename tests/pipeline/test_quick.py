@@ -119,16 +119,12 @@ def test_chats_without_times_are_one_error(tmp_path):
         ("...", "chats", "chats"),
     ],
 )
-def test_a_source_says_what_it_is_and_names_its_run(source, kind, name, tmp_path, monkeypatch):
+def test_a_source_says_what_it_is_and_names_its_run(source, kind, name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     if source.endswith((".gz", ".ods")):
         (tmp_path / source).touch()
-    if source != "...":
+    if source == "...":
+        assert main(["report", source]) == 2 and "neither" in capsys.readouterr().err
+    else:
         assert _classify_source(source) == kind
     assert _name_run(source) == name
-
-
-def test_what_is_no_source_is_one_sentence(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert main(["report", "no such file"]) == 2
-    assert "neither" in capsys.readouterr().err

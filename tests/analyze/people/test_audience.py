@@ -86,7 +86,6 @@ def test_talkers_bear_their_names_or_numbers(db):
 
 def test_nobody_is_an_empty_table_everywhere(db):
     viewers = audience.load_viewers(db).head(0)
-    assert viewers.empty
     assert audience.summarize_retention(viewers, db.load_streams()).empty
     assert audience.summarize_loyalty(viewers).empty
     assert audience.find_talkers(viewers, {}).empty
@@ -211,7 +210,6 @@ def test_a_currency_without_a_rate_is_refused(db):
 
 def test_no_payment_at_all_is_empty_tables(db):
     events = income.convert_events(income.load_events(db).head(0), to="EUR")
-    assert events.empty
     assert income.summarize_currencies(events).empty
     assert income.summarize_months(events).empty
     assert income.summarize_events(events).empty
