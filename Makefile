@@ -38,7 +38,7 @@ ifndef ARGS
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy & types=$$!; \
-	$(RUN) pytest -m "not real" -n 4 --dist loadscope --no-loadscope-reorder; tests=$$?; \
+	$(RUN) pytest -m "not real" -n 4 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder -o console_output_style=classic; tests=$$?; \
 	wait $$types && exit $$tests
 else
 	$(RUN) pytest -m "not real" $(ARGS)

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from itertools import pairwise
 
 # Where several processes share the cores, each has one thread; before anything that reads it is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -28,29 +29,68 @@ SMALLEST = [
     "04.N_BOOTSTRAP=30",
 ]
 
+NOT_REAL = "not real"  # what `make test` selects
 PIPELINE = "tests/pipeline/"
 OF_THE_SAMPLES_RUN = tuple(
     f"{PIPELINE}test_{name}.py" for name in ("browser", "bundle", "pictures", "sample_run")
 )
+
+OF_MODELS = ("tests/predict/", "tests/pretrain/")  # a process each: torch takes seconds to import
 
 # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that; some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with what takes longest: the pages of a whole run, then what else runs notebooks."""
+    """Begin with what takes longest: the pages of a whole run, then models, and what else runs notebooks."""
     items.sort(key=lambda item: not item.nodeid.startswith(PIPELINE))
+    items.sort(key=lambda item: not item.nodeid.startswith(OF_MODELS))
     items.sort(key=lambda item: not item.nodeid.startswith(OF_THE_SAMPLES_RUN))
+
+
+class WholeFile(pytest.Item):
+    """A file of tests that a worker has not read yet: it imports only what it runs."""
+
+    def runtest(self, nextitem=None):
+        """Collect the tests of the file and run them in its place."""
+        config, session = self.config, self.session
+        place = session.items.index(self)
+        tests = list(session.genitems(pytest.Module.from_parent(self.parent.parent, path=self.path)))
+        config.hook.pytest_collection_modifyitems(session=session, config=config, items=tests)
+        for test, following in pairwise([*tests, nextitem]):
+            session.items[place] = test  # xdist holds a report against it
+            config.hook.pytest_runtest_protocol(item=test, nextitem=following)
+        session.items[place] = self
+
+
+class FileOfTests(pytest.File):
+    def collect(self):
+        yield WholeFile.from_parent(self, name="all")
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    """Where several workers run all tests, let each collect a file when its turn comes."""
+    config = parent.config
+    chosen = config.option.keyword or "::" in "".join(config.args)
+    if hasattr(config, "workerinput") and config.option.markexpr == NOT_REAL and not chosen:
+        return FileOfTests.from_parent(parent, path=module_path)
+    return None
+
+
+def pytest_runtest_protocol(item, nextitem):
+    return item.runtest(nextitem) or True if isinstance(item, WholeFile) else None
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give the tests of a file to one process, and all of the sample's run to one, which runs it once."""
+    """Give the tests of a file to one process, those of models by folder, and the sample's run to one."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return PIPELINE if nodeid.startswith(OF_THE_SAMPLES_RUN) else nodeid.split("::")[0]
+            if nodeid.startswith(OF_THE_SAMPLES_RUN):
+                return PIPELINE
+            return next((f for f in OF_MODELS if nodeid.startswith(f)), nodeid.split("::")[0])
 
     return ByFile(config, log)
 

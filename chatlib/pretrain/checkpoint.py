@@ -1,7 +1,7 @@
 """A training that was killed goes on from its last complete epoch.
 
-A folder per epoch holds the weights and the optimizer's state as safetensors and, written last, a JSON
-with the history. Only the last epoch stays, and the one whose weights are kept in the end.
+A file of safetensors per epoch, which appears whole, holds the weights and the optimizer's state, and in its
+header the history. Only the last epoch stays, and the one whose weights are kept in the end.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, load_model, save_file, save_model
+from safetensors import safe_open
+from safetensors.torch import save_file
 
-from chatlib.files import atomic_write, map_write_errors
+from chatlib.files import atomic_path
 
 __all__ = ["Checkpoint"]
 
 log = logging.getLogger(__name__)
-
-_STATE, _WEIGHTS, _OPTIMIZER = "checkpoint.json", "model.safetensors", "optimizer.safetensors"
 
 
 class Checkpoint:
@@ -43,47 +42,44 @@ class Checkpoint:
 
         Raises: StoreFull or UnwritableFile.
         """
-        target = self._epoch_folder(len(history) - 1)
-        shutil.rmtree(target, ignore_errors=True)
-        with map_write_errors(target):
-            target.mkdir(parents=True)
-            save_model(self._model, str(target / _WEIGHTS))
-            state = self._optimizer.state_dict()["state"]
-            entries = ((i, name, tensor) for i, entry in state.items() for name, tensor in entry.items())
-            tensors = {f"{i}.{name}": tensor.contiguous() for i, name, tensor in entries}
-            save_file(tensors, target / _OPTIMIZER)
-        atomic_write(target / _STATE, json.dumps({"fingerprint": self._fingerprint, "history": history}))
-        for other in self.folder.glob("epoch_*"):
-            if other not in (target, self._epoch_folder(keep)):
-                shutil.rmtree(other, ignore_errors=True)
+        target = self._locate(len(history) - 1)
+        tensors = {f"model.{name}": weight.clone() for name, weight in self._model.state_dict().items()}
+        for i, entry in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"{i}.{name}": tensor.contiguous() for name, tensor in entry.items()}
+        with atomic_path(target) as part:
+            save_file(tensors, part, {"fingerprint": self._fingerprint, "history": json.dumps(history)})
+        for other in set(self.folder.glob("epoch_*.safetensors")) - {target, self._locate(keep)}:
+            other.unlink()
 
     def load(self) -> list[dict[str, float]]:
         """Restore model and optimizer of the last epoch that can be read; return its history, else []."""
         before = copy.deepcopy(self._model.state_dict())
-        paths = self.folder.glob(f"epoch_*/{_STATE}")
-        for path in sorted(paths, key=lambda path: -int(path.parent.name.removeprefix("epoch_"))):
+        for path in sorted(
+            self.folder.glob("epoch_*.safetensors"), key=lambda path: (len(path.name), path), reverse=True
+        ):
             try:
                 history = self._load_epoch(path)
             except Exception as error:  # json, safetensors and torch have no root in common
-                log.warning("%s cannot be read (%s); starting anew", path.parent, error)
+                log.warning("%s cannot be read (%s); starting anew", path, error)
                 self._model.load_state_dict(before)
                 continue
             if history:
                 log.info("going on after epoch %d", len(history) - 1)
                 return history
-            log.warning("%s is of another training; starting anew", path.parent)
+            log.warning("%s is of another training; starting anew", path)
         return []
 
     def _load_epoch(self, path: Path) -> list[dict[str, float]]:
         """Load an epoch and return its history; [], with nothing loaded, for another fingerprint."""
-        state = json.loads(path.read_text(encoding="utf-8"))
-        if state["fingerprint"] != self._fingerprint:
-            return []
-        entries: dict[int, dict[str, torch.Tensor]] = {}
-        for key, tensor in load_file(path.parent / _OPTIMIZER).items():
-            index, name = key.split(".", 1)
-            entries.setdefault(int(index), {})[name] = tensor
-        history: list[dict[str, float]] = state["history"]
+        with safe_open(path, "pt") as file:
+            if file.metadata()["fingerprint"] != self._fingerprint:
+                return []
+            history: list[dict[str, float]] = json.loads(file.metadata()["history"])
+            entries: dict[int, dict[str, torch.Tensor]] = {}
+            for key in file.keys():  # noqa: SIM118
+                index, name = key.split(".", 1)
+                if index != "model":
+                    entries.setdefault(int(index), {})[name] = file.get_tensor(key)
         self.load_weights(len(history) - 1)
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
@@ -91,11 +87,13 @@ class Checkpoint:
 
     def load_weights(self, epoch: int) -> None:
         """Give the model the weights of a saved epoch."""
-        load_model(self._model, str(self._epoch_folder(epoch) / _WEIGHTS))
+        with safe_open(self._locate(epoch), "pt") as file:
+            names = self._model.state_dict()
+            self._model.load_state_dict({name: file.get_tensor(f"model.{name}") for name in names})
 
     def remove(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _epoch_folder(self, epoch: int) -> Path:
-        return self.folder / f"epoch_{epoch}"
+    def _locate(self, epoch: int) -> Path:
+        return self.folder / f"epoch_{epoch}.safetensors"

@@ -2,8 +2,6 @@
 
 import random
 
-import torch
-
 from chatlib.pretrain import TrainSettings
 from chatlib.records import Message, Stream
 
@@ -26,7 +24,17 @@ def make_chat(number, *, n=120):
     ]
 
 
+def make_bert(vocab_size, **sizes):
+    """Return an untrained BERT of the smallest size."""
+    from transformers import BertConfig, BertForMaskedLM
+
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    return BertForMaskedLM(BertConfig(vocab_size=vocab_size, **small, **sizes))
+
+
 def weights_of(lm):
+    import torch
+
     return torch.cat([p.detach().flatten() for p in lm.model.parameters()])
 
 

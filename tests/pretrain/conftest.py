@@ -1,14 +1,11 @@
 """The chat of ten streams in a database, and an untrained model for it."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
-import torch
 
 from chatlib.pretrain.corpus import build_corpus
-from chatlib.pretrain.data import make_data
-from chatlib.pretrain.device import seed_torch
-from chatlib.pretrain.language_model import new_language_model
 from chatlib.store import open_store
 from tests.pretrain.chats import SMALL, make_chat, make_stream
 
@@ -28,6 +25,13 @@ def db(db_path):
         yield db
 
 
+@pytest.fixture
+def own_db(db_path, tmp_path):
+    """A copy of the database that a test may change."""
+    with open_store(shutil.copy(db_path, tmp_path)) as db:
+        yield db
+
+
 @pytest.fixture(scope="session")
 def chat(db_path):
     with open_store(db_path) as db:
@@ -36,6 +40,9 @@ def chat(db_path):
 
 @pytest.fixture
 def lm(chat):
+    from chatlib.pretrain.device import seed_torch
+    from chatlib.pretrain.language_model import new_language_model
+
     seed_torch(0)
     return new_language_model(chat.train["text"].tolist(), replace(SMALL, layers=2))
 
@@ -43,6 +50,9 @@ def lm(chat):
 @pytest.fixture(scope="session")
 def fresh(chat):
     """A function that makes the same untrained model and its data anew."""
+    from chatlib.pretrain.data import make_data
+    from chatlib.pretrain.device import seed_torch
+    from chatlib.pretrain.language_model import new_language_model
 
     def make():
         seed_torch(0)
@@ -55,6 +65,8 @@ def fresh(chat):
 @pytest.fixture
 def threads(request):
     """Let torch have so many threads; they must be given back."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield

@@ -54,7 +54,7 @@ def unfinished(fresh, tmp_path_factory):
     """The folder of a training that was interrupted in its second epoch; not to be changed by a test."""
     folder = tmp_path_factory.mktemp("unfinished")
     interrupt(fresh, SETTINGS, folder, epoch=2)
-    assert [path.name for path in folder.iterdir()] == ["epoch_1"]
+    assert [path.name for path in folder.iterdir()] == ["epoch_1.safetensors"]
     return folder
 
 
@@ -71,28 +71,21 @@ def test_it_trains_only_what_is_missing_and_ends_with_the_same_weights(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", ["another training", "no JSON", "cut weights", "no optimizer", "half"])
+@pytest.mark.parametrize("damage", ["another training", "cut", "nothing in it"])
 def test_a_checkpoint_that_does_not_fit_is_left_alone(
     fresh, whole, unfinished, tmp_path, monkeypatch, caplog, damage
 ):
     shutil.copytree(unfinished, tmp_path / "c")
-    settings, epoch = SETTINGS, tmp_path / "c" / "epoch_1"
-    match damage:
-        case "another training":
-            settings = replace(settings, patience=1)  # which changes no weight of the first epochs
-        case "no JSON":
-            (epoch / "checkpoint.json").write_text("{")
-        case "cut weights":
-            (epoch / "model.safetensors").write_bytes((epoch / "model.safetensors").read_bytes()[:1000])
-        case "no optimizer":
-            (epoch / "optimizer.safetensors").unlink()
-        case "half":
-            (epoch / "checkpoint.json").unlink()
+    settings, epoch = SETTINGS, tmp_path / "c" / "epoch_1.safetensors"
+    if damage == "another training":
+        settings = replace(settings, patience=1)  # which changes no weight of the first epochs
+    else:
+        epoch.write_bytes(epoch.read_bytes()[: -1000 if damage == "cut" else 0])
     begun = stop_in_epoch(monkeypatch, 0)
     lm, data = fresh()
     train(lm, data, settings, checkpoint=tmp_path / "c")
     assert begun == [1, 2]
-    assert ("starting anew" in caplog.text) is (damage != "half")
+    assert "starting anew" in caplog.text
     assert torch.equal(weights_of(lm), whole[1])
 
 
@@ -140,7 +133,10 @@ def test_training_ends_early_with_the_best_weights_also_after_a_kill(fresh, plan
     assert torch.equal(weights_of(lm), plan[2])
     assert not torch.equal(weights_of(lm), plan[4])
     interrupt(fresh, PATIENT, tmp_path / "c", epoch=4)
-    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["epoch_2", "epoch_3"]
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [
+        "epoch_2.safetensors",
+        "epoch_3.safetensors",
+    ]
     again, data = fresh()
     resumed = train(again, data, PATIENT, checkpoint=tmp_path / "c")
     assert torch.equal(weights_of(again), weights_of(lm))

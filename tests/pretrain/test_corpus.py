@@ -100,30 +100,24 @@ def test_streams_of_one_date_are_held_out_together(tmp_path):
     assert video_ids(corpus.held_out_streams) == ["v3", "v4", "v5", "v6", "v7"]
 
 
-def test_a_held_out_single_message_is_new_in_any_spelling(tmp_path):
-    with open_store(tmp_path / "db", create=True) as db:
-        for number in range(10):
-            db.save_chat(make_stream(number), make_chat(number))
-        known = Message("k", "text_message", 500.0, "a", None, "Word FOR word")
-        db.save_chat(make_stream(0), [known])
-        later = [known._replace(text="word for WORD"), known._replace(message_id="n", text="not yet said")]
-        db.save_chat(make_stream(7), later)
-        corpus = build_corpus(db, SMALL)
+def test_a_held_out_single_message_is_new_in_any_spelling(own_db):
+    known = Message("k", "text_message", 500.0, "a", None, "Word FOR word")
+    own_db.save_chat(make_stream(0), [known])
+    later = [known._replace(text="word for WORD"), known._replace(message_id="n", text="not yet said")]
+    own_db.save_chat(make_stream(7), later)
+    corpus = build_corpus(own_db, SMALL)
     assert "not yet said" in corpus.single_messages
     assert "word for WORD" not in corpus.single_messages
     assert not {t.casefold() for t in corpus.single_messages} & {t.casefold() for t in corpus.train["text"]}
     assert len(set(corpus.single_messages)) == len(corpus.single_messages)
 
 
-def test_copies_of_a_text_are_capped_per_stream(tmp_path):
-    with open_store(tmp_path / "db", create=True) as db:
-        for number in range(10):
-            pasta = [
-                Message(f"p{i}", "text_message", i + 0.5, "a", None, "Pasta" if i % 2 else "pasta")
-                for i in range(30)
-            ]
-            db.save_chat(make_stream(number), make_chat(number) + pasta)
-        corpus = build_corpus(db, SMALL)
+def test_copies_of_a_text_are_capped_per_stream(own_db):
+    said = ((f"p{i}", "Pasta" if i % 2 else "pasta", i + 0.5) for i in range(30))
+    pasta = [Message(key, "text_message", at_s, "a", None, text) for key, text, at_s in said]
+    for number in range(10):
+        own_db.save_chat(make_stream(number), pasta)
+    corpus = build_corpus(own_db, SMALL)
     copies = corpus.train[corpus.train["text"].str.casefold() == "pasta"]
     assert copies.groupby("stream_id").size().tolist() == [10] * 5
     assert corpus.n_available == 5 * 150
@@ -145,14 +139,11 @@ def test_the_seed_decides_the_sample(db):
     assert video_ids(one.streams) != video_ids(other.streams)
 
 
-def test_a_stream_without_messages_is_no_reason_to_stop(tmp_path):
-    with open_store(tmp_path / "db", create=True) as db:
-        for number in range(10):
-            db.save_chat(make_stream(number), make_chat(number))
-        db.save_chat(Stream("youtube", "empty", started_at="2026-01-01"))
-        sticker = Message("s", "paid_sticker", 1.0, "a", None, None)
-        db.save_chat(Stream("youtube", "paid only", started_at="2025-12-31"), [sticker])
-        corpus = build_corpus(db, SMALL)
+def test_a_stream_without_messages_is_no_reason_to_stop(own_db):
+    own_db.save_chat(Stream("youtube", "empty", started_at="2026-01-01"))
+    sticker = Message("s", "paid_sticker", 1.0, "a", None, None)
+    own_db.save_chat(Stream("youtube", "paid only", started_at="2025-12-31"), [sticker])
+    corpus = build_corpus(own_db, SMALL)
     assert not {"empty", "paid only"} & set(video_ids(corpus.streams))
 
 

@@ -7,13 +7,7 @@ import pytest
 import torch
 
 from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.pretrain.data import (
-    IGNORED,
-    iter_batches,
-    iter_token_batches,
-    make_data,
-    pack_blocks,
-)
+from chatlib.pretrain.data import IGNORED, iter_batches, iter_token_batches, make_data, pack_blocks
 from tests.pretrain.chats import SMALL
 
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from chatlib.errors import ParameterError
 from chatlib.pretrain.encoder import encoder_of, load_encoder
 from chatlib.pretrain.language_model import LanguageModel, save_language_model
 from chatlib.pretrain.tokenizer import SPECIAL_TOKENS
+from tests.pretrain.chats import make_bert
 
 TEXTS = ["the cat", "", "a bird sees green trees", "草", "the cat", "the dog " * 100, ":_cat:", "x"] * 3
 
@@ -21,11 +22,7 @@ TEXTS = ["the cat", "", "a bird sees green trees", "草", "the cat", "the dog " 
 def folder(request, lm, tmp_path):
     model = lm.model
     if request.param == "bert":
-        config = BertConfig(
-            vocab_size=len(lm.tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-            intermediate_size=64, max_position_embeddings=512,
-        )  # fmt: skip
-        model = BertForMaskedLM(config)
+        model = make_bert(len(lm.tokenizer))
     return save_language_model(LanguageModel(model, lm.tokenizer, "test"), tmp_path / "model", manifest={})
 
 
@@ -39,8 +36,9 @@ def encode_one_at_a_time(folder, texts, *, max_len=128):
     return np.stack(vectors)
 
 
-@pytest.mark.parametrize("tokens_per_batch", [1, 40, 4096])
-def test_batches_give_what_one_at_a_time_gives(folder, tokens_per_batch):
+@pytest.mark.parametrize(("tokens_per_batch", "portion"), [(1, 100), (40, 2), (4096, 100)])
+def test_batches_give_what_one_at_a_time_gives(folder, tokens_per_batch, portion, monkeypatch):
+    monkeypatch.setattr("chatlib.pretrain.encoder._PORTION", portion)
     encoder = load_encoder(folder)
     encoder.tokens_per_batch = tokens_per_batch
     vectors = encoder.encode(TEXTS)
@@ -72,11 +70,7 @@ def folder_of_words(tmp_path):
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=words, pad_token=pad, unk_token=unk, cls_token=cls, sep_token=sep, mask_token=mask
     )
-    config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=64,
-    )  # fmt: skip
-    lm = LanguageModel(BertForMaskedLM(config), tokenizer, "test")
+    lm = LanguageModel(make_bert(len(vocabulary)), tokenizer, "test")
     return save_language_model(lm, tmp_path / "words", manifest={})
 
 
@@ -115,12 +109,6 @@ def test_each_text_is_computed_once_and_batches_keep_to_the_budget(folder):
     assert sum(n for n, _ in shapes) == len(set(TEXTS)) == 7
     assert all(n * length <= 60 for n, length in shapes)
     assert max(length for _, length in shapes) == 16
-
-
-def test_portions_change_nothing(folder, monkeypatch):
-    whole = load_encoder(folder).encode(TEXTS)
-    monkeypatch.setattr("chatlib.pretrain.encoder._PORTION", 2)
-    np.testing.assert_allclose(load_encoder(folder).encode(TEXTS), whole, atol=1e-5)
 
 
 def test_where_memory_runs_out_batches_are_halved(folder, monkeypatch, caplog):

@@ -6,14 +6,7 @@ import time
 import huggingface_hub
 import pytest
 import torch
-from transformers import (
-    AutoModel,
-    AutoTokenizer,
-    BertConfig,
-    BertForMaskedLM,
-    DistilBertConfig,
-    DistilBertForMaskedLM,
-)
+from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertForMaskedLM
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain import TrainSettings
@@ -27,17 +20,13 @@ from chatlib.pretrain.language_model import (
     save_language_model,
 )
 from chatlib.pretrain.tokenizer import tokenize, train_tokenizer
-
-SMALL = {"vocab_size": 50, "max_position_embeddings": 32}
+from tests.pretrain.chats import make_bert
 
 
 def small_models():
     torch.manual_seed(0)
-    bert = BertConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, **SMALL
-    )
-    distil = DistilBertConfig(dim=16, n_layers=1, n_heads=2, hidden_dim=32, **SMALL)
-    return [BertForMaskedLM(bert), DistilBertForMaskedLM(distil)]
+    sizes = {"vocab_size": 50, "dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32}
+    return [make_bert(50), DistilBertForMaskedLM(DistilBertConfig(**sizes))]
 
 
 @pytest.fixture
@@ -142,14 +131,7 @@ def plain():
     """A model whose tokenizer has seen no emote."""
     torch.manual_seed(0)
     tokenizer = train_tokenizer(["some words of the language", "and some more words"] * 5, vocabulary=300)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-    )
-    lm = LanguageModel(BertForMaskedLM(config), tokenizer, "test")
+    lm = LanguageModel(make_bert(len(tokenizer)), tokenizer, "test")
     with torch.no_grad():
         lm.model.get_output_embeddings().bias.normal_()
     return lm

@@ -7,20 +7,14 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from transformers import BertConfig, BertForMaskedLM
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain import TrainSettings, training
 from chatlib.pretrain.data import IGNORED, iter_batches, make_data
 from chatlib.pretrain.device import Processes, open_workers
 from chatlib.pretrain.language_model import LanguageModel
-from chatlib.pretrain.training import (
-    describe_training,
-    make_optimizer,
-    score_reference,
-    set_learning_rate,
-)
-from tests.pretrain.chats import SMALL, weights_of
+from chatlib.pretrain.training import describe_training, make_optimizer, score_reference, set_learning_rate
+from tests.pretrain.chats import SMALL, make_bert, weights_of
 
 
 @pytest.fixture
@@ -111,8 +105,7 @@ def test_threads_add_up_to_what_one_computes_the_same_every_time(chat, lm, threa
 
 @pytest.mark.parametrize("threads", [3], indirect=True)
 def test_a_model_with_dropout_is_not_spread_over_threads(lm, data, threads):
-    bert = BertForMaskedLM(BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2))
-    other = LanguageModel(bert, lm.tokenizer, "test")
+    other = LanguageModel(make_bert(100), lm.tokenizer, "test")
     assert training.Trainer(other, data, SMALL, Processes()).n_shares == 1
 
 
