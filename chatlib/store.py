@@ -144,7 +144,8 @@ class Store(StoreReader):
                 self._add_visits(stream.platform, stream_id, messages)
             elif added:
                 self._refresh_counts(stream_id)
-                self._refresh_visits(stream_id)
+                db.execute("DELETE FROM visits WHERE stream_id = ?", (stream_id,))
+                db.execute(FILL_VISITS.format(where="stream_id = :stream_id"), {"stream_id": stream_id})
             if source:
                 self._save_import(source, stream_id)
         return SaveCount(stream_id, added)
@@ -328,10 +329,6 @@ class Store(StoreReader):
         pairs = ((m, authors[m.author_id][0]) for m in messages if m.author_id is not None)
         rows = ({**m._asdict(), "stream_id": stream_id, "author": author} for m, author in pairs)
         self.connection.executemany(ADD_VISIT, rows)
-
-    def _refresh_visits(self, stream_id: int) -> None:
-        self.connection.execute("DELETE FROM visits WHERE stream_id = ?", (stream_id,))
-        self.connection.execute(FILL_VISITS.format(where="stream_id = :stream_id"), {"stream_id": stream_id})
 
     def _refresh_counts(self, stream_id: int) -> None:
         self.connection.execute(

@@ -205,7 +205,9 @@ def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, *
     """
     from tqdm import tqdm
 
-    by_hand = _in_kernel() and not os.environ.get(HEADLESS)
+    ipython = sys.modules.get("IPython")
+    in_kernel = hasattr(ipython and ipython.get_ipython(), "kernel")
+    by_hand = in_kernel and not os.environ.get(HEADLESS)
     disable = (False if by_hand else None) if shown else True
     return tqdm(iterable, **{"disable": disable, "leave": not by_hand, **kwargs})
 
@@ -219,11 +221,6 @@ def rare_gc() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*thresholds)
-
-
-def _in_kernel() -> bool:
-    ipython = sys.modules.get("IPython")
-    return hasattr(ipython and ipython.get_ipython(), "kernel")
 
 
 def _plain(value: object) -> object:

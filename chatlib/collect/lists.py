@@ -21,7 +21,7 @@ from chatlib.text import clean_text
 from chatlib.times import read_date, read_offset
 
 __all__ = [
-    "STREAM_COLUMNS", "Channel", "Found", "Sheet", "age_of_row", "as_text", "find_chat_files",
+    "STREAM_COLUMNS", "Channel", "Found", "Rows", "age_of_row", "as_text", "find_chat_files", "find_row",
     "load_channels", "load_sheet", "load_stream_list", "merge_stream_list", "save_stream_list",
     "stream_of_row",
 ]  # fmt: skip
@@ -295,34 +295,32 @@ def age_of_row(row: Mapping[str, str]) -> tuple[bool, str]:
 # ------------------------------------------------------------------ beside chat files
 
 
-class Sheet(NamedTuple):
-    """A list of streams: rows by video id, in the sheet's order; keys are column names."""
+Rows = Mapping[str, Mapping[str, str]]  # of a list of streams, by video id, in its order
 
-    rows: Mapping[str, Mapping[str, str]]
 
-    def find_row(self, file_name: str) -> Mapping[str, str]:
-        """Return the row of the stream that a file name contains the id of, or an empty one."""
-        for candidate in find_ids_in_name(file_name):
-            if candidate in self.rows:
-                return self.rows[candidate]
-        tokens = set(re.split(r"[^\w-]+|_(?=\d)", file_name))
-        return next((row for video_id, row in self.rows.items() if video_id in tokens), {})
+def find_row(rows: Rows, file_name: str) -> Mapping[str, str]:
+    """Return the row of the stream that a file name contains the id of, or an empty one."""
+    for candidate in find_ids_in_name(file_name):
+        if candidate in rows:
+            return rows[candidate]
+    tokens = set(re.split(r"[^\w-]+|_(?=\d)", file_name))
+    return next((row for video_id, row in rows.items() if video_id in tokens), {})
 
 
 class Found(NamedTuple):
     """A file that may be a chat, the list of streams beside it, and whether it was named itself."""
 
     path: Path
-    sheet: Sheet
+    rows: Rows
     named: bool
 
     @property
     def row(self) -> Mapping[str, str]:
         """The list's row of the stream whose id is in the file's name; empty if there is none."""
-        return self.sheet.find_row(self.path.name)
+        return find_row(self.rows, self.path.name)
 
 
-def load_sheet(path: Path) -> Sheet:
+def load_sheet(path: Path) -> Rows:
     """Read a list of streams as texts. Column names are matched whatever their case.
 
     Raises: SourceError if it cannot be read or has neither a video id nor an address.
@@ -332,7 +330,7 @@ def load_sheet(path: Path) -> Sheet:
         if row["video_id"]:
             texts = as_text(row)
             rows.setdefault(texts["video_id"], {_simplify(name): text for name, text in texts.items()})
-    return Sheet(rows)
+    return rows
 
 
 def find_chat_files(paths: Iterable[str | Path]) -> tuple[list[Found], dict[Path, SourceError]]:
@@ -342,7 +340,7 @@ def find_chat_files(paths: Iterable[str | Path]) -> tuple[list[Found], dict[Path
     Raises: MissingSource for a path that is not there, or when there is no file at all.
     """
     found: dict[Path, Found] = {}
-    sheets: dict[Path, Sheet] = {}
+    sheets: dict[Path, Rows] = {}
     errors: dict[Path, SourceError] = {}
     named = [Path(path) for path in paths]
     for path in named:
@@ -382,7 +380,7 @@ def _walk(folder: Path, errors: dict[Path, SourceError]) -> Iterable[Path]:
                 yield here / name
 
 
-def _sheet_beside(file: Path, sheets: dict[Path, Sheet], errors: dict[Path, SourceError]) -> Sheet:
+def _sheet_beside(file: Path, sheets: dict[Path, Rows], errors: dict[Path, SourceError]) -> Rows:
     folders = [file.parent, file.parent.parent] if file.parent.name == "chat" else [file.parent]
     for path in (folder / name for folder in folders for name in SHEET_NAMES):
         if path not in sheets and path.is_file():
@@ -390,7 +388,7 @@ def _sheet_beside(file: Path, sheets: dict[Path, Sheet], errors: dict[Path, Sour
                 sheets[path] = load_sheet(path)
             except (SourceError, OSError) as error:
                 errors[path] = SourceError(str(error))
-                sheets[path] = Sheet({})
+                sheets[path] = {}
         if path in sheets:
             return sheets[path]
-    return Sheet({})
+    return {}

@@ -109,8 +109,11 @@ class CollectReport:
 
     def format_summary(self, db: Path) -> str:
         """Return the summary: what changed, what was left out, and what to do about it."""
-        shown = [(channel, _format_path(channel.spreadsheet, db)) for channel in self.channels]
-        lines = [line for channel, path in shown for line in [*_format_channel(channel, path), ""]]
+        has_folder = db.parent != Path()  # else the sheets are named alone, too
+        lines = []
+        for channel in self.channels:
+            sheet = str(channel.spreadsheet) if has_folder else channel.spreadsheet.name
+            lines += [*_format_channel(channel, sheet), ""]
         lines += [
             f"{self.n_added:,} new messages in {remove_controls(str(db))}",
             *self.sides,
@@ -118,11 +121,6 @@ class CollectReport:
             *format_totals(self.totals, self.skipped),
         ]
         return "\n".join(lines) + "\n"
-
-
-def _format_path(path: Path, db: Path) -> str:
-    """Return a path, or its name alone where the database is given by its name alone."""
-    return path.name if db.parent == Path() else str(path)
 
 
 def _format_channel(channel: ChannelReport, sheet: str) -> list[str]:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import orjson
 
 from chatlib.collect.files.formats import Chat, complete_chat
@@ -150,6 +151,15 @@ class Batch(NamedTuple):
     is_pushed: bool = False
 
 
+class _Saved(msgspec.Struct):
+    items: list[object]
+    next: str
+    view: str
+
+
+_decode_saved = msgspec.json.Decoder(_Saved).decode
+
+
 class ResumeFile:
     """The batches of an unfinished download: one line of JSON each, with the token of the next batch.
 
@@ -179,16 +189,11 @@ class ResumeFile:
 
     def _parse_line(self, line: bytes) -> Batch | None:
         try:
-            content = orjson.loads(line) if line.endswith(b"\n") else None
-        except ValueError:
+            saved = _decode_saved(line if line.endswith(b"\n") else b"")
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        if not isinstance(content, dict):
-            return None
-        items, token, view = (content.get(key) for key in ("items", "next", "view"))
-        if not isinstance(items, list) or not isinstance(token, str) or not isinstance(view, str):
-            return None
-        self.view = view
-        return Batch(items, token)
+        self.view = saved.view
+        return Batch(saved.items, saved.next)
 
     def add(self, batch: Batch) -> None:
         """Append a batch that names the next one. Raises: StoreFull, UnwritableFile."""

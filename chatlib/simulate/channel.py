@@ -16,7 +16,7 @@ import gzip
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -38,7 +38,8 @@ __all__ = ["SimulationReport", "simulate_channel"]
 
 _FIRST_FRIDAY = dt.datetime(2026, 1, 9, 19, tzinfo=dt.UTC)
 _LANDMARK_MIN = 30
-_TRUTH_COLUMNS = ("video_id", "author_id", "role", "probability", "arrival", f"forecast_{_LANDMARK_MIN}",
+_FORECAST = f"forecast_{_LANDMARK_MIN}"
+_TRUTH_COLUMNS = ("video_id", "author_id", "role", "probability", "arrival", _FORECAST,
                   "paid", "messages", "japanese", *TRAITS)  # fmt: skip
 _NEXT_COLUMNS = ("video_id", "author_id", "comes", "probability")
 _EVENT_COLUMNS = ("video_id", "offset_s", "kind", "topic", "strength", "half_life_s")
@@ -158,16 +159,18 @@ def _write_channel(out: Path, settings: ChannelSettings, *, progress: bool) -> S
             scene, n_rows, guests = _write_chat(index, folders[late], crowd, settings, report.kinds)
             tables[late].writerow(_stream_row(index, scene, n_rows, seed))
             rows = _truth_rows(scene, guests, seed)
-            truth.writerows(rows)
+            truth.writerows([scene.video_id, *(row.get(c, "") for c in _TRUTH_COLUMNS[1:])] for row in rows)
             expected.writerows(_expected_rows(scene.video_id, crowd, seed))
-            events.writerows(_event_rows(scene))
-            for _, _, _, probability, _, _, paid, n, *_ in rows:
-                if n:  # else there is nothing to rank the viewer by
-                    by_probability[paid, int(float(probability) * (_N_BINS - 1))] += 1
-                    by_count[paid, min(n, _N_BINS - 1)] += 1
+            for e in scene.timeline.events:
+                what = EVENT_KINDS[e.kind], TOPIC_NAMES[e.topic]
+                events.writerow((scene.video_id, e.offset_s, *what, e.strength, e.half_life_s))
+            for row in rows:
+                if row["messages"]:  # else there is nothing to rank the viewer by
+                    by_probability[row["paid"], int(float(row["probability"]) * (_N_BINS - 1))] += 1
+                    by_count[row["paid"], min(row["messages"], _N_BINS - 1)] += 1
             report.n_rows += n_rows
             report.n_viewers += len(rows)
-            report.n_donors += sum(row[6] for row in rows)
+            report.n_donors += sum(row["paid"] for row in rows)
     report.n_authors = crowd.n_authors + 2
     report.best_auc, report.count_auc = map(_binned_auc, bins)
     (out / "README.md").write_text(_readme(report, settings), encoding="utf-8")
@@ -222,11 +225,9 @@ def _stream_row(index: int, scene: Scene, n_rows: int, seed: int) -> tuple[objec
 
 
 def _open_table(stack: ExitStack, path: Path, columns: Sequence[str]) -> Any:  # what csv.writer returns
-    if path.suffix == ".gz":
-        file = stack.enter_context(_open_text(path))
-    else:
-        file = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
-    table = csv.writer(file, lineterminator="\n")
+    plain = path.suffix != ".gz"
+    opened = path.open("w", encoding="utf-8", newline="") if plain else _open_text(path)
+    table = csv.writer(stack.enter_context(opened), lineterminator="\n")
     table.writerow(columns)
     return table
 
@@ -257,8 +258,8 @@ def _readme(report: SimulationReport, settings: ChannelSettings) -> str:
     )  # fmt: skip
 
 
-def _truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[tuple]:
-    """Return one row per author in the stream's chat, as in `_TRUTH_COLUMNS`.
+def _truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[dict[str, Any]]:
+    """Return one row per author in the stream's chat, as in `_TRUTH_COLUMNS`; what is blank is left out.
 
     Owner, bot and guests have no traits; a guest's probability is whether they paid, since
     nothing else brings them into the chat.
@@ -266,39 +267,29 @@ def _truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[tuple]:
     audience = scene.audience
     _, first, counts = np.unique(scene.writing.sender, return_index=True, return_counts=True)
     first_s, landmark_s = scene.writing.offset_ms[first] / 1000, _LANDMARK_MIN * 60.0
-    columns = (
-        scene.people,
-        audience.moderator,
-        audience.probability,
-        pays_later(scene, first_s),
-        np.where(first_s <= landmark_s, pays_later(scene, np.full(len(first_s), landmark_s)), np.nan),
-        audience.pays,
-        counts.tolist(),
-        audience.japanese,
-    )
-    rows: list[tuple] = [
-        (
-            scene.video_id,
-            person.author_id,
-            "moderator" if moderator else "viewer",
-            f"{probability:.8f}",
-            f"{arrival:.6f}",
-            "" if np.isnan(forecast) else f"{forecast:.6f}",
-            int(paid),
-            n,
-            int(japanese),
-            *(f"{trait:.4f}" for trait in traits),
-        )
-        for person, moderator, probability, arrival, forecast, paid, n, japanese, traits in zip(
-            *columns, audience.traits.tolist(), strict=True
-        )
+    forecast = pays_later(scene, np.full(len(first_s), landmark_s))
+    columns: dict[str, Iterable[Any]] = {
+        "author_id": (person.author_id for person in scene.people),
+        "role": np.where(audience.moderator, "moderator", "viewer"),
+        "probability": map("{:.8f}".format, audience.probability),
+        "arrival": map("{:.6f}".format, pays_later(scene, first_s)),
+        _FORECAST: (f"{p:.6f}" if s <= landmark_s else "" for p, s in zip(forecast, first_s, strict=True)),
+        "paid": audience.pays.astype(int),
+        "messages": counts,
+        "japanese": audience.japanese.astype(int),
+        **{trait: map("{:.4f}".format, audience.traits[:, i]) for i, trait in enumerate(TRAITS)},
+    }
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    never = {"probability": 0, "arrival": 0, _FORECAST: 0}
+    others = [
+        (make_person(seed, OWNER), {"role": "owner", "paid": 0} | never),
+        (make_person(seed, BOT), {"role": "bot", "paid": 0} | never),
+        *(
+            (person, {"role": "guest", "paid": int(paid), "probability": int(paid)})
+            for person, paid in guests
+        ),
     ]
-    blank = (0, 0, *("",) * len(TRAITS))
-    for serial, role in ((OWNER, "owner"), (BOT, "bot")):
-        person = make_person(seed, serial)
-        rows.append((scene.video_id, person.author_id, role, "0", "0", "0", 0, *blank))
-    for person, paid in guests:
-        rows.append((scene.video_id, person.author_id, "guest", str(int(paid)), "", "", int(paid), *blank))
+    rows += [{"author_id": p.author_id, "messages": 0, "japanese": 0} | known for p, known in others]
     return rows
 
 
@@ -308,14 +299,6 @@ def _expected_rows(video_id: str, crowd: Crowd, seed: int) -> list[tuple]:
         (video_id, make_person(seed, serial, japanese=japanese).author_id, f"{comes:.5f}", f"{pays:.6f}")
         for serial, japanese, comes, pays in zip(*(c.tolist() for c in crowd.expect()), strict=True)
     ]
-
-
-def _event_rows(scene: Scene) -> list[tuple]:
-    return [
-        (scene.video_id, event.offset_s, EVENT_KINDS[event.kind], TOPIC_NAMES[event.topic], event.strength,
-         event.half_life_s)
-        for event in scene.timeline.events
-    ]  # fmt: skip
 
 
 def _binned_auc(bins: np.ndarray) -> float:

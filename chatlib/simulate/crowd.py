@@ -102,7 +102,8 @@ class Crowd:
         n = len(serial)
         traits[:, 3] = 0.4 * traits[:, 3] + np.sqrt(1 - 0.4**2) * rng.standard_normal(n)  # the day's mood
         months, announces = self._read_membership(rng, present, day)
-        probability, self._intercept = _pay_probability(traits, rate=_draw_rate(rng))
+        rate = float(np.clip(0.045 * np.exp(0.1 * rng.standard_normal()), 0.036, 0.054))
+        probability, self._intercept = _pay_probability(traits, rate=rate)
         self._n_regulars = len(present)
         return Audience(
             serial,
@@ -199,10 +200,6 @@ def _draw_traits(rng: np.random.Generator, n: int, *, affinity: float) -> np.nda
     traits = rng.standard_normal((n, len(TRAITS)))
     traits[:, 1] += affinity
     return traits
-
-
-def _draw_rate(rng: np.random.Generator) -> float:
-    return float(np.clip(0.045 * np.exp(0.1 * rng.standard_normal()), 0.036, 0.054))
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

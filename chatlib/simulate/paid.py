@@ -53,7 +53,9 @@ _AFTER_EVENT_S = (4, 50)  # at least, and so much more at most
 
 def draw_bundles(scene: Scene, *, seed: int, crowd: Crowd, day: int) -> tuple[list[Bundle], list[Guest]]:
     """Return everything that is no plain message, and who appears by money or a gift alone."""
-    bundles = [_welcome()]
+    welcome = "Welcome to live chat! Remember to guard your privacy and abide by our community guidelines."
+    icon: Json = {"icon": "YOUTUBE_ROUND"}
+    bundles = [Bundle(0, (("viewer_engagement_message", None, welcome, icon),))]
     guests: list[Guest] = []
     for viewer in np.flatnonzero(scene.audience.pays).tolist():
         for _ in range(1 + sum(scene.draw.random() < p for p in _AGAIN)):
@@ -70,11 +72,6 @@ def draw_bundles(scene: Scene, *, seed: int, crowd: Crowd, day: int) -> tuple[li
     bundles += _draw_staff(scene, seed)
     bundles += _draw_deletions(scene)
     return bundles, guests
-
-
-def _welcome() -> Bundle:
-    text = "Welcome to live chat! Remember to guard your privacy and abide by our community guidelines."
-    return Bundle(0, (("viewer_engagement_message", None, text, {"icon": "YOUTUBE_ROUND"}),))
 
 
 def _draw_moment(scene: Scene, viewer: int) -> int:

@@ -157,13 +157,12 @@ def _load_grammar(language: str) -> Grammar:
         for title, (_, lines) in sections.items()
         if not title.startswith(("list ", "topic "))
     }
-    topics = tuple(_read_topic(sections[f"topic {name}"][1]) for name in TOPIC_NAMES)
-    return Grammar(templates, topics, words)
-
-
-def _read_topic(lines: Sequence[str]) -> Topic:
-    rows = [_split([line.partition(":")[2]]) for line in lines]
-    return (*rows, tuple(map(_make_plural, rows[0])), tuple(map(_make_ing, rows[1])))
+    topics = []
+    for name in TOPIC_NAMES:
+        columns = [_split([line.partition(":")[2]]) for line in sections[f"topic {name}"][1]]
+        made = tuple(map(_make_plural, columns[0])), tuple(map(_make_ing, columns[1]))
+        topics.append((*columns, *made))
+    return Grammar(templates, tuple(topics), words)
 
 
 def _make_ing(verb: str) -> str:

@@ -109,7 +109,7 @@ def test_the_file_is_xml_without_formula_or_element_of_a_stranger(sheet):
 
 
 def test_the_chat_files_own_reader_reads_the_same(sheet):
-    rows = load_sheet(sheet).rows
+    rows = load_sheet(sheet)
     assert list(rows) == IDS
     assert [stream_of_row(rows[video_id]).title for video_id in IDS] == KEPT
 

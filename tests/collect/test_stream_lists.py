@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from chatlib.collect.address import find_video_id, guess_platform
-from chatlib.collect.lists import find_chat_files, load_sheet, stream_of_row
+from chatlib.collect.lists import find_chat_files, find_row, load_sheet, stream_of_row
 from chatlib.errors import MissingSource, SourceError
 from chatlib.records import Stream
 from chatlib.times import read_date
@@ -31,28 +31,28 @@ def test_a_list_in_every_form(tmp_path, form):
         path = tmp_path / "streams.csv"
         table.to_csv(path, index=False, sep=";" if form == "semicolon" else ",",
                      encoding="utf-8-sig" if form == "bom" else "utf-8")  # fmt: skip
-    sheet = load_sheet(path)
-    assert list(sheet.rows) == ["1697806247", "abcdefghijk"]
-    assert stream_of_row(sheet.rows["1697806247"]) == FIRST
-    assert stream_of_row(sheet.rows["abcdefghijk"]) == Stream("youtube", "abcdefghijk")
+    rows = load_sheet(path)
+    assert list(rows) == ["1697806247", "abcdefghijk"]
+    assert stream_of_row(rows["1697806247"]) == FIRST
+    assert stream_of_row(rows["abcdefghijk"]) == Stream("youtube", "abcdefghijk")
 
 
 def test_numbers_of_a_spreadsheet_are_ids_all_the_same(tmp_path):
     pd.DataFrame([{"Video_ID": 1697806247, "Date": "2026-01-09"}]).to_excel(
         tmp_path / "streams.ods", engine="odf", index=False
     )
-    row = load_sheet(tmp_path / "streams.ods").rows["1697806247"]
+    row = load_sheet(tmp_path / "streams.ods")["1697806247"]
     assert stream_of_row(row) == Stream("twitch", "1697806247", started_at="2026-01-09")
 
 
 def test_an_address_tells_the_id(tmp_path):
     (tmp_path / "streams.csv").write_text("Title,URL\nx,https://youtu.be/abcdefghijk?t=5\n")
-    assert list(load_sheet(tmp_path / "streams.csv").rows) == ["abcdefghijk"]
+    assert list(load_sheet(tmp_path / "streams.csv")) == ["abcdefghijk"]
 
 
 def test_a_column_of_our_name_goes_before_one_that_means_the_same(tmp_path):
     (tmp_path / "streams.csv").write_text("Title,Name,Link\nours,theirs,https://youtu.be/abcdefghijk\n")
-    row = load_sheet(tmp_path / "streams.csv").rows["abcdefghijk"]
+    row = load_sheet(tmp_path / "streams.csv")["abcdefghijk"]
     assert row == {"video_id": "abcdefghijk", "url": "https://youtu.be/abcdefghijk"} | {
         "title": "ours",
         "name": "theirs",
@@ -83,7 +83,7 @@ def test_a_list_that_is_none_says_so(tmp_path, name, data):
 )
 def test_a_file_name_finds_its_row(tmp_path, name, found):
     (tmp_path / "streams.csv").write_text("video_id\nabcdefghijk\n1697806247\n")
-    assert bool(load_sheet(tmp_path / "streams.csv").find_row(name)) is found
+    assert bool(find_row(load_sheet(tmp_path / "streams.csv"), name)) is found
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def read_chat_file(
     outcome = read_listed_file(found.path, found.row, columns=columns)
     if not outcome.chats:
         raise type(outcome.error or SourceError())(f"{found.path}: {outcome.error}")
-    chat = _pick_chat(complete_streams(outcome.chats, path=found.path, rows=found.sheet.rows), stream_id)
+    chat = _pick_chat(complete_streams(outcome.chats, path=found.path, rows=found.rows), stream_id)
     log_view(chat, found.path)
     return chat
 
@@ -160,7 +160,7 @@ def _row_of_address(url: object, found: Found) -> dict[str, str]:
     """Return the list's row of the stream at an old database's address, or what the address itself says."""
     address = (url if isinstance(url, str) else "").replace("NULL", "")
     video_id = find_video_id(address) or address[:200] or clean_text(found.path.stem)
-    return {"url": address, "video_id": video_id} | dict(found.sheet.rows.get(video_id, {}))
+    return {"url": address, "video_id": video_id} | dict(found.rows.get(video_id, {}))
 
 
 def _pick_chat(chats: Sequence[Chat], stream_id: str = "") -> Chat:
@@ -304,10 +304,13 @@ def _refuse(what: str) -> NoReturn:
 def complete_chat(chat: Chat, *, file_name: str, row: Mapping[str, str]) -> Chat:
     """Fill in what the content left open, from the list's row, the messages, and the file's name."""
     messages = _separate_shared_ids(chat.messages)
-    stream = _fill_stream(chat.stream, stream_of_row(row))
+    known = {name: value for name, value in chat.stream._asdict().items() if value}
+    stream = stream_of_row(row)._replace(**known)
     has_offsets = any(message.offset_s is not None for message in messages)
     if not has_offsets and any(message.timestamp_us is not None for message in messages):
-        start = _find_start(row) if chat.format in _COUNTED_FROM_START else None
+        written = row.get("started_at", "")
+        is_moment = ":" in written and chat.format in _COUNTED_FROM_START  # not the day alone
+        start = read_timestamp_text(written) if is_moment else None
         messages = _count_from(start, messages)
         stream = stream if start else stream._replace(view="live")
     video_id = stream.video_id or clean_text(find_ids_in_name(file_name)[0])[:200] or "unnamed"
@@ -322,12 +325,6 @@ def complete_chat(chat: Chat, *, file_name: str, row: Mapping[str, str]) -> Chat
     return chat._replace(stream=stream, messages=messages)
 
 
-def _find_start(row: Mapping[str, str]) -> int | None:
-    """Return the moment that a list says a stream began, None if it knows only the day."""
-    written = row.get("started_at", "")
-    return read_timestamp_text(written) if ":" in written else None
-
-
 def complete_streams(
     chats: Sequence[Chat], *, path: Path, rows: Mapping[str, Mapping[str, str]]
 ) -> Sequence[Chat]:
@@ -337,12 +334,6 @@ def complete_streams(
     return [
         complete_chat(chat, file_name=path.name, row=rows.get(chat.stream.video_id, {})) for chat in chats
     ]
-
-
-def _fill_stream(stream: Stream, listed: Stream) -> Stream:
-    """Return the stream with the listed values of what it leaves open."""
-    own = {name: value for name, value in stream._asdict().items() if value}
-    return listed._replace(**own)
 
 
 def _separate_shared_ids(messages: list[Message]) -> list[Message]:

@@ -121,9 +121,10 @@ class ImportReport:
     def to_table(self) -> pd.DataFrame:
         """Return one row per file: what it is, its stream, rows, rows that were new, what was left out."""
         columns = ["file", "state", "format", "stream", "rows", "added", "left out", "error"]
+        left_out = [", ".join(f"{n:,} × {why}" for why, n in file.skipped.items()) for file in self.files]
         rows = [
-            (f.path.name, f.state, f.format, f.stream, f.n_rows, f.n_added, _join_counts(f.skipped), f.error)
-            for f in self.files
+            (f.path.name, f.state, f.format, f.stream, f.n_rows, f.n_added, left, f.error)
+            for f, left in zip(self.files, left_out, strict=True)
         ]
         return pd.DataFrame(rows, columns=columns)
 
@@ -144,10 +145,6 @@ def shorten_lines(lines: Sequence[str]) -> list[str]:
     shown = [line[: len(line) - len(line.lstrip(" "))] + one_line(line) for line in lines[:_MAX_LINES]]
     more = len(lines) - _MAX_LINES
     return shown if more <= 0 else [*shown, f"  … and {more:,} more"]
-
-
-def _join_counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{n:,} × {reason}" for reason, n in counts.items())
 
 
 # ------------------------------------------------------------------ importing
@@ -250,7 +247,7 @@ def _save_file(db: Store, found: Found, file: ReadFile) -> list[FileReport]:
     """Store a file's chats, all of them or none."""
     if not file.chats:
         return [FileReport(found.path, "failed", error=str(file.error))]
-    chats = complete_streams(file.chats, path=found.path, rows=found.sheet.rows)
+    chats = complete_streams(file.chats, path=found.path, rows=found.rows)
     with db.transaction():
         return [
             _save_chat(db, found.path, chat, content=_name_part(file.content, number))
@@ -296,7 +293,11 @@ def _import_old_database(db: Store, found: Found, *, limit: int) -> Generator[Fi
 
 def _read_ahead(found: list[Found], columns: Mapping[str, str] | None) -> Generator[ReadFile, None, None]:
     """Yield the files as read, in order; in a process of its own where that pays."""
-    pays = len(found) > 1 and sum(map(_find_size, found)) >= MIN_BYTES and (os.cpu_count() or 1) > 1
+    pays = (
+        len(found) > 1
+        and sum(f.path.stat().st_size for f in found) >= MIN_BYTES
+        and (os.cpu_count() or 1) > 1
+    )
     if not pays:
         for f in found:
             yield read_listed_file(f.path, f.row, columns=columns)
@@ -304,13 +305,6 @@ def _read_ahead(found: list[Found], columns: Mapping[str, str] | None) -> Genera
     tasks = [(str(f.path), dict(f.row), columns) for f in found]
     with closing(map_ahead(_read_packed, tasks, processes=True, on_lost=_report_lost)) as packed:
         yield from map(_unpack_file, packed)
-
-
-def _find_size(found: Found) -> int:
-    try:
-        return found.path.stat().st_size
-    except OSError:
-        return 0
 
 
 _Task = tuple[str, dict[str, str], Mapping[str, str] | None]

@@ -95,9 +95,9 @@ def find_actions(content: object) -> list[Action] | None:
         for key in _WRAPPERS:
             if type(content.get(key)) is dict:
                 return find_actions(content[key])
-        actions = content.get("actions")
-        if "continuations" in content or (type(actions) is list and _are_actions(actions)):
-            return find_actions(as_list(actions)) or []
+        items = as_list(content.get("actions"))
+        if "continuations" in content or any(_ACTIONS & as_object(item).keys() for item in items):
+            return find_actions(items) or []
         return None
     if type(content) is not list:
         return None
@@ -107,10 +107,6 @@ def find_actions(content: object) -> list[Action] | None:
         known = known or actions is not None
         found.extend([Action(item, None)] if actions is None else actions)
     return found if known else None
-
-
-def _are_actions(items: list) -> bool:
-    return any(type(item) is dict and _ACTIONS & item.keys() for item in items)
 
 
 def iter_actions(item: dict) -> Iterator[Action]:
@@ -133,14 +129,11 @@ def read_actions(actions: Iterable[Action], notes: Notes) -> list[Message]:
         if type(action.content) is not dict:
             notes["row is no object"] += 1
             continue
-        shown = _read_action(_name_action(action.content), action.content, notes)
+        names = (key for key in action.content if type(key) is str and _ACTION_NAME.fullmatch(key))
+        shown = _read_action(next(names, None), action.content, notes)
         if shown is not None:
             messages.append(ids.complete(_place(shown, action.offset_ms, notes)))
     return messages
-
-
-def _name_action(content: dict) -> str | None:
-    return next((key for key in content if type(key) is str and _ACTION_NAME.fullmatch(key)), None)
 
 
 def find_stream_ids(actions: list[Action]) -> tuple[str | None, str | None]:

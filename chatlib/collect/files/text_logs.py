@@ -151,15 +151,12 @@ class _Log:
         if len(parts) == 1:
             return [Chat(self._name, stream, messages, self._notes)]
         base = re.sub(r"(\.(log|txt|gz))+$", "", self._file_name)[:150]
-        return [
-            Chat(
-                self._name,
-                stream._replace(video_id=f"{base} {_format_minute(part[0].timestamp_us or 0)}"),
-                part,
-                self._notes if part is parts[0] else Notes(),
-            )
-            for part in parts
-        ]
+        chats: list[Chat] = []
+        for part in parts:
+            start = dt.datetime.fromtimestamp((part[0].timestamp_us or 0) / 1e6, dt.UTC)
+            own = stream._replace(video_id=f"{base} {start:%Y-%m-%d %H.%M}")
+            chats.append(Chat(self._name, own, part, Notes() if chats else self._notes))
+        return chats
 
     def _add(
         self,
@@ -429,10 +426,6 @@ def _read_zone(text: str) -> int:
         return -seconds if found[1] == "-" else seconds
     parsed = parsedate_tz(f"1 Jan 2000 00:00:00 {text[:5]}")
     return (parsed and parsed[9]) or 0
-
-
-def _format_minute(timestamp_us: int) -> str:
-    return f"{dt.datetime.fromtimestamp(timestamp_us / 1e6, dt.UTC):%Y-%m-%d %H.%M}"
 
 
 def _split_at_gaps(messages: list[Message]) -> list[list[Message]]:

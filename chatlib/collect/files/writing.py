@@ -68,7 +68,8 @@ def _write_csv(path: Path, rows: Iterator[dict[str, object]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
-        writer.writerows([_disarm(row.get(column)) for column in columns] for row in flat)
+        cells = ([row.get(column) for column in columns] for row in flat)
+        writer.writerows([disarm_formula(c) if isinstance(c, str) else c for c in row] for row in cells)
 
 
 def _write_parquet(path: Path, rows: Iterator[dict[str, object]]) -> None:
@@ -81,12 +82,11 @@ def _write_parquet(path: Path, rows: Iterator[dict[str, object]]) -> None:
     )
     with path.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
         for first in range(0, len(flat), _BATCH_ROWS):
-            batch = [_as_written(row) for row in flat[first : first + _BATCH_ROWS]]
+            batch = [
+                {name: v if name in _NUMBERS or v is None else str(v) for name, v in row.items()}
+                for row in flat[first : first + _BATCH_ROWS]
+            ]
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-
-
-def _as_written(row: Mapping[str, object]) -> dict[str, object]:
-    return {name: value if name in _NUMBERS or value is None else str(value) for name, value in row.items()}
 
 
 def _name_columns(flat: Iterable[Mapping[str, object]]) -> list[str]:
@@ -103,10 +103,6 @@ def _flatten(value: object, name: str = "") -> Iterator[tuple[str, object]]:
             yield from _flatten(inner, f"{name}.{number}")
     else:
         yield name, value
-
-
-def _disarm(value: object) -> object:
-    return disarm_formula(value) if isinstance(value, str) else value
 
 
 _WRITERS: dict[str, Callable[[Path, Iterator[dict[str, object]]], None]] = {

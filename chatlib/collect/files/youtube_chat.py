@@ -53,7 +53,12 @@ def _read_item(item: object, notes: Notes, ids: IdMaker) -> Message | None:
     kind = "text_message"
     if money.amount_text is not None:
         kind = "paid_sticker" if type(chat.get("sticker")) is dict else "paid_message"
-    elif item.get("isMembership") is True and _is_welcome(words):
+    elif (  # YouTube's sentence about a new member: a person's words are one part
+        item.get("isMembership") is True
+        and len(words) >= 3
+        and words[0] == "Welcome to "
+        and words[-1].endswith("!")
+    ):
         kind = "membership_item"
     return ids.complete(
         Message(
@@ -80,11 +85,6 @@ def _read_words(parts: object) -> tuple[list[str], list[str]]:
             emotes.append(emoji)
         words.append(emoji or read_link(part) or "")
     return [word for word in words if word], emotes
-
-
-def _is_welcome(words: list[str]) -> bool:
-    """Return whether the parts are YouTube's sentence about a new member: a person's words are one part."""
-    return len(words) >= 3 and words[0] == "Welcome to " and words[-1].endswith("!")
 
 
 def _read_badges(item: dict, author: dict) -> str | None:

@@ -31,6 +31,7 @@ SILENCE_S = 60.0  # after which the server is asked whether it is still there
 ANSWER_S = 15.0  # for its answer
 MAX_LINE = 65_536  # bytes; Twitch's longest, with all tags, have 8,192 and 512
 _ESCAPES = {"s": " ", ":": ";", "\\": "\\", "r": "\r", "n": "\n"}
+_ESCAPED = re.compile(r"\\(.?)", re.S)
 _ACTION = re.compile(r"\x01ACTION (.*)\x01", re.S)
 
 
@@ -55,7 +56,8 @@ def parse_line(line: str) -> IrcLine | None:
     if rest.startswith("@"):
         written, _, rest = rest[1:].partition(" ")
         pairs = (pair.partition("=") for pair in written.split(";") if pair)
-        tags = {name: _unescape(value) for name, _, value in pairs}
+        # A lone backslash at a value's end is dropped.
+        tags = {name: _ESCAPED.sub(lambda m: _ESCAPES.get(m[1], m[1]), value) for name, _, value in pairs}
     login = ""
     rest = rest.lstrip(" ")
     if rest.startswith(":"):
@@ -64,11 +66,6 @@ def parse_line(line: str) -> IrcLine | None:
     head, colon, trailing = rest.lstrip(" ").partition(" :")
     command, *params = head.split() or [""]
     return IrcLine(tags, login, command, [*params, trailing] if colon else params) if command else None
-
-
-def _unescape(value: str) -> str:
-    """Return a tag's value as it was meant; a lone backslash at its end is dropped."""
-    return re.sub(r"\\(.?)", lambda match: _ESCAPES.get(match[1], match[1]), value, flags=re.S)
 
 
 class IrcReader:

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
+import pandas as pd
 import requests
 
 from chatlib.colab import read_secret
@@ -39,7 +40,6 @@ _QUOTA = {"quotaExceeded", "dailyLimitExceeded", "dailyLimitExceededUnreg"}
 _PACE = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
 _KEY = {"API_KEY_INVALID", "keyInvalid", "keyExpired"}
 _WRITTEN_KEY = re.compile(r"[!-~]+")  # what a header can hold
-_DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII)
 _WHERE = "https://console.cloud.google.com/apis/credentials"
 _NO_KEY = (
     f"there is no key for the YouTube Data API; make one at {_WHERE} (it costs nothing), enable the "
@@ -197,8 +197,7 @@ def _find_status(item: Mapping[str, object], duration_s: float | None) -> str:
 
 def _read_duration(text: object) -> float | None:
     """Return the seconds of an ISO 8601 duration in weeks, days, hours, minutes and seconds, or None."""
-    match = _DURATION.fullmatch(text) if type(text) is str and len(text) < 60 else None
-    if match is None or not any(match.groups()):
+    try:
+        return pd.Timedelta(text).total_seconds() if type(text) is str and text.startswith("P") else None
+    except ValueError:
         return None
-    units = (604_800, 86_400, 3600, 60, 1)
-    return sum(float(n) * unit for n, unit in zip(match.groups("0"), units, strict=True))
