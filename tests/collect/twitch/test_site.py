@@ -168,7 +168,7 @@ def test_a_list_mixes_twitch_and_youtube(twitch, youtube, db, tmp_path):
 )
 def test_a_channel_has_one_address_and_a_sheet_of_its_own(text, tmp_path):
     (channel,) = find_channels(text, base=tmp_path, folder=tmp_path)
-    assert channel == ("https://www.twitch.tv/harbor_1", tmp_path / "twitch_harbor_1.ods", None)
+    assert channel == ("https://www.twitch.tv/harbor_1", tmp_path / "twitch_harbor_1.ods")
 
 
 def test_a_vods_address_is_analyzed_without_a_database(twitch):
