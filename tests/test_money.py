@@ -34,6 +34,7 @@ from chatlib.money import convert_money, read_money
         ("₹1,00,000.00", "100000.00", "INR"),
         ("1 000,00 kr", "1000.00", None),
         ("NULL", None, None),
+        ("many", None, None),
         ("", None, None),
     ],
 )

@@ -124,6 +124,46 @@ def test_bad_actions_are_counted_and_the_next_ones_read(chats):
     assert notes == {"row is no object": 2, "row is no chat action": 3}
 
 
+SAYS = {"id": "x", "message": {"runs": [{"text": "odd"}]}}
+ODD_BODIES = (
+    SAYS | {"timestampUsec": str(WHEN)},
+    {"id": "x"},
+    SAYS | {"authorName": 7},
+    SAYS | {"authorBadges": "Member"},
+    SAYS | {"authorBadges": [None]},
+    {"id": "x", "authorPhoto": {"thumbnails": [None]}, "message": {"simpleText": "odd"}},
+    {"id": "x", "message": {"runs": [None, 5, {"text": "odd"}, {"emoji": 3}, {}]}},
+    {"id": "x", "message": {"runs": [{"emoji": {}}, {"text": "odd"}]}},
+    SAYS | {"timestampUsec": "soon"},
+    {"id": "x", "message": {"runs": [{"text": "odd", "navigationEndpoint": None}]}},
+)
+
+
+def replay_of(body, offset_ms="1500", name="liveChatTextMessageRenderer"):
+    actions = [{"addChatItemAction": {"item": {name: body}}}]
+    return {"replayChatItemAction": {"actions": actions, "videoOffsetTimeMsec": offset_ms}}
+
+
+def test_an_odd_message_is_kept_as_far_as_it_goes():
+    messages, notes = read([replay_of(body) for body in ODD_BODIES])
+    assert [m.text for m in messages] == ["odd" if "message" in body else None for body in ODD_BODIES]
+    assert {m[1:5] for m in messages} == {("text_message", 1.5, None, None)}
+    assert notes == {"kept without timestamp": 1}
+    offsets = ["missing", None, "soon", "", "9" * 30, [], True]
+    messages, notes = read([replay_of(SAYS, offset_ms) for offset_ms in offsets])
+    assert [m.offset_s for m in messages] == [None] * 7 and notes == {"kept without offset": 6}
+
+
+def test_an_odd_amount_stays_as_it_is_written():
+    amounts = ["a lot", "", "€", "10,00 €", None, 7]
+    paid = [{"id": str(i), "purchaseAmountText": {"simpleText": a}} for i, a in enumerate(amounts)]
+    messages, _ = read([replay_of(body, name="liveChatPaidMessageRenderer") for body in paid])
+    assert [m[8:11] for m in messages] == [
+        ("a lot", None, None), (None,) * 3, ("€", None, None), ("10,00 €", "10.00", "EUR"), (None,) * 3,
+        (None,) * 3,
+    ]  # fmt: skip
+
+
 def test_names_in_the_report_come_from_the_file_and_are_held_short():
     names = [f"liveChatThing{'x' * i}Renderer" for i in range(100)] + ["a" * 500, "<script>"]
     _, notes = read([{"addChatItemAction": {"item": {name: {}}}} for name in names])

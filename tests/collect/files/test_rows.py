@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chatlib.collect.files.rows import IdMaker, badge_json, name_json, read_count
-from chatlib.money import read_money, read_plain_money
+from chatlib.money import read_plain_money
 from chatlib.records import Message
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_offset, read_timestamp, read_timestamp_text
@@ -84,13 +84,6 @@ def test_badges_are_titles_and_names_where_there_is_no_title():
     assert json.loads(badge_json("Verified, Moderator")) == ["Verified", "Moderator"]
     assert badge_json([]) is badge_json(None) is badge_json({"title": "x"}) is None
     assert name_json(["ゑ"]) == '["ゑ"]'
-
-
-def test_money_is_read_as_written_in_any_locale():
-    assert read_money("10,00\xa0€") == ("10,00\xa0€", "10.00", "EUR")
-    assert read_money("¥5,000") == ("¥5,000", "5000", "JPY")
-    assert read_money("many") == ("many", None, None)
-    assert read_money(" ") == read_money(None) == (None, None, None)
 
 
 def test_a_bare_number_has_a_decimal_point_in_every_currency():

@@ -8,9 +8,6 @@ from chatlib.collect.twitch.site import fetch_chat_of
 from chatlib.errors import SourceRefused
 from chatlib.records import TWITCH, Stream
 from tests.collect.twitch.site.graphql import Vod, make_comment, make_vod
-from tests.collect.youtube.site.faults import Faults
-
-EVERY_FAULT = ("429", "500", "503", "reset", "cut_json", "short_json", "service_error")
 
 
 @pytest.fixture
@@ -44,16 +41,6 @@ def test_every_comment_comes_once_and_in_order(twitch, fetch):
     assert (replay.stream.state, replay.stream.view, replay.stream.reason) == ("complete", "live", None)
     assert offsets_asked(twitch) == sorted(set(offsets_asked(twitch)))
     assert not any("cursor" in variables for _, variables in twitch.asked)
-
-
-def test_a_server_that_fails_at_random_loses_and_doubles_nothing(twitch, youtube, fetch):
-    vods = [make_vod(f"20{number:02}", 400) for number in range(20)]
-    twitch.add_channel("sample", vods)
-    youtube.faults = Faults(rate=0.1, kinds=EVERY_FAULT, seed=4)
-    for vod in vods:
-        replay = fetch(vod)
-        assert (replay.stream.state, ids_of(replay)) == ("complete", vod.ids)
-    assert {0, 200, 429, 500, 503} == {entry.status for entry in youtube.requests}
 
 
 def test_seconds_that_no_page_can_hold_are_counted(twitch, fetch):

@@ -21,6 +21,7 @@ from tests.collect.youtube.site.videos import videos_of_simulation
 from tests.places import ROOT
 
 ADDRESS = "https://www.twitch.tv/sample"
+EVERY_FAULT = ("429", "500", "503", "reset", "cut_json", "short_json", "service_error")
 QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 30.0, "backoff_s": 0.01}
 
 
@@ -112,7 +113,7 @@ def test_a_chat_for_subscribers_only_is_asked_for_once_and_said(twitch, db, coll
 def test_a_server_that_fails_one_request_in_ten_loses_and_doubles_nothing(twitch, youtube, db, collect):
     vods = make_vods(*(str(2020 - number) for number in range(20)), n=200)
     twitch.add_channel("sample", vods)
-    youtube.faults = Faults(rate=0.1, kinds=("429", "503", "reset", "short_json", "service_error"), seed=1)
+    youtube.faults = Faults(rate=0.1, kinds=EVERY_FAULT, seed=1)
     report = collect()
     assert set(states(report).values()) == {"complete"}
     assert not report.channels[0].problems

@@ -1,45 +1,16 @@
-"""A channel's page and rows, written by hand in both layouts, and the streams of the local YouTube."""
+"""A channel's page of rows that a test chooses, and the streams of the local YouTube."""
 
 from chatlib.collect.sites import VideoFacts
+from tests.collect.youtube.site.channel_items import build_item
 from tests.collect.youtube.site.videos import make_video
 
 URL = "https://www.youtube.com/@sample"
 COOKIES = "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t4102444800\tLOGIN_INFO\tfake\n"
 
 
-def renderer(video_id, title="A title", *, style="DEFAULT", clock=None, views=None, **more):
-    status = {"style": style, "text": {"simpleText": clock or style}}
-    node = {
-        "videoId": video_id,
-        "title": {"runs": [{"text": title[:3]}, {"text": title[3:]}]},
-        "thumbnailOverlays": [{"thumbnailOverlayTimeStatusRenderer": status}],
-    }
-    if clock:
-        node["lengthText"] = {"simpleText": clock}
-    if views:
-        node["viewCountText"] = {"simpleText": views}
-    return {"richItemRenderer": {"content": {"videoRenderer": node | more}}}
-
-
-def lockup(video_id, title="A title", *, badge="1:02:03", style="DEFAULT", parts=("56K views", "2 days ago")):
-    badges = [
-        {"thumbnailBadgeViewModel": {"text": badge, "badgeStyle": f"THUMBNAIL_OVERLAY_BADGE_STYLE_{style}"}}
-    ]
-    rows = [{"metadataParts": [{"text": {"content": part}} for part in parts]}]
-    node = {
-        "contentId": video_id,
-        "contentType": "LOCKUP_CONTENT_TYPE_VIDEO",
-        "contentImage": {
-            "thumbnailViewModel": {"overlays": [{"thumbnailBottomOverlayViewModel": {"badges": badges}}]}
-        },
-        "metadata": {
-            "lockupMetadataViewModel": {
-                "title": {"content": title},
-                "metadata": {"contentMetadataViewModel": {"metadataRows": rows}},
-            }
-        },
-    }
-    return {"richItemRenderer": {"content": {"lockupViewModel": node}}}
+def row_of(layout, video_id, title="A title"):
+    """Return a row of a channel's grid, as the local YouTube writes it."""
+    return build_item(make_video(video_id, title=title), layout)
 
 
 def page_of(*items, tab="streams", **more):

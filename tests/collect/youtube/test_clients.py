@@ -1,53 +1,19 @@
 """The same replay through chat-downloader, through yt-dlp, and from a file: the same messages."""
 
-import gzip
 import json
 
-import pytest
-
 from chatlib.collect.files.formats import read_chat
-from chatlib.collect.files.innertube import find_actions
 from chatlib.records import Message
 from tests.collect.youtube.helpers import SOURCES, fetch, respond, show
 
 BATCHES = ("chat-xhr.json", "chat-xhr2.json", "chatreplay.json")
-OTHERS = (
-    "chat.json.gz", "markChatItemAsDeleted.json", "markChatItemsByAuthorAsDeleted.json",
-    "newSponsor_current.json", "other_youtube_actions.txt", "replay_paidChatItem.json",
-    "replay_sponserChatItem.json", "replay_textChatItem.json", "superchat_0.json", "supersticker.json",
-    "unregistered_currency.json", "youtube_actions.json",
-)  # fmt: skip
-N_ACTIONS = {
-    "chat-xhr.json": 100, "chat-xhr2.json": 102, "chatreplay.json": 49, "chat.json.gz": 77,
-    "superchat_0.json": 52, "other_youtube_actions.txt": 11, "youtube_actions.json": 19,
-}  # fmt: skip
-UNREAD = {
-    "no message: closeLiveChatActionPanelAction": 1,
-    "no message: showLiveChatActionPanelAction": 1,
-    "no message: showLiveChatTooltipCommand": 1,
-    "no message: updateLiveChatPollAction": 1,
-}
 WHEN = 1_772_388_000_000_000
 ADDRESS = "https://example.org/a/very/long"
 
 
 def load_response(folder, name):
-    """Return a file of real actions as a batch of a replay; offsets are made where there are none."""
-    data = (folder / "youtube" / "innertube" / name).read_bytes()
-    content = json.loads(gzip.decompress(data) if name.endswith(".gz") else data)
-    if name in BATCHES:
-        return content
-    return respond(
-        *(
-            {
-                "replayChatItemAction": {
-                    "actions": [action.content],
-                    "videoOffsetTimeMsec": action.offset_ms or str(1000 * i),
-                }
-            }
-            for i, action in enumerate(find_actions(content))
-        )
-    )
+    """Return a file of real actions of a replay."""
+    return json.loads((folder / "youtube" / "innertube" / name).read_bytes())
 
 
 def read_all(youtube, folder, *responses):
@@ -67,16 +33,6 @@ def read_all(youtube, folder, *responses):
 
 def items_of(response):
     return response["continuationContents"]["liveChatContinuation"]["actions"]
-
-
-@pytest.mark.parametrize("name", BATCHES + OTHERS)
-def test_real_responses_come_out_the_same(youtube, shared, tmp_path, name):
-    response = load_response(shared, name)
-    given = read_all(youtube, tmp_path, response)
-    messages, skipped = given["file"]
-    assert given == dict.fromkeys(given, (messages, skipped))
-    assert skipped == (UNREAD if name == "youtube_actions.json" else {})
-    assert len(messages) + sum(skipped.values()) == len(items_of(response)) == N_ACTIONS.get(name, 1)
 
 
 def test_real_batches_one_after_the_other_come_out_the_same(youtube, shared, tmp_path):

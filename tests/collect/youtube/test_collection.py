@@ -21,7 +21,6 @@ from chatlib.collect.collection import (
 from chatlib.collect.lists import Channel, load_stream_list
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError, SourceError, SourceRefused
-from chatlib.store import open_store
 from tests.collect.youtube.site.faults import Faults
 from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation
 from tests.places import ROOT
@@ -108,18 +107,6 @@ def test_the_most_replayed_curve_is_kept_beside_the_chat(youtube, db, collect, s
         ["aaaaaaaaaaa", 100.0, 200.0, 1.0],
         ["aaaaaaaaaaa", 200.0, 300.0, 0.5],
     ]
-
-
-def test_both_sources_give_the_same_content(youtube, collect, db, tmp_path):
-    youtube.add_channel("@sample", videos_of_simulation(2, 250, seed=3))
-    digests = []
-    for source in SOURCES:
-        with open_store(tmp_path / f"{source}.dbs", create=True) as own:
-            channels = [Channel(ADDRESS, tmp_path / f"{source}.ods")]
-            collect_channels(own, channels, CollectSettings(**QUICK, chat_sources=source), progress=False)
-            own.connection.execute("UPDATE streams SET ended_at = NULL")  # yt-dlp does not tell it
-            digests.append(own.digest())
-    assert digests[0] == digests[1]
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ from tests.collect.youtube.channel_pages import (
     COOKIES,
     URL,
     expected_row,
-    lockup,
     make_videos,
     page_of,
-    renderer,
+    row_of,
 )
 from tests.collect.youtube.helpers import quick
+from tests.collect.youtube.site.channel_items import LAYOUTS
 
 # yt-dlp leaves the connections of answers that it does not read to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
@@ -109,20 +109,21 @@ def show_items(youtube, *items):
     youtube.add_page("/@sample/streams", f"<script>var ytInitialData = {data};</script>")
 
 
-@pytest.mark.parametrize("layout", [renderer, lockup])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_rows_that_are_no_streams_are_left_out(youtube, layout):
-    playlist = lockup("PLaaaaaaaaa")
+    playlist = row_of("lockup", "PLaaaaaaaaa")
     playlist["richItemRenderer"]["content"]["lockupViewModel"]["contentType"] = "LOCKUP_CONTENT_TYPE_PLAYLIST"
     ids = ["", "short", "../../../..", "aaaaaaaaaa'", "aaaaaaaaaaaa", "ａａａａａａａａａａａ", None]
-    show_items(youtube, *map(layout, ids), playlist, layout("aaaaaaaaaaa"), layout("aaaaaaaaaaa", "again"))
+    rows = [row_of(layout, *facts) for facts in (("aaaaaaaaaaa",), ("aaaaaaaaaaa", "again"))]
+    show_items(youtube, *(row_of(layout, odd) for odd in ids), playlist, *rows)
     rows = list_streams(URL, "yt-dlp").streams
     assert [(row.video_id, row.title) for row in rows] == [("aaaaaaaaaaa", "A title")]
 
 
-@pytest.mark.parametrize("layout", [renderer, lockup])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_hostile_titles_survive_the_page_and_fit_a_sheet(youtube, layout):
     hostile = "</script><script>var ytInitialData = {\"x\": 1};</script> ${x} 'a' \u202e\x00\x07 \ud83d"
-    show_items(youtube, layout("aaaaaaaaaaa", hostile), layout("bbbbbbbbbbb", "  \n "))
+    show_items(youtube, row_of(layout, "aaaaaaaaaaa", hostile), row_of(layout, "bbbbbbbbbbb", "  \n "))
     rows = list_streams(URL, "yt-dlp").streams
     shown = "</script><script>var ytInitialData = {\"x\": 1};</script> ${x} 'a' \u202e \ufffd"
     assert [row.title for row in rows] == [shown, None]
@@ -132,7 +133,7 @@ def test_hostile_titles_survive_the_page_and_fit_a_sheet(youtube, layout):
 def test_odd_data_end_the_list_and_say_so(youtube, odd):
     broken = {"richItemRenderer": {"content": {"lockupViewModel": {"contentId": "b" * 11, "metadata": odd}}}}
     broken["richItemRenderer"]["content"]["videoRenderer"] = odd
-    show_items(youtube, lockup("aaaaaaaaaaa"), broken)
+    show_items(youtube, row_of("lockup", "aaaaaaaaaaa"), broken)
     listing = list_streams(URL, "yt-dlp")
     assert [row.video_id for row in listing.streams] in (["aaaaaaaaaaa"], ["aaaaaaaaaaa", "b" * 11])
     assert listing.complete or listing.reason.startswith("yt-dlp failed (")
