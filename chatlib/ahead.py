@@ -9,8 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import BrokenExecutor, Future
-from contextlib import suppress
-from queue import Empty, SimpleQueue
+from multiprocessing.pool import ThreadPool
 from typing import Any, Generic, TypeVar
 
 __all__ = ["ITEMS_PER_WORKER", "map_ahead"]
@@ -117,35 +116,26 @@ class _Ahead(Generic[T, R]):
 
 
 class _Threads:
-    """Daemon threads that take calls from a queue."""
+    """Daemon threads that run calls, each with a future of its own."""
 
     def __init__(self, workers: int) -> None:
-        self._calls: SimpleQueue[tuple[Future, Callable, object] | None] = SimpleQueue()
-        self._workers = workers
-        for _ in range(workers):
-            threading.Thread(target=self._work, daemon=True).start()
+        self._pool = ThreadPool(workers)
 
     def submit(self, function: Callable, item: object) -> Future:
         future: Future = Future()
-        self._calls.put((future, function, item))
+        self._pool.apply_async(_run, (future, function, item))
         return future
 
-    def _work(self) -> None:
-        while call := self._calls.get():
-            future, function, item = call
-            try:
-                future.set_result(function(item))
-            except BaseException as error:
-                future.set_exception(error)
-            del call, future, item
-
     def shutdown(self, *, kill_workers: bool) -> None:
-        """End the threads after the calls they run; with `kill_workers` queued ones are dropped."""
-        with suppress(Empty):
-            while kill_workers:
-                self._calls.get_nowait()
-        for _ in range(self._workers):
-            self._calls.put(None)
+        """End the threads after the calls they run; queued ones are dropped."""
+        self._pool.terminate()
+
+
+def _run(future: Future, function: Callable, item: object) -> None:
+    try:
+        future.set_result(function(item))
+    except BaseException as error:
+        future.set_exception(error)
 
 
 def _wait_for(future: Future[R]) -> R:

@@ -414,12 +414,6 @@ def test_new_facts_win_and_absence_erases_nothing():
     assert old[0]["duration_s"] is None  # what was given is as it was
 
 
-@pytest.mark.parametrize("nothing", [None, "", "  ", "\x00", "\u3000\n", float("nan"), pd.NaT, pd.NA])
-def test_whatever_absence_looks_like_it_erases_nothing(nothing):
-    old = make_row("aaaaaaaaaaa", title="One", views=5)
-    assert merge_stream_list([old], [make_row("aaaaaaaaaaa", title=nothing, views=nothing)]) == [old]
-
-
 def test_the_id_may_be_in_the_address_only():
     old = [{"title": "One", "url": "https://youtu.be/aaaaaaaaaaa", "date": "2023-05-01"}]
     assert merge_stream_list(old, [make_row("aaaaaaaaaaa", title="1")]) == [

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from chatlib.collect.lists import (
     load_channels,
-    load_sheet,
     load_stream_list,
     merge_stream_list,
     save_stream_list,
-    stream_of_row,
 )
 from chatlib.collect.sheets import Table, clean_cell, clean_line, load_tables, save_tables
 from chatlib.collect.transport import Politeness
@@ -106,12 +104,6 @@ def test_the_file_is_xml_without_formula_or_element_of_a_stranger(sheet):
         value for element in root.iter() for name, value in element.attrib.items() if "value-type" in name
     }
     assert kinds == {"string"}
-
-
-def test_the_chat_files_own_reader_reads_the_same(sheet):
-    rows = load_sheet(sheet)
-    assert list(rows) == IDS
-    assert [stream_of_row(rows[video_id]).title for video_id in IDS] == KEPT
 
 
 def test_titles_come_whole_through_the_data_api(youtube, tmp_path):

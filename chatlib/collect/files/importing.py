@@ -15,14 +15,12 @@ import msgspec
 import pandas as pd
 
 from chatlib.ahead import map_ahead
-from chatlib.collect.files.containers import SQLITE_MAGIC, read_head
+from chatlib.collect.files.containers import read_head
 from chatlib.collect.files.formats import (
     Chat,
     ReadFile,
-    complete_chat,
     complete_streams,
     digest_content,
-    iter_old_chats,
     log_view,
     looks_like_chat,
     read_listed_file,
@@ -199,17 +197,11 @@ def choose_files(
 def _iter_reports(
     db: Store, found: list[Found], *, limit: int, columns: Mapping[str, str] | None
 ) -> Generator[FileReport, None, None]:
-    databases = {f.path for f in found if read_head(f.path).startswith(SQLITE_MAGIC)}
-    known = _find_known(db, [f for f in found if f.path not in databases], columns)
-    unknown = [f for f in found if f.path not in databases and f.path not in known]
+    known = _find_known(db, found, columns)
+    unknown = [f for f in found if f.path not in known]
     with closing(_read_ahead(unknown, columns)) as files:
         for f in found:
-            if f.path in databases:
-                yield from _import_old_database(db, f, limit=limit)
-            elif f.path in known:
-                yield from known[f.path]
-            else:
-                yield from _save_file(db, f, next(files))
+            yield from known.get(f.path) or _save_file(db, f, next(files), limit=limit)
 
 
 def _find_known(
@@ -243,15 +235,19 @@ def _report_known(db: Store, path: Path, content: str) -> FileReport | None:
     return FileReport(path, "known", source.format, name, stream_id, source.n_rows, 0, source.skipped)
 
 
-def _save_file(db: Store, found: Found, file: ReadFile) -> list[FileReport]:
-    """Store a file's chats, all of them or none."""
+def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[FileReport]:
+    """Store a file's chats, all of them or none; with a `limit` the oldest so many."""
     if not file.chats:
         return [FileReport(found.path, "failed", error=str(file.error))]
     chats = complete_streams(file.chats, path=found.path, rows=found.rows)
+    kept = chats[: limit or None]
+    content = (
+        file.content if len(kept) == len(chats) else f"{file.content}, {limit} oldest"
+    )  # which is no known file
     with db.transaction():
         return [
-            _save_chat(db, found.path, chat, content=_name_part(file.content, number))
-            for number, chat in enumerate(chats)
+            _save_chat(db, found.path, chat, content=_name_part(content, number))
+            for number, chat in enumerate(kept)
         ]
 
 
@@ -272,20 +268,6 @@ def keep_state(db: Store, stream: Stream) -> Stream:
     for row in db.find_streams(stream.platform, [stream.video_id]).itertuples():
         return stream._replace(state=str(row.state), view=str(row.view))
     return stream
-
-
-def _import_old_database(db: Store, found: Found, *, limit: int) -> Generator[FileReport, None, None]:
-    """Import each stream of an old database, oldest first; each is stored whole or not at all."""
-    path = found.path
-    try:
-        for url, row, chat in iter_old_chats(found, limit=limit):
-            content = digest_content(repr(list(map(tuple, chat.messages))).encode(), name=str(url), row=row)
-            known = _report_known(db, path, content)
-            yield known or _save_chat(
-                db, path, complete_chat(chat, file_name=path.name, row=row), content=content
-            )
-    except SourceError as error:
-        yield FileReport(path, "failed", error=str(error))
 
 
 # ---------------------------------------------------------- reading ahead

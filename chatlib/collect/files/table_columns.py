@@ -70,9 +70,6 @@ class Columns:
 
     fields: dict[str, int] = field(default_factory=dict)
     badges: dict[str, dict[str, int]] = field(default_factory=dict)  # which badge -> title, name -> column
-    emotes: dict[int, tuple[str, str]] = field(
-        default_factory=dict
-    )  # column -> which emote, name or shortcuts
     offset: int | None = None
     offset_scale: float = 1.0
     moment: int | None = None
@@ -84,7 +81,7 @@ class Columns:
     def list_needed(self) -> list[int]:
         times = (self.offset, self.moment, self.day, self.stream)
         badges = (i for badge in self.badges.values() for i in badge.values())
-        return sorted({*self.fields.values(), *badges, *self.emotes, *(i for i in times if i is not None)})
+        return sorted({*self.fields.values(), *badges, *(i for i in times if i is not None)})
 
 
 def add_columns_option(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +130,7 @@ def find_columns(
         if badge := _OWN_BADGE.fullmatch(own):
             columns.badges.setdefault(badge[1], {})[badge[2] or "title"] = i
         elif emote := _OWN_EMOTE.fullmatch(own):
-            columns.emotes[i] = (emote[1], emote[2])
+            _claim(columns.fields, f"emotes.{emote[1]}.{emote[2]}", i, names)
         elif own in _OWN and own not in ("time_in_seconds", "timestamp"):
             _claim(columns.fields, own, i, names)
         elif role := (

@@ -10,7 +10,7 @@ import io
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import islice, repeat
@@ -48,6 +48,7 @@ _PLAIN_KINDS = CHAT_KINDS | {None}
 _ZEROS = ("", "0", "0.0", "0.00", "null", "none", "nan", "n/a", "-")
 
 _Batch = dict[int, list[Any]]  # the values of each column that is needed, of some rows
+_Source = Callable[[Sequence[int], Notes], Iterator[_Batch]]
 
 
 class Table(NamedTuple):
@@ -55,9 +56,7 @@ class Table(NamedTuple):
 
     names: list[str] | None
     sample: Sequence[Sequence[object]]
-    sources: Sequence[
-        _CsvSource | _ParquetSource
-    ]  # ways to read it, of which the one that gives most rows counts
+    sources: Sequence[_Source]  # ways to read it, of which the one that gives most rows counts
 
 
 def looks_like_chat(text: str) -> bool:
@@ -90,73 +89,68 @@ def find_chats(
         names = table.names or [str(i + 1) for i in range(len(table.sample))]
         columns = find_columns(names, table.sample, said)
     attempts = [_read_source(source, columns) for source in table.sources]
-    best = max(attempts, key=lambda attempt: sum(map(len, attempt.messages.values())))
-    notes.update(best.notes)
+    best = max(attempts, key=lambda attempt: sum(map(len, attempt[0].values())))
+    found, left_out = best
+    notes.update(left_out)
     if best is not attempts[0]:
         notes["quote is not closed"] += 1
     name = "chat-downloader-table" if columns.is_own else "table"
     if columns.stream is None:
-        return [Chat(name, Stream("", ""), best.messages[""], notes)]
+        return [Chat(name, Stream("", ""), found[""], notes)]
     return [
         Chat(name, _name_stream(stream), messages, Notes() if i else notes)
-        for i, (stream, messages) in enumerate(best.messages.items())
+        for i, (stream, messages) in enumerate(found.items())
     ]
 
 
 # ------------------------------------------------------------------ CSV
 
 
-class _CsvSource(NamedTuple):
-    text: str
-    delimiter: str
-    n_columns: int
-    has_heading: bool  # as long as the other rows
-    quote: str | bool = '"'
+def _iter_csv(
+    text: str, delimiter: str, n_columns: int, n_skipped: int, quote: str | bool, needed: Sequence[int],
+    notes: Notes,
+) -> Iterator[_Batch]:  # fmt: skip
+    """Yield the rows' values of some columns; "" is None, a row of another length is counted."""
+    import pyarrow as pa
+    from pyarrow import compute as arrow_compute
+    from pyarrow import csv as arrow_csv
 
-    def iter_batches(self, needed: Sequence[int], notes: Notes) -> Iterator[_Batch]:
-        """Yield the rows' values of some columns; "" is None, a row of another length is counted."""
-        import pyarrow as pa
-        from pyarrow import compute as arrow_compute
-        from pyarrow import csv as arrow_csv
-
-        names = [f"c{i}" for i in range(self.n_columns)]
-        used = [names[i] for i in needed]
-        try:
-            batches = arrow_csv.open_csv(
-                pa.BufferReader(self.text.encode("utf-8", "replace")),
-                read_options=arrow_csv.ReadOptions(
-                    column_names=names, use_threads=False, block_size=_BLOCK_BYTES
-                ),
-                parse_options=arrow_csv.ParseOptions(
-                    delimiter=self.delimiter,
-                    newlines_in_values=True,
-                    quote_char=self.quote,
-                    invalid_row_handler=partial(_skip_row, notes),
-                ),
-                convert_options=arrow_csv.ConvertOptions(
-                    include_columns=used,
-                    column_types={name: pa.string() for name in used},
-                    strings_can_be_null=True,
-                    null_values=[""],
-                ),
-            )
-            n_rows = 0
-            for batch in batches:
-                first = 1 if self.has_heading and not n_rows else 0
-                n_rows += batch.num_rows
-                TABLE_ROWS.require(n_rows)
-                for column in batch.columns:
-                    longest = arrow_compute.max(arrow_compute.binary_length(column)).as_py()
-                    LINE_MB.require((longest or 0) / 1e6)
-                yield {
-                    i: batch.column(name).to_pylist()[first:] for i, name in zip(needed, used, strict=True)
-                }
-        except pa.ArrowInvalid as error:
-            if "straddling" in str(error):
-                raise SourceError(f"A table's row may have at most {_BLOCK_BYTES >> 20} MB.") from error
-            raise SourceError(
-                f"A table must be whole CSV, and this one is not: {one_line(error, 200)}."
-            ) from error
+    names = [f"c{i}" for i in range(n_columns)]
+    used = [names[i] for i in needed]
+    try:
+        batches = arrow_csv.open_csv(
+            pa.BufferReader(text.encode("utf-8", "replace")),
+            read_options=arrow_csv.ReadOptions(
+                column_names=names, use_threads=False, block_size=_BLOCK_BYTES
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=delimiter,
+                newlines_in_values=True,
+                quote_char=quote,
+                invalid_row_handler=partial(_skip_row, notes),
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=used,
+                column_types={name: pa.string() for name in used},
+                strings_can_be_null=True,
+                null_values=[""],
+            ),
+        )
+        n_rows = 0
+        for batch in batches:
+            first = 0 if n_rows else n_skipped
+            n_rows += batch.num_rows
+            TABLE_ROWS.require(n_rows)
+            for column in batch.columns:
+                longest = arrow_compute.max(arrow_compute.binary_length(column)).as_py()
+                LINE_MB.require((longest or 0) / 1e6)
+            yield {i: batch.column(name).to_pylist()[first:] for i, name in zip(needed, used, strict=True)}
+    except pa.ArrowInvalid as error:
+        if "straddling" in str(error):
+            raise SourceError(f"A table's row may have at most {_BLOCK_BYTES >> 20} MB.") from error
+        raise SourceError(
+            f"A table must be whole CSV, and this one is not: {one_line(error, 200)}."
+        ) from error
 
 
 def _skip_row(notes: Notes, row: Any) -> str:
@@ -180,9 +174,9 @@ def _open_csv(text: str, notes: Notes) -> Table | None:
     names = [str(cell).strip() for cell in rows[0]] + [""] * n_columns
     fitting = [row for row in rows[headed:] if len(row) == n_columns]
     sample: list[Sequence[object]] = list(zip(*fitting, strict=True)) or [()] * n_columns
-    sources = [_CsvSource(text, delimiter, n_columns, headed and len(rows[0]) == n_columns)]
-    if text.count('"') % 2:  # one is not closed: it may have swallowed the rows behind it
-        sources.append(sources[0]._replace(quote=False))
+    n_skipped = int(headed and len(rows[0]) == n_columns)
+    quotes = ('"', False) if text.count('"') % 2 else ('"',)  # one not closed may have swallowed rows
+    sources = [partial(_iter_csv, text, delimiter, n_columns, n_skipped, quote) for quote in quotes]
     return Table(names[:n_columns] if headed else None, sample, sources)
 
 
@@ -202,17 +196,14 @@ def _read_sample(head: str, delimiter: str) -> tuple[tuple[float, int], list[lis
 # ------------------------------------------------------------------ Parquet
 
 
-class _ParquetSource(NamedTuple):
-    file: Any  # pyarrow.parquet.ParquetFile
-
-    def iter_batches(self, needed: Sequence[int], _notes: Notes) -> Iterator[_Batch]:
-        """Yield the rows' values of some columns, as text, numbers and microseconds; "" is None."""
-        n_bytes = 0
-        for table in _iter_flat(self.file):
-            batch = {i: _to_values(table.column(i)) for i in needed}
-            n_bytes += sum(len(v) for values in batch.values() for v in values if isinstance(v, str))
-            FILE_MB.require(n_bytes / 1e6)
-            yield batch
+def _iter_parquet(file: Any, needed: Sequence[int], _notes: Notes) -> Iterator[_Batch]:
+    """Yield the rows' values of some columns, as text, numbers and microseconds; "" is None."""
+    n_bytes = 0
+    for table in _iter_flat(file):
+        batch = {i: _to_values(table.column(i)) for i in needed}
+        n_bytes += sum(len(v) for values in batch.values() for v in values if isinstance(v, str))
+        FILE_MB.require(n_bytes / 1e6)
+        yield batch
 
 
 def _open_parquet(data: bytes) -> Table | None:
@@ -232,7 +223,7 @@ def _open_parquet(data: bytes) -> Table | None:
     if first is None or first.num_columns < 2:
         return None
     sample = [_to_values(column)[:_SAMPLE_ROWS] for column in first.columns]
-    return Table([name.strip() for name in first.column_names], sample, [_ParquetSource(file)])
+    return Table([name.strip() for name in first.column_names], sample, [partial(_iter_parquet, file)])
 
 
 def _damaged(error: Exception) -> SourceError:
@@ -292,27 +283,22 @@ def _decode_dictionary(chunk: pa.DictionaryArray) -> list[str | None]:
 # ------------------------------------------------------------------ rows
 
 
-class _Attempt(NamedTuple):
-    """The messages of a table as one of the ways to read it gives them, by stream, and what was left out."""
-
-    messages: dict[Any, list[Message]]
-    notes: Notes
-
-
-def _read_source(source: _CsvSource | _ParquetSource, columns: Columns) -> _Attempt:
-    attempt = _Attempt({} if columns.stream is not None else {"": []}, Notes())
+def _read_source(source: _Source, columns: Columns) -> tuple[dict[Any, list[Message]], Notes]:
+    """Return the messages by stream as one of the ways to read a table gives them, and what was left out."""
+    notes = Notes()
+    found: dict[Any, list[Message]] = {} if columns.stream is not None else {"": []}
     ids: dict[Any, IdMaker] = defaultdict(IdMaker)
-    for batch in source.iter_batches(columns.list_needed(), attempt.notes):
+    for batch in source(columns.list_needed(), notes):
         streams = repeat("") if columns.stream is None else batch[columns.stream]
         for stream, row in zip(streams, _iter_rows(columns, batch), strict=False):
             if stream is None:
-                attempt.notes["row names no stream"] += 1
+                notes["row names no stream"] += 1
                 continue
-            messages = attempt.messages.setdefault(stream, [])
-            message = row if type(row) is Message else read_row(row, attempt.notes, ids[stream])
+            messages = found.setdefault(stream, [])
+            message = row if type(row) is Message else read_row(row, notes, ids[stream])
             if message is not None:
                 messages.append(message if message.message_id else ids[stream].complete(message))
-    return attempt
+    return found, notes
 
 
 def _iter_rows(columns: Columns, batch: _Batch) -> Iterator[Message | dict[str, Any]]:
@@ -341,7 +327,7 @@ def _iter_rows(columns: Columns, batch: _Batch) -> Iterator[Message | dict[str, 
         zip(*map(_as_texts, [*written, *own]), strict=True),
         strict=True,
     )
-    more = [*fields.values(), *(batch[i] for i in columns.emotes)]
+    more = [*fields.values()]
     has_more = [row.count(None) < len(row) for row in zip(*more, strict=True)] if more else nothing
     for i, (message_id, text, kind, offset_s, moment, clock, known) in enumerate(plain):
         author = _read_author(*known)
@@ -370,7 +356,6 @@ def _iter_rows(columns: Columns, batch: _Batch) -> Iterator[Message | dict[str, 
             titles = [{"title": title} for title in json.loads(author[1] or "[]")]
             item["author"] = {"id": known[0], "name": known[1], "badges": titles}
         _add_more(item, {name: values[i] for name, values in fields.items()})
-        _add_emotes(item, {key: batch[place][i] for place, key in columns.emotes.items()})
         if not columns.is_own:
             _read_amount(item)
         yield item
@@ -379,19 +364,15 @@ def _iter_rows(columns: Columns, batch: _Batch) -> Iterator[Message | dict[str, 
 def _add_more(item: dict[str, Any], values: Mapping[str, Any]) -> None:
     """Enter values by chat-downloader's names: `money.text` is the field `text` of the object `money`."""
     for name, value in values.items():
-        outer, dot, inner = name.partition(".")
         if value is not None:
+            *outer, last = name.split(".")
+            place = item
+            for step in outer:
+                place = place.setdefault(step, {})
             value = rearm_cell(value) if isinstance(value, str) else value
-            item[outer] = {**(item.get(outer) or {}), inner: value} if dot else value
-
-
-def _add_emotes(item: dict[str, Any], values: Mapping[tuple[str, str], Any]) -> None:
-    emotes: dict[str, dict[str, Any]] = {}
-    for (number, key), value in values.items():
-        if value:
-            emotes.setdefault(number, {})[key] = value if key == "name" else [value]
-    if emotes:
-        item["emotes"] = list(emotes.values())
+            place[last] = [value] if last == "shortcuts" else value
+    if "emotes" in item:  # numbered
+        item["emotes"] = list(item["emotes"].values())
 
 
 @lru_cache(maxsize=65536)

@@ -65,14 +65,20 @@ _OF_PROGRAM = re.compile(r"-!- |![\w.]+ |-[^\s-]+- |(?:MOD_ACTION|VIEWERS|VIEWER
 _CHATTY_LIST = re.compile(r"(?P<what>BAN|DELETED|BITS): (?P<rest>.*)")
 _CHATTY_BAN = re.compile(r"(\w{1,100})(?: \(\d{1,12}s\))?(?: \[[^\]]{0,999}\])?(?: \{[^}]{0,99}\})?(?:, |$)")
 _CHATTY_DELETED = re.compile(r"(\w{1,100}) \((.{0,999}?)\)(?=, \w{1,100} \(|$)")
-_BANNED = re.compile(
-    r"(?P<name>\w{1,100}) (?:has been|was) (?:timed out|permanently banned|banned)\b.*"
-    r"|\w{1,100} (?:timed out|permanently banned|banned) (?P<target>\w{1,100})\b.*"
-)
 _REMOVED = re.compile(r"A message from (?P<name>\w{1,100}) was deleted: (?P<text>.*)")
-_RAID = re.compile(r"[\d,]+ raiders from (?P<name>\w{1,100}) have joined\b.*")
-_ANONYMOUS = re.compile(r"An anonymous (?:user|gifter) (?:(?P<one>gifted a Tier)|is gifting \d+) .*")
-_OLD_SUB = re.compile(r"(?P<name>\w{1,100}) (?:just )?subscribed\b(?P<again>.* months? in a row)?.*!")
+# Sentences of events, the name of whom they are about first.
+_SENTENCES = tuple(
+    (kind, re.compile(sentence))
+    for kind, sentence in (
+        ("ban_user", r"(\w{1,100}) (?:has been|was) (?:timed out|permanently banned|banned)\b.*"),
+        ("ban_user", r"\w{1,100} (?:timed out|permanently banned|banned) (\w{1,100})\b.*"),
+        ("raid", r"[\d,]+ raiders from (\w{1,100}) have joined\b.*"),
+        ("anonymous_subscription_gift", r"An anonymous (?:user|gifter) gifted a Tier .*"),
+        ("anonymous_mystery_subscription_gift", r"An anonymous (?:user|gifter) is gifting \d+ .*"),
+        ("resubscription", r"(\w{1,100}) (?:just )?subscribed\b.* months? in a row.*!"),
+        ("subscription", r"(\w{1,100}) (?:just )?subscribed\b.*!"),
+    )
+)
 _TWITCH_SPEAKS = ("twitchnotify", "jtv", "tmi.twitch.tv")
 _HEADING = re.compile(
     r"# (?:Start|Stop) logging at (?P<moment>\S+ \S+)(?: (?P<zone>.*))?"
@@ -282,16 +288,9 @@ class _Log:
             return self._add(time, name, text, kind, notice=sentence)
         if found := _REMOVED.fullmatch(notice):
             return self._remove(time, found["name"], found["text"])
-        if found := _BANNED.fullmatch(notice):
-            return self._add(time, found["name"] or found["target"], None, "ban_user", notice=notice)
-        if found := _RAID.fullmatch(notice):
-            return self._add(time, found["name"], None, "raid", notice=notice)
-        if found := _ANONYMOUS.fullmatch(notice):
-            which = "anonymous_subscription_gift" if found["one"] else "anonymous_mystery_subscription_gift"
-            return self._add(time, None, None, which, notice=notice)
-        if found := _OLD_SUB.fullmatch(notice):
-            again = "resubscription" if found["again"] else "subscription"
-            return self._add(time, found["name"], None, again, notice=notice)
+        for event, pattern in _SENTENCES:
+            if found := pattern.fullmatch(notice):
+                return self._add(time, next(iter(found.groups()), None), None, event, notice=notice)
         return False
 
     def _read_list(self, time: _Time, what: str, rest: str) -> bool:

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from chatlib.collect.sites import Batch, ResumeFile
-from chatlib.errors import StoreFull, UnwritableFile
+from chatlib.errors import StoreFull
 from tests.collect.youtube.helpers import SOURCES, fetch, respond, show
 from tests.collect.youtube.site.faults import Faults
 from tests.collect.youtube.site.videos import make_video, text_action
@@ -84,12 +84,6 @@ def test_a_full_disk_says_so_and_leaves_what_was_there(resume_file):
         signal.signal(signal.SIGXFSZ, before)
     assert str(resume_file.path) in str(raised.value)
     assert saved(resume_file) == [Batch([{"a": 1}], "t1")]
-
-
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
-    (tmp_path / "unfinished").write_text("a file in the way")
-    with pytest.raises(UnwritableFile, match=r"a\.jsonl"):
-        ResumeFile(tmp_path / "unfinished" / "a.jsonl").add(Batch([], "t"))
 
 
 # ------------------------------------------------------------------------------ resuming
