@@ -38,16 +38,13 @@ from chatlib.money import read_money
 from chatlib.queries import MESSAGE_COLUMNS, StoredStream
 from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.store import SaveCount, Store
-from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = [
     "MANIFEST",
     "SCHEMAS",
     "Dataset",
-    "ImportCount",
     "MessageFile",
     "finish_dataset",
-    "import_dataset",
     "iter_message_files",
     "join_chunks",
     "make_message_path",
@@ -124,14 +121,6 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
     "timestamp_us": ("timestamp",),
     "amount": ("amount", "amount_digits", "amount_text"),
 }
-
-
-class ImportCount(NamedTuple):
-    """What an import of a data set did: streams, messages that were new, and why files were left out."""
-
-    n_streams: int
-    n_added: int
-    errors: Mapping[str, str]
 
 
 class MessageFile(NamedTuple):
@@ -554,31 +543,3 @@ def _map_arrow_errors(path: Path) -> Iterator[None]:
             f"A file of a data set must be there and whole, and {path} is not ({reason}). "
             "Make the data set again."
         ) from error
-
-
-# ------------------------------------------------------------------ database and data set
-
-
-def import_dataset(db: Store, dataset: Dataset, *, progress: bool = True) -> ImportCount:
-    """Store all of a data set in a chat database, each stream whole or not at all; what is there stays.
-
-    Streams whose file is missing or damaged are reported, and the others go on.
-    """
-    added, errors = 0, {}
-    stream_ids: dict[tuple[str, str], int] = {}
-    bar = progress_bar(dataset.files, total=len(dataset.files), desc="import", shown=progress)
-    with rare_gc():
-        for file in bar:
-            try:
-                saved = save_messages(db, dataset.folder, file)
-            except DamagedStore as error:
-                errors[file.path] = str(error)
-                continue
-            stream_ids[file.stream.platform, file.stream.video_id] = saved.stream_id
-            added += saved.added
-    clips, heatmaps = dataset.load_beside("clips"), dataset.load_beside("heatmaps")
-    for key in clips.keys() & stream_ids.keys():
-        db.save_clips(stream_ids[key], [Clip(**row) for row in clips[key]])
-    for key in heatmaps.keys() & stream_ids.keys():
-        db.save_heatmap(stream_ids[key], [HeatStep(**row) for row in heatmaps[key]])
-    return ImportCount(len(stream_ids), added, errors)

@@ -17,13 +17,7 @@ from babel import Locale
 from currency_converter import CurrencyConverter, RateNotFoundError
 from price_parser import Price
 
-__all__ = [
-    "NO_MONEY",
-    "MoneyFields",
-    "convert_money",
-    "read_money",
-    "read_plain_money",
-]
+__all__ = ["NO_MONEY", "MoneyFields", "convert_money", "read_money", "read_plain_money"]
 
 # Symbols that CLDR's English list gives to none or to another currency, as YouTube means them.
 # `kr` is left out: Swedish, Norwegian, Danish and Icelandic amounts look the same.

@@ -148,10 +148,7 @@ class StoreReader:
         return self.query("SELECT stream_id, start_s, end_s, value FROM heatmaps ORDER BY stream_id, start_s")
 
     def load_messages(
-        self,
-        stream_ids: Iterable[int] | None = None,
-        *,
-        columns: Sequence[str] = MESSAGE_COLUMNS,
+        self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = MESSAGE_COLUMNS
     ) -> pd.DataFrame:
         """Return messages, streams in the order asked for, each by offset, ties in source order.
 

@@ -13,14 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from chatlib.errors import (
-    DamagedStore,
-    MissingSource,
-    NewerSchema,
-    NotADatabase,
-    ParameterError,
-    StoreError,
-)
+from chatlib.errors import DamagedStore, MissingSource, NewerSchema, NotADatabase, ParameterError, StoreError
 from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, connect_to_read, map_sqlite_errors
 from chatlib.records import STATES, VIEWS, Clip, HeatStep, Message, Stream
 from chatlib.schema import ADD_VISIT, APPLICATION_ID, FILL_VISITS, MIGRATIONS

@@ -300,16 +300,11 @@ class _ChannelCollection:
 
             def fetch(video_id: str) -> Replay:
                 return self._site.fetch(
-                    video_id,
-                    known[video_id],
-                    on_progress=lambda offset_s: board.update(video_id, offset_s),
+                    video_id, known[video_id], on_progress=lambda offset_s: board.update(video_id, offset_s)
                 )
 
             replays = map_ahead(
-                fetch,
-                plan.wanted,
-                workers=self._settings.at_once,
-                on_stop=self._site.politeness.stop.set,
+                fetch, plan.wanted, workers=self._settings.at_once, on_stop=self._site.politeness.stop.set
             )
             with closing(replays):
                 for number, replay in enumerate(replays, 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chatlib.collect.files.formats import list_formats
 from chatlib.collect.files.table_columns import add_columns_option
@@ -12,7 +13,11 @@ from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError
 from chatlib.files import looks_like_dataset
 from chatlib.options import add_options, read_options
-from chatlib.text import one_line, remove_controls
+from chatlib.text import one_line
+
+if TYPE_CHECKING:
+    from chatlib.collect.files.importing import ImportReport
+    from chatlib.collect.report import CollectReport
 
 __all__ = ["add_parsers"]
 
@@ -153,37 +158,24 @@ def _run_import(args: argparse.Namespace) -> int:
         raise ParameterError("--dataset takes chat files, not --db, not --columns. Leave the other out.")
     if datasets and len(args.paths) > 1:
         raise ParameterError(f"{datasets[0]} is a data set: import it by itself.")
-    if datasets:
-        return _import_dataset(datasets[0], args)
-    find_chat_files(args.paths)  # a wrong path leaves no database behind
     if args.dataset:
         from chatlib.collect.files.into_dataset import import_into_dataset
 
-        report = import_into_dataset(args.paths, args.dataset, limit=args.limit)
-        sys.stdout.write(report.format_summary(Path(args.dataset)))
-        return _exit_code(args, is_usable=report.is_usable, has_failed=bool(report.errors))
-    with open_store(_find_db(args), create=True) as db:
-        report = import_chats(db, args.paths, limit=args.limit, columns=columns)
-        sys.stdout.write(report.format_summary(db.path))
-    return _exit_code(args, is_usable=report.is_usable, has_failed=bool(report.errors))
+        report, place = import_into_dataset(args.paths, args.dataset, limit=args.limit), Path(args.dataset)
+    elif datasets:
+        from chatlib.collect.files.into_dataset import import_dataset
+        from chatlib.dataset import open_dataset
 
-
-def _import_dataset(folder: str, args: argparse.Namespace) -> int:
-    from chatlib.collect.files.importing import shorten_lines
-    from chatlib.dataset import import_dataset, open_dataset
-    from chatlib.store import open_store
-
-    dataset = open_dataset(folder)
-    with open_store(_find_db(args), create=True) as db:
-        count = import_dataset(db, dataset)
-        sys.stdout.write(
-            f"{count.n_streams:,} streams read; {count.n_added:,} new messages in "
-            f"{remove_controls(str(db.path))}\n"
-        )
-    if count.errors:
-        lines = shorten_lines([f"  {error}" for error in count.errors.values()])
-        sys.stdout.write("\n".join(["", "Could not be read:", *lines]) + "\n")
-    return _exit_code(args, is_usable=count.n_streams > 0, has_failed=bool(count.errors))
+        dataset, place = open_dataset(datasets[0]), _find_db(args)
+        with open_store(place, create=True) as db:
+            report = import_dataset(db, dataset)
+    else:
+        find_chat_files(args.paths)  # a wrong path leaves no database behind
+        place = _find_db(args)
+        with open_store(place, create=True) as db:
+            report = import_chats(db, args.paths, limit=args.limit, columns=columns)
+    sys.stdout.write(report.format_summary(place))
+    return _exit_code(args, report)
 
 
 def _run_convert(args: argparse.Namespace) -> int:
@@ -212,7 +204,7 @@ def _run_collect(args: argparse.Namespace) -> int:
         sys.stdout.write(report.format_summary(db.path))
         if run:
             sys.stdout.write(f"{args.refit(db, run)}\n")
-    return _exit_code(args, is_usable=report.is_usable, has_failed=report.has_failed)
+    return _exit_code(args, report)
 
 
 def _run_watch(args: argparse.Namespace) -> int:
@@ -254,5 +246,5 @@ def _find_db(args: argparse.Namespace) -> Path:
     return Path(args.db) if args.db else PROJECT_DIR / "data" / "Db_file.dbs"
 
 
-def _exit_code(args: argparse.Namespace, *, is_usable: bool, has_failed: bool) -> int:
-    return 0 if is_usable and (args.ignore_errors or not has_failed) else 1
+def _exit_code(args: argparse.Namespace, report: ImportReport | CollectReport) -> int:
+    return 0 if report.is_usable and (args.ignore_errors or not report.has_failed) else 1

@@ -5,17 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chatlib.simulate.crowd import Crowd
-from chatlib.simulate.rows import (
-    BOT,
-    OWNER,
-    Bundle,
-    Guest,
-    Json,
-    Scene,
-    make_author,
-    make_person,
-    message_id,
-)
+from chatlib.simulate.rows import BOT, OWNER, Bundle, Guest, Json, Scene, make_author, make_person, message_id
 from chatlib.simulate.talk import Topic
 
 __all__ = ["CHANNEL_NAME", "draw_bundles", "pays_later"]

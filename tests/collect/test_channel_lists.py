@@ -157,10 +157,7 @@ AS_LIBREOFFICE_WRITES = """<?xml version="1.0" encoding="UTF-8"?>
 def test_a_sheet_as_libreoffice_writes_it(tmp_path):
     """Links inside cells, a comment, a formula, and blank rows and columns to the sheet's end."""
     save_stream_list(tmp_path / "any.ods", [])
-    with (
-        zipfile.ZipFile(tmp_path / "any.ods") as source,
-        zipfile.ZipFile(tmp_path / "c.ods", "w") as target,
-    ):
+    with zipfile.ZipFile(tmp_path / "any.ods") as source, zipfile.ZipFile(tmp_path / "c.ods", "w") as target:
         for name in ("mimetype", "META-INF/manifest.xml"):
             target.writestr(name, source.read(name))
         target.writestr("content.xml", AS_LIBREOFFICE_WRITES)

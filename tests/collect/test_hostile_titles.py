@@ -8,12 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatlib.collect.lists import (
-    load_channels,
-    load_stream_list,
-    merge_stream_list,
-    save_stream_list,
-)
+from chatlib.collect.lists import load_channels, load_stream_list, merge_stream_list, save_stream_list
 from chatlib.collect.sheets import Table, clean_cell, clean_line, load_tables, save_tables
 from chatlib.collect.transport import Politeness
 from chatlib.collect.youtube.metadata import fetch_videos

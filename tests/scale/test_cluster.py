@@ -15,7 +15,8 @@ import pytest
 
 from chatlib.__main__ import main
 from chatlib.analyze.channel import analyze_channel
-from chatlib.dataset import import_dataset, open_dataset
+from chatlib.collect.files.into_dataset import import_dataset
+from chatlib.dataset import open_dataset
 from chatlib.errors import ParameterError
 from chatlib.files import make_safe_name
 from chatlib.pretrain import TrainSettings

@@ -13,8 +13,8 @@ from chatlib.__main__ import main
 from chatlib.analyze.analytics.json_files import save
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk
 from chatlib.collect.files.importing import import_chats
-from chatlib.collect.files.into_dataset import import_into_dataset
-from chatlib.dataset import SCHEMAS, import_dataset, open_dataset
+from chatlib.collect.files.into_dataset import import_dataset, import_into_dataset
+from chatlib.dataset import SCHEMAS, open_dataset
 from chatlib.errors import DamagedStore, MissingSource, NewerSchema, ParameterError
 from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.scale.export import Pseudonyms, export_store
@@ -59,13 +59,14 @@ def sample(tmp_path_factory):
 
 def bring_back(dataset, path):
     with open_store(path, create=True) as back:
-        count = import_dataset(back, dataset, progress=False)
-        return count, back.digest(), (back.load_clips(), back.load_heatmaps())
+        report = import_dataset(back, dataset, progress=False)
+        return report, back.digest(), (back.load_clips(), back.load_heatmaps())
 
 
 def test_a_database_comes_back_without_a_difference(db, tmp_path):
-    count, digest, beside = bring_back(export_store(db, tmp_path / "set"), tmp_path / "back.dbs")
-    assert count == (2, len(MESSAGES), {}) and digest == db.digest()
+    report, digest, beside = bring_back(export_store(db, tmp_path / "set"), tmp_path / "back.dbs")
+    assert (report.totals["streams"], report.n_added, report.errors) == (2, len(MESSAGES), {})
+    assert digest == db.digest()
     pd.testing.assert_frame_equal(beside[0], db.load_clips())
     pd.testing.assert_frame_equal(beside[1], db.load_heatmaps())
 
@@ -261,8 +262,8 @@ def test_an_unfinished_a_newer_and_a_damaged_data_set_say_so(db, tmp_path):
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(DamagedStore, match="Make the data set again"):
         dataset.read_messages(1)
-    count, _, _ = bring_back(dataset, tmp_path / "back.dbs")
-    assert count.n_streams == 1 and list(count.errors) == [dataset.files[0].path]
+    report, _, _ = bring_back(dataset, tmp_path / "back.dbs")
+    assert report.totals["streams"] == 1 and list(report.errors) == [path]
 
 
 def test_the_commands_take_it_there_and_back(db, tmp_path, capsys):

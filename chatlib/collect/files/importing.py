@@ -86,6 +86,11 @@ class ImportReport:
         return dict(counts.most_common())
 
     @property
+    def has_failed(self) -> bool:
+        """Whether anything of what was named could not be read."""
+        return bool(self.errors)
+
+    @property
     def is_usable(self) -> bool:
         """Whether anything of what was named is in the database now."""
         return any(file.state != "failed" for file in self.files)

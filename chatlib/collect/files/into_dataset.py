@@ -1,7 +1,8 @@
 """Chat files into a Parquet data set: each file becomes a part of its own, then parts become streams.
 
 A part's name is the digest of the file that it was made of, so a file that is read twice is written once.
-A stream of several files (a capture and its replay, for one) is joined as the chat database joins it.
+A stream of several files (a capture and its replay, for one) is joined as the chat database joins it. And a
+data set's way into a chat database.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from chatlib.ahead import map_ahead
 from chatlib.collect.files.formats import Chat, digest_content, log_view, read_listed_file
 from chatlib.collect.files.importing import FileReport, ImportReport, choose_files, keep_state
 from chatlib.dataset import (
+    Dataset,
     MessageFile,
     finish_dataset,
     iter_message_files,
@@ -32,11 +34,11 @@ from chatlib.dataset import (
     tabulate_messages,
     write_messages,
 )
-from chatlib.errors import SourceError
+from chatlib.errors import DamagedStore, SourceError
 from chatlib.files import atomic_write
 from chatlib.limits import read_file
-from chatlib.records import Message
-from chatlib.store import open_store
+from chatlib.records import Clip, HeatStep, Message
+from chatlib.store import Store, open_store
 from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "finish_import",
+    "import_dataset",
     "import_file",
     "import_into_dataset",
     "plan_import",
@@ -56,6 +59,32 @@ _ONE_STREAM = (
     "and export that."
 )
 _SMALL = 2_000_000  # bytes of all files; below this, reading is over before a process has started
+
+
+def import_dataset(db: Store, dataset: Dataset, *, progress: bool = True) -> ImportReport:
+    """Store all of a data set in a chat database, each stream whole or not at all; what is there stays.
+
+    Streams whose file is missing or damaged are reported, and the others go on.
+    """
+    reports: list[FileReport] = []
+    stream_ids: dict[tuple[str, str], int] = {}
+    with rare_gc():
+        for file in progress_bar(dataset.files, total=len(dataset.files), desc="import", shown=progress):
+            path, key = dataset.folder / file.path, (file.stream.platform, file.stream.video_id)
+            try:
+                saved = save_messages(db, dataset.folder, file)
+            except DamagedStore as error:
+                reports.append(FileReport(path, "failed", error=str(error)))
+                continue
+            stream_ids[key] = saved.stream_id
+            counts = saved.stream_id, file.n_messages, saved.added
+            reports.append(FileReport(path, "imported", "data set", "/".join(key), *counts))
+    clips, heatmaps = dataset.load_beside("clips"), dataset.load_beside("heatmaps")
+    for key in clips.keys() & stream_ids.keys():
+        db.save_clips(stream_ids[key], [Clip(**row) for row in clips[key]])
+    for key in heatmaps.keys() & stream_ids.keys():
+        db.save_heatmap(stream_ids[key], [HeatStep(**row) for row in heatmaps[key]])
+    return ImportReport(reports, [], db.count_content(stream_ids.values()))
 
 
 class FileTask(NamedTuple):

@@ -12,12 +12,7 @@ from collections import Counter
 import pytest
 from filelock import FileLock
 
-from chatlib.collect.collection import (
-    collect_channels,
-    fetch_chat,
-    load_known_channels,
-    plan_streams,
-)
+from chatlib.collect.collection import collect_channels, fetch_chat, load_known_channels, plan_streams
 from chatlib.collect.lists import Channel, load_stream_list
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError, SourceError, SourceRefused

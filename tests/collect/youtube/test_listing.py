@@ -11,14 +11,7 @@ import pytest
 from chatlib.collect.youtube import listing as listing_module
 from chatlib.collect.youtube.listing import list_streams
 from chatlib.errors import MissingSource, ParameterError, SourceError
-from tests.collect.youtube.channel_pages import (
-    COOKIES,
-    URL,
-    expected_row,
-    make_videos,
-    page_of,
-    row_of,
-)
+from tests.collect.youtube.channel_pages import COOKIES, URL, expected_row, make_videos, page_of, row_of
 from tests.collect.youtube.helpers import quick
 from tests.collect.youtube.site.channel_items import LAYOUTS
 

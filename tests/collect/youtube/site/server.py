@@ -145,12 +145,7 @@ class FakeYoutube:
         ca = str(self.ca_file)
         proxies = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), self.proxy_url)
         loopback = "localhost,127.0.0.1"  # Selenium speaks to its driver there
-        trusted = (
-            "REQUESTS_CA_BUNDLE",
-            "SSL_CERT_FILE",
-            "CURL_CA_BUNDLE",
-            "FAKE_YOUTUBE_CA",
-        )
+        trusted = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "FAKE_YOUTUBE_CA")
         paths = [str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
         return {
             **proxies,

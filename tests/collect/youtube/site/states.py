@@ -13,11 +13,7 @@ Json = dict[str, Any]
 _SCREENS = {
     "private": ("LOGIN_REQUIRED", "Private video", "Sign in if you've been granted access to this video"),
     "deleted": ("ERROR", "Video unavailable", "This video has been removed by the uploader"),
-    "bot_check": (
-        "LOGIN_REQUIRED",
-        "Sign in to confirm you’re not a bot",
-        "This protects our community.",
-    ),
+    "bot_check": ("LOGIN_REQUIRED", "Sign in to confirm you’re not a bot", "This protects our community."),
 }
 _JOIN = "Join this channel to get access to members-only content like this video, and other exclusive perks."
 _NOTICES = {

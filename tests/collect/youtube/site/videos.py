@@ -41,9 +41,7 @@ STATUSES = (
 BATCH_SIZE = 100  # as in real replays
 CHANNEL_ID, CHANNEL_NAME = "UCfakeHarbor0000000000aa", "Fake Harbor"
 CONTEXT = {
-    "serviceTrackingParams": [
-        {"service": "GFEEDBACK", "params": [{"key": "logged_in", "value": "0"}]},
-    ],
+    "serviceTrackingParams": [{"service": "GFEEDBACK", "params": [{"key": "logged_in", "value": "0"}]}],
     "mainAppWebResponseContext": {"loggedOut": True},
     "webResponseContextExtensionData": {"hasDecorated": True},
 }

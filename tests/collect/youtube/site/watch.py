@@ -159,10 +159,7 @@ def _chat_beside(video: Video, status: str) -> Json:
 def view_selector(top: str, live: str, selected: str, status: str) -> Json:
     """Return the menu of the chat's views: the top chat first, then everything."""
     replay = " replay" if status == "finished" else ""
-    rows = (
-        (f"Top chat{replay}", top, "top"),
-        (f"Live chat{replay}", live, "live"),
-    )
+    rows = ((f"Top chat{replay}", top, "top"), (f"Live chat{replay}", live, "live"))
     items = [
         {
             "title": title,
