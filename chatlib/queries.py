@@ -306,17 +306,19 @@ class StoreReader:
         """Return whether any chat file was imported."""
         return bool(self._rows("SELECT 1 FROM imports LIMIT 1"))
 
-    def find_import(self, content: str) -> tuple[Import, int, str] | None:
-        """Return the record of an imported chat file, its stream's key and `platform/video_id`, or None."""
+    def find_imports(self, content: str) -> list[tuple[Import, int, str]]:
+        """Return the streams of an imported chat file, none if it is not in.
+
+        Each is the record of its import, the stream's key and `platform/video_id`. Of a file with several
+        the contents of all but the first are numbered: `CONTENT:1`.
+        """
         rows = self._rows(
             "SELECT content, file_name, format, n_rows, skipped, stream_id, platform || '/' || video_id "
-            "FROM imports JOIN streams USING (stream_id) WHERE content = ?",
+            "FROM imports JOIN streams USING (stream_id) "
+            "WHERE content = ?1 OR (content > ?1 || ':' AND content < ?1 || ';') ORDER BY imports.rowid",
             (content,),
         )
-        if not rows:
-            return None
-        content, file_name, format_, n_rows, skipped, stream_id, name = rows[0]
-        return Import(content, file_name, format_, n_rows, json.loads(skipped)), stream_id, name
+        return [(Import._make((*row[:4], json.loads(row[4]))), *row[5:]) for row in rows]
 
     def load_notices(self) -> pd.DataFrame:
         """Return payments, and memberships that were announced or received; `pays` is 1 for the former.

@@ -119,8 +119,11 @@ def test_state_and_view_are_of_the_known_ones(db):
 def test_an_imported_file_is_remembered(db):
     source = Import("abc", "a.json", "chat-downloader", 5, {"no id": 2})
     saved = db.save_chat(STREAM, MESSAGES, source=source)
-    assert db.find_import("abc") == (source, saved.stream_id, f"{STREAM.platform}/{STREAM.video_id}")
-    assert db.find_import("abd") is None
+    second = source._replace(content="abc:1")
+    db.save_chat(STREAM, source=second)
+    name = f"{STREAM.platform}/{STREAM.video_id}"
+    assert db.find_imports("abc") == [(source, saved.stream_id, name), (second, saved.stream_id, name)]
+    assert db.find_imports("ab") == db.find_imports("abd") == []
 
 
 def test_the_first_versions_view_has_its_nine_columns(db):

@@ -131,8 +131,8 @@ class Capture:
     was_connected: bool = False
 
     def now_s(self) -> float:
-        start = dt.datetime.fromisoformat(self.stream.started_at) if self.stream.started_at else None
-        return (dt.datetime.now(dt.UTC) - start).total_seconds() if start else self.heard_s
+        start = self.stream.started_at
+        return _count_seconds(start, dt.datetime.now(dt.UTC).isoformat()) if start else self.heard_s
 
     def note_gap(self, until_s: float) -> None:
         """Note the time from when the chat was last heard; directly behind the last gap it is one."""
@@ -148,8 +148,7 @@ class Capture:
         self.has_ended = True
         stream, now_s = self.stream, max(self.now_s(), self.heard_s)
         if stream.ended_at and stream.started_at:
-            ends = map(dt.datetime.fromisoformat, (stream.ended_at, stream.started_at))
-            end_s = (next(ends) - next(ends)).total_seconds()
+            end_s = _count_seconds(stream.started_at, stream.ended_at)
         else:
             end_s = now_s
             end = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -159,9 +158,9 @@ class Capture:
 
     def know_start(self, stream: Stream) -> float:
         """Take the start that the site names now; return by how much offsets move."""
-        starts = [dt.datetime.fromisoformat(s.started_at) for s in (self.stream, stream) if s.started_at]
-        moved_s = (starts[0] - starts[1]).total_seconds() if len(starts) == 2 else 0.0
-        self.stream = self.stream._replace(started_at=stream.started_at or self.stream.started_at)
+        new, old = stream.started_at, self.stream.started_at
+        moved_s = _count_seconds(new, old) if new and old else 0.0
+        self.stream = self.stream._replace(started_at=new or old)
         self.heard_s += moved_s
         self.gaps = [Gap(max(g.start_s + moved_s, 0.0), g.end_s + moved_s) for g in self.gaps]
         return moved_s
@@ -185,6 +184,10 @@ class Capture:
         if not self.has_ended:
             reasons.append("the stream ran on when the watch ended")
         return ("partial" if reasons else "complete"), " · ".join(reasons) or None
+
+
+def _count_seconds(start: str, end: str) -> float:
+    return (dt.datetime.fromisoformat(end) - dt.datetime.fromisoformat(start)).total_seconds()
 
 
 class SpikeFinder:

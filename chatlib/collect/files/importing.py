@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import count, islice, takewhile
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -213,31 +212,16 @@ def _find_known(
     db: Store, found: list[Found], columns: Mapping[str, str] | None
 ) -> dict[Path, list[FileReport]]:
     """Return the reports of each file that is in the database as it is now, one for each stream."""
-    if not db.has_imports():
-        return {}
     known = {}
-    for f in found:
-        try:
+    for f in found if db.has_imports() else ():
+        with suppress(SourceError):  # reading it will report why
             content = digest_content(read_file(f.path), name=f.path.name, row=f.row, columns=columns)
-        except SourceError:
-            continue  # reading it will report why
-        reports = map(partial(_report_known, db, f.path), map(partial(_name_part, content), count()))
-        if of_file := [report for report in takewhile(lambda report: report is not None, reports) if report]:
-            known[f.path] = of_file
+            if parts := db.find_imports(content):
+                known[f.path] = [
+                    FileReport(f.path, "known", part.format, name, stream_id, part.n_rows, 0, part.skipped)
+                    for part, stream_id, name in parts
+                ]
     return known
-
-
-def _name_part(content: str, number: int) -> str:
-    """Return what identifies the content of a file's stream: the first one's is the file's."""
-    return f"{content}:{number}" if number else content
-
-
-def _report_known(db: Store, path: Path, content: str) -> FileReport | None:
-    known = db.find_import(content)
-    if known is None:
-        return None
-    source, stream_id, name = known
-    return FileReport(path, "known", source.format, name, stream_id, source.n_rows, 0, source.skipped)
 
 
 def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[FileReport]:
@@ -251,7 +235,7 @@ def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[F
     )  # which is no known file
     with db.transaction():
         return [
-            _save_chat(db, found.path, chat, content=_name_part(content, number))
+            _save_chat(db, found.path, chat, content=f"{content}:{number}" if number else content)
             for number, chat in enumerate(kept)
         ]
 

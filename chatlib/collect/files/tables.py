@@ -252,7 +252,11 @@ def _to_values(column: pa.ChunkedArray) -> list[Any]:
 
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return [value for chunk in column.chunks for value in _decode_dictionary(chunk)]
+        found: list[Any] = []
+        for chunk in column.chunks:
+            values = _to_values(pa.chunked_array([chunk.dictionary]))
+            found += [None if i is None else values[i] for i in chunk.indices.to_pylist()]
+        return found
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_pylist()
     if pa.types.is_duration(kind) or pa.types.is_time(kind):
@@ -264,20 +268,10 @@ def _to_values(column: pa.ChunkedArray) -> list[Any]:
         return [None if value is None else format(value, "f") for value in column.to_pylist()]
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_string(kind):
         values = column.cast(pa.large_binary()).to_pylist()
-        return [None if not value else clean_text(value.decode("utf-8", "replace")) for value in values]
+        return [clean_text(value.decode("utf-8", "replace")) or None if value else None for value in values]
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return column.to_pylist()
     return [None] * len(column)
-
-
-def _decode_dictionary(chunk: pa.DictionaryArray) -> list[str | None]:
-    import pyarrow as pa
-
-    values = [
-        clean_text(value.decode("utf-8", "replace")) or None if value else None
-        for value in chunk.dictionary.cast(pa.large_binary()).to_pylist()
-    ]
-    return [None if i is None else values[i] for i in chunk.indices.to_pylist()]
 
 
 # ------------------------------------------------------------------ rows

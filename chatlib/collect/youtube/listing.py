@@ -30,7 +30,7 @@ from chatlib.collect.sites import LISTINGS, Listing, VideoFacts
 from chatlib.collect.transport import Politeness, check_answer, map_foreign_errors
 from chatlib.collect.youtube.browser import load_cookies, open_browser
 from chatlib.collect.youtube.clients import PoliteYoutubeDL
-from chatlib.errors import MissingSource, ParameterError, SourceError
+from chatlib.errors import MissingSource, SourceError
 from chatlib.text import clean_text, read_name, read_number
 from chatlib.workspace import progress_bar
 
@@ -118,10 +118,6 @@ def list_streams(
     the page cannot be loaded or read.
     """
     url = clean_channel_url(channel_url)
-    if listing not in LISTINGS:
-        raise ParameterError(f"LISTING must be one of {', '.join(LISTINGS)}, got {listing!r}.")
-    if not cap_s > 0:
-        raise ParameterError(f"The cap on a listing's time must be above 0 seconds, got {cap_s!r}.")
     if cookies is not None:
         load_cookies(cookies)
     if listing == "selenium":
