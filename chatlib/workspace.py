@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import logging
@@ -10,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ __all__ = [
     "open_workspace",
     "progress_bar",
     "rare_gc",
+    "release_memory",
     "resolve_path",
     "set_seed",
     "shorten_path",
@@ -221,6 +223,12 @@ def rare_gc() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*thresholds)
+
+
+def release_memory() -> None:
+    """Give free memory back to the system, as glibc does not by itself in the midst of its heap."""
+    with suppress(OSError, TypeError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _plain(value: object) -> object:

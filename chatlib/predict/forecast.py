@@ -24,6 +24,7 @@ from chatlib.predict.viewers.history import MONTH
 from chatlib.predict.viewers.people import NEXT, People, load_people
 from chatlib.store import Store
 from chatlib.tables import format_share
+from chatlib.workspace import release_memory
 
 __all__ = [
     "EVERYBODY",
@@ -120,6 +121,7 @@ def try_forecast(
     sentences = describe_rolling(rolling)
     forecaster = fit_forecaster(people, sentences=sentences, n_seeds=n_seeds, seed=seed)
     table = rank_people(forecaster, people) if question.name == NEXT_STREAM else pd.DataFrame()
+    release_memory()  # of what trees learned from
     return Forecast(question, sentences, rolling, forecaster, table)
 
 

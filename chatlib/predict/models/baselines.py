@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -16,9 +15,9 @@ import pandas as pd
 from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 from threadpoolctl import threadpool_limits
 
 from chatlib.predict.evaluation import log_loss, rank_metrics, to_logit
@@ -46,6 +45,7 @@ _BOOSTING = (
 _N_ROUNDS = 200
 _N_COMPONENTS = 64
 _LEAST_VIEWERS, _MOST_RUNS = 3, 50_000  # of a run of characters, and of these
+_BLOCK, _ENTRIES = 20_000, 4_000_000  # viewers, and numbers of theirs, at once
 
 _Table: TypeAlias = np.ndarray | sparse.csr_matrix
 
@@ -124,41 +124,52 @@ def _fit_line(table: _Table, labels: np.ndarray, rows: np.ndarray, asked: np.nda
     # Threads in steps as short as these mostly wait for each other.
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(table[rows], labels[rows])
-    return model.decision_function(table[asked])
+        model.fit(_take(table, rows), labels[rows])
+    return model.decision_function(_take(table, asked))
+
+
+def _take(table: _Table, rows: np.ndarray) -> _Table:
+    """Return rows of a table, ascending; neighbours without a copy."""
+    first, end = rows[0], rows[-1] + 1
+    if end - first > len(rows) or isinstance(table, np.ndarray):
+        return table[rows]
+    at = slice(table.indptr[first], table.indptr[end])
+    starts = table.indptr[first : end + 1] - at.start
+    return sparse.csr_matrix((table.data[at], table.indices[at], starts), (len(rows), table.shape[1]))
 
 
 def fit_characters(viewers: Viewers, periods: Periods) -> np.ndarray:
     """Return log odds for `periods.scored` of logistic regression on TF-IDF of two to four characters."""
-    counts = _count_characters(viewers, periods.train)
-    if not counts.shape[1]:  # hardly any text: nothing is written by three viewers
-        counts = sparse.csr_matrix((len(viewers), 1), dtype=np.float32)
-    weighting = TfidfTransformer(sublinear_tf=True).fit(counts[periods.train])
-    table = weighting.transform(counts, copy=False)
+    table = _weigh_characters(viewers, periods.train)
     return fit_logistic(table, viewers.paid, periods, strengths=(0.1, 1.0, 10.0))
 
 
-def _count_characters(viewers: Viewers, train: np.ndarray) -> sparse.csr_matrix:
-    """Return how often each viewer wrote each run of two to four characters within a word, float32.
+def _weigh_characters(viewers: Viewers, train: np.ndarray) -> sparse.csr_matrix:
+    """Return TF-IDF of each viewer's runs of two to four characters within a word, float32.
 
     Columns are the 50,000 most frequent ones of those that three viewers of `train` wrote. The runs of each
     distinct word are found once, and words of each distinct text: counts of viewers are products of these.
     """
-    words: dict[str, int] = {}
-    found = [[words.setdefault(word, len(words)) for word in text.lower().split()] for text in viewers.texts]
-    codes = np.fromiter(chain.from_iterable(found), np.int32)
-    starts = np.concatenate([[0], np.cumsum([len(text) for text in found])])
-    shape = (len(viewers), len(viewers.texts), len(words))
-    said = sparse.csr_matrix((np.ones(len(codes), np.float32), codes, starts), shape[1:])
-    texts = np.ones(len(viewers.text_codes), np.float32)
-    said = sparse.csr_matrix((texts, viewers.text_codes, viewers.starts), shape[:2]) @ said
+    words = CountVectorizer(analyzer=lambda text: text.lower().split(), dtype=np.float32)
+    said = words.fit_transform([*viewers.texts, "-"])[:-1]  # there is no word where nobody wrote
+    texts = (np.ones(len(viewers.text_codes), np.float32), viewers.text_codes, viewers.starts)
+    said = sparse.csr_matrix(texts, (len(viewers), len(viewers.texts))) @ said
     runs = CountVectorizer(analyzer="char_wb", ngram_range=(2, 4), dtype=np.float32)
-    of_word = runs.fit_transform([*words, "-"])[:-1]  # there is no word where nobody wrote
+    of_word = runs.fit_transform(words.get_feature_names_out())
+    n_viewers = np.zeros(of_word.shape[1], np.int64)
+    for block in np.array_split(train, len(train) // _BLOCK + 1):
+        n_viewers += np.bincount((said[block] @ of_word).indices, minlength=len(n_viewers))
     total = np.asarray(said[train].sum(axis=0) @ of_word).ravel()
-    order = np.argsort(-total, kind="stable")[: np.count_nonzero(total >= _LEAST_VIEWERS)]
-    counts = said @ of_word[:, order]
-    n_viewers = np.bincount(counts[train].indices, minlength=len(order))
-    return counts[:, np.flatnonzero(n_viewers >= _LEAST_VIEWERS)[:_MOST_RUNS]]
+    order = np.argsort(-total, kind="stable")
+    kept = order[n_viewers[order] >= _LEAST_VIEWERS][:_MOST_RUNS]
+    if not len(kept):  # hardly any text
+        return sparse.csr_matrix((len(viewers), 1), dtype=np.float32)
+    table = said @ of_word[:, kept]
+    rarity = (np.log((1 + len(train)) / (1 + n_viewers[kept])) + 1).astype(np.float32)
+    for first in range(0, table.nnz, _ENTRIES):
+        part = slice(first, first + _ENTRIES)
+        table.data[part] = (np.log(table.data[part]) + 1) * rarity[table.indices[part]]
+    return normalize(table, copy=False)
 
 
 def _fit_embedding(vectors: np.ndarray, labels: np.ndarray, periods: Periods, *, seed: int) -> np.ndarray:

@@ -27,6 +27,7 @@ from chatlib.predict.questions import RETROSPECTIVE
 from chatlib.predict.viewers.table import Viewers
 from chatlib.pretrain.data import iter_token_batches
 from chatlib.pretrain.device import pick_device, speed_up
+from chatlib.workspace import release_memory
 
 __all__ = [
     "HEADS",
@@ -199,8 +200,9 @@ class DonorTransformer(nn.Module):
         messages = np.repeat(take, inputs.lengths)
         counts = np.bincount(inputs.codes[messages], minlength=len(inputs.vectors)).astype(float)
         share = counts / max(counts.sum(), 1.0)
-        mean = share @ inputs.vectors
-        spread = np.sqrt(np.maximum(share @ inputs.vectors.astype(float) ** 2 - mean**2, 0.0))
+        mean = np.einsum("i,ij->j", share, inputs.vectors)  # which makes no copy in double precision
+        square = np.einsum("i,ij,ij->j", share, inputs.vectors, inputs.vectors)
+        spread = np.sqrt(np.maximum(square - mean**2, 0.0))
         times = inputs.times[messages].astype(float)
         mean = np.concatenate([mean, times.mean(axis=0)])
         spread = np.concatenate([spread, times.std(axis=0)])
@@ -297,6 +299,7 @@ def fit_donor_models(
             epochs = _run_epochs(model, inputs, labels, train=train, validation=validation, training=plan)
         models.append(model.eval())
         tables.append(epochs.assign(seed=seed))
+        release_memory()
     return models, pd.concat(tables)
 
 

@@ -29,6 +29,7 @@ from chatlib.predict.viewers.notices import (
     parse_notices,
 )
 from chatlib.predict.viewers.present import PRESENT_COLUMNS, ask_viewers
+from chatlib.workspace import release_memory
 
 __all__ = ["FEATURE_GROUPS", "NEXT", "PEOPLE_COLUMNS", "PRESENT_SOURCES", "People", "ask_people",
            "list_groups", "load_people", "number_channels"]  # fmt: skip
@@ -175,6 +176,7 @@ def ask_people(
         for channel, part in streams.groupby("channel")
     ]
     ranks = ranks.rank(method="first", ascending=False).astype(int)
+    release_memory()  # of tables by stream
     return [
         People(
             question,

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,19 @@ def test_scaling_is_that_of_the_training_messages_alone():
     model.set_scaling(inputs, np.array([0]))
     assert model.mean.tolist() == [2, 5, 10]
     assert model.spread.tolist() == [1, 5, 1], "what never changes is left as it is"
+
+
+def test_scaling_takes_no_memory_of_the_size_of_all_vectors():
+    rng, n = np.random.default_rng(0), 20_000
+    vectors = rng.normal(size=(n, 64)).astype(np.float32)
+    inputs = DonorInputs(vectors, np.arange(n + 1), np.arange(n), np.ones((n, 2), np.float32))
+    model = DonorTransformer(DonorConfig(dim=64, width=8))
+    tracemalloc.start()
+    model.set_scaling(inputs, np.arange(n))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < vectors.nbytes / 2
+    np.testing.assert_allclose(model.spread[:64], vectors.std(axis=0), rtol=1e-5)
 
 
 def test_mean_vectors_of_many_viewers():
