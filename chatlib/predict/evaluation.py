@@ -85,8 +85,10 @@ def log_loss(labels: np.ndarray, logits: np.ndarray) -> float:
     return float(np.logaddexp(0.0, np.where(labels, -logits, logits)).mean())
 
 
-def compute_metrics(labels: np.ndarray, probabilities: np.ndarray, *, threshold: float) -> dict[str, float]:
-    """Return the metrics of one model on one set of viewers.
+def compute_metrics(
+    labels: np.ndarray, probabilities: np.ndarray, *, threshold: float | None = None
+) -> dict[str, float]:
+    """Return the metrics of one model on one set of viewers; without a threshold, those of a ranking alone.
 
     `precision_top_1` and `recall_top_1` look at the 1 % with the highest probability (at least
     one viewer), `_top_5` at 5 %; viewers that tie at the edge count in proportion. `lift` is
@@ -106,6 +108,8 @@ def compute_metrics(labels: np.ndarray, probabilities: np.ndarray, *, threshold:
         found, size = _count_top(labels, probabilities, share)
         result[f"precision_top_{share * 100:.0f}"] = found / size if size else float("nan")
         result[f"recall_top_{share * 100:.0f}"] = found / labels.sum() if labels.any() else float("nan")
+    if threshold is None:
+        return result
     named = probabilities >= threshold
     hits = float((named & labels).sum())
     result["f1"] = 2 * hits / max(named.sum() + labels.sum(), 1)
@@ -243,23 +247,23 @@ def bootstrap_metrics(
 
 def compare_models(
     labels: np.ndarray,
-    probabilities: Mapping[str, np.ndarray],
-    thresholds: Mapping[str, float],
+    scores: Mapping[str, np.ndarray],
     draws: Mapping[str, np.ndarray],
     *,
     reference: str,
+    thresholds: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Return one row per model: its metrics, 95 % intervals, and PR-AUC minus the reference's.
 
     Intervals are percentiles over `draws` of `bootstrap_metrics` (`pr_auc_low`, `pr_auc_high`, ...;
-    `gain`, `gain_low`, `gain_high`).
+    `gain`, `gain_low`, `gain_high`). With `thresholds`, scores are probabilities.
     """
     rows = {}
-    for name, values in probabilities.items():
-        row = compute_metrics(labels, values, threshold=thresholds[name])
+    for name, values in scores.items():
+        row = compute_metrics(labels, values, threshold=thresholds[name] if thresholds else None)
         row["pr_auc_low"], row["pr_auc_high"] = interval(draws[name][:, 0])
         row["roc_auc_low"], row["roc_auc_high"] = interval(draws[name][:, 1])
-        row["gain"] = row["pr_auc"] - rank_metrics(labels, probabilities[reference])[0]
+        row["gain"] = row["pr_auc"] - rank_metrics(labels, scores[reference])[0]
         row["gain_low"], row["gain_high"] = interval(draws[name][:, 0] - draws[reference][:, 0])
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")

@@ -16,7 +16,7 @@ from scipy.special import expit
 from tqdm import tqdm
 
 from chatlib.errors import NotEnoughData
-from chatlib.predict.evaluation import bootstrap_metrics, interval, rank_metrics
+from chatlib.predict.evaluation import bootstrap_metrics, compare_models
 from chatlib.predict.forecaster import FIRST, Forecaster, fit_forecaster, rank_people
 from chatlib.predict.models.trees import fit_trees, map_fits
 from chatlib.predict.questions import NEXT_STREAM, Question
@@ -69,9 +69,8 @@ class Forecast:
 class Rolling:
     """How good forecasts were in the last months, each by models of all months before.
 
-    `table` has a row per question (pays, comes), group and model: asked, positives, prevalence,
-    pr_auc, lift, roc_auc with 95 % intervals over streams and people, and gain, the
-    PR-AUC of the trees minus its own. `months` has asked, predicted and paid per month;
+    `table` has a row per question (pays, comes), group and model: asked, positives, and what
+    `compare_models` gives, beside the trees. `months` has asked, predicted and paid per month;
     `named` is how many of the ten people named first before a stream paid in it, on average. `curve` is
     how many paid of the first 1, 2, ... 500 who were named with the highest probability in all these months.
     `asked` has stream_id, author, paid and p_pays of everybody asked about.
@@ -171,11 +170,13 @@ def evaluate_rolling(
     everybody = np.ones(len(asked), bool)
     groups = [("pays", EVERYBODY, everybody), ("pays", FIRST, never), ("comes", EVERYBODY, everybody)]
     rng = np.random.default_rng(seed)
-    parts = [
-        _compare(asked, rows, label, scores[label], rng, n_draws).assign(question=label, group=group)
-        for label, group, rows in groups
-        if label in scores
-    ]
+    parts = []
+    for label, group, rows in (of for of in groups if of[0] in scores):
+        who, values = asked[rows], {name: values[rows] for name, values in scores[label].items()}
+        labels, keys = who[_LABELS[label]].to_numpy(bool), who[["stream_id", "author"]].to_numpy()
+        draws = bootstrap_metrics(labels, values, keys[:, 0], people=keys[:, 1], n_draws=n_draws, rng=rng)
+        part = compare_models(labels, values, draws, reference=MODEL).reset_index()
+        parts.append(part.assign(question=label, group=group, asked=len(labels), positives=labels.sum()))
     pays = scores["pays"][MODEL]
     by_month = asked.assign(month=month_asked, predicted=pays).groupby("month")
     counts = by_month.agg(asked=("paid", "size"), predicted=("predicted", "sum"), paid=("paid", "sum"))
@@ -197,29 +198,6 @@ def _score_by_rules(asked: pd.DataFrame) -> dict[str, np.ndarray]:
     if "n_messages" in asked:
         rules["messages written"] = asked["n_messages"].to_numpy(float)
     return rules
-
-
-def _compare(
-    asked: pd.DataFrame, rows: np.ndarray, question: str, scores: Mapping[str, np.ndarray],
-    rng: np.random.Generator, n_draws: int,
-) -> pd.DataFrame:  # fmt: skip
-    """Return one row per model, of the people of some rows, as in `Rolling.table`."""
-    asked, scores = asked[rows], {name: values[rows] for name, values in scores.items()}
-    labels = asked[_LABELS[question]].to_numpy(bool)
-    streams, authors = asked["stream_id"].to_numpy(), asked["author"].to_numpy()
-    draws = bootstrap_metrics(labels, scores, streams, people=authors, n_draws=n_draws, rng=rng)
-    prevalence = labels.mean() if len(labels) else np.nan
-    table = []
-    for name, values in scores.items():
-        pr_auc, roc = rank_metrics(labels, values)
-        row = {"model": name, "asked": len(labels), "positives": int(labels.sum()), "prevalence": prevalence}
-        row |= {"pr_auc": pr_auc, "lift": pr_auc / prevalence if prevalence else np.nan, "roc_auc": roc}
-        row["pr_auc_low"], row["pr_auc_high"] = interval(draws[name][:, 0])
-        row["roc_auc_low"], row["roc_auc_high"] = interval(draws[name][:, 1])
-        row["gain"] = rank_metrics(labels, scores[MODEL])[0] - pr_auc
-        row["gain_low"], row["gain_high"] = interval(draws[MODEL][:, 0] - draws[name][:, 0])
-        table.append(row)
-    return pd.DataFrame(table)
 
 
 def describe_rolling(rolling: Rolling | None) -> list[str]:

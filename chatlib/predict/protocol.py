@@ -122,7 +122,7 @@ def evaluate_models(
     rng = np.random.default_rng(seed)
     people = viewers.table["author"].to_numpy()[test]
     draws = bootstrap_metrics(labels[test], probabilities, streams, people=people, n_draws=n_draws, rng=rng)
-    table = compare_models(labels[test], probabilities, thresholds, draws, reference=reference)
+    table = compare_models(labels[test], probabilities, draws, reference=reference, thresholds=thresholds)
     chosen_by = {name: rank_metrics(labels[validation], values[:n])[0] for name, values in logits.items()}
     table.insert(0, "validation_pr_auc", pd.Series(chosen_by))
     before = {

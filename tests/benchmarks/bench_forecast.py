@@ -4,7 +4,7 @@
 
 PATH is a folder of chats or a chat database. Beside the trees stand rules, and trees that may read less:
 nothing of past notices, and of viewers only what they did in the stream ("messages only"). Intervals are
-drawn over streams and people together; `gain` is what the trees have more.
+drawn over streams and people together; `gain` is what each has more than the trees.
 
 With the `truth.csv.gz` of a simulated channel: how far from chance to the best possible ROC-AUC each question
 goes; and by the protocol of notebook 04, trees, characters and both. Ten times the sample: `chatlib simulate

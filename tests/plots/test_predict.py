@@ -26,7 +26,7 @@ TEXTS = ["hello", "$x^2$ <b>", "愛してる 😀", "w" * 200]
 
 def table(streams):
     draws = bootstrap_metrics(LABELS, SCORES, streams, n_draws=20, rng=RNG)
-    return compare_models(LABELS, SCORES, dict.fromkeys(SCORES, 0.5), draws, reference="chance")
+    return compare_models(LABELS, SCORES, draws, reference="chance")
 
 
 def figures():

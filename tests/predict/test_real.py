@@ -12,18 +12,16 @@ from chatlib.records import DONATION_KINDS
 from chatlib.store import open_store
 from tests.places import CHANNEL_2023
 
-CHANNEL = CHANNEL_2023
-
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not CHANNEL.is_dir(), reason="../shared/data/twitch/channel_2023 is not here"),
+    pytest.mark.skipif(not CHANNEL_2023.is_dir(), reason="../shared/data/twitch/channel_2023 is not here"),
 ]
 
 
 @pytest.fixture(scope="module")
 def db(tmp_path_factory):
     with open_store(tmp_path_factory.mktemp("real") / "real.dbs", create=True) as db:
-        import_chats(db, [CHANNEL], limit=40, progress=False)
+        import_chats(db, [CHANNEL_2023], limit=40, progress=False)
         yield db
 
 

@@ -90,14 +90,15 @@ def fit_boosting(
     table = features.to_numpy(np.float32)
     # No tree can use a column that training never knew.
     table = table[:, ~np.isnan(table[periods.train]).all(axis=0)]
-    asked, best, known = table[periods.validation], (-1.0, 0.0), np.zeros(len(periods.validation))
-    chosen, n_chosen = _BOOSTING[0], 10
-    for settings in _BOOSTING:
-        model = boost(table[periods.train], labels[periods.train], settings, n_rounds=_N_ROUNDS, seed=seed)
-        for n_rounds in range(10, _N_ROUNDS + 1, 10):
-            logits = predict_boosted(model, asked, n_rounds=n_rounds)
-            if (quality := _quality(labels[periods.validation], logits)) > best:
-                best, known, chosen, n_chosen = quality, logits, settings, n_rounds
+    tried = (
+        (settings, n_rounds, predict_boosted(model, table[periods.validation], n_rounds=n_rounds))
+        for settings in _BOOSTING
+        for model in [
+            boost(table[periods.train], labels[periods.train], settings, n_rounds=_N_ROUNDS, seed=seed)
+        ]
+        for n_rounds in range(10, _N_ROUNDS + 1, 10)
+    )
+    chosen, n_chosen, known = max(tried, key=lambda trial: _quality(labels[periods.validation], trial[-1]))
     rows = periods.settled
     model = boost(table[rows], labels[rows], chosen, n_rounds=n_chosen, seed=seed)
     return np.concatenate([known, predict_boosted(model, table[periods.test])])
@@ -111,11 +112,8 @@ def fit_logistic(
     strengths: Iterable[float] = (0.01, 0.1, 1.0),
 ) -> np.ndarray:
     """Return log odds for `periods.scored` of logistic regression; C of `strengths` from validation."""
-    best, known, chosen = (-1.0, 0.0), np.zeros(len(periods.validation)), 1.0
-    for strength in strengths:
-        logits = _fit_line(table, labels, periods.train, periods.validation, strength)
-        if (quality := _quality(labels[periods.validation], logits)) > best:
-            best, known, chosen = quality, logits, strength
+    tried = ((C, _fit_line(table, labels, periods.train, periods.validation, C)) for C in strengths)
+    chosen, known = max(tried, key=lambda trial: _quality(labels[periods.validation], trial[-1]))
     return np.concatenate([known, _fit_line(table, labels, periods.settled, periods.test, chosen)])
 
 

@@ -341,16 +341,21 @@ def _run_epochs(
                 schedule.step()
                 total, seen = total + float(loss.detach()) * len(batch), seen + len(batch)
                 bar.update()
-            row = _evaluate_epoch(model, inputs, labels, validation, epoch)
-            row["train_loss"] = total / max(seen, 1)
-            rows.append(row)
-            log.info("epoch %d: %s", epoch, row)
-            quality = (float(np.nan_to_num(row["pr_auc"])), -row["validation_loss"])
+            logits = score_donor_model(model, inputs, validation)
+            if not np.isfinite(logits).all():
+                raise ModelError(
+                    f"The donor model's log odds must be finite, and after epoch {epoch} they are not. "
+                    "Lower the learning rate."
+                )
+            validation_loss = log_loss(labels[validation], logits)
+            rows.append((total / max(seen, 1), validation_loss, *rank_metrics(labels[validation], logits)))
+            log.info("epoch %d: %s", epoch, rows[-1])
+            quality = (float(np.nan_to_num(rows[-1][2])), -validation_loss)
             if quality > best:
                 best, best_epoch, best_state = quality, epoch, copy.deepcopy(model.state_dict())
     model.load_state_dict(best_state)
     columns = ["train_loss", "validation_loss", "pr_auc", "roc_auc"]
-    table = pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))[columns]
+    table = pd.DataFrame(rows, pd.RangeIndex(1, len(rows) + 1, name="epoch"), columns)
     return table.assign(chosen=table.index == best_epoch)
 
 
@@ -374,19 +379,6 @@ def draw_batches(
     if len(drawn) > training.most_viewers:
         drawn = rng.choice(drawn, training.most_viewers, replace=False)
     return list(iter_viewer_batches(inputs, drawn, max_messages=training.batch_messages, rng=rng))
-
-
-def _evaluate_epoch(
-    model: DonorTransformer, inputs: DonorInputs, labels: np.ndarray, validation: np.ndarray, epoch: int
-) -> dict[str, float]:
-    logits = score_donor_model(model, inputs, validation)
-    if not np.isfinite(logits).all():
-        raise ModelError(
-            f"The donor model's log odds must be finite, and after epoch {epoch} they are not. "
-            "Lower the learning rate."
-        )
-    pr_auc, roc_auc = rank_metrics(labels[validation], logits)
-    return {"validation_loss": log_loss(labels[validation], logits), "pr_auc": pr_auc, "roc_auc": roc_auc}
 
 
 def iter_viewer_batches(

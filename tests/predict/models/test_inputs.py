@@ -76,15 +76,13 @@ def test_scaling_is_that_of_the_training_messages_alone():
 
 
 def test_scaling_takes_no_memory_of_the_size_of_all_vectors():
-    rng, n = np.random.default_rng(0), 20_000
-    vectors = rng.normal(size=(n, 64)).astype(np.float32)
-    inputs = DonorInputs(vectors, np.arange(n + 1), np.arange(n), np.ones((n, 2), np.float32))
+    vectors = np.random.default_rng(0).normal(size=(20_000, 64)).astype(np.float32)
+    inputs = DonorInputs(vectors, np.arange(20_001), np.arange(20_000), np.ones((20_000, 2), np.float32))
     model = DonorTransformer(DonorConfig(dim=64, width=8))
     tracemalloc.start()
-    model.set_scaling(inputs, np.arange(n))
-    peak = tracemalloc.get_traced_memory()[1]
+    model.set_scaling(inputs, np.arange(20_000))
+    assert tracemalloc.get_traced_memory()[1] < vectors.nbytes / 2
     tracemalloc.stop()
-    assert peak < vectors.nbytes / 2
     np.testing.assert_allclose(model.spread[:64], vectors.std(axis=0), rtol=1e-5)
 
 
@@ -96,9 +94,9 @@ def test_mean_vectors_of_many_viewers():
         rng.normal(size=(50, 4)).astype(np.float32), starts, rng.integers(0, 50, starts[-1]), None
     )
     means = mean_vectors(inputs)
-    for i in (0, 4095, 4096, 8999):
-        expected = inputs.vectors[inputs.codes[starts[i] : starts[i + 1]]].mean(axis=0)
-        np.testing.assert_allclose(means[i], expected, rtol=1e-5)
+    said = inputs.vectors[inputs.codes]
+    expected = np.add.reduceat(said, starts[:-1]) / lengths[:, None]
+    np.testing.assert_allclose(means, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_batches_hold_every_viewer_once_with_room_for_the_cls_token():
