@@ -21,6 +21,7 @@ __all__ = ["RenderedTable", "RenderedTables", "format_share", "format_value", "s
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; gap: 0 2.5em; align-items: flex-start"
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]00:?00)?")
 _TIME_UNIT = re.compile(r"(?<!_per)_s$")
+_CHATS = re.compile(r"\bchats\b")  # as the published JSON has it
 _SHORT = 14  # characters of a text that stays on a line
 _MOST_ROWS = 60  # of a table that nobody cut; its file has them all
 
@@ -29,9 +30,9 @@ _MOST_ROWS = 60  # of a table that nobody cut; its file has them all
 class RenderedTable:
     """A table that renders itself in a notebook: its `link` column clickable, all else escaped.
 
-    Numbers are as `format_value` writes them; a column named as a share is in percent, one in seconds
-    (`_s`, but not `_per_s`) is a time as h:mm:ss. Absence is an empty cell. Underscores in names are
-    shown as spaces, and an index with a meaning is the first column.
+    Numbers are as `format_value` writes them; a column named as a share is in percent, `value` is money, one
+    in seconds (`_s`, but not `_per_s`) is a time as h:mm:ss. Absence is an empty cell. In names underscores
+    are shown as spaces and `chats` as messages, and an index with a meaning is the first column.
     """
 
     table: pd.DataFrame
@@ -47,7 +48,7 @@ class RenderedTable:
         columns = {}
         for place, column in enumerate(shown.columns):
             values = shown.iloc[:, place]
-            name = escape(_TIME_UNIT.sub("", str(column)).replace("_", " "))
+            name = escape(_CHATS.sub("messages", _TIME_UNIT.sub("", str(column)).replace("_", " ")))
             cells = [_render_cell(value, str(column)) for value in values]
             if any(map(_has_letters, values)) and column != "link":
                 is_short = all(len(value) <= _SHORT for value in values if isinstance(value, str | list))
@@ -152,6 +153,8 @@ def _render_cell(value: object, column: str) -> str:
     if isinstance(value, Real) and not isinstance(value, bool):
         if column.endswith("share"):
             return format_share(float(value))
+        if column == "value":  # money
+            return f"{value:,.2f}"
         if _TIME_UNIT.search(column):
             return format_clock(float(value))
     if isinstance(value, pd.Timestamp):

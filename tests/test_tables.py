@@ -43,7 +43,7 @@ def test_numbers_shares_and_times_are_shown_as_people_write_them():
     html = RenderedTable(pd.DataFrame([row]))._repr_html_()
     cells = re.findall(r"<t[dh]>(.*?)</t[dh]>", html)
     assert cells == [
-        "chats share", "first", "people", "member", "value", "peak", "none", "mean",
+        "messages share", "first", "people", "member", "value", "peak", "none", "mean",
         "few share", "fewer share", "most share",
         "12 %", "1:02:03", "12,345", "yes", "12.35", "0.123", "", "1,235", "5.1 %", "0.12 %", "10 %",
     ]  # fmt: skip

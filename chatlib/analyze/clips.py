@@ -7,8 +7,9 @@ the script holds ids and numbers alone, the EDL one line a marker, the CSV no fo
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -53,7 +54,8 @@ _PHRASE = re.compile(r"[\u3041-\u30ff\u4e00-\u9fff]{4}")  # of a script without 
 _TELLING = re.compile(r"[^\W\d_]{2}|[^\x00-\x7f]")  # no single letter or number
 _LONGEST_TITLE = 50
 _LEAST_PEOPLE = 2  # who wrote a title
-_LEAST_Z = 2.0  # below, a word is not clearly the moment's own
+_LEAST_WORDS_ALONE = 3  # of a title that one person wrote
+_LEAST_Z, _MOST_Z = 2.0, 4.0  # below, a word is not clearly the moment's own
 _N_WORDS = 5
 _MAX_MESSAGE = 80
 _METRIC_WORDS = {
@@ -66,7 +68,8 @@ _METRIC_WORDS = {
 class MomentWords(NamedTuple):
     """What people wrote in a moment: its characteristic words and typical messages, and how much.
 
-    `title` is a readable message that several people wrote, else the words that say something, else empty.
+    `title` is a readable message that several people wrote, or that shares words with others; else the words
+    that say something; else empty.
     """
 
     n_messages: int = 0
@@ -286,26 +289,38 @@ def _shorten(text: str) -> str:
 
 
 def _pick_title(inside: pd.DataFrame, words: pd.DataFrame) -> str | None:
-    """Return the most typical of the readable messages that several people wrote; None without any.
+    """Return a readable message with words that are characteristic of the moment; None without any.
 
-    It has a word that is characteristic of the moment.
+    The most typical of those that several people wrote. Where nobody repeated one, the message of three or
+    more that shares most of these words with others: each counts by the logarithm of the people who wrote it,
+    times its standard score, at most 4; their sum is divided by the root of the message's length.
     """
-    emotes = inside["emotes"] if "emotes" in inside else [None] * len(inside)
-    own = set(words.loc[words["z"] >= _LEAST_Z, "word"])
-    readable = inside[
-        [
-            not own.isdisjoint(split_words(text)) and _is_readable(text, names)
-            for text, names in zip(inside["text"], emotes, strict=True)
-        ]
-    ]
-    if readable.empty:
-        return None
-    n_people = readable["author"].groupby(readable["text"].map(normalize_text)).transform("nunique")
-    repeated = readable[n_people >= _LEAST_PEOPLE]
-    typical = find_typical_messages(
-        repeated["text"].tolist(), repeated["author"].tolist(), words=words, top=1
-    )
-    return _shorten(typical[0]) if typical else None
+    own = words[words["z"] >= _LEAST_Z]
+    people: dict[str, set[object]] = {word: set() for word in own["word"]}
+    wrote: defaultdict[str, set[object]] = defaultdict(set)
+    readable = []
+    for text, author, emotes in zip(inside["text"], inside["author"], inside["emotes"], strict=True):
+        found = sorted(people.keys() & split_words(text))
+        for word in found:
+            people[word].add(author)
+        if found and _is_readable(text, emotes):
+            wrote[normalize_text(text)].add(author)
+            readable.append((text, author, found))
+    repeated = [said for said in readable if len(wrote[normalize_text(said[0])]) >= _LEAST_PEOPLE]
+    if repeated:
+        texts, authors, _ = zip(*repeated, strict=True)
+        return _shorten(find_typical_messages(texts, authors, words=words, top=1)[0])
+    weights = {
+        word: min(z, _MOST_Z) * math.log2(len(people[word]) or 1)
+        for word, z in zip(own["word"], own["z"], strict=True)
+        if _TELLING.search(word)
+    }
+    shared: dict[str, float] = {}
+    for text, _, found in readable:
+        n = len(text.split())
+        if n >= _LEAST_WORDS_ALONE and (sum_ := sum(weights.get(word, 0.0) for word in found)):
+            shared[text] = sum_ / (2 + n) ** 0.5
+    return _shorten(max(shared, key=shared.__getitem__)) if shared else None
 
 
 def _is_readable(text: str, emotes: object) -> bool:

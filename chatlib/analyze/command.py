@@ -242,6 +242,7 @@ def _run_clips(args: argparse.Namespace) -> int:
     from chatlib.analyze.channel import learn_channel
     from chatlib.files import save_table
     from chatlib.store import open_store
+    from chatlib.tables import format_share
     from chatlib.workspace import locate_path, locate_run
 
     path = locate_path(args.run_or_db)
@@ -256,7 +257,7 @@ def _run_clips(args: argparse.Namespace) -> int:
         if len(clips.problems) > _MOST_PROBLEMS:
             log.warning("and %d more rows left out", len(clips.problems) - _MOST_PROBLEMS)
         table = recall.measure_recall(store, clips.table, words=learn_channel(store))
-    shares = {name: "{:.1%}".format for name in table.columns if name.endswith("share")}
+    shares = {name: format_share for name in table.columns if name.endswith("share")}
     print(table.to_string(index=False, formatters=shares))
     print("A clip is found if a named moment overlaps it; by chance, moments elsewhere would find as many.")
     if args.output:

@@ -165,11 +165,11 @@ def measure_reaction(talk: Talk, *, duration_s: float, words: ReactionWords | No
     return Reaction(people.round().astype(int), score * factor)
 
 
+@dataclass(frozen=True)
 class ReactionWords:
     """How much each word of a channel keeps company with laughter, as a log-odds ratio: `ratios`."""
 
-    def __init__(self, ratios: Mapping[str, float]) -> None:
-        self.ratios = ratios
+    ratios: Mapping[str, float]
 
     def weigh(self, parts: TextParts) -> np.ndarray:
         """Return the weight of who wrote each text, from 0.2 to 4."""

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk
-from chatlib.analyze.analytics.sections import rank_spikes
+from chatlib.analyze.analytics.sections import iter_runs, rank_spikes
 from chatlib.analyze.moments import ReactionWords, find_moments
 from chatlib.collect.address import find_video_id
 from chatlib.errors import MissingSource, NotEnoughData, SourceError
@@ -112,14 +112,10 @@ def load_clips(store: Store) -> Clips:
     for stream_id, start_s, length_s in zip(clips["stream_id"], clips["offset_s"], lengths, strict=True):
         found.append(("clips", int(stream_id), float(start_s), float(start_s + length_s)))
     for key, curve in store.load_heatmaps().groupby("stream_id"):
-        high = curve[curve["value"] > curve["value"].quantile(_MOST_REPLAYED)]
-        merged: list[list[float]] = []
-        for start_s, end_s in zip(high["start_s"], high["end_s"], strict=True):
-            if merged and start_s <= merged[-1][1]:
-                merged[-1][1] = end_s
-            else:
-                merged.append([start_s, end_s])
-        found += [("most replayed", int(str(key)), start_s, end_s) for start_s, end_s in merged]
+        is_high = (curve["value"] > curve["value"].quantile(_MOST_REPLAYED)).to_numpy()
+        start_s, end_s = curve["start_s"].to_numpy(), curve["end_s"].to_numpy()
+        runs = iter_runs(is_high)
+        found += [("most replayed", int(str(key)), start_s[first], end_s[end - 1]) for first, end in runs]
     return Clips(_as_table(found), [])
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -28,19 +28,26 @@ from chatlib.analyze.timeline import Timeline, add_texts, make_timeline
 from chatlib.errors import DataError
 from chatlib.files import atomic_folder, atomic_write
 from chatlib.plots.timeline import pack_timeline
-from chatlib.queries import ChatReader, StoredStream
+from chatlib.queries import StoredStream
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS, TICKER_KINDS, TWITCH
-from chatlib.store import open_store
+from chatlib.store import Store, open_store
 from chatlib.tables import format_share
 from chatlib.text import one_line, remove_controls
 from chatlib.times import format_clock
 from chatlib.workspace import progress_bar, rare_gc
 
-__all__ = ["ExplorerSettings", "ExplorerSource", "load_facts", "load_timeline_data", "write_explorer"]
+__all__ = [
+    "ExplorerSettings",
+    "load_facts",
+    "load_timeline_data",
+    "rank_row",
+    "write_explorer",
+]
 
 FOLDER = "explorer"
 _FACTS = "results/explorer.json"
 _TITLE_LENGTH = 100
+_LEAST_STREAM_S = 600  # of the busiest stream, where there is one
 _NOBODY = "somebody"  # who is no chatter: known by an event alone, or left out by name
 _COLUMNS = (*TALK_COLUMNS, "amount_text", "name")
 
@@ -73,16 +80,6 @@ class ExplorerSettings:
         )
 
 
-class ExplorerSource(ChatReader, income.EventReader, Protocol):
-    """What the explorer asks of a chat database, or of what stands in its place."""
-
-    def load_chatters(self) -> pd.DataFrame:
-        """Return one row per person and stream: stream_id, author, name, chats."""
-
-    def load_clips(self) -> pd.DataFrame:
-        """Return one row per clip."""
-
-
 class _Channel(NamedTuple):
     """What is known before streams are told. labels: what people are called, a number for `viewer 12`."""
 
@@ -106,7 +103,7 @@ class _Told(NamedTuple):
 
 @rare_gc()
 def write_explorer(
-    run_dir: Path, settings: ExplorerSettings | None = None, *, chat: ExplorerSource | None = None
+    run_dir: Path, settings: ExplorerSettings | None = None, *, chat: Store | None = None
 ) -> dict[str, Any]:
     """Write the folder `explorer` and `results/explorer.json` of a run; return what the latter holds.
 
@@ -133,7 +130,7 @@ def write_explorer(
             rows.append(told.row)
             _write_data(folder, f"s{stream.stream_id}", pack_timeline(told.timeline, said=False) | told.about)
             _write_data(folder, f"c{stream.stream_id}", told.chat)
-            if stream.stream_id == wanted or (wanted is None and told.row is max(rows, key=_rank_row)):
+            if stream.stream_id == wanted or (wanted is None and told.row is max(rows, key=rank_row)):
                 front = told
         if front:
             timeline = add_texts(front.timeline, front.talk)
@@ -149,10 +146,9 @@ def write_explorer(
     return facts
 
 
-def _learn_channel(chat: ExplorerSource, settings: ExplorerSettings) -> _Channel:
+def _learn_channel(chat: Store, settings: ExplorerSettings) -> _Channel:
     bots = [*audience.KNOWN_BOTS, *settings.bots]
-    viewers = chat.load_chatters()
-    viewers = viewers[~audience.is_named(viewers["name"], bots)]
+    viewers = audience.load_viewers(chat, leave_out=bots)
     names = audience.label_people(viewers, anonymize=settings.anonymize)
     labels: Mapping[int, str | int] = {author: remove_controls(name) for author, name in names.items()}
     if settings.anonymize:
@@ -161,9 +157,7 @@ def _learn_channel(chat: ExplorerSource, settings: ExplorerSettings) -> _Channel
     return _Channel(viewers, labels, n_people, learn_channel(chat), chat.load_clips(), bots)
 
 
-def _tell_stream(
-    chat: ExplorerSource, stream: StoredStream, channel: _Channel, settings: ExplorerSettings
-) -> _Told:
+def _tell_stream(chat: Store, stream: StoredStream, channel: _Channel, settings: ExplorerSettings) -> _Told:
     """Return a stream as its page tells it. Raises: DataError where no message has a time."""
     story = analyze_stream(chat, stream, settings.analysis)
     messages = chat.load_messages([stream.stream_id], columns=_COLUMNS)
@@ -232,6 +226,8 @@ def _summarize(stream: StoredStream, timeline: Timeline, *, n_people: int, n_pay
     """Return a stream's row of the front page's table."""
     n_messages = sum(timeline.messages)
     best = next((mark for mark in timeline.marks if mark.kind == "moment"), None)
+    first = int(best.start_s // timeline.step_s) if best else 0
+    end = max(int(-(-best.end_s // timeline.step_s)), first + 1) if best else 0
     return {
         "stream": stream.stream_id,
         "date": (stream.started_at or "")[:10],
@@ -242,18 +238,14 @@ def _summarize(stream: StoredStream, timeline: Timeline, *, n_people: int, n_pay
         "per_min": round(n_messages * 60 / max(timeline.duration_s, 1), 2),
         "payments": int(n_payments),
         "best_s": None if best is None else int(best.start_s),
-        "best_score": 0.0 if best is None else _find_peak(timeline, best.start_s, best.end_s),
+        "best_score": float(max(timeline.score[first:end], default=0.0)),
         "best_title": "" if best is None else one_line(best.title, _TITLE_LENGTH),
         "link": best and best.link,
     }
 
 
-def _find_peak(timeline: Timeline, start_s: float, end_s: float) -> float:
-    first = int(start_s // timeline.step_s)
-    return float(max(timeline.score[first : max(int(-(-end_s // timeline.step_s)), first + 1)], default=0.0))
-
-
-def _rank_row(row: Mapping[str, Any]) -> tuple[float, int]:
+def rank_row(row: Mapping[str, Any]) -> tuple[float, int]:
+    """Return what ranks a row of the table of streams: its best moment, then its messages."""
     return row["best_score"], row["messages"]
 
 
@@ -261,41 +253,30 @@ def _rank_row(row: Mapping[str, Any]) -> tuple[float, int]:
 
 
 def _answer(
-    chat: ExplorerSource, rows: Sequence[Mapping[str, Any]], viewers: pd.DataFrame, *, currency: str
+    chat: Store, rows: Sequence[Mapping[str, Any]], viewers: pd.DataFrame, *, currency: str
 ) -> list[dict[str, Any]]:
     """Return the front page's cards: what is asked, the answer, a sentence, where it leads to."""
     if not rows:
         return []
-    best = max(rows, key=_rank_row)
-    busiest = max(rows, key=lambda row: row["per_min"])
-    streams_of = viewers.groupby("author")["stream_id"].nunique()
-    n_people, n_again = len(streams_of), int((streams_of > 1).sum())
-    n_regular = int((streams_of >= max(len(rows) / 2, 2)).sum())
-    cards = []
-    if best["best_s"] is not None:
-        said = f"“{best['best_title']}”, in " if best["best_title"] else "In "
-        cards.append(
-            {
-                "what": "The best moment",
-                "value": format_clock(best["best_s"]),
-                "says": f"{said}{best['title']}{_on(best['date'])}.",
-                "go": f"{best['stream']}@{best['best_s']}",
-                "link": best["link"],
-            }
-        )
-    messages = sum(row["messages"] for row in rows)
-    cards += [
+    best = max(rows, key=rank_row)
+    long = [row for row in rows if row["duration_s"] >= _LEAST_STREAM_S]
+    busiest = max(long or rows, key=lambda row: row["per_min"])
+    said = f"“{best['best_title']}”, in" if best["best_title"] else "In"
+    in_all = f" in {len(rows):,} streams" if len(rows) > 1 else f", {busiest['per_min']:,.0f} a minute"
+    cards = [
+        {
+            "what": "The best moment",
+            "value": format_clock(best["best_s"] or 0),
+            "says": f"{said} {best['title']}{_on(best['date'])}.",
+            "go": f"{best['stream']}@{best['best_s']}",
+            "link": best["link"],
+        },
         {
             "what": "People who chat",
-            "value": f"{n_people:,}",
-            "says": f"They wrote {messages:,} messages in {_count(len(rows), 'stream')}.",
+            "value": f"{viewers['author'].nunique():,}",
+            "says": f"They wrote {_count(sum(row['messages'] for row in rows), 'message')}{in_all}.",
         },
-        {
-            "what": "Who comes back",
-            "value": format_share(n_again / max(n_people, 1)),
-            "says": f"{n_again:,} of {n_people:,} people wrote in more than one stream"
-            + (f", {n_regular:,} in at least half of them." if len(rows) > 3 else "."),
-        },
+        _answer_return(viewers, len(rows)),
         _answer_money(chat, currency=currency),
         {
             "what": "The busiest stream",
@@ -304,10 +285,20 @@ def _answer(
             "go": str(busiest["stream"]),
         },
     ]
-    return cards
+    of_one = cards[:2] + cards[3:4]
+    return (cards if len(rows) > 1 else of_one)[best["best_s"] is None :]
 
 
-def _answer_money(chat: ExplorerSource, *, currency: str) -> dict[str, Any]:
+def _answer_return(viewers: pd.DataFrame, n_streams: int) -> dict[str, Any]:
+    streams_of = viewers.groupby("author")["stream_id"].nunique()
+    n_people, n_again = len(streams_of), int((streams_of > 1).sum())
+    n_regular = int((streams_of >= max(n_streams / 2, 2)).sum())
+    says = f"{n_again:,} of {n_people:,} people wrote in more than one stream"
+    says += f", {n_regular:,} in at least half of them." if n_streams > 3 and n_regular else "."
+    return {"what": "Who comes back", "value": format_share(n_again / max(n_people, 1)), "says": says}
+
+
+def _answer_money(chat: Store, *, currency: str) -> dict[str, Any]:
     """Return the card of what was paid, in the words of the platform that most streams are on."""
     platforms = [stream.platform for stream in chat.list_streams()]
     events = income.load_events(chat)
@@ -323,14 +314,14 @@ def _answer_money(chat: ExplorerSource, *, currency: str) -> dict[str, Any]:
         return {"what": "Subscriptions", "value": f"{own:,}", "says": says}
     joined = int(kind.isin(MEMBERSHIP_KINDS).sum())
     given = int((kind == "sponsorships_gift_purchase_announcement").sum())
-    says = (
-        f"in Super Chats and stickers by {donors:,} people; {joined:,} memberships, {given:,} gifts of them."
-    )
+    says = f"in Super Chats and stickers by {_count(donors, 'person', 'people')}"
+    says += f"; {_count(joined, 'membership')}" if joined else ""
+    says += f"; {_count(given, 'gift')} of memberships." if given else "."
     return {"what": "Money", "value": f"{value:,.0f} {currency}", "says": says}
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def _count(number: int, what: str, several: str = "") -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {several or what + 's'}"
 
 
 def _on(date: str) -> str:

@@ -252,11 +252,6 @@ def _find_saved(source: str) -> dict[str, str]:
             ):
                 files = [f"{folder!s}/{name.value!s}.csv" for name in names if isinstance(name, ast.Constant)]
                 found |= dict(zip(map(ast.unparse, tables), files, strict=False))
-            case ast.Call(
-                func=ast.Attribute(value=table, attr="to_csv"),
-                args=[ast.BinOp(right=ast.Constant(value=file))],
-            ):
-                found[ast.unparse(table)] = str(file)
     return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,9 @@ def explore_chats(settings: RunSettings) -> Path:
 def _write_pages(settings: RunSettings, chats: Path | None, chat: Store | ReadChat) -> Path:
     steps = load_steps(settings.run_dir)
     analyzed = steps["05_analyze"].parameters if "05_analyze" in steps else {}
-    facts = write_explorer(settings.run_dir, ExplorerSettings.from_parameters(analyzed), chat=chat)
+    facts = write_explorer(
+        settings.run_dir, ExplorerSettings.from_parameters(analyzed), chat=cast(Store, chat)
+    )
     if not facts["streams"]:
         reasons = " ".join(facts["skipped"][:1])
         raise NotEnoughData(

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from chatlib.collect.address import find_video_id
 from chatlib.errors import MissingSource
 from chatlib.files import atomic_write
-from chatlib.pipeline.explorer import load_facts, load_timeline_data
+from chatlib.pipeline.explorer import load_facts, load_timeline_data, rank_row
 from chatlib.pipeline.pages import (
     fill_template,
     find_key_figure,
@@ -118,12 +119,14 @@ def _describe_front(run_dir: Path, record: Mapping[str, Any], facts: Mapping[str
     """Return what `front.html` shows; `facts` are those of the explorer, if it has been made."""
     chapters = [_describe_chapter(run_dir, notebook) for notebook in record["seconds"]]
     shown = next((row for row in facts.get("streams", ()) if row["stream"] == facts["shown"]), None)
+    is_best = len(facts.get("streams", ())) > 1 and shown is max(facts["streams"], key=rank_row)
     csv = "results/05_tables/streams.csv"
     predicted: dict[str, Any] = next((c["results"] for c in chapters if c["notebook"] == "04_predict"), {})
     return {
         "title": _name_channel(record),
         "record": record,
-        "facts": {**facts, "shown_title": shown["title"]} if shown else facts,
+        "facts": {**facts, "shown_title": shown["title"], "is_best": is_best} if shown else facts,
+        "again": None if find_video_id(record["channels"]) else record["command"],
         "timeline": shown and Markup(embed_json(load_timeline_data(run_dir, "shown"))),
         "picture": next((c["figure"] for c in chapters if c["notebook"] == "05_analyze"), None),
         "payers": _describe_payers(predicted),
@@ -168,11 +171,9 @@ def _describe_chapter(run_dir: Path, notebook: str) -> dict[str, Any]:
     file = run_dir / "results" / f"{notebook}.json"
     results = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     headline = results.get("headline") or {}
-    tables = sorted((run_dir / "results").glob(f"{notebook[:2]}_*.csv"))
     return {
         "notebook": notebook,
         "is_quiet": bool(headline) and all(value == 0 for value in headline.values()),
-        "tables": [(path.stem[3:].replace("_", " "), f"results/{path.name}") for path in tables],
         "title": executed.cells[0].source.splitlines()[0].lstrip("# ").strip(),
         "intro": _render_intro(executed),
         "figure": find_key_figure(executed),

@@ -178,7 +178,8 @@ def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figur
     """
     figure, (axes,) = new_panels(1, 1, height_in=3.4)
     dated = months[months["month"] != "no date"]
-    names = _list_months(dated["month"])
+    month = dated["month"]
+    names = [str(m) for m in pd.period_range(month.min(), month.max(), freq="M")] if len(dated) else []
     ranked = dated.groupby("currency")["value"].sum().sort_values(ascending=False, kind="stable")
     shown = [name for name in ranked.index[: len(_MONEY_COLORS)] if ranked[name] > 0]
     bottom = np.zeros(len(names))
@@ -199,15 +200,19 @@ def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figur
 def plot_stream_income(trace: pd.DataFrame, *, duration_s: float, currency: str, note: str = "") -> Figure:
     """Draw what was given in one stream as it added up, with memberships, gifts and raids below.
 
-    `trace` is a table of `chatlib.analyze.people.income.trace_income`.
+    `trace` is a table of `chatlib.analyze.people.income.trace_income`. Without any donation only the second
+    part is drawn.
     """
-    figure, (upper, lower) = new_panels(2, 1, height_in=4.0, sharex=True, height_ratios=(3, 2))
     given = trace[trace["what"] == "donations"]
+    sizes = (3, 2) if len(given) else (2,)
+    figure, panels = new_panels(len(sizes), 1, height_in=0.8 * sum(sizes), sharex=True, height_ratios=sizes)
+    upper, lower = panels[0], panels[-1]
     start, end = min([0.0, *trace["offset_s"]]), max([1.0, duration_s, *trace["offset_s"]])
-    upper.step([0, *given["offset_s"], end], [0, *given["total"], given["value"].sum()], where="post",
-               color=COLORS["green"], lw=1.8)  # fmt: skip
-    upper.plot(given["offset_s"], given["total"], "o", ms=4, color=COLORS["green"])
-    upper.set(ylabel=f"donations so far\nin {currency}", ylim=(0, None))
+    if len(given):
+        upper.step([0, *given["offset_s"], end], [0, *given["total"], given["value"].sum()], where="post",
+                   color=COLORS["green"], lw=1.8)  # fmt: skip
+        upper.plot(given["offset_s"], given["total"], "o", ms=4, color=COLORS["green"])
+        upper.set(ylabel=f"donations so far\nin {currency}", ylim=(0, None))
     upper.set_title(add_note("What was paid in this stream", note))
     for row, (what, (color, _)) in enumerate(_EVENTS.items()):
         at = trace.loc[trace["what"] == what, "offset_s"]
@@ -281,13 +286,6 @@ def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
     axes.set_title(add_note("Bursts planted into the calmed chat", note))
     axes.legend(loc="lower right")
     return figure
-
-
-def _list_months(months: pd.Series) -> list[str]:
-    """Return all months from the first to the last one."""
-    if months.empty:
-        return []
-    return [str(month) for month in pd.period_range(months.min(), months.max(), freq="M")]
 
 
 def _bin_samples(analytics: ChatAnalytics) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

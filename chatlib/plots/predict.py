@@ -54,7 +54,7 @@ def plot_forecasts(
     axes[1].set(title="Expected and observed, by month", ylabel="people who pay, stream by stream")
     axes[1].grid(axis="x", visible=False)
     for ax in axes:
-        ax.margins(y=0.2)
+        ax.margins(y=0.36)  # room for the legend
         ax.set_ylim(0, None)
         ax.legend(loc="upper left")
     return figure

@@ -71,6 +71,7 @@ const SERIES = {
 };
 const LEFT = 46, RIGHT = 10, TOP = 40, AXIS = 20, ROW = 11;
 const ROWS = [["highlight", "--orange"], ["spike", "--purple"], ["clip", "--green"]];
+const MEANING = { moment: "moments, the best is 1", highlight: "highlights: the liveliest time", spike: "spikes: sudden rises", clip: "clips" };
 const STEPS = [5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 let nth = 0, explorer = null;
 const COMMON = new Set(`a about all also am an and any are as at be been but by can can't cant did do does don't dont for from get
@@ -105,7 +106,7 @@ class Timeline {
     const present = new Set(data.marks.map((mark) => mark[0]));
     const legend = make("p", { class: "legend small" });
     for (const [kind, color] of [["moment", "--vermillion"], ...ROWS]) {
-      if (present.has(kind)) legend.append(make("span", { style: `--mark: var(${color})` }, `${kind}s`));
+      if (present.has(kind)) legend.append(make("span", { style: `--mark: var(${color})` }, MEANING[kind]));
     }
     const opens = data.opens && !this.pick ? "a click opens the recording there" : "a click chooses a second";
     const help = make("p", { class: "small help", id: `${id}-help` },
@@ -371,10 +372,8 @@ class Timeline {
     pen.stroke();
     pen.globalAlpha = 1;
     pen.textAlign = "right";
-    for (const share of [0.5, 1]) {
-      const value = niceBelow(most * share);
-      if (value > 0) pen.fillText(formatNumber(value), LEFT - 5, yOf(value) + 4);
-    }
+    const apart = niceBelow(most / 2);
+    for (let value = apart; value <= most; value += apart) pen.fillText(formatNumber(value), LEFT - 5, yOf(value) + 4);
     pen.fillText("0", LEFT - 5, bottom + 2);
     pen.textAlign = "center";
     const [from, to] = this.view;
@@ -511,6 +510,7 @@ function startTable(table) {
     rows.forEach((row, i) => { row.hidden = !wanted.every((word) => texts[i].includes(word)); n += !row.hidden; });
     said.textContent = wanted.length ? ` ${n} of ${rows.length}` : "";
   } });
+  if (rows.length < 2) return;
   const box = table.closest(".scroll") ?? table;
   box.before(make("p", { class: "search" }, make("label", {}, `${table.dataset.search} `, search), said));
 }
@@ -698,13 +698,16 @@ class StreamView {
   }
 }
 
+const KIT = { "clips.csv": "clips to cut, as a table", "markers.edl": "markers for DaVinci Resolve",
+  "download.sh": "a script that downloads the clips with yt-dlp", "chapters.txt": "chapters for the description on YouTube" };
+
 /** Show what goes to an editor, each with a copy button and a download. */
 function showKit(kit) {
   const files = Object.entries(kit ?? {});
   if (!files.length) return make("p");
   const part = make("section", { class: "kit", "aria-label": "Clip kit" }, make("h3", {}, "Clip kit"));
   for (const [name, text] of files) {
-    part.append(make("details", {}, make("summary", {}, name), make("p", {},
+    part.append(make("details", {}, make("summary", {}, `${KIT[name.split(".").slice(-2).join(".")] ?? "a file"} `, make("span", { class: "small" }, name)), make("p", {},
       copyButton("the text", () => text), " ",
       make("a", { download: name, href: `data:text/plain;charset=utf-8,${encodeURIComponent(text)}` }, "download")),
     make("pre", { tabindex: 0 }, text)));

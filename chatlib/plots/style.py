@@ -215,7 +215,7 @@ def place_legend_above(axes: Axes, *, n_columns: int = 2) -> None:
 
 def show_clock(axis: Axis, span_s: float) -> None:
     """Put at most five ticks on an axis of seconds, at whole minutes or hours, as h:mm:ss."""
-    steps = (60, 120, 300, 600, 900, 1800, 3600, 7200, 4 * 3600, 12 * 3600)
+    steps = (60, 120, 300, 600, 900, 1800, 3600, 7200, 3 * 3600, 4 * 3600, 6 * 3600, 12 * 3600)
     axis.set_major_locator(MultipleLocator(next((step for step in steps if span_s <= 4 * step), span_s / 4)))
     axis.set_major_formatter(lambda seconds, _: format_clock(seconds))
 

@@ -95,8 +95,8 @@ def test_chapters_are_as_youtube_accepts_them():
 
 
 def test_a_title_is_a_readable_message_of_several_people():
-    def title_of(*texts, emotes=None):
-        texts *= 4
+    def title_of(*texts, emotes=None, times=4):
+        texts *= times
         rows = {"offset_s": 1.0, "author": range(len(texts)), "text": texts, "emotes": emotes}
         rest = {"offset_s": 9.0, "author": 1, "text": ["hello there", "how are you"] * 50, "emotes": None}
         chat = pd.concat([pd.DataFrame(rows), pd.DataFrame(rest)])
@@ -105,6 +105,9 @@ def test_a_title_is_a_readable_message_of_several_people():
     assert title_of("what a goal", "What a GOAL", "lol", "lol", "lol") == "what a goal"
     assert title_of("草草草草", "草草草草") == "草草草草"
     assert title_of("hello there", "hello there", "a goal") != "hello there"
+    alone = [*["goal"] * 6, "well then ok yes"]  # nobody repeats a sentence
+    assert title_of(*alone, times=1) == "goal"
+    assert title_of(*alone, "that goal was good", "a goal", times=1) == "that goal was good"
     unreadable = [
         "someone clip that",
         "https://a.b what now",

@@ -42,7 +42,7 @@ def test_a_file_becomes_a_front_page_and_an_explorer(tmp_path):
     assert find_broken_links(run, explorer) == []
     assert find_broken_links(run, index) == []
     facts = [(source, text) for source, text in index.parts if source.startswith("results/explorer.json")]
-    assert len(facts) == 10  # five cards
+    assert len(facts) == 6  # of one stream nobody comes back
     for source, text in facts:
         assert text == as_shown(source, look_up(run, source))
     assert "ann1" not in (run / "explorer" / "c1.js").read_text()

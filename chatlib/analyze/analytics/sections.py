@@ -25,6 +25,7 @@ __all__ = [
     "as_dicts",
     "find_highlights",
     "find_spikes",
+    "iter_runs",
     "rank_spikes",
 ]
 
@@ -146,7 +147,7 @@ def find_highlights(samples: Sequence[Sample], metric_field: str, *, percentile:
     description = f"{metric_field} sustained at or above {cutoff}"
     return [
         _make_section(Highlight, samples[first:end], metric_field, description)
-        for first, end in _iter_runs((values >= cutoff[0]) & (values > 0))
+        for first, end in iter_runs((values >= cutoff[0]) & (values > 0))
     ]
 
 
@@ -178,7 +179,7 @@ def _read_metric(samples: Sequence[Sample], metric_field: str) -> np.ndarray:
     return np.array([getattr(sample, metric_field) for sample in samples], dtype=float)
 
 
-def _iter_runs(inside: np.ndarray) -> Iterator[tuple[int, int]]:
+def iter_runs(inside: np.ndarray) -> Iterator[tuple[int, int]]:
     """Yield (first, end) of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
-from typing import Protocol
 
 import pandas as pd
 
 from chatlib.errors import ParameterError
 from chatlib.money import convert_money
 from chatlib.records import AMOUNT_KINDS, DONATION_KINDS, GIFT_RECEIVED_KINDS, MEMBERSHIP_KINDS
+from chatlib.store import Store
 from chatlib.times import find_day
 
 __all__ = [
-    "EventReader",
     "convert_events",
     "list_payments",
     "load_events",
@@ -46,14 +44,7 @@ _NAMES = {
 }
 
 
-class EventReader(Protocol):
-    """What holds events: a chat database, or a chat as it was read."""
-
-    def load_events(self, kinds: Iterable[str]) -> list[tuple]:
-        """Return payments and the messages of some other kinds, as `Store.load_events` does."""
-
-
-def load_events(store: EventReader) -> pd.DataFrame:
+def load_events(store: Store) -> pd.DataFrame:
     """Return payments, memberships, gifts and raids, in time order within each stream.
 
     Columns: stream_id, offset_s, kind, author, amount (Decimal or None), currency, bits, day

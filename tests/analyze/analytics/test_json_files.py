@@ -21,10 +21,7 @@ def analyze_some(platform="youtube", duration_s=1000.5, title="配信 <b>"):
     analytics.mediaTitle = title
     messages = [Message(str(i), "text_message", i * 7.0, f"u{i % 9}") for i in range(100)]
     messages += [Message(f"b{i}", "text_message", 500 + i / 10, f"v{i}") for i in range(100)]
-    messages += [
-        Message("p", "paid_message", 30.0, "u1"),
-        Message("s", "resubscription", 30.0, "u1"),
-    ]
+    messages += [Message("p", "paid_message", 30.0, "u1"), Message("s", "resubscription", 30.0, "u1")]
     analytics.process_chatlog(messages, "chat.json", settings)
     return analytics
 
