@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 
+_WHATS = ("messages", "payments")
 _MENTION = re.compile(r"@[\w.·-]+")
 
 
@@ -168,16 +169,15 @@ def summarize_sides(db: Store) -> pd.DataFrame:
     for stream_id in counts["stream_id"].unique().tolist():
         table = counts[counts["stream_id"] == stream_id]
         row: dict[str, object] = {"stream_id": stream_id, "title": names[stream_id]}
-        for what, part in (("messages", table[~table["pays"]]), ("payments", table[table["pays"]])):
-            row[what] = int(part[["both", "live", "replay"]].to_numpy().sum())
-            row[f"replay_lacks_{what}"] = int(part["live"].sum())
-            row[f"capture_lacks_{what}"] = int(part["replay"].sum())
+        sums = table.groupby("pays")[["both", "live", "replay"]].sum().reindex([False, True], fill_value=0)
+        for what, (both, live, replay) in zip(_WHATS, sums.to_numpy().tolist(), strict=True):
+            row |= {what: both + live + replay}
+            row |= {f"replay_lacks_{what}": live, f"capture_lacks_{what}": replay}
         kinds = set(table.loc[table["pays"], "kind"])
         row["paid_as"] = "Super Chats" if kinds and kinds <= AMOUNT_KINDS else "payments"
         rows.append(row)
-    whats = ("messages", "payments")
-    lacks = [f"{side}_lacks_{what}" for side in ("replay", "capture") for what in whats]
-    return pd.DataFrame(rows, columns=["stream_id", "title", *whats, *lacks, "paid_as"])
+    lacks = [f"{side}_lacks_{what}" for side in ("replay", "capture") for what in _WHATS]
+    return pd.DataFrame(rows, columns=["stream_id", "title", *_WHATS, *lacks, "paid_as"])
 
 
 def describe_sides(db: Store, stream_ids: Iterable[int] | None = None) -> list[str]:

@@ -160,7 +160,9 @@ def _write_channel(out: Path, settings: ChannelSettings, *, progress: bool) -> S
             tables[late].writerow(_stream_row(index, scene, n_rows, seed))
             rows = _truth_rows(scene, guests, seed)
             truth.writerows([scene.video_id, *(row.get(c, "") for c in _TRUTH_COLUMNS[1:])] for row in rows)
-            expected.writerows(_expected_rows(scene.video_id, crowd, seed))
+            for serial, japanese, comes, pays in zip(*map(np.ndarray.tolist, crowd.expect()), strict=True):
+                person = make_person(seed, serial, japanese=japanese)
+                expected.writerow((scene.video_id, person.author_id, f"{comes:.5f}", f"{pays:.6f}"))
             for e in scene.timeline.events:
                 what = EVENT_KINDS[e.kind], TOPIC_NAMES[e.topic]
                 events.writerow((scene.video_id, e.offset_s, *what, e.strength, e.half_life_s))
@@ -291,14 +293,6 @@ def _truth_rows(scene: Scene, guests: list[Guest], seed: int) -> list[dict[str, 
     ]
     rows += [{"author_id": p.author_id, "messages": 0, "japanese": 0} | known for p, known in others]
     return rows
-
-
-def _expected_rows(video_id: str, crowd: Crowd, seed: int) -> list[tuple]:
-    """Return one row per person seen before who may come to the stream gathered last, as _NEXT_COLUMNS."""
-    return [
-        (video_id, make_person(seed, serial, japanese=japanese).author_id, f"{comes:.5f}", f"{pays:.6f}")
-        for serial, japanese, comes, pays in zip(*(c.tolist() for c in crowd.expect()), strict=True)
-    ]
 
 
 def _binned_auc(bins: np.ndarray) -> float:

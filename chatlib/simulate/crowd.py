@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-__all__ = ["PAY_WEIGHTS", "TRAITS", "Audience", "Crowd", "Expected"]
+__all__ = ["PAY_WEIGHTS", "TRAITS", "Audience", "Crowd"]
 
 TRAITS = ("engagement", "affinity", "wealth", "mood", "humour", "curiosity", "formality")
 
@@ -59,18 +59,6 @@ class Audience(NamedTuple):
     slot: np.ndarray  # place in the pool, -1 for who comes once
 
 
-class Expected(NamedTuple):
-    """Who may come back, before a stream: serial numbers, and true probabilities of coming, and of paying.
-
-    People seen before and not in it never come again. Paying is coming and paying.
-    """
-
-    serial: np.ndarray
-    japanese: np.ndarray
-    comes: np.ndarray
-    pays: np.ndarray
-
-
 class Crowd:
     """The channel's public over time. Call `gather` once per stream, in order of date."""
 
@@ -90,38 +78,45 @@ class Crowd:
         """Return who comes to the stream number `index`, on `day` since the channel's first."""
         rng = np.random.default_rng([self._seed, index, 2])
         self._before = self._pool.copy()
-        self._replace_some(rng, day)
-        present = self._choose_regulars(rng, n_viewers)
+        leaves = rng.random(len(self._pool)) < _TURNOVER
+        gone = np.flatnonzero(leaves & ~self._pool["moderator"])
+        self._pool[gone] = self._draw_regulars(rng, len(gone), affinity=0.1, earliest=day, latest=day + 150)
+        wish = self._pool["loyalty"] + _WHIM * rng.standard_normal(len(self._pool))
+        n_present = min(len(wish), round(n_viewers * _SHARE_OF_REGULARS))
+        present = np.sort(np.argsort(-wish, kind="stable")[:n_present])
         here = self._pool[present]
         self.n_authors += int((~here["seen"]).sum())
         self._pool["seen"][present] = True
         n_new = max(1, n_viewers - len(present))
         new = _draw_traits(rng, n_new, affinity=-0.45)
-        serial = np.concatenate([here["serial"], self.take_serials(n_new)])
         traits = np.concatenate([here["traits"], new])
-        n = len(serial)
-        traits[:, 3] = 0.4 * traits[:, 3] + np.sqrt(1 - 0.4**2) * rng.standard_normal(n)  # the day's mood
+        serial = np.concatenate([here["serial"], self.take_serials(n_new)])
+        day_mood = rng.standard_normal(len(serial))
+        traits[:, 3] = 0.4 * traits[:, 3] + np.sqrt(1 - 0.4**2) * day_mood
         months, announces = self._read_membership(rng, present, day)
         rate = float(np.clip(0.045 * np.exp(0.1 * rng.standard_normal()), 0.036, 0.054))
         probability, self._intercept = _pay_probability(traits, rate=rate)
         self._n_regulars = len(present)
+        nowhere = np.full(n_new, -1)
         return Audience(
             serial,
             traits,
             np.concatenate([here["japanese"], rng.random(n_new) < _JAPANESE_SHARE]),
             np.concatenate([here["luck"], rng.random(n_new)]),
-            np.concatenate([months, np.full(n_new, -1)]),
+            np.concatenate([months, nowhere]),
             np.concatenate([here["moderator"], np.zeros(n_new, bool)]),
-            np.concatenate([announces, np.full(n_new, -1)]),
+            np.concatenate([announces, nowhere]),
             probability,
             _sample_with(rng, probability),
-            np.concatenate([present, np.full(n_new, -1)]),
+            np.concatenate([present, nowhere]),
         )
 
-    def expect(self) -> Expected:
-        """Return what was to be expected of people seen earlier, before the stream that was gathered last.
+    def expect(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return what was to be expected before the stream that was gathered last, of people seen earlier.
 
-        Who comes is a draw among the regulars by loyalty and chance; who is not a moderator may have left.
+        Arrays of serial numbers, who writes Japanese, and the true probabilities of coming, and of coming and
+        paying. People seen before and not in them never come again. Who comes is a draw among the regulars
+        by loyalty and chance; who is not a moderator may have left.
         What the day's mood adds to paying is averaged over (Gauss-Hermite quadrature).
         """
         before = self._before
@@ -139,7 +134,7 @@ class Crowd:
             day[:, 3] = 0.4 * traits[:, 3] + np.sqrt(1 - 0.4**2) * mood
             pays += weight * _sigmoid(_pay_score(day) + self._intercept)
         seen = before["seen"]
-        return Expected(before["serial"][seen], before["japanese"][seen], comes[seen], (comes * pays)[seen])
+        return before["serial"][seen], before["japanese"][seen], comes[seen], (comes * pays)[seen]
 
     def take_serials(self, n: int) -> np.ndarray:
         """Return serial numbers of `n` people who were never seen before."""
@@ -170,16 +165,6 @@ class Crowd:
         pool["since"] = np.where(wants, since, _NEVER)
         pool["gift_until"] = -_NEVER
         return pool
-
-    def _replace_some(self, rng: np.random.Generator, day: int) -> None:
-        leaves = rng.random(len(self._pool)) < _TURNOVER
-        gone = np.flatnonzero(leaves & ~self._pool["moderator"])
-        self._pool[gone] = self._draw_regulars(rng, len(gone), affinity=0.1, earliest=day, latest=day + 150)
-
-    def _choose_regulars(self, rng: np.random.Generator, n_viewers: int) -> np.ndarray:
-        wish = self._pool["loyalty"] + _WHIM * rng.standard_normal(len(self._pool))
-        n = min(len(wish), round(n_viewers * _SHARE_OF_REGULARS))
-        return np.sort(np.argsort(-wish, kind="stable")[:n])
 
     def _read_membership(
         self, rng: np.random.Generator, present: np.ndarray, day: int

@@ -142,22 +142,17 @@ def _badge_titles(months: int, moderator: bool) -> list[str]:
 def _make_voices(audience: Audience) -> list[Voice]:
     traits = {name: audience.traits[:, column] for column, name in enumerate(TRAITS)}
     traits["warmth"] = (traits["affinity"] + traits["mood"]) / np.sqrt(2)
-    tilts = np.column_stack([1 / (1 + np.exp(-1.7 * traits[name])) for name in TILTS]).tolist()
+    tilts = np.column_stack([1 / (1 + np.exp(-1.7 * traits[name])) for name in TILTS])
     style = np.digitize(traits["formality"] + 0.3 * audience.luck, [-1.4, 0.4, 1.0, 1.7])
-    style = np.array([4, 0, 1, 2, 3])[style].tolist()
-    emoji = (0.04 + 0.2 * (audience.luck * 7 % 1) ** 3).tolist()
-    return [
-        Voice(bool(japanese), months >= 0, shares, tuple(tilt), style[i], emoji[i])
-        for i, (japanese, months, shares, tilt) in enumerate(
-            zip(
-                audience.japanese.tolist(),
-                audience.months.tolist(),
-                intent_shares(audience.traits).tolist(),
-                tilts,
-                strict=True,
-            )
-        )
-    ]
+    columns = (
+        audience.japanese.tolist(),
+        (audience.months >= 0).tolist(),
+        intent_shares(audience.traits).tolist(),
+        map(tuple, tilts.tolist()),
+        np.array([4, 0, 1, 2, 3])[style].tolist(),
+        (0.04 + 0.2 * (audience.luck * 7 % 1) ** 3).tolist(),
+    )
+    return list(map(Voice, *columns))
 
 
 def _time_text(offset_ms: int) -> str:

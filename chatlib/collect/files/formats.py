@@ -320,19 +320,16 @@ def _separate_shared_ids(messages: list[Message]) -> list[Message]:
     if len({message.message_id for message in messages}) == len(messages):
         return messages
     seen: dict[tuple[str, str], set[tuple]] = {}
-    for message in messages:
-        seen.setdefault((message.message_id, message.kind), set()).add(_content_of(message))
+    for m in messages:
+        moment = m.offset_s if m.timestamp_us is None else m.timestamp_us
+        content = m.author_id, m.text, m.amount_text, moment
+        seen.setdefault((m.message_id, m.kind), set()).add(content)
     shared = {message_id for (message_id, _), contents in seen.items() if len(contents) > 1}
     ids = IdMaker()
     return [
         ids.replace_id(message, kind=repeated_kind(message.kind)) if message.message_id in shared else message
         for message in messages
     ]
-
-
-def _content_of(message: Message) -> tuple:
-    moment = message.offset_s if message.timestamp_us is None else message.timestamp_us
-    return message.author_id, message.text, message.amount_text, moment
 
 
 def _count_from(start: int | None, messages: list[Message]) -> list[Message]:

@@ -18,7 +18,6 @@ from chatlib.text import disarm_formula
 
 __all__ = ["convert_chat_file", "row_of_message", "save_chat_file"]
 
-_BATCH_ROWS = 50_000
 # Columns whose values are numbers; the others are text.
 _NUMBERS = {"time_in_seconds": "float64", "timestamp": "int64", "bits": "int64"}
 
@@ -62,35 +61,29 @@ def _write_lines(path: Path, rows: Iterator[dict[str, object]]) -> None:
 
 
 def _write_csv(path: Path, rows: Iterator[dict[str, object]]) -> None:
-    """Write the rows as chat-downloader's CSV: a column for each place in any row's object, sorted."""
-    flat = [dict(_flatten(row)) for row in rows]
-    columns = _name_columns(flat)
+    columns = _tabulate(rows)
+    cells = ([disarm_formula(c) if isinstance(c, str) else c for c in column] for column in columns.values())
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        cells = ([row.get(column) for column in columns] for row in flat)
-        writer.writerows([disarm_formula(c) if isinstance(c, str) else c for c in row] for row in cells)
+        csv.writer(file).writerows([columns, *zip(*cells, strict=True)])
 
 
 def _write_parquet(path: Path, rows: Iterator[dict[str, object]]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
+    columns = {}
+    for name, values in _tabulate(rows).items():
+        kind = _NUMBERS.get(name, "string")
+        written = [v if v is None or kind != "string" else str(v) for v in values]
+        columns[name] = pa.array(written, pa.type_for_alias(kind))
+    parquet.write_table(pa.table(columns), path)
+
+
+def _tabulate(rows: Iterable[dict[str, object]]) -> dict[str, list[object]]:
+    """Return rows as chat-downloader's columns: one for each place in any row's object, by name."""
     flat = [dict(_flatten(row)) for row in rows]
-    schema = pa.schema(
-        [(name, pa.type_for_alias(_NUMBERS.get(name, "string"))) for name in _name_columns(flat)]
-    )
-    with path.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
-        for first in range(0, len(flat), _BATCH_ROWS):
-            batch = [
-                {name: v if name in _NUMBERS or v is None else str(v) for name, v in row.items()}
-                for row in flat[first : first + _BATCH_ROWS]
-            ]
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-
-
-def _name_columns(flat: Iterable[Mapping[str, object]]) -> list[str]:
-    return sorted(set(chain.from_iterable(flat)) | {"message", "message_id", "time_in_seconds"})
+    names = set(chain.from_iterable(flat)) | {"message", "message_id", "time_in_seconds"}
+    return {name: [row.get(name) for row in flat] for name in sorted(names)}
 
 
 def _flatten(value: object, name: str = "") -> Iterator[tuple[str, object]]:
