@@ -1,6 +1,5 @@
-"""What strangers write in titles, names and addresses stays text, from the Data API to a sheet and back."""
+"""What strangers write in titles, names and addresses stays text in a sheet and back."""
 
-import json
 import zipfile
 from xml.etree import ElementTree
 
@@ -10,10 +9,7 @@ from hypothesis import strategies as st
 
 from chatlib.collect.lists import load_channels, load_stream_list, merge_stream_list, save_stream_list
 from chatlib.collect.sheets import Table, clean_cell, clean_line, load_tables, save_tables
-from chatlib.collect.transport import Politeness
-from chatlib.collect.youtube.metadata import fetch_videos
 from chatlib.errors import SourceError
-from tests.collect.youtube.site.wire import Reply
 
 # As somebody writes it, and as we keep it (None: the same).
 HOSTILE = {
@@ -99,27 +95,6 @@ def test_the_file_is_xml_without_formula_or_element_of_a_stranger(sheet):
         value for element in root.iter() for name, value in element.attrib.items() if "value-type" in name
     }
     assert kinds == {"string"}
-
-
-def test_titles_come_whole_through_the_data_api(youtube, tmp_path):
-    """As JSON of the Data API, also where it escapes what is no character; then into a sheet."""
-    items = [
-        {"id": video_id, "snippet": {"title": text, "channelTitle": text}}
-        for video_id, text in zip(IDS, WRITTEN, strict=True)
-    ]
-    body = json.dumps({"items": items}).encode()  # in ASCII: half a pair is \\ud83d
-    youtube.add_route("/youtube/v3/videos", lambda request: Reply(body, 200, "application/json"))
-    told = fetch_videos(IDS, key="any-key", progress=False, politeness=Politeness(per_s=1000))
-    assert told.problem is None
-    for video in told.videos.values():  # what a database can hold
-        assert "\x00" not in video.title.encode().decode()
-    rows = [
-        {"video_id": video.video_id, "title": video.title, "channel_name": video.channel_name}
-        for video in told.videos.values()
-    ]
-    save_stream_list(tmp_path / "a.ods", rows)
-    read = load_stream_list(tmp_path / "a.ods")
-    assert [row["title"] for row in read] == [row["channel_name"] for row in read] == KEPT
 
 
 def test_a_column_may_have_any_name(tmp_path):

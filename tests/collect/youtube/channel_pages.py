@@ -8,9 +8,9 @@ URL = "https://www.youtube.com/@sample"
 COOKIES = "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t4102444800\tLOGIN_INFO\tfake\n"
 
 
-def row_of(layout, video_id, title="A title"):
+def row_of(video_id, title="A title"):
     """Return a row of a channel's grid, as the local YouTube writes it."""
-    return build_item(make_video(video_id, title=title), layout)
+    return build_item(make_video(video_id, title=title))
 
 
 def page_of(*items, tab="streams", **more):

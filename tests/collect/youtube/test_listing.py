@@ -13,7 +13,6 @@ from chatlib.collect.youtube.listing import list_streams
 from chatlib.errors import MissingSource, ParameterError, SourceError
 from tests.collect.youtube.channel_pages import COOKIES, URL, expected_row, make_videos, page_of, row_of
 from tests.collect.youtube.helpers import quick
-from tests.collect.youtube.site.channel_items import LAYOUTS
 
 # yt-dlp leaves the connections of answers that it does not read to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
@@ -29,10 +28,9 @@ def hurry(monkeypatch):
     gc.collect()
 
 
-@pytest.mark.parametrize("layout", ["lockup", "video_renderer"])
-def test_yt_dlp_lists_all_of_a_channel(youtube, layout):
+def test_yt_dlp_lists_all_of_a_channel(youtube):
     videos = make_videos(95)
-    youtube.add_channel("@sample", videos, layout=layout)
+    youtube.add_channel("@sample", videos)
     listing = list_streams("youtube.com/@sample/featured", "yt-dlp")
     assert listing.streams == [expected_row(video) for video in videos]
     facts = (videos[0].channel_id, videos[0].channel_name)
@@ -102,21 +100,19 @@ def show_items(youtube, *items):
     youtube.add_page("/@sample/streams", f"<script>var ytInitialData = {data};</script>")
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_rows_that_are_no_streams_are_left_out(youtube, layout):
-    playlist = row_of("lockup", "PLaaaaaaaaa")
+def test_rows_that_are_no_streams_are_left_out(youtube):
+    playlist = row_of("PLaaaaaaaaa")
     playlist["richItemRenderer"]["content"]["lockupViewModel"]["contentType"] = "LOCKUP_CONTENT_TYPE_PLAYLIST"
     ids = ["", "short", "../../../..", "aaaaaaaaaa'", "aaaaaaaaaaaa", "ａａａａａａａａａａａ", None]
-    rows = [row_of(layout, *facts) for facts in (("aaaaaaaaaaa",), ("aaaaaaaaaaa", "again"))]
-    show_items(youtube, *(row_of(layout, odd) for odd in ids), playlist, *rows)
+    rows = [row_of(*facts) for facts in (("aaaaaaaaaaa",), ("aaaaaaaaaaa", "again"))]
+    show_items(youtube, *(row_of(odd) for odd in ids), playlist, *rows)
     rows = list_streams(URL, "yt-dlp").streams
     assert [(row.video_id, row.title) for row in rows] == [("aaaaaaaaaaa", "A title")]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_hostile_titles_survive_the_page_and_fit_a_sheet(youtube, layout):
+def test_hostile_titles_survive_the_page_and_fit_a_sheet(youtube):
     hostile = "</script><script>var ytInitialData = {\"x\": 1};</script> ${x} 'a' \u202e\x00\x07 \ud83d"
-    show_items(youtube, row_of(layout, "aaaaaaaaaaa", hostile), row_of(layout, "bbbbbbbbbbb", "  \n "))
+    show_items(youtube, row_of("aaaaaaaaaaa", hostile), row_of("bbbbbbbbbbb", "  \n "))
     rows = list_streams(URL, "yt-dlp").streams
     shown = "</script><script>var ytInitialData = {\"x\": 1};</script> ${x} 'a' \u202e \ufffd"
     assert [row.title for row in rows] == [shown, None]
@@ -126,7 +122,7 @@ def test_hostile_titles_survive_the_page_and_fit_a_sheet(youtube, layout):
 def test_odd_data_end_the_list_and_say_so(youtube, odd):
     broken = {"richItemRenderer": {"content": {"lockupViewModel": {"contentId": "b" * 11, "metadata": odd}}}}
     broken["richItemRenderer"]["content"]["videoRenderer"] = odd
-    show_items(youtube, row_of("lockup", "aaaaaaaaaaa"), broken)
+    show_items(youtube, row_of("aaaaaaaaaaa"), broken)
     listing = list_streams(URL, "yt-dlp")
     assert [row.video_id for row in listing.streams] in (["aaaaaaaaaaa"], ["aaaaaaaaaaa", "b" * 11])
     assert listing.complete or listing.reason.startswith("yt-dlp failed (")

@@ -4,7 +4,6 @@ import logging
 import sys
 import threading
 import types
-from collections import Counter
 
 import pytest
 import trustme
@@ -263,24 +262,6 @@ def test_a_failure_ends_it_in_words_without_the_key_and_keeps_what_there_is(
     said = everything_said()
     assert PATH in said  # urllib3 did log addresses
     assert_secret(repr(told), said)
-
-
-@pytest.mark.parametrize(
-    "name", ["too fast", "too many", "ill", "reset", "stall", "cut connection", "cut JSON"]
-)
-def test_what_passes_is_asked_again(api, polite, name):
-    failure, _ = FAILURES[name]
-    seen = Counter()
-
-    def fail_once(request):
-        seen[request.query["id"]] += 1
-        return failure(request) if seen[request.query["id"]] == 1 else None
-
-    api.fail = fail_once
-    told = fetch(make_ids(60), polite)
-    assert list(told.videos) == make_ids(60)
-    assert told.problem is None
-    assert set(seen.values()) == {2}
 
 
 def test_a_late_answer_is_not_taken_for_the_next_one(api):

@@ -60,10 +60,9 @@ def ids_of(listing):
     return [row.video_id for row in listing.streams]
 
 
-@pytest.mark.parametrize("layout", ["lockup", "video_renderer"])
-def test_chromium_scrolls_to_the_end_and_agrees_with_yt_dlp(youtube, list_all, layout):
+def test_chromium_scrolls_to_the_end_and_agrees_with_yt_dlp(youtube, list_all):
     videos = make_videos(95)
-    youtube.add_channel("@sample", videos, layout=layout)
+    youtube.add_channel("@sample", videos)
     listing = list_all()
     assert listing.streams == [expected_row(video) for video in videos]
     assert (listing.complete, listing.reason) == (True, "the page's end")

@@ -1,6 +1,5 @@
 """How a site is asked: pace, timeouts, attempts and their waits, and the wish to stop."""
 
-import json
 import random
 import threading
 import time
@@ -14,13 +13,11 @@ from yt_dlp.networking.exceptions import HTTPError
 from chatlib.collect import transport
 from chatlib.collect.transport import PoliteAdapter, Politeness, Stopped, Transient
 from chatlib.collect.youtube.clients import YtDlpClient
-from chatlib.collect.youtube.metadata import fetch_videos
 from chatlib.errors import SourceRefused, SourceUnreachable
 from tests.collect.youtube.helpers import quick
-from tests.collect.youtube.site.data_api import DATA_KEY
 from tests.collect.youtube.site.faults import Faults
 from tests.collect.youtube.site.videos import make_video, text_action
-from tests.collect.youtube.site.wire import JSON, Reply
+from tests.collect.youtube.site.wire import Reply
 from tests.waiting import wait_until
 
 WATCH = "https://www.youtube.com/watch?v=aaaaaaaaaaa"
@@ -174,8 +171,6 @@ def long_chat(youtube):
     youtube.add_videos(chat)
     noise = random.Random(1).randbytes(50_000).hex()
     youtube.add_page("/watch", f"<html><body>{noise}</body></html>")
-    answer = Reply(json.dumps({"items": [], "etag": noise}).encode(), content_type=JSON)
-    youtube.add_route("/youtube/v3/videos", lambda request: answer)
     return youtube
 
 
@@ -190,13 +185,7 @@ def get_by_yt_dlp(politeness):
         client.urlopen(Request(WATCH))
 
 
-def get_by_data_api(politeness):
-    metadata = fetch_videos(["aaaaaaaaaaa"], key=DATA_KEY, politeness=politeness, progress=False)
-    if metadata.problem:
-        raise SourceUnreachable(metadata.problem)
-
-
-@pytest.mark.parametrize("get", [get_by_requests, get_by_yt_dlp, get_by_data_api])
+@pytest.mark.parametrize("get", [get_by_requests, get_by_yt_dlp])
 @pytest.mark.parametrize("kind", ["hang", "stall", "trickle"])
 def test_no_read_is_longer_than_its_timeout(long_chat, get, kind):
     """A trickle has no slow read; it ends after six timeouts in all."""
@@ -225,11 +214,10 @@ def test_a_failed_request_is_sent_again(long_chat, kind, get):
     assert sum(entry.path.startswith("/watch") for entry in long_chat.requests) == 2
 
 
-@pytest.mark.parametrize("get", [get_by_requests, get_by_yt_dlp, get_by_data_api])
+@pytest.mark.parametrize("get", [get_by_requests, get_by_yt_dlp])
 def test_the_pause_that_the_site_asks_for_is_made(long_chat, get):
     replies = [Reply(status=503, headers=(("Retry-After", "33"),))]
-    for path in ("/watch", "/youtube/v3/videos"):
-        long_chat.add_route(path, lambda request: replies.pop() if replies else None)
+    long_chat.add_route("/watch", lambda request: replies.pop() if replies else None)
     stop = Recorder()
     get(quick(stop=stop))
     assert waits_of(stop) == [33.0]

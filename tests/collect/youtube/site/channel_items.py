@@ -1,4 +1,4 @@
-"""One stream in a channel's grid, in the two layouts of 2026."""
+"""One stream in a channel's grid, in the layout of spring 2026."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from tests.collect.youtube.site.videos import Video
 
-__all__ = ["LAYOUTS", "build_item", "clock"]
+__all__ = ["build_item", "clock"]
 
 Json = dict[str, Any]
 
 
-def build_item(video: Video, layout: str) -> Json:
+def build_item(video: Video) -> Json:
     """Return a `richItemRenderer` that holds a stream."""
-    return {"richItemRenderer": {"content": LAYOUTS[layout](video)}}
+    return {"richItemRenderer": {"content": _lockup(video)}}
 
 
 def clock(seconds: float) -> str:
@@ -75,35 +75,3 @@ def _lockup(video: Video) -> Json:
             "rendererContext": tap,
         }
     }
-
-
-def _video_renderer(video: Video) -> Json:
-    found: Json = {
-        "videoId": video.id,
-        "thumbnail": {"thumbnails": _images(video)},
-        "title": {"runs": [{"text": video.title}]},
-        "navigationEndpoint": _watch(video),
-    }
-    style, text = "DEFAULT", clock(video.duration_s)
-    if video.status == "live":
-        style, text = "LIVE", "LIVE"
-        found["viewCountText"] = {"runs": [{"text": f"{video.views:,}"}, {"text": " watching"}]}
-    elif video.status == "upcoming":
-        style, text = "UPCOMING", "Upcoming"
-        seconds = str(int(dt.datetime.fromisoformat(video.started_at).timestamp()))
-        found["upcomingEventData"] = {"startTime": seconds, "isReminderSet": False}
-        found["viewCountText"] = {"runs": [{"text": "32"}, {"text": " waiting"}]}
-    else:
-        found["publishedTimeText"] = {"simpleText": f"Streamed {_since(video.started_at)}"}
-        found["lengthText"] = {"simpleText": text}
-        if video.status == "members_only":
-            badge = {"style": "BADGE_STYLE_TYPE_MEMBERS_ONLY", "label": "Members only"}
-            found["badges"] = [{"metadataBadgeRenderer": badge}]
-        else:
-            found["viewCountText"] = {"simpleText": f"{video.views:,} views"}
-    overlay = {"text": {"simpleText": text}, "style": style}
-    found["thumbnailOverlays"] = [{"thumbnailOverlayTimeStatusRenderer": overlay}]
-    return {"videoRenderer": found}
-
-
-LAYOUTS = {"lockup": _lockup, "video_renderer": _video_renderer}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from tests.collect.youtube.site.channel_items import LAYOUTS, build_item
+from tests.collect.youtube.site.channel_items import build_item
 from tests.collect.youtube.site.faults import google_error
 from tests.collect.youtube.site.pages import VISITOR_DATA, page, script_json
 from tests.collect.youtube.site.tokens import make_token, read_token
@@ -44,7 +44,6 @@ class Channel:
     channel_id: str
     name: str
     videos: list[Video] = field(default_factory=list)  # newest first
-    layout: str = "lockup"
     consent: bool = False
     page_size: int = 30
     delay_s: float | Callable[[int], float] = 0.0
@@ -60,10 +59,7 @@ def make_channel(handle: str, videos: list[Video], **facts: Any) -> Channel:
     """Return a channel whose id and name are its first video's."""
     channel_id = videos[0].channel_id if videos else CHANNEL_ID
     name = videos[0].channel_name if videos else CHANNEL_NAME
-    channel = Channel(handle, **{"channel_id": channel_id, "name": name, "videos": videos, **facts})
-    if channel.layout not in LAYOUTS:
-        raise ValueError(f"`layout` must be one of {', '.join(LAYOUTS)}; got {channel.layout!r}.")
-    return channel
+    return Channel(handle, **{"channel_id": channel_id, "name": name, "videos": videos, **facts})
 
 
 def find_channel(channels: list[Channel], path: str) -> tuple[Channel | None, str]:
@@ -144,7 +140,7 @@ def grid_items(channel: Channel, start: int) -> list[Json]:
     """Return a part of the grid, and a continuation after it if there is more."""
     listed = channel.listed
     end = start + channel.page_size
-    items = [build_item(video, channel.layout) for video in listed[start:end]]
+    items = [build_item(video) for video in listed[start:end]]
     if end < len(listed):
         command = {
             "token": make_token("list", channel.channel_id, "streams", end),
