@@ -144,13 +144,9 @@ def disarm_formula(text: str) -> str:
     return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text
 
 
-@overload
-def rearm_cell(text: str) -> str: ...
-@overload
-def rearm_cell(text: None) -> None: ...
-def rearm_cell(text: str | None) -> str | None:
+def rearm_cell(text: str) -> str:
     """Return a spreadsheet's cell without the apostrophe that `disarm_formula` put before a formula."""
-    return text[1:] if text and text[0] == "'" and text[1:].lstrip().startswith(_FORMULA_STARTS) else text
+    return text[1:] if text[:1] == "'" and text[1:].lstrip().startswith(_FORMULA_STARTS) else text
 
 
 # ------------------------------------------------------------------ wording

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from chatlib.ahead import map_ahead
 from chatlib.collect.files.formats import Chat, digest_content, log_view, read_listed_file
-from chatlib.collect.files.importing import FileReport, ImportReport, choose_files, keep_state
+from chatlib.collect.files.importing import MIN_BYTES, FileReport, ImportReport, choose_files, keep_state
 from chatlib.dataset import (
     Dataset,
     MessageFile,
@@ -58,7 +58,6 @@ _ONE_STREAM = (
     "Files of one stream are read into a data set, and {name} holds several: import it into a chat database, "
     "and export that."
 )
-_SMALL = 2_000_000  # bytes of all files; below this, reading is over before a process has started
 
 
 def import_dataset(db: Store, dataset: Dataset, *, progress: bool = True) -> ImportReport:
@@ -120,7 +119,7 @@ def import_into_dataset(
     """
     plan = plan_import(paths, folder, limit=limit)
     size = sum(Path(task.path).stat().st_size for task in plan.tasks)
-    workers = (os.cpu_count() or 1) if size > _SMALL and len(plan.tasks) > 1 else 0
+    workers = (os.cpu_count() or 1) if size > MIN_BYTES and len(plan.tasks) > 1 else 0
     with closing(
         map_ahead(import_file, plan.tasks, workers=workers, processes=True, on_lost=_report_lost)
     ) as outcomes:
