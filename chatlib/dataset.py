@@ -17,10 +17,13 @@ files are there, and a task that is repeated writes the same file again.
 from __future__ import annotations
 
 import json
+import tempfile
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
@@ -62,6 +65,7 @@ MANIFEST = "manifest.json"
 _FORMAT, _VERSION = "chatlib data set", 1
 _ROWS = 65_536  # of a batch, and of a row group
 _DECIMALS = 6
+_MESSAGES_A_RANGE = 5_000_000
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _TEXT = pa.string()
 
@@ -233,9 +237,13 @@ def finish_dataset(
     """
     files = sorted(files, key=_age)
     streams = pa.Table.from_pylist([_describe(file) for file in files], SCHEMAS["streams"])
-    tables = {"streams": streams, "authors": _collect_authors(folder, files)}
-    tables |= {name: SCHEMAS[name].empty_table() for name in ("clips", "heatmaps")} | dict(beside or {})
+    tables = (
+        {"streams": streams}
+        | {name: SCHEMAS[name].empty_table() for name in ("clips", "heatmaps")}
+        | dict(beside or {})
+    )
     counts = {name: _write_table(folder, name, table) for name, table in tables.items()}
+    counts["authors"] = _write_authors(folder, files)
     kept = {folder / file.path for file in files}
     for path in set((folder / "messages").rglob("*.parquet")) - kept:
         path.unlink()
@@ -272,19 +280,45 @@ def _write_table(folder: Path, name: str, table: pa.Table) -> int:
     return len(table)
 
 
-def _collect_authors(folder: Path, files: Sequence[MessageFile]) -> pa.Table:
-    """Return the authors of all messages, each with the last name that some stream knows."""
-    names = SCHEMAS["authors"].names
-    tables = [SCHEMAS["authors"].empty_table()]
-    for file in files:
-        table = read_table(folder, file, ["author_id", "author_name"])
-        pairs = table.group_by(["author_id", "author_name"], use_threads=False).aggregate([])
-        platform = pa.array([file.stream.platform] * len(pairs), _TEXT)
-        tables.append(pa.table([platform, *(column.cast(_TEXT) for column in pairs.columns)], names=names))
-    table = pa.concat_tables(tables)
-    groups = table.filter(pc.is_valid(table["author_id"])).group_by(names[:2], use_threads=False)
-    last = groups.aggregate([("name", "last")]).rename_columns(names)
-    return last.sort_by([(name, "ascending") for name in names[:2]])
+def _write_authors(folder: Path, files: Sequence[MessageFile]) -> int:
+    """Write the authors of all messages, each with the last name that some stream knows; return their number.
+
+    They are dealt to ranges of ids, which lie on disk, and sorted a range at a time: memory does not grow.
+    """
+    schema = SCHEMAS["authors"]
+    n_ranges = 1 + sum(file.n_messages for file in files) // _MESSAGES_A_RANGE
+    some = [_list_authors(folder, file) for file in files[:: 1 + len(files) // 20]]
+    sample = sorted(author for table in some for author in table["author_id"].to_pylist())
+    bounds = sample[:: 1 + len(sample) // n_ranges][1:]
+    n_authors = 0
+    with ExitStack() as opened:
+        ranges = [opened.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in range(1 + len(bounds))]
+        writers = [opened.enter_context(pa.ipc.new_stream(file, schema)) for file in ranges]
+        for file in files:
+            authors = _list_authors(folder, file)
+            ids = authors["author_id"].to_pylist()
+            cuts = [0, *(bisect_left(ids, bound) for bound in bounds), len(ids)]
+            for writer, (start, end) in zip(writers, pairwise(cuts), strict=True):
+                writer.write_table(authors.slice(start, end - start))
+        path = opened.enter_context(atomic_path(folder / "authors.parquet"))
+        written = opened.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
+        for own, writer in zip(ranges, writers, strict=True):
+            writer.close()
+            own.seek(0)
+            groups = pa.ipc.open_stream(own).read_all().group_by(schema.names[:2], use_threads=False)
+            last = groups.aggregate([("name", "last")]).rename_columns(schema.names)
+            written.write_table(last.sort_by([("author_id", "ascending"), ("platform", "ascending")]))
+            n_authors += len(last)
+    return n_authors
+
+
+def _list_authors(folder: Path, file: MessageFile) -> pa.Table:
+    """Return the authors of a message file, with each of their names, by id."""
+    table = read_table(folder, file, ["author_id", "author_name"])
+    pairs = table.filter(pc.is_valid(table["author_id"])).group_by(table.column_names, use_threads=False)
+    columns = [column.cast(_TEXT) for column in pairs.aggregate([]).columns]
+    platform = pa.array([file.stream.platform] * len(columns[0]), _TEXT)
+    return pa.table([platform, *columns], SCHEMAS["authors"]).sort_by("author_id")
 
 
 def _make_lists(values: Sequence[str | None]) -> pa.Array:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from sklearn.decomposition import PCA
 
 from chatlib.errors import NotEnoughData, ParameterError
 
@@ -155,15 +156,8 @@ def find_neighbours(texts: Sequence[str], vectors: np.ndarray, *, seed: int = 0)
 
 
 def reduce_to_plane(vectors: np.ndarray) -> np.ndarray:
-    """Return the two leading principal components of centred vectors, shape (n, 2), for a picture.
-
-    The sign of each is chosen so that its largest entry is positive.
-    """
-    centred = vectors - vectors.mean(0)
-    axes = np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1]
-    plane = centred @ axes
-    signs = np.sign(plane[np.abs(plane).argmax(0), [0, 1]])
-    return plane * np.where(signs == 0, 1, signs)
+    """Return the two leading principal components of vectors, shape (n, 2), for a picture."""
+    return PCA(2, svd_solver="full").fit_transform(vectors)
 
 
 def _centre(vectors: np.ndarray) -> np.ndarray:

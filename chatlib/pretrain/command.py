@@ -12,7 +12,7 @@ from chatlib.pretrain import TrainSettings
 
 __all__ = ["add_parsers"]
 
-_SAMPLE = 1_000_000  # messages: of shards, what tells the vocabulary, and what is held out
+_SAMPLE = 300_000  # messages: of shards, what tells the vocabulary, and what is held out
 
 
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:

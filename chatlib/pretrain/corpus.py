@@ -127,7 +127,7 @@ def build_corpus(db: Store | Dataset, settings: TrainSettings, *, most: int = 0)
     `settings.streams` are sampled from the training streams (0: all); of these, whole streams in
     random order until there are `settings.messages` (0: all), the last one cut.
     The same text counts at most `MAX_COPIES` times per training stream. With `most`, all of it need not fit
-    into memory: so many messages of training are read, and of as many messages streams are held out.
+    into memory: so many messages of training are read, and streams of a tenth as many held out.
 
     Raises: NotEnoughData if too little is left to train or to evaluate on.
     """
@@ -137,7 +137,7 @@ def build_corpus(db: Store | Dataset, settings: TrainSettings, *, most: int = 0)
     order = rng.permutation(train_ids)[: settings.streams or None].tolist()
     n_messages = streams.set_index("stream_id")["n_messages"]
     if most:
-        held_out_ids = held_out_ids[:: 1 + int(n_messages[held_out_ids].sum()) // most]
+        held_out_ids = held_out_ids[:: 1 + 10 * int(n_messages[held_out_ids].sum()) // most]
         settings = replace(settings, messages=min(settings.messages or most, most))
     parts = {
         chat["stream_id"].iat[0]: chat for chat in iter_training(db, order, max_messages=settings.messages)

@@ -153,30 +153,40 @@ def make_data(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, settings: Trai
 
     Raises: ParameterError for blocks that the tokenizer's model cannot read; NotEnoughData.
     """
-    block_len, seed = settings.block_len, settings.seed
+    held_out = _mask_held_out(corpus, tokenizer, settings)
+    train = tokenize(tokenizer, corpus.train["text"], max_len=settings.block_len - 2)
+    frame = {"cls_id": tokenizer.cls_token_id, "sep_id": tokenizer.sep_token_id}
+    return LmData(
+        pack_blocks(_by_stream(corpus.train, train), block_len=settings.block_len, **frame),
+        *held_out,
+        messages=frame_messages(train, **frame) if settings.alone else None,
+        n_messages=len(corpus.train),
+    )
+
+
+def _mask_held_out(
+    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, settings: TrainSettings
+) -> tuple[MaskedSet, MaskedSet]:
+    """Return the held-out blocks, some of all streams, and single messages."""
+    block_len = settings.block_len
     if not 8 <= block_len <= tokenizer.model_max_length:
         raise ParameterError(
             f"BLOCK_LEN is between 8 and the model's {tokenizer.model_max_length}, got {block_len}."
         )
-    train, held_out, singles = (
-        tokenize(tokenizer, texts, max_len=block_len - 2)
-        for texts in (corpus.train["text"], corpus.held_out["text"], corpus.single_messages)
-    )
     frame = {"cls_id": tokenizer.cls_token_id, "sep_id": tokenizer.sep_token_id}
-    held_out_blocks = pack_blocks(_by_stream(corpus.held_out, held_out), block_len=block_len, **frame)
-    n_chosen = min(_MAX_HELD_OUT_BLOCKS, len(held_out_blocks))
-    chosen = np.unique(np.linspace(0, len(held_out_blocks) - 1, n_chosen).round().astype(int))
+    held_out = tokenize(tokenizer, corpus.held_out["text"], max_len=block_len - 2)
+    singles = tokenize(tokenizer, corpus.single_messages, max_len=block_len - 2)
+    blocks = pack_blocks(_by_stream(corpus.held_out, held_out), block_len=block_len, **frame)
+    n_chosen = min(_MAX_HELD_OUT_BLOCKS, len(blocks))
+    chosen = np.unique(np.linspace(0, len(blocks) - 1, n_chosen).round().astype(int))
 
     def hide(rows: Sequence[np.ndarray], texts: Iterable[str], tokens: Sequence[np.ndarray]) -> MaskedSet:
         chars_per_token = sum(map(len, texts)) / max(1, sum(map(len, tokens)))
-        return mask_rows(rows, tokenizer, chars_per_token=chars_per_token, seed=seed)
+        return mask_rows(rows, tokenizer, chars_per_token=chars_per_token, seed=settings.seed)
 
-    return LmData(
-        blocks=pack_blocks(_by_stream(corpus.train, train), block_len=block_len, **frame),
-        messages=frame_messages(train, **frame) if settings.alone else None,
-        n_messages=len(corpus.train),
-        held_out_blocks=hide(list(held_out_blocks[chosen]), corpus.held_out["text"], held_out),
-        single_messages=hide(frame_messages(singles, **frame), corpus.single_messages, singles),
+    return (
+        hide(list(blocks[chosen]), corpus.held_out["text"], held_out),
+        hide(frame_messages(singles, **frame), corpus.single_messages, singles),
     )
 
 
@@ -209,8 +219,8 @@ def make_shard(
         blocks = np.memmap(file, np.int32, "r", shape=shape) if shape[0] else np.empty(shape, np.int32)
     n_blocks, n_messages, *found = processes.sum(torch.from_numpy(counts).to(pick_device())).tolist()
     unseen = [text for text, n in zip(corpus.single_messages, found, strict=True) if not n]
-    data = make_data(replace(corpus, single_messages=unseen), tokenizer, settings)
-    return replace(data, blocks=blocks, n_messages=n_messages, n_blocks=n_blocks)
+    held_out = _mask_held_out(replace(corpus, single_messages=unseen), tokenizer, settings)
+    return LmData(blocks, *held_out, n_messages=n_messages, n_blocks=n_blocks)
 
 
 def pack_blocks(

@@ -35,6 +35,7 @@ from chatlib.files import atomic_folder
 from chatlib.pretrain import SCRATCH, TrainSettings
 from chatlib.pretrain.device import speed_up
 from chatlib.pretrain.tokenizer import MAX_LEN, check_special_tokens, tokenize, train_tokenizer
+from chatlib.text import one_line
 from chatlib.workspace import resolve_path
 
 __all__ = [
@@ -245,7 +246,7 @@ def load_manifest(folder: str | Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"A trained chat model has a {MANIFEST}; there is no whole one in {folder} "
-            f"({_first_line(error)}). Run notebook 03 to its end."
+            f"({one_line(error, 200)}). Run notebook 03 to its end."
         ) from error
 
 
@@ -263,7 +264,7 @@ def _load(source: str, auto_model: Any, **options: bool) -> tuple[PreTrainedMode
     except BaseException as error:  # transformers, safetensors and tokenizers, whose panics are no Exception
         raise ModelError(
             f"A model folder has config.json, model.safetensors and a tokenizer that fits; {source} could "
-            f"not be read ({_first_line(error)}). {_ALTERNATIVE}"
+            f"not be read ({one_line(error, 200)}). {_ALTERNATIVE}"
         ) from error
     return model, tokenizer
 
@@ -282,7 +283,7 @@ def _require_reachable(hub_id: str) -> None:
         huggingface_hub.HfApi().model_info(hub_id, timeout=_HUB_TIMEOUT_S)
     except Exception as error:
         raise ModelError(
-            f"{hub_id} is no folder here, and the hub did not send it ({_first_line(error)}). {_ALTERNATIVE}"
+            f"{hub_id} is no folder here, and the hub did not send it ({one_line(error, 99)}). {_ALTERNATIVE}"
         ) from error
 
 
@@ -359,11 +360,6 @@ def _rows_by_token(model: PreTrainedModel) -> list[torch.Tensor]:
     if output.bias is not None:
         tensors.append(output.bias)
     return tensors
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 class _quiet_transformers:

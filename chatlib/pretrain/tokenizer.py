@@ -103,9 +103,8 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, max_le
 
 def check_special_tokens(tokenizer: PreTrainedTokenizerBase, *, name: str) -> None:
     """Raise ModelError if the tokenizer lacks what masked-language-model training needs."""
-    needed = {"mask_token": tokenizer.mask_token_id, "pad_token": tokenizer.pad_token_id}
-    needed |= {"sep_token": tokenizer.sep_token_id, "cls_token": tokenizer.cls_token_id}
-    if missing := [token for token, token_id in needed.items() if token_id is None]:
+    needed = ("mask_token", "pad_token", "sep_token", "cls_token")
+    if missing := [token for token in needed if getattr(tokenizer, f"{token}_id") is None]:
         raise ModelError(
             f"A masked language model's tokenizer has mask, pad, sep and cls tokens; {name} has no "
             f'{", ".join(missing)}. Use a BERT-like model, or BASE_MODEL = "scratch".'

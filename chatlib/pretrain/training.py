@@ -11,7 +11,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -116,7 +115,14 @@ def train(
     with progress_bar(total=n_all, initial=n_done, desc="training", unit="step") as progress:
         while len(history) <= settings.epochs and not is_over(history, patience=settings.patience):
             epoch, start = len(history), time.perf_counter()
-            loss = trainer.train_epoch(epoch, progress)
+            try:
+                loss = trainer.train_epoch(epoch, progress)
+            except torch.OutOfMemoryError as error:
+                raise ModelError(
+                    f"A batch must fit into the GPU's memory, and {settings.batch_blocks} blocks of "
+                    f"{settings.block_len} tokens do not. Halve the blocks of a batch and double the batches "
+                    f"of a step, now {settings.accumulate}: the steps stay as large."
+                ) from error
             history.append(trainer.evaluate(epoch=epoch, loss=loss, seconds=time.perf_counter() - start))
             if processes.is_first:
                 saved.save(history, keep=find_kept(history, patience=settings.patience))
@@ -155,7 +161,7 @@ class Trainer:
         seed_torch(settings.seed + epoch)
         self.head.train()
         losses = []
-        with open_workers(self.n_shares) as run, _explain_full_memory(settings):
+        with open_workers(self.n_shares) as run:
             for i, batches in enumerate(self._iter_steps(epoch)):
                 step = self.steps_per_epoch * (epoch - 1) + i
                 set_learning_rate(self.optimizer, settings, step=step, n_steps=n_steps)
@@ -190,20 +196,17 @@ class Trainer:
 
         Raises: ModelError if a loss is not finite.
         """
-        blocks = score_model(self.head, self.data.held_out_blocks, device=self.device)
-        single = score_model(self.head, self.data.single_messages, device=self.device)
-        if not math.isfinite(blocks.loss) or (seconds and not math.isfinite(loss)):
+        held_out = {"blocks": self.data.held_out_blocks, "single": self.data.single_messages}
+        scores = {name: score_model(self.head, part, device=self.device) for name, part in held_out.items()}
+        if not math.isfinite(scores["blocks"].loss) or (seconds and not math.isfinite(loss)):
             raise ModelError(
                 f"The loss must stay finite, and in epoch {epoch} it is {loss}. Lower the learning rate."
             )
-        log.info("epoch %d: blocks %.1f, single messages %.1f", epoch, blocks.perplexity, single.perplexity)
-        return {
-            "epoch": epoch,
-            "train_loss": loss,
-            "blocks_perplexity": blocks.perplexity,
-            "blocks_bits_per_char": blocks.bits_per_char,
-            "single_perplexity": single.perplexity,
-            "single_bits_per_char": single.bits_per_char,
+        row = {"epoch": epoch, "train_loss": loss}
+        for name, score in scores.items():
+            row |= {f"{name}_perplexity": score.perplexity, f"{name}_bits_per_char": score.bits_per_char}
+        log.info("epoch %d: %s", epoch, row)
+        return row | {
             "seconds": seconds,
             "tokens_per_s": self.data.n_tokens / seconds if seconds else math.nan,
         }
@@ -324,10 +327,11 @@ def describe_training(
 ) -> dict[str, object]:
     """Return the manifest of a training: its streams, its settings, its epochs."""
     rows = [{str(key): value for key, value in row.items()} for row in history.to_dict("records")]
+    keys = ["platform", "video_id"]
     return {
         "base": lm.base,
-        "streams": _stream_keys(corpus.streams),
-        "held_out_streams": _stream_keys(corpus.held_out_streams),
+        "streams": corpus.streams[keys].to_dict("records"),
+        "held_out_streams": corpus.held_out_streams[keys].to_dict("records"),
         "first_date": corpus.streams["started_at"].min(),
         "last_date": corpus.streams["started_at"].max(),
         "n_messages": data.n_messages,
@@ -366,18 +370,6 @@ def _start_from_frequencies(lm: LanguageModel, blocks: np.ndarray) -> None:
     bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
 
 
-@contextmanager
-def _explain_full_memory(settings: TrainSettings) -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"A batch must fit into the GPU's memory, and {settings.batch_blocks} blocks of "
-            f"{settings.block_len} tokens do not. Halve the blocks of a batch and double the batches of "
-            f"a step, now {settings.accumulate}: the steps stay as large."
-        ) from error
-
-
 def _fingerprint(lm: LanguageModel, data: LmData, settings: TrainSettings) -> str:
     """Return what distinguishes one training from another: model, data and settings."""
     digest = hashlib.blake2b(b"" if data.n_blocks else data.blocks.tobytes(), digest_size=16)
@@ -385,8 +377,3 @@ def _fingerprint(lm: LanguageModel, data: LmData, settings: TrainSettings) -> st
     sizes = (data.n_messages,) if data.n_blocks else ()  # shards differ, and share one checkpoint
     digest.update(repr((*model, *sizes, asdict(settings))).encode())
     return digest.hexdigest()
-
-
-def _stream_keys(streams: pd.DataFrame) -> list[dict[str, str]]:
-    keys = zip(streams["platform"], streams["video_id"], strict=True)
-    return [{"platform": platform, "video_id": video_id} for platform, video_id in keys]

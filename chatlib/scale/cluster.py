@@ -35,6 +35,7 @@ __all__ = [
     "Task",
     "open_cluster",
     "prepare_output",
+    "read_manifest",
     "run_tasks",
     "write_manifest",
 ]
@@ -160,10 +161,7 @@ def _set_environment(settings: ClusterSettings) -> None:
 
     Nothing leaves the machine; nobody else is let into a cluster of our own, and its key is kept nowhere.
     """
-    wanted = {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    }
+    wanted = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     if not (settings.address or os.environ.get("RAY_ADDRESS")):
         wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     for name, value in wanted.items():
@@ -181,12 +179,17 @@ def _connect(ray: Any, settings: ClusterSettings) -> None:
             return
         except Exception as error:  # Ray raises a plain one where a node is slow to start
             ray.shutdown()
-            if tries_left and not address and "timed out" in str(error):
-                continue
-            raise ParameterError(
-                f"A Ray cluster must answer at {address or 'this machine'}, and none does "
-                f"({one_line(error, 200)}). Start one with `ray start --head`, or leave --address out."
-            ) from error
+            if address or "timed out" not in str(error):
+                raise ParameterError(
+                    f"A Ray cluster must answer at {address or 'this machine'}, and none does "
+                    f"({one_line(error, 200)}). Start one with `ray start --head`, or leave --address out."
+                ) from error
+            if not tries_left:
+                raise ParameterError(
+                    "Ray must start within 30 s, its agents within 15 s, and three times they did not "
+                    f"({one_line(error, 60)}). Leave it more of the machine, or start a cluster once, "
+                    "`ray start --head`, and name it by --address auto."
+                ) from error
 
 
 def _call(function: Callable[[Any], Any], item: Any) -> tuple[Any, str]:
@@ -288,7 +291,7 @@ def prepare_output(out: str | Path, command: str) -> Path:
         raise ParameterError(
             f"The outputs need a folder of their own, and {path} holds other things. Name a new one."
         )
-    if manifest.is_file() and (made := _read_format(manifest)) != own:
+    if manifest.is_file() and (made := read_manifest(path).get("format", "something else")) != own:
         raise ParameterError(f"{path} holds the outputs of `{made}`. Name another folder.")
     (path / _RECORDS).mkdir(parents=True, exist_ok=True)
     manifest.unlink(missing_ok=True)
@@ -308,7 +311,8 @@ def write_manifest(out: Path, command: str, report: Report, **more: object) -> N
     atomic_write(out / "manifest.json", json.dumps(content, indent=2, default=str) + "\n")
 
 
-def _read_format(manifest: Path) -> str:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads(manifest.read_bytes())["format"])
-    return "something else"
+def read_manifest(out: Path) -> dict[str, Any]:
+    """Return what a command wrote last into its folder, {} if it has not."""
+    with suppress(OSError, ValueError):
+        return dict(json.loads((out / "manifest.json").read_bytes()))
+    return {}

@@ -40,20 +40,8 @@ _ROWS_A_BUCKET = 2_000_000
 _OWNER_BADGES = ("broadcaster", "owner")
 _BUCKETS = b"buckets"  # in the files' metadata: the row group of each bucket, or null
 _PEOPLE = "people"
-_VISIT_COLUMNS = ["author_id", "position", "kind", "text", "offset_s", "badges"]
-_EVENT_COLUMNS = [
-    "stream_id", "position", "kind", "author", "offset_s", "bits", "notice", "amount", "currency", "pays",
-]  # fmt: skip
-_PAID = [
-    *_VISIT_COLUMNS[:3],
-    "offset_s",
-    "bits",
-    "notice",
-    "amount",
-    "amount_digits",
-    "amount_text",
-    "currency",
-]
+_PAID = ["position", "kind", "offset_s", "bits", "notice", "amount", "currency"]
+_EVENT_SOURCES = ["author_id", "text", *_PAID, "amount_digits", "amount_text"]
 
 
 class BucketSettings(NamedTuple):
@@ -72,7 +60,7 @@ class BucketSettings(NamedTuple):
 
 def split_stream(item: StreamItem) -> dict[str, Any]:
     """Write a stream's visits by bucket, and its payments; return how many there are, and who owns it."""
-    table = read_table(Path(item.folder), item.file, list(dict.fromkeys([*_VISIT_COLUMNS, *_PAID])))
+    table = read_table(Path(item.folder), item.file, [*_EVENT_SOURCES, "badges"])
     table = table.filter(pc.is_valid(table["author_id"]))
     visits = _count_visits(table)
     _write_buckets(item.place(".visits.parquet"), visits, item.settings.n_buckets)
@@ -81,7 +69,7 @@ def split_stream(item: StreamItem) -> dict[str, Any]:
         pc.is_in(kinds, pa.array(sorted(DONATION_KINDS))), pc.fill_null(pc.greater(table["bits"], 0), False)
     )
     joins = pc.is_in(kinds, pa.array(sorted(MEMBER_NOTICES)))
-    events = table.select(_PAID).append_column("pays", pays).filter(pc.or_(pays, joins))
+    events = table.select(_EVENT_SOURCES).append_column("pays", pays).filter(pc.or_(pays, joins))
     with atomic_path(item.place(".events.parquet")) as part:
         pq.write_table(events, part)
     owners = visits.filter(pc.equal(visits["is_owner"], 1))["author_id"].to_pylist()
@@ -144,14 +132,12 @@ def _write_buckets(path: Path, table: pa.Table, n_buckets: int) -> None:
     bucket = np.array([crc32(author.encode()) % n_buckets for author in table["author_id"].to_pylist()], int)
     order = np.argsort(bucket, kind="stable")
     bounds = np.searchsorted(bucket[order], np.arange(n_buckets + 1))
-    groups: list[int | None] = []
-    n_groups = 0
+    groups: list[int | None] = []  # of each bucket, the number of its row group
     with atomic_path(path) as part, pq.ParquetWriter(part, table.schema, compression="zstd") as file:
         for first, last in pairwise(bounds.tolist()):
-            groups.append(n_groups if last > first else None)
+            groups.append(len(groups) - groups.count(None) if last > first else None)
             if last > first:
                 file.write_table(table.take(pa.array(order[first:last])), row_group_size=last - first)
-                n_groups += 1
         file.add_key_value_metadata({_BUCKETS.decode(): json.dumps(groups)})
 
 
@@ -193,20 +179,23 @@ class Bucket(Dataset):
 
     def load_attendance(self) -> pd.DataFrame:
         """Return one row per stream and person of the bucket, as a chat database does."""
-        visits = self._visits
-        table = visits.assign(author=self.authors.get_indexer(pd.Index(visits["author_id"])))
-        return table.drop(columns="author_id").sort_values(["stream_id", "author"], ignore_index=True)
+        return self._number_authors(self._visits).sort_values(["stream_id", "author"], ignore_index=True)
 
     def load_notices(self) -> pd.DataFrame:
         """Return the payments and memberships of all but the channel's owners, as a chat database does."""
         events = self._events[~self._events["author_id"].isin(self._item.settings.owners)]
-        return events.assign(author=self.authors.get_indexer(pd.Index(events["author_id"])))[_EVENT_COLUMNS]
+        return events.assign(author=self.authors.get_indexer(pd.Index(events["author_id"]))).drop(
+            columns="author_id"
+        )
 
     def load_present(self, stream_id: int, question: Question) -> pd.DataFrame:
         """Return what the bucket's viewers of a stream did in it, as `ask_viewers` does."""
         table = self._read_own(self._locate(stream_id, f".{question.name}.parquet")).to_pandas()
-        table.insert(0, "author", self.authors.get_indexer(pd.Index(table.pop("author_id"))))
-        return table.sort_values("author", ignore_index=True)
+        return self._number_authors(table).sort_values("author", ignore_index=True)
+
+    def _number_authors(self, table: pd.DataFrame) -> pd.DataFrame:
+        numbers = self.authors.get_indexer(pd.Index(table["author_id"]))
+        return table.drop(columns="author_id").assign(author=numbers)
 
     @cached_property
     def _visits(self) -> pd.DataFrame:
@@ -216,7 +205,7 @@ class Bucket(Dataset):
     @cached_property
     def _events(self) -> pd.DataFrame:
         table = self._collect(".events.parquet", lambda path: pq.read_table(path, partitioning=None))
-        return to_frame(table, [name for name in _EVENT_COLUMNS if name != "author"] + ["author_id"])
+        return to_frame(table, ["stream_id", *_PAID, "pays", "author_id"])
 
     def _collect(self, suffix: str, read: Callable[[Path], pa.Table]) -> pa.Table:
         """Return the rows that all streams have of something, with their stream's number."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +16,15 @@ from chatlib.files import atomic_path
 from chatlib.predict.forecaster import Forecaster, fit_forecaster, load_forecaster
 from chatlib.predict.questions import Question
 from chatlib.predict.viewers.people import NEXT, People
-from chatlib.scale.cluster import Cluster, Report, Task, prepare_output, run_tasks, write_manifest
+from chatlib.scale.cluster import (
+    Cluster,
+    Report,
+    Task,
+    prepare_output,
+    read_manifest,
+    run_tasks,
+    write_manifest,
+)
 
 __all__ = ["load_history", "read_questions", "score_bucket", "score_history", "teach_forecaster"]
 
@@ -111,12 +118,9 @@ def load_history(
 
 def read_questions(history: str | Path) -> list[str]:
     """Return the questions that a history was built with. Raises: MissingSource without a finished one."""
-    try:
-        manifest = json.loads((Path(history) / "manifest.json").read_bytes())
-        if manifest["format"] == "chatlib scale history":
-            return [str(name) for name in manifest["questions"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+    manifest = read_manifest(Path(history))
+    if manifest.get("format") == "chatlib scale history":
+        return [str(name) for name in manifest["questions"]]
     raise MissingSource(
         f"There must be a finished history in {history}. Make one: `chatlib scale history DIR OUT`."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -15,6 +15,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from scipy.sparse import csr_array
 
 from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.analyze.analytics.json_files import save
@@ -104,34 +105,35 @@ def analyze_dataset(
     """
     settings = settings or ProcessSettings()
     out = prepare_output(out, "analyze")
-    tasks, failed = _add_words(cluster, plan_streams(dataset, out, settings), out)
+    channels: dict[Path, list[Task]] = {}
+    for task in plan_streams(dataset, out, settings):
+        channels.setdefault(task.item.place("").parent, []).append(task)
+    tasks, failed = _add_words(cluster, channels, out)
     report = run_tasks(cluster, analyze_file, tasks, out, command="analyze", settings=settings)
     report = report._replace(failed=failed | report.failed)
-    channels: dict[Path, list[dict[str, object]]] = {}
-    for task in tasks:
-        if task.key in report.results:
-            channels.setdefault(task.item.place("").parent, []).append(report.results[task.key])
-    for channel, rows in channels.items():
-        save_table(tabulate_streams(rows), channel / "streams.csv")
+    for channel, own in channels.items():
+        if rows := [report.results[task.key] for task in own if task.key in report.results]:
+            save_table(tabulate_streams(rows), channel / "streams.csv")
     write_manifest(out, "analyze", report, settings=asdict(settings), channels=len(channels))
     return report
 
 
-def _add_words(cluster: Cluster, tasks: Sequence[Task], out: Path) -> tuple[list[Task], dict[str, str]]:
+def _add_words(
+    cluster: Cluster, channels: Mapping[Path, Sequence[Task]], out: Path
+) -> tuple[list[Task], dict[str, str]]:
     """Learn each channel's words; return the tasks as made of them, too, and why channels have none."""
-    channels: dict[Path, list[Task]] = {}
-    for task in tasks:
-        channels.setdefault(task.item.place("").parent, []).append(task)
     learning = []
     for channel, own in channels.items():
         name = channel.relative_to(out).as_posix()
         item = Dataset(Path(own[0].item.folder), {}, [task.item.file for task in own]), channel
         learning.append(Task(name, make_safe_name(name), " ".join(task.made_of for task in own), item))
     report = run_tasks(cluster, learn_words, learning, out, command="words")
-    digests = {task.item[1]: report.results.get(task.key) for task in learning}
-    known = [task for task in tasks if digests[task.item.place("").parent]]
-    made_of = [f"{task.made_of} {digests[task.item.place('').parent]}" for task in known]
-    return [task._replace(made_of=text) for task, text in zip(known, made_of, strict=True)], report.failed
+    tasks = []
+    for task in learning:
+        if digest := report.results.get(task.key):
+            own = channels[task.item[1]]
+            tasks += [stream._replace(made_of=f"{stream.made_of} {digest}") for stream in own]
+    return tasks, report.failed
 
 
 def learn_words(item: tuple[Dataset, Path]) -> str:
@@ -203,7 +205,11 @@ def encode_file(item: StreamItem) -> dict[str, int]:
         tables = _pool(join_chunks(table["author_id"]), text_of, _iter_vectors(texts, settings))
     else:
         counts = np.bincount(text_of, minlength=len(texts))
-        tables = _pair(texts, counts, _iter_vectors(texts, settings))
+        names = ["text", "messages", "vector"]
+        tables = (
+            pa.table([texts[start:][: len(own)], counts[start:][: len(own)], _as_lists(own)], names)
+            for start, own in _iter_vectors(texts, settings)
+        )
     first = next(tables)
     with atomic_path(item.place(".parquet")) as part, pq.ParquetWriter(part, first.schema) as file:
         file.write_table(first)
@@ -229,47 +235,33 @@ def _load_encoder(settings: EncodeSettings) -> Encoder:
     return encoder
 
 
-def _pair(
-    texts: pa.Array, counts: np.ndarray, vectors: Iterator[tuple[int, np.ndarray]]
-) -> Iterator[pa.Table]:
-    for start, portion in vectors:
-        end = start + len(portion)
-        columns = {"text": texts[start:end], "messages": counts[start:end], "vector": _as_lists(portion)}
-        yield pa.table(columns)
-
-
 def _pool(
     authors: pa.DictionaryArray, text_of: np.ndarray, vectors: Iterator[tuple[int, np.ndarray]]
 ) -> Iterator[pa.Table]:
     """Yield one table: each author's mean, maximum and spread over the vectors of their messages."""
-    author = pc.fill_null(authors.indices, -1).to_numpy()
-    order = np.argsort(text_of, kind="stable")
-    order = order[author[order] >= 0]
-    sorted_texts = text_of[order]
-    n_authors, n_messages = (
-        len(authors.dictionary),
-        np.bincount(author[order], minlength=len(authors.dictionary)),
+    known = np.flatnonzero(pc.is_valid(authors.indices))
+    own = authors.indices.take(pa.array(known)).to_numpy(), text_of[known]
+    counts = csr_array(
+        (np.ones(len(known)), own), (len(authors.dictionary), int(text_of.max(initial=-1)) + 1)
     )
     _, empty = next(vectors)
-    sums, squares = np.zeros((2, n_authors, empty.shape[1]))
-    largest = np.full((n_authors, empty.shape[1]), -np.inf, np.float32)
+    sums, squares = np.zeros((2, counts.shape[0], empty.shape[1]))
+    largest = np.full(sums.shape, -np.inf, np.float32)
     for start, portion in vectors:
-        first, last = np.searchsorted(sorted_texts, [start, start + len(portion)])
-        rows = order[first:last]
-        by_author = rows[np.argsort(author[rows], kind="stable")]
-        people, begins = np.unique(author[by_author], return_index=True)
-        of_rows = portion[text_of[by_author] - start]
-        if len(by_author):
-            sums[people] += np.add.reduceat(of_rows, begins, dtype=float)
-            squares[people] += np.add.reduceat(of_rows.astype(float) ** 2, begins)
-            largest[people] = np.maximum(largest[people], np.maximum.reduceat(of_rows, begins))
+        of_texts = counts[:, start : start + len(portion)]
+        sums += of_texts @ portion
+        squares += of_texts @ portion.astype(float) ** 2
+        if len(people := np.flatnonzero(np.diff(of_texts.indptr))):
+            found = np.maximum.reduceat(portion[of_texts.indices], of_texts.indptr[people])
+            largest[people] = np.maximum(largest[people], found)
+    n_messages = counts.sum(axis=1)
     wrote = np.flatnonzero(n_messages)
     mean = sums[wrote] / n_messages[wrote, None]
     spread = np.sqrt(np.maximum(squares[wrote] / n_messages[wrote, None] - mean**2, 0))
     yield pa.table(
         {
             "author_id": authors.dictionary.take(pa.array(wrote)),
-            "messages": n_messages[wrote],
+            "messages": n_messages[wrote].astype(np.int64),
             "mean": _as_lists(mean),
             "maximum": _as_lists(largest[wrote]),
             "spread": _as_lists(spread),

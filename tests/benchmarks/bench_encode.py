@@ -25,11 +25,13 @@ import torch
 from transformers import BertConfig, BertModel
 
 from chatlib.collect.files.formats import read_chat_file
+from chatlib.dataset import make_message_path, tabulate_messages, write_messages
 from chatlib.pretrain.data import iter_token_batches
 from chatlib.pretrain.device import _multiply, has_fast_linear
 from chatlib.pretrain.encoder import Encoder, load_encoder
 from chatlib.pretrain.tokenizer import train_tokenizer
-from chatlib.records import CHAT_KINDS
+from chatlib.records import CHAT_KINDS, Message, Stream
+from chatlib.scale.streams import EncodeSettings, StreamItem, encode_file
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNEL = ROOT.parent / "shared" / "data" / "twitch" / "channel_2023"
@@ -50,7 +52,6 @@ def main() -> None:
     distinct = list(dict.fromkeys(texts))
     folder = args.model or find_model(distinct, shape=args.shape)
     encoder = load_encoder(folder, max_len=MAX_LEN)
-    encoder.tokens_per_batch = args.tokens_per_batch or encoder.tokens_per_batch
     tokens = encoder._tokenize(distinct)
     print(f"{len(texts):,} messages, {len(distinct):,} distinct of {np.mean([*map(len, tokens)]):.1f} tokens")
     print(f"{encoder.device}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
@@ -62,24 +63,13 @@ def main() -> None:
     place = {text: i for i, text in enumerate(texts)}
     vectors = vectors[[place[text] for text in distinct]]
     if importlib.util.find_spec("sentence_transformers"):
-        result |= measure_peer(encoder, folder, texts, distinct, vectors=vectors, sizes=args.peer_batch)
-    result |= compare(result) | {"load_at_the_end": os.getloadavg()[0]}
+        result |= measure_peer(encoder, folder, texts, distinct, vectors=vectors)
+    for part in ("all", "distinct") if "peer_all" in result else ():
+        result[f"times_peer_{part}"] = result[f"ours_{part}"] / result[f"peer_{part}"]
+    result |= measure_scale(encoder, folder, texts) | {"load_at_the_end": os.getloadavg()[0]}
     for name, value in result.items():
         print(f"{name:38} {value:>12,.4g}" if isinstance(value, float) else f"{name:38} {value:>12}")
     print(json.dumps(result))
-
-
-def compare(result: dict[str, float]) -> dict[str, float]:
-    """Return how many times as many messages a second ours does, where the other side was measured."""
-    pairs = {
-        "times_peer_all": ("ours_all", "peer_all"),
-        "times_peer_distinct": ("ours_distinct", "peer_distinct"),
-    }
-    return {
-        name: result[ours] / result[theirs]
-        for name, (ours, theirs) in pairs.items()
-        if ours in result and theirs in result
-    }
 
 
 def read_arguments() -> argparse.Namespace:
@@ -88,9 +78,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--chats", type=Path, default=CHANNEL)
     parser.add_argument("--messages", type=int, default=50_000)
     parser.add_argument("--model", default="")
-    parser.add_argument("--tokens-per-batch", type=int, default=0)
     parser.add_argument("--shape", choices=sorted(SHAPES), default="minilm", help="of random weights")
-    parser.add_argument("--peer-batch", type=int, nargs="+", help="to choose from; default by device")
     return parser.parse_args()
 
 
@@ -201,7 +189,6 @@ def measure_peer(
     distinct: Sequence[str],
     *,
     vectors: np.ndarray,
-    sizes: Sequence[int] | None,
 ) -> dict[str, float]:
     """Return the rates of sentence-transformers at its best batch size, on all and distinct texts.
 
@@ -216,7 +203,7 @@ def measure_peer(
     peer = peer.to(encoder.device, torch.bfloat16 if on_gpu else torch.float32)
     peer.encode(list(texts[:200]))
     trial = list(distinct[: 20_000 if on_gpu else 1500])
-    sizes = sizes or ([128, 512, 2048] if on_gpu else [16, 32, 64, 128])
+    sizes = [128, 512, 2048] if on_gpu else [16, 32, 64, 128]
     times = {size: clock(lambda size=size: peer.encode(trial, batch_size=size))[1] for size in sizes}
     best = min(times, key=times.get)
     seconds = dict.fromkeys(("ours", "peer", "peer_all"), 0.0)
@@ -235,6 +222,27 @@ def measure_peer(
         "peer_all": len(texts) / seconds["peer_all"],
         "largest_difference_to_peer": float(np.abs(np.concatenate(theirs) - vectors).max()),
     }
+
+
+def measure_scale(encoder: Encoder, folder: str, texts: Sequence[str]) -> dict[str, float]:
+    """Return how many times as long as the encoder alone the work of `scale encode` on a stream takes.
+
+    Seconds of CPU and of wall, in turns; messages are of 500 people. What Ray takes to start is not in it.
+    """
+    n, stream, spent = len(texts), Stream("twitch", "1"), np.zeros((2, 2))
+    given = {"text": texts, "position": range(n), "message_id": list(map(str, range(n)))}
+    given |= {"kind": ["text_message"] * n, "author_id": [f"U{i % 500}" for i in range(n)]}
+    table = tabulate_messages("1", dict.fromkeys(Message._fields, [None] * n) | given)
+    with tempfile.TemporaryDirectory() as place:
+        file = write_messages(Path(place), make_message_path(stream), stream, [table])
+        item = StreamItem(place, file, f"{place}/out", EncodeSettings(str(folder)))
+        for _ in range(N_TURNS):
+            for i, work in enumerate((lambda: encode_file(item), lambda: encoder.encode(texts))):
+                start = time.process_time(), time.perf_counter()
+                work()
+                spent[i] += time.process_time() - start[0], time.perf_counter() - start[1]
+    whole, alone = spent
+    return {"scale_times_cpu": whole[0] / alone[0], "scale_times_wall": whole[1] / alone[1]}
 
 
 def part_of(texts: Sequence[str], turn: int) -> list[str]:

@@ -140,13 +140,8 @@ def time_plain(model: nn.Module, lm: LanguageModel, texts: Sequence[str], *, n_r
         optimizer.step()
         n_tokens += int(batch["attention_mask"].sum())
         n_places += batch["input_ids"].numel()
-    wait()
+    bench_encode.synchronize(model.device)
     return {"tokens": n_tokens, "seconds": time.perf_counter() - start, "places": n_places}
-
-
-def wait() -> None:
-    """Wait until the device has done what it was asked for."""
-    bench_encode.synchronize(pick_device())
 
 
 def summarize(ours: pd.Series, theirs: pd.Series) -> dict[str, float]:

@@ -46,6 +46,17 @@ from chatlib.scale.cluster import Cluster, Ended
 Cluster.map = lambda self, run, items, **_: (Ended(place, run(item), "") for place, item in enumerate(items))
 sys.exit(main(sys.argv[1:]))
 """
+# What one of two processes reads of a data set before it trains.
+_SHARD = """
+import sys
+from chatlib.dataset import open_dataset
+from chatlib.pretrain import TrainSettings, command, corpus, data, device, language_model
+dataset, settings = open_dataset(sys.argv[1]), TrainSettings(messages=0)
+chat = corpus.build_corpus(dataset, settings, most=command._SAMPLE)
+lm = language_model.new_language_model(chat.train["text"].tolist(), settings)
+device.Processes.sum = lambda self, value: value
+data.make_shard(dataset, chat, lm.tokenizer, settings, device.Processes(0, 2))
+"""
 
 
 def run_step(command: list[str], log: Path) -> dict[str, float]:
@@ -107,9 +118,11 @@ def measure(n: int, folder: Path, *, alone: bool) -> dict[str, dict[str, float]]
     chats, log = make_chats(n, folder), folder / "log.txt"
     scale = [sys.executable, "-c", _ALONE, "scale"] if alone else [*CHATLIB, "scale"]
     costs = {}
-    for step in ("import", "analyze", "history"):
+    for step in ("import", "analyze", "history", "shard"):
         given, made = chats if step == "import" else folder / "import", folder / step
-        costs[step] = run_step([*scale, step, str(given), str(made)], log)
+        made.mkdir(exist_ok=True)
+        run = [sys.executable, "-c", _SHARD] if step == "shard" else [*scale, step]
+        costs[step] = run_step([*run, str(given), str(made)], log)
         costs[step]["disk_mb"] = int(subprocess.check_output(["du", "-sk", made]).split()[0]) / 1e3
         numbers = "{cpu_s:9.1f} s CPU {wall_s:9.1f} s {mb:8,.0f} MB {disk_mb:8,.0f} MB on disk"
         print(f"{n:>12,} scale {step:<8} {numbers.format(**costs[step])}", flush=True)

@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import bench_encode
+
 HERE = Path(__file__).resolve().parent
 FULL = {
     "simulate": ["--streams", "10", "--messages", "60000", "--viewers", "2000"],
@@ -51,19 +53,12 @@ def main() -> None:
         for script in ("bench_encode.py", "bench_pretrain.py"):
             seconds[script] = run(HERE / script, "--chats", chats, *sizes[script])
         run("-m", "chatlib", "import", chats, "--dataset", dataset)
-        save_model(chats, model, shape="minilm" if smallest else "distilroberta")
+        texts, shape = bench_encode.load_texts(chats, 20_000), "minilm" if smallest else "distilroberta"
+        model.symlink_to(bench_encode.find_model(texts, shape=shape))
         gpus = [] if smallest else ["--gpus", "1"]
         seconds["scale encode"] = run("-m", "chatlib", "scale", "encode", dataset, model, out, *gpus)
         n = json.loads((dataset / "manifest.json").read_text())["messages"]
     print(json.dumps({"seconds": seconds, "scale encode, messages/s": n / seconds["scale encode"]}))
-
-
-def save_model(chats: Path, folder: Path, *, shape: str) -> None:
-    """Save random weights of a shape, with a tokenizer of the chat."""
-    import bench_encode
-
-    found = Path(bench_encode.find_model(bench_encode.load_texts(chats, 20_000), shape=shape))
-    folder.symlink_to(found)
 
 
 if __name__ == "__main__":

@@ -108,12 +108,6 @@ def test_distance_in_messages_is_in_messages_whatever_the_time_between():
     assert result.to_results()["gone_after_messages"] == result.gone_after
 
 
-def test_an_unknown_unit_is_refused():
-    chat = make_chat()
-    with pytest.raises(ParameterError, match="seconds or messages, got 'hours'"):
-        measure_coherence(chat, vectors_of(np.arange(len(chat))), unit="hours")
-
-
 def test_two_streams_have_no_band():
     chat = make_chat(n_streams=2)
     result = measure_coherence(chat, vectors_of(np.arange(len(chat))))
@@ -152,6 +146,8 @@ def test_too_little_is_refused():
         sample_messages(few.iloc[:0])
     with pytest.raises(ParameterError, match="got 4 for 5"):
         measure_coherence(few, vectors_of(np.arange(4)))
+    with pytest.raises(ParameterError, match="seconds or messages, got 'hours'"):
+        measure_coherence(few, vectors_of(np.arange(5)), unit="hours")
 
 
 def test_the_nearest_texts_are_of_the_same_topic_and_never_the_same_text():
