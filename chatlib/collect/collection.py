@@ -214,7 +214,7 @@ class _ChannelCollection:
         if self._channel.spreadsheet.is_file():
             self._rows = load_stream_list(self._channel.spreadsheet)
         listing = self._list()
-        streams = self._db.find_streams(self._site.platform, self._ids())
+        streams = self._db.find_streams(self._site.platform, [*self._rows_by_id()])
         # A capture, whole or not, is completed by the replay, which may hold more.
         states = streams["state"].where(streams["view"] != "captured", "partial")
         self._before = dict(zip(streams["video_id"], states, strict=True))
@@ -259,12 +259,8 @@ class _ChannelCollection:
         )
         return listing
 
-    def _ids(self) -> list[str]:
-        """Return the ids in the sheet, in its order; rows of other things have none."""
-        return [str(row["video_id"]) for row in self._rows if row.get("video_id")]
-
     def _look_up(self) -> Metadata:
-        ids = [video_id for video_id in self._ids() if self._before.get(video_id) != "complete"]
+        ids = [video_id for video_id in self._rows_by_id() if self._before.get(video_id) != "complete"]
         metadata = self._site.describe_streams(ids, progress=self._progress)
         if metadata.problem:
             self.report.problems.append(metadata.problem)
@@ -277,7 +273,9 @@ class _ChannelCollection:
         statuses = {stream.video_id: stream.status for stream in newest_first}
         statuses |= {facts.video_id: facts.status for facts in metadata.videos.values()}
         plan = plan_streams(
-            list(dict.fromkeys([*(stream.video_id for stream in newest_first), *reversed(self._ids())])),
+            list(
+                dict.fromkeys([*(stream.video_id for stream in newest_first), *reversed(self._rows_by_id())])
+            ),
             self._before,
             running=[video_id for video_id, status in statuses.items() if status in ("live", "upcoming")],
             gone=metadata.gone,
@@ -287,14 +285,14 @@ class _ChannelCollection:
         left_out = {v: statuses[v] for v in plan.running} | dict.fromkeys(plan.gone, "gone")
         self._note({"video_id": v, "state": self._before.get(v) or status} for v, status in left_out.items())
         report = self.report
-        report.titles = {str(row["video_id"]): str(row.get("title") or "") for row in self._rows_with_id()}
+        report.titles = {v: str(row.get("title") or "") for v, row in self._rows_by_id().items()}
         report.running, report.gone, report.left = plan.running, plan.gone, plan.left
         return plan
 
     # ------------------------------------------------------------- what is fetched
 
     def _fetch(self, plan: Plan) -> None:
-        known = {str(row["video_id"]): as_text(row) for row in self._rows_with_id()}
+        known = {video_id: as_text(row) for video_id, row in self._rows_by_id().items()}
         durations_s = {v: read_offset(known[v].get("duration_s")) or 0.0 for v in plan.wanted}
         with ProgressBoard(self.report.titles, durations_s, shown=self._progress) as board:
 
@@ -330,18 +328,15 @@ class _ChannelCollection:
             content = f"replay of {self._site.platform}/{video_id}"
             name = stream.url or content
             source = Import(content, name, replay.source, len(replay.messages), dict(replay.skipped))
-        views = next((row.get("views") for row in self._rows if row["video_id"] == video_id), None)
         self._db.adopt_capture(stream)
-        stream = stream._replace(views=read_count(views))
+        stream = stream._replace(views=read_count(self._rows_by_id().get(video_id, {}).get("views")))
         saved = self._db.save_chat(stream, replay.messages, source=source)
         if replay.heatmap:
             self._db.save_heatmap(saved.stream_id, replay.heatmap)
         if replay.ended or stream.state == "no_replay":
             self._site.open_resume_file(video_id).drop()
         self._n_blocked = self._n_blocked + 1 if stream.state == "blocked" else 0
-        (state,) = self._db.find_streams(self._site.platform, [video_id])[
-            "state"
-        ]  # a better one may have been known
+        (state,) = self._db.find_streams(self._site.platform, [video_id])["state"]  # or a better one, known
         report = self._make_report(replay, state, saved.added)
         self.report.streams.append(report)
         return report
@@ -360,7 +355,7 @@ class _ChannelCollection:
         )
 
     def _save_clips(self) -> None:
-        streams = self._db.find_streams(self._site.platform, self._ids())
+        streams = self._db.find_streams(self._site.platform, [*self._rows_by_id()])
         stream_ids = dict(zip(streams["video_id"], streams["stream_id"], strict=True))
         try:
             for video_id, clips in self._site.list_clips(self._channel.url, set(stream_ids)).items():
@@ -370,21 +365,23 @@ class _ChannelCollection:
 
     # ------------------------------------------------------------- the channel's sheet
 
-    def _rows_with_id(self) -> list[dict[str, object]]:
-        return [row for row in self._rows if row["video_id"]]
+    def _rows_by_id(self) -> dict[str, dict[str, object]]:
+        """Return the sheet's rows of streams, in its order; rows of other things have no id."""
+        return {str(row["video_id"]): row for row in self._rows if row.get("video_id")}
 
     def _note(self, facts: Iterable[dict[str, object]]) -> None:
         self._rows = merge_stream_list(self._rows, list(facts))
 
     def _save_sheet(self) -> None:
         """Write the sheet; for streams in the database, the facts come from there."""
-        stored = self._db.find_streams(self._site.platform, self._ids()).set_index("video_id", drop=False)
+        ids = [*self._rows_by_id()]
+        stored = self._db.find_streams(self._site.platform, ids).set_index("video_id", drop=False)
         facts = stored[list(_STORED)].rename(columns={"n_messages": "messages", "updated_at": "fetched_at"})
         facts["date"] = [None if start is None else start[:10] for start in facts["started_at"]]
         self._note({str(name): value for name, value in row.items()} for row in facts.to_dict("records"))
-        for row in self._rows:
-            if row.get("video_id") in facts.index:  # a reason goes with its state
-                row["reason"] = facts.at[row["video_id"], "reason"]
+        for video_id, row in self._rows_by_id().items():
+            if video_id in facts.index:  # a reason goes with its state
+                row["reason"] = facts.at[video_id, "reason"]
         save_stream_list(self._channel.spreadsheet, self._rows)
 
 

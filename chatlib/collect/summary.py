@@ -164,13 +164,12 @@ def summarize_sides(db: Store) -> pd.DataFrame:
     """
     counts = db.count_sides()
     counts = counts[counts["pays"] | counts["kind"].isin(CHAT_KINDS)]
-    names = {s.stream_id: s.title or s.video_id for s in db.list_streams()}
+    names: dict[object, str] = {s.stream_id: s.title or s.video_id for s in db.list_streams()}
     rows = []
-    for stream_id in counts["stream_id"].unique().tolist():
-        table = counts[counts["stream_id"] == stream_id]
+    for stream_id, table in counts.groupby("stream_id"):
         row: dict[str, object] = {"stream_id": stream_id, "title": names[stream_id]}
-        sums = table.groupby("pays")[["both", "live", "replay"]].sum().reindex([False, True], fill_value=0)
-        for what, (both, live, replay) in zip(_WHATS, sums.to_numpy().tolist(), strict=True):
+        for what, of_these in zip(_WHATS, (table[~table["pays"]], table[table["pays"]]), strict=True):
+            both, live, replay = of_these[["both", "live", "replay"]].sum().tolist()
             row |= {what: both + live + replay}
             row |= {f"replay_lacks_{what}": live, f"capture_lacks_{what}": replay}
         kinds = set(table.loc[table["pays"], "kind"])

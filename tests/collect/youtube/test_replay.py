@@ -15,19 +15,25 @@ VIDEO = "aaaaaaaaaaa"
 
 
 class Client:
-    """A client that has one message a minute, in one batch; `broken` is raised for the next one."""
+    """A client that has one message a minute, in one batch; `broken` is raised for the next one.
 
-    def __init__(self, *numbers, broken=None, duration_s=300.0, status="past", **facts):
+    `fails` is raised at once.
+    """
+
+    def __init__(self, *numbers, broken=None, fails=None, duration_s=300.0, status="past", **facts):
         items = [text_action(n, f"hello {n}", offset_ms=60_000 * n) for n in numbers]
         following = {"liveChatReplayContinuationData": {"continuation": "next"}}
         self.batch = wrap_batch(items, [following] if broken else [])
         self.has_given = False
         self.broken = broken
+        self.fails = fails
         self.video = Video(
             Stream(YOUTUBE, VIDEO, duration_s=duration_s, view="live", **facts), status, "page"
         )
 
     def open_video(self, video_id):
+        if self.fails:
+            raise self.fails
         return self.video
 
     def fetch_page(self, token):
@@ -38,19 +44,6 @@ class Client:
             raise self.broken
         self.has_given = True
         return self.batch
-
-    def close(self):
-        pass
-
-
-class Failing:
-    """A client that fails at once."""
-
-    def __init__(self, error):
-        self.error = error
-
-    def open_video(self, video_id):
-        raise self.error
 
     def close(self):
         pass
@@ -71,7 +64,7 @@ def play(monkeypatch, tmp_path):
             opened.append(source)
             script = scripts[source.replace("-", "_")]
             client = script.pop(0) if len(script) > 1 else script[0]
-            return Failing(client) if isinstance(client, BaseException) else client
+            return Client(fails=client) if isinstance(client, BaseException) else client
 
         monkeypatch.setattr(replay_module, "open_client", open_client)
         fetcher = make_fetcher(sources, tmp_path)

@@ -83,7 +83,7 @@ def test_one_host_is_asked_at_its_pace_by_all_threads_together_and_another_meanw
     assert all(at - passed_s <= wait <= at for at, wait in zip(due, waits, strict=True))
 
 
-def test_a_pause_is_not_saved_up(monkeypatch):
+def test_a_pause_is_not_saved_up():
     politeness = Politeness(per_s=20)
     politeness.call("host", lambda: None)
     time.sleep(0.15)
@@ -144,16 +144,10 @@ def test_other_errors_pass_through_at_once(error):
 # ------------------------------------------------------------------------------- stop
 
 
-def stop_soon(politeness, seconds=0.1):
-    timer = threading.Timer(seconds, politeness.stop.set)
-    timer.start()
-    return timer
-
-
 def test_stop_ends_the_wait_for_the_next_turn():
     politeness = Politeness(per_s=0.01)
     politeness.call("host", lambda: None)
-    stop_soon(politeness)
+    threading.Timer(0.1, politeness.stop.set).start()
     send = failing()
     started = time.monotonic()
     with pytest.raises(Stopped):
