@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -360,9 +360,8 @@ def open_store(path: str | Path, *, create: bool = False, read_only: bool = Fals
                 connection = connect_to_read(path)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                connection = sqlite3.connect(
-                    path, isolation_level=None, timeout=60, check_same_thread=False
-                )  # `watch` writes from a thread for each stream, one at a time
+                # `watch` writes from a thread for each stream, one at a time.
+                connection = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
         except (OSError, sqlite3.OperationalError) as error:
             raise StoreError(
                 f"The chat database {path} cannot be opened ({error}). Check path and rights."
@@ -373,8 +372,8 @@ def open_store(path: str | Path, *, create: bool = False, read_only: bool = Fals
             version = _check_schema(store, may_be_empty=create)
             if read_only and version < len(MIGRATIONS):
                 store.connection = sqlite3.connect("", isolation_level=None)  # gone when closed
-                connection.backup(store.connection)
-                connection.close()
+                with closing(connection):
+                    connection.backup(store.connection)
             _prepare(store, version)
             if read_only:
                 store.connection.execute("PRAGMA query_only = ON")
