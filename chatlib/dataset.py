@@ -22,7 +22,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal, InvalidOperation
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
@@ -41,6 +41,7 @@ from chatlib.money import read_money
 from chatlib.queries import MESSAGE_COLUMNS, StoredStream
 from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.store import SaveCount, Store
+from chatlib.text import dump_names
 
 __all__ = [
     "MANIFEST",
@@ -536,7 +537,7 @@ def _to_values(table: pa.Table, column: str) -> pa.Array | list[str | None]:
         amounts = zip(*(table[name].to_pylist() for name in source), strict=True)
         return [_write_amount(*amount) for amount in amounts]
     if pa.types.is_list(values.type):
-        return [None if names is None else _dump(tuple(names)) for names in values.to_pylist()]
+        return [None if names is None else dump_names(tuple(names)) for names in values.to_pylist()]
     return values.cast(_TEXT) if values.type == _WORD else values
 
 
@@ -553,11 +554,6 @@ def _encode(words: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
     array = join_chunks(words)
     numbers = pc.fill_null(array.indices, -1).to_numpy()
     return array.dictionary.to_pylist(), numbers.astype(np.int64)
-
-
-@lru_cache(maxsize=65536)
-def _dump(names: tuple[str, ...]) -> str:
-    return json.dumps(names, ensure_ascii=False)
 
 
 def _write_amount(amount: Decimal | None, digits: int | None, text: str | None) -> str | None:

@@ -20,6 +20,7 @@ __all__ = [
     "clean_text",
     "disarm_cell",
     "disarm_formula",
+    "dump_names",
     "hide_mentions",
     "is_emote",
     "normalize_text",
@@ -182,6 +183,12 @@ def read_emotes(emotes: object, text: object) -> list[str]:
     if isinstance(emotes, str):
         return [str(name) for name in json.loads(emotes)]
     return [token for token in _TOKEN.findall(text) if is_emote(token)] if isinstance(text, str) else []
+
+
+@lru_cache(maxsize=65536)
+def dump_names(names: tuple[str, ...]) -> str:
+    """Return names as a JSON array; the same names always as the same text."""
+    return json.dumps(names, ensure_ascii=False)
 
 
 def suggest_name(given: str, known: Iterable[str]) -> str:

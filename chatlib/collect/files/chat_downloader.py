@@ -20,7 +20,6 @@ from chatlib.collect.files.rows import (
     as_list,
     author_key,
     badge_json,
-    dump_names,
     name_json,
     read_count,
     repeated_kind,
@@ -28,7 +27,7 @@ from chatlib.collect.files.rows import (
 from chatlib.collect.files.twitch import find_event
 from chatlib.money import NO_MONEY, MoneyFields, read_money, read_plain_money
 from chatlib.records import GIFT_RECEIVED_KINDS, Message, Stream, find_kinds
-from chatlib.text import clean_text, read_name
+from chatlib.text import clean_text, dump_names, read_name
 from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset, read_timestamp
 
 __all__ = ["find_chat", "find_plain_chat", "read_row", "read_rows"]

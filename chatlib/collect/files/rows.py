@@ -7,18 +7,16 @@ True must not pass for 1, and it is twice as fast as isinstance in code that run
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from chatlib.records import NAME_PREFIX, Message, Stream, find_kind_names
-from chatlib.text import clean_text, read_number
+from chatlib.text import clean_text, dump_names, read_number
 
 __all__ = [
-    "Chat", "IdMaker", "Notes", "as_list", "as_object", "author_key", "badge_json", "dump_names", "name_json",
+    "Chat", "IdMaker", "Notes", "as_list", "as_object", "author_key", "badge_json", "name_json",
     "read_count", "read_whole_number", "repeated_kind", "walk",
 ]  # fmt: skip
 
@@ -86,12 +84,6 @@ def name_json(names: Iterable[object]) -> str | None:
     """Return a JSON array of the names that are text, or None if none is."""
     cleaned = tuple(name for name in map(clean_text, names) if name)
     return dump_names(cleaned) if cleaned else None
-
-
-@lru_cache(maxsize=65536)
-def dump_names(names: tuple[str, ...]) -> str:
-    """Return names as a JSON array; the same names always as the same text."""
-    return json.dumps(names, ensure_ascii=False)
 
 
 def badge_json(badges: object) -> str | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatlib.collect.address import find_video_id, guess_platform
 from chatlib.collect.files.chat_downloader import read_row
-from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, badge_json, dump_names
+from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, badge_json
 from chatlib.collect.files.table_columns import (
     Columns,
     find_columns,
@@ -31,7 +31,7 @@ from chatlib.errors import SourceError
 from chatlib.limits import FILE_MB, LINE_MB, TABLE_COLUMNS, TABLE_ROWS
 from chatlib.money import read_plain_money
 from chatlib.records import CHAT_KINDS, Message, Stream
-from chatlib.text import clean_text, one_line, read_number, rearm_cell
+from chatlib.text import clean_text, dump_names, one_line, read_number, rearm_cell
 from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from chatlib.collect.sites import VideoFacts
 from tests.collect.youtube.site.channel_items import build_item
+from tests.collect.youtube.site.channels import channel_data, make_channel
 from tests.collect.youtube.site.videos import make_video
 
 URL = "https://www.youtube.com/@sample"
@@ -13,18 +14,12 @@ def row_of(video_id, title="A title"):
     return build_item(make_video(video_id, title=title))
 
 
-def page_of(*items, tab="streams", **more):
-    def make_tab(name, content):
-        url = {"commandMetadata": {"webCommandMetadata": {"url": f"/@sample/{name}"}}}
-        return {"tabRenderer": {"endpoint": url, "selected": content is not None} | (content or {})}
-
-    grid = {"content": {"richGridRenderer": {"contents": list(items)}}}
-    tabs = [make_tab("featured", None), make_tab(tab, grid), {"expandableTabRenderer": {}}]
-    channel = {"externalId": "UCfakeHarbor0000000000aa", "title": "Fake Harbor"}
-    return {
-        "contents": {"twoColumnBrowseResultsRenderer": {"tabs": tabs}},
-        "metadata": {"channelMetadataRenderer": channel},
-    } | more
+def page_of(*items):
+    """Return the data of @sample's page of streams with these rows."""
+    data = channel_data(make_channel("@sample", [make_video("aaaaaaaaaaa")]), "streams")
+    tabs = data["contents"]["twoColumnBrowseResultsRenderer"]["tabs"]
+    tabs[1]["tabRenderer"]["content"]["richGridRenderer"]["contents"] = list(items)
+    return data
 
 
 def make_videos(n):

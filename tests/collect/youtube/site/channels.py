@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from tests.collect.youtube.site.channel_items import build_item
-from tests.collect.youtube.site.faults import google_error
+from tests.collect.youtube.site.faults import INVALID, NOT_FOUND
 from tests.collect.youtube.site.pages import VISITOR_DATA, page, script_json
 from tests.collect.youtube.site.tokens import make_token, read_token
 from tests.collect.youtube.site.videos import CHANNEL_ID, CHANNEL_NAME, CONTEXT, Video
@@ -156,12 +156,12 @@ def answer_browse(youtube: FakeYoutube, request: Request) -> Reply:
     """Return what comes after a part of the grid, or a whole tab when it is asked for by its id."""
     content = request.json
     if not content.get("context", {}).get("client"):
-        return google_error(400, "Request contains an invalid argument.", "badRequest", "INVALID_ARGUMENT")
+        return INVALID
     token = read_token(content.get("continuation"))
     wanted = token.subject if token and token.use == "list" else content.get("browseId")
     channel = next((one for one in youtube.channels if one.channel_id == wanted), None)
     if channel is None:
-        return google_error(404, "Requested entity was not found.", "notFound", "NOT_FOUND")
+        return NOT_FOUND
     if token is None:
         tab = next((name for name, params in _PARAMS.items() if params == content.get("params")), "featured")
         return json_reply(channel_data(channel, tab))

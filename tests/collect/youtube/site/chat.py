@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.collect.youtube.site.faults import google_error
+from tests.collect.youtube.site.faults import INVALID, NOT_FOUND, google_error
 from tests.collect.youtube.site.pages import page, script_json
 from tests.collect.youtube.site.states import current_status, has_chat
 from tests.collect.youtube.site.tokens import Token, make_token, read_token
@@ -41,14 +41,14 @@ def answer_batch(videos: dict[str, Video], request: Request) -> Reply:
     token = read_token(content.get("continuation"))
     video = videos.get(token.subject) if token else None
     if not content.get("context", {}).get("client") or token is None or token.use != "batch":
-        return _invalid()
+        return INVALID
     if video is None or video.status in ("deleted", "private"):
-        return google_error(404, "Requested entity was not found.", "notFound", "NOT_FOUND")
+        return NOT_FOUND
     if current_status(video, signed_in=request.signed_in) != "finished":
         return google_error(403, "The caller does not have permission", "forbidden", "PERMISSION_DENIED")
     responses = video.chat.responses(token.view)
     if not 0 <= token.number < len(responses):
-        return _invalid()
+        return INVALID
     if request.fault == "empty_batch":
         return _empty(video, token, len(responses))
     repeated = request.fault == "repeat_batch" and token.number > 0
@@ -78,19 +78,15 @@ def answer_live_batch(videos: dict[str, Video], request: Request) -> Reply:
     token = read_token(request.json.get("continuation"))
     video = videos.get(token.subject) if token else None
     if not request.json.get("context", {}).get("client") or token is None or token.use != "live":
-        return _invalid()
+        return INVALID
     if video is None or video.live is None:
-        return google_error(404, "Requested entity was not found.", "notFound", "NOT_FOUND")
+        return NOT_FOUND
     if video.live.is_away:
         return Reply(status=503)
     if video.live.n_broken:
         video.live.n_broken -= 1
         return json_reply({"responseContext": {}})
     return json_reply(video.live.answer(token.number))
-
-
-def _invalid() -> Reply:
-    return google_error(400, "Request contains an invalid argument.", "badRequest", "INVALID_ARGUMENT")
 
 
 def _empty(video: Video, token: Token, n_batches: int) -> Reply:

@@ -9,31 +9,18 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.collect.youtube.site.wire import Entry, Reply, Request, split_target
 
 __all__ = ["HOSTS", "Proxy"]
 
-HOSTS = frozenset(
-    {
-        "consent.youtube.com",
-        "gql.twitch.tv",
-        "i.ytimg.com",
-        "m.youtube.com",
-        "music.youtube.com",
-        "www.googleapis.com",
-        "www.youtube-nocookie.com",
-        "www.youtube.com",
-        "youtu.be",
-        "youtube.com",
-        "youtube.googleapis.com",
-        "yt3.ggpht.com",
-        "yt3.googleusercontent.com",
-    }
-)
-_REASONS = {200: "OK", 302: "Found", 303: "See Other", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
-            429: "Too Many Requests", 500: "Internal Server Error"}  # fmt: skip
+HOSTS = frozenset({
+    "consent.youtube.com", "gql.twitch.tv", "i.ytimg.com", "m.youtube.com", "music.youtube.com",
+    "www.googleapis.com", "www.youtube-nocookie.com", "www.youtube.com", "youtu.be", "youtube.com",
+    "youtube.googleapis.com", "yt3.ggpht.com", "yt3.googleusercontent.com",
+})  # fmt: skip
 
 
 class Proxy(ThreadingHTTPServer):
@@ -144,7 +131,7 @@ class _Tunnel(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         lines = [
-            f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Status')}",
+            f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}",
             f"Content-Type: {reply.content_type}",
             f"Content-Length: {len(reply.body)}",
             *(f"{name}: {value}" for name, value in reply.headers),

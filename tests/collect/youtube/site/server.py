@@ -40,7 +40,7 @@ from tests.collect.youtube.site.chat import (
     answer_live_page,
 )
 from tests.collect.youtube.site.data_api import DATA_KEY, answer_videos
-from tests.collect.youtube.site.faults import FaultPlan, Faults, apply_fault
+from tests.collect.youtube.site.faults import Faults, apply_fault, can_happen
 from tests.collect.youtube.site.proxy import HOSTS, Proxy
 from tests.collect.youtube.site.tokens import read_token
 from tests.collect.youtube.site.videos import Video
@@ -95,7 +95,8 @@ class FakeYoutube:
         self.videos: dict[str, Video] = {}
         self.channels: list[Channel] = []
         self.api_key = DATA_KEY  # the only one that the Data API takes
-        self._plan = FaultPlan()
+        self.faults = Faults(rate=0.0)  # what goes wrong at random; settable at any time
+        self._failing: list[tuple[str, str, str | None]] = []  # requests: kind, part of the path, video
         self._lock = threading.Lock()
         self._routes: list[Route] = []
         self._folder: tempfile.TemporaryDirectory | None = None
@@ -178,20 +179,22 @@ class FakeYoutube:
         self.add_videos(*videos)
         return channel
 
-    @property
-    def faults(self) -> Faults:
-        """What goes wrong at random; settable at any time."""
-        return self._plan.random
-
-    @faults.setter
-    def faults(self, faults: Faults) -> None:
-        self._plan.random = faults
-
     def fail_next(
         self, kind: str, path_part: str = "", *, video_id: str | None = None, times: int = 1
     ) -> None:
         """Let the next requests whose path holds `path_part` fail."""
-        self._plan.add_once(kind, path_part, video_id, times)
+        with self._lock:
+            self._failing += [(kind, path_part, video_id)] * times
+
+    def _pick_fault(self, request: Request, video_id: str | None) -> str:
+        with self._lock:
+            for failing in self._failing:
+                kind, path_part, of_video = failing
+                fits = path_part in request.path and of_video in (None, video_id)
+                if fits and can_happen(kind, request):
+                    self._failing.remove(failing)
+                    return kind
+            return self.faults.draw(request)
 
     def _add_routes(self) -> None:
         self.add_route("*", lambda request: Reply(_PIXEL, content_type="image/gif"), hosts=PICTURES)
@@ -225,11 +228,11 @@ class FakeYoutube:
         if self.latency_s:
             time.sleep(self.latency_s)
         video_id = _find_video_id(request)
-        kind = self._plan.pick(request, video_id)
+        kind = self._pick_fault(request, video_id)
         request = replace(request, fault=kind) if kind else request
         reply = self._find_reply(request)
         if kind:
-            reply = apply_fault(kind, request, reply, stall_s=self.faults.stall_s)
+            reply = apply_fault(kind, reply, stall_s=self.faults.stall_s)
         status = 0 if reply.drop else reply.status
         self._note(Entry(time.time(), request.method, request.host, request.path, video_id, status))
         return reply.encode(takes_gzip=request.takes_gzip)

@@ -21,7 +21,6 @@ from tests.collect.youtube.site.renderers import replay_action, text_runs
 from tests.collect.youtube.site.tokens import make_token
 
 __all__ = [
-    "STATUSES",
     "Chat",
     "Held",
     "LiveChat",
@@ -34,10 +33,6 @@ __all__ = [
 ]
 
 Json = dict[str, Any]
-STATUSES = (
-    "finished", "live", "upcoming", "members_only", "private", "deleted", "no_replay", "chat_disabled",
-    "bot_check", "plain",
-)  # fmt: skip
 BATCH_SIZE = 100  # as in real replays
 CHANNEL_ID, CHANNEL_NAME = "UCfakeHarbor0000000000aa", "Fake Harbor"
 CONTEXT = {
@@ -82,7 +77,7 @@ class Chat:
         with self._lock:
             if view not in self._views:
                 kept = [action for action in self.actions() if _is_top(action)]
-                self._views[view] = self._respond(view, list(cut_batches(kept)) or [[]])
+                self._views[view] = self._respond(view, cut_batches(kept) or [[]])
             return self._views[view]
 
     def actions(self) -> Iterator[Json]:
@@ -175,16 +170,10 @@ def wrap_batch(actions: list[Json], found: list[Json]) -> Json:
     return {"responseContext": CONTEXT, "continuationContents": {"liveChatContinuation": content}}
 
 
-def cut_batches(actions: Iterable[Json], size: int = BATCH_SIZE) -> Iterator[list[Json]]:
-    """Yield the actions in lists of one size, the last one shorter."""
-    batch: list[Json] = []
-    for action in actions:
-        batch.append(action)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def cut_batches(actions: Iterable[Json], size: int = BATCH_SIZE) -> list[list[Json]]:
+    """Return the actions in lists of one size, the last one shorter."""
+    items = list(actions)
+    return [items[i : i + size] for i in range(0, len(items), size)]
 
 
 def _is_top(item: Json) -> bool:

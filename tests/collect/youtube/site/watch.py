@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.collect.youtube.site.faults import google_error
+from tests.collect.youtube.site.faults import INVALID
 from tests.collect.youtube.site.pages import VISITOR_DATA, page, script_json
 from tests.collect.youtube.site.states import chat_notice, current_status, has_chat, playability
 from tests.collect.youtube.site.tokens import make_token
@@ -34,7 +34,7 @@ def answer_player(videos: dict[str, Video], request: Request) -> Reply:
     """Return the player's data, as the web's client or another one asks for it."""
     client = request.json.get("context", {}).get("client", {})
     if not client.get("clientName"):
-        return google_error(400, "Request contains an invalid argument.", "badRequest", "INVALID_ARGUMENT")
+        return INVALID
     video = _find_video(videos, request.json.get("videoId", ""))
     status = current_status(video, signed_in=request.signed_in, fault=request.fault)
     return json_reply(player_response(video, status, web=client["clientName"] in ("WEB", "MWEB")))
