@@ -69,8 +69,6 @@ WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
 _ENOUGH_BLOCKS = 65_536  # to tell how frequent tokens are
 
-History = Sequence[Mapping[str, float]]
-
 
 class Score(NamedTuple):
     """How well hidden tokens were predicted. `loss` is nats per token, `perplexity` its exponential.
@@ -241,7 +239,7 @@ class Trainer:
         return loss.detach(), torch.autograd.grad(loss, parameters, allow_unused=True)
 
 
-def find_kept(history: History, *, patience: int) -> int:
+def find_kept(history: Sequence[Mapping[str, float]], *, patience: int) -> int:
     """Return the epoch whose weights are kept: the last, or with patience the best on held-out blocks.
 
     `history` has a row per evaluation, the one before training first, which is kept only if alone.
@@ -252,7 +250,7 @@ def find_kept(history: History, *, patience: int) -> int:
     return int(min(trained, key=lambda row: row["blocks_perplexity"])["epoch"])
 
 
-def is_over(history: History, *, patience: int) -> bool:
+def is_over(history: Sequence[Mapping[str, float]], *, patience: int) -> bool:
     """Return whether training ends: the last `patience` epochs were no better than the best one."""
     return bool(patience) and history[-1]["epoch"] - find_kept(history, patience=patience) >= patience
 

@@ -12,7 +12,9 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import secrets
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -175,6 +177,9 @@ def _connect(ray: Any, settings: ClusterSettings) -> None:
     local = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE, **own}
     for tries_left in (2, 1, 0):
         try:
+            if re.fullmatch(r"[^/]+:\d+", address):  # Ray itself tries a wrong one for a quarter of an hour
+                host, _, port = address.rpartition(":")
+                socket.create_connection((host.strip("[]"), int(port)), timeout=20).close()
             ray.init(address or "local", **({} if address else local), **shared)
             return
         except Exception as error:  # Ray raises a plain one where a node is slow to start

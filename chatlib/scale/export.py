@@ -29,14 +29,13 @@ __all__ = ["Pseudonyms", "export_store"]
 _WORD = re.compile(r"[^\s]+")
 # What the platforms' sentences are made of; every other word of a notice may be somebody's name.
 _SENTENCE = frozenset(
-    re.findall(
-        r"\S+",
+    _WORD.findall(
         "a an and announcement anonymous are at been bits by cheered channel chat community continuing "
         "converted currently deleted extended first for forward free from gift gifted gifter gifting gifts "
         "got has have in is joined live member members membership memberships message milestone month months "
         "new of on one paid paying pay prime raid raiders raided renewed resubscribed reward streak sub subs "
         "subscribed subscriber subscription subscriptions that the their they they've this through tier to "
-        "total upgraded user viewers was were welcome with year years you your [message deleted]",
+        "total upgraded user viewers was were welcome with year years you your [message deleted]"
     )
 )
 

@@ -36,7 +36,7 @@ from chatlib.plots.style import house_style, new_panels
 ROOT = Path(__file__).resolve().parents[2]
 CHATLIB = [sys.executable, "-m", "chatlib"]
 # Messages in all: channels, and the streams, messages of a stream and viewers of a stream in each.
-SIZES = {100_000: (1, 2, 50_000, 500), 1_000_000: (1, 20, 50_000, 2_000), 10_000_000: (1, 200, 50_000, 2_500),
+SIZES = {100_000: (1, 9, 11_000, 500), 1_000_000: (1, 20, 50_000, 2_000), 10_000_000: (1, 200, 50_000, 2_500),
          30_000_000: (3, 200, 50_000, 2_500), 100_000_000: (10, 200, 50_000, 2_500)}  # fmt: skip
 _OF_A_CHANNEL = 10_000_000  # messages at most
 _ALONE = """

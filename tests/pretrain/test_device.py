@@ -129,7 +129,8 @@ def test_a_layer_that_has_worked_can_be_copied_and_is_not_kept_alive(onednn):
     assert gone() is None
 
 
-def test_a_model_made_without_gradients_multiplies_too(onednn):
+def test_a_model_made_without_gradients_or_of_another_precision_multiplies_too(onednn):
+    assert speed_up(nn.Linear(8, 6).double())(torch.randn(2, 8).double()).dtype == torch.float64
     with torch.inference_mode():
         fast, x = speed_up(nn.Linear(8, 6)), torch.randn(3, 8)
         torch.testing.assert_close(fast(x), nn.functional.linear(x, fast.weight, fast.bias))
@@ -199,8 +200,3 @@ def test_two_processes_learn_from_a_data_set_what_one_does_from_the_database(one
     ]
     perplexity = [manifest["epochs"][-1]["blocks_perplexity"] for manifest in (one, two)]
     assert perplexity[1] == pytest.approx(perplexity[0], rel=0.1) and perplexity[1] < 400
-
-
-def test_other_precisions_stay_torchs_own(onednn):
-    fast = speed_up(nn.Linear(8, 6).double())
-    assert fast(torch.randn(2, 8).double()).dtype == torch.float64
