@@ -122,6 +122,7 @@ def _count_top(labels: np.ndarray, scores: np.ndarray, share: float) -> tuple[fl
     size = max(1, round(len(labels) * share)) if len(labels) else 0
     if not size:
         return 0.0, 0
+    scores = np.nan_to_num(scores, nan=-np.inf)  # not known: last, as in a ranking
     edge = np.sort(scores)[-size]
     above, at = scores > edge, scores == edge
     room = size - above.sum()

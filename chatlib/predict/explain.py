@@ -82,13 +82,12 @@ def _integrate_gradients(model: DonorTransformer, x: torch.Tensor, mask: torch.T
     points, shares = np.polynomial.legendre.leggauss(_N_POINTS)
     # Where all messages are alike, the score bends most: squared, the points crowd there.
     points, shares = ((points + 1) / 2) ** 2, shares * (points + 1) / 2
-    difference, total = x - model.mean, torch.zeros_like(x)
-    for point, share in zip(points, shares, strict=True):
-        at = (model.mean + float(point) * difference).requires_grad_()
-        with torch.enable_grad():
-            (gradient,) = torch.autograd.grad(model(*model.split(at), mask).sum(), at)
-        total += float(share) * gradient
-    return (total * difference).sum(dim=-1)[0].cpu().double().numpy()
+    points, shares = (torch.from_numpy(a).to(x)[:, None, None] for a in (points, shares))
+    difference = x - model.mean
+    at = (model.mean + points * difference).requires_grad_()  # all points in one batch
+    with torch.enable_grad():
+        (gradients,) = torch.autograd.grad(model(*model.split(at), mask.expand(len(at), -1)).sum(), at)
+    return ((shares * gradients).sum(dim=0) * difference[0]).sum(dim=-1).cpu().double().numpy()
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def picture_viewers(
 def _fit_plane(table: np.ndarray) -> np.ndarray:
     """Return the first two principal components."""
     with np.errstate(invalid="ignore", divide="ignore"):  # viewers all alike have no variance
-        return PCA(2, svd_solver="full").fit_transform(np.asarray(table, float))
+        return PCA(2, svd_solver="covariance_eigh").fit_transform(np.asarray(table, float))
 
 
 def find_log_odds(calibrator: Calibrator, threshold: float) -> float:

@@ -58,6 +58,7 @@ def test_measures_of_ten_viewers():
 def test_viewers_that_tie_at_the_edge_count_in_proportion():
     labels = np.array([1] + [0] * 99, bool)
     assert compute_metrics(labels, np.full(100, 0.01), threshold=1)["recall_top_5"] == pytest.approx(0.05)
+    assert compute_metrics(labels, np.append(1.0, np.full(99, np.nan)))["recall_top_5"] == 1
 
 
 def test_within_streams_ignores_what_differs_between_them():
