@@ -291,7 +291,6 @@ def _write_authors(folder: Path, files: Sequence[MessageFile]) -> int:
     some = [_list_authors(folder, file) for file in files[:: 1 + len(files) // 20]]
     sample = sorted(author for table in some for author in table["author_id"].to_pylist())
     bounds = sample[:: 1 + len(sample) // n_ranges][1:]
-    n_authors = 0
     with ExitStack() as opened:
         ranges = [opened.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in range(1 + len(bounds))]
         writers = [opened.enter_context(pa.ipc.new_stream(file, schema)) for file in ranges]
@@ -309,8 +308,7 @@ def _write_authors(folder: Path, files: Sequence[MessageFile]) -> int:
             groups = pa.ipc.open_stream(own).read_all().group_by(schema.names[:2], use_threads=False)
             last = groups.aggregate([("name", "last")]).rename_columns(schema.names)
             written.write_table(last.sort_by([("author_id", "ascending"), ("platform", "ascending")]))
-            n_authors += len(last)
-    return n_authors
+    return pq.read_metadata(folder / "authors.parquet").num_rows
 
 
 def _list_authors(folder: Path, file: MessageFile) -> pa.Table:

@@ -6,7 +6,6 @@ header the history. Only the last epoch stays, and the one whose weights are kep
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import shutil
@@ -53,7 +52,6 @@ class Checkpoint:
 
     def load(self) -> list[dict[str, float]]:
         """Restore model and optimizer of the last epoch that can be read; return its history, else []."""
-        before = copy.deepcopy(self._model.state_dict())
         for path in sorted(
             self.folder.glob("epoch_*.safetensors"), key=lambda path: (len(path.name), path), reverse=True
         ):
@@ -61,7 +59,6 @@ class Checkpoint:
                 history = self._load_epoch(path)
             except Exception as error:  # json, safetensors and torch have no root in common
                 log.warning("%s cannot be read (%s); starting anew", path, error)
-                self._model.load_state_dict(before)
                 continue
             if history:
                 log.info("going on after epoch %d", len(history) - 1)
@@ -80,9 +77,9 @@ class Checkpoint:
                 index, name = key.split(".", 1)
                 if index != "model":
                     entries.setdefault(int(index), {})[name] = file.get_tensor(key)
-        self.load_weights(len(history) - 1)
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
+        self.load_weights(len(history) - 1)
         return history
 
     def load_weights(self, epoch: int) -> None:

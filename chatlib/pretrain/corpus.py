@@ -77,16 +77,12 @@ class Corpus:
 
     def to_table(self) -> pd.DataFrame:
         """Return the streams, messages, first and last date of training and of what is held out."""
-        parts = {
-            "training": (self.streams, len(self.train)),
-            "held-out streams": (self.held_out_streams, len(self.held_out)),
-            "held-out single messages": (self.held_out_streams, len(self.single_messages)),
-        }
-        rows = {
-            name: (len(streams), n, streams["started_at"].min()[:10], streams["started_at"].max()[:10])
-            for name, (streams, n) in parts.items()
-        }
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["streams", "messages", "from", "to"])
+        streams = [self.streams, self.held_out_streams, self.held_out_streams]
+        dates = [(of["started_at"].min()[:10], of["started_at"].max()[:10]) for of in streams]
+        table = pd.DataFrame(dates, columns=["from", "to"])
+        table.insert(0, "streams", [len(of) for of in streams])
+        table.insert(1, "messages", [len(self.train), len(self.held_out), len(self.single_messages)])
+        return table.set_axis(["training", "held-out streams", "held-out single messages"])
 
 
 def normalize_for_model(text: str) -> str:
