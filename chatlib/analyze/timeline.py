@@ -58,12 +58,9 @@ class Timeline(NamedTuple):
     but for those that people wrote.
     """
 
-    video_id: str
     title: str
     started_at: str | None
-    platform: str
     address: str | None
-    simulated: bool
     duration_s: float
     step_s: int
     messages: list[int]
@@ -106,12 +103,9 @@ def make_timeline(
     paid = talk.paid_s[(talk.paid_s >= 0) & (talk.paid_s <= length_s)]
     people = talk.spoken["author"].iloc[rows].groupby(step).nunique().reindex(range(n_steps), fill_value=0)
     return Timeline(
-        video_id=name,
-        title=story.mediaTitle,
+        title=stream.title or name,
         started_at=stream.started_at,
-        platform=stream.platform,
         address=address,
-        simulated=stream.simulated,
         duration_s=length_s,
         step_s=step_s,
         messages=np.bincount(step, minlength=n_steps).tolist(),

@@ -122,7 +122,7 @@ def _classify_source(source: str) -> str:
         return "channels"
     raise ParameterError(
         "A report is made of an address on YouTube or Twitch, or of chat files, and "
-        f"{one_line(source, 200)!r} is neither. Check the spelling; an address starts with https://."
+        f"{one_line(source, 200)!r} is neither: there is no such file, and an address starts with https://."
     )
 
 

@@ -165,10 +165,9 @@ def _tell_stream(chat: Store, stream: StoredStream, channel: _Channel, settings:
         texts = messages["text"].fillna("").tolist()
         messages = messages.assign(text=pd.Series(hide_mentions(texts)).where(messages["text"].notna()))
     talk = take_talk(messages, leave_out=channel.bots)
-    made = make_timeline(
+    timeline = make_timeline(
         stream, story, talk, words=channel.words, clips=channel.clips, frame_rate=settings.frame_rate
     )
-    timeline = made._replace(title=stream.title or stream.video_id)
     row = _summarize(
         stream,
         timeline,

@@ -42,7 +42,7 @@ class LiveTimeline:
 def pack_timeline(timeline: Timeline, *, said: bool = True) -> dict[str, Any]:
     """Return a timeline as its script takes it; without `said`, no texts but those of its moments."""
     data = timeline._asdict()
-    for key in ("address", "video_id", "kit", *(() if said else ("top", "said"))):
+    for key in ("address", "kit", *(() if said else ("top", "said"))):
         del data[key]
     data["title"] = one_line(timeline.title, _TITLE_LENGTH)
     data["marks"] = [(*mark[:4], one_line(mark.title, _TITLE_LENGTH), mark.link) for mark in timeline.marks]
