@@ -79,10 +79,10 @@ def chosen_texts(viewers: Viewers, row: int) -> list[str]:
 
 
 def _integrate_gradients(model: DonorTransformer, x: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
-    points, shares = np.polynomial.legendre.leggauss(_N_POINTS)
+    nodes, weights = np.polynomial.legendre.leggauss(_N_POINTS)
     # Where all messages are alike, the score bends most: squared, the points crowd there.
-    points, shares = ((points + 1) / 2) ** 2, shares * (points + 1) / 2
-    points, shares = (torch.from_numpy(a).to(x)[:, None, None] for a in (points, shares))
+    crowded = ((nodes + 1) / 2) ** 2, weights * (nodes + 1) / 2
+    points, shares = (torch.from_numpy(a).to(x)[:, None, None] for a in crowded)
     difference = x - model.mean
     at = (model.mean + points * difference).requires_grad_()  # all points in one batch
     with torch.enable_grad():
