@@ -94,8 +94,7 @@ def compute_metrics(
     one viewer), `_top_5` at 5 %; viewers that tie at the edge count in proportion. `lift` is
     PR-AUC over prevalence.
     """
-    labels = np.asarray(labels, bool)
-    probabilities = np.asarray(probabilities, float)
+    labels, probabilities = np.asarray(labels, bool), np.asarray(probabilities, float)
     prevalence = float(labels.mean()) if len(labels) else float("nan")
     pr_auc, roc = rank_metrics(labels, probabilities)
     result = {

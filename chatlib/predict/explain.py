@@ -60,9 +60,8 @@ def attribute_messages(model: DonorTransformer, inputs: DonorInputs, row: int) -
     model.eval()
     vectors, times, mask = inputs.load(np.array([row]), torch.from_numpy(inputs.vectors).to(model.cls.device))
     x = torch.cat([vectors, times], dim=-1)
-    average = model.mean.expand_as(x)
     with torch.no_grad():
-        log_odds, baseline = (model(*model.split(at), mask).item() for at in (x, average))
+        log_odds, baseline = (model(*model.split(at), mask).item() for at in (x, model.mean.expand_as(x)))
     table = pd.DataFrame(
         {
             "offset_s": inputs.times[inputs.starts[row] : inputs.starts[row + 1], 0],

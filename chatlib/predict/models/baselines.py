@@ -24,6 +24,7 @@ from chatlib.predict.evaluation import log_loss, rank_metrics, to_logit
 from chatlib.predict.models.transformer import DonorInputs, mean_vectors
 from chatlib.predict.models.trees import boost, fit_trees, map_fits, predict_boosted
 from chatlib.predict.viewers.table import Periods, Viewers
+from chatlib.workspace import release_memory
 
 __all__ = ["BASELINES", "BOOSTED_ALL", "CHARACTERS", "MESSAGE_BASELINES", "fit_boosting", "fit_characters",
            "fit_logistic", "iter_baselines", "score_trees"]  # fmt: skip
@@ -64,9 +65,8 @@ def iter_baselines(
     `behaviour` are numbers of what a viewer did in the stream, `known` all numbers that any model reads.
     """
     labels = viewers.paid
-    rates = (labels[periods.train].mean(), labels[periods.settled].mean())
-    sizes = (len(periods.validation), len(periods.test))
-    yield BASELINES[0], np.repeat(to_logit(np.array(rates)), sizes)
+    rates = np.array([labels[periods.train].mean(), labels[periods.settled].mean()])
+    yield BASELINES[0], np.repeat(to_logit(rates), (len(periods.validation), len(periods.test)))
     count = np.log1p(viewers.table["n_messages"].to_numpy(float))[:, None]
     yield BASELINES[1], fit_logistic(count, labels, periods)
     yield BASELINES[2], fit_boosting(behaviour, labels, periods, seed=seed)
@@ -80,7 +80,9 @@ def score_trees(known: pd.DataFrame, labels: np.ndarray, periods: Periods, *, se
     fits = (periods.train, periods.settled)
     models = map_fits(lambda rows: fit_trees(known, labels, rows=rows, seed=seed), fits)
     asked = (periods.validation, periods.test)
-    return np.concatenate([trees.score(known.iloc[rows]) for trees, rows in zip(models, asked, strict=True)])
+    scores = [trees.score(known.iloc[rows]) for trees, rows in zip(models, asked, strict=True)]
+    release_memory()  # of the baselines, too
+    return np.concatenate(scores)
 
 
 def fit_boosting(
