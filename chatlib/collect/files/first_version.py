@@ -10,21 +10,21 @@ import ast
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from chatlib.collect.address import find_video_id, guess_platform
-from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, badge_json
+from chatlib.collect.files.rows import IdMaker, Notes, author_key, badge_json
 from chatlib.errors import SourceError, UnknownFormat
 from chatlib.money import NO_MONEY, MoneyFields, read_money, read_plain_money
-from chatlib.records import Message, Stream
+from chatlib.queries import connect_to_read
+from chatlib.records import Message
 from chatlib.schema import APPLICATION_ID
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_offset
 
-__all__ = ["COLUMNS", "find_chats"]
+__all__ = ["COLUMNS", "OldDatabase"]
 
 
 class _Row(NamedTuple):
@@ -45,58 +45,75 @@ _ROW_COLUMNS = (
 )  # fmt: skip
 COLUMNS = ("URL", *_ROW_COLUMNS)
 _NOTHING = (None, "", "NULL")
-_NO_WAL = b"\x01\x01"  # of the header: a database in memory has no write-ahead log
 
 
-def find_chats(data: bytes, file_name: str, _notes: Notes, _columns: object = None) -> list[Chat]:
-    """Return the chats in an SQLite file of the first version, in the order in which they were stored.
+class OldDatabase:
+    """An open database of the first version. `urls` are its streams, in the order they were stored."""
 
-    Raises: UnknownFormat for an SQLite file without such a table; SourceError for a damaged one.
-    """
-    rows: dict[object, list[_Row]] = {}
-    try:
-        with closing(sqlite3.connect(":memory:")) as db:
-            db.deserialize(data[:18] + _NO_WAL + data[20:])
-            db.text_factory = lambda text: text.decode("utf-8", "replace")
-            db.execute("PRAGMA trusted_schema = OFF")
-            table = _quote(_find_table(db, file_name))
-            _check(db, len(data))
-            for url, *cells in db.execute(f"SELECT {', '.join(COLUMNS)} FROM {table} ORDER BY rowid"):
-                rows.setdefault(url, []).append(_Row._make(cells))
-    except sqlite3.Error as error:
-        raise SourceError(f"An old database must be whole; {file_name} is not ({error}).") from error
-    return [_read_stream(url, of_stream, file_name) for url, of_stream in rows.items()]
+    def __init__(self, path: Path) -> None:
+        """Open for reading only.
 
+        Raises: UnknownFormat for an SQLite file without such a table; SourceError for a damaged one.
+        """
+        self._name = path.name
+        with self._map_errors(), ExitStack() as on_failure:
+            self._db = connect_to_read(path)
+            on_failure.callback(self._db.close)
+            self._db.text_factory = lambda data: data.decode("utf-8", "replace")
+            self._db.execute("PRAGMA trusted_schema = OFF")
+            self._table = _quote(_find_table(self._db, path))
+            _check(self._db, path)
+            # An indexed copy of the addresses, so that each stream is read without a walk through all rows.
+            self._db.execute(f"CREATE TEMP TABLE places AS SELECT URL, rowid AS place FROM {self._table}")
+            self._db.execute("CREATE INDEX places_of ON places (URL, place)")
+            urls = self._db.execute("SELECT URL FROM places GROUP BY URL ORDER BY min(place)")
+            self.urls: list[object] = [url for (url,) in urls]
+            on_failure.pop_all()
 
-def _read_stream(url: object, rows: Iterable[_Row], file_name: str) -> Chat:
-    address = clean_text(url if isinstance(url, str) else "").replace("NULL", "")
-    video_id = find_video_id(address) or address[:200] or clean_text(Path(file_name).stem)
-    stream = Stream(guess_platform(url=address, video_id=video_id) or "", video_id, url=address or None)
-    ids, notes = IdMaker(), Notes()
-    cells = (cell for row in rows for cell in _iter_cells(row))
-    messages = (_read_message(cell, notes) for cell in cells)
-    found = [ids.complete(message) for message in messages if message is not None]
-    return Chat("first version", stream, found, notes)
+    def __enter__(self) -> OldDatabase:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._db.close()
+
+    def read_stream(self, url: object) -> tuple[list[Message], Notes]:
+        """Return a stream's messages, and what was left out."""
+        notes = Notes()
+        with self._map_errors():
+            names = ", ".join(f"t.{_quote(name)}" for name in _ROW_COLUMNS)
+            rows = self._db.execute(
+                f"SELECT {names} FROM places p JOIN {self._table} t ON t.rowid = p.place "
+                "WHERE p.URL IS ? ORDER BY p.place",
+                (url,),
+            )
+            return _read_rows(map(_Row._make, rows), notes), notes
+
+    @contextmanager
+    def _map_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise SourceError(f"An old database must be whole; {self._name} is not ({error}).") from error
 
 
 def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _check(db: sqlite3.Connection, n_bytes: int) -> None:
+def _check(db: sqlite3.Connection, path: Path) -> None:
     """Raise if the file was cut: SQLite would read nothing where something was."""
     (page_size,) = db.execute("PRAGMA page_size").fetchone()
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict.replace("\n", " "))
-    if n_bytes % page_size:
+    if path.stat().st_size % page_size:
         raise sqlite3.DatabaseError("cut short or damaged")
 
 
-def _find_table(db: sqlite3.Connection, file_name: str) -> str:
+def _find_table(db: sqlite3.Connection, path: Path) -> str:
     if db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID:
         raise UnknownFormat(
-            f"{file_name} is a chat database already, no file to import. Use it: `--db {file_name}`."
+            f"{path.name} is a chat database already, no file to import. Use it: `--db {path.name}`."
         )
     tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     for table in sorted(tables, key=lambda name: name != "DBdb"):
@@ -104,8 +121,15 @@ def _find_table(db: sqlite3.Connection, file_name: str) -> str:
         if {name.lower() for name in (*COLUMNS, "id")} <= columns:
             return table
     raise UnknownFormat(
-        f"An old chat database has a table with the columns id, {', '.join(COLUMNS)}; {file_name} has none."
+        f"An old chat database has a table with the columns id, {', '.join(COLUMNS)}; {path.name} has none."
     )
+
+
+def _read_rows(rows: Iterable[_Row], notes: Notes) -> list[Message]:
+    ids = IdMaker()
+    cells = (cell for row in rows for cell in _iter_cells(row))
+    messages = (_read_message(cell, notes) for cell in cells)
+    return [ids.complete(message) for message in messages if message is not None]
 
 
 def _iter_cells(row: _Row) -> Iterator[_Row]:

@@ -9,12 +9,12 @@ import logging
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from chatlib.collect.address import find_ids_in_name, guess_platform, make_video_url
+from chatlib.collect.address import find_ids_in_name, find_video_id, guess_platform, make_video_url
 from chatlib.collect.files.containers import (
     CUT,
     SQLITE_MAGIC,
@@ -22,19 +22,20 @@ from chatlib.collect.files.containers import (
     looks_like_data,
     looks_like_utf16,
     parse_json,
+    read_head,
     unpack,
 )
 from chatlib.collect.files.rows import Chat, IdMaker, Notes, repeated_kind
-from chatlib.collect.lists import age_of_row, find_chat_files, find_row, stream_of_row
+from chatlib.collect.lists import Found, age_of_row, find_chat_files, find_row, stream_of_row
 from chatlib.errors import ParameterError, SourceError, UnknownFormat
 from chatlib.limits import JSON_OBJECTS, KINDS, read_file
-from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message
+from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message, Stream
 from chatlib.text import clean_text, one_line
 from chatlib.times import MAX_OFFSET_S, format_timestamp, read_date, read_timestamp_text
 
 __all__ = [
     "FORMATS", "Chat", "Format", "ReadFile", "complete_chat", "complete_streams", "digest_content",
-    "list_formats", "log_view", "looks_like_chat", "read_chat",
+    "iter_old_chats", "list_formats", "log_view", "looks_like_chat", "read_chat",
     "read_chat_file", "read_chats", "read_listed_file",
 ]  # fmt: skip
 
@@ -51,7 +52,7 @@ class Format(NamedTuple):
     name: str
     program: str
     what: str
-    kind: str  # json, text, table, sqlite
+    kind: str  # json, text, table; sqlite, which is read stream by stream
 
 
 # README, --help and errors list the formats from here.
@@ -125,12 +126,39 @@ def read_chat_file(
             f"One file of chat is wanted, and {path} is a folder. Name a file in it, or import it."
         )
     (found,), _ = find_chat_files([path])
+    if read_head(found.path).startswith(SQLITE_MAGIC):
+        streams = [
+            complete_chat(chat, file_name=found.path.name, row=row) for row, chat in iter_old_chats(found)
+        ]
+        return _pick_chat(streams, stream_id)
     outcome = read_listed_file(found.path, found.row, columns=columns)
     if not outcome.chats:
         raise type(outcome.error or SourceError())(f"{found.path}: {outcome.error}")
     chat = _pick_chat(complete_streams(outcome.chats, path=found.path, rows=found.rows), stream_id)
     log_view(chat, found.path)
     return chat
+
+
+def iter_old_chats(found: Found, *, limit: int = 0) -> Generator[tuple[dict[str, str], Chat], None, None]:
+    """Yield each stream of a database of the first version, oldest first: its row of the list, and its chat.
+
+    The chats are still to be completed. With `limit` only the oldest so many come.
+    Raises: UnknownFormat, or SourceError for a damaged file.
+    """
+    from chatlib.collect.files.first_version import OldDatabase
+
+    with OldDatabase(found.path) as old:
+        rows = {url: _row_of_address(url, found) for url in old.urls}
+        for url in sorted(old.urls, key=lambda url: age_of_row(rows[url]))[: limit or None]:
+            messages, notes = old.read_stream(url)
+            yield rows[url], Chat("first version", Stream("", ""), messages, notes)
+
+
+def _row_of_address(url: object, found: Found) -> dict[str, str]:
+    """Return the list's row of the stream at an old database's address, or what the address itself says."""
+    address = (url if isinstance(url, str) else "").replace("NULL", "")
+    video_id = find_video_id(address) or address[:200] or clean_text(found.path.stem)
+    return {"url": address, "video_id": video_id} | dict(found.rows.get(video_id, {}))
 
 
 def _pick_chat(chats: Sequence[Chat], stream_id: str = "") -> Chat:
@@ -225,8 +253,6 @@ def read_chats(
 
 
 def _find_chats(data: bytes, file_name: str, notes: Notes, columns: Mapping[str, str]) -> list[Chat]:
-    if data.startswith(SQLITE_MAGIC):
-        return _load("first_version:find_chats")(data, file_name, notes, columns)
     if data.startswith(_PARQUET_MAGIC):
         return _load(_TABLE_READER)(data, file_name, notes, columns) or _refuse("a Parquet file")
     start = data[:4096].lstrip()

@@ -14,12 +14,14 @@ import msgspec
 import pandas as pd
 
 from chatlib.ahead import map_ahead
-from chatlib.collect.files.containers import read_head
+from chatlib.collect.files.containers import SQLITE_MAGIC, read_head
 from chatlib.collect.files.formats import (
     Chat,
     ReadFile,
+    complete_chat,
     complete_streams,
     digest_content,
+    iter_old_chats,
     log_view,
     looks_like_chat,
     read_listed_file,
@@ -201,11 +203,15 @@ def choose_files(
 def _iter_reports(
     db: Store, found: list[Found], *, limit: int, columns: Mapping[str, str] | None
 ) -> Generator[FileReport, None, None]:
-    known = _find_known(db, found, columns)
-    unknown = [f for f in found if f.path not in known]
+    databases = {f.path for f in found if read_head(f.path).startswith(SQLITE_MAGIC)}
+    known = _find_known(db, [f for f in found if f.path not in databases], columns)
+    unknown = [f for f in found if f.path not in databases and f.path not in known]
     with closing(_read_ahead(unknown, columns)) as files:
         for f in found:
-            yield from known.get(f.path) or _save_file(db, f, next(files), limit=limit)
+            if f.path in databases:
+                yield from _import_old_database(db, f, limit=limit)
+            else:
+                yield from known.get(f.path) or _save_file(db, f, next(files), limit=limit)
 
 
 def _find_known(
@@ -216,12 +222,31 @@ def _find_known(
     for f in found if db.has_imports() else ():
         with suppress(SourceError):  # reading it will report why
             content = digest_content(read_file(f.path), name=f.path.name, row=f.row, columns=columns)
-            if parts := db.find_imports(content):
-                known[f.path] = [
-                    FileReport(f.path, "known", part.format, name, stream_id, part.n_rows, 0, part.skipped)
-                    for part, stream_id, name in parts
-                ]
-    return known
+            known[f.path] = _report_known(db, f.path, content)
+    return {path: reports for path, reports in known.items() if reports}
+
+
+def _report_known(db: Store, path: Path, content: str) -> list[FileReport]:
+    return [
+        FileReport(path, "known", part.format, name, stream_id, part.n_rows, 0, part.skipped)
+        for part, stream_id, name in db.find_imports(content)
+    ]
+
+
+def _import_old_database(db: Store, found: Found, *, limit: int) -> Generator[FileReport, None, None]:
+    """Import each stream of an old database, oldest first; each is stored whole or not at all."""
+    path = found.path
+    try:
+        for row, chat in iter_old_chats(found, limit=limit):
+            rows = repr(list(map(tuple, chat.messages))).encode()
+            content = digest_content(rows, name=row["url"], row=row)
+            if known := _report_known(db, path, content):
+                yield from known
+            else:
+                chat = complete_chat(chat, file_name=path.name, row=row)
+                yield _save_chat(db, path, chat, content=content)
+    except SourceError as error:
+        yield FileReport(path, "failed", error=str(error))
 
 
 def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[FileReport]:

@@ -6,10 +6,9 @@ from contextlib import closing
 
 import pytest
 
-from chatlib.collect.files.first_version import COLUMNS, find_chats
+from chatlib.collect.files.first_version import COLUMNS, OldDatabase
 from chatlib.collect.files.formats import read_chat_file
 from chatlib.collect.files.importing import import_chats
-from chatlib.collect.files.rows import Notes
 from chatlib.errors import SourceError, UnknownFormat
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
@@ -17,18 +16,16 @@ from chatlib.store import open_store
 A, B = "https://www.youtube.com/watch?v=aaaaaaaaaaa", "https://www.youtube.com/watch?v=bbbbbbbbbbb"
 
 
-def read_all(path):
-    return {chat.stream.url: chat for chat in find_chats(path.read_bytes(), path.name, Notes())}
-
-
 def read(path, url=A):
-    chat = read_all(path)[url]
-    return [message._replace(message_id="") for message in chat.messages], dict(chat.skipped)
+    with OldDatabase(path) as old:
+        rows, notes = old.read_stream(url)
+    return [Message._make(row)._replace(message_id="") for row in rows], dict(notes)
 
 
 def test_a_message_a_row(tmp_path, make_old_database):
     path = make_old_database(tmp_path / "old.dbs")
-    assert list(read_all(path)) == [A, B]
+    with OldDatabase(path) as old:
+        assert old.urls == [A, B]
     assert read(path) == (
         [
             Message("", "text_message", 1.5, "name:Ann", "Ann", "hi", badges='["Member (2 months)"]'),
@@ -89,20 +86,20 @@ def test_a_database_of_something_else_is_an_unknown_format(tmp_path):
     with closing(sqlite3.connect(tmp_path / "x.db")) as other:
         other.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
     with pytest.raises(UnknownFormat, match="ListofMessages"):
-        read_all(tmp_path / "x.db")
+        OldDatabase(tmp_path / "x.db")
 
 
 def test_a_chat_database_is_no_file_to_import(tmp_path):
     open_store(tmp_path / "chat.dbs", create=True).close()
     with pytest.raises(UnknownFormat, match="--db"):
-        read_all(tmp_path / "chat.dbs")
+        OldDatabase(tmp_path / "chat.dbs")
 
 
 def test_a_damaged_database_is_a_source_error(tmp_path, make_old_database):
     path = make_old_database(tmp_path / "old.dbs")
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(SourceError, match="whole"):
-        read_all(path)
+        OldDatabase(path)
 
 
 def test_the_nine_columns_of_the_view_come_back_as_they_were(tmp_path, make_old_database):
@@ -141,11 +138,17 @@ def test_the_oldest_streams_by_the_list_beside_it(tmp_path, make_old_database):
         assert db.load_streams()[["video_id", "title", "started_at"]].values.tolist() == [
             ["b" * 11, "Early", "2026-01-01"]
         ]
-        assert [f.state for f in import_chats(db, [old]).files] == ["imported", "imported"]
-        assert [f.state for f in import_chats(db, [old]).files] == ["known", "known"]
+        assert [f.state for f in import_chats(db, [old]).files] == ["known", "imported"]
 
 
-def test_the_list_beside_it_tells_of_its_only_stream(tmp_path, make_old_database):
+def test_rows_in_the_log_beside_it_come_in_and_the_list_tells_of_its_only_stream(tmp_path, make_old_database):
     old = make_old_database(tmp_path / "old.dbs", [(A, "text_message", "1", "NULL", "Ann", "hi", "", "")])
     (tmp_path / "streams.csv").write_text(f"url,title\n{A},Alone\n")
-    assert read_chat_file(old).stream.title == "Alone"
+    with closing(sqlite3.connect(old, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute(
+            f"INSERT INTO DBdb ({', '.join(COLUMNS)}) VALUES (?, 'text_message', 2, '', 'Bo', 'ho', '', '')",
+            (A,),
+        )
+        chat = read_chat_file(old)
+    assert (chat.stream.title, [m.text for m in chat.messages]) == ("Alone", ["hi", "ho"])
