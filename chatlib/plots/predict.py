@@ -77,7 +77,7 @@ def plot_models(table: pd.DataFrame, *, highlight: str, note: str = "") -> Figur
         values = table[metric].fillna(0.0)
         if metric == "pr_auc":
             ax.barh(places, values, color=colors)
-            ax.barh(places[is_told], values[is_told], color=COLORS["vermillion"], label="told of below")
+            ax.barh(places[is_told], values[is_told], color=COLORS["vermillion"], label="described below")
         else:  # a bar would have to begin at 0.5
             ax.scatter(values, places, color=colors, zorder=3)
             ax.set_xlim(min(0.48, values.min() - 0.02), 1.0)

@@ -45,10 +45,10 @@ def audit(
     check_periods(streams, split)
     n_streams = check_encoder_streams(encoder_folder, streams, split)
     rows = [
-        ("no input is a payment or its echo, none is late", f"{check_inputs(db, viewers):,} messages"),
-        ("training before validation before test", f"{sum(map(len, split))} streams"),
-        ("the language model saw training streams only", f"{n_streams} streams"),
-        ("no feature knows who pays, overall or of a few", f"{n_features} features"),
+        ("no input is a payment or its echo, none is late", f"messages: {check_inputs(db, viewers):,}"),
+        ("training before validation before test", f"streams: {sum(map(len, split)):,}"),
+        ("the language model saw training streams only", f"streams: {n_streams:,}"),
+        ("no feature knows who pays, overall or of a few", f"features: {n_features}"),
     ]
     return pd.DataFrame(rows, columns=["what was checked", "looked at"])
 

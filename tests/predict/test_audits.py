@@ -48,10 +48,10 @@ def test_every_check_passes_on_honest_data(channel, tmp_path):
     viewers, people = load_viewers(channel), load_people(channel, RETROSPECT)
     table = audit(channel, viewers, people, split, encoder_folder=folder)
     assert table["looked at"].tolist() == [
-        f"{len(viewers.positions):,} messages",
-        "12 streams",
-        "7 streams",
-        f"{len(people.columns)} features",
+        f"messages: {len(viewers.positions):,}",
+        "streams: 12",
+        "streams: 7",
+        f"features: {len(people.columns)}",
     ]
 
 

@@ -206,7 +206,7 @@ def log_view(chat: Chat, path: Path) -> None:
     """Log that a chat's offsets were counted from its first message, where they were."""
     if chat.stream.view == "live":
         name = one_line(path.name)
-        log.info("%s: no offsets in the stream, only moments; offsets count from the first message", name)
+        log.info("%s: no offsets in the stream, only clock times; offsets count from the first message", name)
 
 
 def digest_content(

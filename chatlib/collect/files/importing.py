@@ -101,8 +101,7 @@ class ImportReport:
         if not self.is_usable:
             first = next((f"{path.name}: {error}" for path, error in self.errors.items()), "no chat file")
             raise UnknownFormat(
-                f"At least one chat must be readable, and of {len(self.files)} files none was. "
-                f"{one_line(first)}"
+                f"At least one chat must be readable, and none of {len(self.files)} was. {one_line(first)}"
             )
 
     def format_summary(self, db: Path) -> str:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from chatlib.ahead import map_ahead
+from chatlib.collect.files.containers import SQLITE_MAGIC, read_head
 from chatlib.collect.files.formats import Chat, digest_content, log_view, read_listed_file
 from chatlib.collect.files.importing import MIN_BYTES, FileReport, ImportReport, choose_files, keep_state
 from chatlib.dataset import (
@@ -143,6 +144,8 @@ def plan_import(paths: Sequence[str | Path], folder: str | Path, *, limit: int =
 def import_file(task: FileTask) -> Outcome:
     """Read one chat file and write its part; return what became of it."""
     path, folder = Path(task.path), Path(task.folder)
+    if read_head(path).startswith(SQLITE_MAGIC):
+        return Outcome("", FileReport(path, "failed", error=_ONE_STREAM.format(name=path.name)))
     try:
         digest = digest_content(read_file(path), name=path.name, row=task.row)
     except SourceError as error:

@@ -9,6 +9,7 @@ import pytest
 from chatlib.collect.files.first_version import COLUMNS, OldDatabase
 from chatlib.collect.files.formats import read_chat_file
 from chatlib.collect.files.importing import import_chats
+from chatlib.collect.files.into_dataset import import_into_dataset
 from chatlib.errors import SourceError, UnknownFormat
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
@@ -152,3 +153,9 @@ def test_rows_in_the_log_beside_it_come_in_and_the_list_tells_of_its_only_stream
         )
         chat = read_chat_file(old)
     assert (chat.stream.title, [m.text for m in chat.messages]) == ("Alone", ["hi", "ho"])
+
+
+def test_it_goes_into_a_data_set_through_a_chat_database(tmp_path, make_old_database):
+    old = make_old_database(tmp_path / "old.dbs")
+    report = import_into_dataset([old], tmp_path / "dataset", progress=False)
+    assert "import it into a chat database" in report.errors[old]
