@@ -61,7 +61,7 @@ NO_MONEY = MoneyFields()
 def _code_of_symbol() -> dict[str, str]:
     english = Locale("en", "US").currency_symbols
     codes = {symbol: code for code, symbol in english.items()}
-    return codes | {code: code for code in english} | _SYMBOLS
+    return codes | {code: code for code in Locale("en", "US").currencies} | _SYMBOLS
 
 
 @lru_cache(maxsize=65536)
