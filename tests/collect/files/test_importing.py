@@ -361,5 +361,5 @@ def test_an_import_that_brought_nothing_can_be_refused(tmp_path):
     (tmp_path / "note.txt").write_text("no chat")
     with open_store(tmp_path / "chat.dbs", create=True) as store:
         report = import_chats(store, [tmp_path / "note.txt"])
-    with pytest.raises(UnknownFormat, match=r"of 1 files none was\. note\.txt: "):
+    with pytest.raises(UnknownFormat, match=r"none of 1 was\. note\.txt: "):
         report.require_usable()
