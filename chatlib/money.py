@@ -14,10 +14,11 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from babel import Locale
+from babel.numbers import format_currency
 from currency_converter import CurrencyConverter, RateNotFoundError
 from price_parser import Price
 
-__all__ = ["NO_MONEY", "MoneyFields", "convert_money", "read_money", "read_plain_money"]
+__all__ = ["NO_MONEY", "MoneyFields", "convert_money", "format_money", "read_money", "read_plain_money"]
 
 # Symbols that CLDR's English list gives to none or to another currency, as YouTube means them.
 # `kr` is left out: Swedish, Norwegian, Danish and Icelandic amounts look the same.
@@ -96,6 +97,11 @@ def read_plain_money(amount: object, currency: str | None) -> MoneyFields | None
     if currency is None:
         return MoneyFields(written, written)
     return MoneyFields(f"{currency} {written}", written, read_money(f"{currency} 1").currency)
+
+
+def format_money(amount: float, currency: str) -> str:
+    """Return an amount with its currency's code and as many decimals as the currency has (CLDR)."""
+    return format_currency(amount, currency, "#,##0.00 ¤¤", locale="en_US").replace("\xa0", " ")
 
 
 def _read_number(digits: str) -> Decimal | None:

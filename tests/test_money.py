@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from chatlib.money import convert_money, read_money
+from chatlib.money import convert_money, format_money, read_money
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,8 @@ def test_a_day_without_rate_takes_a_near_one_and_a_currency_without_rate_none():
     assert convert_money(Decimal(1), "USD", to="EUR", date=dt.date(2099, 1, 1)) is not None
     assert convert_money(Decimal(1), "CLP", to="EUR", date=dt.date(2023, 5, 5)) is None
     assert convert_money(Decimal(1), None, to="EUR", date=dt.date(2023, 5, 5)) is None
+
+
+def test_an_amount_is_shown_with_the_decimals_of_its_currency():
+    shown = [format_money(1400.61, code) for code in ("USD", "JPY", "ZZZ")]
+    assert shown == ["1,400.61 USD", "1,401 JPY", "1,400.61 ZZZ"]

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chatlib.money import format_money
 from chatlib.options import add_options, read_options
 from chatlib.predict.questions import NEXT_STREAM, QUESTIONS, Question
 
@@ -150,8 +151,9 @@ def _print_lists(table: pd.DataFrame, *, top: int) -> None:
     for title, people in lists.items():
         print(f"\n{title}:" if len(people) else f"\n{title}: nobody")
         for row in people.head(top).to_dict("records"):
-            amount = f"{row['expected_amount']:8.2f} {row['currency']}" if row["currency"] else ""
+            paid = format_money(row["expected_amount"], row["currency"]) if row["currency"] else ""
             comes = f"  comes {format_share(row['p_comes']):>6}" if "p_comes" in row else ""
+            amount = f"  {paid:>13}" if table["currency"].any() else ""
             who = clean_line(str(row["who"]))
             print(f"{format_share(row['p_pays']):>6}{comes}{amount}  {who}  {row['reasons']}".rstrip())
     print("\nThis ranks people by what they did before; it does not say what a message to them would change.")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.errors import NotEnoughData
+from chatlib.money import format_money
 from chatlib.predict.evaluation import interval
 from chatlib.predict.forecast import EVERYBODY, Forecast
 from chatlib.predict.protocol import BEST_POSSIBLE, Claim, Evaluation
@@ -110,7 +111,7 @@ def list_people(table: pd.DataFrame, *, status: str = "", n: int = 8) -> pd.Data
         "pays": table["p_pays"].map(format_share),
         "comes": table["p_comes"].map(format_share),
         "expected": [
-            f"{amount:.2f} {currency}" if currency else ""
+            format_money(amount, currency) if currency else ""
             for amount, currency in zip(table["expected_amount"], table["currency"].fillna(""), strict=True)
         ],
         "what speaks for it": table["reasons"],
