@@ -19,7 +19,7 @@ _BASELINE_S = 300
 _LEAST_HISTORY_S = 60
 _LEAST_MESSAGES = 0.5
 _SUSTAINED_SAMPLES = 2
-_END = "\0"  # after each text; no text of a chat holds it
+_END = "\0"  # after each text; within one it is a blank
 _BATCH = 4096  # texts that are split at once: what is made of them fits into a core's cache
 
 
@@ -31,6 +31,7 @@ class Codes(dict):
         return code
 
     def encode(self, values: Sequence[Hashable]) -> np.ndarray:
+        """Return the numbers of values; new ones get the next number."""
         return np.fromiter(map(self.__getitem__, values), dtype=np.int64, count=len(values))
 
 
@@ -50,6 +51,7 @@ class ChatColumns(NamedTuple):
 
     @classmethod
     def from_messages(cls, messages: Sequence[Message]) -> ChatColumns:
+        """Return messages as columns."""
         authors = Codes({None: NOBODY})
         rows = [(m.offset_s, m.kind, authors[m.author_id], m.message_id) for m in messages]
         return cls.from_batches([rows] if rows else [])
@@ -92,7 +94,7 @@ class TextParts(NamedTuple):
         """Return the parts of texts: a tenth of the time that words would take text by text."""
         codes = Codes({_END: 0})
         batches = [texts[first : first + _BATCH] for first in range(0, len(texts), _BATCH)]
-        joined = (f" {_END} ".join([*batch, ""]) for batch in batches)
+        joined = (f" {_END} ".join([*(text.replace(_END, " ") for text in batch), ""]) for batch in batches)
         found = [codes.encode(text.split()).astype(np.int32) for text in joined]
         code = np.concatenate([np.empty(0, np.int32), *found])
         is_end = code == 0

@@ -453,6 +453,7 @@ class Dataset:
         ]
 
     def list_streams(self) -> list[StoredStream]:
+        """Return the streams as records, oldest first."""
         return [StoredStream(*(row[name] for name in StoredStream._fields)) for row in self._rows]
 
     def load_streams(self) -> pd.DataFrame:
@@ -470,6 +471,7 @@ class Dataset:
     def load_chat_columns(
         self, stream_id: int, *, id_kinds: Sequence[str] = (), in_order: bool = False
     ) -> ChatColumns:
+        """Return a stream's messages as columns, as `Store.load_chat_columns` does."""
         table = self.read_messages(stream_id, ["offset_s", "kind", "author_id", "message_id", "position"])
         if in_order:
             table = table.sort_by("position")

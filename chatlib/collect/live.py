@@ -131,6 +131,7 @@ class Capture:
     was_connected: bool = False
 
     def now_s(self) -> float:
+        """Return the offset of this moment; of the last message where the stream's start is not known."""
         start = self.stream.started_at
         return _count_seconds(start, dt.datetime.now(dt.UTC).isoformat()) if start else self.heard_s
 

@@ -176,6 +176,7 @@ class ProgressBoard:
             self._show()
 
     def finish(self, stream: StreamReport) -> None:
+        """Take a stream that is done off the board, and count it."""
         with self._lock:
             self._running.pop(stream.video_id, None)
             self._n_done += 1

@@ -204,6 +204,7 @@ class ResumeFile:
                 file.write(line)
 
     def drop(self) -> None:
+        """Delete the file, if it is there."""
         self.path.unlink(missing_ok=True)
 
 

@@ -46,6 +46,13 @@ def test_the_words_of_a_moment_are_those_the_rest_does_not_have():
     assert compare_words([], count(rest)).empty
 
 
+def test_a_nul_in_a_text_is_a_blank_and_moves_nothing():
+    parts = TextParts.from_texts(["a \0 b", "\0", "b\0c"])
+    assert [(row, parts.names[code]) for row, code in zip(parts.row, parts.code, strict=True)] == [
+        (0, "a"), (0, "b"), (2, "b"), (2, "c"),
+    ]  # fmt: skip
+
+
 def test_words_are_counted_once_a_text_however_it_is_cut():
     texts = ["a b a", "", "  c\u3000B ", "草草 lol@x", "B\na"] * 3000
     assert count(texts) == {"a": 6000, "b": 9000, "c": 3000, "草草": 3000, "lol": 3000}

@@ -79,6 +79,7 @@ class Columns:
     is_own: bool = False  # chat-downloader's own table
 
     def list_needed(self) -> list[int]:
+        """Return the places of the columns to read, in order."""
         times = (self.offset, self.moment, self.day, self.stream)
         badges = (i for badge in self.badges.values() for i in badge.values())
         return sorted({*self.fields.values(), *badges, *(i for i in times if i is not None)})

@@ -53,6 +53,7 @@ class GraphQL:
         self._session.headers["Client-ID"] = CLIENT_ID
 
     def close(self) -> None:
+        """Close connections."""
         self._session.close()
 
     def fetch_page(self, video_id: str, offset_s: int) -> Page:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from chatlib.collect.address import make_video_url
 from chatlib.collect.files.rows import IdMaker, Notes, author_key, name_json, read_count
 from chatlib.collect.files.twitch import format_badge, name_kind
-from chatlib.collect.live import Connected, Heard
+from chatlib.collect.live import Connected, Feed, Heard
 from chatlib.collect.transport import Disconnected, Politeness
 from chatlib.collect.twitch.graphql import GraphQL
 from chatlib.records import CHAT_KINDS, TWITCH, Message, Stream
@@ -78,6 +78,7 @@ class IrcReader:
         self._ids = IdMaker()
 
     def now_s(self) -> float:
+        """The offset of this moment."""
         return (time.time_ns() // 1000 - self._started_us) / 1e6
 
     def read(self, line: IrcLine) -> Message | None:
@@ -220,10 +221,11 @@ class IrcConnection:
             self._send("PING :chatlib")
 
     def close(self) -> None:
+        """Disconnect."""
         self._socket.close()
 
 
-class TwitchFeed:
+class TwitchFeed(Feed):
     """The chat of a channel, given by its clean address.
 
     The stream has the id of the VOD that is being recorded, so that its replay is the same stream; a

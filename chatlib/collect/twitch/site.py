@@ -187,6 +187,7 @@ class ChatPages:
 
     @property
     def offsets_s(self) -> list[float]:
+        """The offsets of the comments."""
         return [_offset(node) for node in self.nodes]
 
 

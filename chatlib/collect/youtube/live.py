@@ -14,7 +14,7 @@ from yt_dlp.networking.exceptions import HTTPError
 from chatlib.collect.address import find_video_id, make_video_url
 from chatlib.collect.files.innertube import read_actions
 from chatlib.collect.files.rows import Notes, walk
-from chatlib.collect.live import Connected, Heard
+from chatlib.collect.live import Connected, Feed, Heard
 from chatlib.collect.sites import Batch, CollectSettings
 from chatlib.collect.transport import Disconnected, Politeness, map_foreign_errors
 from chatlib.collect.youtube.batches import (
@@ -34,7 +34,7 @@ MAX_WAIT_S = 30.0
 PUSHED_WAIT_S = 3.0  # where YouTube would push what is new, which only a browser hears
 
 
-class YouTubeFeed:
+class YouTubeFeed(Feed):
     """The chat of a stream's address, or of a channel's running stream.
 
     The chat's own page holds the last messages before a connection: what they overlap is not missed.

@@ -107,9 +107,11 @@ class Encoder(Protocol):
     """What is asked of a language model: texts in, one float32 vector of `dim` per text out."""
 
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """The length of a vector."""
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the texts' vectors, (texts, dim)."""
 
 
 @dataclass(frozen=True)
