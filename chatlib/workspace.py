@@ -199,19 +199,17 @@ def set_seed(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def progress_bar(iterable: Iterable[Any] | None = None, *, shown: bool = True, **kwargs: Any) -> tqdm:
+def progress_bar(iterable: Iterable[Any] | None = None, **kwargs: Any) -> tqdm:
     """Return a tqdm bar that is shown in a terminal and in a notebook run by hand.
 
-    It is silent in logs, in the headless chain, which has a bar of its own, and if not `shown`. `kwargs`
-    are tqdm's.
+    It is silent in logs, and in the headless chain, which has a bar of its own. `kwargs` are tqdm's.
     """
     from tqdm import tqdm
 
     ipython = sys.modules.get("IPython")
     in_kernel = hasattr(ipython and ipython.get_ipython(), "kernel")
     by_hand = in_kernel and not os.environ.get(HEADLESS)
-    disable = (False if by_hand else None) if shown else True
-    return tqdm(iterable, **{"disable": disable, "leave": not by_hand, **kwargs})
+    return tqdm(iterable, **{"disable": False if by_hand else None, "leave": not by_hand, **kwargs})
 
 
 @contextmanager

@@ -55,9 +55,7 @@ def load_known_channels(db: Store) -> list[Channel]:
     return channels
 
 
-def collect_channels(
-    db: Store, channels: Sequence[Channel], settings: CollectSettings, *, progress: bool = True
-) -> CollectReport:
+def collect_channels(db: Store, channels: Sequence[Channel], settings: CollectSettings) -> CollectReport:
     """List each channel's streams, and fetch the chats that are new or did not come whole before.
 
     What is complete is left alone, so the same call collects, resumes after an interruption, and
@@ -76,7 +74,7 @@ def collect_channels(
             platform = guess_platform(url=channel.url) or YOUTUBE
             if platform not in sites:
                 sites[platform] = _open_site(platform, settings, folder)
-            collection = _ChannelCollection(db, channel, settings, sites[platform], progress=progress)
+            collection = _ChannelCollection(db, channel, settings, sites[platform])
             try:
                 collection.run()
             except (SourceError, UnwritableFile) as error:
@@ -87,7 +85,7 @@ def collect_channels(
     return CollectReport(reports, db.count_content(stream_ids), describe_sides(db, stream_ids))
 
 
-def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: bool = True) -> Chat:
+def fetch_chat(url: str, settings: CollectSettings | None = None) -> Chat:
     """Return the stream and messages of one finished stream, by its address; no database is needed.
 
     Raises: ParameterError for an address of something else; SourceRefused, with the reason, if
@@ -102,7 +100,7 @@ def fetch_chat(url: str, settings: CollectSettings | None = None, *, progress: b
         )
     with (
         TemporaryDirectory(prefix="chatlib-") as folder,
-        ProgressBoard({}, {video_id: 0.0}, shown=progress) as board,
+        ProgressBoard({}, {video_id: 0.0}) as board,
     ):
         site = _open_site(platform, settings or CollectSettings(), Path(folder))
         replay = site.fetch(
@@ -193,14 +191,11 @@ def plan_streams(
 class _ChannelCollection:
     """The collection of one channel; `run` it once, what it did is in `report`."""
 
-    def __init__(
-        self, db: Store, channel: Channel, settings: CollectSettings, site: Site, *, progress: bool
-    ) -> None:
+    def __init__(self, db: Store, channel: Channel, settings: CollectSettings, site: Site) -> None:
         self._db = db
         self._channel = channel
         self._settings = settings
         self._site = site
-        self._progress = progress
         self.report = ChannelReport(channel.url, channel.spreadsheet)
         self._rows: list[dict[str, object]] = []
         self._before: dict[str, str] = {}  # states of the chats so far
@@ -240,7 +235,7 @@ class _ChannelCollection:
     def _list(self) -> Listing | None:
         """List the channel and put what is new into the rows; None if it could not be listed."""
         try:
-            listing = self._site.list_streams(self._channel.url, progress=self._progress)
+            listing = self._site.list_streams(self._channel.url)
         except SourceError as error:
             self.report.failures.append(f"the streams could not be listed: {error}")
             return None
@@ -261,7 +256,7 @@ class _ChannelCollection:
 
     def _look_up(self) -> Metadata:
         ids = [video_id for video_id in self._rows_by_id() if self._before.get(video_id) != "complete"]
-        metadata = self._site.describe_streams(ids, progress=self._progress)
+        metadata = self._site.describe_streams(ids)
         if metadata.problem:
             self.report.problems.append(metadata.problem)
         self._note(_row_of_facts(facts) for facts in metadata.videos.values())
@@ -294,7 +289,7 @@ class _ChannelCollection:
     def _fetch(self, plan: Plan) -> None:
         known = {video_id: as_text(row) for video_id, row in self._rows_by_id().items()}
         durations_s = {v: read_offset(known[v].get("duration_s")) or 0.0 for v in plan.wanted}
-        with ProgressBoard(self.report.titles, durations_s, shown=self._progress) as board:
+        with ProgressBoard(self.report.titles, durations_s) as board:
 
             def fetch(video_id: str) -> Replay:
                 return self._site.fetch(

@@ -233,7 +233,6 @@ def watch_streams(
     *,
     rank: Rank | None = None,
     stop: threading.Event | None = None,
-    progress: bool = True,
 ) -> list[Capture]:
     """Watch channels or streams, and return what was captured, one `Capture` a stream.
 
@@ -249,7 +248,7 @@ def watch_streams(
     watchers = [_Watcher(feed, settings, stop, db, writing) for feed in feeds]
     with ExitStack() as stack:
         lines = [
-            stack.enter_context(progress_bar(bar_format="{desc}", position=place, shown=progress))
+            stack.enter_context(progress_bar(bar_format="{desc}", position=place))
             for place in range(len(watchers))
         ]
         try:

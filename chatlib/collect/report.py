@@ -155,13 +155,13 @@ class ProgressBoard:
     video id; 0 is unknown. `update` may be called from any thread.
     """
 
-    def __init__(self, titles: Mapping[str, str], durations_s: Mapping[str, float], *, shown: bool) -> None:
+    def __init__(self, titles: Mapping[str, str], durations_s: Mapping[str, float]) -> None:
         self._titles = titles
         self._durations_s = durations_s
         self._running: dict[str, float] = {}
         self._n_done = 0
         self._lock = threading.Lock()
-        self._bar = progress_bar(total=len(durations_s), desc="chats", unit="stream", shown=shown)
+        self._bar = progress_bar(total=len(durations_s), desc="chats", unit="stream")
 
     def __enter__(self) -> ProgressBoard:
         return self

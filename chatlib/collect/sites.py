@@ -283,14 +283,14 @@ class Site(ABC):
         self._folder = folder
 
     @abstractmethod
-    def list_streams(self, channel_url: str, *, progress: bool = True) -> Listing:
+    def list_streams(self, channel_url: str) -> Listing:
         """Return a channel's streams, newest first.
 
         Raises: MissingSource if there is no such channel; SourceError if the list cannot be read.
         """
 
     @abstractmethod
-    def describe_streams(self, video_ids: Sequence[str], *, progress: bool = True) -> Metadata:
+    def describe_streams(self, video_ids: Sequence[str]) -> Metadata:
         """Return what the site knows of streams, as far as it tells; a `problem` says what it does not."""
 
     @abstractmethod

@@ -67,9 +67,7 @@ class Pseudonyms:
         }
 
 
-def export_store(
-    store: Store, folder: str | Path, *, pseudonyms: Pseudonyms | None = None, progress: bool = True
-) -> Dataset:
+def export_store(store: Store, folder: str | Path, *, pseudonyms: Pseudonyms | None = None) -> Dataset:
     """Write all of a chat database as a data set, and return it.
 
     Raises: ParameterError for a folder that holds something else; StoreFull, UnwritableFile.
@@ -77,7 +75,7 @@ def export_store(
     folder = prepare_dataset(folder)
     streams, sources = store.load_stream_records(), store.load_sources()
     files = []
-    for stream_id, stream in progress_bar(streams.items(), total=len(streams), desc="export", shown=progress):
+    for stream_id, stream in progress_bar(streams.items(), total=len(streams), desc="export"):
         batches: Iterable[Mapping[str, Sequence]] = store.iter_message_columns(stream_id)
         batches = map(pseudonyms.hide, batches) if pseudonyms else batches
         tables = (tabulate_messages(stream.video_id, columns) for columns in batches)

@@ -72,9 +72,7 @@ class SimulationReport:
         return self.n_donors / self.n_viewers if self.n_viewers else float("nan")
 
 
-def simulate_channel(
-    out_dir: str | Path, settings: ChannelSettings = _DEFAULTS, *, progress: bool = True
-) -> SimulationReport:
+def simulate_channel(out_dir: str | Path, settings: ChannelSettings = _DEFAULTS) -> SimulationReport:
     """Write a channel of simulated chat into a folder and return what it holds.
 
     The folder gets `streams.csv` and `chat/VIDEO_ID.jsonl.gz`; with `settings.n_new` the last streams
@@ -89,7 +87,7 @@ def simulate_channel(
     _check_settings(settings)
     try:
         _prepare_folder(out)
-        return _write_channel(out, settings, progress=progress)
+        return _write_channel(out, settings)
     except OSError as error:
         raise ParameterError(
             f"The output must be a folder that can be written, with space left: {out} ({error})."
@@ -139,7 +137,7 @@ def _remove_simulation(out: Path) -> None:
                 emptied.rmdir()
 
 
-def _write_channel(out: Path, settings: ChannelSettings, *, progress: bool) -> SimulationReport:
+def _write_channel(out: Path, settings: ChannelSettings) -> SimulationReport:
     n_streams, n_new, seed = settings.n_streams, settings.n_new, settings.seed
     report = SimulationReport(out, n_streams=n_streams)
     by_probability, by_count = bins = np.zeros((2, 2, _N_BINS), np.int64)  # viewers by outcome and score
@@ -153,8 +151,7 @@ def _write_channel(out: Path, settings: ChannelSettings, *, progress: bool) -> S
         for folder in folders:
             (folder / "chat").mkdir(parents=True, exist_ok=True)
             tables.append(_open_table(stack, folder / "streams.csv", _STREAM_COLUMNS))
-        bar = tqdm(range(n_streams), unit="stream", disable=None if progress else True)
-        for index in bar:
+        for index in tqdm(range(n_streams), unit="stream", disable=None):
             late = n_new > 0 and index >= n_streams - n_new
             scene, n_rows, guests = _write_chat(index, folders[late], crowd, settings, report.kinds)
             tables[late].writerow(_stream_row(index, scene, n_rows, seed))

@@ -116,7 +116,7 @@ def test_who_may_pay_is_asked_again_and_again_and_said_in_the_line(tmp_path, mon
     messages = [Message(f"m{n}", "text_message", float(n), f"u{n}") for n in range(30)] * 2  # once repeated
     settings = WatchSettings(flush_s=0.1, look_s=0.1, until_end=True)
     with open_store(tmp_path / "chat.dbs", create=True) as db:
-        (capture,) = watch_streams(db, [FakeFeed(messages, ends)], settings, rank=rank, progress=False)
+        (capture,) = watch_streams(db, [FakeFeed(messages, ends)], settings, rank=rank)
     assert asked[:3] == [30, 30, 30]
     assert capture.n_added == 30
     assert re.search(r"30 messages, [\d,]+/min, 0 payments, may pay: viewer \[2J 7 40 %$", lines[-1])
@@ -128,7 +128,7 @@ def test_a_feed_that_fails_is_said_once_and_the_others_go_on(tmp_path, caplog):
     settings = WatchSettings(flush_s=0.1, look_s=0.1, until_end=True)
     messages = [Message("m", "text_message", 1.0, "u")]
     with open_store(tmp_path / "chat.dbs", create=True) as db, caplog.at_level("WARNING"):
-        captures = watch_streams(db, [broken, FakeFeed(messages, n_reads=10)], settings, progress=False)
+        captures = watch_streams(db, [broken, FakeFeed(messages, n_reads=10)], settings)
         assert sum(capture.n_added for capture in captures) == 1
     assert caplog.text.count("could not be read") == 1
 
@@ -152,7 +152,7 @@ def test_streams_that_follow_each_other_have_counts_and_spikes_of_their_own(tmp_
         ended = partial(count, db.path, "streams WHERE ended_at IS NOT NULL")
         steps = [(1, follow), (2, feed._ends.set), (lambda: ended() == 2, stop.set)]
         play(db.path, stop, *steps)
-        captures = watch_streams(db, [feed], settings, stop=stop, progress=False)
+        captures = watch_streams(db, [feed], settings, stop=stop)
         assert [(c.stream.video_id, c.n_added, c.has_ended) for c in captures] == [
             ("7", 1, True),
             ("8", 1, True),
@@ -175,5 +175,5 @@ def test_a_ranking_that_fails_does_not_end_the_watch(tmp_path, monkeypatch, capl
     settings = WatchSettings(flush_s=0.1, look_s=0.1, until_end=True)
     messages = [Message("m", "text_message", 1.0, "u")]
     with open_store(tmp_path / "chat.dbs", create=True) as db, caplog.at_level("WARNING"):
-        (capture,) = watch_streams(db, [FakeFeed(messages, ends)], settings, rank=rank, progress=False)
+        (capture,) = watch_streams(db, [FakeFeed(messages, ends)], settings, rank=rank)
     assert (capture.n_added, capture.has_ended) == (1, True)

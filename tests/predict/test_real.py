@@ -21,7 +21,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def db(tmp_path_factory):
     with open_store(tmp_path_factory.mktemp("real") / "real.dbs", create=True) as db:
-        import_chats(db, [CHANNEL_2023], limit=40, progress=False)
+        import_chats(db, [CHANNEL_2023], limit=40)
         yield db
 
 

@@ -175,7 +175,7 @@ def test_two_processes_reach_the_losses_of_one(one, db_path, tmp_path):
 @pytest.fixture
 def dataset(db_path, tmp_path):
     with open_store(db_path, read_only=True) as db:
-        return export_store(db, tmp_path / "set", progress=False)
+        return export_store(db, tmp_path / "set")
 
 
 def test_processes_read_shards_of_a_data_set_that_are_the_corpus_together(dataset, db):

@@ -103,7 +103,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture
 def dataset(store, tmp_path):
-    return export_store(store, tmp_path / "set", progress=False)
+    return export_store(store, tmp_path / "set")
 
 
 def read_outputs(out):
@@ -266,7 +266,7 @@ def test_files_become_the_data_set_that_one_machine_makes_of_them(nodes, tmp_pat
     assert main(["scale", "import", str(chats), str(tmp_path / "set")]) == 0
     assert main(["import", str(chats), "--db", str(tmp_path / "chat.dbs")]) == 0
     with open_store(tmp_path / "chat.dbs") as db, open_store(tmp_path / "back.dbs", create=True) as back:
-        import_dataset(back, open_dataset(tmp_path / "set"), progress=False)
+        import_dataset(back, open_dataset(tmp_path / "set"))
         assert back.digest() == db.digest()
 
 

@@ -53,13 +53,13 @@ def sample(tmp_path_factory):
     """A database with the newest streams of the sample and the data set of it, to be read only."""
     folder = tmp_path_factory.mktemp("sample")
     with open_store(folder / "sample.dbs", create=True) as store:
-        import_chats(store, SAMPLE / "new", progress=False)
-        yield store, export_store(store, folder / "set", progress=False)
+        import_chats(store, SAMPLE / "new")
+        yield store, export_store(store, folder / "set")
 
 
 def bring_back(dataset, path):
     with open_store(path, create=True) as back:
-        report = import_dataset(back, dataset, progress=False)
+        report = import_dataset(back, dataset)
         return report, back.digest(), (back.load_clips(), back.load_heatmaps())
 
 
@@ -81,7 +81,7 @@ def test_who_had_which_message_comes_back(db, tmp_path):
     expected = db.query(sightings)
     assert len(expected[["live", "replay"]].drop_duplicates()) == 3
     with open_store(tmp_path / "back.dbs", create=True) as back:
-        import_dataset(back, export_store(db, tmp_path / "set"), progress=False)
+        import_dataset(back, export_store(db, tmp_path / "set"))
         pd.testing.assert_frame_equal(back.query(sightings), expected)
         assert back.digest() == db.digest()
 
@@ -109,10 +109,10 @@ def test_the_sample_comes_back_without_a_difference(sample, tmp_path):
 
 def test_files_become_the_same_data_set_as_by_way_of_a_database(sample, tmp_path):
     store, dataset = sample
-    report = import_into_dataset([SAMPLE / "new"], tmp_path / "set", progress=False)
+    report = import_into_dataset([SAMPLE / "new"], tmp_path / "set")
     assert report.totals["messages"] == dataset.manifest["messages"] == report.n_added
     assert bring_back(open_dataset(tmp_path / "set"), tmp_path / "back.dbs")[1] == store.digest()
-    again = import_into_dataset([SAMPLE / "new"], tmp_path / "set", progress=False)
+    again = import_into_dataset([SAMPLE / "new"], tmp_path / "set")
     assert {file.state for file in again.files} == {"known"} and again.totals == report.totals
 
 
@@ -127,11 +127,11 @@ def test_a_stream_of_several_files_is_joined_as_the_database_joins_it(tmp_path):
     for name, part in parts.items():
         (chats / f"{name}.json").write_text(json.dumps(part))
     with open_store(tmp_path / "chat.dbs", create=True) as store:
-        import_chats(store, chats, progress=False)
+        import_chats(store, chats)
         digest = store.digest()
-    import_into_dataset([chats], tmp_path / "once", progress=False)
+    import_into_dataset([chats], tmp_path / "once")
     for name in "abc":
-        import_into_dataset(sorted(chats.glob(f"{name}*")), tmp_path / "pieces", progress=False)
+        import_into_dataset(sorted(chats.glob(f"{name}*")), tmp_path / "pieces")
     for name in ("once", "pieces"):
         dataset = open_dataset(tmp_path / name)
         assert dataset.manifest["messages"] == 60
@@ -285,10 +285,10 @@ def test_the_commands_take_it_there_and_back(db, tmp_path, capsys):
 @pytest.mark.skipif(not CHANNEL_2023.is_dir(), reason="needs the real channel in ../shared/data")
 def test_a_real_year_comes_back_without_a_difference(tmp_path):
     with open_store(tmp_path / "chat.dbs", create=True) as store:
-        import_chats(store, CHANNEL_2023, progress=False)
-        dataset = export_store(store, tmp_path / "set", progress=False)
+        import_chats(store, CHANNEL_2023)
+        dataset = export_store(store, tmp_path / "set")
         assert bring_back(dataset, tmp_path / "back.dbs")[1] == store.digest()
-        import_into_dataset([CHANNEL_2023], tmp_path / "files", progress=False)
+        import_into_dataset([CHANNEL_2023], tmp_path / "files")
         by_files = open_dataset(tmp_path / "files")
         assert bring_back(by_files, tmp_path / "again.dbs")[1] == store.digest()
         check_analytics(store, dataset, tmp_path)

@@ -35,7 +35,7 @@ class Alone:
 def history(channel_path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("history")
     with open_store(channel_path) as store:
-        dataset = export_store(store, folder / "set", progress=False)
+        dataset = export_store(store, folder / "set")
     build_history(Alone(), dataset, folder / "out", QUESTIONS, n_buckets=3)
     return folder
 

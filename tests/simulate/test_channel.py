@@ -35,7 +35,7 @@ ROW_KEYS = {
 
 
 def simulate(out: Path, **settings: int) -> SimulationReport:
-    return simulate_channel(out, ChannelSettings(**settings), progress=False)
+    return simulate_channel(out, ChannelSettings(**settings))
 
 
 def read_files(folder: Path) -> dict[str, bytes]:

@@ -158,7 +158,6 @@ def import_chats(
     paths: Sequence[str | Path] | str | Path,
     *,
     limit: int = 0,
-    progress: bool = True,
     columns: Mapping[str, str] | None = None,
 ) -> ImportReport:
     """Import chat files, or folders of them, into the database; what is in already is not read again.
@@ -175,8 +174,7 @@ def import_chats(
     paths = [paths] if isinstance(paths, (str, Path)) else paths
     kept, ignored, reports = choose_files(paths, limit=limit, leave_out=own)
     with rare_gc(), closing(_iter_reports(db, kept, limit=limit, columns=columns)) as steps:
-        shown = {} if progress else {"disable": True}
-        reports.extend(progress_bar(steps, total=len(kept), desc="import", unit="file", **shown))
+        reports.extend(progress_bar(steps, total=len(kept), desc="import", unit="file"))
     totals = db.count_content(r.stream_id for r in reports if r.stream_id is not None)
     return ImportReport(reports, ignored, totals)
 

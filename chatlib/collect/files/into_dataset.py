@@ -61,7 +61,7 @@ _ONE_STREAM = (
 )
 
 
-def import_dataset(db: Store, dataset: Dataset, *, progress: bool = True) -> ImportReport:
+def import_dataset(db: Store, dataset: Dataset) -> ImportReport:
     """Store all of a data set in a chat database, each stream whole or not at all; what is there stays.
 
     Streams whose file is missing or damaged are reported, and the others go on.
@@ -69,7 +69,7 @@ def import_dataset(db: Store, dataset: Dataset, *, progress: bool = True) -> Imp
     reports: list[FileReport] = []
     stream_ids: dict[tuple[str, str], int] = {}
     with rare_gc():
-        for file in progress_bar(dataset.files, total=len(dataset.files), desc="import", shown=progress):
+        for file in progress_bar(dataset.files, total=len(dataset.files), desc="import"):
             path, key = dataset.folder / file.path, (file.stream.platform, file.stream.video_id)
             try:
                 saved = save_messages(db, dataset.folder, file)
@@ -111,9 +111,7 @@ class Plan(NamedTuple):
     failed: list[FileReport]
 
 
-def import_into_dataset(
-    paths: Sequence[str | Path], folder: str | Path, *, limit: int = 0, progress: bool = True
-) -> ImportReport:
+def import_into_dataset(paths: Sequence[str | Path], folder: str | Path, *, limit: int = 0) -> ImportReport:
     """Import chat files, or folders of them, into a data set; what is in already is not read again.
 
     Raises: MissingSource for a path that is not there; ParameterError for a folder with other things in it.
@@ -124,7 +122,7 @@ def import_into_dataset(
     with closing(
         map_ahead(import_file, plan.tasks, workers=workers, processes=True, on_lost=_report_lost)
     ) as outcomes:
-        bar = progress_bar(outcomes, total=len(plan.tasks), desc="import", unit="file", shown=progress)
+        bar = progress_bar(outcomes, total=len(plan.tasks), desc="import", unit="file")
         return finish_import(plan, bar)
 
 

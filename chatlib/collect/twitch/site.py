@@ -56,7 +56,7 @@ class Twitch(Site):
         super().__init__(settings, folder)
         self._listed: dict[str, VideoFacts] = {}
 
-    def list_streams(self, channel_url: str, *, progress: bool = True) -> Listing:
+    def list_streams(self, channel_url: str) -> Listing:
         began = time.monotonic()
         try:
             with PoliteYoutubeDL(self.politeness, self._cookies, check=check_graphql) as client:
@@ -80,7 +80,7 @@ class Twitch(Site):
             time.monotonic() - began,
         )
 
-    def describe_streams(self, video_ids: Sequence[str], *, progress: bool = True) -> Metadata:
+    def describe_streams(self, video_ids: Sequence[str]) -> Metadata:
         """Return what the list said of VODs; those that it no longer shows are asked for one by one."""
         done = Metadata({}, [], None)
         with closing(GraphQL(self.politeness)) as client:

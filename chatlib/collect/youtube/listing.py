@@ -104,7 +104,6 @@ def list_streams(
     *,
     cap_s: float = 900,
     cookies: Path | None = None,
-    progress: bool = True,
     politeness: Politeness | None = None,
     pace: Pace | None = None,
 ) -> Listing:
@@ -125,10 +124,10 @@ def list_streams(
             open_browser(cookies=cookies) as driver,
             _BrowserClient(driver, pace or Pace(), cap_s) as browser,
         ):
-            found = _read_list(url, browser, progress=progress)
+            found = _read_list(url, browser)
     else:
         with _ListClient(politeness or Politeness(), cookies, cap_s) as client:
-            found = _read_list(url, client, progress=progress)
+            found = _read_list(url, client)
     level = logging.INFO if found.complete else logging.WARNING
     log.log(
         level, "%s: %d streams listed in %.0f s, %s", url, len(found.streams), found.seconds, found.reason
@@ -136,7 +135,7 @@ def list_streams(
     return found
 
 
-def _read_list(channel_url: str, client: _ListClient, *, progress: bool) -> Listing:
+def _read_list(channel_url: str, client: _ListClient) -> Listing:
     """Return the streams of a channel, given by its clean address, as yt-dlp reads what the client gets.
 
     Raises: MissingSource if there is no such channel, SourceError if nothing can be read.
@@ -144,7 +143,7 @@ def _read_list(channel_url: str, client: _ListClient, *, progress: bool) -> List
     began = time.monotonic()
     info: dict[str, Any] = {}
     rows: dict[str, VideoFacts] = {}
-    bar = progress_bar(desc="streams", unit="", shown=progress)
+    bar = progress_bar(desc="streams", unit="")
     try:
         with bar, map_foreign_errors("yt-dlp failed"):
             info = client.extract_info(f"{channel_url}/streams", download=False, process=False) or {}

@@ -65,7 +65,6 @@ def fetch_videos(
     video_ids: Iterable[str | None],
     *,
     key: str | None,
-    progress: bool = True,
     politeness: Politeness | None = None,
 ) -> Metadata:
     """Ask the YouTube Data API for videos, each once, in the order given; one unit of quota per 50.
@@ -86,7 +85,7 @@ def fetch_videos(
         return Metadata(videos, gone, problem)
     with (
         requests.Session() as session,
-        progress_bar(total=len(wanted), desc="metadata", unit="video", shown=progress) as bar,
+        progress_bar(total=len(wanted), desc="metadata", unit="video") as bar,
     ):
         adapter = PoliteAdapter(politeness or Politeness(), check=_check)
         session.mount("https://", adapter)

@@ -37,17 +37,16 @@ class YouTube(Site):
 
     platform = YOUTUBE
 
-    def list_streams(self, channel_url: str, *, progress: bool = True) -> Listing:
+    def list_streams(self, channel_url: str) -> Listing:
         return list_streams(
             channel_url,
             self._settings.listing,
             cookies=self._cookies,
-            progress=progress,
             politeness=self.politeness,
         )
 
-    def describe_streams(self, video_ids: Sequence[str], *, progress: bool = True) -> Metadata:
-        return fetch_videos(video_ids, key=find_key(), progress=progress, politeness=self.politeness)
+    def describe_streams(self, video_ids: Sequence[str]) -> Metadata:
+        return fetch_videos(video_ids, key=find_key(), politeness=self.politeness)
 
     def fetch(self, video_id: str, known: Mapping[str, str], *, on_progress: OnProgress = None) -> Replay:
         """Return the replay of one stream.

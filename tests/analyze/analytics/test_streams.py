@@ -138,7 +138,7 @@ def test_every_stream_of_the_real_channel_agrees_with_sql(tmp_path):
     from chatlib.collect.files.importing import import_chats
 
     with open_store(tmp_path / "c.db", create=True) as db:
-        import_chats(db, [shared_data() / "twitch" / "channel_2023"], progress=False)
+        import_chats(db, [shared_data() / "twitch" / "channel_2023"])
         channel = analyze_channel(db, tmp_path / "out")
         counts = db.query(
             """SELECT video_id, count(*) AS activity,

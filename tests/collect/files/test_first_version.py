@@ -157,5 +157,5 @@ def test_rows_in_the_log_beside_it_come_in_and_the_list_tells_of_its_only_stream
 
 def test_it_goes_into_a_data_set_through_a_chat_database(tmp_path, make_old_database):
     old = make_old_database(tmp_path / "old.dbs")
-    report = import_into_dataset([old], tmp_path / "dataset", progress=False)
+    report = import_into_dataset([old], tmp_path / "dataset")
     assert "import it into a chat database" in report.errors[old]

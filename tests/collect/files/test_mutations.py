@@ -179,7 +179,7 @@ def test_mutations_of_a_database_of_the_first_version(tmp_path, make_old_databas
         rng = random.Random(seed)
         path = tmp_path / "mutated.dbs"
         path.write_bytes(whole[:16] + mutate_bytes(whole[16:], rng))
-        report = import_chats(db, [path], progress=False)
+        report = import_chats(db, [path])
         assert all(report.errors.values())
         states.update(file.state for file in report.files)
     assert states == {"imported", "known", "failed"}

@@ -121,7 +121,7 @@ def watch(db, irc, *steps, **given):
     stop = threading.Event()
     settings = WatchSettings(flush_s=0.2, look_s=0.1, backoff_s=0.01, **given)
     play(db.path, stop, *((awaited, act or stop.set) for awaited, act in steps))
-    return watch_streams(db, [feed], settings, stop=stop, progress=False)
+    return watch_streams(db, [feed], settings, stop=stop)
 
 
 def end(channel):
@@ -244,7 +244,7 @@ def test_the_replay_of_a_captured_stream_adds_what_the_capture_missed(channel, t
         watch(db, irc, (31, None))
     channel.live, vod.is_live, vod.duration_s = None, False, 60
     sheet = Channel("https://www.twitch.tv/sample", tmp_path / "twitch_sample.ods")
-    collect_channels(db, [sheet], CollectSettings(requests_per_s=1000), progress=False)
+    collect_channels(db, [sheet], CollectSettings(requests_per_s=1000))
     assert sorted(stored(db)) == sorted([*vod.ids, "m99"])
     assert db.load_streams()[["state", "view"]].values.tolist() == [["complete", "live"]]
 
@@ -261,7 +261,7 @@ def test_the_report_says_what_the_replay_lacks(channel, twitch, db, tmp_path):
     for n, comment in enumerate(vod.comments):
         comment["createdAt"] = dt.datetime.fromtimestamp(begun + n, dt.UTC).isoformat()
     sheet = Channel("https://www.twitch.tv/sample", tmp_path / "twitch_sample.ods")
-    report = collect_channels(db, [sheet], CollectSettings(requests_per_s=1000), progress=False)
+    report = collect_channels(db, [sheet], CollectSettings(requests_per_s=1000))
     (sentence,) = report.sides
     assert "the replay lacks 3 of 3 payments" in sentence and "\x1b" not in sentence
     assert sentence in report.format_summary(db.path)

@@ -29,9 +29,7 @@ QUICK = {"listing": "yt-dlp", "requests_per_s": 1000, "timeout_s": 30.0, "backof
 def collect(db, tmp_path):
     """Collect a channel into the database; settings can be given."""
     channels = [Channel(ADDRESS, tmp_path / "twitch_sample.ods")]
-    return lambda **given: collect_channels(
-        db, channels, CollectSettings(**{**QUICK, **given}), progress=False
-    )
+    return lambda **given: collect_channels(db, channels, CollectSettings(**{**QUICK, **given}))
 
 
 def make_vods(*video_ids, n=150, **facts):
@@ -151,7 +149,6 @@ def test_a_list_mixes_twitch_and_youtube(twitch, youtube, db, tmp_path):
         db,
         find_channels(str(sheet), base=tmp_path, folder=tmp_path),
         CollectSettings(**QUICK),
-        progress=False,
     )
     assert [stream.state for stream in report.streams] == ["complete", "complete"]
     assert set(db.load_streams()["platform"]) == {"twitch", "youtube"}
@@ -178,7 +175,7 @@ def test_a_vods_address_is_analyzed_without_a_database(twitch):
     chat = read_address("https://www.twitch.tv/videos/2001?t=1h2m")
     assert (chat.stream.title, len(chat.messages)) == ("Stream 2001", 150)
     with pytest.raises(SourceRefused, match="deleted, private, or expired"):
-        fetch_chat("https://www.twitch.tv/videos/1000", CollectSettings(**QUICK), progress=False)
+        fetch_chat("https://www.twitch.tv/videos/1000", CollectSettings(**QUICK))
 
 
 LONG = [pytest.mark.real, pytest.mark.timeout(2400)]

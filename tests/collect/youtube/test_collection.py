@@ -34,9 +34,7 @@ EVERY_FAULT = (
 def collect(db, tmp_path):
     """Collect @sample into the database; settings can be given."""
     channels = [Channel(ADDRESS, tmp_path / "streams.ods")]
-    return lambda **given: collect_channels(
-        db, channels, CollectSettings(**{**QUICK, **given}), progress=False
-    )
+    return lambda **given: collect_channels(db, channels, CollectSettings(**{**QUICK, **given}))
 
 
 def small_chat(video_id, n=5, **facts):
@@ -187,7 +185,7 @@ def test_an_update_adds_new_streams_tries_failed_ones_again_and_leaves_the_rest(
     youtube.add_videos(new)
     channel.videos.insert(0, new)
     n = len(youtube.requests)
-    report = collect_channels(db, load_known_channels(db), CollectSettings(**QUICK), progress=False)
+    report = collect_channels(db, load_known_channels(db), CollectSettings(**QUICK))
     changes = {stream.video_id: (stream.before, stream.state, stream.n_added) for stream in report.streams}
     assert changes == {"aaaaaaaaaaa": ("blocked", "complete", 5), "ccccccccccc": (None, "complete", 5)}
     assert report.channels[0].left == ["bbbbbbbbbbb"]
@@ -273,7 +271,7 @@ def test_a_channel_that_cannot_be_listed_is_told_and_the_next_one_goes_on(youtub
         Channel("https://www.youtube.com/@nobody", tmp_path / "nobody.ods"),
         Channel(ADDRESS, tmp_path / "sample.ods"),
     ]
-    report = collect_channels(db, channels, CollectSettings(**QUICK), progress=False)
+    report = collect_channels(db, channels, CollectSettings(**QUICK))
     assert "could not be listed" in report.channels[0].failures[0] and report.has_failed
     assert states(db) == {"aaaaaaaaaaa": "complete"}
     gc.collect()  # what yt-dlp left open, it warns of here
@@ -283,7 +281,7 @@ def test_a_channel_that_cannot_be_listed_is_told_and_the_next_one_goes_on(youtub
 def test_one_streams_chat_without_a_database(youtube, source):
     youtube.add_videos(small_chat("aaaaaaaaaaa", title="Alone"))
     settings = CollectSettings(**QUICK, chat_sources=source)
-    chat = fetch_chat("https://youtu.be/aaaaaaaaaaa?t=3", settings=settings, progress=False)
+    chat = fetch_chat("https://youtu.be/aaaaaaaaaaa?t=3", settings=settings)
     assert [message.text for message in chat.messages] == [f"hello {i}" for i in range(5)]
     assert (chat.stream.title, chat.stream.duration_s, chat.stream.state) == ("Alone", 300, "complete")
 
@@ -292,7 +290,7 @@ def test_one_streams_chat_without_a_database(youtube, source):
 def test_one_stream_that_gives_no_chat_is_an_error_with_its_reason(youtube, status):
     youtube.add_videos(small_chat("aaaaaaaaaaa", status=status))
     with pytest.raises(SourceRefused, match="aaaaaaaaaaa") as caught:
-        fetch_chat("https://youtu.be/aaaaaaaaaaa", settings=CollectSettings(**QUICK), progress=False)
+        fetch_chat("https://youtu.be/aaaaaaaaaaa", settings=CollectSettings(**QUICK))
     assert caught.value.state == STATES.get(status, "failed")
 
 

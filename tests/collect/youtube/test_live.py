@@ -50,7 +50,7 @@ def watch(db, *feeds, steps=(), **given):
     stop = threading.Event()
     settings = WatchSettings(flush_s=0.2, look_s=0.2, backoff_s=0.05, **given)
     play(db.path, stop, *((awaited, act or stop.set) for awaited, act in steps))
-    return watch_streams(db, feeds or [open_feed()], settings, stop=stop, progress=False)
+    return watch_streams(db, feeds or [open_feed()], settings, stop=stop)
 
 
 def say(video, *numbers, ago_s=0.0):
@@ -241,14 +241,14 @@ def test_capture_and_replay_of_a_simulated_stream_are_one_with_all_payments(yout
     video.chat = Chat(video.id, [kept])
     channel = Channel(CHANNEL, tmp_path / "streams.ods")
     settings = CollectSettings(listing="yt-dlp", requests_per_s=1000)
-    report = collect_channels(db, [channel], settings, progress=False)
+    report = collect_channels(db, [channel], settings)
     assert summarize_people(db)["donors"] == before["donors"]
     assert db.load_notices()["pays"].sum() == len(paid)
     assert f"the replay lacks {len(gone)} of {len(paid)} payments" in report.sides[0]
     assert report.sides[0].endswith("the capture lacks nothing")
     with open_store(tmp_path / "replay.dbs", create=True) as alone:
         other = Channel(CHANNEL, tmp_path / "other.ods")
-        collect_channels(alone, [other], settings, progress=False)
+        collect_channels(alone, [other], settings)
         assert alone.load_notices()["pays"].sum() == len(paid) - len(gone)
         assert summarize_people(alone)["donors"] < before["donors"]
 

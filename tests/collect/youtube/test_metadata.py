@@ -79,7 +79,7 @@ def polite(request):
 
 
 def fetch(ids, polite, **kwargs):
-    return fetch_videos(ids, key=KEY, progress=False, politeness=polite, **kwargs)
+    return fetch_videos(ids, key=KEY, politeness=polite, **kwargs)
 
 
 def refusal(status, reason, *, new_style=False, extra=""):
@@ -325,7 +325,7 @@ def test_the_key_is_in_the_question_and_nowhere_else(api, polite, everything_sai
     "key", ["AIza secret_secret", "secret_secret\nX-Other: 1", "schlüssel_secret_secret"]
 )
 def test_what_no_header_can_hold_is_no_key_and_is_not_sent(api, key, everything_said):
-    told = fetch_videos(["video000001"], key=key, progress=False)
+    told = fetch_videos(["video000001"], key=key)
     assert "missing for 1 of 1 videos" in told.problem and "refuses the key" in told.problem
     assert api.keys == []
     assert_secret(repr(told), everything_said())

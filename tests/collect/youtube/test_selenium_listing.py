@@ -41,7 +41,7 @@ def list_all(youtube, chromium, monkeypatch):
 
     def run(url=URL, **settings):
         settings = {"cap_s": 60, "pace": PATIENT, **settings}
-        return list_streams(url, "selenium", progress=False, **settings)
+        return list_streams(url, "selenium", **settings)
 
     return run
 
@@ -67,7 +67,7 @@ def test_chromium_scrolls_to_the_end_and_agrees_with_yt_dlp(youtube, list_all):
     assert listing.streams == [expected_row(video) for video in videos]
     assert (listing.complete, listing.reason) == (True, "the page's end")
     assert count_browse(youtube) == 3
-    by_yt_dlp = list_streams(URL, "yt-dlp", progress=False)
+    by_yt_dlp = list_streams(URL, "yt-dlp")
     assert by_yt_dlp[:-1] == listing[:-1]  # all but the seconds
 
 

@@ -256,7 +256,7 @@ def videos_of_simulation(n_streams: int = 2, n_messages: int = 300, seed: int = 
     """Return videos with simulated chats, newest first; the same arguments give the same bytes."""
     with tempfile.TemporaryDirectory(prefix="fake-youtube-") as folder:
         settings = ChannelSettings(n_streams, max(10, n_messages // 6), n_messages, seed)
-        simulate_channel(folder, settings, progress=False)
+        simulate_channel(folder, settings)
         with Path(folder, "streams.csv").open(encoding="utf-8", newline="") as file:
             streams = list(csv.DictReader(file))
         videos = [_load_video(stream, Path(folder)) for stream in streams]
