@@ -5,10 +5,11 @@ Each limit has an environment variable of its own that raises it, for those whos
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import stat
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 GZIP_MAGIC = b"\x1f\x8b"
-_STEP = 2**16
+_STEP = 2**13  # of which the last is lost where a file is damaged
 _ALWAYS_UNPACKED = 64 * 2**20  # whatever its ratio
 
 
@@ -111,31 +112,15 @@ def unpack_gzip(data: bytes) -> tuple[bytes, bool]:
     Raises: SourceError if it becomes larger than the limits allow.
     """
     parts: list[bytes] = []
-    size = position = 0
-    while data.startswith(GZIP_MAGIC, position):
-        unzip = zlib.decompressobj(wbits=31)
-        while not unzip.eof:
-            piece = data[position : position + _STEP]
-            before = unzip.copy()
-            try:
-                parts.append(unzip.decompress(piece))
-            except zlib.error:
-                parts.extend(_iter_until_damage(before, piece))
-                piece = b""
-            if not piece:
-                return b"".join(parts), False
-            position += len(piece) - len(unzip.unused_data)
-            size += len(parts[-1])
-            if size > _ALWAYS_UNPACKED:
-                FILE_MB.require(size / 1e6)
-                GZIP_RATIO.require(size / len(data))
-        position = len(data) - len(data[position:].lstrip(b"\x00"))
-    return b"".join(parts), True
-
-
-def _iter_until_damage(unzip: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
+    size = 0
     try:
-        for start in range(0, len(piece), 256):
-            yield unzip.decompress(piece[start : start + 256])
-    except zlib.error:
-        return
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            while piece := file.read1(_STEP):
+                parts.append(piece)
+                size += len(piece)
+                if size > _ALWAYS_UNPACKED:
+                    FILE_MB.require(size / 1e6)
+                    GZIP_RATIO.require(size / len(data))
+    except (EOFError, OSError, zlib.error):
+        return b"".join(parts), False
+    return b"".join(parts), True
