@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from chatlib import limits
+from chatlib import files
 from chatlib.__main__ import main
 from tests.places import ROOT
 
@@ -41,7 +41,7 @@ def test_the_commands_that_it_names_exist(command, capsys):
 
 def test_the_limits_that_it_states_hold():
     stated = DEVELOPERS[DEVELOPERS.index("- **Limits**") : DEVELOPERS.index("- **Whole or not at all**")]
-    found = [value for value in vars(limits).values() if isinstance(value, limits.Limit)]
+    found = [value for value in vars(files).values() if isinstance(value, files.Limit)]
     assert len(found) >= 7
     assert [limit.variable for limit in found if f"{limit.default:,}" not in stated] == []
 

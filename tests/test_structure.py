@@ -26,7 +26,7 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(chatlib.__path__, "chatli
 # Who may import whom, lowest first; a part may import what stands in the layers below it.
 LAYERS = [
     {"errors", "options", "records", "schema"},
-    {"columns", "money", "text", "workspace", "colab", "files", "ahead", "limits", "times", "tables"},
+    {"columns", "money", "text", "workspace", "colab", "files", "ahead", "times", "tables"},
     {"store", "queries", "dataset", "sightings"},
     {"simulate", "collect", "pretrain"},
     {"predict", "analyze"},

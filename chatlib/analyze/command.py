@@ -177,7 +177,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
     from chatlib.analyze.analytics.readers import analyze_chat, read_address, select_talk
-    from chatlib.collect.files.writing import save_chat_file
+    from chatlib.collect.files.chat_downloader import save_chat_file
 
     chat = read_address(args.source)
     if args.save_chatfile_output:

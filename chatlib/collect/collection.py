@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from chatlib.ahead import map_ahead
 from chatlib.collect.address import find_video_id, guess_platform, make_video_url
 from chatlib.collect.files.formats import Chat
-from chatlib.collect.files.rows import read_count
+from chatlib.collect.files.parsing import read_count
 from chatlib.collect.lists import (
     STREAM_COLUMNS,
     Channel,

@@ -179,8 +179,8 @@ def _run_import(args: argparse.Namespace) -> int:
 
 
 def _run_convert(args: argparse.Namespace) -> int:
+    from chatlib.collect.files.chat_downloader import convert_chat_file
     from chatlib.collect.files.table_columns import read_columns_option
-    from chatlib.collect.files.writing import convert_chat_file
 
     chat = convert_chat_file(
         args.source, args.out, columns=read_columns_option(args.columns), stream_id=args.stream

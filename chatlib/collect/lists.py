@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatlib.collect.address import clean_channel_url, find_ids_in_name, find_video_id, guess_platform
-from chatlib.collect.files.rows import read_whole_number
+from chatlib.collect.files.parsing import read_whole_number
 from chatlib.collect.sheets import Table, clean_cell, clean_line, load_tables, save_tables
 from chatlib.errors import MissingSource, ParameterError, SourceError
 from chatlib.records import Stream

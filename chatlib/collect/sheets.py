@@ -14,8 +14,7 @@ from typing import NamedTuple
 from zipfile import ZipFile
 
 from chatlib.errors import ParameterError, SourceError
-from chatlib.files import atomic_write
-from chatlib.limits import SHEET_CELLS, SHEET_MB, read_file, require_regular
+from chatlib.files import SHEET_CELLS, SHEET_MB, atomic_write, read_file, require_regular
 from chatlib.text import clean_text
 
 __all__ = ["Table", "clean_cell", "clean_line", "load_tables", "save_tables"]

@@ -17,8 +17,7 @@ import orjson
 
 from chatlib.collect.files.formats import Chat, complete_chat
 from chatlib.errors import ParameterError, SourceError, SourceRefused
-from chatlib.files import map_write_errors
-from chatlib.limits import require_regular
+from chatlib.files import map_write_errors, require_regular
 from chatlib.options import option
 from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.times import format_clock

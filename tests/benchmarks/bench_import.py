@@ -45,7 +45,7 @@ def import_once(path, db_path):
 
 def convert_streams(source, folder, *, n_streams):
     """Write the first chats of a channel in each format; return the folders."""
-    from chatlib.collect.files.writing import convert_chat_file
+    from chatlib.collect.files.chat_downloader import convert_chat_file
     from chatlib.collect.lists import find_chat_files
 
     found = find_chat_files([source])[0][:n_streams]

@@ -16,8 +16,7 @@ import orjson
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics, find_class
 from chatlib.analyze.analytics.sections import Highlight, Sample, Section, Spike
 from chatlib.errors import ParameterError, UnknownFormat
-from chatlib.files import atomic_path
-from chatlib.limits import read_file
+from chatlib.files import atomic_path, read_file
 from chatlib.workspace import rare_gc
 
 __all__ = ["SCHEMA_PATH", "load", "save"]

@@ -15,7 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from chatlib.collect.files.rows import IdMaker, Notes, author_key, badge_json
+from chatlib.collect.files.parsing import IdMaker, Notes, author_key, badge_json
 from chatlib.errors import SourceError, UnknownFormat
 from chatlib.money import NO_MONEY, MoneyFields, read_money, read_plain_money
 from chatlib.queries import connect_to_read

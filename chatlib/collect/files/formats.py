@@ -15,20 +15,23 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from chatlib.collect.address import find_ids_in_name, find_video_id, guess_platform, make_video_url
-from chatlib.collect.files.containers import (
+from chatlib.collect.files.parsing import (
     CUT,
     SQLITE_MAGIC,
+    Chat,
+    IdMaker,
+    Notes,
     decode_text,
     looks_like_data,
     looks_like_utf16,
     parse_json,
     read_head,
+    repeated_kind,
     unpack,
 )
-from chatlib.collect.files.rows import Chat, IdMaker, Notes, repeated_kind
 from chatlib.collect.lists import Found, age_of_row, find_chat_files, find_row, stream_of_row
 from chatlib.errors import ParameterError, SourceError, UnknownFormat
-from chatlib.limits import JSON_OBJECTS, KINDS, read_file
+from chatlib.files import JSON_OBJECTS, KINDS, read_file
 from chatlib.records import CHAT_KINDS, TWITCH, TWITCH_PAID_KINDS, YOUTUBE, Message, Stream
 from chatlib.text import clean_text, one_line
 from chatlib.times import MAX_OFFSET_S, format_timestamp, read_date, read_timestamp_text

@@ -14,7 +14,6 @@ import msgspec
 import pandas as pd
 
 from chatlib.ahead import map_ahead
-from chatlib.collect.files.containers import SQLITE_MAGIC, read_head
 from chatlib.collect.files.formats import (
     Chat,
     ReadFile,
@@ -26,9 +25,10 @@ from chatlib.collect.files.formats import (
     looks_like_chat,
     read_listed_file,
 )
+from chatlib.collect.files.parsing import SQLITE_MAGIC, read_head
 from chatlib.collect.lists import Found, find_chat_files
 from chatlib.errors import ParameterError, SourceError, UnknownFormat
-from chatlib.limits import read_file
+from chatlib.files import read_file
 from chatlib.records import Stream
 from chatlib.store import Import, Store
 from chatlib.text import clean_text, one_line, remove_controls

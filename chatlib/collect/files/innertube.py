@@ -13,7 +13,16 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from chatlib.collect.files.rows import Chat, IdMaker, Notes, as_list, as_object, author_key, name_json, walk
+from chatlib.collect.files.parsing import (
+    Chat,
+    IdMaker,
+    Notes,
+    as_list,
+    as_object,
+    author_key,
+    name_json,
+    walk,
+)
 from chatlib.money import read_money
 from chatlib.records import YOUTUBE, Message, Stream, find_kinds
 from chatlib.text import clean_text, read_name, read_number

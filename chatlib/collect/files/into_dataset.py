@@ -20,9 +20,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from chatlib.ahead import map_ahead
-from chatlib.collect.files.containers import SQLITE_MAGIC, read_head
 from chatlib.collect.files.formats import Chat, digest_content, log_view, read_listed_file
 from chatlib.collect.files.importing import MIN_BYTES, FileReport, ImportReport, choose_files, keep_state
+from chatlib.collect.files.parsing import SQLITE_MAGIC, read_head
 from chatlib.dataset import (
     Dataset,
     MessageFile,
@@ -36,8 +36,7 @@ from chatlib.dataset import (
     write_messages,
 )
 from chatlib.errors import DamagedStore, SourceError
-from chatlib.files import atomic_write
-from chatlib.limits import read_file
+from chatlib.files import atomic_write, read_file
 from chatlib.records import Clip, HeatStep, Message
 from chatlib.store import Store, open_store
 from chatlib.workspace import progress_bar, rare_gc

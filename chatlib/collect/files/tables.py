@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatlib.collect.address import find_video_id, guess_platform
 from chatlib.collect.files.chat_downloader import read_row
-from chatlib.collect.files.rows import Chat, IdMaker, Notes, author_key, badge_json
+from chatlib.collect.files.parsing import Chat, IdMaker, Notes, author_key, badge_json
 from chatlib.collect.files.table_columns import (
     Columns,
     find_columns,
@@ -28,7 +28,7 @@ from chatlib.collect.files.table_columns import (
     read_column_offset,
 )
 from chatlib.errors import SourceError
-from chatlib.limits import FILE_MB, LINE_MB, TABLE_COLUMNS, TABLE_ROWS
+from chatlib.files import FILE_MB, LINE_MB, TABLE_COLUMNS, TABLE_ROWS
 from chatlib.money import read_plain_money
 from chatlib.records import CHAT_KINDS, Message, Stream
 from chatlib.text import clean_text, dump_names, one_line, read_number, rearm_cell

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from chatlib.collect.files.rows import (
+from chatlib.collect.files.parsing import (
     Chat,
     IdMaker,
     Notes,

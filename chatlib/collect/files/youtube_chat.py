@@ -7,7 +7,7 @@ See `ChatItem` in the package's `dist/types/data.d.ts`.
 from __future__ import annotations
 
 from chatlib.collect.files.innertube import read_link
-from chatlib.collect.files.rows import Chat, IdMaker, Notes, as_list, as_object, author_key, name_json
+from chatlib.collect.files.parsing import Chat, IdMaker, Notes, as_list, as_object, author_key, name_json
 from chatlib.money import read_money
 from chatlib.records import YOUTUBE, Message, Stream
 from chatlib.text import clean_text, read_name

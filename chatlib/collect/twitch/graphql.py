@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from chatlib.collect.files.rows import as_list, read_whole_number, walk
+from chatlib.collect.files.parsing import as_list, read_whole_number, walk
 from chatlib.collect.sites import VideoFacts
 from chatlib.collect.transport import PoliteAdapter, Politeness, Transient, check_answer, parse_answer
 from chatlib.errors import MissingSource, SourceError, SourceRefused

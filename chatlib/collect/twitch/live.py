@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from chatlib.collect.address import make_video_url
-from chatlib.collect.files.rows import IdMaker, Notes, author_key, name_json, read_count
+from chatlib.collect.files.parsing import IdMaker, Notes, author_key, name_json, read_count
 from chatlib.collect.files.twitch import format_badge, name_kind
 from chatlib.collect.live import Connected, Feed, Heard
 from chatlib.collect.transport import Disconnected, Politeness

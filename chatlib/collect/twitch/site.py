@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from yt_dlp.extractor.twitch import TwitchVideosIE
 from yt_dlp.utils import YoutubeDLError
 
-from chatlib.collect.files.rows import Notes, walk
+from chatlib.collect.files.parsing import Notes, walk
 from chatlib.collect.files.twitch import iter_nodes, read_nodes
 from chatlib.collect.sites import (
     Batch,

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from chatlib.collect.files.innertube import Action, iter_actions
-from chatlib.collect.files.rows import as_list, walk
+from chatlib.collect.files.parsing import as_list, walk
 from chatlib.collect.sites import Batch
 from chatlib.errors import SourceError
 from chatlib.records import HeatStep

@@ -24,7 +24,7 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import TransportError
 
 from chatlib.collect.address import clean_channel_url, is_video_id
-from chatlib.collect.files.rows import read_whole_number
+from chatlib.collect.files.parsing import read_whole_number
 from chatlib.collect.sheets import clean_line
 from chatlib.collect.sites import LISTINGS, Listing, VideoFacts
 from chatlib.collect.transport import Politeness, check_answer, map_foreign_errors

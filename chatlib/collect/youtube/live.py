@@ -13,7 +13,7 @@ from yt_dlp.networking.exceptions import HTTPError
 
 from chatlib.collect.address import find_video_id, make_video_url
 from chatlib.collect.files.innertube import read_actions
-from chatlib.collect.files.rows import Notes, walk
+from chatlib.collect.files.parsing import Notes, walk
 from chatlib.collect.live import Connected, Feed, Heard
 from chatlib.collect.sites import Batch, CollectSettings
 from chatlib.collect.transport import Disconnected, Politeness, map_foreign_errors

@@ -18,7 +18,7 @@ import requests
 
 from chatlib.colab import read_secret
 from chatlib.collect.address import is_video_id
-from chatlib.collect.files.rows import as_object, walk
+from chatlib.collect.files.parsing import as_object, walk
 from chatlib.collect.sites import Metadata, VideoFacts
 from chatlib.collect.transport import PoliteAdapter, Politeness, Transient, check_answer, parse_answer
 from chatlib.errors import SourceError

@@ -7,7 +7,7 @@ from contextlib import closing
 from itertools import chain
 
 from chatlib.collect.files.innertube import read_actions
-from chatlib.collect.files.rows import Notes
+from chatlib.collect.files.parsing import Notes
 from chatlib.collect.sites import Batch, Listing, Metadata, OnProgress, Replay, ResumeFile, Site, check_end
 from chatlib.collect.transport import map_foreign_errors
 from chatlib.collect.youtube.batches import (

@@ -1,4 +1,4 @@
-"""chat-downloader's rows: the nested schema, the flat ones, and both ways to read a plain row."""
+"""chat-downloader's rows: the nested schema, the flat ones, both ways to read a plain row; rows written."""
 
 import copy
 import json
@@ -7,9 +7,11 @@ import random
 import orjson
 import pytest
 
-from chatlib.collect.files.chat_downloader import find_plain_chat, read_rows
-from chatlib.collect.files.rows import Notes
+from chatlib.collect.files.chat_downloader import find_plain_chat, read_rows, save_chat_file
+from chatlib.collect.files.formats import read_chat_file
+from chatlib.collect.files.parsing import Notes
 from chatlib.records import Message
+from tests.places import SHARED
 
 ANN, BOB = "UC" + "a" * 22, "UC" + "b" * 22
 
@@ -182,3 +184,39 @@ def test_the_short_path_is_taken_for_plain_rows(monkeypatch):
     assert read_bytes(PLAIN, lines=False)[0] == [
         Message("m", "text_message", 3.0, "7", "Ann", "hi", badges='["vip"]', timestamp_us=1773966060000000)
     ]
+
+
+SMALL = [
+    Message(
+        "m1", "text_message", -3.5, "UC1", "Ann", "hi :a:", badges='["Member (2 months)"]', emotes='[":a:"]'
+    ),
+    Message("m2", "paid_message", 5.0, "UC2", "Bob", None, None, None, "10,00 €", "10.00", "EUR"),
+    Message("m3", "text_message", 6.25, "name:Cy", "Cy", "\u202e<b>\n=x", timestamp_us=1_772_388_000_000_000),
+    Message("m4", "deleted_message", 7.0, notice="Message deleted", target_id="m1"),
+    Message("m5", "text_message", 8.0, "7", "Di", "Cheer100", bits=100),
+    Message(
+        "m6", "sponsorships_gift_purchase_announcement", 9.0, "UC1", "Ann", notice="Gifted 5 memberships"
+    ),
+]
+
+
+def test_it_reads_back(tmp_path):
+    save_chat_file(tmp_path / "chat.json", SMALL)
+    assert read_chat_file(tmp_path / "chat.json").messages == SMALL
+    assert [path.name for path in tmp_path.iterdir()] == ["chat.json"]
+
+
+def test_an_empty_chat_is_an_empty_list(tmp_path):
+    save_chat_file(tmp_path / "chat.json", [])
+    assert (tmp_path / "chat.json").read_bytes() == b"[]\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["youtube/chat_downloader/flat_replay_750.json", "youtube/innertube/chat-xhr.json"]
+)
+def test_real_chat_reads_back(tmp_path, name):
+    if not (SHARED / name).is_file():
+        pytest.skip("../shared/data is absent")
+    chat = read_chat_file(SHARED / name)
+    save_chat_file(tmp_path / "again.json", chat.messages)
+    assert read_chat_file(tmp_path / "again.json").messages == chat.messages

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from chatlib.collect.files.innertube import find_actions, find_stream_ids, read_actions, read_link
-from chatlib.collect.files.rows import Notes
+from chatlib.collect.files.parsing import Notes
 from chatlib.records import Message
 
 WHEN = 1626220299000000

@@ -6,8 +6,8 @@ import pytest
 from chat_downloader.formatting.format import ItemFormatter
 from chat_downloader.output.continuous_write import ContinuousWriter
 
+from chatlib.collect.files.chat_downloader import convert_chat_file
 from chatlib.collect.files.formats import FORMATS, read_chat
-from chatlib.collect.files.writing import convert_chat_file
 from tests.collect.files.written import ALL, CHAT, FILES, MEMBER, SHOWN, rows_of
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatlib.collect.files.rows import Notes
+from chatlib.collect.files.parsing import Notes
 from chatlib.collect.files.twitch import find_comments, read_comments, read_stream
 from chatlib.records import Message, Stream
 

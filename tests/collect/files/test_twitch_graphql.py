@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chatlib.collect.files.formats import read_chat
-from chatlib.collect.files.rows import Notes
+from chatlib.collect.files.parsing import Notes
 from chatlib.collect.files.twitch import find_nodes, format_badge, read_nodes
 from chatlib.errors import UnknownFormat
 from chatlib.records import Message, is_member

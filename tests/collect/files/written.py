@@ -8,7 +8,7 @@ import json
 import pyarrow as pa
 from pyarrow import parquet
 
-from chatlib.collect.files.writing import row_of_message
+from chatlib.collect.files.chat_downloader import row_of_message
 from chatlib.records import Message
 
 __all__ = ["ALL", "CHAT", "FILES", "MEMBER", "SHOWN", "rows_of"]
