@@ -109,8 +109,11 @@ def find_actions(content: object) -> list[Action] | None:
     return found if known else None
 
 
-def iter_actions(item: dict) -> Iterator[Action]:
+def iter_actions(item: object) -> Iterator[Action]:
     """Yield the actions of one item; live captures have the offset one level higher than replays."""
+    if type(item) is not dict:
+        yield Action(item, None)
+        return
     replay = item.get("replayChatItemAction")
     if type(replay) is not dict:
         yield Action(item, item.get("videoOffsetTimeMsec"))

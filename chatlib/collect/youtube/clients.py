@@ -1,13 +1,15 @@
 """chat-downloader and yt-dlp as clients of YouTube: each opens a stream's watch page and asks for its chat.
 
 Only what they ask for is used, not how they parse it: the raw actions go to our own reader. All
-requests go through `transport`.
+requests go through `transport`. Here is also where the chat's tokens and batches are in YouTube's data.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +27,8 @@ from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.utils import YoutubeDLError
 from yt_dlp.utils.networking import random_user_agent
 
+from chatlib.collect.files.parsing import as_list, walk
+from chatlib.collect.sites import Batch
 from chatlib.collect.transport import (
     SLOWEST,
     PoliteAdapter,
@@ -36,18 +40,36 @@ from chatlib.collect.transport import (
     parse_answer,
     read_whole,
 )
-from chatlib.collect.youtube.batches import find_chat_token, find_initial_data, read_heatmap
 from chatlib.errors import SourceRefused
 from chatlib.records import YOUTUBE, HeatStep, Stream
-from chatlib.text import clean_json
-from chatlib.times import format_timestamp
+from chatlib.text import clean_json, read_number
+from chatlib.times import format_timestamp, read_offset
 
-__all__ = ["ChatClient", "ChatDownloaderClient", "PoliteYoutubeDL", "Video", "YtDlpClient", "open_client"]
+__all__ = [
+    "ChatClient",
+    "ChatDownloaderClient",
+    "ChatPage",
+    "PoliteYoutubeDL",
+    "Video",
+    "YtDlpClient",
+    "find_initial_data",
+    "open_client",
+    "read_batch",
+]
 
 _WATCH_PAGE = "https://www.youtube.com/watch?v="
 _CHAT_PAGE = "https://www.youtube.com/{}?"
 _CHAT_API = "https://www.youtube.com/youtubei/v1/live_chat/get_{}?"
 _REPLAY, _RUNNING = "live_chat_replay", "live_chat"
+_BATCH = ("continuationContents", "liveChatContinuation")
+_PUSHED = "invalidationContinuationData"
+_NEXT_KINDS = (
+    "liveChatReplayContinuationData", _PUSHED, "timedContinuationData", "reloadContinuationData",
+)  # fmt: skip
+_VIEWS = ("header", "liveChatHeaderRenderer", "viewSelector", "sortFilterSubMenuRenderer", "subMenuItems")
+_CHAT = ("contents", "twoColumnWatchNextResults", "conversationBar", "liveChatRenderer", "continuations")
+
+_INITIAL = re.compile(r"""(?:\bvar\s+ytInitialData|\bwindow\s*\[\s*["']ytInitialData["']\s*\])\s*=\s*""")
 
 logging.getLogger("chat_downloader").setLevel(logging.CRITICAL)
 
@@ -64,6 +86,16 @@ class Video(NamedTuple):
     heatmap: Sequence[HeatStep] = ()
 
 
+class ChatPage(NamedTuple):
+    """The chat's own page: its batch, of the messages that YouTube chose, and the token of all messages.
+
+    `batch` is None where the page holds no chat, `token` where it lets nobody choose.
+    """
+
+    batch: Batch | None
+    token: str | None
+
+
 class ChatClient(ABC):
     """A client of YouTube for one stream; not for use by several threads, and closed after use.
 
@@ -77,13 +109,16 @@ class ChatClient(ABC):
     def open_video(self, video_id: str) -> Video:
         """Return what the watch page says; to be called first. Raises: SourceRefused."""
 
-    def fetch_page(self, token: str) -> object:
-        """Return the data of the chat's own page; None if it holds none."""
+    def fetch_page(self, token: str) -> ChatPage:
+        """Return the chat's own page."""
         text = self._fetch_text(_CHAT_PAGE.format(self._chat) + urlencode({"continuation": token}))
-        return clean_json(find_initial_data(text))
+        data = clean_json(find_initial_data(text))
+        views = as_list(walk(data, *_BATCH, *_VIEWS))  # the second is the one of all messages
+        every = _find_token([walk(views[1], "continuation")]) if len(views) > 1 else None
+        return ChatPage(read_batch(data), every)
 
-    def fetch_batch(self, token: str, offset_ms: float) -> object:
-        """Return InnerTube's answer for a token; `offset_ms` is the offset reached so far.
+    def fetch_batch(self, token: str, offset_ms: float) -> Batch | None:
+        """Return the batch of a token, None for another answer; `offset_ms` is the offset reached so far.
 
         The question is as YouTube's player puts it, which is a little behind the chat.
         """
@@ -93,7 +128,7 @@ class ChatClient(ABC):
             "currentPlayerState": {"playerOffsetMs": str(max(int(offset_ms) - 5000, 0))},
         }
         url = _CHAT_API.format(self._chat) + urlencode({"key": self._config.get("INNERTUBE_API_KEY")})
-        return parse_answer(self._post(url, body))
+        return read_batch(parse_answer(self._post(url, body)))
 
     @abstractmethod
     def _fetch_text(self, url: str) -> str:
@@ -168,9 +203,9 @@ class ChatDownloaderClient(YouTubeChatDownloader, ChatClient):
         self, video_id: str, params: dict[str, Any] | None = None, video_type: str = "video"
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
         details, player, watch, config = super()._parse_video_data(video_id, params, video_type)
-        token = find_chat_token(watch)
+        token = _find_token(walk(watch, *_CHAT))
         details["continuation_info"] = {"chat": token} if token else {}
-        details["heatmap"] = read_heatmap(watch)
+        details["heatmap"] = _read_heatmap(watch)
         return details, player, watch, config
 
     def _extract_account_syncid(self, ytcfg: dict[str, Any]) -> str | None:
@@ -268,7 +303,7 @@ class YtDlpClient(PoliteYoutubeDL, ChatClient):
             self._headers = extractor.generate_api_headers(ytcfg=self._config)
         except YoutubeDLError as error:
             raise find_refusal(_strip_prefix(str(error))) from None
-        token = find_chat_token(watch)
+        token = _find_token(walk(watch, *_CHAT))
         if token is None:
             raise self._find_refusal()
         start_s = info.get("release_timestamp") or info.get("timestamp")
@@ -283,7 +318,7 @@ class YtDlpClient(PoliteYoutubeDL, ChatClient):
             view="live",
         )
         self._chat = _RUNNING if info.get("live_status") in _STATUSES else _REPLAY
-        return Video(stream, _STATUSES.get(info.get("live_status"), "past"), token, read_heatmap(watch))
+        return Video(stream, _STATUSES.get(info.get("live_status"), "past"), token, _read_heatmap(watch))
 
     def _find_refusal(self) -> SourceRefused:
         said = " ".join(_strip_prefix(words) for words in self.warnings)
@@ -322,3 +357,54 @@ def _refuse_cookies(error: Exception) -> SourceRefused:
 
 def _strip_prefix(words: str) -> str:
     return words.removeprefix("ERROR: ").removeprefix("[youtube] ").strip()
+
+
+# ------------------------------------------------------------------ YouTube's data
+
+
+def find_initial_data(text: str) -> dict | None:
+    """Return `ytInitialData` of a page's text, or None if the text holds none that can be read."""
+    decoder = json.JSONDecoder()
+    for match in _INITIAL.finditer(text):
+        try:
+            data, _ = decoder.raw_decode(text, match.end())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(data, dict) and data:
+            return data
+    return None
+
+
+def read_batch(answer: object) -> Batch | None:
+    """Return the batch in an answer of InnerTube, or in the data of the chat's page; None if it is none."""
+    content = walk(answer, *_BATCH)
+    if not isinstance(content, dict):
+        return None
+    items, continuations = as_list(content.get("actions")), as_list(content.get("continuations"))
+    for kind in _NEXT_KINDS:
+        for following in (walk(continuation, kind) for continuation in continuations):
+            if isinstance(token := walk(following, "continuation"), str):
+                wait_ms = read_number(walk(following, "timeoutMs")) or 0.0
+                return Batch(items, token, max(wait_ms, 0.0) / 1000, kind == _PUSHED)
+    return Batch(items, None)
+
+
+def _find_token(continuations: object) -> str | None:
+    tokens = (walk(item, "reloadContinuationData", "continuation") for item in as_list(continuations))
+    return next((token for token in tokens if isinstance(token, str)), None)
+
+
+def _read_heatmap(watch: object) -> list[HeatStep]:
+    """Return the most-replayed curve in a watch page's data; empty where YouTube shows none."""
+    mutations = walk(watch, "frameworkUpdates", "entityBatchUpdate", "mutations")
+    steps: dict[float, HeatStep] = {}
+    for mutation in as_list(mutations):
+        markers = walk(mutation, "payload", "macroMarkersListEntity", "markersList")
+        is_heatmap = walk(markers, "markerType") == "MARKER_TYPE_HEATMAP"
+        for item in as_list(walk(markers, "markers")) if is_heatmap else ():
+            start_s = read_offset(walk(item, "startMillis"), scale=1000.0)
+            length_s = read_offset(walk(item, "durationMillis"), scale=1000.0)
+            value = read_number(walk(item, "intensityScoreNormalized"))
+            if start_s is not None and length_s is not None and value is not None and 0 <= value <= 1:
+                steps[start_s] = HeatStep(start_s, start_s + length_s, value)
+    return [steps[start_s] for start_s in sorted(steps)]

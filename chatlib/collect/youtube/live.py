@@ -6,24 +6,19 @@ import datetime as dt
 import time
 from collections.abc import Iterable
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from yt_dlp.networking.exceptions import HTTPError
 
 from chatlib.collect.address import find_video_id, make_video_url
-from chatlib.collect.files.innertube import read_actions
+from chatlib.collect.files.innertube import iter_actions, read_actions
 from chatlib.collect.files.parsing import Notes, walk
 from chatlib.collect.live import Connected, Feed, Heard
 from chatlib.collect.sites import Batch, CollectSettings
 from chatlib.collect.transport import Disconnected, Politeness, map_foreign_errors
-from chatlib.collect.youtube.batches import (
-    find_initial_data,
-    find_unfiltered_token,
-    iter_batch_actions,
-    read_batch,
-)
-from chatlib.collect.youtube.clients import ChatClient, PoliteYoutubeDL, Video, open_client
+from chatlib.collect.youtube.clients import ChatClient, PoliteYoutubeDL, Video, find_initial_data, open_client
 from chatlib.errors import MissingSource, SourceError, SourceRefused
 from chatlib.records import CHAT_KINDS, YOUTUBE, Message, Stream
 from chatlib.times import format_timestamp, read_timestamp_text
@@ -129,8 +124,7 @@ class YouTubeFeed(Feed):
         asked_us = time.time_ns() // 1000
         with map_foreign_errors("the chat's page could not be read", to=Disconnected):
             page = self._client.fetch_page(video.chat_token)
-            every = find_unfiltered_token(page)  # YouTube's choice where it lets nobody choose
-            batch = (read_batch(self._client.fetch_page(every)) if every else None) or read_batch(page)
+            batch = (page.token and self._client.fetch_page(page.token).batch) or page.batch
         if batch is None:
             raise Disconnected("the chat's own page holds no chat")
         found = self._describe(video)
@@ -159,7 +153,7 @@ class YouTubeFeed(Feed):
                 return Heard([], self._known_s)
             asked_us = time.time_ns() // 1000
             with map_foreign_errors("an answer could not be read", to=Disconnected):
-                batch = read_batch(self._client.fetch_batch(self._batch.next_token, 0.0))
+                batch = self._client.fetch_batch(self._batch.next_token, 0.0)
             if batch is None:
                 raise Disconnected("YouTube answered without a batch of messages")
             self._batch = batch
@@ -183,7 +177,7 @@ class YouTubeFeed(Feed):
 
 
 def _read_items(batch: Batch) -> list[Message]:
-    return read_actions(iter_batch_actions(batch), Notes())
+    return read_actions(chain.from_iterable(map(iter_actions, batch.items)), Notes())
 
 
 def _start_us(stream: Stream) -> int:

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 
-from chatlib.collect.files.innertube import read_actions
-from chatlib.collect.files.parsing import Notes
+from chatlib.collect.files.innertube import iter_actions, read_actions
+from chatlib.collect.files.parsing import Notes, walk
 from chatlib.collect.sites import Batch, Listing, Metadata, OnProgress, Replay, ResumeFile, Site, check_end
 from chatlib.collect.transport import map_foreign_errors
-from chatlib.collect.youtube.batches import (
-    ExpiredToken,
-    find_last_offset_ms,
-    find_unfiltered_token,
-    iter_batch_actions,
-    iter_batches,
-    read_batch,
-)
 from chatlib.collect.youtube.clients import ChatClient, open_client
 from chatlib.collect.youtube.listing import list_streams
 from chatlib.collect.youtube.metadata import fetch_videos, find_key
 from chatlib.errors import SourceError, SourceRefused
 from chatlib.records import YOUTUBE, Stream
-from chatlib.times import format_clock
+from chatlib.times import format_clock, read_offset
 from chatlib.workspace import rare_gc
 
-__all__ = ["YouTube"]
+__all__ = ["ExpiredToken", "YouTube", "iter_batches"]
+
+MAX_EMPTY = 30  # empty batches in a row that are followed before the replay counts as broken
+MAX_ASKS = 4  # times that an empty batch is asked for before it is believed
+MAX_REPEATS = 3  # times that one token may be followed
 
 # Where no source has the whole chat, the state that is reported: the first of these.
 _RANKED_STATES = ("complete", "partial", "members_only", "blocked", "no_replay", "failed")
+
+
+class ExpiredToken(SourceError):
+    """The site answers a token with something other than a batch."""
 
 
 class YouTube(Site):
@@ -101,7 +102,8 @@ def _read_replay(
     notes, errors = Notes(), list[SourceError]()
     batches = _iter_batches(client, video.chat_token, resume_file, on_progress, errors)
     try:
-        messages = read_actions(chain.from_iterable(map(iter_batch_actions, batches)), notes)
+        items = (item for batch in batches for item in batch.items)
+        messages = read_actions(chain.from_iterable(map(iter_actions, items)), notes)
     except ExpiredToken:  # the token of the resume file leads nowhere any more: from the start
         resume_file.drop()
         return _read_replay(client, video_id, resume_file, on_progress)
@@ -133,7 +135,7 @@ def _iter_batches(
                 n_new += 1
                 if batch.next_token is not None:
                     resume_file.add(batch)
-                last_ms = find_last_offset_ms(batch)
+                last_ms = _find_last_offset_ms(batch)
                 if on_progress and last_ms is not None:
                     on_progress(last_ms / 1000)
                 yield batch
@@ -152,16 +154,57 @@ def _iter_missing(
         if chat_token is None:
             raise SourceRefused("The video has no chat replay.", state="no_replay")
         page = client.fetch_page(chat_token)
-        token = find_unfiltered_token(page)
+        token = page.token
         resume_file.view = "live" if token else "top"
         if token is None:  # a page without a choice of views is the first batch of YouTube's own choice
-            last = read_batch(page)
+            last = page.batch
             if last is None:
                 raise SourceError("the chat's own page holds no chat")
             yield last
             token = last.next_token
-    offset_ms = (last and find_last_offset_ms(last)) or 0.0
-    yield from iter_batches(client.fetch_batch, token, offset_ms=offset_ms)
+    offset_ms = (last and _find_last_offset_ms(last)) or 0.0
+    yield from iter_batches(client, token, offset_ms=offset_ms)
+
+
+def iter_batches(client: ChatClient, token: str | None, *, offset_ms: float = 0.0) -> Iterator[Batch]:
+    """Yield the batch of a token and all that follow it, to the replay's own end.
+
+    An empty batch may be a mishap, so it is asked for again before it is believed and the next one followed.
+
+    Raises: ExpiredToken for an answer without a batch; SourceError if tokens lead in a circle or
+    through empty batches only; what the client raises.
+    """
+    followed: Counter[str] = Counter()
+    n_empty = 0
+    while token is not None:
+        followed[token] += 1
+        if followed[token] > MAX_REPEATS:
+            raise SourceError("YouTube names the same batch as its own successor.")
+        batch = _fetch_batch(client, token, offset_ms)
+        n_empty = 0 if batch.items else n_empty + 1
+        if n_empty >= MAX_EMPTY:
+            raise SourceError(f"YouTube gave {MAX_EMPTY} empty batches in a row.")
+        yield batch
+        last_ms = _find_last_offset_ms(batch)
+        offset_ms = offset_ms if last_ms is None else last_ms
+        token = batch.next_token
+
+
+def _fetch_batch(client: ChatClient, token: str, offset_ms: float) -> Batch:
+    batch = None
+    for _ in range(MAX_ASKS):
+        batch = client.fetch_batch(token, offset_ms)
+        if batch and batch.items:
+            break
+    if batch is None:
+        raise ExpiredToken("YouTube answered without a batch of messages.")
+    return batch
+
+
+def _find_last_offset_ms(batch: Batch) -> float | None:
+    """Return the offset of a batch's last item, None if it has none."""
+    last = batch.items[-1] if batch.items else None
+    return read_offset(walk(last, "replayChatItemAction", "videoOffsetTimeMsec"))
 
 
 def _complete(replay: Replay, known: Mapping[str, str]) -> Replay:

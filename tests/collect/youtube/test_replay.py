@@ -1,17 +1,23 @@
-"""One stream from several sources: which one is believed, and how what they have is merged."""
+"""One stream: its batches, each of which names the next; which source is believed; how they are merged."""
 
 import pytest
 
-from chatlib.collect.sites import check_end
+from chatlib.collect.sites import Batch, check_end
 from chatlib.collect.transport import Stopped
 from chatlib.collect.youtube import site as replay_module
-from chatlib.collect.youtube.clients import Video
-from chatlib.errors import ParameterError, SourceRefused, SourceUnreachable, StoreFull
+from chatlib.collect.youtube.clients import ChatPage, Video, find_initial_data, read_batch
+from chatlib.collect.youtube.site import ExpiredToken, iter_batches
+from chatlib.errors import ParameterError, SourceError, SourceRefused, SourceUnreachable, StoreFull
 from chatlib.records import YOUTUBE, Stream
 from tests.collect.youtube.helpers import SOURCES, make_fetcher
-from tests.collect.youtube.site.videos import text_action, wrap_batch
+from tests.collect.youtube.site.videos import text_action
 
 VIDEO = "aaaaaaaaaaa"
+
+
+def batch(following, *numbers):
+    """Return a batch with these messages, one a minute, and the token of the following one."""
+    return Batch([text_action(n, f"hello {n}", offset_ms=60_000 * n) for n in numbers], following)
 
 
 class Client:
@@ -21,9 +27,7 @@ class Client:
     """
 
     def __init__(self, *numbers, broken=None, fails=None, duration_s=300.0, status="past", **facts):
-        items = [text_action(n, f"hello {n}", offset_ms=60_000 * n) for n in numbers]
-        following = {"liveChatReplayContinuationData": {"continuation": "next"}}
-        self.batch = wrap_batch(items, [following] if broken else [])
+        self.batch = batch("next" if broken else None, *numbers)
         self.has_given = False
         self.broken = broken
         self.fails = fails
@@ -37,7 +41,7 @@ class Client:
         return self.video
 
     def fetch_page(self, token):
-        return self.fetch_batch(token, 0)
+        return ChatPage(self.fetch_batch(token, 0), None)
 
     def fetch_batch(self, token, offset_ms):
         if self.has_given and self.broken:
@@ -194,3 +198,87 @@ def test_the_order_of_sources_is_the_users(play):
 )
 def test_an_end_far_before_the_streams_is_partial(offsets, duration_s, ended, state, reason):
     assert check_end(list(offsets), duration_s, ended=ended) == (state, reason)
+
+
+# ------------------------------------------------------------------ batches
+
+
+class Site:
+    """Answers by a script: for each token the answers in turn, the last one for ever."""
+
+    def __init__(self, script):
+        self.script = script
+        self.asked = []
+        self.offsets_ms = []
+
+    def fetch_batch(self, token, offset_ms):
+        self.asked.append(token)
+        self.offsets_ms.append(offset_ms)
+        answers = self.script[token]
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+def follow(site, token="a"):
+    """Return the numbers in each batch, and the error that ended it, if one did."""
+    seen = []
+    try:
+        for found in iter_batches(site, token):
+            offsets_ms = [item["replayChatItemAction"]["videoOffsetTimeMsec"] for item in found.items]
+            seen.append([int(offset_ms) // 60_000 for offset_ms in offsets_ms])
+    except SourceError as error:
+        return seen, error
+    return seen, None
+
+
+AGAIN = replay_module.MAX_ASKS
+PLAYED = {  # answers by token; the numbers in each batch; the tokens asked with
+    "the next one": ({"a": [batch("b", 1, 2)], "b": [batch(None, 3)]}, [[1, 2], [3]], ["a", "b"]),
+    "empty once": ({"a": [batch("b"), batch(None, 1)]}, [[1]], ["a", "a"]),
+    "empty each time": ({"a": [batch("b")], "b": [batch(None, 2)]}, [[], [2]], [*["a"] * AGAIN, "b"]),
+    "an empty end": ({"a": [batch(None)]}, [[]], ["a"] * AGAIN),
+    "no end": ({"a": [batch(None), batch("b", 1)], "b": [batch(None, 2)]}, [[1], [2]], ["a", "a", "b"]),
+    "twice": ({"a": [batch("b", 1)], "b": [batch("b", 1), batch(None, 2)]}, [[1], [1], [2]], ["a", "b", "b"]),
+}
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_an_empty_batch_is_asked_for_again_and_believed_when_it_stays_empty(name):
+    answers, seen, asked = PLAYED[name]
+    site = Site(answers)
+    assert follow(site) == (seen, None)
+    assert site.asked == asked
+    assert name != "the next one" or site.offsets_ms == [0, 120_000]
+
+
+def test_more_empty_batches_than_anybody_believes_are_no_end():
+    site = Site({str(n): [batch(str(n + 1))] for n in range(99)})
+    seen, error = follow(site, "0")
+    assert "empty batches" in str(error)
+    assert len(set(site.asked)) == replay_module.MAX_EMPTY == len(seen) + 1
+
+
+def test_empty_batches_here_and_there_are_no_trouble():
+    site = Site({str(n): [batch(str(n + 1) if n < 79 else None, *[n] * (n % 20 == 0))] for n in range(80)})
+    seen, error = follow(site, "0")
+    assert (len(seen), error) == (80, None)
+
+
+def test_a_circle_of_tokens_ends_with_an_error():
+    site = Site({"a": [batch("b", 1)], "b": [batch("a", 2)]})
+    seen, error = follow(site)
+    assert seen == [[1], [2]] * replay_module.MAX_REPEATS and "successor" in str(error)
+
+
+@pytest.mark.parametrize("answer", [{}, {"error": {"code": 404}}, {"continuationContents": 5}, [], None, "x"])
+def test_what_is_no_batch_is_no_end(answer):
+    site = Site({"a": [read_batch(answer)]})
+    seen, error = follow(site)
+    assert seen == [] and isinstance(error, ExpiredToken)
+    assert site.asked == ["a"] * AGAIN
+
+
+def test_the_data_of_a_page_are_found_among_its_scripts():
+    text = "<meta content=\"var ytInitialData = {};\"><script>var ytInitialData = {'x'</script>"
+    assert find_initial_data(text + '<script>window["ytInitialData"] = {"a": 1};</script>') == {"a": 1}
+    assert find_initial_data("") is find_initial_data("var ytInitialData = {broken") is None
+    assert find_initial_data("var ytInitialData = " + "[" * 10**6) is None
