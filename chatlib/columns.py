@@ -122,9 +122,9 @@ class TextParts(NamedTuple):
         row, code = self.take(texts)[1:3] if texts is not None else self[1:3]
         used = np.bincount(code, minlength=len(self.names)).tolist()
         words = Codes()
-        of_part = [words.encode(split(name)) if n else () for name, n in zip(self.names, used, strict=True)]
+        of_part = [split(name) if n else () for name, n in zip(self.names, used, strict=True)]
         size = np.array([len(found) for found in of_part], dtype=np.int64)
-        flat = np.fromiter(chain.from_iterable(of_part), np.int64, size.sum())
+        flat = words.encode(list(chain.from_iterable(of_part)))
         first, n_words = np.cumsum(size) - size, size[code]  # of a part's words, in flat
         place = np.arange(n_words.sum()) + np.repeat(first[code] - np.cumsum(n_words) + n_words, n_words)
         wrote = np.repeat(row, n_words).astype(np.int64) * len(words) + flat[place]

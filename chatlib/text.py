@@ -30,6 +30,7 @@ __all__ = [
     "read_number",
     "rearm_cell",
     "remove_controls",
+    "split_part",
     "split_words",
     "suggest_name",
 ]
@@ -155,11 +156,12 @@ def rearm_cell(text: str) -> str:
 
 def split_words(text: str) -> list[str]:
     """Return words, emotes and emoji of a text, words in lower case; links and @names are left out."""
-    return [word for part in text.split() for word in _split_part(part)]  # no token contains a blank
+    return [word for part in text.split() for word in split_part(part)]  # no token contains a blank
 
 
 @lru_cache(maxsize=65536)
-def _split_part(part: str) -> tuple[str, ...]:
+def split_part(part: str) -> tuple[str, ...]:
+    """Return the words of a text without blanks, as `split_words` does."""
     tokens = _TOKEN.findall(_LINK.sub(" ", part))
     return tuple(token if is_emote(token) else token.casefold() for token in tokens if token[0] != "@")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.analyze.analytics.json_files import save
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk
 from chatlib.analyze.moments import ENOUGH_MESSAGES, Moment, ReactionWords, find_moments, learn_reactions
+from chatlib.analyze.timeline import Mark
 from chatlib.errors import DataError
 from chatlib.files import make_safe_name
 from chatlib.queries import ChatReader
@@ -69,24 +70,18 @@ class ChannelAnalytics(NamedTuple):
 
 
 def analyze_channel(
-    store: Store,
-    folder: Path | None = None,
-    settings: ProcessSettings | None = None,
-    *,
-    words: ReactionWords | None = None,
-    leave_out: Collection[str] = (),
+    store: Store, folder: Path | None = None, settings: ProcessSettings | None = None
 ) -> ChannelAnalytics:
     """Analyze every stream of a database; write each one's JSON into `folder`, if one is given.
 
-    The best moments are found with `words`, those of the channel by default; people are left out of them by
-    name. The table's columns are those of `StreamSummary`, then the platforms' totals. A stream in which no
+    The table's columns are those of `StreamSummary`, then the platforms' totals. A stream in which no
     message has an offset is left out, and `skipped` says so.
     """
     rows: list[dict[str, object]] = []
     skipped: list[str] = []
     n_failed = 0
     streams = store.list_streams()
-    words = words or learn_channel(store)
+    words = learn_channel(store)
     for stream in progress_bar(streams, total=len(streams), desc="analyze"):
         try:
             analytics = analyze_stream(store, stream, settings)
@@ -97,7 +92,7 @@ def analyze_channel(
         if folder is not None:
             save(analytics, Path(folder) / f"{make_safe_name(stream.video_id)}.json")
         address = "" if stream.simulated else stream.url
-        talk = load_talk(store, stream, leave_out=leave_out)
+        talk = load_talk(store, stream)
         best = find_moments(talk, duration_s=analytics.duration, top=1, address=address, words=words)
         rows.append(
             summarize_stream(
@@ -144,7 +139,11 @@ def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
 
 
 def summarize_stream(
-    analytics: ChatAnalytics, *, video_id: str, started_at: str | None = None, best: Moment | None = None
+    analytics: ChatAnalytics,
+    *,
+    video_id: str,
+    started_at: str | None = None,
+    best: Moment | Mark | None = None,
 ) -> dict[str, object]:
     """Return a stream's summary with its best moment, followed by the platform's own totals."""
     duration_s = analytics.duration

@@ -24,7 +24,7 @@ from chatlib.analyze.moments import Moment, link_to_moment
 from chatlib.collect.address import find_video_id, guess_platform, make_video_url
 from chatlib.errors import ParameterError
 from chatlib.files import format_table, make_safe_name
-from chatlib.text import normalize_text, one_line, read_emotes, split_words
+from chatlib.text import normalize_text, one_line, read_emotes, split_part, split_words
 from chatlib.times import format_clock
 
 __all__ = [
@@ -81,19 +81,19 @@ class MomentWords(NamedTuple):
 
 def describe_moments(talk: Talk, moments: Sequence[Moment]) -> list[MomentWords]:
     """Return what was written in each moment, as compared with the whole stream."""
-    whole = talk.parts.count_words(split_words) if moments else Counter()
+    whole = talk.parts.count_words(split_part) if moments else Counter()
     offset_s = talk.spoken["offset_s"].to_numpy(float)
     written = []
     for moment in moments:
         inside = talk.spoken[(offset_s >= moment.start_s) & (offset_s < moment.end_s)]
         inside = inside[inside["text"] != ""]
-        words = compare_words(inside["text"], whole)
-        typical = find_typical_messages(inside["text"].tolist(), inside["author"].tolist(), words=words)
-        own = words.loc[words["z"] >= _LEAST_Z, "word"].tolist()
-        own = [word for word in own if not word.startswith("clip")][:_N_WORDS]
-        title = _pick_title(inside, words) or ", ".join(filter(_TELLING.search, own[:3]))
-        n_people = inside["author"].nunique()
-        written.append(MomentWords(len(inside), n_people, own, [_shorten(text) for text in typical], title))
+        texts, authors = inside["text"].tolist(), inside["author"].tolist()
+        words = compare_words(texts, whole)
+        typical = [_shorten(text) for text in find_typical_messages(texts, authors, words=words)]
+        own = [word for word, z in words.items() if z >= _LEAST_Z and not word.startswith("clip")][:_N_WORDS]
+        title = _pick_title(texts, authors, inside["emotes"].tolist(), words)
+        title = title or ", ".join(filter(_TELLING.search, own[:3]))
+        written.append(MomentWords(len(texts), inside["author"].nunique(), own, typical, title))
     return written
 
 
@@ -231,12 +231,12 @@ def _format_timecode(frame: int, frame_rate: float) -> str:
     return f"{hours % 24:02}:{minutes:02}:{seconds % 60:02}:{rest:02}"
 
 
-def compare_words(inside: Iterable[str], whole: Mapping[str, int]) -> pd.DataFrame:
-    """Return the words of some texts that are overrepresented in them, the most so first.
+def compare_words(inside: Iterable[str], whole: Mapping[str, int]) -> dict[str, float]:
+    """Return the words of some texts, those that are overrepresented in them most first.
 
-    `whole` says in how many texts each word is, those inside among them. Columns: word, texts
-    (inside that have it), z (standard scores of the log-odds ratio against the rest, with the
-    whole as prior). Source: Monroe, Colaresi, Quinn, Fightin' Words, Political Analysis 2008.
+    `whole` says in how many texts each word is, those inside among them. The values are standard scores (z)
+    of the log-odds ratio against the rest, with the whole as prior. Source: Monroe, Colaresi, Quinn, Fightin'
+    Words, Political Analysis 2008.
     """
     within = Counter(chain.from_iterable(set(split_words(text)) for text in inside))
     words = sorted(within)
@@ -252,19 +252,17 @@ def compare_words(inside: Iterable[str], whole: Mapping[str, int]) -> pd.DataFra
             (b + alpha) / (n_b + alpha_0 - b - alpha)
         )
     z = np.where(np.isnan(ratio), 0, ratio) / np.sqrt(1 / (a + alpha) + 1 / (b + alpha))
-    table = pd.DataFrame({"word": words, "texts": a.astype(int), "z": z})
-    return table.sort_values(["z", "word"], ascending=[False, True], ignore_index=True)
+    return dict(sorted(zip(words, z.tolist(), strict=True), key=lambda item: -item[1]))
 
 
 def find_typical_messages(
-    texts: Sequence[str], authors: Sequence[object], *, words: pd.DataFrame, top: int = 3
+    texts: Sequence[str], authors: Sequence[object], *, words: Mapping[str, float], top: int = 3
 ) -> list[str]:
     """Return the messages most typical of a moment.
 
     The weight of a message grows with the number of people who wrote the same, and with how
-    characteristic its words are (a table of `compare_words`). The first of equal ones is returned.
+    characteristic its words are (`compare_words`). The first of equal ones is returned.
     """
-    scores = dict(zip(words["word"], words["z"].clip(lower=0), strict=True))
     first: dict[str, str] = {}
     people: dict[str, set[object]] = {}
     for text, author in zip(texts, authors, strict=True):
@@ -272,15 +270,15 @@ def find_typical_messages(
         first.setdefault(key, text)
         people.setdefault(key, set()).add(author)
     weights = {
-        key: np.log2(1 + len(people[key])) * (0.1 + _mean_score(text, scores)) for key, text in first.items()
+        key: math.log2(1 + len(people[key])) * (0.1 + _mean_score(text, words)) for key, text in first.items()
     }
     ranked = sorted(first, key=lambda key: (-weights[key], key))
     return [first[key] for key in ranked[:top]]
 
 
-def _mean_score(text: str, scores: dict[str, float]) -> float:
+def _mean_score(text: str, words: Mapping[str, float]) -> float:
     tokens = split_words(text)
-    return sum(scores.get(token, 0.0) for token in tokens) / len(tokens) if tokens else 0.0
+    return sum([max(words.get(token, 0.0), 0.0) for token in tokens]) / len(tokens) if tokens else 0.0
 
 
 def _shorten(text: str) -> str:
@@ -288,22 +286,24 @@ def _shorten(text: str) -> str:
     return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"
 
 
-def _pick_title(inside: pd.DataFrame, words: pd.DataFrame) -> str | None:
+def _pick_title(
+    texts: Sequence[str], authors: Sequence[object], emotes: Sequence[object], words: Mapping[str, float]
+) -> str | None:
     """Return a readable message with words that are characteristic of the moment; None without any.
 
     The most typical of those that several people wrote. Where nobody repeated one, the message of three or
     more that shares most of these words with others: each counts by the logarithm of the people who wrote it,
     times its standard score, at most 4; their sum is divided by the root of the message's length.
     """
-    own = words[words["z"] >= _LEAST_Z]
-    people: dict[str, set[object]] = {word: set() for word in own["word"]}
+    own = {word: z for word, z in words.items() if z >= _LEAST_Z}
+    people: dict[str, set[object]] = {word: set() for word in own}
     wrote: defaultdict[str, set[object]] = defaultdict(set)
     readable = []
-    for text, author, emotes in zip(inside["text"], inside["author"], inside["emotes"], strict=True):
+    for text, author, names in zip(texts, authors, emotes, strict=True):
         found = sorted(people.keys() & split_words(text))
         for word in found:
             people[word].add(author)
-        if found and _is_readable(text, emotes):
+        if found and _is_readable(text, names):
             wrote[normalize_text(text)].add(author)
             readable.append((text, author, found))
     repeated = [said for said in readable if len(wrote[normalize_text(said[0])]) >= _LEAST_PEOPLE]
@@ -312,7 +312,7 @@ def _pick_title(inside: pd.DataFrame, words: pd.DataFrame) -> str | None:
         return _shorten(find_typical_messages(texts, authors, words=words, top=1)[0])
     weights = {
         word: min(z, _MOST_Z) * math.log2(len(people[word]) or 1)
-        for word, z in zip(own["word"], own["z"], strict=True)
+        for word, z in own.items()
         if _TELLING.search(word)
     }
     shared: dict[str, float] = {}

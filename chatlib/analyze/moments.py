@@ -44,7 +44,7 @@ import pandas as pd
 from chatlib.analyze import DEFAULT_TOP
 from chatlib.analyze.analytics.readers import Talk
 from chatlib.columns import TextParts
-from chatlib.text import normalize_text, split_words
+from chatlib.text import normalize_text, split_part
 
 __all__ = [
     "ENOUGH_MESSAGES",
@@ -174,7 +174,7 @@ class ReactionWords:
     def weigh(self, parts: TextParts) -> np.ndarray:
         """Return the weight of who wrote each text, from 0.2 to 4."""
         words = [_split_part(name) for name in parts.names]
-        total = parts.sum_values([sum(self.ratios.get(word, 0.0) for word in found) for found in words])
+        total = parts.sum_values([sum([self.ratios.get(word, 0.0) for word in found]) for found in words])
         n_words = parts.sum_values([len(found) for found in words])
         return np.exp(total / np.maximum(n_words, 1)).clip(_LIGHTEST, _HEAVIEST)
 
@@ -290,7 +290,7 @@ def _average(values: np.ndarray, length: int) -> np.ndarray:
 
 @lru_cache(maxsize=65536)
 def _split_part(part: str) -> tuple[str, ...]:
-    return tuple(split_words(normalize_text(part.partition("@")[0])))  # a name is no word
+    return split_part(normalize_text(part.partition("@")[0]))  # a name is no word
 
 
 @lru_cache(maxsize=65536)

@@ -22,7 +22,6 @@ from tqdm import tqdm
 from chatlib.collect.address import clean_channel_url
 from chatlib.errors import ParameterError, PipelineError
 from chatlib.files import atomic_write, map_write_errors
-from chatlib.pipeline.explorer import ExplorerSettings, write_explorer
 from chatlib.pipeline.notebooks import (
     count_cells,
     digest_cells,
@@ -226,9 +225,6 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
             key, started = plan.compute_key(notebook), time.monotonic()
             _run_notebook(plan, notebook, bar)
             render_page(plan.run_dir, notebook)
-            if notebook == "05_analyze" and (plan.run_dir / "Db_file.dbs").is_file():
-                parameters = {**plan.defaults[notebook], **plan.given[notebook]}
-                write_explorer(plan.run_dir, ExplorerSettings.from_parameters(parameters))
             steps[notebook] = Step(
                 key=key,
                 given=hide_paths(dict(plan.given[notebook]), *plan.hidden),

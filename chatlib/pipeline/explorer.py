@@ -7,10 +7,12 @@ streams and the cards of the front page.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,15 +20,18 @@ import numpy as np
 import orjson
 import pandas as pd
 
+from chatlib.ahead import map_ahead
+from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.format import ProcessSettings
+from chatlib.analyze.analytics.json_files import save
 from chatlib.analyze.analytics.readers import TALK_COLUMNS, Talk, analyze_stream, pick_stream, take_talk
-from chatlib.analyze.channel import learn_channel
+from chatlib.analyze.channel import learn_channel, summarize_stream, tabulate_streams
 from chatlib.analyze.moments import ReactionWords
 from chatlib.analyze.people import audience, income
 from chatlib.analyze.people.speech import hide_mentions
 from chatlib.analyze.timeline import Timeline, add_texts, make_timeline
 from chatlib.errors import DataError
-from chatlib.files import atomic_folder, atomic_write
+from chatlib.files import atomic_folder, atomic_write, make_safe_name
 from chatlib.plots.timeline import pack_timeline
 from chatlib.queries import StoredStream
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS, TICKER_KINDS, TWITCH
@@ -45,10 +50,11 @@ __all__ = [
 ]
 
 FOLDER = "explorer"
-_FACTS = "results/explorer.json"
+_FACTS, _ANALYTICS = "results/explorer.json", "results/chat_analytics"
 _TITLE_LENGTH = 100
 _LEAST_STREAM_S = 600  # of the busiest stream, where there is one
 _NOBODY = "somebody"  # who is no chatter: known by an event alone, or left out by name
+_MANY_MESSAGES, _PART = 300_000, 20  # from so many, streams are told in several processes, so many at a time
 _COLUMNS = (*TALK_COLUMNS, "amount_text", "name")
 
 
@@ -66,6 +72,11 @@ class ExplorerSettings:
     currency: str = "USD"
     frame_rate: float = 30.0
 
+    @property
+    def all_bots(self) -> list[str]:
+        """The names of bots: those that are known, and those that are given."""
+        return [*audience.KNOWN_BOTS, *self.bots]
+
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> ExplorerSettings:
         """Return the settings that notebook 05 had, from its parameters; what is missing has its default."""
@@ -80,102 +91,147 @@ class ExplorerSettings:
         )
 
 
-class _Channel(NamedTuple):
-    """What is known before streams are told. labels: what people are called, a number for `viewer 12`."""
-
-    viewers: pd.DataFrame
-    labels: Mapping[int, str | int]
-    n_people: Mapping[int, int]
-    words: ReactionWords
-    clips: pd.DataFrame
-    bots: Sequence[str]
-
-
 class _Told(NamedTuple):
-    """A stream as its page tells it: its row of the table, timeline and talk, and what its files hold."""
+    """A stream as told: its row of the explorer's table, and what its page shows."""
 
     row: dict[str, Any]
     timeline: Timeline
     talk: Talk
     about: dict[str, Any]
-    chat: dict[str, Any]
+
+
+class _Part(NamedTuple):
+    """Some streams as told, their rows of both tables, why others are left out; `front` ranks first."""
+
+    rows: list[dict[str, Any]]
+    summaries: list[dict[str, object]]
+    skipped: list[str]
+    front: _Told | None
+
+
+@dataclass(frozen=True)
+class _Teller:
+    """Tells streams into files of `folder`, and their analytics into `analytics`, if that is one.
+
+    `labels` are what people are called, a number for `viewer 12`; `n_people` is by stream; `wanted` is the
+    stream for the front page, if one was asked for.
+    """
+
+    folder: Path
+    analytics: Path | None
+    settings: ExplorerSettings
+    words: ReactionWords
+    clips: pd.DataFrame
+    labels: Mapping[int, str | int]
+    n_people: Mapping[int, int]
+    wanted: int | None
+
+    def rank(self, told: _Told) -> tuple[bool, float, int]:
+        """Return what ranks a stream for the front page: first the one that was asked for."""
+        return told.row["stream"] == self.wanted, *rank_row(told.row)
+
+    def tell_apart(self, db: Path, streams: Sequence[StoredStream]) -> _Part:
+        """Tell streams of a database, in a process of its own."""
+        with open_store(db, read_only=True) as chat:
+            return self.tell(chat, streams)
+
+    @rare_gc()
+    def tell(self, chat: Store, streams: Sequence[StoredStream]) -> _Part:
+        """Write the files of streams. One in which no message has a time is left out."""
+        part = _Part([], [], [], None)
+        for stream in streams:
+            try:
+                story = analyze_stream(chat, stream, self.settings.analysis)
+            except DataError as error:
+                part.skipped.append(str(error))
+                continue
+            if self.analytics:
+                save(story, self.analytics / f"{make_safe_name(stream.video_id)}.json")
+            told = self._tell_stream(chat, stream, story)
+            best = next((mark for mark in told.timeline.marks if mark.kind == "moment"), None)
+            part.rows.append(told.row)
+            part.summaries.append(
+                summarize_stream(story, video_id=stream.video_id, started_at=stream.started_at, best=best)
+            )
+            part = part._replace(front=max(filter(None, (part.front, told)), key=self.rank))
+        return part
+
+    def _tell_stream(self, chat: Store, stream: StoredStream, story: ChatAnalytics) -> _Told:
+        settings = self.settings
+        messages = chat.load_messages([stream.stream_id], columns=_COLUMNS)
+        if settings.anonymize:
+            texts = messages["text"].fillna("").tolist()
+            messages = messages.assign(text=pd.Series(hide_mentions(texts)).where(messages["text"].notna()))
+        talk = take_talk(messages, leave_out=settings.all_bots)
+        timeline = make_timeline(
+            stream, story, talk, words=self.words, clips=self.clips, frame_rate=settings.frame_rate
+        )
+        is_paid = messages["kind"].isin(DONATION_KINDS) | (messages["bits"].astype(float) > 0)
+        n_people = self.n_people.get(stream.stream_id, 0)
+        row = _summarize(stream, timeline, n_people=n_people, n_payments=int(is_paid.sum()))
+        about = {"n_messages": row["messages"], "n_people": n_people, "kit": timeline.kit}
+        _write_data(self.folder, f"s{stream.stream_id}", pack_timeline(timeline, said=False) | about)
+        _write_data(self.folder, f"c{stream.stream_id}", _pack_chat(messages, self.labels))
+        return _Told(row, timeline, talk, about)
 
 
 @rare_gc()
 def write_explorer(
-    run_dir: Path, settings: ExplorerSettings | None = None, *, chat: Store | None = None
-) -> dict[str, Any]:
-    """Write the folder `explorer` and `results/explorer.json` of a run; return what the latter holds.
+    run_dir: Path,
+    settings: ExplorerSettings | None = None,
+    *,
+    chat: Store,
+    words: ReactionWords | None = None,
+    viewers: pd.DataFrame | None = None,
+    analytics: bool = False,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Write the folder `explorer` and `results/explorer.json` of a run; return the latter, and a table.
 
-    `chat` is the run's database, unless it is given. `streams` has one row per stream with a chat that has
-    times, oldest first; `cards` the answers of the front page; `skipped` why streams were left out.
+    In the former `streams` has one row per stream with a chat that has times, oldest first; `cards` the
+    answers of the front page; `skipped` why streams were left out. The table is that of `analyze_channel`.
+    `words` (`learn_channel`) and `viewers` (`load_viewers`) may be given where they are known. With
+    `analytics` each stream's JSON is written into `results/chat_analytics`. Many take several processes.
     """
-    if chat is None:
-        with open_store(run_dir / "Db_file.dbs", read_only=True) as store:
-            return write_explorer(run_dir, settings, chat=store)
     settings = settings or ExplorerSettings()
-    rows: list[dict[str, Any]] = []
-    skipped: list[str] = []
-    front: _Told | None = None
-    with atomic_folder(run_dir / FOLDER) as folder:
-        channel = _learn_channel(chat, settings)
-        wanted = pick_stream(chat, settings.stream).stream_id if settings.stream else None
-        streams = chat.list_streams()
-        for stream in progress_bar(streams, total=len(streams), desc="explorer"):
-            try:
-                told = _tell_stream(chat, stream, channel, settings)
-            except DataError as error:
-                skipped.append(str(error))
-                continue
-            rows.append(told.row)
-            _write_data(folder, f"s{stream.stream_id}", pack_timeline(told.timeline, said=False) | told.about)
-            _write_data(folder, f"c{stream.stream_id}", told.chat)
-            if stream.stream_id == wanted or (wanted is None and told.row is max(rows, key=rank_row)):
-                front = told
-        if front:
-            timeline = add_texts(front.timeline, front.talk)
-            _write_data(folder, "shown", pack_timeline(timeline) | front.about)
-    facts = {
-        "streams": rows,
-        "cards": _answer(chat, rows, channel.viewers, currency=settings.currency),
-        "shown": front and front.row["stream"],
-        "skipped": skipped,
-        "anonymous": settings.anonymize,
-    }
-    atomic_write(run_dir / _FACTS, orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n")
-    return facts
-
-
-def _learn_channel(chat: Store, settings: ExplorerSettings) -> _Channel:
-    bots = [*audience.KNOWN_BOTS, *settings.bots]
-    viewers = audience.load_viewers(chat, leave_out=bots)
+    viewers = audience.load_viewers(chat, leave_out=settings.all_bots) if viewers is None else viewers
     names = audience.label_people(viewers, anonymize=settings.anonymize)
     labels: Mapping[int, str | int] = {author: remove_controls(name) for author, name in names.items()}
     if settings.anonymize:
         labels = {author: int(name.rpartition(" ")[2]) for author, name in names.items()}
-    n_people = Counter(viewers["stream_id"].tolist())
-    return _Channel(viewers, labels, n_people, learn_channel(chat), chat.load_clips(), bots)
-
-
-def _tell_stream(chat: Store, stream: StoredStream, channel: _Channel, settings: ExplorerSettings) -> _Told:
-    """Return a stream as its page tells it. Raises: DataError where no message has a time."""
-    story = analyze_stream(chat, stream, settings.analysis)
-    messages = chat.load_messages([stream.stream_id], columns=_COLUMNS)
-    if settings.anonymize:
-        texts = messages["text"].fillna("").tolist()
-        messages = messages.assign(text=pd.Series(hide_mentions(texts)).where(messages["text"].notna()))
-    talk = take_talk(messages, leave_out=channel.bots)
-    timeline = make_timeline(
-        stream, story, talk, words=channel.words, clips=channel.clips, frame_rate=settings.frame_rate
-    )
-    row = _summarize(
-        stream,
-        timeline,
-        n_people=channel.n_people.get(stream.stream_id, 0),
-        n_payments=int((messages["kind"].isin(DONATION_KINDS) | (messages["bits"].astype(float) > 0)).sum()),
-    )
-    about = {"n_messages": row["messages"], "n_people": row["people"], "kit": timeline.kit}
-    return _Told(row, timeline, talk, about, _pack_chat(messages, channel.labels))
+    streams = chat.list_streams()
+    is_large = sum(stream.n_messages for stream in streams) >= _MANY_MESSAGES
+    size = _PART if is_large else max(len(streams), 1)
+    in_parts = [streams[first : first + size] for first in range(0, len(streams), size)]
+    with atomic_folder(run_dir / FOLDER) as folder:
+        teller = _Teller(
+            folder,
+            run_dir / _ANALYTICS if analytics else None,
+            settings,
+            words or learn_channel(chat),
+            chat.load_clips(),
+            labels,
+            Counter(viewers["stream_id"].tolist()),
+            pick_stream(chat, settings.stream).stream_id if settings.stream else None,
+        )
+        apart = len(in_parts) > 1
+        tell = partial(teller.tell_apart, chat.path) if apart else partial(teller.tell, chat)
+        workers = (os.cpu_count() or 1) if apart else 0
+        told = map_ahead(tell, in_parts, workers=workers, processes=True)
+        parts = list(progress_bar(told, total=len(in_parts), desc="explorer"))
+        front = max((part.front for part in parts if part.front), key=teller.rank, default=None)
+        if front:
+            shown = pack_timeline(add_texts(front.timeline, front.talk)) | front.about
+            _write_data(folder, "shown", shown)
+    rows = [row for part in parts for row in part.rows]
+    facts = {
+        "streams": rows,
+        "cards": _answer(chat, rows, viewers, currency=settings.currency),
+        "shown": front and front.row["stream"],
+        "skipped": [reason for part in parts for reason in part.skipped],
+        "anonymous": settings.anonymize,
+    }
+    atomic_write(run_dir / _FACTS, orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n")
+    return facts, tabulate_streams([row for part in parts for row in part.summaries])
 
 
 def load_facts(run_dir: Path) -> dict[str, Any]:

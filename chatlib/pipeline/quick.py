@@ -58,7 +58,7 @@ def explore_chats(settings: RunSettings) -> Path:
 def _write_pages(settings: RunSettings, chats: Path | None, chat: Store | ReadChat) -> Path:
     steps = load_steps(settings.run_dir)
     analyzed = steps["05_analyze"].parameters if "05_analyze" in steps else {}
-    facts = write_explorer(
+    facts, _ = write_explorer(
         settings.run_dir, ExplorerSettings.from_parameters(analyzed), chat=cast(Store, chat)
     )
     if not facts["streams"]:

@@ -63,7 +63,8 @@ def main() -> None:
         run = Path(folder) / "big"
         fill_database(run / "Db_file.dbs")
         start = time.process_time()
-        facts = write_explorer(run)
+        with open_store(run / "Db_file.dbs", read_only=True) as db:
+            facts, _ = write_explorer(run, chat=db)
         render_index(run, describe_run(run, {}, chats=None, channels=None, general={}))
         cpu_s, mb = time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         disk_mb = sum(path.stat().st_size for path in (run / "explorer").iterdir()) / 1e6

@@ -43,6 +43,7 @@ def run(tmp_path_factory):
     with open_store(run / "Db_file.dbs") as db:
         db.save_chat(twitch, make_messages("t", calm))
         db.save_chat(youtube, make_messages("y", HOSTILE))
+        facts, _ = write_explorer(run, ExplorerSettings(stream="77"), chat=db)
     predicted = {
         "n_named": 100,
         "n_pay_of_named": 13,
@@ -50,7 +51,6 @@ def run(tmp_path_factory):
         "named_curve": [*range(1, 14), *[13] * 187],
     }
     (run / "results" / "04_predict.json").write_text(json.dumps(predicted))
-    facts = write_explorer(run, ExplorerSettings(stream="77"))
     render_index(run, record)
     return run, record, {row["title"]: row["stream"] for row in facts["streams"]}
 
