@@ -158,7 +158,7 @@ def measure_reaction(talk: Talk, *, duration_s: float, words: ReactionWords | No
         score[at_s : at_s + _HYPE_S] *= _HYPE_FACTOR
     score = np.maximum(score, 0.0)
     best, factor = score.max(), np.ones(n_seconds)
-    for _, start_s, end_s in find_clipped(talk.spoken):
+    for _, start_s, end_s in find_clipped(talk):
         place = slice(max(start_s, 0), max(end_s, 0))
         if top := score[place].max(initial=0.0):
             factor[place] = np.maximum(factor[place], np.clip(_BELOW_BEST * best / top, 1, _CLIP_FACTOR))
@@ -207,17 +207,18 @@ def learn_reactions(talks: Iterable[Talk]) -> ReactionWords:
     return ReactionWords(ratios)
 
 
-def find_clipped(spoken: pd.DataFrame) -> list[tuple[str, int, int]]:
+def find_clipped(talk: Talk) -> list[tuple[str, int, int]]:
     """Return where viewers cut clips, by links that are new in the stream, or asked for one.
 
-    `spoken` has columns offset_s and text, in time order; messages without a time don't count. A place is
-    ('link' or 'request', its start, its end), in seconds.
+    Messages without a time don't count. A place is ('link' or 'request', its start, its end), in seconds.
     """
+    names_clip = np.array(["clip" in name.lower() for name in talk.parts.names], dtype=bool)
+    spoken = talk.spoken.iloc[np.unique(talk.parts.row[names_clip[talk.parts.code]])]
     places: list[tuple[str, int, int]] = []
     known: set[str] = set()
     for offset_s, text in zip(spoken["offset_s"].tolist(), spoken["text"].tolist(), strict=True):
         lower = text.lower()
-        if "clip" not in lower or not math.isfinite(offset_s):
+        if not math.isfinite(offset_s):
             continue
         links = {name.lower() for name in _CLIP_LINK.findall(text)} if "/" in text else set()
         if links - known:
@@ -258,7 +259,7 @@ def _select(spoken: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return places, offsets, and authors as numbers, of the messages that count, in time order."""
     offset_s = spoken["offset_s"].to_numpy(float)
     counts = (offset_s >= 0) & spoken["author"].notna().to_numpy()
-    counts &= np.array([not text.startswith("!") for text in spoken["text"].tolist()], dtype=bool)
+    counts &= ~np.array([text[:1] == "!" for text in spoken["text"].tolist()], dtype=bool)
     rows = np.flatnonzero(counts)
     rows = rows[np.argsort(offset_s[rows], kind="stable")]
     return rows, offset_s[rows], pd.factorize(spoken["author"].to_numpy()[rows])[0]

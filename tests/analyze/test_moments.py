@@ -120,10 +120,8 @@ def test_requests_and_new_links_are_told_from_talk_about_clips():
         "clip art",
         "youtube.com/clip/Ab1",
     ]
-    spoken = talk_of(
-        [(100.0 + i, i, text) for i, text in enumerate([*texts, "again youtube.com/clip/Ab1"])]
-    ).spoken
-    places = find_clipped(spoken)
+    texts.append("again youtube.com/clip/Ab1")
+    places = find_clipped(talk_of([(100.0 + i, i, text) for i, text in enumerate(texts)]))
     assert [kind for kind, *_ in places] == ["request"] * 4 + ["link"]
     assert places[0] == ("request", 65, 100)
     assert places[-1] == ("link", -44, 61)

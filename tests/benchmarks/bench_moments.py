@@ -37,7 +37,7 @@ def hide(talk: Talk, kind: str) -> Talk:
 def judge_stream(talk: Talk, words: ReactionWords) -> Iterator[tuple]:
     """Yield kind, number an hour, rule, and what `score_named` returns, of a stream's places."""
     duration_s = float(talk.spoken["offset_s"].max())
-    places = pd.DataFrame(find_clipped(talk.spoken), columns=["kind", "start_s", "end_s"])
+    places = pd.DataFrame(find_clipped(talk), columns=["kind", "start_s", "end_s"])
     top = count_named(max(PER_HOUR), duration_s)
     for kind, own in places.groupby("kind"):
         rules = {"busiest 30 s": find_busiest(talk.spoken["offset_s"], duration_s, top=top)}

@@ -134,7 +134,7 @@ def read_chat_file(
             complete_chat(chat, file_name=found.path.name, row=row) for row, chat in iter_old_chats(found)
         ]
         return _pick_chat(streams, stream_id)
-    outcome = read_listed_file(found.path, found.row, columns=columns)
+    outcome = read_listed_file(found.path, found.row, columns=columns, digested=False)
     if not outcome.chats:
         raise type(outcome.error or SourceError())(f"{found.path}: {outcome.error}")
     chat = _pick_chat(complete_streams(outcome.chats, path=found.path, rows=found.rows), stream_id)
@@ -181,15 +181,15 @@ def _pick_chat(chats: Sequence[Chat], stream_id: str = "") -> Chat:
 
 
 def read_listed_file(
-    path: Path, row: Mapping[str, str], *, columns: Mapping[str, str] | None = None
+    path: Path, row: Mapping[str, str], *, columns: Mapping[str, str] | None = None, digested: bool = True
 ) -> ReadFile:
     """Read one file, of which the list of streams says `row`. Whatever goes wrong with it is an outcome.
 
-    Several streams are still to be completed by `complete_streams`.
+    Several streams are still to be completed by `complete_streams`. Not `digested`, its digest is empty.
     """
     try:
         data = read_file(path)
-        content = digest_content(data, name=path.name, row=row, columns=columns)
+        content = digest_content(data, name=path.name, row=row, columns=columns) if digested else ""
         return ReadFile(content, read_chats(data, file_name=path.name, row=row, columns=columns))
     except SourceError as error:
         return ReadFile(error=error)
