@@ -11,7 +11,6 @@ import gzip
 import io
 import os
 import re
-import secrets
 import shutil
 import stat
 import zlib
@@ -178,7 +177,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             return
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, "it is read-only")
-        part = target.with_name(f".{target.stem[:40]}.{secrets.token_hex(4)}.part{target.suffix[:40]}")
+        part = target.with_name(f".{target.stem[:40]}.{os.urandom(4).hex()}.part{target.suffix[:40]}")
         try:
             yield part
             _sync(part)
@@ -197,7 +196,7 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
     Raises: as `atomic_path`.
     """
     target = Path(os.path.realpath(folder))
-    mark = f".{target.name[:40]}.{secrets.token_hex(4)}"
+    mark = f".{target.name[:40]}.{os.urandom(4).hex()}"
     part, before = target.with_name(f"{mark}.part"), target.with_name(f"{mark}.old")
     with map_write_errors(target):
         part.mkdir(parents=True)

@@ -11,12 +11,12 @@ import re
 import unicodedata
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from babel import Locale
-from babel.numbers import format_currency
-from currency_converter import CurrencyConverter, RateNotFoundError
-from price_parser import Price
+# The libraries that know currencies are imported where they are used: few chats pay, and a command must
+# be fast to start.
+if TYPE_CHECKING:
+    from currency_converter import CurrencyConverter
 
 __all__ = ["NO_MONEY", "MoneyFields", "convert_money", "format_money", "read_money", "read_plain_money"]
 
@@ -60,6 +60,8 @@ NO_MONEY = MoneyFields()
 
 @cache
 def _code_of_symbol() -> dict[str, str]:
+    from babel import Locale
+
     english = Locale("en", "US").currency_symbols
     codes = {symbol: code for code, symbol in english.items()}
     return codes | {code: code for code in Locale("en", "US").currencies} | _SYMBOLS
@@ -101,10 +103,14 @@ def read_plain_money(amount: object, currency: str | None) -> MoneyFields | None
 
 def format_money(amount: float, currency: str) -> str:
     """Return an amount with its currency's code and as many decimals as the currency has (CLDR)."""
+    from babel.numbers import format_currency
+
     return format_currency(amount, currency, "#,##0.00 ¤¤", locale="en_US").replace("\xa0", " ")
 
 
 def _read_number(digits: str) -> Decimal | None:
+    from price_parser import Price
+
     try:
         amount = Price.fromstring(digits).amount
     except (InvalidOperation, ValueError, OverflowError):
@@ -114,6 +120,8 @@ def _read_number(digits: str) -> Decimal | None:
 
 @cache
 def _rates() -> CurrencyConverter:
+    from currency_converter import CurrencyConverter
+
     return CurrencyConverter(fallback_on_missing_rate=True, fallback_on_wrong_date=True)
 
 
@@ -125,6 +133,8 @@ def convert_money(amount: Decimal, currency: str | None, *, to: str, date: dt.da
     rate at all (the ECB publishes about 40).
     Source: ECB euro foreign exchange reference rates, as packaged by CurrencyConverter.
     """
+    from currency_converter import RateNotFoundError
+
     if currency is None:
         return None
     try:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatlib import colab
 from chatlib.errors import ParameterError
 from chatlib.files import atomic_write
 from chatlib.text import suggest_name
@@ -96,6 +95,8 @@ class Workspace:
     def copy_to_drive(self) -> None:
         """Copy the run to its folder on Drive, if it has one."""
         if self.drive:
+            from chatlib import colab
+
             colab.copy_to_drive(self.root, self.drive)
 
 
@@ -116,6 +117,8 @@ def open_workspace(run_dir: str | Path, *, drive: str = "") -> Workspace:
         raise ParameterError(f"RUN_DIR must be a writable folder, got {root} ({error}).") from error
     if not drive:
         return Workspace(root)
+    from chatlib import colab
+
     folder = colab.open_drive(drive)
     copied = colab.restore_from_drive(folder, root)
     log.warning("Drive folder %s: copied %s from it", drive, ", ".join(copied) or "nothing")
