@@ -18,7 +18,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,6 +27,7 @@ import numpy as np
 from tqdm import tqdm
 
 from chatlib.errors import ParameterError
+from chatlib.files import atomic_folder
 from chatlib.simulate import ChannelSettings
 from chatlib.simulate.crowd import TRAITS, Crowd
 from chatlib.simulate.paid import CHANNEL_NAME, draw_bundles, pays_later
@@ -81,17 +82,15 @@ def simulate_channel(out_dir: str | Path, settings: ChannelSettings = _DEFAULTS)
     `truth_events.csv` and `README.md`. The same settings give the same bytes. Memory is bounded by one
     stream, not by their number.
 
-    Raises: ParameterError for numbers that make no channel, or a folder that holds other things.
+    Raises: ParameterError for numbers that make no channel, or a folder that is not empty; as atomic_folder.
     """
     out = Path(out_dir)
     _check_settings(settings)
-    try:
-        _prepare_folder(out)
-        return _write_channel(out, settings)
-    except OSError as error:
-        raise ParameterError(
-            f"The output must be a folder that can be written, with space left: {out} ({error})."
-        ) from error
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ParameterError(f"The output must be a new or empty folder, and {out} is neither. Name another.")
+    with atomic_folder(out) as folder:
+        report = _write_channel(folder, settings)
+    return replace(report, out_dir=out)
 
 
 def _check_settings(settings: ChannelSettings) -> None:
@@ -111,30 +110,6 @@ def _check_settings(settings: ChannelSettings) -> None:
     for holds, rule in rules:
         if not holds:
             raise ParameterError(f"In a simulated channel {rule}.")
-
-
-def _prepare_folder(out: Path) -> None:
-    """Make the folder, and remove an earlier simulation from it."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        readme = out / "README.md"
-        if not readme.is_file() or _MARK not in readme.read_text(encoding="utf-8", errors="replace"):
-            raise ParameterError(
-                f"The output must be a new or empty folder, or one with a simulation in it, and {out} "
-                "is neither. Name another."
-            )
-        _remove_simulation(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "README.md").write_text(f"{_MARK}; it did not finish.\n", encoding="utf-8")
-
-
-def _remove_simulation(out: Path) -> None:
-    for folder in (out, out / "first", out / "new"):
-        for path in (*folder.glob("chat/sim*.jsonl.gz"), folder / "streams.csv"):
-            path.unlink(missing_ok=True)
-    for folder in (out / "first", out / "new", out):
-        for emptied in (folder / "chat", folder):
-            if emptied != out and emptied.is_dir() and not any(emptied.iterdir()):
-                emptied.rmdir()
 
 
 def _write_channel(out: Path, settings: ChannelSettings) -> SimulationReport:

@@ -321,24 +321,6 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 
-@pytest.mark.parametrize("n_new", [0, 1])
-def test_an_earlier_simulation_is_replaced(tmp_path, n_new):
-    simulate(tmp_path / "a", seed=1, n_new=1, **SMALL)
-    simulate(tmp_path / "a", seed=2, n_new=n_new, **SMALL)
-    simulate(tmp_path / "b", seed=2, n_new=n_new, **SMALL)
-    assert read_files(tmp_path / "a") == read_files(tmp_path / "b")
-    assert {path.name for path in (tmp_path / "a").iterdir()} == {
-        path.name for path in (tmp_path / "b").iterdir()
-    }
-
-
-def test_what_else_lies_in_a_simulations_folder_stays(tmp_path):
-    simulate(tmp_path, seed=1, n_new=1, **SMALL)
-    (tmp_path / "new" / "notes.txt").write_text("mine", encoding="utf-8")
-    simulate(tmp_path, seed=2, **SMALL)
-    assert (tmp_path / "new" / "notes.txt").read_text(encoding="utf-8") == "mine"
-
-
 def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ParameterError, match="can be written"):
