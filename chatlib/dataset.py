@@ -38,7 +38,7 @@ from chatlib.columns import ChatColumns, Codes
 from chatlib.errors import DamagedStore, MissingSource, NewerSchema, NotADatabase, ParameterError
 from chatlib.files import atomic_path, atomic_write, looks_like_dataset, make_safe_name
 from chatlib.money import read_money
-from chatlib.queries import MESSAGE_COLUMNS, StoredStream
+from chatlib.queries import MESSAGE_COLUMNS, StoredStream, StoreReader
 from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.store import SaveCount, Store
 from chatlib.text import dump_names
@@ -46,6 +46,7 @@ from chatlib.text import dump_names
 __all__ = [
     "MANIFEST",
     "SCHEMAS",
+    "ChatReader",
     "Dataset",
     "MessageFile",
     "finish_dataset",
@@ -512,6 +513,9 @@ class Dataset:
         for row in rows:
             found.setdefault((row.pop("platform"), row.pop("video_id")), []).append(row)
         return found
+
+
+ChatReader = StoreReader | Dataset  # what analytics read
 
 
 def to_frame(table: pa.Table, columns: Sequence[str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from chatlib.errors import DamagedStore, NotADatabase, ParameterError, StoreErro
 from chatlib.records import CHAT_KINDS, MEMBER_NOTICES, Message, Stream, is_member
 
 __all__ = [
-    "MESSAGE_COLUMNS", "ChatReader", "Import", "StoreReader", "StoredStream", "connect_to_read",
+    "MESSAGE_COLUMNS", "Import", "StoreReader", "StoredStream", "connect_to_read",
     "map_sqlite_errors",
 ]  # fmt: skip
 
@@ -57,23 +57,6 @@ class StoredStream(NamedTuple):
     simulated: bool
     n_messages: int
     last_offset_s: float | None
-
-
-class ChatReader(Protocol):
-    """What analytics read: a chat database, or a Parquet data set."""
-
-    def list_streams(self) -> list[StoredStream]:
-        """Return the streams, oldest first."""
-
-    def load_chat_columns(
-        self, stream_id: int, *, id_kinds: Sequence[str] = (), in_order: bool = False
-    ) -> ChatColumns:
-        """Return a stream's messages as columns."""
-
-    def load_messages(
-        self, stream_ids: Iterable[int] | None = None, *, columns: Sequence[str] = MESSAGE_COLUMNS
-    ) -> pd.DataFrame:
-        """Return some columns of messages as a table."""
 
 
 class StoreReader:

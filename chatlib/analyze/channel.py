@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,12 @@ from chatlib.analyze.moments import ENOUGH_MESSAGES, Moment, ReactionWords, find
 from chatlib.analyze.timeline import Mark
 from chatlib.errors import DataError
 from chatlib.files import make_safe_name
-from chatlib.queries import ChatReader
 from chatlib.store import Store
 from chatlib.times import format_clock
 from chatlib.workspace import progress_bar
+
+if TYPE_CHECKING:
+    from chatlib.dataset import ChatReader
 
 __all__ = [
     "ChannelAnalytics",

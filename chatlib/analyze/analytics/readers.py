@@ -26,7 +26,8 @@ from chatlib.workspace import rare_gc
 if TYPE_CHECKING:
     import pandas as pd
 
-    from chatlib.queries import ChatReader, StoredStream
+    from chatlib.dataset import ChatReader
+    from chatlib.queries import StoredStream
 
 __all__ = [
     "TALK_COLUMNS",
