@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-__all__ = ["CHANNEL_2023", "ROOT", "SHARED"]
-
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 CHANNEL_2023 = SHARED / "twitch" / "channel_2023"

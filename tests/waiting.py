@@ -7,8 +7,6 @@ import threading
 import time
 from contextlib import closing, suppress
 
-__all__ = ["count", "find_port", "play", "wait_until"]
-
 LONGEST_S = 300
 
 

@@ -6,8 +6,6 @@ import time
 from chatlib.__main__ import main
 from chatlib.store import open_store
 
-__all__ = ["CHAT", "attack", "check_said", "digest_of"]
-
 CHAT = json.dumps(
     [
         {"message_id": f"m{i}", "message_type": "text_message", "message": f"hi {i}", "time_in_seconds": i,

@@ -6,8 +6,6 @@ import random
 import torch
 from safetensors.torch import load_file, save_file
 
-__all__ = ["mutate_file"]
-
 _VALUES = (
     None, True, -1, 0, 3, 7, 2**31, 10**12, -0.5, 1e308, float("nan"), "", "x", "../../etc/passwd",
     [], [[]], {}, ["x", "y"], {"a": "b"}, [["[", "x"]] * 3,

@@ -9,8 +9,6 @@ from pathlib import Path
 from chatlib.files import atomic_write
 from chatlib.scale import streams
 
-__all__ = ["analyze_and_die", "count_and_write"]
-
 
 def count_and_write(item):
     """Write a number's square as the output; of some numbers, end the worker at the first call."""

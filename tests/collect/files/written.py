@@ -11,8 +11,6 @@ from pyarrow import parquet
 from chatlib.collect.files.chat_downloader import row_of_message
 from chatlib.records import Message
 
-__all__ = ["ALL", "CHAT", "FILES", "MEMBER", "SHOWN", "rows_of"]
-
 START_US = 1_626_379_200_000_000  # 2021-07-15 20:00:00 UTC
 MEMBER = '["Member (2 months)", "Moderator"]'
 SAID = [

@@ -17,8 +17,6 @@ from typing import Any
 from tests.collect.youtube.site.server import FakeYoutube
 from tests.collect.youtube.site.wire import Reply, Request, json_reply
 
-__all__ = ["Channel", "FakeTwitch", "Vod", "make_comment", "make_vod"]
-
 START = dt.datetime(2024, 5, 1, 18, tzinfo=dt.UTC)
 WORDS = ["pog", "lol", "gg", "wow", "nice", "hello", "what", "chat", "stream", "again"]
 

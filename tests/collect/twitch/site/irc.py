@@ -11,8 +11,6 @@ from pathlib import Path
 
 import trustme
 
-__all__ = ["BroadcastIrc", "FakeIrc", "make_notice", "make_privmsg", "write_authority"]
-
 _AUTHORITY = trustme.CA()
 
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from tests.collect.youtube.site.videos import Video
 
-__all__ = ["build_item", "clock"]
-
 Json = dict[str, Any]
 
 
@@ -21,16 +19,6 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _images(video: Video) -> list[Json]:
-    url = f"https://i.ytimg.com/vi/{video.id}/hqdefault.jpg"
-    return [{"url": url, "width": 336, "height": 188}]
-
-
-def _watch(video: Video) -> Json:
-    address = {"webCommandMetadata": {"url": f"/watch?v={video.id}"}}
-    return {"commandMetadata": address, "watchEndpoint": {"videoId": video.id}}
 
 
 def _lockup(video: Video) -> Json:
@@ -51,18 +39,16 @@ def _lockup(video: Video) -> Json:
     else:
         rows = [{"metadataParts": [views_part, time_part]}]
     overlay = {"thumbnailBottomOverlayViewModel": {"badges": [{"thumbnailBadgeViewModel": badge}]}}
-    image = {"thumbnailViewModel": {"image": {"sources": _images(video)}, "overlays": [overlay]}}
+    image = {"thumbnailViewModel": {"overlays": [overlay]}}
     metadata = {
         "title": {"content": video.title},
         "metadata": {"contentMetadataViewModel": {"metadataRows": rows, "delimiter": " • "}},
     }
-    tap = {"commandContext": {"onTap": {"innertubeCommand": _watch(video)}}}
     return {
         "lockupViewModel": {
             "contentImage": image,
             "metadata": {"lockupMetadataViewModel": metadata},
             "contentId": video.id,
             "contentType": "LOCKUP_CONTENT_TYPE_VIDEO",
-            "rendererContext": tap,
         }
     }

@@ -22,8 +22,6 @@ from tests.collect.youtube.site.wire import Reply, Request, json_reply
 if TYPE_CHECKING:
     from tests.collect.youtube.site.server import FakeYoutube
 
-__all__ = ["Channel", "answer_browse", "answer_channel", "answer_consent", "make_channel"]
-
 Json = dict[str, Any]
 _SCRIPT = Path(__file__).with_name("channel_page.js")
 _PATH = re.compile(r"/(?:(@[^/]+)|channel/(UC[\w-]{22})|(?:c|user)/([^/]+))(?:/([a-z]+))?/?")

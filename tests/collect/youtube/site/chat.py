@@ -12,8 +12,6 @@ from tests.collect.youtube.site.videos import Video, continuations, unpack, wrap
 from tests.collect.youtube.site.watch import view_selector
 from tests.collect.youtube.site.wire import JSON, Reply, Request, json_reply
 
-__all__ = ["answer_batch", "answer_chat_page", "answer_live_batch", "answer_live_page"]
-
 Json = dict[str, Any]
 
 

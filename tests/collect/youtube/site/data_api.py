@@ -12,8 +12,6 @@ from tests.collect.youtube.site.wire import Reply, Request, json_reply
 if TYPE_CHECKING:
     from tests.collect.youtube.site.server import FakeYoutube
 
-__all__ = ["DATA_KEY", "answer_videos"]
-
 Json = dict[str, Any]
 DATA_KEY = "AIzaFakeDataApiKeyOfTheTests00000000000"
 _ABSENT = ("private", "deleted")

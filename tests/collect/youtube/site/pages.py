@@ -8,16 +8,9 @@ from typing import Any
 
 from tests.collect.youtube.site.wire import Reply, Request
 
-__all__ = ["API_KEY", "CLIENT_VERSION", "VISITOR_DATA", "page", "script_json", "ytcfg"]
-
 Json = dict[str, Any]
 API_KEY = "AIzaFakeInnertubeKeyOfTheTests000000000"
 CLIENT_VERSION = "2.20261118.01.00"
-_COOKIES = (
-    ("Set-Cookie", "YSC=fakesession; Domain=.youtube.com; Path=/; Secure; HttpOnly; SameSite=none"),
-    ("Set-Cookie", "VISITOR_INFO1_LIVE=fakevisitor; Domain=.youtube.com; Max-Age=15552000; Path=/; Secure; "
-                   "HttpOnly; SameSite=none"),
-)  # fmt: skip
 VISITOR_DATA = "CgtGYWtlVmlzaXRvcijMgYTJBjIKCgJVUxIEGgAgSQ%3D%3D"
 
 
@@ -43,15 +36,11 @@ def ytcfg(request: Request) -> Json:
     return {
         "DATASYNC_ID": "104000000000000000000||" if signed_in else "V00fake00||",
         "INNERTUBE_API_KEY": API_KEY,
-        "INNERTUBE_API_VERSION": "v1",
-        "INNERTUBE_CLIENT_NAME": "WEB",
         "INNERTUBE_CLIENT_VERSION": CLIENT_VERSION,
         "INNERTUBE_CONTEXT": {"client": client},
         "INNERTUBE_CONTEXT_CLIENT_NAME": 1,
         "INNERTUBE_CONTEXT_CLIENT_VERSION": CLIENT_VERSION,
         "LOGGED_IN": signed_in,
-        "PLAYER_JS_URL": "/s/player/0000face/player_ias.vflset/en_US/base.js",
-        "STS": 20400,
         "VISITOR_DATA": VISITOR_DATA,
         **({"SESSION_INDEX": "0", "ID_TOKEN": "fake-identity-token"} if signed_in else {}),
     }
@@ -66,4 +55,4 @@ def page(title: str, request: Request, *, scripts: list[str], body: str = "", he
         f'<script nonce="fake">ytcfg.set({script_json(ytcfg(request))}); '
         f"window.ytcfg.obfuscatedData_ = [];</script></head><body>{data}{body}</body></html>"
     )
-    return Reply(html.encode(), headers=_COOKIES)
+    return Reply(html.encode())

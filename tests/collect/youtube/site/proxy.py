@@ -14,12 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.collect.youtube.site.wire import Entry, Reply, Request, split_target
 
-__all__ = ["HOSTS", "Proxy"]
-
 HOSTS = frozenset({
-    "consent.youtube.com", "gql.twitch.tv", "i.ytimg.com", "m.youtube.com", "music.youtube.com",
-    "www.googleapis.com", "www.youtube-nocookie.com", "www.youtube.com", "youtu.be", "youtube.com",
-    "youtube.googleapis.com", "yt3.ggpht.com", "yt3.googleusercontent.com",
+    "consent.youtube.com", "gql.twitch.tv", "www.youtube.com", "youtube.googleapis.com",
 })  # fmt: skip
 
 
@@ -110,11 +106,6 @@ class _Tunnel(BaseHTTPRequestHandler):
         self.host, self.close_connection = host, False
 
     def _serve(self) -> None:
-        if not self.host:  # plain HTTP through a proxy: nobody may want that
-            self.server.note(Entry(time.time(), self.command, "", self.path, None, 502))
-            self._send(Reply(b"Only CONNECT is answered here.", 502, "text/plain"))
-            self.close_connection = True
-            return
         path, query = split_target(self.path)
         length = int(self.headers.get("content-length") or 0)
         headers = {name.lower(): value for name, value in self.headers.items()}

@@ -6,8 +6,6 @@ import re
 import unicodedata
 from typing import Any
 
-__all__ = ["replay_action", "text_runs"]
-
 Json = dict[str, Any]
 _PIECE = re.compile(
     "(:_[A-Za-z]+:)|([\U0001f000-\U0001faff\u2600-\u27bf][\ufe0f\u200d\U0001f3fb-\U0001f3ff\u2640\u2642]*)"
@@ -42,14 +40,13 @@ def _custom_emoji(name: str, channel_id: str) -> Json:
     return {
         "emojiId": f"{channel_id}/{name}",
         "shortcuts": [name, f":{name[2:]}"],
-        "image": {"thumbnails": [{"url": "https://yt3.ggpht.com/emoji"}]},
         "isCustomEmoji": True,
     }
 
 
 def _emoji(sign: str) -> Json:
     name = unicodedata.name(sign[0], "sign").lower().replace(" ", "_").replace("-", "_")
-    return {"emojiId": sign, "shortcuts": [f":{name}:"], "image": {"thumbnails": []}}
+    return {"emojiId": sign, "shortcuts": [f":{name}:"]}
 
 
 def _build_action(row: Json, place: str) -> Json:
@@ -80,12 +77,7 @@ def _head(row: Json, place: str) -> Json:
 
 
 def _badge(title: str) -> Json:
-    shown: Json = {"tooltip": title, "accessibility": {"accessibilityData": {"label": title}}}
-    if title in ("Moderator", "Owner", "Verified"):
-        shown["icon"] = {"iconType": title.upper()}
-    else:
-        shown["customThumbnail"] = {"thumbnails": [{"url": "https://yt3.ggpht.com/badge"}]}
-    return {"liveChatAuthorBadgeRenderer": shown}
+    return {"liveChatAuthorBadgeRenderer": {"tooltip": title}}
 
 
 def _text_message(row: Json, place: str) -> Json:

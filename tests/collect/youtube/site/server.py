@@ -11,7 +11,6 @@ loopback: hosts that are not played get 502 when a client asks for a tunnel.
 
 from __future__ import annotations
 
-import base64
 import functools
 import os
 import shlex
@@ -47,13 +46,7 @@ from tests.collect.youtube.site.videos import Video
 from tests.collect.youtube.site.watch import answer_player, answer_watch
 from tests.collect.youtube.site.wire import Entry, Reply, Request
 
-__all__ = ["FakeYoutube", "apply_environment"]
-
 SITE = Path(__file__).with_name("site")
-API_HOSTS = frozenset({"youtube.googleapis.com", "www.googleapis.com"})
-PICTURES = frozenset({"i.ytimg.com", "yt3.ggpht.com", "yt3.googleusercontent.com"})
-SITES = frozenset({"www.youtube.com", "m.youtube.com", "music.youtube.com"})
-_PIXEL = base64.b64decode("R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=")
 Answer = Callable[[Request], Reply | None]
 
 
@@ -197,9 +190,7 @@ class FakeYoutube:
             return self.faults.draw(request)
 
     def _add_routes(self) -> None:
-        self.add_route("*", lambda request: Reply(_PIXEL, content_type="image/gif"), hosts=PICTURES)
         self.add_route("*", answer_consent, hosts=frozenset({"consent.youtube.com"}))
-        self.add_route("*", _redirect_home, hosts=frozenset({"youtube.com", "youtu.be"}))
         for path, answer, held in (
             ("/*", answer_channel, self),
             ("/youtubei/v1/browse", answer_browse, self),
@@ -210,8 +201,8 @@ class FakeYoutube:
             ("/live_chat", answer_live_page, self.videos),
             ("/youtubei/v1/live_chat/get_live_chat", answer_live_batch, self.videos),
         ):
-            self.add_route(path, functools.partial(answer, held), hosts=SITES)
-        self.add_route("/youtube/v3/videos", functools.partial(answer_videos, self), hosts=API_HOSTS)
+            self.add_route(path, functools.partial(answer, held), hosts=frozenset({"www.youtube.com"}))
+        self.add_route("/youtube/v3/videos", functools.partial(answer_videos, self))
 
     def _note(self, entry: Entry) -> None:
         with self._lock:
@@ -244,12 +235,6 @@ class FakeYoutube:
                 if reply is not None:
                     return reply
         return Reply(b"<html><head><title>404 Not Found</title></head><body></body></html>", 404)
-
-
-def _redirect_home(request: Request) -> Reply:
-    """Return the way to the main host, as the short names give it."""
-    path = f"/watch?v={request.path[1:]}" if request.host == "youtu.be" else request.path
-    return Reply(status=301, headers=(("Location", f"https://www.youtube.com{path}"),))
 
 
 def _find_video_id(request: Request) -> str | None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from tests.collect.youtube.site.videos import Video
-
-__all__ = ["chat_notice", "current_status", "has_chat", "playability"]
 
 Json = dict[str, Any]
 _SCREENS = {
@@ -59,17 +56,6 @@ def playability(video: Video, status: str) -> Json:
         screen = {"playerLegacyDesktopYpcOfferRenderer": offer}
         return {"status": "UNPLAYABLE", "reason": _JOIN, "errorScreen": screen}
     found = {"status": "OK", "playableInEmbed": True}
-    if status in ("live", "upcoming"):
-        found["liveStreamability"] = {"liveStreamabilityRenderer": _streamability(video, status)}
     if status == "upcoming":
         found |= {"status": "LIVE_STREAM_OFFLINE", "reason": "This live event will begin in 3 days."}
-    return found
-
-
-def _streamability(video: Video, status: str) -> Json:
-    found: Json = {"videoId": video.id, "pollDelayMs": "15000"}
-    if status == "upcoming":
-        seconds = str(int(dt.datetime.fromisoformat(video.started_at).timestamp()))
-        slate = {"scheduledStartTime": seconds, "mainText": {"runs": [{"text": "Live in 3 days"}]}}
-        found["offlineSlate"] = {"liveStreamOfflineSlateRenderer": slate}
     return found

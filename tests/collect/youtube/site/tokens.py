@@ -6,8 +6,6 @@ import base64
 from typing import NamedTuple
 from urllib.parse import unquote
 
-__all__ = ["Token", "make_token", "read_token"]
-
 _HEAD = "op2w0w"  # as replays' tokens begin
 
 

@@ -20,26 +20,10 @@ from chatlib.simulate.channel import simulate_channel
 from tests.collect.youtube.site.renderers import replay_action, text_runs
 from tests.collect.youtube.site.tokens import make_token
 
-__all__ = [
-    "Chat",
-    "Held",
-    "LiveChat",
-    "Video",
-    "live_action",
-    "make_video",
-    "text_action",
-    "video_of_batches",
-    "videos_of_simulation",
-]
-
 Json = dict[str, Any]
 BATCH_SIZE = 100  # as in real replays
 CHANNEL_ID, CHANNEL_NAME = "UCfakeHarbor0000000000aa", "Fake Harbor"
-CONTEXT = {
-    "serviceTrackingParams": [{"service": "GFEEDBACK", "params": [{"key": "logged_in", "value": "0"}]}],
-    "mainAppWebResponseContext": {"loggedOut": True},
-    "webResponseContextExtensionData": {"hasDecorated": True},
-}
+CONTEXT = {"mainAppWebResponseContext": {"loggedOut": True}}
 
 
 class Held(NamedTuple):

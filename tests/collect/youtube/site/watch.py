@@ -11,8 +11,6 @@ from tests.collect.youtube.site.tokens import make_token
 from tests.collect.youtube.site.videos import CONTEXT, Video, make_video
 from tests.collect.youtube.site.wire import Reply, Request, json_reply
 
-__all__ = ["answer_player", "answer_watch", "view_selector"]
-
 Json = dict[str, Any]
 _META = "var meta = document.createElement('meta'); meta.name = 'referrer';"
 
@@ -64,8 +62,6 @@ def _video_details(video: Video, status: str) -> Json:
         "title": video.title,
         "lengthSeconds": str(0 if status in ("live", "upcoming") else video.duration_s),
         "channelId": video.channel_id,
-        "shortDescription": f"{video.title}\nBe kind.",
-        "thumbnail": {"thumbnails": [{"url": f"https://i.ytimg.com/vi/{video.id}/hqdefault.jpg"}]},
         "viewCount": str(video.views),
         "author": video.channel_name,
         "isLiveContent": video.status != "plain",
@@ -81,7 +77,6 @@ def _microformat(video: Video, status: str) -> Json:
     found: Json = {
         "title": {"simpleText": video.title},
         "lengthSeconds": str(0 if status in ("live", "upcoming") else video.duration_s),
-        "ownerProfileUrl": f"http://www.youtube.com/channel/{video.channel_id}",
         "externalChannelId": video.channel_id,
         "viewCount": str(video.views),
         "publishDate": f"{video.started_at[:10]}T00:00:00-07:00",
@@ -104,22 +99,9 @@ def watch_data(video: Video, status: str) -> Json:
     if status in ("private", "deleted"):
         empty = {"results": {"results": {"contents": []}}}
         return {"responseContext": CONTEXT, "contents": {"twoColumnWatchNextResults": empty}}
-    count = {"viewCount": {"simpleText": f"{video.views:,} views"}}
-    title = {"runs": [{"text": video.title}]}
-    primary: Json = {"title": title, "viewCount": {"videoViewCountRenderer": count}}
-    if video.status == "members_only":
-        badge = {"style": "BADGE_STYLE_TYPE_MEMBERS_ONLY", "label": "Members only"}
-        primary["badges"] = [{"metadataBadgeRenderer": badge}]
-    place = {"browseEndpoint": {"browseId": video.channel_id}}
-    owner = {"title": {"runs": [{"text": video.channel_name, "navigationEndpoint": place}]}}
-    contents = [
-        {"videoPrimaryInfoRenderer": primary},
-        {"videoSecondaryInfoRenderer": {"owner": {"videoOwnerRenderer": owner}}},
-    ]
-    columns: Json = {
-        "results": {"results": {"contents": contents}},
-        "secondaryResults": {"secondaryResults": {}},
-    }
+    owner = {"title": {"runs": [{"text": video.channel_name}]}}
+    contents = [{"videoSecondaryInfoRenderer": {"owner": {"videoOwnerRenderer": owner}}}]
+    columns: Json = {"results": {"results": {"contents": contents}}}
     bar = {"liveChatRenderer": _chat_beside(video, status)} if has_chat(status) else chat_notice(status)
     if bar is not None:
         columns["conversationBar"] = bar

@@ -9,8 +9,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["HTML", "JSON", "Entry", "Reply", "Request", "json_reply", "split_target"]
-
 HTML = "text/html; charset=utf-8"
 JSON = "application/json; charset=UTF-8"
 _SIGNED_IN = frozenset({"LOGIN_INFO", "SAPISID", "__Secure-1PAPISID", "__Secure-3PAPISID"})
