@@ -112,7 +112,7 @@ def test_who_may_pay_is_asked_again_and_again_and_said_in_the_line(tmp_path, mon
         return ""
 
     monkeypatch.setattr(live, "describe_watch", show)
-    monkeypatch.setattr(live, "progress_bar", lambda *, shown, **given: tqdm(**given, file=io.StringIO()))
+    monkeypatch.setattr(live, "progress_bar", lambda **given: tqdm(**given, file=io.StringIO()))
     messages = [Message(f"m{n}", "text_message", float(n), f"u{n}") for n in range(30)] * 2  # once repeated
     settings = WatchSettings(flush_s=0.1, look_s=0.1, until_end=True)
     with open_store(tmp_path / "chat.dbs", create=True) as db:
