@@ -35,7 +35,6 @@ __all__ = [
     "autocast",
     "has_fast_linear",
     "join_processes",
-    "move_model",
     "open_workers",
     "pick_device",
     "seed_torch",
@@ -54,11 +53,6 @@ def pick_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
-
-
-def move_model(model: nn.Module, device: torch.device | str) -> None:
-    """Move a model to a device; transformers annotates its own `to` wrongly."""
-    model.to(device)
 
 
 def seed_torch(seed: int) -> None:

@@ -18,7 +18,7 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 from chatlib.ahead import map_ahead
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain.data import iter_token_batches, pad_rows
-from chatlib.pretrain.device import autocast, move_model, open_workers, pick_device
+from chatlib.pretrain.device import autocast, open_workers, pick_device
 from chatlib.pretrain.language_model import LanguageModel, load_pretrained
 from chatlib.workspace import progress_bar
 
@@ -38,11 +38,9 @@ class Encoder:
         if max_len < 3:
             raise ParameterError(f"max_len must be at least 3 tokens, two of them special: got {max_len}.")
         self.device = pick_device()
-        self.model = model.eval()
-        move_model(model, self.device)
+        self.model = model.eval().to(self.device)
         if getattr(model, "pooler", None) is not None:
-            # Unused, and random in a model that was trained on masks.
-            model.pooler = None  # type: ignore[assignment]
+            model.pooler = None  # unused, and random in a model that was trained on masks
         self.tokenizer = tokenizer
         self.max_len = min(max_len, int(tokenizer.model_max_length))
         self.tokens_per_batch = _CPU_BATCH if self.device.type == "cpu" else _GPU_BATCH
@@ -61,7 +59,7 @@ class Encoder:
 
         Raises: ModelError if a vector is not finite.
         """
-        move_model(self.model, self.device)  # training leaves the weights that they share on the CPU
+        self.model.to(self.device)  # training leaves the weights that they share on the CPU
         place: dict[str, int] = {}
         inverse = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int64)
         distinct = list(place)

@@ -149,7 +149,7 @@ def new_language_model(texts: Sequence[str], settings: TrainSettings) -> Languag
         num_attention_heads=width // _HEAD_WIDTH,
         max_position_embeddings=MAX_LEN,
         local_attention=8,
-        global_attn_every_n_layers=layers,  # type: ignore[call-arg]  # an older name of transformers for layer_types
+        global_attn_every_n_layers=layers,  # an older name of layer_types
         initializer_range=0.06,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.cls_token_id,

@@ -40,7 +40,6 @@ from chatlib.pretrain.device import (
     Processes,
     autocast,
     join_processes,
-    move_model,
     open_workers,
     pick_device,
     seed_torch,
@@ -100,7 +99,7 @@ def train(
     Raises: ModelError if the loss is not finite any more, or a batch does not fit into memory.
     """
     processes = join_processes()
-    move_model(lm.model, pick_device())
+    lm.model.to(pick_device())
     processes.share_weights(lm.model)
     trainer = Trainer(lm, data, settings, processes)
     saved = Checkpoint(checkpoint, lm.model, trainer.optimizer, fingerprint=_fingerprint(lm, data, settings))
@@ -131,8 +130,7 @@ def train(
         processes.wait()
     if processes.is_first:
         saved.remove()
-    move_model(lm.model, "cpu")
-    lm.model.eval()
+    lm.model.to("cpu").eval()
     return pd.DataFrame(history)
 
 

@@ -7,6 +7,7 @@ repetition, a driver that starts again does what is left, and what runs twice wr
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import importlib.util
 import json
@@ -15,6 +16,7 @@ import os
 import re
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -45,6 +47,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _RETRIES = 10  # of a task whose worker or node was lost
+_START_S = 600  # for Ray to start, or to connect
 _AHEAD = 3  # tasks begun or waiting, for each that runs
 _OBJECT_STORE = 2**27  # bytes; what goes between driver and workers is small
 _RECORDS = "records"
@@ -180,6 +183,8 @@ def _connect(ray: Any, settings: ClusterSettings) -> None:
             if re.fullmatch(r"[^/]+:\d+", address):  # Ray itself tries a wrong one for a quarter of an hour
                 host, _, port = address.rpartition(":")
                 socket.create_connection((host.strip("[]"), int(port)), timeout=20).close()
+            # Ray can wait for itself for ever, and holds Python meanwhile: no signal, no thread is heard.
+            faulthandler.dump_traceback_later(_START_S, exit=True, file=sys.__stderr__)
             ray.init(address or "local", **({} if address else local), **shared)
             return
         except Exception as error:  # Ray raises a plain one where a node is slow to start
@@ -195,6 +200,8 @@ def _connect(ray: Any, settings: ClusterSettings) -> None:
                     f"({one_line(error, 60)}). Leave it more of the machine, or start a cluster once, "
                     "`ray start --head`, and name it by --address auto."
                 ) from error
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _call(function: Callable[[Any], Any], item: Any) -> tuple[Any, str]:

@@ -26,10 +26,10 @@ def count_and_write(item):
 
 
 def analyze_and_die(item):
-    """Analyze a stream; of two, the first time, end the worker between the outputs and the record."""
+    """Analyze a stream; of one, the first time, end the worker between the outputs and the record."""
     result = streams.analyze_file(item)
     mark = item.place(".died")
-    if item.file.stream.title in ("s1", "s4") and not mark.exists():
+    if item.file.stream.title == "s1" and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return result
