@@ -82,15 +82,12 @@ def stop_in(chain, chapter, number, *arguments):
     return process.returncode, *said
 
 
-# How a chapter is stopped. `chatlib` ends by itself when it is interrupted, and at once for the others.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-
-
 @pytest.mark.real  # minutes
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("turn", [0, 1, 2])  # so that each chapter is stopped by each signal
+@pytest.mark.parametrize("turn", [0, 1, 2])  # so that each chapter is stopped by each of the three signals
 @pytest.mark.parametrize("begin", ["fresh", "complete", "from"])
 def test_stopped_at_each_chapter_it_goes_on_from_there(chain, begin, turn):
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
     run, chapters = chain["runs_dir"] / "r", NOTEBOOKS
     if begin != "fresh":
         run_small("r", **chain)
@@ -101,7 +98,7 @@ def test_stopped_at_each_chapter_it_goes_on_from_there(chain, begin, turn):
         chapters = NOTEBOOKS[2:]
     for chapter in chapters:
         start = ["--from", "03"] if begin == "from" and chapter == chapters[0] else []
-        number = SIGNALS[(NOTEBOOKS.index(chapter) + turn) % 3]
+        number = signals[(NOTEBOOKS.index(chapter) + turn) % 3]
         code, out, said = stop_in(chain, chapter, number, *start)
         assert (code, out) == (130 if number == signal.SIGINT else -number, "")
         assert number != signal.SIGINT or said.splitlines()[-1] == (

@@ -49,6 +49,7 @@ _SWITCHES = (
     "--window-size=1280,2000",
 )
 _BLANK = "about:blank"
+_INSTALL = "on Linux `apt-get install chromium chromium-driver`, elsewhere Google Chrome"
 _START = {"homepage": _BLANK, "session": {"restore_on_startup": 4, "startup_urls": [_BLANK]}}
 # YouTube asks newcomers in Europe for consent, unless this cookie answers; the other asks for English.
 _OWN_COOKIES = ({"name": "SOCS", "value": "CAI"}, {"name": "PREF", "value": "hl=en&tz=UTC"})
@@ -195,11 +196,11 @@ def _no_browser(browser: str | None, error: Exception) -> SourceError:
     if browser is None:
         return MissingSource(
             "The list of streams needs Chromium or Chrome with its driver, and none was found. Install it "
-            f"(`apt-get install chromium chromium-driver`), {advice}. ({first_line})"
+            f"({_INSTALL}), {advice}. ({first_line})"
         )
     return SourceError(
         f"The browser {browser} must start, and it did not: {first_line}. Install it again "
-        f"(`apt-get install chromium chromium-driver`), {advice}."
+        f"({_INSTALL}), {advice}."
     )
 
 
