@@ -107,7 +107,7 @@ def test_stopped_at_each_chapter_it_goes_on_from_there(chain, begin, turn):
         assert "Traceback" not in said
         assert not (run / "run.json").exists()
         index = (run / "index.html").read_text() if chapter > NOTEBOOKS[0] else ""
-        assert [f'<h2><a href="{name}.html"' in index for name in NOTEBOOKS] == [
+        assert [f'{name}.html">chapter</a>' in index for name in NOTEBOOKS] == [
             name < chapter for name in NOTEBOOKS
         ]
     with start_command(chain, "--name", "r") as process:
