@@ -5,8 +5,7 @@
   style.textContent =
     "body{margin:0}ytd-rich-grid-renderer #contents{display:flex;flex-wrap:wrap}" +
     "ytd-rich-item-renderer{display:block;width:24%;height:260px;margin:0 .5% 16px;overflow:hidden}" +
-    "ytd-continuation-item-renderer{display:block;width:100%;height:48px}" +
-    "ytd-thumbnail img,yt-thumbnail-view-model img{width:100%;height:150px}";
+    "ytd-continuation-item-renderer{display:block;width:100%;height:48px}";
   document.head.append(style);
 
   function make(tag, attributes, ...children) {
@@ -19,23 +18,6 @@
   const textOf = (node) =>
     !node ? "" : node.simpleText || node.content || (node.runs || []).map((run) => run.text).join("");
 
-  const image = (sources) => make("img", { src: sources[0].url, loading: "lazy", alt: "" });
-
-  function drawVideo(video) {
-    const href = "/watch?v=" + video.videoId;
-    const overlay = video.thumbnailOverlays[0].thumbnailOverlayTimeStatusRenderer;
-    const thumbnail = make("a", { id: "thumbnail", href: href, tabindex: "-1" },
-      make("yt-image", {}, image(video.thumbnail.thumbnails)),
-      make("ytd-thumbnail-overlay-time-status-renderer", { "overlay-style": overlay.style }, textOf(overlay.text)));
-    const title = make("a", { id: "video-title-link", href: href, title: textOf(video.title) },
-      make("yt-formatted-string", { id: "video-title" }, textOf(video.title)));
-    const line = make("div", { id: "metadata-line" },
-      make("span", { class: "inline-metadata-item" }, textOf(video.viewCountText)),
-      make("span", { class: "inline-metadata-item" }, textOf(video.publishedTimeText)));
-    return make("ytd-rich-grid-media", {}, make("div", { id: "dismissible" },
-      make("ytd-thumbnail", {}, thumbnail), make("div", { id: "details" }, make("h3", {}, title), line)));
-  }
-
   function drawLockup(lockup) {
     const shown = lockup.contentImage.thumbnailViewModel;
     const badge = shown.overlays[0].thumbnailBottomOverlayViewModel.badges[0].thumbnailBadgeViewModel;
@@ -46,7 +28,7 @@
         ...(row.metadataParts || []).map((part) => make("span", { role: "text" }, textOf(part.text)))));
     return make("yt-lockup-view-model", { class: "ytd-rich-item-renderer lockup" },
       make("a", { href: href, class: "yt-lockup-view-model__content-image", tabindex: "-1" },
-        make("yt-thumbnail-view-model", {}, image(shown.image.sources), make("badge-shape", {}, badge.text))),
+        make("yt-thumbnail-view-model", {}, make("badge-shape", {}, badge.text))),
       make("yt-lockup-metadata-view-model", {},
         make("h3", { title: metadata.title.content },
           make("a", { href: href + "&pp=0gcJCfwJAYcqIYzv", class: "yt-lockup-metadata-view-model__title" },
@@ -58,9 +40,8 @@
     for (const item of items) {
       if (item.richItemRenderer) {
         const content = item.richItemRenderer.content;
-        const drawn = content.videoRenderer ? drawVideo(content.videoRenderer) : drawLockup(content.lockupViewModel);
         contents.append(make("ytd-rich-item-renderer", { class: "style-scope ytd-rich-grid-renderer" },
-          make("div", { id: "content" }, drawn)));
+          make("div", { id: "content" }, drawLockup(content.lockupViewModel))));
       } else if (item.continuationItemRenderer) {
         const waiting = make("ytd-continuation-item-renderer", {}, make("tp-yt-paper-spinner", {}));
         contents.append(waiting);
