@@ -162,13 +162,14 @@ def split_words(text: str) -> list[str]:
 @lru_cache(maxsize=65536)
 def split_part(part: str) -> tuple[str, ...]:
     """Return the words of a text without blanks, as `split_words` does."""
-    tokens = _TOKEN.findall(_LINK.sub(" ", part))
+    tokens = _TOKEN.findall(_LINK.sub(" ", part) if "." in part or "/" in part else part)
     return tuple(token if is_emote(token) else token.casefold() for token in tokens if token[0] != "@")
 
 
 def normalize_text(text: str) -> str:
     """Return a text with case, spaces (also invisible ones) and stretched letters made alike."""
-    return _STRETCHED.sub(r"\1\1", " ".join(_NO_WIDTH.sub("", text).casefold().split()))
+    text = text if text.isascii() else _NO_WIDTH.sub("", text)
+    return _STRETCHED.sub(r"\1\1", " ".join(text.casefold().split()))
 
 
 @lru_cache(maxsize=65536)
