@@ -102,14 +102,14 @@ def save_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def format_value(value: object) -> str:
-    """Return a value as people read it: three significant digits, all digits of an integer, money in full.
+    """Return a value as people read it: three significant digits, all of an integer and of a Decimal.
 
     Thousands have commas; from 1,000 on there are no decimals.
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Decimal):
-        return f"{value:,.2f}"
+        return f"{value:,f}"
     if not isinstance(value, Real):
         return str(value)
     number = float(value)

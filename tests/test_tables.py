@@ -38,7 +38,7 @@ def test_a_missing_link_is_an_empty_cell_and_without_any_there_is_no_column():
 
 def test_numbers_shares_and_times_are_shown_as_people_write_them():
     row = {"chats_share": 0.1234, "first_s": 3723.5, "people": 12345, "member": True}
-    row |= {"value": Decimal("12.346"), "peak": 0.123456, "none": float("nan"), "mean": 1234.6,
+    row |= {"value": 12.346, "peak": 0.123456, "none": float("nan"), "mean": 1234.6,
             "few_share": 0.0512, "fewer_share": 0.00123, "most_share": 0.0996}  # fmt: skip
     html = RenderedTable(pd.DataFrame([row]))._repr_html_()
     cells = re.findall(r"<t[dh]>(.*?)</t[dh]>", html)
@@ -92,7 +92,8 @@ def test_a_table_of_thousands_shows_its_beginning():
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(0.042377, "0.0424"), (62.478, "62.5"), (6874.8, "6,875"), (34721, "34,721"), ("48:00", "48:00"),
-     (True, "yes"), (2.0, "2"), (0.0000123, "1e-05"), (Decimal("1234.5"), "1,234.50"), (-0.5, "-0.5")],
+     (True, "yes"), (2.0, "2"), (0.0000123, "1e-05"), (-0.5, "-0.5"),
+     (Decimal("1234.50"), "1,234.50"), (Decimal(5000), "5,000")],
 )  # fmt: skip
 def test_numbers_have_three_digits_and_commas(value, shown):
     assert format_value(value) == shown

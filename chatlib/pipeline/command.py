@@ -149,14 +149,18 @@ def _list(args: argparse.Namespace) -> int:
         path = locate_path(args.source)
         _list_streams(path if path.is_file() else locate_run(args.source).db)
         return 0
+    n_shown = 0
     for name in list_runs():
         run = Workspace(RUNS_DIR / name)
         n_streams = 1  # pages of one file have no database
         if run.db.is_file():
             with open_store(run.db, read_only=True) as db:
                 n_streams = len(db.list_streams())
-        print(f"{name:<20} {n_streams:5,} streams  {_describe_state(run.root)}")
-    if not list_runs():
+        if n_streams:  # none, where the first attempt failed
+            n_shown += 1
+            streams = "stream " if n_streams == 1 else "streams"
+            print(f"{name:<20} {n_streams:5,} {streams}  {_describe_state(run.root)}")
+    if not n_shown:
         print("No run yet. `chatlib run` makes one of the sample channel.")
     return 0
 

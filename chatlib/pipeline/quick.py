@@ -5,7 +5,9 @@ The chat of one file is told from memory, with no database in between; what is m
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
@@ -19,7 +21,7 @@ from chatlib.collect.address import find_video_id
 from chatlib.collect.files.formats import Chat, read_chat_file
 from chatlib.columns import ChatColumns, Codes
 from chatlib.errors import NotEnoughData, ParameterError, SourceError
-from chatlib.files import map_write_errors
+from chatlib.files import atomic_write, map_write_errors
 from chatlib.pipeline.explorer import ExplorerSettings, write_explorer
 from chatlib.pipeline.report import render_index
 from chatlib.pipeline.settings import RunSettings, describe_run, load_steps, lock_run
@@ -30,14 +32,18 @@ from chatlib.workspace import open_workspace, rare_gc
 
 __all__ = ["ReadChat", "explore_chats"]
 
+log = logging.getLogger(__name__)
+
+_TOLD = ".chat"  # in a run: the path of the file that its pages are of, where that has no database
+
 
 def explore_chats(settings: RunSettings) -> Path:
     """Load chats into a run, write the pages that need no notebook; return the path of the first one.
 
     `chats` is a file or a folder of them, `channels` the address of a channel, or of one recording; without
     either it is the sample. A file that holds one stream, in a run that has no database, gets its pages
-    without one. Chapters that ran before keep their place on the first page, and the parameters
-    of notebook 05 hold here too.
+    without one; with another file later, both are in one. Chapters that ran before keep their place on the
+    first page, and the parameters of notebook 05 hold here too.
     Raises: ParameterError for a name that is none, or a run in progress; NotEnoughData where no message has
     a time; what reading or fetching the chats raises.
     """
@@ -48,10 +54,24 @@ def explore_chats(settings: RunSettings) -> Path:
     with map_write_errors(run_dir):
         workspace = open_workspace(run_dir)
         with lock_run(run_dir):
-            if chats and chats.is_file() and not workspace.db.exists() and (chat := _read_one(chats)):
-                return _write_pages(settings, chats, chat)
+            told = run_dir / _TOLD
+            before = Path(told.read_text(encoding="utf-8")) if told.is_file() else chats
+            is_one = chats and chats.is_file() and before == chats and not workspace.db.exists()
+            if chats and is_one and (chat := _read_one(chats)):
+                page = _write_pages(settings, chats, chat)
+                atomic_write(told, str(chats))
+                return page
+            if before and not before.exists():
+                raise ParameterError(
+                    f"The run {run_dir.name!r} has the pages of {before.name}, which is gone: they would be "
+                    "lost. Give this one another name (--name)."
+                )
             with open_store(workspace.db, create=True) as db:
+                if before and before != chats:
+                    log.info("The run has %s already: both are in it now.", before.name)
+                    _fill(db, replace(settings, channels=None), before)
                 _fill(db, settings, chats)
+                told.unlink(missing_ok=True)
                 return _write_pages(settings, chats, db)
 
 

@@ -51,6 +51,19 @@ def test_a_file_becomes_a_front_page_and_an_explorer(tmp_path):
     assert (run / "explorer" / "s1.js").read_bytes() == before
 
 
+def test_a_second_file_of_the_same_name_is_told_beside_the_first(tmp_path):
+    (tmp_path / "other").mkdir()
+    first, second = write_chat(tmp_path / "a chat.json"), write_chat(tmp_path / "other" / "b chat.json")
+    for chats in (first, second):
+        explore_chats(RunSettings("mine", chats=chats, runs_dir=tmp_path / "runs"))
+    titles = [row["title"] for row in load_facts(tmp_path / "runs" / "mine")["streams"]]
+    assert sorted(titles) == ["a chat", "b chat"]
+    explore_chats(RunSettings("lost", chats=first, runs_dir=tmp_path / "runs"))
+    first.unlink()
+    with pytest.raises(ParameterError, match="which is gone"):
+        explore_chats(RunSettings("lost", chats=second, runs_dir=tmp_path / "runs"))
+
+
 ODD = [
     {"money": {"text": "€5", "amount": 5.0, "currency": "EUR"}, "message_type": "paid_message"},
     {"message_id": "m1", "message": "the same id as another"},
