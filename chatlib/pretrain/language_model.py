@@ -52,6 +52,8 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+transformers_logging.set_verbosity_error()  # what a folder lacks is said by an error here, once
+transformers_logging.disable_progress_bar()
 
 MANIFEST = "training.json"
 _HUB_TIMEOUT_S = 5.0
@@ -228,7 +230,7 @@ def save_language_model(lm: LanguageModel, folder: str | Path, *, manifest: Mapp
     """
     versions = {name: version(name) for name in ("torch", "transformers", "tokenizers")}
     text = json.dumps({**manifest, "versions": versions}, indent=2, ensure_ascii=False)
-    with atomic_folder(folder) as part, _quiet_transformers():
+    with atomic_folder(folder) as part:
         lm.model.save_pretrained(part)
         lm.tokenizer.save_pretrained(part)
         (part / MANIFEST).write_text(text + "\n", encoding="utf-8")
@@ -253,11 +255,10 @@ def load_manifest(folder: str | Path) -> dict[str, Any]:
 def _load(source: str, auto_model: Any, **options: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     options["trust_remote_code"] = False
     try:
-        with _quiet_transformers():
-            model, info = auto_model.from_pretrained(
-                source, use_safetensors=True, output_loading_info=True, **options
-            )
-            tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        model, info = auto_model.from_pretrained(
+            source, use_safetensors=True, output_loading_info=True, **options
+        )
+        tokenizer = AutoTokenizer.from_pretrained(source, **options)
         _check_fit(model, tokenizer, source, missing=sorted(info["missing_keys"]))
     except (ModelError, KeyboardInterrupt, SystemExit):
         raise
@@ -360,16 +361,3 @@ def _rows_by_token(model: PreTrainedModel) -> list[torch.Tensor]:
     if output.bias is not None:
         tensors.append(output.bias)
     return tensors
-
-
-class _quiet_transformers:
-    """Silence progress bars and reports of transformers."""
-
-    def __enter__(self) -> None:
-        self._level = transformers_logging.get_verbosity()
-        transformers_logging.set_verbosity_error()
-        transformers_logging.disable_progress_bar()
-
-    def __exit__(self, *exc_info: object) -> None:
-        transformers_logging.set_verbosity(self._level)
-        transformers_logging.enable_progress_bar()

@@ -144,11 +144,12 @@ def test_without_amounts_none_is_expected(people):
 def test_what_readers_are_shown(path, people):
     with open_store(path, read_only=True) as db:
         forecasts = {
-            name: try_forecast(db, Question(name, landmark_min=1), n_draws=5, n_seeds=1) for name in QUESTIONS
+            name: try_forecast(db, Question(name, landmark_min=1), n_draws=5, n_seeds=1)
+            for name in ("next_stream", "forecast")
         }
     table = compare_questions(forecasts)
-    assert list(table.index) == list(QUESTIONS) and table.loc["next_stream", "PR-AUC"] > 0.6
-    assert "no month has ten" not in str(table) and table["asked"].nunique() == 4
+    assert list(table.index) == list(forecasts) and table.loc["next_stream", "PR-AUC"] > 0.6
+    assert "no month has ten" not in str(table) and table["asked"].nunique() == 2
     coming = forecasts["next_stream"]
     assert "65 people were seen in the 60 days" in answer_forecasts(coming)[0]
     shown = list_people(coming.table, n=3)

@@ -36,13 +36,13 @@ def history(channel_path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("history")
     with open_store(channel_path) as store:
         dataset = export_store(store, folder / "set")
-    build_history(Alone(), dataset, folder / "out", QUESTIONS, n_buckets=3)
+    build_history(Alone(), dataset, folder / "out", QUESTIONS, n_buckets=2)
     return folder
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
 def test_history_by_buckets_is_that_of_one_machine(history, channel, question):
-    check_history(history / "out", channel, question, n_buckets=3)
+    check_history(history / "out", channel, question, n_buckets=2)
 
 
 def test_each_channel_is_asked_about_by_itself_also_one_of_a_single_stream(tmp_path):
@@ -86,8 +86,8 @@ def check_history(out, db, question, *, n_buckets):
 def test_history_that_is_there_is_not_made_again(history):
     dataset = open_dataset(history / "set")
     before = {path: path.stat().st_mtime_ns for path in (history / "out").rglob("*.parquet")}
-    report = build_history(Alone(), dataset, history / "out", QUESTIONS, n_buckets=3)
-    assert report.n_known == 9 and report.failed == {}
+    report = build_history(Alone(), dataset, history / "out", QUESTIONS, n_buckets=2)
+    assert report.n_known == 6 and report.failed == {}
     kept = {path: path.stat().st_mtime_ns for path in (history / "out").rglob("*.parquet")}
     assert kept == before
 
@@ -100,10 +100,10 @@ def test_a_question_with_a_failed_bucket_is_named_and_not_answered(history, tmp_
 
     cluster, dataset = Failing(), open_dataset(history / "set")
     cluster.fails = False
-    build_history(cluster, dataset, tmp_path / "out", QUESTIONS[:1], n_buckets=3)
+    build_history(cluster, dataset, tmp_path / "out", QUESTIONS[:1], n_buckets=2)
     cluster.fails = True
-    report = build_history(cluster, dataset, tmp_path / "out", QUESTIONS[:2], n_buckets=3)
-    assert len(report.failed) == 1 and len(report.results) == 3
+    report = build_history(cluster, dataset, tmp_path / "out", QUESTIONS[:2], n_buckets=2)
+    assert len(report.failed) == 1 and len(report.results) == 2
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["questions"] == [NEXT_STREAM] and list(manifest["failed"].values()) == ["gone"]
 
@@ -113,7 +113,7 @@ def test_a_forecaster_taught_by_the_history_scores_all_of_it_as_on_one_machine(h
     forecaster = teach_forecaster(history / "out", question)
     save_forecaster(tmp_path / "forecasters", forecaster)
     report = score_history(Alone(), history / "out", tmp_path / "forecasters", tmp_path / "scores")
-    assert len(report.results) == 3 and not report.failed
+    assert len(report.results) == 2 and not report.failed
     parts = (tmp_path / "scores" / NEXT_STREAM).glob("*.parquet")
     scores = pd.concat([pq.read_table(path).to_pandas() for path in parts])
     own = load_people(channel, question).table
