@@ -16,7 +16,6 @@ import os
 import re
 import secrets
 import socket
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -184,7 +183,7 @@ def _connect(ray: Any, settings: ClusterSettings) -> None:
                 host, _, port = address.rpartition(":")
                 socket.create_connection((host.strip("[]"), int(port)), timeout=20).close()
             # Ray can wait for itself for ever, and holds Python meanwhile: no signal, no thread is heard.
-            faulthandler.dump_traceback_later(_START_S, exit=True, file=sys.__stderr__)
+            faulthandler.dump_traceback_later(_START_S, exit=True, file=2)
             ray.init(address or "local", **({} if address else local), **shared)
             return
         except Exception as error:  # Ray raises a plain one where a node is slow to start

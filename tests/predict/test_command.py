@@ -87,7 +87,7 @@ def test_update_learns_a_runs_forecasts_anew(run, capsys, monkeypatch):
     cards = [run / "models" / "forecaster" / name / "forecaster.json" for name in ("next_stream", "forecast")]
     command = ["update", "https://www.youtube.com/@sample", "--run", str(run)]
     assert main(command) == 0
-    assert capsys.readouterr().out.endswith(f"\nForecasts learned anew: next_stream, forecast.\n")
+    assert capsys.readouterr().out.endswith("\nForecasts learned anew: next_stream, forecast.\n")
     assert {json.loads(card.read_text())["until"][:10] for card in cards} == {"2026-01-20"}
     assert json.loads(cards[1].read_text())["question"]["landmark_min"] == 20.0
     assert main(command) == 0
