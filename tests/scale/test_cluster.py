@@ -32,7 +32,6 @@ from tests.places import ROOT
 from tests.scale.work import analyze_and_die, count_and_write
 from tests.waiting import find_port, wait_until
 
-pytestmark = pytest.mark.timeout(600, method="thread")  # Ray can hang where no signal reaches it
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray comes with `make setup EXTRAS=cluster`"
 )
@@ -70,7 +69,6 @@ def nodes(tmp_path_factory):
         environment.setenv("RAY_AUTH_MODE", "disabled")
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         environment.setenv("PYTHONPATH", str(ROOT))
-        import ray
         from ray._private import services
         from ray.cluster_utils import Cluster
 
@@ -82,9 +80,9 @@ def nodes(tmp_path_factory):
         head = {"include_dashboard": False, "gcs_server_port": find_port(), **size_node()}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         environment.setenv("RAY_ADDRESS", cluster.address)
-        ray.init(cluster.address, log_to_driver=False)  # once: each connection starts workers of its own
-        yield cluster
-        ray.shutdown()
+        with open_cluster(ClusterSettings(cluster.address)) as driver:
+            driver.connect()  # once: each connection starts workers of its own
+            yield cluster
         cluster.shutdown()
 
 
@@ -135,6 +133,22 @@ def test_a_machine_that_is_too_slow_for_ray_is_told_so(monkeypatch, dataset, tmp
     assert "within 30 s" in (said := capsys.readouterr().err) and "name it by --address auto" in said
     assert main([*command, "--address", f"127.0.0.1:{find_port()}"]) == 2 and len(tries) == 3
     assert "none does" in capsys.readouterr().err  # Ray is not asked where nobody listens
+
+
+# Ray that waits for itself and holds Python's lock, as it does where its node does not answer.
+DEAF = """
+import ctypes, sys, types
+init = lambda *_, **__: ctypes.PyDLL(None).sleep(60)
+sys.modules["ray"] = types.SimpleNamespace(is_initialized=lambda: False, init=init)
+from chatlib.scale import cluster
+cluster._START_S = 0.2
+cluster.Cluster(cluster.ClusterSettings()).connect()
+"""
+
+
+def test_a_ray_that_never_starts_ends_the_program_with_the_place_where_it_waits():
+    done = subprocess.run([sys.executable, "-c", DEAF], capture_output=True, text=True, cwd=ROOT, timeout=50)
+    assert done.returncode == 1 and "Timeout" in done.stderr and "in _connect" in done.stderr
 
 
 def test_a_folder_of_other_things_is_refused(tmp_path):
