@@ -10,7 +10,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ __all__ = [
     "list_runs",
     "locate_path",
     "locate_run",
+    "map_texts",
     "open_workspace",
     "progress_bar",
     "rare_gc",
@@ -176,19 +177,27 @@ def hide_paths(value: Any, *more: Path) -> Any:
 
     Hidden are the project's folder, the home folder and `more`, each as `shorten_path` shows it.
     """
+
+    def hide(text: str) -> str:
+        """Return one text without them."""
+        if os.sep not in text:
+            return text
+        for path in more:
+            text = re.sub(_NOT_WITHIN + re.escape(str(path)) + _NOT_BEFORE, shorten_path(path), text)
+        text = re.sub(_NOT_WITHIN + re.escape(f"{PROJECT_DIR}{os.sep}"), "", text)
+        text = re.sub(_NOT_WITHIN + re.escape(str(PROJECT_DIR)) + _NOT_BEFORE, ".", text)
+        return re.sub(_NOT_WITHIN + re.escape(str(Path.home())) + _NOT_BEFORE, "~", text)
+
+    return map_texts(value, hide)
+
+
+def map_texts(value: Any, change: Callable[[str], object]) -> Any:
+    """Return a JSON value with `change` of each text in it, but for keys and pictures."""
     if isinstance(value, dict):
-        return {
-            key: item if key.startswith("image/") else hide_paths(item, *more) for key, item in value.items()
-        }
+        return {k: v if k.startswith("image/") else map_texts(v, change) for k, v in value.items()}
     if isinstance(value, list):
-        return [hide_paths(item, *more) for item in value]
-    if not isinstance(value, str) or os.sep not in value:
-        return value
-    for path in more:
-        value = re.sub(_NOT_WITHIN + re.escape(str(path)) + _NOT_BEFORE, shorten_path(path), value)
-    value = re.sub(_NOT_WITHIN + re.escape(f"{PROJECT_DIR}{os.sep}"), "", value)
-    value = re.sub(_NOT_WITHIN + re.escape(str(PROJECT_DIR)) + _NOT_BEFORE, ".", value)
-    return re.sub(_NOT_WITHIN + re.escape(str(Path.home())) + _NOT_BEFORE, "~", value)
+        return [map_texts(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def set_seed(seed: int) -> np.random.Generator:

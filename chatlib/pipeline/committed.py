@@ -21,7 +21,7 @@ from chatlib.pipeline.notebooks import digest_cells, read_parameters
 from chatlib.pipeline.pages import find_key_figure, load_executed
 from chatlib.pipeline.report import load_record
 from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR, require_notebooks
-from chatlib.workspace import PROJECT_DIR
+from chatlib.workspace import PROJECT_DIR, map_texts
 
 __all__ = ["find_machine_paths", "save_outputs", "save_pictures", "set_home"]
 
@@ -52,8 +52,7 @@ def save_outputs(run_dir: Path, *, notebooks_dir: Path = NOTEBOOKS_DIR) -> list[
         _check_parameters(name, parameters[name], defaults)
         source = json.loads(path.read_text(encoding="utf-8"))
         executed = json.loads((run_dir / path.name).read_text(encoding="utf-8"))
-        replacements = {str(parameters[name]["RUN_DIR"]): str(defaults["RUN_DIR"])}
-        _take_outputs(name, source, executed, replacements)
+        _take_outputs(name, source, executed, (str(parameters[name]["RUN_DIR"]), str(defaults["RUN_DIR"])))
         texts[path] = json.dumps(source, indent=1, ensure_ascii=False) + "\n"
     for path, text in texts.items():  # all of them or none
         atomic_write(path, text)
@@ -102,7 +101,9 @@ def set_home(url: str, *, project_dir: Path = PROJECT_DIR) -> list[Path]:
 
 def find_machine_paths(outputs: object) -> list[str]:
     """Return the paths of a machine that the text of a cell's outputs names, pictures left out."""
-    return [path for text in _iter_texts(outputs) for path in _MACHINE_PATH.findall(text)]
+    found: list[str] = []
+    map_texts(outputs, lambda text: found.extend(_MACHINE_PATH.findall(text)))
+    return found
 
 
 def _check_parameters(name: str, given: Mapping[str, object], defaults: Mapping[str, object]) -> None:
@@ -115,8 +116,9 @@ def _check_parameters(name: str, given: Mapping[str, object], defaults: Mapping[
 
 
 def _take_outputs(
-    name: str, source: dict[str, Any], executed: dict[str, Any], replacements: Mapping[str, str]
+    name: str, source: dict[str, Any], executed: dict[str, Any], renamed: tuple[str, str]
 ) -> None:
+    """Give a notebook's cells the outputs of the executed ones; the run's folder in them is `renamed`."""
     cells, ran = (
         [
             cell
@@ -129,8 +131,9 @@ def _take_outputs(
     if keys != theirs:
         raise ParameterError(f"{name} has changed since it ran. Run `make report` first.")
     for number, (cell, done) in enumerate(zip(cells, ran, strict=True), start=1):
-        outputs = [_clean_output(output, number, replacements) for output in done["outputs"]]
-        cell["outputs"] = [output for output in outputs if output]
+        outputs = [_clean_output(output, number) for output in done["outputs"]]
+        kept = [output for output in outputs if output]
+        cell["outputs"] = map_texts(kept, lambda text: text.replace(*renamed))
         cell["execution_count"] = number
         if len(cell["outputs"]) < len(outputs):
             log.warning(
@@ -144,13 +147,11 @@ def _take_outputs(
     source["metadata"]["chatlib"] = {"outputs_of": digest_cells(source, code_only=True)}
 
 
-def _clean_output(
-    output: Mapping[str, Any], number: int, replacements: Mapping[str, str]
-) -> dict[str, Any] | None:
+def _clean_output(output: Mapping[str, Any], number: int) -> dict[str, Any] | None:
     """Return an output as it is committed, or None for one that is not."""
     if output["output_type"] == "stream":
         kept = {"name": output["name"], "output_type": "stream", "text": output["text"]}
-        return _replace(kept, replacements) if output["name"] == "stdout" else None
+        return kept if output["name"] == "stdout" else None
     if output["output_type"] not in ("execute_result", "display_data"):
         return None
     data = {kind: value for kind, value in output["data"].items() if kind in _SHOWN}
@@ -159,29 +160,7 @@ def _clean_output(
     kept = {"data": data, "metadata": output["metadata"], "output_type": output["output_type"]}
     if output["output_type"] == "execute_result":
         kept["execution_count"] = number
-    return dict(sorted(_replace(kept, replacements).items()))
-
-
-def _replace(value: Any, replacements: Mapping[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: item if key.startswith("image/") else _replace(item, replacements)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_replace(item, replacements) for item in value]
-    if isinstance(value, str):
-        for old, new in replacements.items():
-            value = value.replace(old, new)
-    return value
-
-
-def _iter_texts(value: object) -> list[str]:
-    if isinstance(value, dict):
-        return [text for key, item in value.items() if key != "image/png" for text in _iter_texts(item)]
-    if isinstance(value, list):
-        return [text for item in value for text in _iter_texts(item)]
-    return [value] if isinstance(value, str) else []
+    return dict(sorted(kept.items()))
 
 
 def _take_screenshot(page: Path) -> bytes | None:

@@ -6,7 +6,6 @@ nothing else does.
 
 from __future__ import annotations
 
-import ast
 import base64
 import functools
 import hashlib
@@ -52,6 +51,9 @@ _SCROLL_ROWS = r'<span class="scroll" role="group" aria-label="Table" tabindex="
 _LONG = 500  # characters in a table's cell that scroll
 _MANY_COLUMNS = 4  # of a table, for the width of a phone
 _PRINTED = re.compile(r"(?<=<pre>)[^<]*(?=</pre>)")  # no code, no colours
+# In a cell's code: tables that are saved, and what names them where they are shown.
+_SAVED = re.compile(r'\bsave_tables\([^"]*"(\w+)", \{(.*?)\}\)', re.DOTALL)
+_ENTRY, _TEXT, _STATEMENT = map(re.compile, (r'"(\w+)": ([\w.]+)', r'"[^"\n]*"', r"\n(?=\w)"))
 _ROWS = re.compile(r"(?:^.*\S {2,}\S.*(?:\n|\Z)){2,}", re.MULTILINE)  # neighbouring lines that have columns
 
 
@@ -207,23 +209,22 @@ def _link_tables(executed: nbformat.NotebookNode) -> None:
     """Add links to the CSV files below the cells that show their tables.
 
     A notebook saves its tables by `save_tables(FOLDER / "05_tables", {"moments": moment_table, ...})`: a cell
-    that shows a table in its last line, and names one of these variables there, gets that file's link.
+    that shows a table in its last statement, and names one of these variables there, gets that file's link.
     """
     from nbformat.v4 import new_output
 
     code = [cell for cell in executed.cells if cell.cell_type == "code"]
-    files: dict[str, str] = {}
+    paths: dict[str, str] = {}
+    for folder, tables in (found for cell in code for found in _SAVED.findall(cell.source)):
+        paths |= {table: f"{folder}/{name}.csv" for name, table in _ENTRY.findall(tables)}
     for cell in code:
-        files |= _find_saved(cell.source)
-    for cell in code:
-        if not any("<table" in output.get("data", {}).get("text/html", "") for output in cell.outputs):
-            continue
-        shown = _name_variables(cell.source)
-        paths = [path for name, path in files.items() if name in shown]
-        if paths:
-            links = ", ".join(f'<a href="results/{path}">{Path(path).stem}.csv</a>' for path in paths)
-            html = {"text/html": f'<p class="small">{links}</p>'}
-            cell.outputs.append(new_output("display_data", html))
+        if any("<table" in output.get("data", {}).get("text/html", "") for output in cell.outputs):
+            shown = _STATEMENT.split(_TEXT.sub("", cell.source))[-1]
+            names = {table: re.search(rf"(?<![\w.]){re.escape(table)}\b", shown) for table in paths}
+            if found := [path for table, path in paths.items() if names[table]]:
+                links = ", ".join(f'<a href="results/{path}">{Path(path).stem}.csv</a>' for path in found)
+                html = {"text/html": f'<p class="small">{links}</p>'}
+                cell.outputs.append(new_output("display_data", html))
 
 
 def _embed_pictures(executed: nbformat.NotebookNode) -> None:
@@ -239,34 +240,6 @@ def _embed_pictures(executed: nbformat.NotebookNode) -> None:
                 data = embed_json(json.dumps(shown, ensure_ascii=False))
                 page += f'<script type="application/json" class="points">{data}</script>'
             output.data = {"text/html": page}
-
-
-def _find_saved(source: str) -> dict[str, str]:
-    """Return the tables that a cell saves: the variable, and its file in the folder of results."""
-    found: dict[str, str] = {}
-    for node in ast.walk(_parse(source)):
-        match node:
-            case ast.Call(
-                func=ast.Name(id="save_tables"),
-                args=[ast.BinOp(right=ast.Constant(value=folder)), ast.Dict(keys=names, values=tables)],
-            ):
-                files = [f"{folder!s}/{name.value!s}.csv" for name in names if isinstance(name, ast.Constant)]
-                found |= dict(zip(map(ast.unparse, tables), files, strict=False))
-    return found
-
-
-def _name_variables(source: str) -> set[str]:
-    """Return what the last statement of a cell names, such as `rows` and `channel.streams`."""
-    body = _parse(source).body
-    nodes = ast.walk(body[-1]) if body else ()
-    return {ast.unparse(node) for node in nodes if isinstance(node, ast.Name | ast.Attribute)}
-
-
-def _parse(source: str) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except SyntaxError:  # a magic command
-        return ast.Module(body=[], type_ignores=[])
 
 
 def _let_scroll(body: str) -> str:
