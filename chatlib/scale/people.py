@@ -1,7 +1,7 @@
 """The data set by people: a bucket is a hash of the author, and answers for its people of one channel alone.
 
 First, tasks per stream: who visited it, paid or joined, and for questions asked during a stream what viewers
-did in it, which depends on everybody there; rows sorted by bucket, a row group each. Then, a task per bucket:
+did in it, which depends on everybody there; rows sorted by bucket. Then, a task per bucket:
 `load_people`, as in notebook 04, over a channel that shows the visits of the bucket's people alone.
 Payments and memberships are few, so each bucket sees those of all, which tell of the channel the same.
 How many people are asked about is added up over a channel's buckets.
@@ -13,7 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import count, pairwise
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -38,7 +38,7 @@ __all__ = ["build_history"]
 
 _ROWS_A_BUCKET = 2_000_000
 _OWNER_BADGES = ("broadcaster", "owner")
-_BUCKETS = b"buckets"  # in the files' metadata: the row group of each bucket, or null
+_ROW_GROUP = 16_384  # rows: Parquet skips those groups that have none of a bucket
 _PEOPLE = "people"
 _PAID = ["position", "kind", "offset_s", "bits", "notice", "amount", "currency"]
 _EVENT_SOURCES = ["author_id", "text", *_PAID, "amount_digits", "amount_text"]
@@ -128,17 +128,11 @@ def _count_visits(table: pa.Table) -> pa.Table:
 
 
 def _write_buckets(path: Path, table: pa.Table, n_buckets: int) -> None:
-    """Write rows of people, those of a bucket as one row group."""
-    bucket = np.array([crc32(author.encode()) % n_buckets for author in table["author_id"].to_pylist()], int)
-    order = np.argsort(bucket, kind="stable")
-    bounds = np.searchsorted(bucket[order], np.arange(n_buckets + 1))
-    groups: list[int | None] = []  # of each bucket, the number of its row group
-    with atomic_path(path) as part, pq.ParquetWriter(part, table.schema, compression="zstd") as file:
-        for first, last in pairwise(bounds.tolist()):
-            groups.append(len(groups) - groups.count(None) if last > first else None)
-            if last > first:
-                file.write_table(table.take(pa.array(order[first:last])), row_group_size=last - first)
-        file.add_key_value_metadata({_BUCKETS.decode(): json.dumps(groups)})
+    """Write rows of people, sorted by their bucket."""
+    buckets = [crc32(author.encode()) % n_buckets for author in table["author_id"].to_pylist()]
+    table = table.append_column("bucket", pa.array(buckets, pa.int32())).sort_by("bucket")
+    with atomic_path(path) as part:
+        pq.write_table(table, part, row_group_size=_ROW_GROUP, compression="zstd")
 
 
 # ------------------------------------------------------------------ a bucket
@@ -219,9 +213,8 @@ class Bucket(Dataset):
         return self.folder / Path(self.files[stream_id - 1].path).relative_to("messages").with_suffix(suffix)
 
     def _read_own(self, path: Path) -> pa.Table:
-        with pq.ParquetFile(path) as file:
-            group = json.loads(file.metadata.metadata[_BUCKETS])[self._item.place_in_channel]
-            return file.schema_arrow.empty_table() if group is None else file.read_row_group(group)
+        own = [("bucket", "=", self._item.place_in_channel)]
+        return pq.read_table(path, filters=own, partitioning=None).drop_columns("bucket")
 
 
 class _Channel(NamedTuple):
@@ -239,7 +232,7 @@ class _Channel(NamedTuple):
         return [
             task._replace(
                 key=prefix + task.key,
-                made_of=f"{task.made_of} {settings}",
+                made_of=f"{task.made_of} by bucket {settings}",
                 item=task.item._replace(settings=settings),
             )
             for task in self.streams
