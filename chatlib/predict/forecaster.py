@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from chatlib.errors import ModelError
 from chatlib.files import atomic_write
-from chatlib.predict.models.trees import TreeModel, fit_trees, map_fits
+from chatlib.predict.models.trees import RULE, Line, TreeModel, fit_trees, map_fits
 from chatlib.predict.questions import NEXT_STREAM, Question
 from chatlib.predict.viewers.people import NEXT, People, list_groups, load_people
 from chatlib.store import Store
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 SUPPORTER, LAPSED, FIRST = "supporter", "lapsed", "no payment before"
-_VERSION = 1  # of the files; another one, or other columns, is refused
+_VERSION = 2  # of the files; another one, or other columns, is refused
 _CARD = "forecaster.json"
 _LAPSED_DAYS = 45.0  # without a payment: a monthly one is overdue by half a month
 _PAUSE_DAYS = 90.0  # overdue by more than this, a renewal is no longer spoken of
@@ -75,11 +75,11 @@ def fit_forecaster(
     """Fit trees on all streams that are over; `sentences` say how good that was, as `describe_rolling`."""
     table = people.table[people.table["stream_id"] != NEXT]
     paid, came, every = table["paid"].to_numpy(bool), table["came"].to_numpy(bool), np.arange(len(table))
-    parts = {"pays": (paid, every, n_seeds)}
+    parts = {"pays": (paid, every, n_seeds, RULE)}
     if people.question.name == NEXT_STREAM:
-        parts |= {"comes": (came, every, 1), "pays_if_comes": (paid, every[came], n_seeds)}
+        parts |= {"comes": (came, every, 1, ""), "pays_if_comes": (paid, every[came], n_seeds, RULE)}
     fit = partial(fit_trees, table[list(people.columns)], seed=seed)
-    models = map_fits(lambda part: fit(part[0], rows=part[1], n_seeds=part[2]), parts.values())
+    models = map_fits(lambda part: fit(part[0], rows=part[1], n_seeds=part[2], rule=part[3]), parts.values())
     trees = dict(zip(parts, models, strict=True))
     return Forecaster(
         people.question, trees, str(table["started_at"].max()), table["stream_id"].nunique(), sentences or []
@@ -190,7 +190,7 @@ def save_forecaster(folder: str | Path, forecaster: Forecaster) -> Path:
         "question": asdict(forecaster.question),
         "columns": _list_columns(forecaster.question),
         "trees": {
-            name: {"columns": trees.columns, "n_seeds": trees.n_seeds}
+            name: {"columns": trees.columns, "n_seeds": trees.n_seeds, "line": trees.line}
             for name, trees in forecaster.trees.items()
         },
         "until": forecaster.until,
@@ -223,6 +223,7 @@ def load_forecaster(folder: str | Path, name: str = NEXT_STREAM) -> Forecaster:
                 [str(column) for column in about["columns"]],
                 (folder / f"{part}.txt").read_text(encoding="ascii"),
                 int(about["n_seeds"]),
+                Line(str(about["line"][0]), *map(float, about["line"][1:])) if about["line"] else None,
             )
             for part, about in card["trees"].items()
             if part in ("pays", "comes", "pays_if_comes")

@@ -85,10 +85,11 @@ def test_mutated_forecasters_are_refused_or_rank_finitely(people, copy, n):
 @pytest.mark.parametrize(
     "change",
     [
-        {"trees": {"pays": {"columns": ["who_paid"], "n_seeds": 1}}},
-        {"trees": {"pays": {"columns": [], "n_seeds": 1}}},
+        {"trees": {"pays": {"columns": ["who_paid"], "n_seeds": 1, "line": None}}},
+        {"trees": {"pays": {"columns": [], "n_seeds": 1, "line": None}}},
         {"trees": {"pays": {"n_seeds": 0}}},
-        {"trees": {"../../pays": {"columns": ["visits"], "n_seeds": 1}}},
+        {"trees": {"pays": {"columns": ["visits"], "n_seeds": 1, "line": ["paid_visits", 0.1, 1, -3]}}},
+        {"trees": {"../../pays": {"columns": ["visits"], "n_seeds": 1, "line": None}}},
         {"trees": {}},
         {"question": {"name": "future"}},
         {"question": {"name": "forecast"}},

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from chatlib.errors import ModelError
 from chatlib.predict.models.trees import TreeModel, fit_trees, map_fits
@@ -19,7 +22,7 @@ def make_table(seed):
 def test_donors_score_higher_on_rows_that_training_never_saw(seed):
     table, labels = make_table(seed)
     model = fit_trees(table.iloc[:2000], labels[:2000], seed=seed, n_seeds=2)
-    assert model.columns == list("abcde") and model.trees.count("Tree=") == 800
+    assert model.columns == list("abcde") and model.trees.count("Tree=") == 400
     scores, later = model.score(table.iloc[2000:]), labels[2000:]
     assert scores[later].mean() > scores[~later].mean() + 0.5
     assert model.score(table.iloc[:0]).shape == (0,)
@@ -44,7 +47,8 @@ def test_of_many_rows_evenly_spread_ones_stand_for_all_and_donors_if_they_are_fe
     for few, n_rows in ((len(numbers), 1000 + int(labels[np.arange(3000) % 3 > 0].sum())), (9, 1000)):
         monkeypatch.setattr("chatlib.predict.models.trees._FEW", few)
         model = fit_trees(numbers, labels, n_seeds=1)
-        assert model.trees.split("internal_count=")[1].split()[0] == str(n_rows)
+        read = int(model.trees.split("internal_count=")[1].split()[0])
+        assert read == pytest.approx(0.51 * n_rows, abs=60)  # by the first tree
         predicted = (1 / (1 + np.exp(-model.score(numbers)))).mean()
         assert predicted == pytest.approx(labels.mean(), rel=0.1)
 
@@ -55,10 +59,11 @@ def test_the_text_that_is_kept_scores_as_lightgbm_does():
     table, labels = make_table(1)
     model = fit_trees(table, labels, n_seeds=1)
     data = lightgbm.Dataset(table[model.columns].to_numpy(), labels.astype(float))
-    settings = {"objective": "binary", "learning_rate": 0.02, "num_leaves": 16, "min_data_in_leaf": 40,
+    settings = {"objective": "binary", "learning_rate": 0.04, "num_leaves": 16, "min_data_in_leaf": 40,
                 "lambda_l2": 5.0, "feature_fraction_bynode": 0.5, "extra_trees": True, "seed": 0,
+                "bagging_fraction": 0.51, "bagging_freq": 1,
                 "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1}  # fmt: skip
-    expected = lightgbm.train(settings, data, num_boost_round=400)
+    expected = lightgbm.train(settings, data, num_boost_round=200)
     expected = expected.predict(table[model.columns].to_numpy(), raw_score=True)
     np.testing.assert_allclose(model.score(table), expected, atol=1e-12)
 
@@ -88,6 +93,28 @@ def test_what_the_columns_add_makes_the_differences_between_scores():
     model = build(TREE)
     rest = model.score(rows) - model.explain(rows).sum(axis=1)
     assert list(model.explain(rows)) == ["a", "b"] and np.allclose(rest, rest[0])
+
+
+def test_a_plain_rule_counts_beside_the_trees_the_less_the_more_have_paid():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(1.0, 4000).astype(float)
+    table = pd.DataFrame(
+        {"a": rng.normal(size=4000), "paid_visits_lately": np.where(counts > 5, np.nan, counts)}
+    )
+    labels = rng.random(4000) < expit(1.5 * np.log1p(counts) - 3)
+    model, alone = fit_trees(table, labels, n_seeds=1), fit_trees(table, labels, n_seeds=1, rule="")
+    line, n = model.line, labels.sum()
+    assert alone.line is None and model.trees == alone.trees
+    assert line.column == "paid_visits_lately" and line.share == pytest.approx(0.3 / (1 + n / 1000))
+    assert (line.slope, line.shift) == pytest.approx((1.5, -3), abs=0.3)
+    by_line = line.slope * np.log1p(table["paid_visits_lately"].fillna(0)) + line.shift
+    expected = line.share * by_line + (1 - line.share) * alone.score(table)
+    np.testing.assert_allclose(model.score(table), expected)
+    rest = model.score(table) - model.explain(table).sum(axis=1)
+    assert np.allclose(rest, rest[0])
+    for wrong in ({"column": "b"}, {"share": 1.1}, {"slope": np.nan}, {"shift": np.inf}):
+        with pytest.raises(ModelError, match="Trees must be"):
+            replace(model, line=line._replace(**wrong))
 
 
 def test_labels_all_alike_give_scores_all_alike():
