@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.collect.twitch.site.graphql import make_vod
-from tests.collect.twitch.site.irc import BroadcastIrc, make_privmsg, write_authority
+from tests.collect.twitch.site.irc import FakeIrc, make_privmsg, write_authority
 from tests.collect.youtube.site.videos import LiveChat, live_action, make_video
 from tests.places import ROOT
 from tests.waiting import wait_until
@@ -40,7 +40,7 @@ class TwitchSide:
     url, platform = "https://www.twitch.tv/sample", "twitch"
 
     def __init__(self, youtube, twitch):
-        self.irc = BroadcastIrc()
+        self.irc = FakeIrc(["hold"])
         write_authority(youtube.ca_file)
         self.start = dt.datetime.now(dt.UTC).replace(microsecond=0)
         live = {"id": "405", "createdAt": self.start.isoformat()}

@@ -24,7 +24,8 @@ def client_context() -> ssl.SSLContext:
 class FakeIrc:
     """The server. `scripts` has one list of steps a connection; the last one serves all later ones.
 
-    A step is bytes to send, seconds or an event to wait for, "close", or "hold" until the end.
+    A step is bytes to send, seconds or an event to wait for, "close", or "hold" until the end. What is to
+    be said goes to all connections that joined, of which there were `n_joined` so far.
     """
 
     def __init__(self, *scripts: list) -> None:
@@ -35,15 +36,22 @@ class FakeIrc:
         _AUTHORITY.issue_cert("irc.chat.twitch.tv").configure_cert(self._context)
         self._server = socket.create_server(("127.0.0.1", 0))
         self.address = self._server.getsockname()
-        self.n_connections = 0
+        self.n_connections = self.n_joined = 0
+        self._joined: list[ssl.SSLSocket] = []
+        self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> FakeIrc:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the server and all connections."""
         self._done.set()
         self._server.close()
+        self.drop()
 
     def _accept(self) -> None:
         while not self._done.is_set():
@@ -57,9 +65,16 @@ class FakeIrc:
 
     def _serve(self, plain: socket.socket, script: list) -> None:
         with contextlib.suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
-            while not self.heard or "JOIN" not in self.heard[-1]:
-                self.heard += connection.recv(4096).decode().splitlines()
-            self.heard.append("")
+            said = b""
+            while b"JOIN" not in said:
+                data = connection.recv(4096)
+                if not data:
+                    return
+                said += data
+            self.heard += said.decode().splitlines()
+            with self._lock:
+                self._joined.append(connection)
+                self.n_joined += 1
             threading.Thread(target=self._listen, args=(connection,), daemon=True).start()
             for step in script:
                 if isinstance(step, bytes):
@@ -77,6 +92,24 @@ class FakeIrc:
         with contextlib.suppress(OSError, ValueError):
             while data := connection.recv(4096):
                 self.heard += data.decode().splitlines()
+
+    def say(self, lines: bytes) -> bool:
+        """Send lines to all who joined; return whether anybody was there. From any thread."""
+        with self._lock:
+            for connection in list(self._joined):
+                try:
+                    connection.sendall(lines)
+                except OSError:
+                    self._joined.remove(connection)
+            return bool(self._joined)
+
+    def drop(self) -> None:
+        """Break all connections."""
+        with self._lock:
+            for connection in self._joined:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._joined.clear()
 
 
 def make_privmsg(
@@ -102,69 +135,6 @@ def _escape(value: str) -> str:
     for plain, written in (("\\", "\\\\"), (";", "\\:"), (" ", "\\s"), ("\r", "\\r"), ("\n", "\\n")):
         value = value.replace(plain, written)
     return value
-
-
-class BroadcastIrc:
-    """A chat server that sends what is said to whoever has joined; safe to use from many threads.
-
-    `n_joined` counts the connections that joined so far.
-    """
-
-    def __init__(self) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        _AUTHORITY.issue_cert("irc.chat.twitch.tv").configure_cert(self._context)
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.address = self._server.getsockname()
-        self._joined: list[ssl.SSLSocket] = []
-        self._lock = threading.Lock()
-        self.n_joined = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        """Close the server and all connections."""
-        self._server.close()
-        self.drop()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                plain, _ = self._server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(plain,), daemon=True).start()
-
-    def _serve(self, plain: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            connection = self._context.wrap_socket(plain, server_side=True)
-            heard = b""
-            while b"JOIN" not in heard:
-                data = connection.recv(4096)
-                if not data:
-                    connection.close()
-                    return
-                heard += data
-            with self._lock:
-                self._joined.append(connection)
-                self.n_joined += 1
-
-    def say(self, lines: bytes) -> bool:
-        """Send lines; return whether anybody was there."""
-        with self._lock:
-            for connection in list(self._joined):
-                try:
-                    connection.sendall(lines)
-                except OSError:
-                    self._joined.remove(connection)
-                    connection.close()
-            return bool(self._joined)
-
-    def drop(self) -> None:
-        """Close all connections."""
-        with self._lock:
-            for connection in self._joined:
-                with contextlib.suppress(OSError):
-                    connection.close()
-            self._joined.clear()
 
 
 def write_authority(path: Path) -> None:
