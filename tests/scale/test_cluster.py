@@ -59,7 +59,8 @@ def wait_for_no_agent(start):
 
 
 def size_node():
-    return {"num_cpus": 1, "object_store_memory": 2**27, "runtime_env_agent_port": find_port()}
+    size = {"num_cpus": 1, "object_store_memory": 2**27, "runtime_env_agent_port": find_port()}
+    return {**size, "include_log_monitor": False, "no_monitor": True}  # a process each that nobody asks
 
 
 @pytest.fixture(scope="module")
