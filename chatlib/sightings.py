@@ -9,32 +9,15 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import NamedTuple
 
 from chatlib.records import DONATION_KINDS, Message
 
-__all__ = ["APART_S", "Seen", "find_twins"]
+__all__ = ["APART_S", "find_twins"]
 
 APART_S = 2.0  # between the two moments of one message
 
 
-class Seen(NamedTuple):
-    """A stored message that came in the capture."""
-
-    message_id: str
-    kind: str
-    offset_s: float | None
-    author_id: str | None
-    text: str | None
-    notice: str | None
-    amount: str | None
-    currency: str | None
-    bits: int | None
-    timestamp_us: int | None
-    target_id: str | None
-
-
-def find_twins(captured: Sequence[Seen], replayed: Sequence[Message]) -> dict[int, Seen]:
+def find_twins(captured: Sequence[Message], replayed: Sequence[Message]) -> dict[int, Message]:
     """Return the captured message that a replayed one is, by the replayed one's place.
 
     Both by id and kind; by an id alone that has another kind on either side, as events have in Twitch's
@@ -46,7 +29,7 @@ def find_twins(captured: Sequence[Seen], replayed: Sequence[Message]) -> dict[in
     }
     used = {id(seen) for seen in found.values()}
     rest = [i for i in range(len(replayed)) if i not in found]
-    by_id: dict[str, list[Seen]] = defaultdict(list)
+    by_id: dict[str, list[Message]] = defaultdict(list)
     for seen in captured:
         if id(seen) not in used:
             by_id[seen.message_id].append(seen)
@@ -61,17 +44,17 @@ def find_twins(captured: Sequence[Seen], replayed: Sequence[Message]) -> dict[in
 
 
 def _match_by_content(
-    captured: Sequence[Seen], replayed: Sequence[Message], places: Sequence[int]
-) -> dict[int, Seen]:
+    captured: Sequence[Message], replayed: Sequence[Message], places: Sequence[int]
+) -> dict[int, Message]:
     moments = _find_moments(captured), _find_moments([replayed[i] for i in places])
     if None in moments:
         moments = [seen.offset_s for seen in captured], [replayed[i].offset_s for i in places]
-    pools: dict[tuple, deque[tuple[float, Seen]]] = defaultdict(deque)
+    pools: dict[tuple, deque[tuple[float, Message]]] = defaultdict(deque)
     timed = ((at, seen) for at, seen in zip(moments[0] or (), captured, strict=True) if at is not None)
     for at, seen in sorted(timed, key=lambda pair: pair[0]):
         for key in _iter_keys(seen):
             pools[key].append((at, seen))
-    found: dict[int, Seen] = {}
+    found: dict[int, Message] = {}
     used: set[int] = set()
     due = ((at, i) for at, i in zip(moments[1] or (), places, strict=True) if at is not None)
     for at, i in sorted(due):
@@ -86,7 +69,7 @@ def _match_by_content(
     return found
 
 
-def _find_moments(messages: Sequence[Seen | Message]) -> list[float | None] | None:
+def _find_moments(messages: Sequence[Message]) -> list[float | None] | None:
     """Return when each was said, in seconds since 1970; None if none of them tells.
 
     A message that tells only its offset is placed by the others.
@@ -107,7 +90,7 @@ def _find_moments(messages: Sequence[Seen | Message]) -> list[float | None] | No
     ]
 
 
-def _iter_keys(message: Seen | Message) -> Iterator[tuple]:
+def _iter_keys(message: Message) -> Iterator[tuple]:
     """Yield what two recordings of one message have in common.
 
     A replay may show an event's sentence as the words of a plain message.

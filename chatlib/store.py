@@ -17,7 +17,7 @@ from chatlib.errors import DamagedStore, MissingSource, NewerSchema, NotADatabas
 from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, connect_to_read, map_sqlite_errors
 from chatlib.records import STATES, VIEWS, Clip, HeatStep, Message, Stream
 from chatlib.schema import ADD_VISIT, APPLICATION_ID, FILL_VISITS, MIGRATIONS
-from chatlib.sightings import Seen, find_twins
+from chatlib.sightings import find_twins
 
 __all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
 
@@ -221,13 +221,13 @@ class Store(StoreReader):
 
     def _leave_out_twins(self, stream_id: int, messages: list[Message]) -> list[Message]:
         """Return a replay's messages that its capture lacks, and note all that the replay has."""
+        columns = ", ".join("name" if field == "author_name" else field for field in Message._fields)
         rows = self.connection.execute(
-            "SELECT message_id, kind, offset_s, author_id, text, notice, amount, currency, bits, "
-            "timestamp_us, target_id FROM sightings JOIN messages USING (stream_id, message_id, kind) "
+            f"SELECT {columns} FROM sightings JOIN messages USING (stream_id, message_id, kind) "
             "LEFT JOIN authors USING (author) WHERE stream_id = ? AND live",
             (stream_id,),
         )
-        twins = find_twins([Seen._make(row) for row in rows], messages)
+        twins = find_twins(list(map(Message._make, rows)), messages)
         keys = ((m.message_id, m.kind) for m in (twins.get(i, m) for i, m in enumerate(messages)))
         self._note_sightings("replay", stream_id, keys)
         return [m for i, m in enumerate(messages) if i not in twins]

@@ -6,14 +6,10 @@ import pytest
 
 from chatlib.__main__ import main
 from chatlib.records import Message, Stream
-from chatlib.sightings import Seen, find_twins
+from chatlib.sightings import find_twins
 from chatlib.store import open_store
 
 START_US = 1_714_586_400_000_000
-
-
-def seen_of(message):
-    return Seen._make(getattr(message, name) for name in Seen._fields)
 
 
 def make(number, at_s, text="hi", author="a", kind="text_message", **facts):
@@ -22,7 +18,7 @@ def make(number, at_s, text="hi", author="a", kind="text_message", **facts):
 
 
 def pairs(captured, replayed):
-    twins = find_twins([seen_of(m) for m in captured], replayed)
+    twins = find_twins(captured, replayed)
     return {replayed[i].message_id: seen.message_id for i, seen in twins.items()}
 
 
@@ -59,7 +55,7 @@ def test_an_event_that_the_replay_shows_as_plain_words_is_the_same_message():
 def test_a_ticker_is_not_the_payment_whose_id_it_repeats():
     captured = [make(1, 10, kind="paid_message"), make(1, 10, kind="ticker_paid_message_item")]
     assert pairs(captured, [make(1, 10, kind="ticker_paid_message_item")]) == {"m1": "m1"}
-    twins = find_twins([seen_of(m) for m in captured], [make(1, 10, kind="ticker_paid_message_item")])
+    twins = find_twins(captured, [make(1, 10, kind="ticker_paid_message_item")])
     assert [seen.kind for seen in twins.values()] == ["ticker_paid_message_item"]
 
 
@@ -80,7 +76,7 @@ def test_no_message_is_matched_twice_and_none_across_more_than_two_seconds(seed)
     for m in captured[:160]:
         moved_us = m.timestamp_us + rng.randrange(-9, 9) * 10**5
         replayed.append(m._replace(message_id=f"r{m.message_id}", timestamp_us=moved_us))
-    found = find_twins([seen_of(m) for m in captured], replayed)
+    found = find_twins(captured, replayed)
     assert len({seen.message_id for seen in found.values()}) == len(found) == len(replayed)
     for i, seen in found.items():
         assert (seen.author_id, seen.text) == (replayed[i].author_id, replayed[i].text)
