@@ -23,7 +23,6 @@ from chatlib.collect.files.parsing import (
     Notes,
     decode_text,
     looks_like_data,
-    looks_like_utf16,
     parse_json,
     read_head,
     repeated_kind,
@@ -275,11 +274,9 @@ def _find_chats(data: bytes, file_name: str, notes: Notes, columns: Mapping[str,
         raise SourceError("A chat file must have content, and this one is empty.")
     if re.match(rb"<(?:[!?]|[A-Za-z][\w-]*[\s>/][^\n]*<)", start):
         _refuse("a web page")
-    if len(start) < 50 * len(start.translate(None, _PLAIN_BYTES)) and not looks_like_utf16(data):
+    if len(start) < 50 * len(start.translate(None, _PLAIN_BYTES)):
         _refuse("no text")
     text = decode_text(data, notes)
-    if "\n" not in text:  # lines may end as on the first Macintosh
-        text = text.replace("\r", "\n")
     for reader in (_TABLE_READER,) if columns else (_TEXT_READER, _TABLE_READER):
         if found := _load(reader)(text, file_name, notes, columns):
             return found

@@ -25,7 +25,7 @@ from chatlib.text import clean_text, dump_names, read_number
 
 __all__ = [
     "CUT", "SQLITE_MAGIC", "Chat", "IdMaker", "Notes", "as_list", "as_object", "author_key", "badge_json",
-    "decode_text", "looks_like_data", "looks_like_utf16", "name_json", "parse_json", "read_count",
+    "decode_text", "looks_like_data", "name_json", "parse_json", "read_count",
     "read_head", "read_whole_number", "repeated_kind", "unpack", "walk",
 ]  # fmt: skip
 
@@ -192,20 +192,12 @@ def looks_like_data(head: bytes) -> bool:
     return head.removeprefix(codecs.BOM_UTF8).lstrip(_SPACE)[:1] in (b"{", b"[", b"<")
 
 
-def looks_like_utf16(data: bytes) -> bool:
-    """Return whether data is UTF-16 without a mark, mostly of Western letters: every second byte is 0."""
-    high = data[1:400:2]
-    return len(high) > 8 and high.count(0) * 5 > len(high) * 4
-
-
 def decode_text(data: bytes, notes: Notes) -> str:
     """Return text in UTF-8, or else in the encoding that it seems to have; `notes` says which.
 
     What is UTF-8 for the most part is damaged UTF-8. Otherwise Japanese in Shift-JIS shows in its kana, and
     Western text is in Windows-1252, which has a character for nearly every byte.
     """
-    if looks_like_utf16(data):
-        return data.decode("utf-16-le", "replace")
     try:
         return data.decode()
     except UnicodeDecodeError:

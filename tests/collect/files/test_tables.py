@@ -251,12 +251,6 @@ def test_a_quote_that_is_not_closed_swallows_no_rows():
     assert [m.text for m in chat.messages] == ["a, b", "c, d", "cut sh"]
 
 
-def test_a_table_of_an_old_macintosh_and_one_in_utf_16_without_a_mark():
-    assert offsets("time,author,message\r1,Ann,hi\r2,Bob,yo\r") == [1.0, 2.0]
-    data = "time,author,message\n1,Ann,hi\n".encode("utf-16-le")
-    assert [m.text for m in read_chat(data, file_name="x.csv", row={}).messages] == ["hi"]
-
-
 def test_a_login_beside_a_name_is_no_second_author():
     chat = read("created_at,user_name,user_login,user_id,message\n2021-07-15T20:00:05Z,Ann A,ann,12,hi\n")
     assert [(m.author_id, m.author_name) for m in chat.messages] == [("12", "Ann A")]
