@@ -52,6 +52,7 @@ def test_simulated_chat_is_called_so_and_real_chat_is_not(hand_run, tmp_path):
     html = render_index(run, real).read_text()
     assert "simulated" not in html
     assert "Chat files of <bdi>my chats</bdi>" in html and "/somewhere" not in html
+    assert "simulated" not in render_index(run, {**real, "chats": None}).read_text()
 
 
 def test_an_unfinished_run_says_what_has_not_run(hand_run):
