@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
-from chatlib.analyze.analytics.format import ProcessSettings
-from chatlib.analyze.analytics.json_files import save
-from chatlib.analyze.analytics.readers import analyze_stream, load_talk
-from chatlib.analyze.moments import ENOUGH_MESSAGES, Moment, ReactionWords, find_moments, learn_reactions
+from chatlib.analyze.analytics.readers import load_talk
+from chatlib.analyze.moments import ENOUGH_MESSAGES, Moment, ReactionWords, learn_reactions
 from chatlib.analyze.timeline import Mark
-from chatlib.errors import DataError
-from chatlib.files import make_safe_name
-from chatlib.store import Store
 from chatlib.times import format_clock
-from chatlib.workspace import progress_bar
 
 if TYPE_CHECKING:
     from chatlib.dataset import ChatReader
 
 __all__ = [
-    "ChannelAnalytics",
     "StreamSummary",
-    "analyze_channel",
     "learn_channel",
     "rank_streams",
     "summarize_stream",
@@ -60,52 +51,11 @@ class StreamSummary(NamedTuple):
     link: str | None
 
 
-class ChannelAnalytics(NamedTuple):
-    """One row per analyzed stream, oldest first, and what was skipped.
-
-    `skipped` says why streams were left out; `n_failed` of them have messages.
-    """
-
-    streams: pd.DataFrame
-    skipped: list[str]
-    n_failed: int
-
-
-def analyze_channel(
-    store: Store, folder: Path | None = None, settings: ProcessSettings | None = None
-) -> ChannelAnalytics:
-    """Analyze every stream of a database; write each one's JSON into `folder`, if one is given.
-
-    The table's columns are those of `StreamSummary`, then the platforms' totals. A stream in which no
-    message has an offset is left out, and `skipped` says so.
-    """
-    rows: list[dict[str, object]] = []
-    skipped: list[str] = []
-    n_failed = 0
-    streams = store.list_streams()
-    words = learn_channel(store)
-    for stream in progress_bar(streams, total=len(streams), desc="analyze"):
-        try:
-            analytics = analyze_stream(store, stream, settings)
-        except DataError as error:
-            skipped.append(str(error))
-            n_failed += stream.n_messages > 0
-            continue
-        if folder is not None:
-            save(analytics, Path(folder) / f"{make_safe_name(stream.video_id)}.json")
-        address = "" if stream.simulated else stream.url
-        talk = load_talk(store, stream)
-        best = find_moments(talk, duration_s=analytics.duration, top=1, address=address, words=words)
-        rows.append(
-            summarize_stream(
-                analytics, video_id=stream.video_id, started_at=stream.started_at, best=next(iter(best), None)
-            )
-        )
-    return ChannelAnalytics(tabulate_streams(rows), skipped, n_failed)
-
-
 def tabulate_streams(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    """Return the summaries of streams, as `summarize_stream` makes them, as one table."""
+    """Return the summaries of streams, as `summarize_stream` makes them, as one table.
+
+    Its columns are those of `StreamSummary`, then the platforms' totals.
+    """
     columns = dict.fromkeys([*StreamSummary._fields, *chain.from_iterable(rows)])
     return pd.DataFrame(rows, columns=list(columns))
 
@@ -124,7 +74,7 @@ def learn_channel(store: ChatReader) -> ReactionWords:
 def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
     """Return the streams with most chat messages a minute, in as few columns as fit a page.
 
-    `streams` is the table of `analyze_channel`. The video id stands in for an unknown title.
+    `streams` is a table of `tabulate_streams`. The video id stands in for an unknown title.
     Columns: date, title, duration, chats, people, chats_per_min, best_minute, spikes, best_moment,
     link.
     """

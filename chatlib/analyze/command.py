@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from chatlib.analyze import DEFAULT_TOP
 from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.collect.files.table_columns import add_columns_option, read_columns_option
-from chatlib.errors import MissingSource, NotEnoughData, ParameterError, SourceError
+from chatlib.errors import DataError, MissingSource, NotEnoughData, ParameterError, SourceError
 from chatlib.options import add_options, read_options
 
 if TYPE_CHECKING:
     from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
     from chatlib.analyze.analytics.readers import Talk
     from chatlib.analyze.moments import ReactionWords
+    from chatlib.store import Store
 
 __all__ = ["add_parsers", "guess_mode", "name_after_title"]
 
@@ -215,7 +216,7 @@ def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
     from chatlib.analyze.analytics.readers import analyze_stream, load_talk, pick_stream
-    from chatlib.analyze.channel import analyze_channel, learn_channel
+    from chatlib.analyze.channel import learn_channel
     from chatlib.store import open_store
 
     with open_store(args.source, read_only=True) as store:
@@ -227,14 +228,31 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
             return _write(analytics, args, talk=load_talk(store, stream), words=learn_channel(store))
         if _wants_moments(args):
             raise ParameterError("Moments, chapters and clips are of one stream: name it with --stream.")
-        folder = Path(args.output or "chat_analytics")
-        channel = analyze_channel(store, folder, settings)
-    for sentence in channel.skipped:
-        log.warning("%s", sentence)
-    if channel.streams.empty:
+        return _write_all(store, args, settings)
+
+
+def _write_all(store: Store, args: argparse.Namespace, settings: ProcessSettings) -> int:
+    """Write the JSON of every stream, and say of others why they have none."""
+    from chatlib.analyze.analytics.json_files import save
+    from chatlib.analyze.analytics.readers import analyze_stream
+    from chatlib.files import make_safe_name
+    from chatlib.workspace import progress_bar
+
+    folder, n_written, n_failed = Path(args.output or "chat_analytics"), 0, 0
+    streams = store.list_streams()
+    for stream in progress_bar(streams, total=len(streams), desc="analyze"):
+        try:
+            analytics = analyze_stream(store, stream, settings)
+        except DataError as error:
+            log.warning("%s", error)
+            n_failed += stream.n_messages > 0
+            continue
+        save(analytics, folder / f"{make_safe_name(stream.video_id)}.json")
+        n_written += 1
+    if not n_written:
         raise NotEnoughData(f"At least one stream must have messages with a time; {args.source} has none.")
-    log.info("%d streams analyzed into %s", len(channel.streams), folder)
-    return 1 if channel.n_failed and not args.ignore_errors else 0
+    log.info("%d streams analyzed into %s", n_written, folder)
+    return 1 if n_failed and not args.ignore_errors else 0
 
 
 def _run_clips(args: argparse.Namespace) -> int:

@@ -188,7 +188,7 @@ def write_explorer(
     """Write the folder `explorer` and `results/explorer.json` of a run; return the latter, and a table.
 
     In the former `streams` has one row per stream with a chat that has times, oldest first; `cards` the
-    answers of the front page; `skipped` why streams were left out. The table is that of `analyze_channel`.
+    answers of the front page; `skipped` why streams were left out. The table is one of `tabulate_streams`.
     `words` (`learn_channel`) and `viewers` (`load_viewers`) may be given where they are known. With
     `analytics` each stream's JSON is written into `results/chat_analytics`. Many take several processes.
     """
@@ -287,7 +287,7 @@ def _summarize(stream: StoredStream, timeline: Timeline, *, n_people: int, n_pay
         "stream": stream.stream_id,
         "date": (stream.started_at or "")[:10],
         "title": one_line(timeline.title, _TITLE_LENGTH),
-        "duration_s": round(timeline.duration_s),
+        "duration_s": int(timeline.duration_s),
         "messages": n_messages,
         "people": n_people,
         "per_min": round(n_messages * 60 / max(timeline.duration_s, 1), 2),

@@ -75,7 +75,7 @@ def plot_activity(analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, n
 def plot_channel(streams: pd.DataFrame, *, known: pd.DataFrame | None = None, note: str = "") -> Figure:
     """Draw a channel's streams in their order: chat per minute with the busiest minute, and people.
 
-    `streams` is a table of `chatlib.analyze.channel.analyze_channel`, `known` one of `Store.load_streams`:
+    `streams` is a table of `chatlib.analyze.channel.tabulate_streams`, `known` one of `Store.load_streams`:
     with it, a page tells the title of the stream at the pointer, and a click opens it.
     """
     figure, (upper, lower) = new_panels(2, 1, height_in=5.2, sharex=True)

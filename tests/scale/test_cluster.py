@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from chatlib.__main__ import main
-from chatlib.analyze.channel import analyze_channel
 from chatlib.collect.files.into_dataset import import_dataset
 from chatlib.dataset import open_dataset
 from chatlib.errors import ParameterError
@@ -153,12 +152,12 @@ def test_a_folder_of_other_things_is_refused(tmp_path):
 @needs_ray
 def test_the_analytics_are_those_of_one_machine_and_are_not_made_twice(nodes, store, dataset, tmp_path):
     assert main(["scale", "analyze", str(dataset.folder), str(tmp_path / "out")]) == 0
-    table = analyze_channel(store, tmp_path / "alone").streams
+    assert main(["analyze", str(store.path), "-o", str(tmp_path / "alone")]) == 0
     found = read_outputs(tmp_path / "out")
     for stream in store.list_streams():
         name = f"{make_safe_name(stream.video_id)}.json"
         assert found[name] == (tmp_path / "alone" / name).read_bytes()
-    assert len(found["streams.csv"].splitlines()) == 1 + len(table)
+    assert len(found["streams.csv"].splitlines()) == 1 + N_STREAMS
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["failed"] == {}
     with open_cluster(ClusterSettings("nowhere:1")) as cluster:  # not asked: there is nothing to do
         assert analyze_dataset(cluster, dataset, tmp_path / "out").n_known == N_STREAMS

@@ -7,8 +7,9 @@ import pytest
 from chatlib.analyze import ProcessSettings
 from chatlib.analyze.analytics.json_files import load
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk, pick_stream
-from chatlib.analyze.channel import analyze_channel, rank_streams, summarize_stream
+from chatlib.analyze.channel import rank_streams, summarize_stream
 from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.pipeline.explorer import write_explorer
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
 from tests.places import SHARED
@@ -37,11 +38,11 @@ def test_the_duration_is_the_streams_own_and_messages_after_it_are_left_out(db, 
     assert (analytics.totalChatMessages, analytics.samples[-1].endTime) == (chats, end)
 
 
-def test_streams_without_address_title_or_date_stand_beside_others(db):
+def test_streams_without_address_title_or_date_stand_beside_others(db, tmp_path):
     fill(db, "known", started_at="2026-01-01")
     messages = [Message(str(i), "text_message", i * 3.0, f"u{i % 4}", text="hi") for i in range(20)]
     db.save_chat(Stream("youtube", "unknown"), messages)
-    table = analyze_channel(db).streams.set_index("video_id")
+    table = write_explorer(tmp_path, chat=db)[1].set_index("video_id")
     assert table["title"].to_dict() == {"known": "A title", "unknown": "No Media Title"}
     assert table["link"].notna().to_dict() == {"known": True, "unknown": False}
     ranked = rank_streams(table.reset_index())
@@ -79,19 +80,19 @@ def test_a_channel_is_written_stream_by_stream_and_says_what_it_left_out(db, tmp
     fill(db, "empty", 0)
     db.save_chat(Stream("twitch", "no times"), [Message("1", "text_message")])
     db.save_chat(Stream("twitch", "years"), [Message("1", "text_message", 9e7)])
-    channel = analyze_channel(db, tmp_path / "out")
-    assert channel.streams["video_id"].tolist() == ["../two", "one"]
-    assert channel.streams["totalSuperchats"].tolist() == [1, 1]
-    assert list(channel.streams)[-2:] == ["totalSuperchats", "totalMemberships"]
-    assert len(channel.skipped) == 3
-    assert "empty" in "".join(channel.skipped)
-    assert channel.n_failed == 2
-    ranked = rank_streams(channel.streams, top=1)
+    facts, streams = write_explorer(tmp_path, chat=db, analytics=True)
+    assert streams["video_id"].tolist() == ["../two", "one"]
+    assert streams["totalSuperchats"].tolist() == [1, 1]
+    assert list(streams)[-2:] == ["totalSuperchats", "totalMemberships"]
+    assert len(facts["skipped"]) == 3
+    assert "empty" in "".join(facts["skipped"])
+    ranked = rank_streams(streams, top=1)
     assert ranked[["date", "title", "people"]].values.tolist() == [["2026-01-01", "A title", 4]]
-    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    out = tmp_path / "results" / "chat_analytics"
+    written = sorted(path.name for path in out.iterdir())
     assert len(written) == 2
     assert written[1] == "one.json"
-    assert load(tmp_path / "out" / "one.json").totalActivity == 22
+    assert load(out / "one.json").totalActivity == 22
 
 
 def test_what_was_said_leaves_out_bots_and_hides_names(db):
@@ -110,11 +111,11 @@ def test_what_was_said_leaves_out_bots_and_hides_names(db):
     assert load_talk(db, stream).spoken["text"].tolist() == ["no time", "follow us", "hi @bob"]
 
 
-def test_an_empty_channel_is_an_empty_table(db):
-    channel = analyze_channel(db)
-    assert channel.streams.empty
-    assert rank_streams(channel.streams).empty
-    assert "chats_per_min" in channel.streams.columns
+def test_an_empty_channel_is_an_empty_table(db, tmp_path):
+    streams = write_explorer(tmp_path, chat=db)[1]
+    assert streams.empty
+    assert rank_streams(streams).empty
+    assert "chats_per_min" in streams.columns
 
 
 def test_the_summary_of_a_stream_can_be_counted(db):
@@ -139,7 +140,7 @@ def test_every_stream_of_the_real_channel_agrees_with_sql(tmp_path):
 
     with open_store(tmp_path / "c.db", create=True) as db:
         import_chats(db, [shared_data() / "twitch" / "channel_2023"])
-        channel = analyze_channel(db, tmp_path / "out")
+        facts, streams = write_explorer(tmp_path, chat=db, analytics=True)
         counts = db.query(
             """SELECT video_id, count(*) AS activity,
                       sum(kind IN ('text_message', 'highlighted_message',
@@ -152,9 +153,9 @@ def test_every_stream_of_the_real_channel_agrees_with_sql(tmp_path):
                FROM messages JOIN streams USING (stream_id)
                WHERE offset_s BETWEEN 0 AND last_offset_s GROUP BY stream_id"""
         ).set_index("video_id")
-    found = channel.streams.set_index("video_id")
+    found = streams.set_index("video_id")
     assert len(found) == 162
-    assert channel.skipped == []
+    assert facts["skipped"] == []
     assert found[list(counts.columns)].astype(int).sort_index().equals(counts.astype(int).sort_index())
-    a_file = json.loads(next((tmp_path / "out").iterdir()).read_text(encoding="utf-8"))
+    a_file = json.loads(next((tmp_path / "results" / "chat_analytics").iterdir()).read_text(encoding="utf-8"))
     assert sum(s["activity"] for s in a_file["samples"]) == a_file["totalActivity"]
