@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
@@ -12,7 +11,7 @@ from chatlib.money import convert_money
 from chatlib.records import AMOUNT_KINDS, CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS
 from chatlib.store import Store
 from chatlib.tables import format_share
-from chatlib.text import one_line
+from chatlib.text import hide_mentions, one_line
 from chatlib.times import find_day, format_clock
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
 
 
 _WHATS = ("messages", "payments")
-_MENTION = re.compile(r"@[\w.·-]+")
 
 
 def show_rows(db: Store, n: int = 10, *, among: Iterable[int] | None = None) -> pd.DataFrame:
@@ -59,7 +57,7 @@ def show_rows(db: Store, n: int = 10, *, among: Iterable[int] | None = None) -> 
             "time": ["" if pd.isna(s) else format_clock(s) for s in rows["offset_s"]],
             "viewer": pd.factorize(rows["author"])[0] + 1,
             "kind": rows["kind"].tolist(),
-            "message": [one_line(_MENTION.sub("@name", text), 90) for text in said],
+            "message": [one_line(hide_mentions(text), 90) for text in said],
             "amount": [
                 one_line(text, 20) if isinstance(text, str) else more
                 for text, more in zip(rows["amount_text"], bits, strict=True)

@@ -107,7 +107,7 @@ def test_rows_are_shown_around_a_payment_with_numbers_for_people(tmp_path):
     assert rows["time"].tolist() == [f"0:00:{n}" for n in (16, 17, 18, 19, 20, 20, 21, 22, 23, 24)]
     assert rows.iloc[5].tolist() == ["0:00:20", 4, "paid_message", "", "$5.00"]
     assert rows["viewer"].tolist() == [1, 2, 3, 1, 2, 4, 3, 1, 2, 3]
-    assert rows["message"].iloc[0] == "hi @name 16 [2J"
+    assert rows["message"].iloc[0] == "hi @… 16 [2J"
 
 
 def test_the_answer_in_sentences(tmp_path):

@@ -96,7 +96,7 @@ def test_every_kind_of_row_is_read_and_what_is_deleted_is_marked(video, db):
     row = {"message_type": "paid_message", "message_id": "p1", "timestamp": time.time_ns() // 1000,
            "time_in_seconds": 1, "time_text": "0:01", "message": "wow", "money": {"text": "$5.00"},
            "author": {"id": "UC1", "name": "@bo"}}  # fmt: skip
-    (paid,) = replay_action(row, channel_id="UC", video_id=ID)["replayChatItemAction"]["actions"]
+    (paid,) = replay_action(row)["replayChatItemAction"]["actions"]
     say(video, 1)
     gone = {"targetItemId": "ChwKGk00000001", "deletedStateMessage": {"runs": [{"text": "[deleted]"}]}}
     video.live.say(paid, {"markChatItemAsDeletedAction": gone})

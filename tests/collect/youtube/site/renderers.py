@@ -12,36 +12,31 @@ _PIECE = re.compile(
 )
 
 
-def replay_action(row: Json, *, channel_id: str, video_id: str) -> Json:
+def replay_action(row: Json) -> Json:
     """Return one row of chat-downloader's schema as the item of a replay's batch.
 
     What was said before the start has the offset 0 and a clock such as -3:51, as on YouTube.
     """
     offset_ms = max(0, round(row["time_in_seconds"] * 1000))
-    action = _build_action(row, f"{channel_id}/{video_id}")
-    return {"replayChatItemAction": {"actions": [action], "videoOffsetTimeMsec": str(offset_ms)}}
+    return {"replayChatItemAction": {"actions": [_build_action(row)], "videoOffsetTimeMsec": str(offset_ms)}}
 
 
-def text_runs(text: str, channel_id: str) -> Json:
+def text_runs(text: str) -> Json:
     """Return a text as runs: plain text, the channel's emoji, and Unicode's, which come with shortcuts."""
     runs: list[Json] = []
     at = 0
     for match in _PIECE.finditer(text):
         if match.start() > at:
             runs.append({"text": text[at : match.start()]})
-        runs.append({"emoji": _custom_emoji(match[1], channel_id) if match[1] else _emoji(match[2])})
+        runs.append({"emoji": _custom_emoji(match[1]) if match[1] else _emoji(match[2])})
         at = match.end()
     if at < len(text) or not runs:
         runs.append({"text": text[at:]})
     return {"runs": runs}
 
 
-def _custom_emoji(name: str, channel_id: str) -> Json:
-    return {
-        "emojiId": f"{channel_id}/{name}",
-        "shortcuts": [name, f":{name[2:]}"],
-        "isCustomEmoji": True,
-    }
+def _custom_emoji(name: str) -> Json:
+    return {"emojiId": f"UC/{name}", "shortcuts": [name, f":{name[2:]}"], "isCustomEmoji": True}
 
 
 def _emoji(sign: str) -> Json:
@@ -49,20 +44,20 @@ def _emoji(sign: str) -> Json:
     return {"emojiId": sign, "shortcuts": [f":{name}:"]}
 
 
-def _build_action(row: Json, place: str) -> Json:
+def _build_action(row: Json) -> Json:
     kind = row["message_type"]
     if kind == "mark_chat_item_as_deleted_action":
         shown = {"runs": [{"text": row["message"]}]}
         return {"markChatItemAsDeletedAction": {
             "deletedStateMessage": shown, "targetItemId": row["target_message_id"]}}  # fmt: skip
     if kind.startswith("ticker_"):
-        item = _build_ticker(kind, row, place)
+        item = _build_ticker(kind, row)
         seconds = str(row["ticker_duration"])
         return {"addLiveChatTickerItemAction": {"item": item, "durationSec": seconds}}
-    return {"addChatItemAction": {"item": _BUILDERS[kind](row, place), "clientId": row["message_id"][-11:]}}
+    return {"addChatItemAction": {"item": _BUILDERS[kind](row), "clientId": row["message_id"][-11:]}}
 
 
-def _head(row: Json, place: str) -> Json:
+def _head(row: Json) -> Json:
     """Return what every message of a person has."""
     author = row["author"]
     head = {
@@ -80,63 +75,48 @@ def _badge(title: str) -> Json:
     return {"liveChatAuthorBadgeRenderer": {"tooltip": title}}
 
 
-def _text_message(row: Json, place: str) -> Json:
-    message = text_runs(row["message"], place.partition("/")[0])
-    return {"liveChatTextMessageRenderer": {"message": message, **_head(row, place)}}
+def _text_message(row: Json) -> Json:
+    message = text_runs(row["message"])
+    return {"liveChatTextMessageRenderer": {"message": message, **_head(row)}}
 
 
-def _paid_message(row: Json, place: str) -> Json:
-    content = {**_head(row, place), "purchaseAmountText": {"simpleText": row["money"]["text"]}}
+def _paid_message(row: Json) -> Json:
+    content = {**_head(row), "purchaseAmountText": {"simpleText": row["money"]["text"]}}
     if row["message"] is not None:
-        content["message"] = text_runs(row["message"], place.partition("/")[0])
+        content["message"] = text_runs(row["message"])
     return {"liveChatPaidMessageRenderer": content}
 
 
-def _paid_sticker(row: Json, place: str) -> Json:
-    content = {**_head(row, place), "purchaseAmountText": {"simpleText": row["money"]["text"]}}
+def _paid_sticker(row: Json) -> Json:
+    content = {**_head(row), "purchaseAmountText": {"simpleText": row["money"]["text"]}}
     return {"liveChatPaidStickerRenderer": content}
 
 
-def _membership(row: Json, place: str) -> Json:
-    content = _head(row, place)
+def _membership(row: Json) -> Json:
+    content = _head(row)
     if "header_primary_text" in row:
-        content["headerPrimaryText"] = {
-            "runs": [{"text": part} for part in _split_words(row["header_primary_text"])]
-        }
-        content["headerSubtext"] = {"simpleText": row["header_secondary_text"]}
-        if row["message"]:
-            content["message"] = text_runs(row["message"], place.partition("/")[0])
-        else:
-            content["empty"] = True
-    else:
-        parts = _split_words(row["header_secondary_text"])
-        content["headerSubtext"] = {"runs": [{"text": part} for part in parts]}
+        content["headerPrimaryText"] = text_runs(row["header_primary_text"])
+    content["headerSubtext"] = {"simpleText": row["header_secondary_text"]}
+    if row["message"]:
+        content["message"] = text_runs(row["message"])
     return {"liveChatMembershipItemRenderer": content}
 
 
-def _split_words(text: str) -> list[str]:
-    """Cut YouTube's sentence where it puts in what varies, as its runs do."""
-    return [part for part in re.split(r"(\d+)|(?<=Welcome to )", text) if part]
-
-
-def _gift_purchase(row: Json, place: str) -> Json:
-    head = _head(row, place)
+def _gift_purchase(row: Json) -> Json:
+    head = _head(row)
     kept = {name: head.pop(name) for name in ("id", "timestampUsec", "authorExternalChannelId")}
     clock = head.pop("timestampText")
-    bold = [{"text": part, "bold": True} for part in _split_words(row["message"])]
-    header = {"liveChatSponsorshipsHeaderRenderer": {**head, "primaryText": {"runs": bold}}}
+    header = {"liveChatSponsorshipsHeaderRenderer": {**head, "primaryText": text_runs(row["message"])}}
     content = {**kept, "timestampText": clock, "header": header}
     return {"liveChatSponsorshipsGiftPurchaseAnnouncementRenderer": content}
 
 
-def _gift_redemption(row: Json, place: str) -> Json:
-    said, _, giver = row["message"].rpartition(" ")
-    runs = [{"text": f"{said} ", "italics": True}, {"text": giver, "bold": True, "italics": True}]
-    content = {**_head(row, place), "message": {"runs": runs}}
+def _gift_redemption(row: Json) -> Json:
+    content = {**_head(row), "message": text_runs(row["message"])}
     return {"liveChatSponsorshipsGiftRedemptionAnnouncementRenderer": content}
 
 
-def _engagement(row: Json, place: str) -> Json:
+def _engagement(row: Json) -> Json:
     return {
         "liveChatViewerEngagementMessageRenderer": {
             "id": row["message_id"],
@@ -147,19 +127,19 @@ def _engagement(row: Json, place: str) -> Json:
     }
 
 
-def _placeholder(row: Json, place: str) -> Json:
+def _placeholder(row: Json) -> Json:
     content = {"id": row["message_id"], "timestampUsec": str(row["timestamp"])}
     return {"liveChatPlaceholderItemRenderer": content}
 
 
-def _build_ticker(kind: str, row: Json, place: str) -> Json:
+def _build_ticker(kind: str, row: Json) -> Json:
     item = _BUILDERS[
         kind.removeprefix("ticker_").removesuffix("_item") if "paid" in kind else "membership_item"
     ]
     ticker: Json = {
         "id": row["message_id"],
         "durationSec": row["ticker_duration"],
-        "showItemEndpoint": {"showLiveChatItemEndpoint": {"renderer": item(row, place)}},
+        "showItemEndpoint": {"showLiveChatItemEndpoint": {"renderer": item(row)}},
         "authorExternalChannelId": row["author"]["id"],
     }
     if kind == "ticker_sponsor_item":

@@ -217,7 +217,7 @@ def make_video(
 def text_action(number: int, text: str, *, offset_ms: int, video_id: str = "", author: str = "@ann") -> Json:
     """Return a plain message, for small chats written by hand."""
     body = {
-        "message": text_runs(text, CHANNEL_ID),
+        "message": text_runs(text),
         "authorName": {"simpleText": author},
         "id": f"ChwKGk{video_id}{number:08d}",
         "timestampUsec": str(1_772_388_000_000_000 + offset_ms * 1000),
@@ -248,12 +248,11 @@ def videos_of_simulation(n_streams: int = 2, n_messages: int = 300, seed: int = 
 
 
 def _load_video(stream: dict[str, str], folder: Path) -> Video:
-    ids = {"channel_id": stream["channel_id"], "video_id": stream["video_id"]}
     with gzip.open(folder / "chat" / f"{stream['video_id']}.jsonl.gz", "rt", encoding="utf-8") as lines:
         rows = sorted(map(json.loads, lines), key=lambda row: row["time_in_seconds"])
     return make_video(
         stream["video_id"],
-        (replay_action(row, **ids) for row in rows),
+        map(replay_action, rows),
         title=stream["title"],
         channel_id=stream["channel_id"],
         channel_name=stream["channel_name"],
