@@ -30,19 +30,16 @@ _REPEATABLE = {
     "num_threads": 1,  # `map_fits` keeps the other cores busy
     "verbosity": -1,
 }
-_ENOUGH, _FEW = 200_000, 20_000  # rows to learn from, and positive ones
+_ENOUGH, _FEW = 250_000, 20_000  # rows to learn from, and positive ones
 _SETTINGS = {
-    "learning_rate": 0.04,
-    "bagging_fraction": 0.51,  # each tree reads half of the rows; of exactly half LightGBM makes a copy
-    "bagging_freq": 1,
-    "bin_construct_sample_cnt": 50_000,
+    "learning_rate": 0.02,
     "num_leaves": 16,
     "min_data_in_leaf": 40,
     "lambda_l2": 5.0,
     "feature_fraction_bynode": 0.5,  # drawn for each split: the trees of few donors are less alike
     "extra_trees": True,  # random thresholds, for the same reason (Geurts and others 2006)
 }
-_N_ROUNDS = 200
+_N_ROUNDS = 400
 RULE = "paid_visits_lately"
 _RULE_SHARE, _RULE_DONORS = 0.3, 1000  # where nobody has paid; and donors with whom it is half of that
 _HEADER = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\n"
@@ -131,15 +128,15 @@ def fit_trees(
     n_seeds: int = 3,
     rule: str = RULE,
 ) -> TreeModel:
-    """Fit boosted trees on training viewers; log odds are averaged over `n_seeds` draws of rows and columns.
+    """Fit boosted trees on training viewers; log odds are averaged over `n_seeds` draws of columns.
 
     `numbers` are the viewers' features, NaN for what is not known; columns never known are left out. `rows`
-    are those to learn from, by default all; of 400,000 or more, evenly spread ones stand for all, but of
+    are those to learn from, by default all; of more than 250,000, evenly spread ones stand for all, but of
     20,000 donors or fewer each is read. Where all labels are the same, so are all scores. Beside the trees
     stands a line through the count `rule`, where `numbers` have it, with the less weight the more donors.
     """
     rows = np.arange(len(labels)) if rows is None else rows
-    labels, step = np.asarray(labels, bool)[rows], max(len(rows) // _ENOUGH, 1)
+    labels, step = np.asarray(labels, bool)[rows], max(-(-len(rows) // _ENOUGH), 1)
     line = _fit_line(numbers[rule].iloc[rows], labels) if rule in numbers else None
     few = labels.sum() <= _FEW
     kept = (labels & few) | (np.arange(len(rows)) % step == 0)

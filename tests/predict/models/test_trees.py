@@ -22,7 +22,7 @@ def make_table(seed):
 def test_donors_score_higher_on_rows_that_training_never_saw(seed):
     table, labels = make_table(seed)
     model = fit_trees(table.iloc[:2000], labels[:2000], seed=seed, n_seeds=2)
-    assert model.columns == list("abcde") and model.trees.count("Tree=") == 400
+    assert model.columns == list("abcde") and model.trees.count("Tree=") == 800
     scores, later = model.score(table.iloc[2000:]), labels[2000:]
     assert scores[later].mean() > scores[~later].mean() + 0.5
     assert model.score(table.iloc[:0]).shape == (0,)
@@ -47,8 +47,7 @@ def test_of_many_rows_evenly_spread_ones_stand_for_all_and_donors_if_they_are_fe
     for few, n_rows in ((len(numbers), 1000 + int(labels[np.arange(3000) % 3 > 0].sum())), (9, 1000)):
         monkeypatch.setattr("chatlib.predict.models.trees._FEW", few)
         model = fit_trees(numbers, labels, n_seeds=1)
-        read = int(model.trees.split("internal_count=")[1].split()[0])
-        assert read == pytest.approx(0.51 * n_rows, abs=60)  # by the first tree
+        assert model.trees.split("internal_count=")[1].split()[0] == str(n_rows)
         predicted = (1 / (1 + np.exp(-model.score(numbers)))).mean()
         assert predicted == pytest.approx(labels.mean(), rel=0.1)
 
@@ -59,11 +58,10 @@ def test_the_text_that_is_kept_scores_as_lightgbm_does():
     table, labels = make_table(1)
     model = fit_trees(table, labels, n_seeds=1)
     data = lightgbm.Dataset(table[model.columns].to_numpy(), labels.astype(float))
-    settings = {"objective": "binary", "learning_rate": 0.04, "num_leaves": 16, "min_data_in_leaf": 40,
+    settings = {"objective": "binary", "learning_rate": 0.02, "num_leaves": 16, "min_data_in_leaf": 40,
                 "lambda_l2": 5.0, "feature_fraction_bynode": 0.5, "extra_trees": True, "seed": 0,
-                "bagging_fraction": 0.51, "bagging_freq": 1,
                 "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1}  # fmt: skip
-    expected = lightgbm.train(settings, data, num_boost_round=200)
+    expected = lightgbm.train(settings, data, num_boost_round=400)
     expected = expected.predict(table[model.columns].to_numpy(), raw_score=True)
     np.testing.assert_allclose(model.score(table), expected, atol=1e-12)
 
