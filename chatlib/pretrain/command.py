@@ -33,11 +33,10 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
 def _run(args: argparse.Namespace) -> int:
     from chatlib.dataset import open_dataset
     from chatlib.pretrain import training
-    from chatlib.pretrain.corpus import build_corpus
+    from chatlib.pretrain.corpus import build_corpus, find_emotes
     from chatlib.pretrain.data import make_data, make_shard
     from chatlib.pretrain.device import join_processes, seed_torch
     from chatlib.pretrain.language_model import add_emotes, open_language_model, save_language_model
-    from chatlib.pretrain.tokenizer import find_emotes
     from chatlib.store import open_store
 
     settings = read_options(args, TrainSettings)

@@ -1,7 +1,13 @@
-"""What the language model reads: clean chat of the training period, and what is held out.
+"""What the language model reads: clean chat of the training period, what is held out, and its tokens.
 
 All of it comes from streams before the test period; held-out streams are later than every training
 stream, and no held-out single message has the text of a training message.
+
+The chat's tokenizer is byte-level byte-pair encoding, so nothing is unknown: Japanese, emoji and whatever
+comes next year are at worst their bytes, and at best (where frequent) one token. An emote's code, `:_name:`,
+is never cut by the rules that cut text at punctuation, so a frequent emote becomes one token. A tokenizer
+trained elsewhere cuts `:_catWave:` or `streamerLove` into pieces that mean nothing together, and knows few
+emoji; `find_emotes` finds those that deserve a token of their own.
 """
 
 from __future__ import annotations
@@ -9,27 +15,41 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from chatlib.dataset import Dataset
-from chatlib.errors import NotEnoughData
+from chatlib.errors import ModelError, NotEnoughData
 from chatlib.pretrain import TrainSettings
 from chatlib.records import CHAT_KINDS
 from chatlib.store import Store
+from chatlib.text import EMOJI
 from chatlib.times import format_clock, split_by_date
 
-__all__ = ["CLEANING", "Corpus", "build_corpus", "iter_training", "load_chat", "normalize_for_model"]
+__all__ = [
+    "SPECIAL_TOKENS",
+    "Corpus",
+    "build_corpus",
+    "find_emotes",
+    "iter_training",
+    "load_chat",
+    "normalize_for_model",
+    "tokenize",
+    "train_tokenizer",
+]
 
 log = logging.getLogger(__name__)
 
 # What is replaced, in this order. Names and addresses are private, and say nothing about style;
 # invisible characters are how chat programs let the same message be sent twice. Both regular
 # expression engines that use these (Python's, and the tokenizer's) must read them alike.
-CLEANING = (
+_CLEANING = (
     (
         "[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]+",
         " ",
@@ -38,7 +58,7 @@ CLEANING = (
     (r"@[A-Za-z0-9_\-.]{2,}", "@user"),
     ("[ \u00a0\u3000]+", " "),
 )
-_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in CLEANING]
+_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in _CLEANING]
 
 MIN_HELD_OUT_STREAMS = 4
 MIN_TRAINING_MESSAGES = 200
@@ -200,3 +220,109 @@ def _check_enough(train: pd.DataFrame, singles: Sequence[str]) -> None:
             f"{MIN_HELD_OUT_MESSAGES} new ones in later streams; there are {len(train)} and "
             f"{len(singles)}. Add streams, or raise N_STREAMS and MAX_MESSAGES."
         )
+
+
+# ------------------------------------------------------------------ tokens
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+# Where text is cut before pairs are merged: an emote's code, a word, a run of one Japanese script,
+# a number, a run of signs; each with the blank before it. (Oniguruma's syntax, for `Regex`.)
+_PIECES = (
+    r" ?:_?[A-Za-z][A-Za-z0-9_\-]*:"
+    r"| ?\p{Han}+| ?\p{Hiragana}+| ?[\p{Katakana}\u30fc]+"
+    r"| ?[\p{L}\p{M}&&[^\p{Han}\p{Hiragana}\p{Katakana}]]+('[A-Za-z]+)?"
+    r"| ?\p{N}{1,3}| ?[^ \p{L}\p{M}\p{N}]+| +"
+)
+# An emote's code as YouTube writes it; a word with a capital inside, as Twitch's emotes are called; an emoji.
+_CODE = r":_?[A-Za-z][A-Za-z0-9_\-]*:"
+_CAMEL = r"\b[A-Za-z0-9]*[a-z][A-Z][A-Za-z0-9]*\b"
+_EMOTE = re.compile(f"{_CODE}|{_CAMEL}|{EMOJI.pattern}")
+_MIN_TEXTS = 10  # that have an emote
+_MIN_PAIRS = 3  # that are merged into a token
+MAX_LEN = 512  # what a tokenizer truncates to when asked to truncate
+
+
+def train_tokenizer(texts: Iterable[str], *, vocabulary: int) -> PreTrainedTokenizerFast:
+    """Return a tokenizer of at most `vocabulary` tokens, trained on these texts.
+
+    It normalizes text as the corpus does, so raw chat may be given to it. The same texts give the
+    same tokenizer.
+    Raises: NotEnoughData if there is no text.
+    """
+    tokenizer = _untrained()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=_MIN_PAIRS,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    texts = list(texts)
+    if not any(texts):
+        raise NotEnoughData("A tokenizer is trained on text, and there is none. Add chat.")
+    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    cls_id, sep_id = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", cls_id), ("[SEP]", sep_id)],
+    )
+    pad, unk, cls, sep, mask = SPECIAL_TOKENS
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=pad,
+        unk_token=unk,
+        cls_token=cls,
+        sep_token=sep,
+        mask_token=mask,
+        model_max_length=MAX_LEN,
+    )
+
+
+def find_emotes(texts: Iterable[str], *, most: int) -> list[str]:
+    """Return up to `most` emotes and emoji that at least ten texts have, most frequent first."""
+    counts = Counter(emote for text in texts for emote in set(_EMOTE.findall(text)))
+    frequent = [(-n, emote) for emote, n in counts.items() if n >= _MIN_TEXTS]
+    return [emote for _, emote in sorted(frequent)[:most]]
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, max_len: int) -> list[np.ndarray]:
+    """Return the token ids of each text, without special tokens, at most `max_len` of them."""
+    texts = list(texts)
+    if not texts:
+        return []
+    encoded = tokenizer(
+        texts,
+        add_special_tokens=False,
+        truncation=True,
+        max_length=max_len,
+        split_special_tokens=True,  # "[MASK]" in chat is text
+        return_attention_mask=False,
+    )
+    return [np.asarray(ids, dtype=np.int64) for ids in encoded["input_ids"]]
+
+
+def check_special_tokens(tokenizer: PreTrainedTokenizerBase, *, name: str) -> None:
+    """Raise ModelError if the tokenizer lacks what masked-language-model training needs."""
+    needed = ("mask_token", "pad_token", "sep_token", "cls_token")
+    if missing := [token for token in needed if getattr(tokenizer, f"{token}_id") is None]:
+        raise ModelError(
+            f"A masked language model's tokenizer has mask, pad, sep and cls tokens; {name} has no "
+            f'{", ".join(missing)}. Use a BERT-like model, or BASE_MODEL = "scratch".'
+        )
+
+
+def _untrained() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    cleaning = [normalizers.Replace(Regex(pattern), replacement) for pattern, replacement in _CLEANING]
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), *cleaning, normalizers.Strip(), normalizers.Prepend(" ")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECES), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer

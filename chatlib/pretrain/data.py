@@ -20,9 +20,8 @@ from transformers import PreTrainedTokenizerBase
 from chatlib.dataset import Dataset
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.pretrain import TrainSettings
-from chatlib.pretrain.corpus import Corpus, iter_training
+from chatlib.pretrain.corpus import Corpus, iter_training, tokenize
 from chatlib.pretrain.device import Processes, pick_device
-from chatlib.pretrain.tokenizer import tokenize
 
 __all__ = [
     "IGNORED",

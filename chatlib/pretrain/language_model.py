@@ -33,8 +33,8 @@ from transformers.utils import logging as transformers_logging
 from chatlib.errors import ModelError, ParameterError
 from chatlib.files import atomic_folder
 from chatlib.pretrain import SCRATCH, TrainSettings
+from chatlib.pretrain.corpus import MAX_LEN, check_special_tokens, tokenize, train_tokenizer
 from chatlib.pretrain.device import speed_up
-from chatlib.pretrain.tokenizer import MAX_LEN, check_special_tokens, tokenize, train_tokenizer
 from chatlib.text import one_line
 from chatlib.workspace import resolve_path
 

@@ -26,10 +26,10 @@ from transformers import BertConfig, BertModel
 
 from chatlib.collect.files.formats import read_chat_file
 from chatlib.dataset import make_message_path, tabulate_messages, write_messages
+from chatlib.pretrain.corpus import train_tokenizer
 from chatlib.pretrain.data import iter_token_batches
 from chatlib.pretrain.device import _multiply, has_fast_linear
 from chatlib.pretrain.encoder import Encoder, load_encoder
-from chatlib.pretrain.tokenizer import train_tokenizer
 from chatlib.records import CHAT_KINDS, Message, Stream
 from chatlib.scale.streams import EncodeSettings, StreamItem, encode_file
 

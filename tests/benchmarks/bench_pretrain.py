@@ -27,11 +27,10 @@ from torch import nn
 from transformers import BertConfig, BertForMaskedLM, DataCollatorForLanguageModeling
 
 from chatlib.pretrain import TrainSettings
-from chatlib.pretrain.corpus import normalize_for_model
+from chatlib.pretrain.corpus import normalize_for_model, tokenize, train_tokenizer
 from chatlib.pretrain.data import LmData, iter_batches, pack_blocks
 from chatlib.pretrain.device import FastLinear, Processes, autocast, pick_device, seed_torch, speed_up
 from chatlib.pretrain.language_model import LanguageModel, new_language_model
-from chatlib.pretrain.tokenizer import tokenize, train_tokenizer
 from chatlib.pretrain.training import Trainer, make_optimizer
 from chatlib.workspace import progress_bar
 

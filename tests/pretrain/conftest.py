@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from chatlib.pretrain.corpus import build_corpus
 from chatlib.store import open_store
 from tests.pretrain.chats import SMALL, make_chat, make_stream
 
@@ -34,6 +33,8 @@ def own_db(db_path, tmp_path):
 
 @pytest.fixture(scope="session")
 def chat(db_path):
+    from chatlib.pretrain.corpus import build_corpus
+
     with open_store(db_path) as db:
         return build_corpus(db, SMALL)
 

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from chatlib.errors import ParameterError
+from chatlib.pretrain.corpus import SPECIAL_TOKENS
 from chatlib.pretrain.encoder import encoder_of, load_encoder
 from chatlib.pretrain.language_model import LanguageModel, save_language_model
-from chatlib.pretrain.tokenizer import SPECIAL_TOKENS
 from tests.pretrain.chats import make_bert
 
 TEXTS = ["the cat", "", "a bird sees green trees", "草", "the cat", "the dog " * 100, ":_cat:", "x"] * 3

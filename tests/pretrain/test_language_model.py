@@ -10,6 +10,7 @@ from transformers import AutoModel, AutoTokenizer, DistilBertConfig, DistilBertF
 
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain import TrainSettings
+from chatlib.pretrain.corpus import tokenize, train_tokenizer
 from chatlib.pretrain.language_model import (
     LanguageModel,
     MaskedHead,
@@ -19,7 +20,6 @@ from chatlib.pretrain.language_model import (
     open_language_model,
     save_language_model,
 )
-from chatlib.pretrain.tokenizer import tokenize, train_tokenizer
 from tests.pretrain.chats import make_bert
 
 

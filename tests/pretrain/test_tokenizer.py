@@ -7,8 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatlib.errors import NotEnoughData
-from chatlib.pretrain.corpus import normalize_for_model
-from chatlib.pretrain.tokenizer import SPECIAL_TOKENS, find_emotes, tokenize, train_tokenizer
+from chatlib.pretrain.corpus import (
+    SPECIAL_TOKENS,
+    find_emotes,
+    normalize_for_model,
+    tokenize,
+    train_tokenizer,
+)
 
 TEXTS = ["hello :_catWave: friends", "草 すごい カワイイ", ":_catWave::_catWave:", "it's 12:30"] * 20
 NORMALIZER = train_tokenizer(TEXTS, vocabulary=300).backend_tokenizer.normalizer
