@@ -49,7 +49,6 @@ STREAM_COLUMNS = (
 )  # fmt: skip
 
 _COUNTS = {"messages", "views"}
-_OTHER_SHEETS = (".csv", ".tsv", ".xls", ".xlsx", ".gsheet")
 _ADDRESS = re.compile(r"://|^\s*@|[^\W_]\.[a-z]{2,}(/|\s*$)", re.I)
 
 
@@ -110,11 +109,6 @@ def _read_channel(path: Path, number: int, row: Sequence[str]) -> Channel:
         raise SourceError(
             "Each channel needs the name of a spreadsheet for its streams in the second column, and "
             f"{where} has none. Write one there, such as `streams.ods`."
-        )
-    if name.lower().endswith(_OTHER_SHEETS):
-        raise SourceError(
-            f"The list of a channel's streams is written as ODS, and {where} names {name!r}. End it in .ods, "
-            "or leave the ending out."
         )
     spreadsheet = name if name.lower().endswith(".ods") else f"{name}.ods"
     written = Path(spreadsheet).expanduser() if name.startswith("~/") else Path(spreadsheet)

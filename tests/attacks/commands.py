@@ -1,4 +1,4 @@
-"""Running a command against hostile input, and what must hold of every outcome."""
+"""Damaged bytes, running a command against them, and what must hold of every outcome."""
 
 import json
 import time
@@ -13,6 +13,23 @@ CHAT = json.dumps(
         for i in range(50)
     ]
 ).encode()  # fmt: skip
+
+
+def mutate_bytes(data, rng):
+    """Return the bytes cut short, some of them changed, lost, or repeated elsewhere."""
+    mutated = bytearray(data)
+    action, place = rng.random(), rng.randrange(len(data))
+    if action < 0.3:
+        del mutated[place:]
+    elif action < 0.7:
+        for _ in range(rng.randint(1, 20)):
+            mutated[rng.randrange(len(mutated))] = rng.randrange(256)
+    elif action < 0.85:
+        del mutated[place : place + rng.randint(1, 60)]
+    else:
+        source = rng.randrange(len(data))
+        mutated[place:place] = mutated[source : source + rng.randint(1, 200)]
+    return bytes(mutated)
 
 
 def attack(capfd, *arguments, codes=(0, 1, 2), case=None):

@@ -6,6 +6,8 @@ import random
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.attacks.commands import mutate_bytes
+
 _VALUES = (
     None, True, -1, 0, 3, 7, 2**31, 10**12, -0.5, 1e308, float("nan"), "", "x", "../../etc/passwd",
     [], [[]], {}, ["x", "y"], {"a": "b"}, [["[", "x"]] * 3,
@@ -14,7 +16,7 @@ _VALUES = (
 
 def mutate_file(path, rng: random.Random):
     """Damage a file in one way that its kind allows; return what was done, for a failing test to say."""
-    ways = [_flip_bytes, _truncate, _remove, _empty]
+    ways = [_damage, _damage, _remove, _empty]
     if path.suffix == ".json":
         ways += [_change_json] * 12
     if path.suffix == ".safetensors":
@@ -23,16 +25,8 @@ def mutate_file(path, rng: random.Random):
     return f"{path.name}: {way.__name__} {way(path, rng) or ''}"
 
 
-def _flip_bytes(path, rng):
-    data = bytearray(path.read_bytes())
-    for _ in range(rng.choice([1, 5, 50])):
-        data[rng.randrange(min(len(data), rng.choice([64, 2000, len(data)])))] = rng.randrange(256)
-    path.write_bytes(data)
-
-
-def _truncate(path, rng):
-    data = path.read_bytes()
-    path.write_bytes(data[: rng.randrange(len(data))])
+def _damage(path, rng):
+    path.write_bytes(mutate_bytes(path.read_bytes(), rng))
 
 
 def _remove(path, rng):

@@ -14,6 +14,7 @@ from chatlib.collect.files.importing import import_chats
 from chatlib.errors import ChatlibError
 from chatlib.records import Message
 from chatlib.store import open_store
+from tests.attacks.commands import mutate_bytes
 from tests.collect.files import written
 
 N = 400  # mutations of each small file
@@ -91,23 +92,6 @@ def mutate_text(data, rng):
 
 def keys_of(node):
     return node if type(node) is dict else range(len(node))
-
-
-def mutate_bytes(data, rng):
-    """Return the bytes cut short, some of them changed, lost, or repeated elsewhere."""
-    mutated = bytearray(data)
-    action, place = rng.random(), rng.randrange(len(data))
-    if action < 0.3:
-        del mutated[place:]
-    elif action < 0.7:
-        for _ in range(rng.randint(1, 20)):
-            mutated[rng.randrange(len(mutated))] = rng.randrange(256)
-    elif action < 0.85:
-        del mutated[place : place + rng.randint(1, 60)]
-    else:
-        source = rng.randrange(len(data))
-        mutated[place:place] = mutated[source : source + rng.randint(1, 200)]
-    return bytes(mutated)
 
 
 def mutate(data, rng):
