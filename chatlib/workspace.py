@@ -91,11 +91,6 @@ class Workspace:
         text = json.dumps(_plain(results), indent=2, ensure_ascii=False) + "\n"
         atomic_write(self.results / f"{name}.json", text)
         if self.drive:
-            self.copy_to_drive()
-
-    def copy_to_drive(self) -> None:
-        """Copy the run to its folder on Drive, if it has one."""
-        if self.drive:
             from chatlib import colab
 
             colab.copy_to_drive(self.root, self.drive)

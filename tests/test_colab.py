@@ -115,7 +115,6 @@ def test_what_pip_could_not_do_is_told(colab, pip, versions):
 def test_a_drive_is_never_asked_for_unless_wished(colab, tmp_path):
     ws = open_workspace(tmp_path / "run")
     ws.save_results("01_collect", {})
-    ws.copy_to_drive()
     assert ws.drive is None and colab.calls == []
 
 

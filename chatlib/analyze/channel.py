@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from chatlib.dataset import ChatReader
 
 __all__ = [
-    "StreamSummary",
     "learn_channel",
     "rank_streams",
     "summarize_stream",
@@ -29,34 +28,18 @@ __all__ = [
 _MINUTE_S = 60
 _TITLE_LENGTH = 60
 _NO_TITLE = ChatAnalytics.mediaTitle  # the format's own text where a title is unknown
-
-
-class StreamSummary(NamedTuple):
-    """One stream in a row: how much was written, by how many, and its best moment."""
-
-    started_at: str | None
-    video_id: str
-    title: str
-    duration: str
-    duration_s: float
-    activity: int
-    chats: int
-    users: int
-    chats_per_min: float
-    best_minute: float  # most chat messages within a minute of the grid
-    highlights: int
-    highlights_share: float  # of the stream's time
-    spikes: int
-    best_moment: str | None
-    link: str | None
+_COLUMNS = (
+    "started_at", "video_id", "title", "duration", "duration_s", "activity", "chats", "users",
+    "chats_per_min", "best_minute", "highlights", "highlights_share", "spikes", "best_moment", "link",
+)  # fmt: skip
 
 
 def tabulate_streams(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     """Return the summaries of streams, as `summarize_stream` makes them, as one table.
 
-    Its columns are those of `StreamSummary`, then the platforms' totals.
+    It has its columns without a row, too; the platforms' totals are the last.
     """
-    columns = dict.fromkeys([*StreamSummary._fields, *chain.from_iterable(rows)])
+    columns = dict.fromkeys([*_COLUMNS, *chain.from_iterable(rows)])
     return pd.DataFrame(rows, columns=list(columns))
 
 
@@ -97,27 +80,30 @@ def summarize_stream(
     started_at: str | None = None,
     best: Moment | Mark | None = None,
 ) -> dict[str, object]:
-    """Return a stream's summary with its best moment, followed by the platform's own totals."""
+    """Return a stream in a row: how much was written, by how many, its best moment, the platform's totals.
+
+    `best_minute` is the most chat messages within a minute of the grid, `highlights_share` is of the time.
+    """
     duration_s = analytics.duration
-    summary = StreamSummary(
-        started_at=started_at,
-        video_id=video_id,
-        title=analytics.mediaTitle,
-        duration=analytics.duration_text,
-        duration_s=duration_s,
-        activity=analytics.totalActivity,
-        chats=analytics.totalChatMessages,
-        users=analytics.totalUniqueUsers,
-        chats_per_min=analytics.overallAvgChatMessagesPerSecond * _MINUTE_S,
-        best_minute=_find_best_minute(analytics),
-        highlights=len(analytics.highlights),
-        highlights_share=analytics.highlights_duration / duration_s if duration_s else 0.0,
-        spikes=len(analytics.spikes),
-        best_moment=format_clock(best.start_s) if best else None,
-        link=best.link if best else None,
-    )
+    summary = {
+        "started_at": started_at,
+        "video_id": video_id,
+        "title": analytics.mediaTitle,
+        "duration": analytics.duration_text,
+        "duration_s": duration_s,
+        "activity": analytics.totalActivity,
+        "chats": analytics.totalChatMessages,
+        "users": analytics.totalUniqueUsers,
+        "chats_per_min": analytics.overallAvgChatMessagesPerSecond * _MINUTE_S,
+        "best_minute": _find_best_minute(analytics),
+        "highlights": len(analytics.highlights),
+        "highlights_share": analytics.highlights_duration / duration_s if duration_s else 0.0,
+        "spikes": len(analytics.spikes),
+        "best_moment": format_clock(best.start_s) if best else None,
+        "link": best.link if best else None,
+    }
     totals = {total: getattr(analytics, total) for total in analytics.rules.totals.values()}
-    return summary._asdict() | totals
+    return summary | totals
 
 
 def _find_best_minute(analytics: ChatAnalytics) -> float:

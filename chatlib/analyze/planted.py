@@ -146,10 +146,10 @@ def _detect(
     moments = find_moments(talk, duration_s=duration_s, top=counts[-1], words=words)
     busiest = find_busiest(talk.spoken["offset_s"], duration_s, top=counts[-1])
     offset_s, author = talk.spoken["offset_s"].to_numpy(), Codes().encode(talk.spoken["author"].tolist())
-    kind = next(iter(make_analytics(platform, duration_s=0, settings=ProcessSettings()).rules.chat_kinds))
-    chat = ChatColumns(offset_s, np.zeros(len(author), dtype=np.int64), [kind], author, {})
     settings = ProcessSettings(interval_s=_INTERVAL_S)
     analytics = make_analytics(platform, duration_s=duration_s, settings=settings)
+    kinds = [*analytics.rules.chat_kinds][:1]
+    chat = ChatColumns(offset_s, np.zeros(len(author), dtype=np.int64), kinds, author, {})
     samples = analyze_columns(chat, analytics, settings).samples
     found: list[tuple[str, float, _Spans]] = []
     for per_hour, n in zip(_PER_HOUR, counts, strict=True):

@@ -68,14 +68,9 @@ class ExplorerSettings:
     analysis: ProcessSettings = field(default_factory=ProcessSettings)
     stream: str = ""
     anonymize: bool = True
-    bots: Sequence[str] = ()
+    bots: Sequence[str] = audience.KNOWN_BOTS
     currency: str = "USD"
     frame_rate: float = 30.0
-
-    @property
-    def all_bots(self) -> list[str]:
-        """The names of bots: those that are known, and those that are given."""
-        return [*audience.KNOWN_BOTS, *self.bots]
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> ExplorerSettings:
@@ -85,7 +80,7 @@ class ExplorerSettings:
             analysis=ProcessSettings(**{n: parameters[n.upper()] for n in names if n.upper() in parameters}),
             stream=parameters.get("STREAM", ""),
             anonymize=parameters.get("ANONYMIZE", True),
-            bots=parameters.get("BOTS", "").split(","),
+            bots=[*audience.KNOWN_BOTS, *parameters.get("BOTS", "").split(",")],
             currency=parameters.get("CURRENCY", "USD"),
             frame_rate=parameters.get("FRAME_RATE", 30.0),
         )
@@ -162,7 +157,7 @@ class _Teller:
         if settings.anonymize:
             texts = messages["text"].fillna("").tolist()
             messages = messages.assign(text=pd.Series(hide_mentions(texts)).where(messages["text"].notna()))
-        talk = take_talk(messages, leave_out=settings.all_bots)
+        talk = take_talk(messages, leave_out=settings.bots)
         timeline = make_timeline(
             stream, story, talk, words=self.words, clips=self.clips, frame_rate=settings.frame_rate
         )
@@ -193,7 +188,7 @@ def write_explorer(
     `analytics` each stream's JSON is written into `results/chat_analytics`. Many take several processes.
     """
     settings = settings or ExplorerSettings()
-    viewers = audience.load_viewers(chat, leave_out=settings.all_bots) if viewers is None else viewers
+    viewers = audience.load_viewers(chat, leave_out=settings.bots) if viewers is None else viewers
     names = audience.label_people(viewers, anonymize=settings.anonymize)
     labels: Mapping[int, str | int] = {author: remove_controls(name) for author, name in names.items()}
     if settings.anonymize:

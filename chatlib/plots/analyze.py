@@ -90,8 +90,7 @@ def plot_channel(streams: pd.DataFrame, *, known: pd.DataFrame | None = None, no
         upper.plot(x, best, "^", ms=5, color=COLORS["vermillion"], label="busiest minute")
         upper.plot(x, streams["chats_per_min"], "o", ms=4, color=COLORS["blue"], label="mean")
         lower.bar(x, streams["users"], color=COLORS["sky"], label="people who wrote")
-        _label_streams(lower, streams)
-        _tell_streams(figure, streams, known, {upper: best, lower: streams["users"]})
+        _label_streams(figure, streams, known, {upper: best, lower: streams["users"]})
     upper.set(ylabel="chat messages\nper minute", ylim=(0, None))
     upper.set_title(add_note(f"The chat of the channel's streams, {len(streams)} in all", note), pad=24)
     place_legend_above(upper)
@@ -120,9 +119,8 @@ def plot_retention(retention: pd.DataFrame, *, known: pd.DataFrame | None = None
         upper.bar(x, retention["new"], bottom=retention["returning"], color=COLORS["orange"], label="new")
         for column, (color, name) in shares.items():
             lower.plot(x, 100 * retention[column], "o-", ms=3, color=COLORS[color], label=name)
-        _label_streams(lower, retention)
         people = retention["returning"] + retention["new"]
-        _tell_streams(figure, retention, known, {upper: people, lower: 100 * retention["returning_share"]})
+        _label_streams(figure, retention, known, {upper: people, lower: 100 * retention["returning_share"]})
     upper.set(ylabel="people who wrote", ylim=(0, None))
     upper.set_title(add_note("Who comes back", note), pad=24)
     place_legend_above(upper)
@@ -158,8 +156,7 @@ def plot_income(
         for column, (color, name) in events.items():
             counts.bar(x, income[column], bottom=bottom, color=COLORS[color], label=name)
             bottom = bottom + income[column].to_numpy()
-        _label_streams(counts, income)
-        _tell_streams(figure, income, known, {panels[0]: income["value"], counts: bottom})
+        _label_streams(figure, income, known, {panels[0]: income["value"], counts: bottom})
     if has_money:
         panels[0].set_ylabel(f"donations in {currency}")
     counts.set_ylabel("events")
@@ -338,25 +335,20 @@ def _draw_strip(axes: Axes, analytics: ChatAnalytics) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def _label_streams(axes: Axes, streams: pd.DataFrame) -> None:
-    dates = [date[:10] if isinstance(date, str) else "no date" for date in streams["started_at"]]
-    _label_places(axes, dates)
-    axes.set_xlabel("start of the stream")
-
-
-def _tell_streams(
+def _label_streams(
     figure: NotebookFigure, table: pd.DataFrame, known: pd.DataFrame | None, heights: Mapping[Axes, Any]
 ) -> None:
-    """Let a page tell date and title of each stream of `table` where it is drawn, and open it."""
+    """Write the streams' dates below the last panel; let a page tell each where it is drawn, and open it."""
+    dates = [date[:10] if isinstance(date, str) else "no date" for date in table["started_at"]]
+    _label_places(figure.axes[-1], dates)
+    figure.axes[-1].set_xlabel("start of the stream")
     if known is None:
         return
     about = known.drop_duplicates("video_id").set_index("video_id").reindex(table["video_id"])
-    dates = [date[:10] if isinstance(date, str) else "no date" for date in table["started_at"]]
     titles = about["title"].fillna(about.index.to_series())
     panels = {axes: np.stack([np.arange(len(table)), y], axis=1) for axes, y in heights.items()}
-    streams = about["stream_id"].fillna(0).astype(int).tolist()
     texts = [f"{date} {title}" for date, title in zip(dates, titles, strict=True)]
-    figure.tell(panels, texts, streams=streams)
+    figure.tell(panels, texts, streams=about["stream_id"].fillna(0).astype(int).tolist())
 
 
 def _label_places(axes: Axes, names: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.pipeline.explorer import write_explorer
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
-from tests.places import SHARED
+from tests.places import CHANNEL_2023
 
 
 def fill(db, video_id="abc", n=20, platform="youtube", **more):
@@ -127,19 +127,13 @@ def test_the_summary_of_a_stream_can_be_counted(db):
     assert (summary["chats"], summary["users"], summary["duration"]) == (41, 4, "2:10")
 
 
-def shared_data():
-    folder = SHARED
-    if not folder.is_dir():
-        pytest.skip("needs ../shared/data")
-    return folder
-
-
 @pytest.mark.real
+@pytest.mark.skipif(not CHANNEL_2023.is_dir(), reason="needs ../shared/data")
 def test_every_stream_of_the_real_channel_agrees_with_sql(tmp_path):
     from chatlib.collect.files.importing import import_chats
 
     with open_store(tmp_path / "c.db", create=True) as db:
-        import_chats(db, [shared_data() / "twitch" / "channel_2023"])
+        import_chats(db, [CHANNEL_2023])
         facts, streams = write_explorer(tmp_path, chat=db, analytics=True)
         counts = db.query(
             """SELECT video_id, count(*) AS activity,
