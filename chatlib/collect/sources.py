@@ -117,7 +117,7 @@ def open_feeds(addresses: Sequence[str], settings: CollectSettings, *, stop: Eve
     feeds: dict[str, Feed] = {}
     for address in addresses:
         video_id = find_video_id(address) if guess_platform(url=address) == YOUTUBE else None
-        url = (video_id and make_video_url(YOUTUBE, video_id)) or _find_watched(address)
+        url = (video_id and make_video_url(YOUTUBE, video_id)) or clean_channel_url(address)
         if url in feeds:
             raise ParameterError(f"Each stream is watched once, and {url} is named twice.")
         politeness = Politeness(timeout_s=settings.timeout_s, attempts=3, stop=stop)
@@ -126,17 +126,6 @@ def open_feeds(addresses: Sequence[str], settings: CollectSettings, *, stop: Eve
         else:
             feeds[url] = YouTubeFeed(url, politeness, settings=settings)
     return list(feeds.values())
-
-
-def _find_watched(address: str) -> str:
-    try:
-        return clean_channel_url(address)
-    except ParameterError:
-        raise ParameterError(
-            "What is watched runs on YouTube or Twitch: a channel, https://www.youtube.com/@handle or "
-            "https://www.twitch.tv/name, or one stream, https://www.youtube.com/watch?v=…; got "
-            f"{address[:200]!r}. Chat of what is over is fetched by `chatlib collect` or `chatlib analyze`."
-        ) from None
 
 
 def find_chats(source: str, chats: str = "", *, update: bool = False) -> list[Path]:

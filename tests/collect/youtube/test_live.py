@@ -284,16 +284,10 @@ def test_a_disk_that_fills_up_ends_the_watch_with_what_came_before(video, db):
     assert db.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-@pytest.mark.parametrize(("address", "said"), [
-    ("https://kick.com/somebody", "https://www.youtube.com/@handle.*https://www.twitch.tv/name"),
-    ("https://www.twitch.tv/videos/123456789", "what is over is fetched by"),
-    ("not an address", "runs on YouTube or Twitch"),
-])  # fmt: skip
-def test_an_address_that_cannot_be_watched_is_refused_before_anything_is_asked(
-    address, said, tmp_path, capsys
-):
+@pytest.mark.parametrize("address", ["https://kick.com/x", "https://www.twitch.tv/videos/123456789", "none"])
+def test_an_address_that_cannot_be_watched_is_refused_before_anything_is_asked(address, tmp_path, capsys):
     assert main(["watch", address, "--db", str(tmp_path / "chat.dbs")]) == 2
-    assert re.search(said, capsys.readouterr().err)
+    assert re.search("https://www.youtube.com/@handle.*https://www.twitch.tv/name", capsys.readouterr().err)
     assert list(tmp_path.iterdir()) == []
 
 
