@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -37,9 +36,13 @@ from chatlib.workspace import progress_bar
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-__all__ = ["Pace", "list_streams"]
+__all__ = ["list_streams"]
 
 log = logging.getLogger(__name__)
+
+# How long the browser waits, in seconds: between two looks at the page; for a new answer, before the list
+# counts as broken off; for a page to load.
+POLL_S, STILL_S, LOAD_S = 0.5, 30.0, 60.0
 
 _API, _BROWSE = "/youtubei/", "/youtubei/v1/browse"
 _STATUSES = {"is_live": "live", "is_upcoming": "upcoming", "was_live": "finished", "post_live": "finished"}
@@ -81,19 +84,6 @@ _READ_DATA = "return window.ytInitialData ? JSON.stringify(window.ytInitialData)
 _READ_STATUS = "return (performance.getEntriesByType('navigation')[0] || {}).responseStatus || 0;"
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How long the browser waits for what, in seconds.
-
-    The page is looked at every `poll_s`. After `still_s` without a new answer the list counts as
-    broken off. A page counts as failed if it does not load within `load_s`.
-    """
-
-    poll_s: float = 0.5
-    still_s: float = 30.0
-    load_s: float = 60.0
-
-
 class _Ended(SourceError):
     """The list broke off; the text says why in one phrase."""
 
@@ -105,7 +95,6 @@ def list_streams(
     cap_s: float = 900,
     cookies: Path | None = None,
     politeness: Politeness | None = None,
-    pace: Pace | None = None,
 ) -> Listing:
     """Return a channel's streams, newest first: live, upcoming and finished ones.
 
@@ -122,7 +111,7 @@ def list_streams(
     if listing == "selenium":
         with (
             open_browser(cookies=cookies) as driver,
-            _BrowserClient(driver, pace or Pace(), cap_s) as browser,
+            _BrowserClient(driver, cap_s) as browser,
         ):
             found = _read_list(url, browser)
     else:
@@ -242,9 +231,9 @@ class _BrowserClient(_ListClient):
 
     other = "yt-dlp"
 
-    def __init__(self, driver: Chrome, pace: Pace, cap_s: float) -> None:
+    def __init__(self, driver: Chrome, cap_s: float) -> None:
         super().__init__(Politeness(), None, cap_s)
-        self._driver, self._pace = driver, pace
+        self._driver = driver
         self._answers: deque[str] = deque()
         self._problem = ""  # of the last page that could not be used
 
@@ -263,7 +252,7 @@ class _BrowserClient(_ListClient):
         from selenium.common.exceptions import TimeoutException
 
         driver = self._driver
-        driver.set_page_load_timeout(min(self._pace.load_s, max(self._cap_s, 1.0)))
+        driver.set_page_load_timeout(min(LOAD_S, max(self._cap_s, 1.0)))
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _KEEP_ANSWERS})
         try:
             driver.get(url)
@@ -295,10 +284,10 @@ class _BrowserClient(_ListClient):
                     return text
             still_s = time.monotonic() - since
             self._check_cap()
-            if still_s > self._pace.still_s:
-                raise _Ended(f"nothing more in {self._pace.still_s:g} s")
-            look_up = not look_up and still_s > self._pace.still_s / 6
-            time.sleep(self._pace.poll_s)
+            if still_s > STILL_S:
+                raise _Ended(f"nothing more in {STILL_S:g} s")
+            look_up = not look_up and still_s > STILL_S / 6
+            time.sleep(POLL_S)
 
 
 @contextmanager

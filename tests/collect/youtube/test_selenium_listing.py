@@ -15,15 +15,14 @@ from selenium.webdriver.chrome.service import Service
 
 from chatlib.collect.youtube import browser
 from chatlib.collect.youtube import listing as listing_module
-from chatlib.collect.youtube.listing import Pace, list_streams
+from chatlib.collect.youtube.listing import list_streams
 from chatlib.errors import MissingSource, SourceError
 from tests.collect.youtube.channel_pages import COOKIES, URL, expected_row, make_videos
 from tests.places import ROOT
 from tests.waiting import wait_until
 
 BROWSE = "/youtubei/v1/browse"
-PATIENT = Pace(poll_s=0.1)  # for what ends by itself, also on a busy machine
-HURRY = Pace(poll_s=0.1, still_s=1.0)
+HURRY_S = 1.0  # for what never comes
 
 
 @pytest.fixture
@@ -39,9 +38,10 @@ def list_all(youtube, chromium, monkeypatch):
     options = listing_module._OPTIONS | {"retry_sleep_functions": {"extractor": lambda n: 0}}
     monkeypatch.setattr(listing_module, "_OPTIONS", options)
 
-    def run(url=URL, **settings):
-        settings = {"cap_s": 60, "pace": PATIENT, **settings}
-        return list_streams(url, "selenium", **settings)
+    def run(url=URL, *, still_s=listing_module.STILL_S, **settings):
+        monkeypatch.setattr(listing_module, "POLL_S", 0.1)
+        monkeypatch.setattr(listing_module, "STILL_S", still_s)
+        return list_streams(url, "selenium", **{"cap_s": 60, **settings})
 
     return run
 
@@ -74,7 +74,7 @@ def test_chromium_scrolls_to_the_end_and_agrees_with_yt_dlp(youtube, list_all):
 def test_a_slow_part_is_waited_for(youtube, list_all):
     videos = make_videos(35)
     youtube.add_channel("@sample", videos, delay_s=3)
-    listing = list_all(pace=Pace(poll_s=0.1, still_s=20.0))
+    listing = list_all(still_s=20.0)
     assert (ids_of(listing), listing.complete) == ([video.id for video in videos], True)
     assert count_browse(youtube) == 1
 
@@ -83,7 +83,7 @@ def test_a_part_that_never_comes_leaves_the_listing_incomplete(youtube, list_all
     videos = make_videos(65)
     youtube.add_channel("@sample", videos)
     stay_silent(youtube)
-    listing = list_all(pace=HURRY)
+    listing = list_all(still_s=HURRY_S)
     assert ids_of(listing) == [video.id for video in videos[:30]]
     assert (listing.complete, listing.reason) == (False, "nothing more in 1 s")
 
@@ -145,10 +145,10 @@ def test_no_channel_is_told_from_no_streams_and_from_no_page(youtube, list_all):
 def test_a_page_that_cannot_be_read_is_an_error(youtube, list_all):
     youtube.add_page("/@sample/streams", "<h1>Sorry</h1>")
     with pytest.raises(SourceError, match=r'/@sample/streams.*: no data in its page\..*LISTING = "yt-dlp"'):
-        list_all(pace=HURRY)
+        list_all(still_s=HURRY_S)
     youtube.add_page("/@sample/streams", "<script>var ytInitialData = {a: [1]}</script>")
     with pytest.raises(SourceError, match=r"must show .*/@sample/streams.*: no list in its page"):
-        list_all(pace=HURRY)
+        list_all(still_s=HURRY_S)
 
 
 def test_in_colab_its_own_package_brings_the_browser(youtube, list_all, monkeypatch):
