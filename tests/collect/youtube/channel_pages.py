@@ -1,8 +1,7 @@
 """A channel's page of rows that a test chooses, and the streams of the local YouTube."""
 
 from chatlib.collect.sites import VideoFacts
-from tests.collect.youtube.site.channel_items import build_item
-from tests.collect.youtube.site.channels import channel_data, make_channel
+from tests.collect.youtube.site.channels import build_item, channel_data, make_channel
 from tests.collect.youtube.site.videos import make_video
 
 URL = "https://www.youtube.com/@sample"

@@ -6,11 +6,9 @@ from typing import Any
 
 from tests.collect.youtube.site.faults import INVALID, NOT_FOUND, google_error
 from tests.collect.youtube.site.pages import page, script_json
-from tests.collect.youtube.site.states import current_status, has_chat
-from tests.collect.youtube.site.tokens import Token, make_token, read_token
 from tests.collect.youtube.site.videos import Video, continuations, unpack, wrap_batch
-from tests.collect.youtube.site.watch import view_selector
-from tests.collect.youtube.site.wire import JSON, Reply, Request, json_reply
+from tests.collect.youtube.site.watch import current_status, has_chat, view_selector
+from tests.collect.youtube.site.wire import JSON, Reply, Request, Token, json_reply, make_token, read_token
 
 Json = dict[str, Any]
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from chatlib.simulate import ChannelSettings
 from chatlib.simulate.channel import simulate_channel
 from tests.collect.youtube.site.renderers import replay_action, text_runs
-from tests.collect.youtube.site.tokens import make_token
+from tests.collect.youtube.site.wire import make_token
 
 Json = dict[str, Any]
 BATCH_SIZE = 100  # as in real replays

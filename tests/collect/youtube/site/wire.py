@@ -1,13 +1,14 @@
-"""What goes over the wire of the fake: requests as they came, and replies."""
+"""What goes over the wire of the fake: requests as they came, replies, and continuation tokens."""
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json; charset=UTF-8"
@@ -105,3 +106,33 @@ def split_target(target: str) -> tuple[str, dict[str, str]]:
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         query[name] = f"{query[name]},{value}" if name in query else value
     return parts.path, query
+
+
+_HEAD = "op2w0w"  # as replays' tokens begin
+
+
+class Token(NamedTuple):
+    """What a token says: what it is for, of which video (or channel), which view, which part."""
+
+    use: str  # "page", "selector", "batch", "seek", "live", "list"
+    subject: str
+    view: str = ""
+    number: int = 0
+
+
+def make_token(use: str, subject: str, view: str = "", number: int = 0) -> str:
+    """Return a token as responses hold it: base64 whose padding is written as %3D."""
+    content = f"{use}|{subject}|{view}|{number}".encode()
+    content += b" " * (2 - len(content) % 3 if len(content) % 3 != 2 else 0)
+    return (_HEAD + base64.urlsafe_b64encode(content).decode()).replace("=", "%3D")
+
+
+def read_token(text: object) -> Token | None:
+    """Return what a token says, or None if it is none of ours."""
+    if not isinstance(text, str) or not (plain := unquote(text)).startswith(_HEAD):
+        return None
+    try:
+        use, subject, view, number = base64.urlsafe_b64decode(plain[len(_HEAD) :]).decode().split("|")
+        return Token(use, subject, view, int(number))
+    except ValueError:
+        return None
