@@ -82,7 +82,11 @@ def test_a_database_is_analyzed_whole_or_one_stream_of_it(run, tmp_path):
             db.save_chat(Stream("twitch", video_id), [Message("1", "text_message", 3.0, "a")])
         db.save_chat(Stream("twitch", "none"))
     assert run("chat.db", "-o", "all")[0] == 0
+    with open_store(tmp_path / "chat.db") as db:
+        db.save_chat(Stream("twitch", "no times"), [Message("1", "text_message")])
+    assert run("chat.db", "-o", "all")[0] == 1
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["one.json", "two.json"]
+    assert run("chat.db", "-o", "all", "--ignore-errors")[0] == 0
     assert run("chat.db", "-m", "db", "--stream", "two", "-o", "just-two")[0] == 0
     assert read(tmp_path / "just-two.json")["totalActivity"] == 1
 
@@ -163,21 +167,12 @@ def test_a_file_that_cannot_be_analyzed_is_one_line_and_exit_code_1(run, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.json"]
 
 
-def test_reanalyzing_a_raw_chat_says_what_to_do(run, chat_file):
-    code, said = run(chat_file, "-m", "reanalyze")
-    assert code == 1
-    assert "--mode chatfile" in said
-
-
-def test_sources_that_are_not_there(run, tmp_path):
-    assert run("nothing.json")[0] == 1
-    assert run(tmp_path, "-m", "chatfile")[0] == 1
-
-
-def test_an_output_that_cannot_be_written(run, chat_file):
+def test_a_wrong_source_or_output_is_said_with_what_to_do(run, chat_file, tmp_path):
+    code, said = run(chat_file, "-m", "reanalyze")  # a raw chat
+    assert code == 1 and "--mode chatfile" in said
+    assert run("nothing.json")[0] == run(tmp_path, "-m", "chatfile")[0] == 1
     code, said = run(chat_file, "-o", chat_file / "below" / "a.json")
-    assert code == 2
-    assert "written" in said
+    assert code == 2 and "written" in said
 
 
 def test_the_command_is_described_without_loading_numpy():
@@ -192,15 +187,6 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--highlight-percentile" in done.stdout
     assert done.stdout.splitlines()[-1] == "False"
-
-
-def test_a_stream_that_cannot_be_analyzed_makes_the_exit_code_1(run, tmp_path):
-    with open_store(tmp_path / "chat.db", create=True) as db:
-        db.save_chat(Stream("twitch", "good"), [Message("1", "text_message", 3.0, "a")])
-        db.save_chat(Stream("twitch", "no times"), [Message("1", "text_message")])
-    code, _ = run("chat.db", "-o", "all")
-    assert (code, [path.name for path in (tmp_path / "all").iterdir()]) == (1, ["good.json"])
-    assert run("chat.db", "-o", "all", "--ignore-errors")[0] == 0
 
 
 @pytest.mark.parametrize("mode", [[], ["-m", "chatfile"], ["-m", "reanalyze"], ["-m", "db"]])

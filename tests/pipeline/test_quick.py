@@ -6,6 +6,7 @@ import pytest
 
 from chatlib.__main__ import main
 from chatlib.errors import NotEnoughData, ParameterError
+from chatlib.pipeline import explorer
 from chatlib.pipeline.command import _classify_source, _name_run
 from chatlib.pipeline.explorer import load_facts, load_timeline_data
 from chatlib.pipeline.quick import explore_chats
@@ -38,8 +39,8 @@ def test_a_file_becomes_a_front_page_and_an_explorer(tmp_path):
     page = explore_chats(RunSettings("mine", chats=chats, runs_dir=tmp_path / "runs"))
     run = tmp_path / "runs" / "mine"
     assert page == run / "index.html"
-    index, explorer = Page(page.read_text()), Page((run / "explorer.html").read_text())
-    assert find_broken_links(run, explorer) == []
+    index, pages = Page(page.read_text()), Page((run / "explorer.html").read_text())
+    assert find_broken_links(run, pages) == []
     assert find_broken_links(run, index) == []
     facts = [(source, text) for source, text in index.parts if source.startswith("results/explorer.json")]
     assert len(facts) == 6  # of one stream nobody comes back
@@ -97,7 +98,7 @@ def test_a_file_is_told_from_memory_as_from_a_database(tmp_path, odd):
     assert told["memory"] == told["database"]
 
 
-def test_the_front_page_plays_the_stream_of_the_best_moment(tmp_path):
+def test_the_front_page_plays_the_stream_of_the_best_moment(tmp_path, monkeypatch):
     chats = tmp_path / "chats"
     chats.mkdir()
     calm = json.loads(write_chat(chats / "lively.json").read_text())[:100]
@@ -109,6 +110,13 @@ def test_the_front_page_plays_the_stream_of_the_best_moment(tmp_path):
     assert sorted(titles.values()) == ["lively", "long"] and titles[facts["shown"]] == "lively"
     assert facts["cards"][0]["go"].startswith(f"{facts['shown']}@")
     assert json.loads(load_timeline_data(tmp_path / "runs" / "mine", "shown"))["title"] == "lively"
+    told = {path.name: path.read_bytes() for path in (tmp_path / "runs" / "mine" / "explorer").iterdir()}
+    monkeypatch.setattr(explorer, "_MANY_MESSAGES", 1)
+    monkeypatch.setattr(explorer, "_PART", 1)
+    explore_chats(RunSettings("mine", chats=chats, runs_dir=tmp_path / "runs"))  # in several processes
+    assert load_facts(tmp_path / "runs" / "mine") == facts and len(told) == 5
+    for path in (tmp_path / "runs" / "mine" / "explorer").iterdir():
+        assert path.read_bytes() == told[path.name]
 
 
 def test_chats_without_times_are_one_error(tmp_path):
