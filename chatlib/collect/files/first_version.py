@@ -1,15 +1,17 @@
 """Databases of the first version of this research: the nine columns of the table `DBdb`.
 
-One row is one message. Amounts and currencies are text, absence is the text 'NULL', and authors are
-known by name only.
+One row is one message, or in some of them one stream whose columns hold lists. Amounts and
+currencies are text, absence is the text 'NULL', and authors are known by name only.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +28,7 @@ __all__ = ["COLUMNS", "OldDatabase"]
 
 
 class _Row(NamedTuple):
-    """A row of the old table without its address: the cells of one message."""
+    """A row of the old table without its address: the cells of one message, or lists of many."""
 
     kind: object
     time: object
@@ -125,8 +127,35 @@ def _find_table(db: sqlite3.Connection, path: Path) -> str:
 
 def _read_rows(rows: Iterable[_Row], notes: Notes) -> list[Message]:
     ids = IdMaker()
-    messages = (_read_message(row, notes) for row in rows)
+    cells = (cell for row in rows for cell in _iter_cells(row))
+    messages = (_read_message(cell, notes) for cell in cells)
     return [ids.complete(message) for message in messages if message is not None]
+
+
+def _iter_cells(row: _Row) -> Iterator[_Row]:
+    """Yield a row's messages: itself, or those in its lists; a cell that is no list is for all of them."""
+    if _read_list(row.time) is None:
+        yield row
+        return
+    columns = [_read_list(cell) for cell in row]
+    longest = max(len(column) for column in columns if column is not None)
+    filled = [
+        [cell] * longest if column is None else column for cell, column in zip(row, columns, strict=True)
+    ]
+    yield from map(_Row._make, zip_longest(*filled))
+
+
+def _read_list(cell: object) -> list | None:
+    """Return a list that was stored as JSON or as Python writes it, or None for anything else."""
+    if not isinstance(cell, str) or not cell.startswith("["):
+        return None
+    for read in (json.loads, ast.literal_eval):
+        try:
+            values = read(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return values if isinstance(values, list) else None
+    return None
 
 
 def _read_message(row: _Row, notes: Notes) -> Message | None:
@@ -164,10 +193,8 @@ def _read_words(cell: object) -> str | None:
 def _read_badges(cell: object) -> str | None:
     if cell in _NOTHING:
         return None
-    try:
-        return badge_json(json.loads(str(cell)))
-    except (ValueError, RecursionError):
-        return badge_json(cell)
+    values = _read_list(cell)
+    return badge_json(cell if values is None else values)
 
 
 def _read_money(amount: object, currency: object) -> MoneyFields:

@@ -1,5 +1,6 @@
-"""Databases of the first version: a message a row."""
+"""Databases of the first version: a message a row, or a stream a row."""
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -37,6 +38,24 @@ def test_a_message_a_row(tmp_path, make_old_database):
     )  # fmt: skip
     (paid,), _ = read(path, B)
     assert paid[7:11] == ('["Moderator"]', "$10.50", "10.50", "USD")
+
+
+@pytest.mark.parametrize("write", [json.dumps, repr])
+def test_a_stream_a_row(tmp_path, make_old_database, write):
+    lists = (
+        ["text_message", "paid_message"], [1.5, 2], [["Member (2 months)"], "NULL"], ["Ann", "Bob"],
+        ["it's \"me\"", None], ["NULL", 5.0], ["NULL", "USD"],
+    )  # fmt: skip
+    path = make_old_database(tmp_path / "old.dbs", [(A, *map(write, lists))])
+    assert read(path) == (
+        [
+            Message("", "text_message", 1.5, "name:Ann", "Ann", 'it\'s "me"', badges='["Member (2 months)"]'),
+            Message(
+                "", "paid_message", 2.0, "name:Bob", "Bob", amount_text="USD 5", amount="5", currency="USD"
+            ),
+        ],
+        {},
+    )
 
 
 def test_a_message_that_looks_like_a_list_is_a_message(tmp_path, make_old_database):

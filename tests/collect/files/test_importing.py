@@ -236,6 +236,15 @@ def test_the_database_itself_is_no_chat_in_its_folder(folder, files):
         assert [path.name for path in report.ignored] == ["README.md"]
 
 
+def test_names_of_files_may_be_no_utf8(tmp_path, db, files):
+    path = os.fsencode(tmp_path) + b"/\xff\xfe.json"
+    try:
+        Path(os.fsdecode(path)).write_bytes(files["flat.json"])
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    assert import_chats(db, [tmp_path]).n_added == 6
+
+
 def test_a_file_that_the_reader_fails_on_is_one_error(folder, db, monkeypatch):
     def fail(data, *, file_name, **others):
         if file_name == "flat.json":
