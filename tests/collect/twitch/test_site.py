@@ -16,8 +16,8 @@ from chatlib.collect.sources import find_channels
 from chatlib.errors import SourceRefused
 from chatlib.store import open_store
 from tests.collect.twitch.site.graphql import START, make_vod
-from tests.collect.youtube.site.faults import Faults
 from tests.collect.youtube.site.videos import videos_of_simulation
+from tests.collect.youtube.site.wire import Faults
 from tests.places import ROOT
 
 ADDRESS = "https://www.twitch.tv/sample"

@@ -16,8 +16,8 @@ from chatlib.collect.collection import collect_channels, fetch_chat, load_known_
 from chatlib.collect.lists import Channel, load_stream_list
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError, SourceError, SourceRefused
-from tests.collect.youtube.site.faults import Faults
 from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation
+from tests.collect.youtube.site.wire import Faults
 from tests.places import ROOT
 
 ADDRESS = "https://www.youtube.com/@sample"

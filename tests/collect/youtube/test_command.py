@@ -13,8 +13,7 @@ import pytest
 from chatlib.__main__ import main
 from chatlib.collect.lists import load_stream_list
 from chatlib.store import open_store
-from tests.collect.youtube.site.data_api import DATA_KEY
-from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation
+from tests.collect.youtube.site.videos import DATA_KEY, make_video, text_action, videos_of_simulation
 from tests.places import ROOT
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them are sent to children")

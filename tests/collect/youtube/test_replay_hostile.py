@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from tests.collect.youtube.helpers import SOURCES, fetch, respond, show
-from tests.collect.youtube.site.chat import answer_chat_page
 from tests.collect.youtube.site.videos import text_action
+from tests.collect.youtube.site.watch import answer_chat_page
 from tests.collect.youtube.site.wire import JSON, Reply
 
 pytestmark = pytest.mark.parametrize("source", SOURCES)

@@ -7,8 +7,8 @@ import pytest
 from chatlib.collect.sites import Batch, ResumeFile
 from chatlib.errors import StoreFull
 from tests.collect.youtube.helpers import SOURCES, fetch, respond, show
-from tests.collect.youtube.site.faults import Faults
 from tests.collect.youtube.site.videos import make_video, text_action
+from tests.collect.youtube.site.wire import Faults
 
 VIDEO = "aaaaaaaaaaa"
 

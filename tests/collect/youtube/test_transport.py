@@ -15,9 +15,8 @@ from chatlib.collect.transport import PoliteAdapter, Politeness, Stopped, Transi
 from chatlib.collect.youtube.clients import YtDlpClient
 from chatlib.errors import SourceRefused, SourceUnreachable
 from tests.collect.youtube.helpers import quick
-from tests.collect.youtube.site.faults import Faults
 from tests.collect.youtube.site.videos import make_video, text_action
-from tests.collect.youtube.site.wire import Reply
+from tests.collect.youtube.site.wire import Faults, Reply
 from tests.waiting import wait_until
 
 WATCH = "https://www.youtube.com/watch?v=aaaaaaaaaaa"

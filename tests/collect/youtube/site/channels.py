@@ -11,11 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from tests.collect.youtube.site.faults import INVALID, NOT_FOUND
-from tests.collect.youtube.site.pages import VISITOR_DATA, page, script_json
 from tests.collect.youtube.site.videos import CHANNEL_ID, CHANNEL_NAME, CONTEXT, Video
 from tests.collect.youtube.site.watch import answer_watch
-from tests.collect.youtube.site.wire import Reply, Request, json_reply, make_token, read_token
+from tests.collect.youtube.site.wire import (
+    INVALID,
+    NOT_FOUND,
+    VISITOR_DATA,
+    Reply,
+    Request,
+    json_reply,
+    make_token,
+    page,
+    read_token,
+    script_json,
+)
 
 if TYPE_CHECKING:
     from tests.collect.youtube.site.server import FakeYoutube

@@ -32,18 +32,17 @@ from tests.collect.youtube.site.channels import (
     answer_consent,
     make_channel,
 )
-from tests.collect.youtube.site.chat import (
+from tests.collect.youtube.site.proxy import HOSTS, Proxy
+from tests.collect.youtube.site.videos import DATA_KEY, Video, answer_videos
+from tests.collect.youtube.site.watch import (
     answer_batch,
     answer_chat_page,
     answer_live_batch,
     answer_live_page,
+    answer_player,
+    answer_watch,
 )
-from tests.collect.youtube.site.data_api import DATA_KEY, answer_videos
-from tests.collect.youtube.site.faults import Faults, apply_fault, can_happen
-from tests.collect.youtube.site.proxy import HOSTS, Proxy
-from tests.collect.youtube.site.videos import Video
-from tests.collect.youtube.site.watch import answer_player, answer_watch
-from tests.collect.youtube.site.wire import Entry, Reply, Request, read_token
+from tests.collect.youtube.site.wire import Entry, Faults, Reply, Request, apply_fault, can_happen, read_token
 
 SITE = Path(__file__).with_name("site")
 Answer = Callable[[Request], Reply | None]

@@ -1,15 +1,19 @@
-"""What goes over the wire of the fake: requests as they came, replies, and continuation tokens."""
+"""What goes over the wire of the fake: requests, replies, pages, continuation tokens, and what goes wrong."""
 
 from __future__ import annotations
 
 import base64
 import gzip
 import json
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+Json = dict[str, Any]
 HTML = "text/html; charset=utf-8"
 JSON = "application/json; charset=UTF-8"
 _SIGNED_IN = frozenset({"LOGIN_INFO", "SAPISID", "__Secure-1PAPISID", "__Secure-3PAPISID"})
@@ -136,3 +140,115 @@ def read_token(text: object) -> Token | None:
         return Token(use, subject, view, int(number))
     except ValueError:
         return None
+
+
+_BATCHES = "/youtubei/v1/live_chat/get_live_chat_replay"
+_ONLY_AT = {"empty_batch": _BATCHES, "repeat_batch": _BATCHES, "service_error": "/gql"}
+
+
+def can_happen(kind: str, request: Request) -> bool:
+    """Return whether a kind of fault can happen to a request."""
+    return request.path == _ONLY_AT[kind] if kind in _ONLY_AT else True
+
+
+@dataclass
+class Faults:
+    """Requests that fail at random: one in `1 / rate` of those for which `where` is true.
+
+    Of `kinds`, one that can happen to the request is drawn (see `apply_fault`).
+    """
+
+    rate: float = 0.1
+    kinds: Sequence[str] = ("429", "500", "reset", "cut_json")
+    seed: int = 0
+    stall_s: float = 30.0
+    where: Callable[[Request], bool] | None = None
+
+    def __post_init__(self) -> None:
+        self._rng = random.Random(self.seed)
+
+    def draw(self, request: Request) -> str:
+        """Return the kind of fault that happens to a request, or an empty string."""
+        fitting = [kind for kind in self.kinds if can_happen(kind, request)]
+        if not fitting or (self.where is not None and not self.where(request)):
+            return ""
+        return self._rng.choice(fitting) if self._rng.random() < self.rate else ""
+
+
+def google_error(code: int, message: str, reason: str, status: str = "") -> Reply:
+    """Return an error as Google's APIs write it."""
+    error: dict[str, object] = {
+        "code": code,
+        "message": message,
+        "errors": [{"message": message, "reason": reason}],
+    }
+    return json_reply({"error": {**error, "status": status} if status else error}, code)
+
+
+INVALID = google_error(400, "Request contains an invalid argument.", "badRequest", "INVALID_ARGUMENT")
+NOT_FOUND = google_error(404, "Requested entity was not found.", "notFound", "NOT_FOUND")
+
+
+def apply_fault(kind: str, reply: Reply, *, stall_s: float) -> Reply:
+    """Return the reply with a fault; those that lie in the content were made by who answered."""
+    match kind:
+        case "429" | "500" | "503":
+            return Reply(b"<html><body>Sorry, something went wrong.</body></html>", int(kind))
+        case "reset" | "stall" | "hang" | "trickle":  # headers alone, nothing, a few bytes at a time
+            return reply._replace(drop=kind, stall_s=stall_s)
+        case "cut_json":  # half a body, all of its length promised, then the connection ends
+            return reply._replace(drop="cut")
+        case "short_json":  # half a body that claims to be whole
+            return reply._replace(body=reply.plain[: len(reply.plain) // 2], packed=b"")
+        case "empty_batch" | "repeat_batch" | "service_error":
+            return reply
+    raise ValueError(f"There is no fault {kind!r}.")
+
+
+API_KEY = "AIzaFakeInnertubeKeyOfTheTests000000000"
+CLIENT_VERSION = "2.20261118.01.00"
+VISITOR_DATA = "CgtGYWtlVmlzaXRvcijMgYTJBjIKCgJVUxIEGgAgSQ%3D%3D"
+
+
+def script_json(content: object) -> str:
+    """Return JSON that may stand inside a script element, on one line, escaped as YouTube does."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def ytcfg(request: Request) -> Json:
+    """Return the configuration of a page: key, context, visitor, session."""
+    signed_in = request.signed_in
+    client = {
+        "hl": "en",
+        "gl": "US",
+        "visitorData": VISITOR_DATA,
+        "userAgent": request.headers.get("user-agent", ""),
+        "clientName": "WEB",
+        "clientVersion": CLIENT_VERSION,
+    }
+    return {
+        "DATASYNC_ID": "104000000000000000000||" if signed_in else "V00fake00||",
+        "INNERTUBE_API_KEY": API_KEY,
+        "INNERTUBE_CLIENT_VERSION": CLIENT_VERSION,
+        "INNERTUBE_CONTEXT": {"client": client},
+        "INNERTUBE_CONTEXT_CLIENT_NAME": 1,
+        "INNERTUBE_CONTEXT_CLIENT_VERSION": CLIENT_VERSION,
+        "LOGGED_IN": signed_in,
+        "VISITOR_DATA": VISITOR_DATA,
+        **({"SESSION_INDEX": "0", "ID_TOKEN": "fake-identity-token"} if signed_in else {}),
+    }
+
+
+def page(title: str, request: Request, *, scripts: list[str], body: str = "", head: str = "") -> Reply:
+    """Return a page: its configuration in the head, its data in scripts of their own."""
+    data = "".join(f'<script nonce="fake">{script}</script>' for script in scripts)
+    html = (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>{head}'
+        '<script nonce="fake">ytcfg={set:function(c){window.yt=c}};</script>'
+        f'<script nonce="fake">ytcfg.set({script_json(ytcfg(request))}); '
+        f"window.ytcfg.obfuscatedData_ = [];</script></head><body>{data}{body}</body></html>"
+    )
+    return Reply(html.encode())
