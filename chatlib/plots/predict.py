@@ -113,12 +113,9 @@ def plot_viewers(
     _draw_points(axes[0], before, labels)
     _draw_points(axes[1], after, labels)
     figure.suptitle(add_note("Viewers, before and after training", note), x=0.01, ha="left")
-    axes[0].set(title="Before: mean message vector")
-    axes[0].set(xlabel="first principal component", ylabel="second principal component")
-    axes[1].set(title="After: CLS output")
-    if line is None:
-        axes[1].set(xlabel="first principal component", ylabel="second principal component")
-    else:
+    for ax, title in zip(axes, ("Before: mean message vector", "After: CLS output"), strict=True):
+        ax.set(title=title, xlabel="first principal component", ylabel="second principal component")
+    if line is not None:
         axes[1].axvline(line, color="black", linestyle="--", linewidth=1.5, label="named right of it")
         axes[1].set(xlabel="along the head's weights: more likely to pay →")
         axes[1].set(ylabel="most variance at right angles to it")

@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from chatlib.errors import ModelError
 from chatlib.files import atomic_write
-from chatlib.predict.models.trees import RULE, Line, TreeModel, fit_trees, map_fits
+from chatlib.predict.models.trees import Line, TreeModel, fit_trees, map_fits
 from chatlib.predict.questions import NEXT_STREAM, Question
 from chatlib.predict.viewers.people import NEXT, People, list_groups, load_people
 from chatlib.store import Store
@@ -74,13 +74,13 @@ def fit_forecaster(
 ) -> Forecaster:
     """Fit trees on all streams that are over; `sentences` say how good that was, as `describe_rolling`."""
     table = people.table[people.table["stream_id"] != NEXT]
-    paid, came, every = table["paid"].to_numpy(bool), table["came"].to_numpy(bool), np.arange(len(table))
-    parts = {"pays": (paid, every, n_seeds, RULE)}
+    paid, came = table["paid"].to_numpy(bool), table["came"].to_numpy(bool)
+    fit = partial(fit_trees, table[list(people.columns)], n_seeds=n_seeds, seed=seed)
+    parts = {"pays": partial(fit, paid)}
     if people.question.name == NEXT_STREAM:
-        parts |= {"comes": (came, every, 1, ""), "pays_if_comes": (paid, every[came], n_seeds, RULE)}
-    fit = partial(fit_trees, table[list(people.columns)], seed=seed)
-    models = map_fits(lambda part: fit(part[0], rows=part[1], n_seeds=part[2], rule=part[3]), parts.values())
-    trees = dict(zip(parts, models, strict=True))
+        parts["comes"] = partial(fit, came, n_seeds=1, rule="")
+        parts["pays_if_comes"] = partial(fit, paid, rows=np.flatnonzero(came))
+    trees = dict(zip(parts, map_fits(lambda part: part(), parts.values()), strict=True))
     return Forecaster(
         people.question, trees, str(table["started_at"].max()), table["stream_id"].nunique(), sentences or []
     )

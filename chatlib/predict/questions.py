@@ -1,4 +1,8 @@
-"""The four questions: what each asks, when, of whom, and what may be known by then.
+"""The four questions: what each asks, when, and what may be known by then.
+
+`next_stream` is asked of everybody seen in the last days, whether they come or not, and knows earlier
+streams alone. The others are asked of who has written by then and has not paid, and know the stream so far,
+`retrospective` all unpaid messages of it. The channel's owner is never asked about.
 
 Tables, models, audits, notebook 04 and the command `forecast` all take a `Question` from here.
 """
@@ -21,43 +25,21 @@ NEXT_STREAM, ARRIVAL, FORECAST, RETROSPECTIVE = "next_stream", "arrival", "forec
 
 
 class Terms(NamedTuple):
-    """What a question asks, at which moment, who is asked about, what is known, and who is left out."""
+    """What a question asks, and at which moment."""
 
     asks: str
     moment: str
-    people: str
-    knows: str
-    left_out: str
 
 
 QUESTIONS = {
-    NEXT_STREAM: Terms(
-        "Who will pay in the next stream?",
-        "before the stream begins",
-        "everybody seen in the last DAYS days, whether they come or not",
-        "earlier streams alone",
-        "the channel's owner",
-    ),
+    NEXT_STREAM: Terms("Who will pay in the next stream?", "before the stream begins"),
     ARRIVAL: Terms(
-        "Who, having just arrived, will still pay in this stream?",
-        "at each viewer's first message",
-        "everybody who writes in the stream",
-        "earlier streams, that first message and the badges on it",
-        "the channel's owner; who paid before that message",
+        "Who, having just arrived, will still pay in this stream?", "at each viewer's first message"
     ),
-    FORECAST: Terms(
-        "Who will pay after the landmark?",
-        "LANDMARK_MIN minutes after the start",
-        "everybody who has written by then",
-        "earlier streams, and this one until the landmark",
-        "the channel's owner; who has paid by then; streams that end before it",
-    ),
+    FORECAST: Terms("Who will pay after the landmark?", "LANDMARK_MIN minutes after the start"),
     RETROSPECTIVE: Terms(
         "Who paid in this stream? A benchmark of the first research: its answer is in the chat already",
         "after the stream",
-        "everybody who wrote in it",
-        "earlier streams, and all unpaid messages of this one",
-        "the channel's owner; who only paid and wrote nothing",
     ),
 }
 
@@ -92,10 +74,9 @@ class Question:
 
     @property
     def terms(self) -> Terms:
-        """What it asks, with its numbers filled in."""
-        days, minutes = f"{self.days:g}", f"{self.landmark_min:g}"
-        texts = (t.replace("DAYS", days).replace("LANDMARK_MIN", minutes) for t in QUESTIONS[self.name])
-        return Terms(*texts)
+        """What it asks, and when, with its numbers filled in."""
+        asks, moment = QUESTIONS[self.name]
+        return Terms(asks, moment.replace("LANDMARK_MIN", f"{self.landmark_min:g}"))
 
     def reaches(self, length_s: float) -> bool:
         """Return whether a stream of this length, as far as it is known, comes to the moment asked at."""

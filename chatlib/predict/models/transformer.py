@@ -30,7 +30,6 @@ from chatlib.pretrain.device import pick_device, speed_up
 from chatlib.workspace import release_memory
 
 __all__ = [
-    "HEADS",
     "DonorConfig",
     "DonorInputs",
     "DonorTransformer",
@@ -45,7 +44,6 @@ __all__ = [
     "score_donor_model",
 ]
 
-HEADS = ("linear", "nonlinear")
 _SCORED_MESSAGES = 2048  # of a batch, padding included
 
 log = logging.getLogger(__name__)
@@ -65,8 +63,8 @@ class DonorConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.head not in HEADS:
-            raise ParameterError(f"HEAD must be one of {HEADS}, got {self.head!r}.")
+        if self.head not in (heads := ("linear", "nonlinear")):
+            raise ParameterError(f"HEAD must be one of {heads}, got {self.head!r}.")
         if not 0 <= self.dropout < 1:
             raise ParameterError(f"The dropout must be a share below 1, got {self.dropout}.")
         if not 1 <= self.n_layers <= 100 or self.n_heads < 1 or self.width % self.n_heads:
@@ -393,28 +391,25 @@ def iter_viewer_batches(
 
 def score_donor_model(model: DonorTransformer, inputs: DonorInputs, rows: np.ndarray) -> np.ndarray:
     """Return log odds of these viewers, float64, in the order of `rows`."""
-    return _apply(model.eval().forward, inputs, rows, np.empty(len(rows)), device=model.cls.device)
+    return _apply(model, DonorTransformer.forward, inputs, rows, np.empty(len(rows)))
 
 
 def represent_viewers(model: DonorTransformer, inputs: DonorInputs, rows: np.ndarray) -> np.ndarray:
     """Return the CLS output of these viewers, float32, shape (len(rows), width)."""
     result = np.empty((len(rows), model.config.width), np.float32)
-    return _apply(model.eval().represent, inputs, rows, result, device=model.cls.device)
+    return _apply(model, DonorTransformer.represent, inputs, rows, result)
 
 
 def _apply(
-    call: Callable[..., torch.Tensor],
-    inputs: DonorInputs,
-    rows: np.ndarray,
+    model: DonorTransformer, call: Callable[..., torch.Tensor], inputs: DonorInputs, rows: np.ndarray,
     result: np.ndarray,
-    *,
-    device: torch.device,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Return `result`, filled with what `call` makes of each viewer, in batches of bounded size."""
-    vectors = torch.from_numpy(inputs.vectors).to(device)
+    model.eval()
+    vectors = torch.from_numpy(inputs.vectors).to(model.cls.device)
     place = np.empty(len(inputs.lengths), np.int64)
     place[rows] = np.arange(len(rows))
     with torch.inference_mode():
         for batch in iter_viewer_batches(inputs, rows, max_messages=_SCORED_MESSAGES):
-            result[place[batch]] = call(*inputs.load(batch, vectors)).cpu().numpy()
+            result[place[batch]] = call(model, *inputs.load(batch, vectors)).cpu().numpy()
     return result

@@ -30,7 +30,7 @@ _REPEATABLE = {
     "num_threads": 1,  # `map_fits` keeps the other cores busy
     "verbosity": -1,
 }
-_ENOUGH, _FEW = 250_000, 20_000  # rows to learn from, and positive ones
+_ENOUGH, _FEW = 200_000, 20_000  # rows to learn from, and positive ones
 _SETTINGS = {
     "learning_rate": 0.02,
     "num_leaves": 16,
@@ -131,12 +131,12 @@ def fit_trees(
     """Fit boosted trees on training viewers; log odds are averaged over `n_seeds` draws of columns.
 
     `numbers` are the viewers' features, NaN for what is not known; columns never known are left out. `rows`
-    are those to learn from, by default all; of more than 250,000, evenly spread ones stand for all, but of
+    are those to learn from, by default all; of 400,000 or more, evenly spread ones stand for all, but of
     20,000 donors or fewer each is read. Where all labels are the same, so are all scores. Beside the trees
     stands a line through the count `rule`, where `numbers` have it, with the less weight the more donors.
     """
     rows = np.arange(len(labels)) if rows is None else rows
-    labels, step = np.asarray(labels, bool)[rows], max(-(-len(rows) // _ENOUGH), 1)
+    labels, step = np.asarray(labels, bool)[rows], max(len(rows) // _ENOUGH, 1)
     line = _fit_line(numbers[rule].iloc[rows], labels) if rule in numbers else None
     few = labels.sum() <= _FEW
     kept = (labels & few) | (np.arange(len(rows)) % step == 0)

@@ -135,7 +135,7 @@ def load_people(
 ) -> People:
     """Ask one question, by default that of the next stream, about the people of each dated stream.
 
-    Who is asked about, and when, QUESTIONS says. The next stream is taken to begin after the channel's
+    Who is asked about, and when, `questions.py` says. The next stream is taken to begin after the channel's
     usual pause (the median of the last ten). Each channel of the database is asked about by itself,
     without its owner. Streams at the same time know nothing of each other (see `order_streams`). `only`
     asks in these streams alone, with the same past. Where `db` knows a part of the people, `present` gives

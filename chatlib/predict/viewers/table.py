@@ -249,11 +249,10 @@ def count_periods(viewers: Viewers, split: DateSplit) -> pd.DataFrame:
 
 def require_donors(viewers: Viewers, split: DateSplit) -> None:
     """Raise NotEnoughData unless every period has a donor and a viewer who is none."""
-    counts = {name: viewers.paid[viewers.find_rows(ids)] for name, ids in split._asdict().items()}
-    donors = {name: int(paid.sum()) for name, paid in counts.items()}
-    if min(donors.values()) == 0 or any(paid.all() for paid in counts.values()):
+    counts = count_periods(viewers, split)
+    if counts["donors"].min() == 0 or (counts["donors"] == counts["viewers"]).any():
+        donors = (f"{row.Index} {row.donors} of {row.viewers} viewers" for row in counts.itertuples())
         raise NotEnoughData(
-            "Training, validation and test must each have donors and others; donors: "
-            + ", ".join(f"{name} {n} of {len(counts[name])} viewers" for name, n in donors.items())
-            + ". Nothing was trained: add streams, or choose another channel."
+            f"Training, validation and test must each have donors and others; donors: {', '.join(donors)}"
+            ". Nothing was trained: add streams, or choose another channel."
         )
