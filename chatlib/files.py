@@ -142,8 +142,8 @@ def unpack_gzip(data: bytes) -> tuple[bytes, bool]:
                 if size > _ALWAYS_UNPACKED:
                     FILE_MB.require(size / 1e6)
                     GZIP_RATIO.require(size / len(data))
-    except (EOFError, OSError, zlib.error):
-        return b"".join(parts), False
+    except (EOFError, OSError, zlib.error) as error:
+        return b"".join(parts), "Not a gzipped" in str(error)  # but something else behind its end
     return b"".join(parts), True
 
 
