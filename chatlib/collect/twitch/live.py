@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from chatlib.collect.address import make_video_url
-from chatlib.collect.files.parsing import IdMaker, Notes, author_key, name_json, read_count
+from chatlib.collect.files.parsing import IdMaker, author_key, name_json, read_count
 from chatlib.collect.files.twitch import format_badge, name_kind
 from chatlib.collect.live import Connected, Feed, Heard
 from chatlib.collect.transport import Disconnected, Politeness
@@ -73,7 +73,6 @@ class IrcReader:
 
     def __init__(self, video_id: str, started_us: int) -> None:
         self.video_id = video_id
-        self.notes = Notes()
         self._started_us = started_us
         self._ids = IdMaker()
 
@@ -91,8 +90,7 @@ class IrcReader:
             return None
         tags = line.tags
         if tags.get("source-room-id", tags.get("room-id")) != tags.get("room-id"):
-            self.notes["message of another channel in a shared chat"] += 1
-            return None
+            return None  # another channel's, in a shared chat
         now_us = read_timestamp(tags.get("tmi-sent-ts")) or time.time_ns() // 1000
         offset_s = (now_us - self._started_us) / 1e6
         if line.command in ("CLEARMSG", "CLEARCHAT"):
