@@ -140,7 +140,7 @@ def _draw_points(ax: Axes, points: np.ndarray, labels: np.ndarray) -> None:
 def plot_message_weights(
     table: pd.DataFrame, texts: Sequence[str], *, who: str = "a donor", note: str = ""
 ) -> Figure:
-    """Draw when a viewer wrote what and how much each message counts; `table` is of an `Attribution`.
+    """Draw when a viewer wrote what and how much each message counts; `table` is of `attribute_messages`.
 
     Only the twelve of the greatest weight are shown, in order of time. `who` is a description of
     the viewer, never the name.

@@ -24,7 +24,6 @@ from chatlib.predict.models.transformer import (
 from chatlib.predict.viewers.table import Viewers
 
 __all__ = [
-    "Attribution",
     "ViewerPlane",
     "attribute_messages",
     "chosen_texts",
@@ -36,39 +35,19 @@ _N_POINTS = 64  # of the quadrature
 _MAX_OTHERS = 1000  # drawn in a picture of viewers
 
 
-@dataclass(frozen=True)
-class Attribution:
-    """What one viewer's score rests on.
+def attribute_messages(model: DonorTransformer, inputs: DonorInputs, row: int) -> pd.DataFrame:
+    """Return how much each message of a viewer that the model read counts, by integrated gradients.
 
-    `table` has a row per message that the model read, oldest first: offset_s, and
-    integrated_gradients, the log odds that it adds. These add up to `log_odds`, the model's output,
-    minus `baseline`, its output for as many average messages at an average time.
-    """
-
-    table: pd.DataFrame
-    log_odds: float
-    baseline: float
-
-
-def attribute_messages(model: DonorTransformer, inputs: DonorInputs, row: int) -> Attribution:
-    """Return how much each message of a viewer counts, by integrated gradients.
-
-    They follow the score from average messages to the real ones, in points of Gauss-Legendre
-    quadrature, vector and times together (Sundararajan, Taly and Yan 2017); they add up to the
-    change in log odds, as nearly as the points allow.
+    They follow the score from average messages at an average time to the real ones, in points of
+    Gauss-Legendre quadrature, vector and times together (Sundararajan, Taly and Yan 2017). Columns, oldest
+    message first: offset_s, and integrated_gradients, the log odds that it adds; these add up to the change
+    in the model's log odds, as nearly as the points allow.
     """
     model.eval()
     vectors, times, mask = inputs.load(np.array([row]), torch.from_numpy(inputs.vectors).to(model.cls.device))
-    x = torch.cat([vectors, times], dim=-1)
-    with torch.no_grad():
-        log_odds, baseline = (model(*model.split(at), mask).item() for at in (x, model.mean.expand_as(x)))
-    table = pd.DataFrame(
-        {
-            "offset_s": inputs.times[inputs.starts[row] : inputs.starts[row + 1], 0],
-            "integrated_gradients": _integrate_gradients(model, x, mask),
-        }
-    )
-    return Attribution(table, log_odds, baseline)
+    gradients = _integrate_gradients(model, torch.cat([vectors, times], dim=-1), mask)
+    offsets_s = inputs.times[inputs.starts[row] : inputs.starts[row + 1], 0]
+    return pd.DataFrame({"offset_s": offsets_s, "integrated_gradients": gradients})
 
 
 def chosen_texts(viewers: Viewers, row: int) -> list[str]:
