@@ -101,7 +101,7 @@ class TextParts(NamedTuple):
         row = np.cumsum(is_end, dtype=np.int32)[~is_end]
         return cls(list(codes)[1:], row, code[~is_end] - 1, len(texts))
 
-    def sum_values(self, values: Sequence[float]) -> np.ndarray:
+    def sum_values(self, values: Sequence[float] | np.ndarray) -> np.ndarray:
         """Return the sum over the parts of each text, of one value per name."""
         return np.bincount(self.row, np.asarray(values, dtype=float)[self.code], self.n_texts)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -33,6 +34,9 @@ _WORSE = (
     "(state = 'complete' AND excluded.state <> 'complete') OR "
     "(state = 'partial' AND excluded.state NOT IN ('complete', 'partial'))"
 )
+
+_SETTLED_NS = 2 * 10**9  # a file written later may change again without another time
+_WHOLE: set[tuple[tuple[int, ...], ...]] = set()  # states of files that this process has found whole
 
 
 class SaveCount(NamedTuple):
@@ -405,10 +409,20 @@ def _check_schema(store: Store, *, may_be_empty: bool) -> int:
             f"This chatlib reads schemas up to {len(MIGRATIONS)}; {store.path} has schema {version}. "
             "Update chatlib, or use another database file."
         )
-    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()  # reads 700 MB a second
-    if verdict != "ok":
-        raise DamagedStore.of(store.path, verdict)
+    state = _read_state(store.path)
+    if state not in _WHOLE:
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()  # reads 700 MB a second
+        if verdict != "ok":
+            raise DamagedStore.of(store.path, verdict)
+        if all(time.time_ns() - changed_ns > _SETTLED_NS for *_, changed_ns in state):
+            _WHOLE.add(state)
     return int(version)
+
+
+def _read_state(path: Path) -> tuple[tuple[int, ...], ...]:
+    """Return what changes with a database's files: of each device, number, size, and time of change."""
+    found = [file.stat() for file in (path, Path(f"{path}-wal")) if file.exists()]
+    return tuple((file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns) for file in found if file.st_size)
 
 
 def _prepare(store: Store, version: int) -> None:

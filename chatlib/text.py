@@ -159,7 +159,7 @@ def split_words(text: str) -> list[str]:
     return [word for part in text.split() for word in split_part(part)]  # no token contains a blank
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=2**18)
 def split_part(part: str) -> tuple[str, ...]:
     """Return the words of a text without blanks, as `split_words` does."""
     tokens = _TOKEN.findall(_LINK.sub(" ", part) if "." in part or "/" in part else part)

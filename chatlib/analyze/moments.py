@@ -35,6 +35,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -173,9 +174,11 @@ class ReactionWords:
 
     def weigh(self, parts: TextParts) -> np.ndarray:
         """Return the weight of who wrote each text, from 0.2 to 4."""
-        words = [_split_part(name) for name in parts.names]
-        total = parts.sum_values([sum([self.ratios.get(word, 0.0) for word in found]) for found in words])
-        n_words = parts.sum_values([len(found) for found in words])
+        words = list(map(_split_part, parts.names))
+        size = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+        ratios = np.fromiter(map(self.ratios.get, chain.from_iterable(words), repeat(0.0)), dtype=float)
+        of_part = np.bincount(np.repeat(np.arange(len(words)), size), ratios, minlength=len(words))
+        total, n_words = parts.sum_values(of_part), parts.sum_values(size)
         return np.exp(total / np.maximum(n_words, 1)).clip(_LIGHTEST, _HEAVIEST)
 
 
@@ -289,7 +292,7 @@ def _average(values: np.ndarray, length: int) -> np.ndarray:
     return (sums[end] - sums[first]) / (end - first)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=2**18)
 def _split_part(part: str) -> tuple[str, ...]:
     return split_part(normalize_text(part.partition("@")[0]))  # a name is no word
 

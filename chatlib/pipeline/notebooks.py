@@ -19,6 +19,7 @@ import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
+from traitlets.config import Config
 
 from chatlib.colab import in_colab
 from chatlib.errors import ParameterError, PipelineError, StoreFull
@@ -233,6 +234,11 @@ def _shorten_paths(path: Path, hidden: Sequence[Path]) -> None:
     atomic_write(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
+# A notebook's results are stored when its last cell ends. A kernel waits for its child processes, and loky's
+# resource tracker ignores its signals: it is stopped after half a second instead of 2.5.
+_QUICK_END = Config({"KernelManager": {"shutdown_wait_time": 1.0}})
+
+
 class _ChainEngine(NBClientEngine):
     """papermill's engine, its progress shown on the bar of the whole chain."""
 
@@ -243,7 +249,7 @@ class _ChainEngine(NBClientEngine):
         nb_man.pbar = SimpleNamespace(
             n=0, update=bar.update, refresh=bar.refresh, set_description=str, close=str
         )
-        return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+        return super().execute_managed_notebook(nb_man, kernel_name, config=_QUICK_END, **kwargs)
 
 
 def _name_cell(path: Path) -> str:

@@ -1,6 +1,7 @@
 """A damaged database is one sentence, and nothing is written into it."""
 
 import hashlib
+import os
 import random
 import sqlite3
 
@@ -65,6 +66,17 @@ def test_damage_is_found_before_the_first_write(whole, tmp_path):
     page = 4096 * (len(whole) // 4096 // 2)
     path.write_bytes(whole[:page] + b"\xff" * 4096 + whole[page + 4096 :])
     with pytest.raises(DamagedStore, match="import the chats into a new file"):
+        open_store(path)
+
+
+def test_a_file_is_checked_once_until_it_changes(whole, tmp_path):
+    path = tmp_path / "chat.dbs"
+    for data in (whole, whole[:4096] + b"\xff" * 4096 + whole[8192:]):
+        path.write_bytes(data)
+        os.utime(path, (1, 1))
+        open_store(path).close()
+    os.utime(path, (2, 2))
+    with pytest.raises(DamagedStore):
         open_store(path)
 
 
