@@ -127,8 +127,8 @@ class ReadChat:
         authors, kinds = Codes({None: 0}), Codes()
         author = authors.encode(ids)
         kind = kinds.encode(list(map(column["kind"], chat.messages)))
-        named = zip(ids, map(column["author_name"], chat.messages), strict=True)
-        names = dict.fromkeys(authors) | {key: name for key, name in named if name is not None}
+        named = filter(itemgetter(1), zip(ids, map(column["author_name"], chat.messages), strict=True))
+        names = dict.fromkeys(authors) | dict(named)
         boxed = ("message_id", "text", "emotes", "amount_text", "amount", "currency", "timestamp_us")
         table = pd.DataFrame(
             {name: _box(map(column[name], chat.messages), n) for name in boxed}
