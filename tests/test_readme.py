@@ -12,6 +12,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DEVELOPERS = (ROOT / "chatlib" / "README.md").read_text(encoding="utf-8")
 
 
+def test_it_is_short():
+    assert len(README.split()) <= 700
+
+
 def test_the_files_that_it_names_exist():
     named = set(
         re.findall(r"`((?:chatlib|tests|notebooks|data/sample|\.github)/[\w./]*)`", README + DEVELOPERS)
