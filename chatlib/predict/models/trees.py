@@ -1,7 +1,7 @@
 """Gradient-boosted trees (Friedman 2001) by LightGBM, kept as its text and checked before it is read.
 
-Beside them counts a plain rule, "paid in often lately", made into log odds: where few have paid it ranks
-better than trees do, and their mean better than either.
+A plain rule, "paid in often lately", is made into log odds and averaged with theirs: where few have paid it
+ranks better than trees do, and the mean better than either.
 """
 
 from __future__ import annotations
