@@ -75,6 +75,8 @@ ODD = [
     {"time_in_seconds": None},
     {"time_in_seconds": -3, "author": None},
     {"message_id": None},
+    {"author": {"id": "UCy", "name": "Nightbot"}},
+    {"author": {"id": "UCy"}},
 ]
 
 
