@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
+import gc
 import importlib
 import logging
 import os
@@ -53,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     if not _open_standard_streams():
         print("chatlib: Standard output is closed. Send it to a file, or to /dev/null.", file=sys.stderr)
         return 1
+    atexit.register(gc.freeze)  # else Python would look for cycles in everything once more
     debug = False
     try:
         args = _parse(sys.argv[1:] if argv is None else argv)

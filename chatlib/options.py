@@ -7,9 +7,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import field, fields
 from typing import Any, TypeVar
 
-__all__ = ["add_options", "option", "read_options"]
+from chatlib.errors import ParameterError
+
+__all__ = ["ROLES", "add_columns_option", "add_options", "option", "read_columns_option", "read_options"]
 
 _T = TypeVar("_T")
+
+# What a column may hold, as --columns names it, and the field of chat-downloader's that this is.
+ROLES = {
+    "time": "", "text": "message", "author": "author_name", "author_id": "author_id", "amount": "amount",
+    "currency": "currency", "badges": "author_badges", "kind": "message_type", "id": "message_id",
+    "bits": "bits", "notice": "system_message", "stream": "",
+}  # fmt: skip
 
 
 def option(
@@ -49,3 +58,25 @@ def read_options(args: argparse.Namespace, settings: type[_T]) -> _T:
     """Return settings with what a command was given; of a field that is no option of it, the default."""
     given = {setting.name for setting in fields(settings)} & vars(args).keys()  # type: ignore[arg-type]
     return settings(**{name: getattr(args, name) for name in given})
+
+
+def add_columns_option(parser: argparse.ArgumentParser) -> None:
+    """Add --columns to a command; its value is for `read_columns_option`."""
+    parser.add_argument(
+        "--columns",
+        default="",
+        metavar="time=NAME,…",
+        help="a table's columns, by name or number, where their names do not say what they hold: "
+        + ", ".join(ROLES),
+    )
+
+
+def read_columns_option(text: str) -> dict[str, str]:
+    """Return the columns by what they hold from `time=…,text=…`. Raises: ParameterError."""
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    if wrong := [role for role, equals, name in pairs if role.strip() not in ROLES or not equals or not name]:
+        raise ParameterError(
+            f"Columns are named like time=NAME,text=NAME, by what they hold ({', '.join(ROLES)}), got "
+            f"{wrong[0]!r}."
+        )
+    return {role.strip(): name.strip() for role, _, name in pairs}

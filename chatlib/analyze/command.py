@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatlib.analyze import DEFAULT_TOP
 from chatlib.analyze.analytics.format import ProcessSettings
-from chatlib.collect.files.table_columns import add_columns_option, read_columns_option
 from chatlib.errors import DataError, MissingSource, NotEnoughData, ParameterError, SourceError
-from chatlib.options import add_options, read_options
+from chatlib.options import add_columns_option, add_options, read_columns_option, read_options
 
 if TYPE_CHECKING:
     from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
@@ -199,6 +199,7 @@ def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
         chat = read_file(args.source, with_messages=True, **given)
         return _write(analyze_chat(chat, settings), args, talk=select_talk(chat.messages))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's own would take the reader's processor
     with start_reading(args.source) as reading:  # while this process loads numpy
         from chatlib.analyze.analytics.readers import analyze_chat, read_file
 

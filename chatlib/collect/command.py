@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatlib.collect.files.formats import list_formats
-from chatlib.collect.files.table_columns import add_columns_option
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError
 from chatlib.files import looks_like_dataset
-from chatlib.options import add_options, read_options
+from chatlib.options import add_columns_option, add_options, read_columns_option, read_options
 from chatlib.text import one_line
 
 if TYPE_CHECKING:
@@ -148,7 +147,6 @@ def _add_ignore_errors(parser: argparse.ArgumentParser) -> None:
 
 def _run_import(args: argparse.Namespace) -> int:
     from chatlib.collect.files.importing import import_chats
-    from chatlib.collect.files.table_columns import read_columns_option
     from chatlib.collect.lists import find_chat_files
     from chatlib.store import open_store
 
@@ -180,7 +178,6 @@ def _run_import(args: argparse.Namespace) -> int:
 
 def _run_convert(args: argparse.Namespace) -> int:
     from chatlib.collect.files.chat_downloader import convert_chat_file
-    from chatlib.collect.files.table_columns import read_columns_option
 
     chat = convert_chat_file(
         args.source, args.out, columns=read_columns_option(args.columns), stream_id=args.stream

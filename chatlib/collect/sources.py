@@ -12,12 +12,12 @@ from urllib.parse import unquote, urlsplit
 from chatlib.colab import in_colab
 from chatlib.collect.address import clean_channel_url, find_video_id, guess_platform, make_video_url
 from chatlib.collect.files.importing import ImportReport, import_chats
-from chatlib.collect.files.table_columns import read_columns_option
 from chatlib.collect.lists import Channel, load_channels
 from chatlib.collect.live import Feed
 from chatlib.collect.report import CollectReport
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import MissingSource, ParameterError
+from chatlib.options import read_columns_option
 from chatlib.records import TWITCH, YOUTUBE
 from chatlib.store import Store, open_store
 from chatlib.workspace import PROJECT_DIR, SAMPLE_DIR, resolve_path

@@ -87,7 +87,7 @@ def _count(chat: ChatColumns, rules: PlatformRules, *, duration_s: float, interv
     np.minimum(sample, max(n_samples - 1, 0), out=sample)
     chats = _is_of(chat, rules.chat_kinds)
     by_user = chats & (chat.author != NOBODY)
-    user_sample, is_first = _pair_users(chat.author[by_user], sample[by_user], n_samples)
+    user_sample, is_first = _pair_users(chat.author[by_user], sample[by_user])
 
     def per_sample(samples: np.ndarray) -> np.ndarray:
         return np.bincount(samples, minlength=n_samples)[:n_samples]
@@ -119,20 +119,13 @@ def _keep_inside(chat: ChatColumns, duration_s: float) -> ChatColumns:
     return ChatColumns(chat.offset_s[inside], chat.kind[inside], chat.kinds, chat.author[inside], ids)
 
 
-def _pair_users(author: np.ndarray, sample: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the samples of each user, each once, and whether a sample is its user's first.
-
-    Authors may be any numbers. They are renumbered first, so that user and sample make one number to
-    sort by: sorting by two keys would take five times as long.
-    """
-    order = np.argsort(author)
-    pairs = np.cumsum(_is_new(author[order]))  # changed in place: new memory costs more than the sums
-    pairs *= max(n_samples, 1)
-    pairs += sample[order]
-    pairs.sort()
-    pairs = pairs[_is_new(pairs)]
-    user, user_sample = np.divmod(pairs, max(n_samples, 1))
-    return user_sample, _is_new(user)
+def _pair_users(author: np.ndarray, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the samples of each user, each once, and whether a sample is its user's first."""
+    order = np.argsort(sample, kind="stable")  # next to nothing where a chat is in time order
+    order = order[np.argsort(author[order], kind="stable")]
+    user_sample, is_first = sample[order], _is_new(author[order])
+    is_kept = is_first | _is_new(user_sample)
+    return user_sample[is_kept], is_first[is_kept]
 
 
 def _is_new(ordered: np.ndarray) -> np.ndarray:

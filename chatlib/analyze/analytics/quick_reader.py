@@ -20,7 +20,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import compress
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -104,7 +103,6 @@ class _Row(msgspec.Struct, gc=False, omit_defaults=True):
 
 _ARRAY = msgspec.json.Decoder(list[_Row])
 _LINE = msgspec.json.Decoder(_Row)
-_AUTHOR_ID = attrgetter("author.id")
 _PIECES = msgspec.msgpack.Decoder(dict[int, Piece])
 
 
@@ -293,13 +291,10 @@ def _hash_authors(rows: list[_Row]) -> list[int]:
     A table of all authors would take most of the time. Among a million, two share a hash once in
     ten million files. Hashes agree between a process and those forked from it, and only there.
     """
-    try:
-        ids = list(map(_AUTHOR_ID, rows))
-    except AttributeError:  # somewhere there is none
-        ids = [row.author and row.author.id for row in rows]
-    if "\x00" in "".join(filter(None, ids)):
+    ids = [row.author.id if row.author else "" for row in rows]
+    if "\x00" in "".join(ids):
         raise _NotPlainError
-    return [NOBODY if author_id is None else hash(author_id) for author_id in ids]
+    return [hash(author_id) if author_id else NOBODY for author_id in ids]
 
 
 def _open_file(path: Path) -> io.FileIO | io.BytesIO:

@@ -135,7 +135,7 @@ def join_pieces(pieces: Sequence[Piece]) -> ChatColumns | None:
     for piece in pieces:
         message_ids |= {n_rows + row: message_id for row, message_id in piece.once}
         n_rows += piece.n_rows
-    if len({(message_id, names[kind[row]]) for row, message_id in message_ids.items()}) < len(message_ids):
+    if len(set(zip(message_ids.values(), kind[list(message_ids)], strict=True))) < len(message_ids):
         return None
     author = np.frombuffer(b"".join(piece.author for piece in pieces), dtype=np.int64)
     return ChatColumns(offset_s, kind, names, author, message_ids)

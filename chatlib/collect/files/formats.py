@@ -120,7 +120,7 @@ def read_chat_file(
     """Read a chat file of any known format; no database is needed.
 
     A list of streams beside it says what the file does not say of its stream. `columns` names a table's
-    columns by what they hold (see `tables.ROLES`); `stream_id` picks one of several streams.
+    columns by what they hold (see `options.ROLES`); `stream_id` picks one of several streams.
     Raises: MissingSource if it is not there; UnknownFormat, or SourceError if it cannot be read.
     """
     if Path(path).is_dir():

@@ -164,7 +164,7 @@ def import_chats(
 
     Each file is stored whole or not at all; one that cannot be read is reported, and the others
     go on. With `limit` only the oldest so many streams are imported, by the date in the list of streams.
-    `columns` names the columns of tables by what they hold (`table_columns.ROLES`).
+    `columns` names the columns of tables by what they hold (`options.ROLES`).
 
     Raises: MissingSource for a path that is not there or a folder without a file; StoreError.
     """

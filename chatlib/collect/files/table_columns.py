@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import json
 import re
@@ -12,21 +11,16 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
 
-from chatlib.errors import ParameterError, UnknownFormat
+from chatlib.errors import UnknownFormat
+from chatlib.options import ROLES
 from chatlib.text import one_line, read_number
 from chatlib.times import MAX_OFFSET_S, read_offset, read_timestamp, read_timestamp_text
 
 __all__ = [
-    "ROLES", "Columns", "add_columns_option", "find_columns", "find_unnamed_columns", "has_heading",
-    "read_column_moment", "read_column_offset", "read_columns_option",
+    "Columns", "find_columns", "find_unnamed_columns", "has_heading", "read_column_moment",
+    "read_column_offset",
 ]  # fmt: skip
 
-# What a column may hold, as --columns names it, and the field of chat-downloader's that this is.
-ROLES = {
-    "time": "", "text": "message", "author": "author_name", "author_id": "author_id", "amount": "amount",
-    "currency": "currency", "badges": "author_badges", "kind": "message_type", "id": "message_id",
-    "bits": "bits", "notice": "system_message", "stream": "",
-}  # fmt: skip
 _OWN = {  # chat-downloader's own names, whatever else they mean elsewhere
     "time_in_seconds", "time_text", "video_offset_time_msec", "timestamp", "message", "message_id", "id",
     "message_type", "author", "author_id", "author_name", "author_badges", "badges", "amount", "action_type",
@@ -83,28 +77,6 @@ class Columns:
         times = (self.offset, self.moment, self.day, self.stream)
         badges = (i for badge in self.badges.values() for i in badge.values())
         return sorted({*self.fields.values(), *badges, *(i for i in times if i is not None)})
-
-
-def add_columns_option(parser: argparse.ArgumentParser) -> None:
-    """Add --columns to a command; its value is for `read_columns_option`."""
-    parser.add_argument(
-        "--columns",
-        default="",
-        metavar="time=NAME,…",
-        help="a table's columns, by name or number, where their names do not say what they hold: "
-        + ", ".join(ROLES),
-    )
-
-
-def read_columns_option(text: str) -> dict[str, str]:
-    """Return the columns by what they hold from `time=…,text=…`. Raises: ParameterError."""
-    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
-    if wrong := [role for role, equals, name in pairs if role.strip() not in ROLES or not equals or not name]:
-        raise ParameterError(
-            f"Columns are named like time=NAME,text=NAME, by what they hold ({', '.join(ROLES)}), got "
-            f"{wrong[0]!r}."
-        )
-    return {role.strip(): name.strip() for role, _, name in pairs}
 
 
 def has_heading(first_row: Sequence[object]) -> bool:

@@ -77,7 +77,7 @@ def find_chats(
 ) -> list[Chat] | None:
     """Return the chats in a CSV's text or a Parquet file's bytes, one for each stream; None for no table.
 
-    `said` names columns by what they hold (`table_columns.ROLES`); others are found by their names.
+    `said` names columns by what they hold (`options.ROLES`); others are found by their names.
     Raises: UnknownFormat if no column can be the text, or two can; SourceError for a table that is damaged.
     """
     table = _open_csv(content, notes) if isinstance(content, str) else _open_parquet(content)

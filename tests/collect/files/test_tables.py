@@ -10,8 +10,8 @@ from pyarrow import parquet
 from chatlib.__main__ import main
 from chatlib.collect.files.formats import looks_like_chat, read_chat, read_chats
 from chatlib.collect.files.importing import import_chats
-from chatlib.collect.files.table_columns import read_columns_option
 from chatlib.errors import ParameterError, SourceError, UnknownFormat
+from chatlib.options import read_columns_option
 from chatlib.store import open_store
 
 
