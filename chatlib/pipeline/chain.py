@@ -96,11 +96,11 @@ class _Plan:
 def run_chain(settings: RunSettings) -> Path:
     """Run the notebooks in order, render them, and return the path of the report's index.
 
-    A run that was interrupted goes on with the first notebook that is not done, unless `start` or `only`
-    name another; a complete one starts again.
+    A run that was interrupted goes on with what is not done, unless `start` or `only` name another
+    notebook; a complete one starts again. What does not depend on a notebook that fails runs all the same.
 
     Raises: ParameterError before anything runs, also if that run is in progress; PipelineError, naming
-    the cell, when one fails; StoreFull when the disk is full.
+    the cell, when one failed; StoreFull when the disk is full.
     """
     plan = _make_plan(settings)
     _choose_notebooks(plan, load_steps(plan.run_dir))  # refused before anything is made
@@ -176,7 +176,7 @@ def _choose_notebooks(plan: _Plan, steps: Steps) -> list[str]:
     elif start:
         todo = list(NOTEBOOKS[NOTEBOOKS.index(find_notebook(start)) :])
     else:
-        todo = list(NOTEBOOKS[_count_done(plan, steps) :])
+        todo = _find_undone(plan, steps)
     missing = [need for notebook in todo for need in _NEEDS[notebook] if need not in {*steps, *todo}]
     if missing:
         raise ParameterError(
@@ -186,14 +186,16 @@ def _choose_notebooks(plan: _Plan, steps: Steps) -> list[str]:
     return todo
 
 
-def _count_done(plan: _Plan, steps: Steps) -> int:
-    """Return how many notebooks an unfinished run has done with the same code and parameters."""
+def _find_undone(plan: _Plan, steps: Steps) -> list[str]:
+    """Return what a run has not done with the same code and parameters, and what that outdates."""
     if (plan.run_dir / "run.json").exists():
-        return 0
-    for number, notebook in enumerate(NOTEBOOKS):
-        if notebook not in steps or steps[notebook].key != plan.compute_key(notebook):
-            return number
-    return len(NOTEBOOKS)
+        return list(NOTEBOOKS)
+    todo: list[str] = []
+    for notebook in NOTEBOOKS:
+        is_done = notebook in steps and steps[notebook].key == plan.compute_key(notebook)
+        if not is_done or any(notebook in _OUTDATES.get(before, ()) for before in todo):
+            todo.append(notebook)
+    return todo
 
 
 def _mark_undone(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
@@ -219,11 +221,27 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
     if done := [notebook for notebook in NOTEBOOKS if notebook in steps]:
         log.info("done before: %s", ", ".join(done))
     n_cells = sum(count_cells(plan.source(notebook)) for notebook in todo)
+    errors: list[str] = []
+    failed: set[str] = set()  # with what depends on them
     with environment_of_kernels(), tqdm(total=n_cells, unit="cell", disable=None) as bar:
         for notebook in todo:
+            if notebook in failed:
+                continue
             bar.set_description(notebook)
             key, started = plan.compute_key(notebook), time.monotonic()
-            _run_notebook(plan, notebook, bar)
+            try:
+                execute_notebook(
+                    plan.source(notebook),
+                    plan.run_dir / f"{notebook}.ipynb",
+                    parameters=plan.given[notebook],
+                    bar=bar,
+                    cell_timeout_s=plan.settings.cell_timeout_s,
+                    hidden=plan.hidden,
+                )
+            except PipelineError as error:
+                errors.append(str(error))
+                failed |= {notebook, *_OUTDATES.get(notebook, ())}
+                continue
             render_page(plan.run_dir, notebook)
             steps[notebook] = Step(
                 key=key,
@@ -236,31 +254,13 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
             _write_index(plan, steps)
             if bar.disable:
                 log.info("%s: %.0f s", notebook, steps[notebook].seconds)
-
-
-def _run_notebook(plan: _Plan, notebook: str, bar: tqdm) -> None:
-    try:
-        execute_notebook(
-            plan.source(notebook),
-            plan.run_dir / f"{notebook}.ipynb",
-            parameters=plan.given[notebook],
-            bar=bar,
-            cell_timeout_s=plan.settings.cell_timeout_s,
-            hidden=plan.hidden,
-        )
-    except PipelineError as error:
-        advice = f"Fix the cause and run the same command again: it goes on here. {_suggest_skip(notebook)}"
-        raise PipelineError(f"{error}\n{advice.strip()}") from error
-
-
-def _suggest_skip(failed: str) -> str:
-    """Return the hint to go on without a failed notebook, if a later one can do without it."""
-    without = {failed}
-    for later in NOTEBOOKS[NOTEBOOKS.index(failed) + 1 :]:
-        if without.isdisjoint(_NEEDS[later]):
-            return f"{later} does not need it: --from {later[:2]}."
-        without.add(later)
-    return ""
+    if errors:
+        errors.append("Fix the cause and run the same command again: it goes on here.")
+        if NOTEBOOKS[1] in failed and NOTEBOOKS[0] not in failed:
+            errors.append(f"{NOTEBOOKS[2]} does not need it: --from 03.")
+        elif NOTEBOOKS[-1] in steps:
+            errors.append(f"The report without it: {plan.run_dir / 'index.html'}")
+        raise PipelineError("\n".join(errors))
 
 
 def _write_index(plan: _Plan, steps: Steps) -> None:

@@ -82,19 +82,27 @@ def test_other_parameters_start_again_where_they_matter(chain, chapters):
             run("r", overrides=[f"02.SEED={seed}"], **chain)
     steps = json.loads((chain["runs_dir"] / "r" / "steps.json").read_text())
     assert steps["02_update"]["parameters"]["SEED"] == 2
-    assert set(steps) == {"01_collect", "02_update", "03_pretrain"}
-    assert chapters.ran == [*NOTEBOOKS[:4], *NOTEBOOKS[1:4]]
+    assert set(steps) == {*NOTEBOOKS} - {"04_predict"}
+    assert chapters.ran == [*NOTEBOOKS, *NOTEBOOKS[1:]]
 
 
-def test_what_does_not_need_the_failed_notebook_can_go_on(chain, chapters):
+def test_what_does_not_need_the_failed_notebook_runs_all_the_same(chain, chapters):
     chapters.inside, chapters.error = "03_pretrain", PipelineError
-    with pytest.raises(PipelineError, match=r"05_analyze does not need it: --from 05\."):
+    with pytest.raises(PipelineError, match=r"1 / 0\n.*goes on here\.\nThe report without it: .*index.html"):
         run("r", **chain)
-    with pytest.raises(ParameterError, match="04_predict needs 03_pretrain"):
-        run("r", start="04", **chain)
-    index = run("r", start="05", **chain)
+    index = chain["runs_dir"] / "r" / "index.html"
     assert "05_analyze.html" in index.read_text() and "03_pretrain.html" not in index.read_text()
     assert not (index.parent / "run.json").exists()
+    with pytest.raises(ParameterError, match="04_predict needs 03_pretrain"):
+        run("r", start="04", **chain)
+    chapters.inside = None
+    run("r", **chain)
+    assert chapters.ran == [*NOTEBOOKS[:3], "05_analyze", "03_pretrain", "04_predict"]
+    assert (index.parent / "run.json").exists()
+    chapters.inside = "02_update"
+    with pytest.raises(PipelineError, match=r"03_pretrain does not need it: --from 03\."):
+        run("r", **chain)
+    assert chapters.ran[6:] == [*NOTEBOOKS[:2]]
 
 
 def test_one_notebook_alone_needs_those_before_it(chain, chapters):
