@@ -86,11 +86,7 @@ def test_cells_stay_and_carry_what_they_showed(chain):
     for name in NOTEBOOKS:
         now, then = read(folder, name), json.loads(before[f"{name}.ipynb"])
         for cell, old in zip(now["cells"], then["cells"], strict=True):
-            assert (cell["id"], cell["source"], cell["metadata"]) == (
-                old["id"],
-                old["source"],
-                old["metadata"],
-            )
+            assert all(cell[key] == old[key] for key in ("id", "source", "metadata"))
         assert now["metadata"] == then["metadata"] | {
             "chatlib": {"outputs_of": digest_cells(then, code_only=True)}
         }

@@ -17,8 +17,6 @@ SCORES = {
 MONTHS = pd.DataFrame(
     {"asked": [90, 110], "predicted": [3.4, 5.0], "paid": [4, 4]}, index=["2026-01", "2026-02"]
 )
-
-
 HUNDRED = np.arange(100) % 10 == 0
 WEIGHTS = pd.DataFrame({"offset_s": [60.0, 600, 1800, 3600], "integrated_gradients": [0.1, -0.5, 2.0, 0.0]})
 TEXTS = ["hello", "$x^2$ <b>", "愛してる 😀", "w" * 200]

@@ -6,10 +6,6 @@ import pandas as pd
 from chatlib.plots.pretrain import plot_coherence, plot_perplexity, plot_plane
 
 
-def texts_of(axes):
-    return [text.get_text() for text in axes.get_legend().get_texts()]
-
-
 def test_perplexity_has_both_kinds_and_both_references():
     history = pd.DataFrame(
         {"epoch": [0, 1, 2], "blocks_perplexity": [500.0, 80, 40], "single_perplexity": [510.0, 90, 70]}
@@ -30,7 +26,7 @@ def test_coherence_has_a_line_and_a_band_per_table_also_without_a_band():
     table = pd.DataFrame({"distance": [1.0, 10, 100], "similarity": [0.2, 0.1, 0], "low": 0.0, "high": 0.3})
     figure = plot_coherence({"before": table, "after": table.assign(low=np.nan, high=np.nan)})
     (axes,) = figure.axes
-    assert texts_of(axes) == ["before", "after"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["before", "after"]
     assert axes.get_xscale() == "log"
     figure.draw_without_rendering()
     assert {"1 s", "1 min"} <= {tick.get_text() for tick in axes.get_xticklabels()}
