@@ -80,9 +80,9 @@ def read_money(text: str | None) -> MoneyFields:
     number = _NUMBER.search(plain)
     if number is None:
         return MoneyFields(text)
-    amount = _read_number(number.group())
     symbol = (plain[: number.start()] + plain[number.end() :]).strip(" -+\u200e\u200f")
     currency = _code_of_symbol().get(symbol) or _code_of_symbol().get(symbol.upper())
+    amount = _read_number(number.group().replace("’", "'"), currency)
     return MoneyFields(text, None if amount is None else format(amount, "f"), currency)
 
 
@@ -108,11 +108,15 @@ def format_money(amount: float, currency: str) -> str:
     return format_currency(amount, currency, "#,##0.00 ¤¤", locale="en_US").replace("\xa0", " ")
 
 
-def _read_number(digits: str) -> Decimal | None:
+def _read_number(digits: str, currency: str | None) -> Decimal | None:
+    from babel.numbers import get_currency_precision
     from price_parser import Price
 
+    # Three digits behind the last point are thousands, but not of 0, nor of a dinar with its 1,000 fils.
+    last = re.search(r"[.,](?=\d{3}$)", digits)
+    is_decimal = last and (digits[: last.start()] == "0" or get_currency_precision(currency or "") == 3)
     try:
-        amount = Price.fromstring(digits).amount
+        amount = Price.fromstring(digits, decimal_separator=last[0] if last and is_decimal else None).amount
     except (InvalidOperation, ValueError, OverflowError):
         return None
     return amount if amount is None or amount.is_finite() else None

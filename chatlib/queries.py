@@ -403,6 +403,9 @@ def map_sqlite_errors(path: Path) -> Iterator[None]:
             ) from error
         if code & 0xFF in _DAMAGED or "decode to UTF-8" in str(error) or "no such" in str(error):
             raise DamagedStore.of(path, error) from error
-        raise StoreError(f"The chat database {path} could not be used ({error}).") from error
+        raise StoreError(
+            f"The chat database {path} could not be used ({error}). See that it can be written and no other "
+            "program keeps it locked, and run the same command again."
+        ) from error
     except UnicodeDecodeError as error:  # SQLite quotes a damaged name in its message
         raise DamagedStore.of(path, error) from error

@@ -43,6 +43,15 @@ def test_messages_come_back_by_offset_ties_in_source_order(db):
     assert table["name"].tolist()[1:] == ["Bob", "Ann", "Ann", "Ann"]
 
 
+def test_a_locked_database_is_one_error_with_the_next_step(db):
+    db.connection.execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(db.path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match=r"is locked.* no other program .* run the same command again"):
+        db.save_chat(STREAM)
+    other.close()
+
+
 def test_the_same_chat_twice_changes_nothing(db):
     db.save_chat(STREAM, MESSAGES)
     before = list(db.connection.iterdump())

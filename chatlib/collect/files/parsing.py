@@ -241,23 +241,23 @@ def _split_lines(start: bytes) -> list[bytes] | None:
     if not newline or not rest.strip(_SPACE):
         return None
     if start[:1] == b"[":  # an array per line
-        is_lines = rest.lstrip(_SPACE).startswith(b"[") and _parse_line(first) is not None
+        is_lines = rest.lstrip(_SPACE).startswith(b"[") and _parse_line(first, Notes()) is not None
         return start.splitlines() if is_lines else None
     if not first.rstrip(_SPACE).endswith(b"}") and b"\n{" not in rest:
         return None
-    if _parse_line(first) is None and not rest.lstrip(_SPACE).startswith(b"{"):
+    if _parse_line(first, Notes()) is None and not rest.lstrip(_SPACE).startswith(b"{"):
         return None
     return start.splitlines()
 
 
-def _parse_line(line: bytes) -> tuple[object] | None:
-    """Return the one value of a line, None if it is no JSON."""
+def _parse_line(line: bytes, notes: Notes) -> tuple[object] | None:
+    """Return the one value of a line, None if it is no JSON; `notes` counts what is not UTF-8."""
     try:
         return (orjson.loads(line),)
     except orjson.JSONDecodeError:
         pass
     try:
-        return (json.loads(line.decode("utf-8", "replace"), strict=False),)
+        return (json.loads(decode_text(line, notes), strict=False),)
     except (ValueError, RecursionError):
         return None
 
@@ -268,7 +268,7 @@ def _parse_lines(lines: list[bytes], notes: Notes) -> list[object]:
         if not line.strip(_SPACE):
             continue
         LINE_MB.require(len(line) / 1e6)
-        parsed = _parse_line(line)
+        parsed = _parse_line(line, notes)
         if parsed is None:
             notes["line is no JSON"] += 1
         else:
@@ -278,7 +278,7 @@ def _parse_lines(lines: list[bytes], notes: Notes) -> list[object]:
 
 def _parse_leniently(start: bytes, notes: Notes) -> object:
     """Return what the standard library can read; of an array that is cut, the whole items."""
-    text = start.decode("utf-8", "replace")
+    text = decode_text(start, notes)
     decoder = json.JSONDecoder(strict=False)
     try:
         return decoder.decode(text.rstrip())

@@ -1,5 +1,6 @@
 """Lines of text become messages: chat-downloader's, TwitchDownloader's, IRC clients', plain ones."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -187,10 +188,14 @@ def test_where_a_list_knows_the_start_offsets_count_from_it():
 )  # fmt: skip
 def test_text_in_another_encoding(name, encoding):
     words = "café über ñandú" if encoding == "cp1252" else "こんにちは、配信ありがとう"
-    lines = "".join(f"[0:{i:02}] Ann: {words} {i}\n" for i in range(10, 40))
-    chat = read_chat(lines.encode(encoding), file_name="x.txt", row={})
-    assert chat.messages[0].text == f"{words} 10"
-    assert (chat.skipped == {}) is encoding.startswith("utf")
+    text = "".join(f"[0:{i:02}] Ann: {words} {i}\n" for i in range(10, 40))
+    rows = [{"message": f"{words} {i}", "time_in_seconds": i, "author": "Ann"} for i in range(10, 40)]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    for written in (text, "\n".join(lines), f"[{','.join(lines)}]"):
+        chat = read_chat(written.encode(encoding), file_name="x.txt", row={})
+        assert chat.messages[0].text == f"{words} 10"
+        told = [f"text is in {name}, not UTF-8"]
+        assert list(chat.skipped) == ([] if encoding.startswith("utf") else told)
 
 
 def test_what_is_no_chat_is_not_called_json():
