@@ -18,7 +18,7 @@ from tqdm import tqdm
 from chatlib.errors import NotEnoughData
 from chatlib.predict.evaluation import bootstrap_metrics, compare_models
 from chatlib.predict.forecaster import FIRST, Forecaster, fit_forecaster, rank_people
-from chatlib.predict.models.trees import RULE, fit_trees, map_fits
+from chatlib.predict.models.trees import fit_trees, map_fits
 from chatlib.predict.questions import NEXT_STREAM, Question
 from chatlib.predict.viewers.history import MONTH
 from chatlib.predict.viewers.people import NEXT, People, load_people
@@ -154,8 +154,7 @@ def evaluate_rolling(
         """Return what one model says of a month, and the share that paid, or came, before it."""
         labels, past = table[labels_of[label]].to_numpy(bool), np.flatnonzero(month < name)
         known = numbers if model == MODEL else numbers[[*models[label, model]]]
-        n, rule = (n_seeds, RULE) if label == "pays" else (1, "")
-        trees = fit_trees(known, labels, rows=past, seed=seed, n_seeds=n, rule=rule)
+        trees = fit_trees(known, labels, rows=past, seed=seed, n_seeds=n_seeds, quick=label == "comes")
         return expit(trees.score(asked[month_asked == name])), labels[past].mean()
 
     jobs = [(name, *key) for name in reversed(months) for key in models]  # those that take long first

@@ -78,7 +78,7 @@ def fit_forecaster(
     fit = partial(fit_trees, table[list(people.columns)], n_seeds=n_seeds, seed=seed)
     parts = {"pays": partial(fit, paid)}
     if people.question.name == NEXT_STREAM:
-        parts["comes"] = partial(fit, came, n_seeds=1, rule="")
+        parts["comes"] = partial(fit, came, quick=True)
         parts["pays_if_comes"] = partial(fit, paid, rows=np.flatnonzero(came))
     trees = dict(zip(parts, map_fits(lambda part: part(), parts.values()), strict=True))
     return Forecaster(

@@ -90,16 +90,13 @@ def fit_boosting(
 ) -> np.ndarray:
     """Return log odds for `periods.scored` of gradient-boosted trees; size and rounds from validation."""
     table = features.to_numpy(np.float32)
-    # No tree can use a column that training never knew.
-    table = table[:, ~np.isnan(table[periods.train]).all(axis=0)]
-    tried = (
-        (settings, n_rounds, predict_boosted(model, table[periods.validation], n_rounds=n_rounds))
-        for settings in _BOOSTING
-        for model in [
-            boost(table[periods.train], labels[periods.train], settings, n_rounds=_N_ROUNDS, seed=seed)
-        ]
-        for n_rounds in range(10, _N_ROUNDS + 1, 10)
-    )
+    table = table[:, ~np.isnan(table[periods.train]).all(axis=0)]  # trees use what training ever knew
+    tried = []
+    for settings in _BOOSTING:
+        model = boost(table[periods.train], labels[periods.train], settings, n_rounds=_N_ROUNDS, seed=seed)
+        for n_rounds in range(10, _N_ROUNDS + 1, 10):
+            scores = predict_boosted(model, table[periods.validation], n_rounds=n_rounds)
+            tried.append((settings, n_rounds, scores))
     chosen, n_chosen, known = max(tried, key=lambda trial: _quality(labels[periods.validation], trial[-1]))
     rows = periods.settled
     model = boost(table[rows], labels[rows], chosen, n_rounds=n_chosen, seed=seed)

@@ -32,7 +32,10 @@ def test_a_seed_gives_the_same_trees_and_their_log_odds_are_those_of_the_prevale
     table, labels = make_table(0)
     first, again, other = (fit_trees(table, labels, seed=seed, n_seeds=1) for seed in (3, 3, 4))
     assert first.trees == again.trees != other.trees
-    assert (1 / (1 + np.exp(-first.score(table)))).mean() == pytest.approx(labels.mean(), rel=0.05)
+    quick = fit_trees(table, labels, quick=True)
+    assert (quick.n_seeds, quick.trees.count("Tree=")) == (1, 200)
+    for model in (first, quick):
+        assert expit(model.score(table)).mean() == pytest.approx(labels.mean(), rel=0.05)
 
 
 def test_fits_come_in_order_and_are_the_same_side_by_side():
@@ -48,8 +51,7 @@ def test_of_many_rows_evenly_spread_ones_stand_for_all_and_donors_if_they_are_fe
         monkeypatch.setattr("chatlib.predict.models.trees._FEW", few)
         model = fit_trees(numbers, labels, n_seeds=1)
         assert model.trees.split("internal_count=")[1].split()[0] == str(n_rows)
-        predicted = (1 / (1 + np.exp(-model.score(numbers)))).mean()
-        assert predicted == pytest.approx(labels.mean(), rel=0.1)
+        assert expit(model.score(numbers)).mean() == pytest.approx(labels.mean(), rel=0.1)
 
 
 def test_the_text_that_is_kept_scores_as_lightgbm_does():
@@ -86,9 +88,10 @@ def build(tree):
     return TreeModel(["a", "b"], f"Tree=0\n{lines}\n\n", 1)
 
 
-def test_what_the_columns_add_makes_the_differences_between_scores():
+def test_a_small_tree_is_read_as_written_and_what_its_columns_add_makes_the_differences_between_scores():
     rows = pd.DataFrame({"a": [0.0, 0.0, 1.0, np.nan], "b": [1.0, 2.0, 0.0, 0.0]})
     model = build(TREE)
+    assert model.score(rows).tolist() == [1.0, 3.0, 2.0, 1.0]
     rest = model.score(rows) - model.explain(rows).sum(axis=1)
     assert list(model.explain(rows)) == ["a", "b"] and np.allclose(rest, rest[0])
 
@@ -100,9 +103,9 @@ def test_a_plain_rule_counts_beside_the_trees_the_less_the_more_have_paid():
         {"a": rng.normal(size=4000), "paid_visits_lately": np.where(counts > 5, np.nan, counts)}
     )
     labels = rng.random(4000) < expit(1.5 * np.log1p(counts) - 3)
-    model, alone = fit_trees(table, labels, n_seeds=1), fit_trees(table, labels, n_seeds=1, rule="")
-    line, n = model.line, labels.sum()
-    assert alone.line is None and model.trees == alone.trees
+    model = fit_trees(table, labels, n_seeds=1)
+    line, n, alone = model.line, labels.sum(), replace(model, line=None)
+    assert fit_trees(table, labels, quick=True).line is None
     assert line.column == "paid_visits_lately" and line.share == pytest.approx(0.3 / (1 + n / 1000))
     assert (line.slope, line.shift) == pytest.approx((1.5, -3), abs=0.3)
     by_line = line.slope * np.log1p(table["paid_visits_lately"].fillna(0)) + line.shift
@@ -121,11 +124,6 @@ def test_labels_all_alike_give_scores_all_alike():
         model = fit_trees(rows, np.full(50, label), n_seeds=1)
         assert len(set(model.score(rows))) == 1 and sign * model.score(rows)[0] > 10
         assert (model.explain(rows) == 0).all(axis=None)
-
-
-def test_a_small_tree_is_read_as_written():
-    rows = pd.DataFrame({"a": [0.0, 0.0, 1.0, np.nan], "b": [1.0, 2.0, 0.0, 0.0]})
-    assert build(TREE).score(rows).tolist() == [1.0, 3.0, 2.0, 1.0]
 
 
 @pytest.mark.parametrize(
