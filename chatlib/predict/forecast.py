@@ -7,7 +7,8 @@ the last months is measured before anybody is named.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
@@ -116,9 +117,11 @@ def try_forecast(
         people.require_payers()
     except NotEnoughData as error:
         return Forecast(question, [str(error)], None, None, pd.DataFrame())
-    rolling = evaluate_rolling(people, n_draws=n_draws, n_seeds=n_seeds, seed=seed)
-    sentences = describe_rolling(rolling)
-    forecaster = fit_forecaster(people, sentences=sentences, n_seeds=n_seeds, seed=seed)
+    with ThreadPoolExecutor(1) as pool:  # beside the months: a fit uses one core
+        fitted = pool.submit(fit_forecaster, people, n_seeds=n_seeds, seed=seed)
+        rolling = evaluate_rolling(people, n_draws=n_draws, n_seeds=n_seeds, seed=seed)
+        sentences = describe_rolling(rolling)
+        forecaster = replace(fitted.result(), sentences=sentences)
     table = rank_people(forecaster, people) if question.name == NEXT_STREAM else pd.DataFrame()
     release_memory()  # of what trees learned from
     return Forecast(question, sentences, rolling, forecaster, table)

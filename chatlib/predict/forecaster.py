@@ -69,10 +69,8 @@ class Forecaster:
         return rank_people(self, people, names=names)
 
 
-def fit_forecaster(
-    people: People, *, sentences: list[str] | None = None, n_seeds: int = 3, seed: int = 0
-) -> Forecaster:
-    """Fit trees on all streams that are over; `sentences` say how good that was, as `describe_rolling`."""
+def fit_forecaster(people: People, *, n_seeds: int = 3, seed: int = 0) -> Forecaster:
+    """Fit trees on all streams that are over; how good such forecasts were is not measured."""
     table = people.table[people.table["stream_id"] != NEXT]
     paid, came = table["paid"].to_numpy(bool), table["came"].to_numpy(bool)
     fit = partial(fit_trees, table[list(people.columns)], n_seeds=n_seeds, seed=seed)
@@ -81,9 +79,7 @@ def fit_forecaster(
         parts["comes"] = partial(fit, came, quick=True)
         parts["pays_if_comes"] = partial(fit, paid, rows=np.flatnonzero(came))
     trees = dict(zip(parts, map_fits(lambda part: part(), parts.values()), strict=True))
-    return Forecaster(
-        people.question, trees, str(table["started_at"].max()), table["stream_id"].nunique(), sentences or []
-    )
+    return Forecaster(people.question, trees, str(table["started_at"].max()), table["stream_id"].nunique())
 
 
 def rank_people(forecaster: Forecaster, people: People, *, names: pd.Series | None = None) -> pd.DataFrame:
