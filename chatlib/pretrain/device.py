@@ -5,10 +5,10 @@ time waiting for each other as soon as other programs run: on two cores at a loa
 model trained at 400 tokens a second with two threads in each product, at 4,300 with rows of their own.
 
 torch multiplies float32 matrices with MKL, which leaves AVX-512 unused on AMD processors. oneDNN, which
-is part of torch too, uses what the processor has: 230 GFLOPS against 95 on one core of an EPYC 9005, where
-training takes 1.3 times as long without it; on an EPYC 9004, whose AVX-512 is half as wide, encoding takes
-1.08 times as long, training no longer. Without gradients, weights stay in oneDNN's own order. Results differ
-in the last digits only.
+is part of torch too, uses what the processor has: 230 GFLOPS against 95 on one core of an EPYC 9005, 110
+against 100 on an EPYC 9004, whose AVX-512 is half as wide, where encoding takes 1.07 times as long without
+it. Results differ in the last digits only. Training multiplies by torch's own: oneDNN would make it 1.3
+times as fast on an EPYC 9005, and no faster on an EPYC 9004.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import contextlib
 import functools
 import logging
 import os
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -26,7 +25,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import distributed, nn
-from torch.nn import functional
 
 from chatlib.workspace import set_seed
 
@@ -149,19 +147,15 @@ def join_processes() -> Processes:
     return Processes(distributed.get_rank(), distributed.get_world_size())
 
 
-_PACKED_FOR = 512  # rows of a product: a hint to oneDNN, other numbers work too
-
-
 class FastLinear(nn.Linear):
-    """A linear layer whose products, forward and backward, are oneDNN's where that is possible."""
+    """A linear layer whose products without gradients are oneDNN's, where that is possible."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Return the layer's output, as `nn.Linear` does."""
-        if input.device.type != "cpu" or input.dtype != torch.float32 or not input.numel():
-            return functional.linear(input, self.weight, self.bias)
-        if not torch.is_grad_enabled() and not self.weight.is_inference():
-            return _multiply(input, _pack(self), self.bias)
-        return _Product.apply(input, self.weight, self.bias)
+        is_plain = input.device.type == "cpu" and input.dtype == torch.float32 and input.numel() > 0
+        if torch.is_grad_enabled() or not is_plain:
+            return super().forward(input)
+        return _multiply(input, self.weight, self.bias)
 
 
 def speed_up(model: _Model) -> _Model:
@@ -178,56 +172,13 @@ def speed_up(model: _Model) -> _Model:
 
 @functools.cache
 def has_fast_linear() -> bool:
-    """Return whether torch has oneDNN and it multiplies correctly, with weights in either order."""
+    """Return whether torch has oneDNN and it multiplies correctly."""
     a, b = torch.arange(6.0).view(2, 3), torch.arange(12.0).view(4, 3)
     try:
-        return all(torch.allclose(_multiply(a, weight, None), a @ b.T) for weight in (b, _reorder(b)))
+        return torch.allclose(_multiply(a, b, None), a @ b.T)
     except Exception as error:  # internal to torch: how it fails is not documented
         log.info("linear layers stay those of torch: %s", error)
         return False
-
-
-class _Product(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Return input @ weight.T + bias, and keep what `backward` needs."""
-        ctx.save_for_backward(input, weight)
-        return _multiply(input, weight, bias)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Return the gradients of input, weight and bias, None where none is asked for."""
-        input, weight = ctx.saved_tensors
-        rows = grad.reshape(-1, grad.shape[-1])
-        for_input, for_weight, for_bias = ctx.needs_input_grad
-        return (
-            _multiply(grad, weight.t(), None) if for_input else None,
-            _multiply(rows.t(), input.reshape(-1, input.shape[-1]).t(), None) if for_weight else None,
-            rows.sum(0) if for_bias else None,
-        )
-
-
-# By layer: the weight that was reordered, its address and version then, and the result. It is kept beside
-# the layers and not in them, so that it is neither copied nor saved with them.
-_reordered: weakref.WeakKeyDictionary[FastLinear, tuple[torch.Tensor, int, int, torch.Tensor]]
-_reordered = weakref.WeakKeyDictionary()
-
-
-def _pack(layer: FastLinear) -> torch.Tensor:
-    """Return a layer's weight in oneDNN's order, reordered again when the weight has changed."""
-    weight = layer.weight
-    known, *state, packed = _reordered.get(layer, (None, 0, 0, weight))
-    if known is not weight or state != [weight.data_ptr(), weight._version]:
-        packed = _reorder(weight.detach())
-        _reordered[layer] = (weight, weight.data_ptr(), weight._version, packed)
-    return packed
-
-
-def _reorder(weight: torch.Tensor) -> torch.Tensor:
-    return torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR)
 
 
 def _multiply(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

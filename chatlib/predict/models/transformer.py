@@ -26,7 +26,7 @@ from chatlib.predict.evaluation import log_loss, rank_metrics
 from chatlib.predict.questions import RETROSPECTIVE
 from chatlib.predict.viewers.table import Viewers
 from chatlib.pretrain.data import iter_token_batches
-from chatlib.pretrain.device import pick_device, speed_up
+from chatlib.pretrain.device import pick_device
 from chatlib.workspace import release_memory
 
 __all__ = [
@@ -191,7 +191,6 @@ class DonorTransformer(nn.Module):
         if config.head == "nonlinear":
             self.head.extend([nn.Linear(config.width, config.width), nn.GELU(), nn.Dropout(config.dropout)])
         self.head.append(nn.Linear(config.width, 1))
-        speed_up(self)
 
     def set_scaling(self, inputs: DonorInputs, rows: np.ndarray) -> None:
         """Scale vectors and times by means and spreads over the messages of these viewers."""
