@@ -47,7 +47,7 @@ __all__ = [
 MAX_RETRY_AFTER_S = 120.0  # a site that wants a longer pause is left alone
 SLOWEST = 6.0  # times its timeout that an answer may take in all
 _PAGES = ("/watch", "/live_chat_replay", "/live_chat")
-_API = ("/youtubei/", "/gql")
+_API, _CHATS = ("/youtubei/", "/gql"), ("/youtubei/v1/live_chat/", "/gql")
 
 _BOT_CHECK = re.compile(r"not a bot|confirm you.re human|unusual traffic", re.I)
 _MEMBERS = re.compile(r"members[- ]only|join this channel|available to this channel.s members", re.I)
@@ -204,7 +204,10 @@ def read_whole(raw: HTTPResponse, *, limit_s: float) -> bytes:
 
 
 def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None = None) -> None:
-    """Raise Transient for an answer that cannot be used: the site is busy or broken, or the body was cut."""
+    """Raise Transient for an answer that cannot be used: the site is busy or broken, or the body was cut.
+
+    Raises: SourceError if the site refuses a page or a chat, or asks for a long pause.
+    """
     if status == 429 or status >= 500:
         wait_s = _read_pause(retry_after or "")
         if wait_s > MAX_RETRY_AFTER_S:
@@ -214,6 +217,11 @@ def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None
                 state="blocked",
             )
         raise Transient(f"HTTP {status}", retry_after_s=wait_s, busy=status == 429)
+    if status in (401, 403) and path.startswith((*_PAGES, *_CHATS)):
+        raise SourceError(
+            f"The site refuses to answer (HTTP {status}). Wait, come from another address, or give a cookies "
+            "file (COOKIES)."
+        )
     if status != 200:
         return
     if path.startswith(_API):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from chatlib.collect.files.parsing import as_list, read_whole_number, walk
+from chatlib.collect.files.parsing import as_list, as_object, read_whole_number, walk
 from chatlib.collect.sites import VideoFacts
 from chatlib.collect.transport import PoliteAdapter, Politeness, Transient, check_answer, parse_answer
 from chatlib.errors import MissingSource, SourceError, SourceRefused
@@ -115,20 +115,14 @@ class GraphQL:
         return None if stream_id is None else (stream_id, stream)
 
     def _ask_user(self, query: str, login: str, **variables: object) -> Mapping[str, Any]:
-        user = self._ask({"query": query, "variables": {"login": login, **variables}}).get("user")
-        if not isinstance(user, dict):
-            raise MissingSource(f"Twitch knows no channel named {login}. Check the address.")
-        return user
+        return as_object(self._ask({"query": query, "variables": {"login": login, **variables}}).get("user"))
 
     def _ask(self, operation: Mapping[str, object]) -> Mapping[str, Any]:
         response = self._session.post(URL, json=[operation])
         if response.status_code != 200:
             raise SourceError(f"Twitch refuses the question (HTTP {response.status_code}).")
         answers = parse_answer(response.content)
-        data = walk(answers[0] if isinstance(answers, list) and answers else answers, "data")
-        if not isinstance(data, dict):
-            raise SourceError("Twitch's answer holds no data.")
-        return data
+        return as_object(walk(answers[0] if isinstance(answers, list) else answers, "data"))
 
 
 def read_video(node: object) -> VideoFacts | None:
@@ -179,9 +173,14 @@ def check_graphql(path: str, status: int, body: bytes, *, retry_after: str | Non
     if status != 200 or path != "/gql":
         return
     answers = parse_answer(body)
-    for answer in answers if isinstance(answers, list) else [answers]:
+    for answer in answers if isinstance(answers, list) and answers else [answers]:
         errors = [error for error in as_list(walk(answer, "errors")) if _is_essential(error)]
         if not errors:
+            data = walk(answer, "data")
+            if not isinstance(data, dict):
+                raise Transient("an answer without data")
+            if data.get("user", data) is None:
+                raise MissingSource("Twitch knows no such channel. Check the address.")
             continue
         reason = " ".join(str(walk(errors[0], "message")).split())[:100]
         if "integrity" in reason:

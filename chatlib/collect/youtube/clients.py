@@ -172,7 +172,7 @@ class ChatDownloaderClient(YouTubeChatDownloader, ChatClient):
         try:
             details, self._config = self._get_initial_video_info(video_id)
         except ChatDownloaderError as error:
-            raise find_refusal(str(error)) from None
+            raise find_refusal(str(error).removeprefix("None")) from None  # its word for a page without title
         headers = self._generate_headers(self._config)
         self.update_session_headers({name: str(value) for name, value in headers.items()})
         stream = Stream(
@@ -195,7 +195,8 @@ class ChatDownloaderClient(YouTubeChatDownloader, ChatClient):
     def _post(self, url: str, body: Mapping[str, object]) -> bytes:
         if authorization := self._generate_sapisidhash_header():
             self.update_session_headers({"authorization": authorization})
-        return self._session_post(url, json=body).content
+        response = self._session_post(url, json=body)
+        return response.content if response.ok else b"{}"
 
     # What chat-downloader calls of itself.
 

@@ -185,7 +185,7 @@ def _explain_error(channel_url: str, said: str, client: _ListClient) -> SourceEr
     if status == 404 or "does not exist" in said or (status == 200 and "YouTube said" in said):
         return MissingSource(f"{channel_url} must be a channel's page, got: {said}. Check the address.")
     return SourceError(
-        f"YouTube must show {channel_url}/streams, and did not: {said}. Try again later, or set "
+        f"YouTube must show {channel_url}/streams, and did not: {said.rstrip('.')}. Try again later, or set "
         f'LISTING = "{client.other}".'
     )
 

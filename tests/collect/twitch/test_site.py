@@ -17,7 +17,7 @@ from chatlib.errors import SourceRefused
 from chatlib.store import open_store
 from tests.collect.twitch.site.graphql import START, make_vod
 from tests.collect.youtube.site.videos import videos_of_simulation
-from tests.collect.youtube.site.wire import Faults
+from tests.collect.youtube.site.wire import Faults, json_reply
 from tests.places import ROOT
 
 ADDRESS = "https://www.twitch.tv/sample"
@@ -95,6 +95,12 @@ def test_a_running_broadcast_a_gone_vod_and_an_unknown_channel_are_said(twitch, 
     twitch.channels.clear()
     report = collect()
     assert "Twitch knows no channel at https://www.twitch.tv/sample" in report.channels[0].failures[0]
+
+
+@pytest.mark.parametrize("answer", [{}, [], None, [{"data": None}], [{"data": {"user": None}}]])
+def test_an_answer_of_another_shape_is_no_empty_list(twitch, youtube, collect, answer):
+    youtube.add_route("/gql", lambda request: json_reply(answer), hosts=frozenset({"gql.twitch.tv"}))
+    assert "could not be listed" in collect().channels[0].failures[0]
 
 
 def test_a_chat_for_subscribers_only_is_asked_for_once_and_said(twitch, db, collect):

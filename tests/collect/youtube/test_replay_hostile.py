@@ -119,3 +119,10 @@ def test_a_page_without_a_chat_is_no_empty_chat(youtube, tmp_path, source):
     replay = fetch("realreplay0", source, tmp_path)
     assert replay.stream.state in ("failed", "partial") and replay.messages == []
     assert replay.stream.reason
+
+
+@pytest.mark.parametrize(("status", "words"), [(403, "(HTTP 403). Wait"), (404, "the site gave no reason")])
+def test_a_watch_page_that_is_refused_is_said_in_words(youtube, tmp_path, source, status, words):
+    youtube.add_page("/watch", "<html>No.</html>", status=status)
+    reason = fetch("aaaaaaaaaaa", source, tmp_path).stream.reason
+    assert words in reason or (source, status) == ("yt-dlp", 404)

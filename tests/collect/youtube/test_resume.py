@@ -8,7 +8,7 @@ from chatlib.collect.sites import Batch, ResumeFile
 from chatlib.errors import StoreFull
 from tests.collect.youtube.helpers import SOURCES, fetch, respond, show
 from tests.collect.youtube.site.videos import make_video, text_action
-from tests.collect.youtube.site.wire import Faults
+from tests.collect.youtube.site.wire import Faults, Reply
 
 VIDEO = "aaaaaaaaaaa"
 
@@ -148,12 +148,15 @@ def test_an_expired_token_means_from_the_start(youtube, tmp_path, source, resume
     assert (replay.stream.state, dict(replay.skipped)) == ("complete", {})
 
 
-def test_a_site_that_is_down_leaves_the_resume_file(youtube, tmp_path):
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_site_that_is_down_or_refuses_leaves_the_resume_file(youtube, tmp_path, source, status):
     long_video(youtube)
     resume_file = interrupt(youtube, tmp_path)
-    youtube.faults = Faults(rate=1.0, kinds=["500"], where=lambda request: "get_live" in request.path)
-    replay = fetch(VIDEO, "chat-downloader", tmp_path, attempts=1)
+    youtube.add_route("/youtubei/v1/live_chat/*", lambda request: Reply(b"<html>No.</html>", status))
+    replay = fetch(VIDEO, source, tmp_path, attempts=1)
     assert (replay.stream.state, len(replay.messages)) == ("partial", 20)
+    assert f"HTTP {status}" in replay.stream.reason
     assert len(saved(resume_file)) == 2
 
 
