@@ -130,11 +130,11 @@ def _rates() -> CurrencyConverter:
 
 
 @lru_cache(maxsize=65536)
-def convert_money(amount: Decimal, currency: str | None, *, to: str, date: dt.date) -> Decimal | None:
+def convert_money(amount: Decimal, currency: str | None, *, to: str, date: dt.date | None) -> Decimal | None:
     """Return `amount` in the currency `to` at the rate of `date`, to a hundredth.
 
-    On a day without a rate the nearest day's rate is used. None where the currency has no
-    rate at all (the ECB publishes about 40).
+    On a day without a rate the nearest day's is used, of an unknown day the newest. None where the
+    currency has no rate at all (the ECB publishes about 40).
     Source: ECB euro foreign exchange reference rates, as packaged by CurrencyConverter.
     """
     from currency_converter import RateNotFoundError

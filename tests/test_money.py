@@ -52,7 +52,8 @@ def test_conversion_takes_the_rate_of_the_day():
 
 
 def test_a_day_without_rate_takes_a_near_one_and_a_currency_without_rate_none():
-    assert convert_money(Decimal(1), "USD", to="EUR", date=dt.date(2099, 1, 1)) is not None
+    newest = convert_money(Decimal(1), "USD", to="EUR", date=dt.date(2099, 1, 1))
+    assert newest == convert_money(Decimal(1), "USD", to="EUR", date=None) != None  # noqa: E711
     assert convert_money(Decimal(1), "CLP", to="EUR", date=dt.date(2023, 5, 5)) is None
     assert convert_money(Decimal(1), None, to="EUR", date=dt.date(2023, 5, 5)) is None
 

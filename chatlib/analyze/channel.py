@@ -27,7 +27,6 @@ __all__ = [
 
 _MINUTE_S = 60
 _TITLE_LENGTH = 60
-_NO_TITLE = ChatAnalytics.mediaTitle  # the format's own text where a title is unknown
 _COLUMNS = (
     "started_at", "video_id", "title", "duration", "duration_s", "activity", "chats", "users",
     "chats_per_min", "best_minute", "highlights", "highlights_share", "spikes", "best_moment", "link",
@@ -57,17 +56,14 @@ def learn_channel(store: ChatReader) -> ReactionWords:
 def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
     """Return the streams with most chat messages a minute, in as few columns as fit a page.
 
-    `streams` is a table of `tabulate_streams`. The video id stands in for an unknown title.
+    `streams` is a table of `tabulate_streams`.
     Columns: date, title, duration, chats, people, chats_per_min, best_minute, spikes, best_moment,
     link.
     """
     ranked = streams.sort_values("chats_per_min", ascending=False, kind="stable").head(top)
     table = ranked.rename(columns={"users": "people"}).assign(
         date=ranked["started_at"].str[:10],
-        title=[
-            video_id if title == _NO_TITLE else " ".join(title.split())[:_TITLE_LENGTH]
-            for title, video_id in zip(ranked["title"], ranked["video_id"], strict=True)
-        ],
+        title=[" ".join(title.split())[:_TITLE_LENGTH] for title in ranked["title"]],
     )
     columns = ["date", "title", "duration", "chats", "people", "chats_per_min", "best_minute", "spikes"]
     return table[[*columns, "best_moment", "link"]].reset_index(drop=True)

@@ -148,7 +148,7 @@ def summarize_money(db: Store, *, to: str = "USD") -> pd.DataFrame:
 
 def _value(amount: str, currency: str | None, to: str, stamp: int | None, start: str | None) -> float:
     day = find_day(stamp, start)
-    value = None if day is None else convert_money(Decimal(amount), currency, to=to, date=day)
+    value = convert_money(Decimal(amount), currency, to=to, date=day)
     return float("nan") if value is None else float(value)
 
 

@@ -53,6 +53,7 @@ FOLDER = "explorer"
 _FACTS, _ANALYTICS = "results/explorer.json", "results/chat_analytics"
 _TITLE_LENGTH = 100
 _LEAST_STREAM_S = 600  # of the busiest stream, where there is one
+_GIFT = "sponsorships_gift_purchase_announcement"
 _NOBODY = "somebody"  # who is no chatter: known by an event alone, or left out by name
 _MANY_MESSAGES, _PART = 300_000, 20  # from so many, streams are told in several processes, so many at a time
 _COLUMNS = (*TALK_COLUMNS, "amount_text", "name")
@@ -354,20 +355,27 @@ def _answer_money(chat: Store, *, currency: str) -> dict[str, Any]:
     events = income.load_events(chat)
     has_money = events["amount"].notna().any() or events["bits"].any()  # rates take a while to load
     events = income.convert_events(events, to=currency) if has_money else events.assign(value=np.nan)
-    kind, value = events["kind"], float(events["value"].sum())
-    donors = events.loc[events["value"].notna(), "author"].nunique()
+    value, n_of = float(events["value"].sum()), Counter(events["kind"])
+    own = n_of["subscription"] + n_of["resubscription"]
+    given = n_of["subscription_gift"] + n_of["anonymous_subscription_gift"]
+    bits = int(events["bits"].sum())
     if 2 * platforms.count(TWITCH) > len(platforms):
-        own = int(kind.isin({"subscription", "resubscription"}).sum())
-        given = int(kind.isin({"subscription_gift", "anonymous_subscription_gift"}).sum())
-        bits = int(events["bits"].sum())
         says = f"new and renewed, {given:,} more given to others" + (f", and {bits:,} bits." if bits else ".")
         return {"what": "Subscriptions", "value": f"{own:,}", "says": says}
-    joined = int(kind.isin(MEMBERSHIP_KINDS).sum())
-    given = int((kind == "sponsorships_gift_purchase_announcement").sum())
-    says = f"in Super Chats and stickers by {_count(donors, 'person', 'people')}"
-    says += f"; {_count(joined, 'membership')}" if joined else ""
-    says += f"; {_count(given, 'gift')} of memberships." if given else "."
-    return {"what": "Money", "value": f"{value:,.0f} {currency}", "says": says}
+    paid = events[events["amount"].notna() | (events["bits"] > 0)]
+    people = _count(paid["author"].nunique(), "person", "people")
+    n_unknown = int(paid["value"].isna().sum())
+    joined, gifts = sum(n_of[kind] for kind in MEMBERSHIP_KINDS), n_of[_GIFT]
+    told: list[str | int] = [
+        f"in Super Chats{', bits' if bits else ''} and stickers by {people}",
+        n_unknown and f"{n_unknown:,} {'more ' if value else ''}in currencies without a rate",
+        joined and _count(joined, "membership"),
+        gifts and f"{_count(gifts, 'gift')} of memberships",
+        own and _count(own, "subscription"),
+        given and f"{_count(given, 'subscription')} given to others",
+    ]
+    worth = f"{value:,.0f} {currency}" if value or not n_unknown else _count(len(paid), "payment")
+    return {"what": "Money", "value": worth, "says": "; ".join(str(part) for part in told if part) + "."}
 
 
 def _count(number: int, what: str, several: str = "") -> str:

@@ -23,7 +23,7 @@ from pygments.formatters import HtmlFormatter
 
 from chatlib.errors import MissingSource, StoreError
 from chatlib.files import atomic_write
-from chatlib.pipeline.settings import NOTEBOOKS, label_notebook
+from chatlib.pipeline.settings import NOTEBOOKS
 from chatlib.plots.timeline import POINTS_TYPE, embed_json, read_asset, render_assets
 from chatlib.store import open_store
 from chatlib.tables import format_value
@@ -99,7 +99,7 @@ def render_page(run_dir: Path, notebook: str) -> Path:
 
 def list_pages(notebooks: Iterable[str], *, explorer: bool = True) -> list[tuple[str, str]]:
     """Return the addresses and names of a report's pages, in the order in which they are read."""
-    chapters = [(f"{notebook}.html", label_notebook(notebook)) for notebook in notebooks]
+    chapters = [(f"{notebook}.html", notebook.replace("_", " ")) for notebook in notebooks]
     return [("index.html", "Report"), *[("explorer.html", "Explorer")] * explorer, *chapters]
 
 
@@ -186,7 +186,6 @@ def _make_environment() -> Environment:
         "origin": _render_origin,
     }
     environment.filters |= {
-        "label": label_notebook,
         "value": format_value,
         "clock": format_clock,
         "last_part": lambda path: Path(path).name,

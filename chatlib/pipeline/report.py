@@ -29,7 +29,7 @@ from chatlib.pipeline.pages import (
     load_chapter,
     load_executed,
 )
-from chatlib.pipeline.settings import NOTEBOOKS, label_notebook
+from chatlib.pipeline.settings import NOTEBOOKS
 from chatlib.plots.timeline import embed_json
 from chatlib.text import one_line
 from chatlib.workspace import hide_paths
@@ -99,7 +99,7 @@ def render_bundle(run_dir: Path) -> Path:
     page = fill_template(
         "bundle.html",
         title=front["title"],
-        navigation=[(f"#{name}", labels.get(name) or label_notebook(name)) for name in parts],
+        navigation=[(f"#{name}", labels.get(name) or name.replace("_", " ")) for name in parts],
         here=None,
         parts=[
             (name, Markup(_link_within(_prefix_ids(part, name), run_dir))) for name, part in parts.items()

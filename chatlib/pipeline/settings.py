@@ -31,7 +31,6 @@ __all__ = [
     "describe_run",
     "find_run",
     "format_command",
-    "label_notebook",
     "load_steps",
     "lock_run",
     "require_notebooks",
@@ -76,11 +75,6 @@ def find_run(name: str, *, runs_dir: Path = RUNS_DIR) -> Path:
             f"got {name!r}."
         )
     return runs_dir.resolve() / name
-
-
-def label_notebook(notebook: str) -> str:
-    """Return a notebook's short name for a link, such as `03 pretrain`."""
-    return notebook.replace("_", " ")
 
 
 def require_notebooks(notebooks_dir: Path = NOTEBOOKS_DIR) -> None:

@@ -197,15 +197,16 @@ def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figur
 def plot_stream_income(trace: pd.DataFrame, *, duration_s: float, currency: str, note: str = "") -> Figure:
     """Draw what was given in one stream as it added up, with memberships, gifts and raids below.
 
-    `trace` is a table of `chatlib.analyze.people.income.trace_income`. Without any donation only the second
+    `trace` is a table of `chatlib.analyze.people.income.trace_income`. Without any value only the second
     part is drawn.
     """
     given = trace[trace["what"] == "donations"]
-    sizes = (3, 2) if len(given) else (2,)
+    has_money = bool(given["value"].any())
+    sizes = (3, 2) if has_money else (2,)
     figure, panels = new_panels(len(sizes), 1, height_in=0.8 * sum(sizes), sharex=True, height_ratios=sizes)
     upper, lower = panels[0], panels[-1]
     start, end = min([0.0, *trace["offset_s"]]), max([1.0, duration_s, *trace["offset_s"]])
-    if len(given):
+    if has_money:
         upper.step([0, *given["offset_s"], end], [0, *given["total"], given["value"].sum()], where="post",
                    color=COLORS["green"], lw=1.8)  # fmt: skip
         upper.plot(given["offset_s"], given["total"], "o", ms=4, color=COLORS["green"])

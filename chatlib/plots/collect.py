@@ -19,11 +19,13 @@ __all__ = ["plot_kinds", "plot_money", "plot_streams"]
 def plot_streams(streams: pd.DataFrame, *, new: Collection[int] = ()) -> Figure:
     """Draw messages and donors of each stream over time, from `summarize_streams`.
 
-    Streams whose `stream_id` is in `new` have another colour. Streams without a date are left out. More
-    than 60 are drawn by week.
+    Streams whose `stream_id` is in `new` have another colour. Streams without a date are left out; where
+    none has one, they stand in their order. More than 60 are drawn by week.
     """
     dated = streams[streams["started_at"].notna()]
-    dates = pd.to_datetime(dated["started_at"], utc=True, format="ISO8601").dt.tz_localize(None)
+    dates: pd.Series = pd.to_datetime(dated["started_at"], utc=True, format="ISO8601").dt.tz_localize(None)
+    if undated := dated.empty:
+        dated, dates = streams, pd.Series(range(1, len(streams) + 1))
     is_new = dated["stream_id"].isin(new).to_numpy()
     many = has_many_streams(streams)
     figure, (top, bottom) = new_panels(2, 1, height_in=4.6, sharex=True)
@@ -42,7 +44,7 @@ def plot_streams(streams: pd.DataFrame, *, new: Collection[int] = ()) -> Figure:
     top.set_title(f"{len(dated):,} streams: messages and donors of each")
     label_weeks(bottom, streams)
     if not many:
-        bottom.set_xlabel("Date of the stream (UTC)")
+        bottom.set_xlabel("Stream, none has a date" if undated else "Date of the stream (UTC)")
     if is_new.any():
         top.set_ylim(top=1.3 * dated["messages"].max())  # room for the legend
         top.legend(loc="upper left", ncols=2)
@@ -72,13 +74,15 @@ def plot_kinds(kinds: pd.DataFrame, *, n_largest: int = 12) -> Figure:
 
 @house_style
 def plot_money(money: pd.DataFrame) -> Figure:
-    """Draw the value of paid messages by currency, from `summarize_money`."""
+    """Draw the value of paid messages by currency, from `summarize_money`; 0 where there is no rate."""
     column = next(c for c in money.columns if c.startswith("value_"))
-    shown = money[money[column].notna()].head(12)[::-1]
+    shown = money.head(12)[::-1]
     figure, (axes,) = new_panels(1, 1, height_in=0.9 + 0.27 * max(len(shown), 1))
-    axes.barh(range(len(shown)), shown[column], color=COLORS["green"])
+    axes.barh(range(len(shown)), shown[column].fillna(0), color=COLORS["green"])
     for row, (value, payments) in enumerate(zip(shown[column], shown["payments"], strict=True)):
-        axes.annotate(f" {value:,.0f} from {payments:,} payments", (value, row), va="center", fontsize=8)
+        worth, at = ("no rate,", 0) if np.isnan(value) else (f"{value:,.0f} from", value)
+        plural = "s" if payments != 1 else ""
+        axes.annotate(f" {worth} {payments:,} payment{plural}", (at, row), va="center", fontsize=8)
     axes.set_yticks(range(len(shown)), shown["currency"])
     axes.margins(x=0.25)
     unit = column.removeprefix("value_").upper()

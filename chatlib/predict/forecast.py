@@ -213,8 +213,9 @@ def describe_rolling(rolling: Rolling | None) -> list[str]:
     rule = max((r for r in everybody if r["model"] != MODEL), key=itemgetter("pr_auc"))
     comes = rows.get(("comes", EVERYBODY, MODEL))
     months, surest = rolling.months.index, rolling.name_surest()
+    period = " to ".join(dict.fromkeys([months[0], months[-1]]))
     sentences = [
-        f"Forecasts of {months[0]} to {months[-1]}, fitted anew each month: {ours['asked']:,} asked about, "
+        f"Forecasts of {period}, fitted anew each month: {ours['asked']:,} asked about, "
         f"{ours['positives']:,} paid ({format_share(ours['prevalence'])}).",
         f"Of the {surest['n_named']} people they were surest of, {surest['n_pay_of_named']} paid; of as many "
         f"drawn by lot, {surest['n_pay_by_lot']:.1f}. Of the {_N_NAMED} named first in a stream, "

@@ -55,7 +55,7 @@ _CLEANING = (
         " ",
     ),
     (r"(https?://|www\.)[^ ]+", "http"),
-    (r"@[A-Za-z0-9_\-.]{2,}", "@user"),
+    ("@[A-Za-z0-9_\\-.\u00b7\u00c0-\u1fff\u3041-\ud7a3]{2,}", "@user"),  # names have letters of all scripts
     ("[ \u00a0\u3000]+", " "),
 )
 _COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in _CLEANING]

@@ -78,11 +78,12 @@ def test_money_is_summed_by_currency_without_tickers(db):
 
 def test_figures_draw_and_an_empty_database_too(db, tmp_path):
     streams = summarize_streams(db)
-    for figure in (
-        plot_streams(streams, new=[1]),
-        plot_kinds(summarize_kinds(db)),
-        plot_money(summarize_money(db)),
-    ):
+    undated = plot_streams(streams.assign(started_at=None), new=[1])
+    assert undated.axes[0].get_title("left").startswith("3 streams")
+    assert [line.get_ydata().tolist() for line in undated.axes[0].lines] == [[1, 0], [8]]
+    money = plot_money(summarize_money(db))
+    assert [text.get_text() for text in money.axes[0].texts] == [" no rate, 1 payment", " 5 from 1 payment"]
+    for figure in (plot_streams(streams, new=[1]), undated, plot_kinds(summarize_kinds(db)), money):
         figure._repr_mimebundle_()
     with open_store(tmp_path / "empty.dbs", create=True) as empty:
         plot_streams(summarize_streams(empty))._repr_mimebundle_()

@@ -8,9 +8,10 @@ from chatlib.__main__ import main
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.pipeline import explorer
 from chatlib.pipeline.command import _classify_source, _name_run
-from chatlib.pipeline.explorer import load_facts, load_timeline_data
+from chatlib.pipeline.explorer import load_facts, load_timeline_data, write_explorer
 from chatlib.pipeline.quick import explore_chats
 from chatlib.pipeline.settings import RunSettings
+from chatlib.records import Message, Stream
 from chatlib.store import open_store
 from tests.pipeline.reading import Page, as_shown, find_broken_links, look_up
 
@@ -119,6 +120,24 @@ def test_the_front_page_plays_the_stream_of_the_best_moment(tmp_path, monkeypatc
     assert load_facts(tmp_path / "runs" / "mine") == facts and len(told) == 5
     for path in (tmp_path / "runs" / "mine" / "explorer").iterdir():
         assert path.read_bytes() == told[path.name]
+
+
+@pytest.mark.parametrize(
+    ("paid", "value", "says"),
+    [
+        ({"amount": "5", "currency": "USD"}, "5 USD", "in Super Chats and stickers by 1 person."),
+        ({"amount": "9", "currency": "TWD"}, "1 payment",
+         "in Super Chats and stickers by 1 person; 1 in currencies without a rate."),
+        ({"kind": "resubscription"}, "0 USD", "in Super Chats and stickers by 0 people; 1 subscription."),
+    ],
+)  # fmt: skip
+def test_what_was_paid_is_said_whatever_the_day_and_the_currency(tmp_path, paid, value, says):
+    rows = [Message("a", "text_message", 1.0, "x", "ann", "hi")]
+    rows.append(Message("p", paid.pop("kind", "paid_message"), 9.0, "b", "bob", "take it", **paid))
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        db.save_chat(Stream("youtube", "undated"), rows)
+        facts, _ = write_explorer(tmp_path, chat=db)
+    assert {"what": "Money", "value": value, "says": says} in facts["cards"]
 
 
 def test_chats_without_times_are_one_error(tmp_path):

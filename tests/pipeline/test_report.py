@@ -1,7 +1,5 @@
 """The first page of a report says only what a file of the run says."""
 
-import json
-
 from chatlib.pipeline.pages import render_page
 from chatlib.pipeline.report import render_index
 from chatlib.pipeline.settings import NOTEBOOKS, describe_run
@@ -63,4 +61,3 @@ def test_an_unfinished_run_says_what_has_not_run(hand_run):
     html = render_index(run, record).read_text()
     assert "Not run: 02 update, 03 pretrain, 04 predict" in html
     assert "04_predict.html" not in html
-    assert json.dumps(record)

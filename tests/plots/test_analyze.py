@@ -131,7 +131,7 @@ def test_what_was_paid_in_a_stream_adds_up():
     assert upper.lines[0].get_ydata().tolist() == [0, 2, 5, 5]
     assert lower.get_xlim() == (-5, 100)
     assert "raids (1)" in [tick.get_text() for tick in lower.get_yticklabels()]
-    for without in (trace.head(0), trace[trace["what"] == "raids"]):
+    for without in (trace.head(0), trace[trace["what"] == "raids"], trace.assign(value=0.0)):
         assert len(plot_stream_income(without, duration_s=0.0, currency="USD").axes) == 1
 
 

@@ -69,7 +69,10 @@ def test_patrons_are_forecast_better_than_by_any_rule(people, rolling):
     assert rolling.months["asked"].sum() == len(asked) and rolling.months["paid"].sum() == asked["paid"].sum()
     assert rolling.months["predicted"].sum() == pytest.approx(asked["paid"].sum(), rel=0.3)
     assert 2 < rolling.named < 3.5
-    assert describe_rolling(rolling)[0].startswith("Forecasts of 2026-02 to 2026-05")
+    assert describe_rolling(rolling)[0].startswith("Forecasts of 2026-02 to 2026-05, fitted")
+    assert describe_rolling(replace(rolling, months=rolling.months[:1]))[0].startswith(
+        "Forecasts of 2026-02, "
+    )
 
 
 def test_rivals_read_their_columns_alone(people):

@@ -24,6 +24,7 @@ def video_ids(streams):
     [
         ("hello   there ", "hello there"),
         ("@some_body.else-2 hi", "@user hi"),
+        ("@Иван hi @もちもち hi @علي、@한글", "@user hi @user hi @user、@user"),
         ("look https://a.b/c?d=e now", "look http now"),
         ("again\U000e0000", "again"),
         ("a\u200bb\nc\td", "a b c d"),

@@ -133,14 +133,11 @@ def label_people(viewers: pd.DataFrame, *, anonymize: bool) -> dict[int, str]:
 
 
 def measure_concentration(amounts: Iterable[float]) -> float:
-    """Return the share of a sum that its largest amounts hold: a tenth of their number, at least one.
-
-    NaN if there is nothing.
-    """
+    """Return the share of a sum that its largest amounts hold, a tenth of their number; NaN of under ten."""
     ordered = np.sort(np.array([amount for amount in amounts if amount > 0], dtype=float))[::-1]
-    if not len(ordered):
+    if len(ordered) < 1 / _TOP_SHARE:
         return float("nan")
-    return float(ordered[: max(round(len(ordered) * _TOP_SHARE), 1)].sum() / ordered.sum())
+    return float(ordered[: round(len(ordered) * _TOP_SHARE)].sum() / ordered.sum())
 
 
 def describe_concentration(viewers: pd.DataFrame, values: pd.Series) -> str:
@@ -152,7 +149,7 @@ def describe_concentration(viewers: pd.DataFrame, values: pd.Series) -> str:
         sentences.append(f"The tenth of the people who write most wrote {by_writer} of the messages.")
     if by_donor:
         sentences.append(f"The tenth of the donors who gave most gave {by_donor} of the money shown.")
-    return "\n".join(sentences) or "Nobody wrote, and nobody paid."
+    return "\n".join(sentences) or "Too few wrote, and too few paid, to say how much comes from few."
 
 
 def format_small_chat_warning(*, n_messages: int, n_people: int) -> str:

@@ -63,7 +63,7 @@ def load_events(store: Store) -> pd.DataFrame:
 def convert_events(events: pd.DataFrame, *, to: str) -> pd.DataFrame:
     """Return events with a column `value`: money and bits in one currency, at the day's rate.
 
-    NaN where there is no money, or no rate or day to convert it. A bit is one US cent.
+    NaN where there is no money, or no rate to convert it. A bit is one US cent.
     Raises: ParameterError for a currency that has no rate.
     """
     if convert_money(Decimal(1), "EUR", to=to, date=dt.date(2024, 1, 2)) is None:
@@ -204,7 +204,7 @@ def _convert(
 ) -> float | None:
     money = [(amount, currency)] if amount is not None else []
     money += [(bits * _BIT_USD, "USD")] if bits else []
-    if not money or day is None:
+    if not money:
         return None
     values = [convert_money(part, code, to=to, date=day) for part, code in money]
     known = [value for value in values if value is not None]

@@ -43,7 +43,7 @@ def test_streams_without_address_title_or_date_stand_beside_others(db, tmp_path)
     messages = [Message(str(i), "text_message", i * 3.0, f"u{i % 4}", text="hi") for i in range(20)]
     db.save_chat(Stream("youtube", "unknown"), messages)
     table = write_explorer(tmp_path, chat=db)[1].set_index("video_id")
-    assert table["title"].to_dict() == {"known": "A title", "unknown": "No Media Title"}
+    assert table["title"].to_dict() == {"known": "A title", "unknown": "unknown"}
     assert table["link"].notna().to_dict() == {"known": True, "unknown": False}
     ranked = rank_streams(table.reset_index())
     assert ranked["date"].fillna("").tolist() == ["2026-01-01", ""]
