@@ -79,12 +79,13 @@ def summarize_stream(
     """Return a stream in a row: how much was written, by how many, its best moment, the platform's totals.
 
     `best_minute` is the most chat messages within a minute of the grid, `highlights_share` is of the time.
+    The video id stands in for an unknown title.
     """
-    duration_s = analytics.duration
+    duration_s, title = analytics.duration, analytics.mediaTitle
     summary = {
         "started_at": started_at,
         "video_id": video_id,
-        "title": analytics.mediaTitle,
+        "title": video_id if title == ChatAnalytics.mediaTitle else title,
         "duration": analytics.duration_text,
         "duration_s": duration_s,
         "activity": analytics.totalActivity,

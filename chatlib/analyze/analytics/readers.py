@@ -80,7 +80,7 @@ def analyze_chat(chat: Chat, settings: ProcessSettings | None = None) -> ChatAna
     if duration_s is None or not (np.isfinite(duration_s) and duration_s > 0):
         duration_s = max(float(np.nanmax(columns.offset_s)), 0.0)
     analytics = make_analytics(stream.platform, duration_s=float(duration_s), settings=settings)
-    analytics.mediaTitle = stream.title or stream.video_id
+    analytics.mediaTitle = stream.title or analytics.mediaTitle
     analytics.mediaSource = source
     return analyze_columns(columns, analytics, settings)
 
