@@ -80,7 +80,7 @@ def plot_models(table: pd.DataFrame, *, highlight: str, note: str = "") -> Figur
             ax.barh(places[is_told], values[is_told], color=COLORS["vermillion"], label="described below")
         else:  # a bar would have to begin at 0.5
             ax.scatter(values, places, color=colors, zorder=3)
-            ax.set_xlim(min(0.48, values.min() - 0.02), 1.0)
+            ax.set_xlim(min(0.48, np.fmin(values, table["roc_auc_low"]).min() - 0.02), 1.0)
         ax.hlines(places, table[f"{metric}_low"], table[f"{metric}_high"], color="black", lw=1.5)
         ax.axvline(chance, color="black", linestyle="--", linewidth=1, label=f"chance: {chance:.3f}")
         ax.set(xlabel=f"{name} on test (line: 95 % interval)")

@@ -60,6 +60,11 @@ def test_of_the_marked_number_it_says_how_many_paid():
     assert [bar.get_height() for bar in right.patches] == [3.4, 5.0, 4, 4]
 
 
+def test_no_interval_is_cut_off():
+    shown = table(np.arange(200) % 7).assign(roc_auc_low=0.2)
+    assert plot_models(shown, highlight="chance").axes[1].get_xlim()[0] < 0.2
+
+
 def test_donors_lie_on_top_and_differ_in_shape():
     points = np.stack([np.arange(100.0), np.zeros(100)], axis=1)
     before, after = plot_viewers(points, points, HUNDRED, line=3.5).axes
