@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections import defaultdict
 
 import nbformat
 import papermill
@@ -69,6 +70,20 @@ def test_it_defines_no_function_or_class(notebook):
             assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda), (
                 cell.source
             )
+
+
+def test_a_cell_can_run_again(notebook):
+    uses = {ast.Store: defaultdict(set), ast.Load: defaultdict(set)}
+    for number, cell in enumerate(code_cells(notebook)):
+        assert not re.search(r"\.pop\([^,()]*\)", cell.source), (
+            "what it takes away is missing the second time"
+        )
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Name):
+                uses[type(node.ctx)][node.id].add(number)
+    for name, cells in uses[ast.Store].items():
+        between = set(range(min(cells), max(cells))) - cells
+        assert not uses[ast.Load][name] & between, f"a later cell makes something else of {name}"
 
 
 def test_cells_are_short(notebook):
