@@ -9,16 +9,18 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from chatlib.collect.address import clean_channel_url, find_ids_in_name, find_video_id, guess_platform
 from chatlib.collect.files.parsing import read_whole_number
+from chatlib.collect.files.table_columns import is_day_first, read_column_moment
 from chatlib.collect.sheets import Table, clean_cell, clean_line, load_tables, save_tables
 from chatlib.errors import MissingSource, ParameterError, SourceError
 from chatlib.records import Stream
-from chatlib.text import clean_text
-from chatlib.times import read_date, read_offset
+from chatlib.text import clean_text, one_line
+from chatlib.times import format_timestamp, read_date, read_offset
 
 __all__ = [
     "STREAM_COLUMNS", "Channel", "Found", "Rows", "age_of_row", "as_text", "find_chat_files", "find_row",
@@ -26,7 +28,7 @@ __all__ = [
     "stream_of_row",
 ]  # fmt: skip
 
-log = logging.getLogger(__name__)
+_warn_once = cache(logging.getLogger(__name__).warning)  # a list may be read several times
 
 SHEET_NAMES = ("streams.csv", "streams.ods")
 _ALIASES = {
@@ -49,6 +51,7 @@ STREAM_COLUMNS = (
 )  # fmt: skip
 
 _COUNTS = {"messages", "views"}
+_DATES = ("date", "started_at", "ended_at")
 _ADDRESS = re.compile(r"://|^\s*@|[^\W_]\.[a-z]{2,}(/|\s*$)", re.I)
 
 
@@ -320,11 +323,29 @@ def load_sheet(path: Path) -> Rows:
     Raises: SourceError if it cannot be read or has neither a video id nor an address.
     """
     rows: dict[str, Mapping[str, str]] = {}
-    for row in load_stream_list(path):
+    found = load_stream_list(path)
+    for column in _DATES:
+        _clean_dates(path, found, column)
+    for row in found:
         if row["video_id"]:
             texts = as_text(row)
             rows.setdefault(texts["video_id"], {_simplify(name): text for name, text in texts.items()})
     return rows
+
+
+def _clean_dates(path: Path, rows: Sequence[dict[str, object]], column: str) -> None:
+    """Write dates, as people and spreadsheet programs write them, as ISO 8601; log what is none."""
+    odd = [row for row in rows if row[column] and read_date(row[column]) is None]
+    written = [str(row[column]) for row in odd]
+    day_first = is_day_first(written)
+    for row, text in zip(odd, written, strict=True):
+        moment = format_timestamp(read_column_moment(text, day_first))
+        row[column] = moment and moment.removesuffix("T00:00:00+00:00")
+    if unread := [text for row, text in zip(odd, written, strict=True) if row[column] is None]:
+        _warn_once(
+            "%s: a %s must be like 2021-07-15, and %d are not, such as %r; their streams have none.",
+            path, column, len(unread), one_line(unread[0], 40),
+        )  # fmt: skip
 
 
 def find_chat_files(paths: Iterable[str | Path]) -> tuple[list[Found], dict[Path, SourceError]]:

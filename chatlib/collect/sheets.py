@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZipFile
 
+from chatlib.collect.files.parsing import Notes, decode_text, unpack
 from chatlib.errors import ParameterError, SourceError
 from chatlib.files import SHEET_CELLS, SHEET_MB, atomic_write, read_file, require_regular
 from chatlib.text import clean_text
@@ -88,7 +89,7 @@ def load_tables(path: Path) -> list[Table]:
 
 
 def _load_csv(data: bytes) -> list[list[object]]:
-    text = data.decode("utf-8-sig", "replace").replace("\x00", "")
+    text = decode_text(unpack(data, Notes()), Notes()).replace("\x00", "")
     header = text.partition("\n")[0]
     rows: list[list[object]] = []
     n_cells = 0

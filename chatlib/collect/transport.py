@@ -51,6 +51,7 @@ _API, _CHATS = ("/youtubei/", "/gql"), ("/youtubei/v1/live_chat/", "/gql")
 
 _BOT_CHECK = re.compile(r"not a bot|confirm you.re human|unusual traffic", re.I)
 _MEMBERS = re.compile(r"members[- ]only|join this channel|available to this channel.s members", re.I)
+_AGE = re.compile(r"confirm your age|age.restricted", re.I)
 _NO_REPLAY = re.compile(r"chat replay|chat is disabled|chat was disabled|no chat|chat is not available", re.I)
 _TOO_MANY = re.compile(r"too many requests|HTTP Error 429|rate.?limit", re.I)
 
@@ -242,6 +243,7 @@ def find_refusal(reason: str) -> SourceRefused:
         (_BOT_CHECK, "blocked", "wait, come from another address, or give a cookies file (COOKIES)"),
         (_TOO_MANY, "blocked", "wait some hours, and ask less often (REQUESTS_PER_S)"),
         (_MEMBERS, "members_only", "give the cookies file of a member (COOKIES)"),
+        (_AGE, "failed", "give the cookies file of somebody who may see it (COOKIES)"),
         (_NO_REPLAY, "no_replay", "there is nothing to fetch"),
     ):
         if pattern.search(reason):

@@ -10,18 +10,18 @@ from chatlib.records import Stream
 from chatlib.times import read_date
 
 TABLE = [
-    {"video_id": "1697806247", "url": "https://www.twitch.tv/videos/1697806247", "title": "One, two",
+    {"video_id": "1697806247", "url": "https://www.twitch.tv/videos/1697806247", "title": "One, two é",
      "started_at": "2026-01-09T19:00:00+01:00", "duration_s": "90.5", "channel": "Ann", "simulated": "1"},
     {"video_id": "abcdefghijk", "url": "", "title": "", "started_at": "", "duration_s": "", "channel": "",
      "simulated": ""},
 ]  # fmt: skip
 FIRST = Stream(
-    "twitch", "1697806247", "https://www.twitch.tv/videos/1697806247", "One, two", channel_name="Ann",
+    "twitch", "1697806247", "https://www.twitch.tv/videos/1697806247", "One, two é", channel_name="Ann",
     started_at="2026-01-09T18:00:00+00:00", duration_s=90.5, simulated=True,
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["csv", "semicolon", "bom", "ods"])
+@pytest.mark.parametrize("form", ["utf-8", "semicolon", "utf-8-sig", "utf-16", "cp1252", "ods"])
 def test_a_list_in_every_form(tmp_path, form):
     table = pd.DataFrame(TABLE)
     if form == "ods":
@@ -30,7 +30,7 @@ def test_a_list_in_every_form(tmp_path, form):
     else:
         path = tmp_path / "streams.csv"
         table.to_csv(path, index=False, sep=";" if form == "semicolon" else ",",
-                     encoding="utf-8-sig" if form == "bom" else "utf-8")  # fmt: skip
+                     encoding="utf-8" if form == "semicolon" else form)  # fmt: skip
     rows = load_sheet(path)
     assert list(rows) == ["1697806247", "abcdefghijk"]
     assert stream_of_row(rows["1697806247"]) == FIRST
@@ -43,6 +43,22 @@ def test_numbers_of_a_spreadsheet_are_ids_all_the_same(tmp_path):
     )
     row = load_sheet(tmp_path / "streams.ods")["1697806247"]
     assert stream_of_row(row) == Stream("twitch", "1697806247", started_at="2026-01-09")
+
+
+@pytest.mark.parametrize(
+    ("written", "others", "date"),
+    [
+        ("15.07.2021", "16.07.2021", "2021-07-15"), ("7/8/2021", "12/30/2021", "2021-07-08"),
+        ("7/8/2021", "30/12/2021", "2021-08-07"), ("Jul 15, 2021 8:05 PM", "", "2021-07-15T20:05:00+00:00"),
+        ("2021-07-15 20:00:00 UTC", "2021-07-16", "2021-07-15T20:00:00+00:00"), ("44392", "2021-07-16", None),
+    ],
+)  # fmt: skip
+def test_a_date_as_spreadsheet_programs_write_it_is_read_or_told(tmp_path, caplog, written, others, date):
+    path = tmp_path / "streams.csv"
+    path.write_text(f'video_id,date\naaaaaaaaaaa,"{written}"\nbbbbbbbbbbb,"{others}"\n')
+    assert stream_of_row(load_sheet(path)["aaaaaaaaaaa"]).started_at == date
+    load_sheet(path)
+    assert caplog.text.count("1 are not, such as '44392'") == (date is None)
 
 
 def test_an_address_tells_the_id(tmp_path):

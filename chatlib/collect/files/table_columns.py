@@ -17,7 +17,7 @@ from chatlib.text import one_line, read_number
 from chatlib.times import MAX_OFFSET_S, read_offset, read_timestamp, read_timestamp_text
 
 __all__ = [
-    "Columns", "find_columns", "find_unnamed_columns", "has_heading", "read_column_moment",
+    "Columns", "find_columns", "find_unnamed_columns", "has_heading", "is_day_first", "read_column_moment",
     "read_column_offset",
 ]  # fmt: skip
 
@@ -218,7 +218,7 @@ def _find_times(
         columns.offset_scale = 1000.0
     dated = columns.moment if columns.day is None else columns.day
     dates = () if dated is None else sample[dated]
-    columns.day_first = _is_day_first([value for value in dates if isinstance(value, str)])
+    columns.day_first = is_day_first([value for value in dates if isinstance(value, str)])
 
 
 def _classify(values: Sequence[object], *, share: float = 0.8) -> str:
@@ -297,7 +297,7 @@ def _read_named_date(text: str) -> int | None:
         return None
 
 
-def _is_day_first(values: Sequence[str]) -> bool:
+def is_day_first(values: Sequence[str]) -> bool:
     """Return whether the day comes first: what cannot be a month tells, else the shorter span does."""
     dates = [found for value in values if (found := _DATE.fullmatch(value.strip())) and len(found[1]) < 4]
     if any(int(found[1]) > 12 for found in dates):

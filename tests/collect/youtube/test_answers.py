@@ -114,5 +114,6 @@ def test_what_the_site_says_gives_the_state(said, state):
 
 
 def test_a_refusal_is_one_short_line():
+    assert "(give the cookies file" in str(find_refusal("Sign in to confirm your age."))
     assert len(str(find_refusal("a\nb " * 500))) < 350
     assert "\n" not in str(find_refusal("a\nb " * 500))
