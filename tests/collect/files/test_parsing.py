@@ -145,11 +145,8 @@ def test_offsets_are_finite_seconds(value, seconds):
     assert read_offset(value) == seconds
 
 
-def test_an_offset_of_minus_zero_is_zero():
+def test_milliseconds_are_scaled_and_clocks_are_not_and_minus_zero_is_zero():
     assert str(read_offset(-0.0)) == "0.0"
-
-
-def test_milliseconds_are_scaled_and_clocks_are_not():
     assert read_offset("100120", scale=1000.0) == 100.12
     assert read_offset("1:40", scale=1000.0) == 100.0
 

@@ -409,6 +409,7 @@ def test_running_and_gone_streams_are_named_and_left_out():
     plan = plan_streams(["l", "g", "p", "u"], KNOWN, running=["u", "l", "elsewhere"], gone=["g"])
     assert plan == (["f", "b", "p"], ["u", "l"], ["g"], ["n", "m", "c"])
     assert plan_streams(["p"], {"p": "partial"}, gone=["p"]) == ([], [], ["p"], [])
+    assert plan_streams([], {}) == ([], [], [], [])
 
 
 def test_known_streams_that_the_list_no_longer_shows_are_tried_again():
@@ -418,7 +419,3 @@ def test_known_streams_that_the_list_no_longer_shows_are_tried_again():
 def test_a_limit_counts_the_newest_that_are_over():
     plan = plan_streams(["l", "c", "x", "y"], {"c": "complete", "f": "failed"}, running=["l"], limit=2)
     assert plan == (["x"], ["l"], [], ["c"])
-
-
-def test_nothing_listed_is_nothing_planned():
-    assert plan_streams([], {}) == ([], [], [], [])
