@@ -312,7 +312,7 @@ def _iter_rows(columns: Columns, batch: _Batch) -> Iterator[Message | dict[str, 
     own = (_join_names(badge, batch) for badge in columns.badges.values())
     take("action_type")
     plain = zip(
-        take("message_id", "id"),
+        [rearm_cell(v) if type(v) is str and v[:1] == "'" else v for v in take("message_id", "id")],
         _as_texts(take("message")),
         take("message_type"),
         nothing if columns.offset is None else _read_offsets(batch[columns.offset], columns.offset_scale),

@@ -23,7 +23,7 @@ SAID = [
 ]
 CHAT = [
     Message(
-        f"id{i}", "paid_message" if amount else "text_message", float(offset), f"UC{key * 22}", name, text,
+        f"-id{i}", "paid_message" if amount else "text_message", float(offset), f"UC{key * 22}", name, text,
         None, badges, amount, amount and "5.00", amount and "USD", None, START_US + offset * 1_000_000,
     )
     for i, (offset, key, name, text, badges, amount) in enumerate(SAID)
