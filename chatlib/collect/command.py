@@ -240,7 +240,7 @@ def _find_db(args: argparse.Namespace) -> Path:
         if args.db:
             raise ParameterError(f"--run names a run, whose database is updated; leave out --db {args.db}.")
         return locate_run(run).db
-    return Path(args.db) if args.db else PROJECT_DIR / "data" / "Db_file.dbs"
+    return PROJECT_DIR / "data" / "Db_file.dbs" if args.db is None else Path(args.db)
 
 
 def _exit_code(args: argparse.Namespace, report: ImportReport | CollectReport) -> int:

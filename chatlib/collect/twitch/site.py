@@ -37,7 +37,7 @@ from chatlib.collect.twitch.graphql import GraphQL, Page, check_graphql, read_vi
 from chatlib.collect.youtube.clients import PoliteYoutubeDL
 from chatlib.errors import MissingSource, SourceError, SourceRefused
 from chatlib.records import TWITCH, Clip, Stream
-from chatlib.text import one_line, read_number
+from chatlib.text import read_number
 from chatlib.times import format_clock, read_offset
 
 __all__ = ["ChatPages", "Twitch", "fetch_chat_of"]
@@ -58,17 +58,17 @@ class Twitch(Site):
 
     def list_streams(self, channel_url: str) -> Listing:
         began = time.monotonic()
-        try:
-            with PoliteYoutubeDL(self.politeness, self._cookies, check=check_graphql) as client:
-                info = _ArchivesIE(client).extract(f"{channel_url}/videos?filter=archives")
-                nodes = list(info["entries"])
-        except YoutubeDLError as error:
-            said = one_line(str(error).removeprefix("ERROR: "), 200)
-            if "not found" in said:
-                raise MissingSource(
-                    f"Twitch knows no channel at {channel_url}. Check the address."
-                ) from error
-            raise SourceError(f"yt-dlp must read the list of {channel_url}, and failed: {said}.") from error
+        with map_foreign_errors(f"yt-dlp could not read the list of {channel_url}"):
+            try:
+                with PoliteYoutubeDL(self.politeness, self._cookies, check=check_graphql) as client:
+                    info = _ArchivesIE(client).extract(f"{channel_url}/videos?filter=archives")
+                    nodes = list(info["entries"])
+            except YoutubeDLError as error:
+                if "not found" in str(error):
+                    raise MissingSource(
+                        f"Twitch knows no channel at {channel_url}. Check the address."
+                    ) from error
+                raise
         videos = [facts for node in nodes if (facts := read_video(node))]
         self._listed |= {facts.video_id: facts for facts in videos}
         return Listing(

@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import orjson
-from chat_downloader.errors import ChatDownloaderError, CookieError
+from chat_downloader.errors import ChatDownloaderError
 from chat_downloader.sites.youtube import YouTubeChatDownloader
 from yt_dlp import YoutubeDL
-from yt_dlp.cookies import CookieLoadError
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError, RequestError
 from yt_dlp.utils import YoutubeDLError
@@ -40,6 +39,7 @@ from chatlib.collect.transport import (
     parse_answer,
     read_whole,
 )
+from chatlib.collect.youtube.browser import load_cookies
 from chatlib.errors import SourceRefused
 from chatlib.records import YOUTUBE, HeatStep, Stream
 from chatlib.text import clean_json, read_number
@@ -157,10 +157,9 @@ class ChatDownloaderClient(YouTubeChatDownloader, ChatClient):
     """
 
     def __init__(self, politeness: Politeness, cookies: Path | None) -> None:
-        try:
-            super().__init__(cookies=cookies and str(cookies))
-        except (CookieError, OSError) as error:
-            raise _refuse_cookies(error) from None
+        if cookies:
+            load_cookies(cookies)
+        super().__init__(cookies=cookies and str(cookies))
         self._config = {}
         self.session.mount("https://", PoliteAdapter(politeness))
         # Its own name is a browser of 2020, which YouTube may refuse; the cookie spares the consent page.
@@ -255,12 +254,10 @@ class PoliteYoutubeDL(YoutubeDL):
         log = SimpleNamespace(debug=str, warning=self.warnings.append, error=self.warnings.append)
         own = {"logger": log, "socket_timeout": politeness.timeout_s}
         params = _OPTIONS | own | dict(options or {})
-        try:
-            if cookies:  # as text: yt-dlp would write into a file
-                params |= {"cookiefile": io.StringIO(cookies.read_text(encoding="utf-8"))}
-            super().__init__(params)
-        except (CookieLoadError, OSError, ValueError) as error:
-            raise _refuse_cookies(error) from None
+        if cookies:  # as text: yt-dlp would write into a file
+            load_cookies(cookies)
+            params |= {"cookiefile": io.StringIO(cookies.read_text(encoding="utf-8"))}
+        super().__init__(params)
 
     def urlopen(self, req: Request | str) -> Response:
         """Answer a request, also one of yt-dlp's own: politely, and whole."""
@@ -350,10 +347,6 @@ class YtDlpClient(PoliteYoutubeDL, ChatClient):
             self._watch_page = body.decode("utf-8", "replace")
             response = Response(io.BytesIO(body), response.url, response.headers, response.status)
         return response
-
-
-def _refuse_cookies(error: Exception) -> SourceRefused:
-    return SourceRefused(f"The cookies file must be a Netscape cookies.txt ({error}).")
 
 
 def _strip_prefix(words: str) -> str:

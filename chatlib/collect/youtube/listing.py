@@ -27,7 +27,7 @@ from chatlib.collect.files.parsing import read_whole_number
 from chatlib.collect.sheets import clean_line
 from chatlib.collect.sites import LISTINGS, Listing, VideoFacts
 from chatlib.collect.transport import Politeness, check_answer, map_foreign_errors
-from chatlib.collect.youtube.browser import load_cookies, open_browser
+from chatlib.collect.youtube.browser import open_browser
 from chatlib.collect.youtube.clients import PoliteYoutubeDL
 from chatlib.errors import MissingSource, SourceError
 from chatlib.text import clean_text, read_name, read_number
@@ -106,8 +106,6 @@ def list_streams(
     the page cannot be loaded or read.
     """
     url = clean_channel_url(channel_url)
-    if cookies is not None:
-        load_cookies(cookies)
     if listing == "selenium":
         with (
             open_browser(cookies=cookies) as driver,

@@ -103,6 +103,14 @@ def test_an_answer_of_another_shape_is_no_empty_list(twitch, youtube, collect, a
     assert "could not be listed" in collect().channels[0].failures[0]
 
 
+def test_a_list_that_fails_in_another_way_is_said(twitch, collect, tmp_path, monkeypatch):
+    (tmp_path / "cookies.txt").write_text("none")
+    failed = collect(cookies=str(tmp_path / "cookies.txt")).channels[0].failures
+    monkeypatch.setenv("https_proxy", "http://[")
+    failed += collect().channels[0].failures
+    assert "must be in Netscape's format" in failed[0] and "yt-dlp could not read the list" in failed[1]
+
+
 def test_a_chat_for_subscribers_only_is_asked_for_once_and_said(twitch, db, collect):
     vods = make_vods("2002", "2001")
     vods[0].refusal = "must be a subscriber"
