@@ -290,10 +290,10 @@ def iter_batches(
     settings: TrainSettings,
     *,
     epoch: int,
-    shares: Sequence[int] = (0,),
+    share: int = 0,
     of: int = 1,
-) -> Iterator[list[Batch]]:
-    """Yield an epoch's batches, each as the chosen shares of its rows, out of `of` shares.
+) -> Iterator[Batch]:
+    """Yield an epoch's batches, of each one share of its rows, out of `of`.
 
     Every batch has at least one mask. Of the chosen tokens 80 % become `[MASK]`, 10 % a random
     token, 10 % stay. Source: Devlin et al., BERT, arXiv 1810.04805.
@@ -318,8 +318,8 @@ def iter_batches(
         )
         seen = np.where(chosen, hidden, ids)
         n_masked = int(chosen.sum())
-        parts = [slice(share, None, of) for share in shares]
-        yield [_as_batch(seen[rows], labels[rows], is_token[rows], n_masked=n_masked) for rows in parts]
+        rows = slice(share, None, of)
+        yield _as_batch(seen[rows], labels[rows], is_token[rows], n_masked=n_masked)
 
 
 def _as_batch(ids: np.ndarray, labels: np.ndarray, is_token: np.ndarray, *, n_masked: int) -> Batch:

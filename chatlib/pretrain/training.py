@@ -10,7 +10,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -36,14 +36,7 @@ from chatlib.pretrain.data import (
     iter_token_batches,
     pad_rows,
 )
-from chatlib.pretrain.device import (
-    Processes,
-    autocast,
-    join_processes,
-    open_workers,
-    pick_device,
-    seed_torch,
-)
+from chatlib.pretrain.device import Processes, autocast, join_processes, pick_device, seed_torch
 from chatlib.pretrain.language_model import LanguageModel, MaskedHead
 from chatlib.workspace import progress_bar
 
@@ -148,7 +141,6 @@ class Trainer:
         )
         n_batches = len(data.plan_batches(settings.batch_blocks, np.random.default_rng(0)))
         self.steps_per_epoch = -(-n_batches // settings.accumulate)
-        self.n_shares = _count_shares(lm.model, most=settings.batch_blocks)
 
     def train_epoch(self, epoch: int, progress: tqdm) -> float:
         """Train for one epoch, from 1 on; return the mean loss of its steps."""
@@ -157,35 +149,33 @@ class Trainer:
         seed_torch(settings.seed + epoch)
         self.head.train()
         losses = []
-        with open_workers(self.n_shares) as run:
-            for i, batches in enumerate(self._iter_steps(epoch)):
-                step = self.steps_per_epoch * (epoch - 1) + i
-                set_learning_rate(self.optimizer, settings, step=step, n_steps=n_steps)
-                self.optimizer.zero_grad(set_to_none=True)
-                n_masked = sum(shares[0].n_masked for shares in batches)
-                if self.data.n_blocks:
-                    n_masked = max(1, int(self.processes.sum(torch.tensor(n_masked, device=self.device))))
-                added = [self.add_gradients(shares, n_masked, run) for shares in batches]
-                losses.append(sum(added, start=torch.zeros(())))
-                self.processes.sum_gradients(parameters)
-                torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
-                self.optimizer.step()
-                progress.update()
+        for i, batches in enumerate(self._iter_steps(epoch)):
+            step = self.steps_per_epoch * (epoch - 1) + i
+            set_learning_rate(self.optimizer, settings, step=step, n_steps=n_steps)
+            self.optimizer.zero_grad(set_to_none=True)
+            n_masked = sum(batch.n_masked for batch in batches)
+            if self.data.n_blocks:
+                n_masked = max(1, int(self.processes.sum(torch.tensor(n_masked, device=self.device))))
+            losses.append(torch.stack([self.add_gradients(batch, n_masked) for batch in batches]).sum())
+            self.processes.sum_gradients(parameters)
+            torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
+            self.optimizer.step()
+            progress.update()
         return self.processes.sum(torch.stack(losses).mean()).item() if losses else math.nan
 
-    def add_gradients(self, shares: Sequence[Batch], n_masked: int, run: Callable = map) -> torch.Tensor:
-        """Add the gradients of a batch, in the order of its shares; return its part of the mean loss.
-
-        The mean is over the `n_masked` masks of the step; `run` is a `map` over the shares.
-        """
-        total = torch.zeros((), device=self.device)
-        parameters = [p for p in self.head.parameters() if p.requires_grad]
-        for loss, gradients in run(lambda batch: self._compute(batch, n_masked, parameters), shares):
-            total += loss
-            for parameter, gradient in zip(parameters, gradients, strict=False):
-                if gradient is not None:
-                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
-        return total
+    def add_gradients(self, batch: Batch, n_masked: int) -> torch.Tensor:
+        """Add the gradients of a batch; return its part of the mean loss over the step's `n_masked` masks."""
+        if not len(batch.labels):
+            return torch.zeros((), device=self.device)
+        attention = None if batch.attention is None else batch.attention.to(self.device)
+        with autocast(self.device):
+            logits = self.head(batch.ids.to(self.device), batch.positions.to(self.device), attention)
+        labels = batch.labels.to(self.device)
+        loss = (
+            functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum") / n_masked
+        )
+        loss.backward()
+        return loss.detach()
 
     def evaluate(self, *, epoch: int, loss: float = math.nan, seconds: float = 0.0) -> dict[str, float]:
         """Return the row of the history of an epoch: how well the model knows what is held out.
@@ -207,34 +197,12 @@ class Trainer:
             "tokens_per_s": self.data.n_tokens / seconds if seconds else math.nan,
         }
 
-    def _iter_steps(self, epoch: int) -> Iterator[list[list[Batch]]]:
-        """Yield the batches of each step, each as the shares of this process's threads."""
-        rank, n = (0, 1) if self.data.n_blocks else (self.processes.rank, self.processes.n)
-        batches = iter_batches(
-            self.data,
-            self.lm.tokenizer,
-            self.settings,
-            epoch=epoch,
-            shares=range(rank * self.n_shares, (rank + 1) * self.n_shares),
-            of=n * self.n_shares,
-        )
+    def _iter_steps(self, epoch: int) -> Iterator[list[Batch]]:
+        """Yield the batches of each step, of each this process's rows."""
+        share, of = (0, 1) if self.data.n_blocks else (self.processes.rank, self.processes.n)
+        batches = iter_batches(self.data, self.lm.tokenizer, self.settings, epoch=epoch, share=share, of=of)
         while together := list(itertools.islice(batches, self.settings.accumulate)):
             yield together
-
-    def _compute(
-        self, batch: Batch, n_masked: int, parameters: Sequence[nn.Parameter]
-    ) -> tuple[torch.Tensor, Sequence[torch.Tensor | None]]:
-        """Return a share's part of the mean loss over `n_masked` tokens, and its gradients."""
-        if not len(batch.labels):
-            return torch.zeros((), device=self.device), []
-        attention = None if batch.attention is None else batch.attention.to(self.device)
-        with autocast(self.device):
-            logits = self.head(batch.ids.to(self.device), batch.positions.to(self.device), attention)
-        labels = batch.labels.to(self.device)
-        loss = (
-            functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum") / n_masked
-        )
-        return loss.detach(), torch.autograd.grad(loss, parameters, allow_unused=True)
 
 
 def find_kept(history: Sequence[Mapping[str, float]], *, patience: int) -> int:
@@ -340,19 +308,6 @@ def describe_training(
         "device": str(pick_device()),
         "epochs": [{key: None if pd.isna(value) else value for key, value in row.items()} for row in rows],
     }
-
-
-def _count_shares(model: nn.Module, *, most: int) -> int:
-    """Return over how many threads the rows of a batch are spread, at most `most`.
-
-    One where the model draws random numbers (dropout): threads would draw them in any order.
-    """
-    rates = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
-    rates += [rate for name, rate in vars(model.config).items() if "dropout" in name]
-    has_dropout = any(isinstance(rate, int | float) and rate > 0 for rate in rates)
-    if has_dropout or next(model.parameters()).device.type != "cpu":
-        return 1
-    return max(1, min(torch.get_num_threads(), most))
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_pretrain.py [--chats PATH] [--messages N] [--shape scratch]
 
 The plain way is what tutorials do: a message per row, padded to the longest of its batch, the
-head computed at every position, torch's own matrix products. Both sides train the same
+head computed at every position. Both sides train the same
 architecture on the same messages, about as many tokens a step, in turns in this one process;
 only real tokens count. On a GPU, `--shape distilroberta --batch-blocks 256 --blocks 20000
 --messages 600000`; the utilisation is then against the bfloat16 peak, seen and stated.
@@ -29,7 +29,7 @@ from transformers import BertConfig, BertForMaskedLM, DataCollatorForLanguageMod
 from chatlib.pretrain import TrainSettings
 from chatlib.pretrain.corpus import normalize_for_model, tokenize, train_tokenizer
 from chatlib.pretrain.data import LmData, iter_batches, pack_blocks
-from chatlib.pretrain.device import FastLinear, Processes, autocast, pick_device, seed_torch, speed_up
+from chatlib.pretrain.device import Processes, autocast, pick_device, seed_torch
 from chatlib.pretrain.language_model import LanguageModel, new_language_model
 from chatlib.pretrain.training import Trainer, make_optimizer
 from chatlib.workspace import progress_bar
@@ -50,7 +50,7 @@ def main() -> None:
     tokens = tokenize(lm.tokenizer, texts, max_len=BLOCK_LEN - 2)
     rules = {"block_len": BLOCK_LEN, "cls_id": lm.tokenizer.cls_token_id, "sep_id": lm.tokenizer.sep_token_id}
     data = LmData(pack_blocks([tokens], **rules), None, None)
-    plain = make_plain(lm)
+    plain = copy.deepcopy(lm.model).to(pick_device())
     lm.model.to(pick_device())
     settings = TrainSettings(batch_blocks=args.batch_blocks, mask_rate=MASK_RATE)
     n_rows = round(args.batch_blocks * BLOCK_LEN * len(texts) / data.n_tokens)
@@ -96,16 +96,7 @@ def make_model(texts: Sequence[str], *, shape: str) -> LanguageModel:
         return new_language_model(texts, TrainSettings())
     tokenizer = train_tokenizer(texts, vocabulary=30_000)
     config = BertConfig(vocab_size=len(tokenizer), num_hidden_layers=6, **bench_encode.SHAPES[shape])
-    return LanguageModel(speed_up(BertForMaskedLM(config)), tokenizer, shape)
-
-
-def make_plain(lm: LanguageModel) -> nn.Module:
-    """Return a copy of the model with torch's own matrix products, on the device."""
-    model = copy.deepcopy(lm.model)
-    for module in model.modules():
-        if type(module) is FastLinear:
-            module.__class__ = nn.Linear
-    return model.to(pick_device())
+    return LanguageModel(BertForMaskedLM(config), tokenizer, shape)
 
 
 def time_ours(lm: LanguageModel, data: LmData, settings: TrainSettings) -> dict[str, float]:
@@ -116,7 +107,7 @@ def time_ours(lm: LanguageModel, data: LmData, settings: TrainSettings) -> dict[
         trainer.train_epoch(1, progress)
         seconds = time.perf_counter() - start
     trainer.head.close()
-    n_places = sum(batch.ids.numel() for (batch,) in iter_batches(data, lm.tokenizer, settings, epoch=1))
+    n_places = sum(batch.ids.numel() for batch in iter_batches(data, lm.tokenizer, settings, epoch=1))
     return {"tokens": data.n_tokens, "seconds": seconds, "places": n_places}
 
 

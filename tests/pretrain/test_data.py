@@ -16,9 +16,9 @@ def data(request, chat, lm):
     return make_data(chat, lm.tokenizer, replace(SMALL, alone=request.param == "alone"))
 
 
-def batches_of(data, lm, *, seed=0, epoch=1, **shares):
+def batches_of(data, lm, *, seed=0, epoch=1, **share):
     settings = replace(SMALL, mask_rate=0.4, seed=seed)
-    return [batch for (batch,) in iter_batches(data, lm.tokenizer, settings, epoch=epoch, **shares)]
+    return list(iter_batches(data, lm.tokenizer, settings, epoch=epoch, **share))
 
 
 def rows_of(batches, pad_id):
@@ -89,7 +89,7 @@ def test_each_epoch_has_masks_and_an_order_of_its_own(lm, data):
 def test_processes_share_each_batch(lm, data, count):
     pad_id = lm.tokenizer.pad_token_id
     whole = batches_of(data, lm)
-    shares = [batches_of(data, lm, shares=[number], of=count) for number in range(count)]
+    shares = [batches_of(data, lm, share=number, of=count) for number in range(count)]
     for batch, *parts in zip(whole, *shares, strict=True):
         assert {part.n_masked for part in parts} == {batch.n_masked}
         assert sum(int((part.labels != IGNORED).sum()) for part in parts) == batch.n_masked

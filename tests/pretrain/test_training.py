@@ -11,10 +11,8 @@ import torch
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain import TrainSettings, training
 from chatlib.pretrain.data import IGNORED, iter_batches, make_data
-from chatlib.pretrain.device import Processes, open_workers
-from chatlib.pretrain.language_model import LanguageModel
 from chatlib.pretrain.training import describe_training, make_optimizer, score_reference, set_learning_rate
-from tests.pretrain.chats import SMALL, make_bert, weights_of
+from tests.pretrain.chats import SMALL, weights_of
 
 
 @pytest.fixture
@@ -54,17 +52,17 @@ def test_the_seed_decides_everything(fresh, train):
     assert not torch.equal(weights[0], weights[2])
 
 
-def split_batches(data, tokenizer, settings, *, epoch, shares, of):
+def split_batches(data, tokenizer, settings, *, epoch, share, of):
     """Yield the batches of eight blocks in four parts each, with the same masks."""
-    assert (list(shares), of) == ([0], 1)
+    assert (share, of) == (0, 1)
     whole = replace(settings, batch_blocks=8)
-    for parts in iter_batches(data, tokenizer, whole, epoch=epoch, shares=range(4), of=4):
+    quarters = (iter_batches(data, tokenizer, whole, epoch=epoch, share=i, of=4) for i in range(4))
+    for parts in zip(*quarters, strict=True):
         for part in parts:
-            yield [part._replace(n_masked=int((part.labels != IGNORED).sum()))]
+            yield part._replace(n_masked=int((part.labels != IGNORED).sum()))
 
 
-@pytest.mark.parametrize("threads", [1], indirect=True)
-def test_accumulated_batches_train_as_one_large_batch_does(fresh, train, monkeypatch, threads):
+def test_accumulated_batches_train_as_one_large_batch_does(fresh, train, monkeypatch):
     histories = []
     for sizes in ({"batch_blocks": 8}, {"batch_blocks": 2, "accumulate": 4}):
         lm, data = fresh()
@@ -73,40 +71,6 @@ def test_accumulated_batches_train_as_one_large_batch_does(fresh, train, monkeyp
         histories.append(history.drop(columns=["seconds", "tokens_per_s"]))
         monkeypatch.setattr(training, "iter_batches", split_batches)
     pd.testing.assert_frame_equal(*histories, rtol=1e-4)
-
-
-def gradients_of(trainer, batches, *, n_workers):
-    trainer.lm.model.zero_grad()
-    with open_workers(n_workers) as run:
-        loss = trainer.add_gradients(batches, batches[0].n_masked, run)
-    parameters = trainer.lm.model.named_parameters()
-    return loss.item(), {name: p.grad.clone() for name, p in parameters if p.grad is not None}
-
-
-@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, alone=True), replace(SMALL, batch_blocks=2)])
-@pytest.mark.parametrize("threads", [3], indirect=True)
-def test_threads_add_up_to_what_one_computes_the_same_every_time(chat, lm, threads, settings):
-    data = make_data(chat, lm.tokenizer, settings)
-    trainer = training.Trainer(lm, data, settings, Processes())
-    assert trainer.n_shares == min(3, settings.batch_blocks)
-    whole = next(iter_batches(data, lm.tokenizer, settings, epoch=1))
-    parts = next(iter_batches(data, lm.tokenizer, settings, epoch=1, shares=range(3), of=3))
-    loss, plain = gradients_of(trainer, whole, n_workers=1)
-    first_loss, first = gradients_of(trainer, parts, n_workers=3)
-    assert first_loss == pytest.approx(loss, rel=1e-5)
-    assert first.keys() == plain.keys()
-    for name, gradient in plain.items():
-        torch.testing.assert_close(first[name], gradient, rtol=1e-3, atol=1e-6)
-    for _ in range(3):
-        again_loss, again = gradients_of(trainer, parts, n_workers=3)
-        assert again_loss == first_loss
-        assert all(torch.equal(again[name], gradient) for name, gradient in first.items())
-
-
-@pytest.mark.parametrize("threads", [3], indirect=True)
-def test_a_model_with_dropout_is_not_spread_over_threads(lm, data, threads):
-    other = LanguageModel(make_bert(100), lm.tokenizer, "test")
-    assert training.Trainer(other, data, SMALL, Processes()).n_shares == 1
 
 
 def test_trained_on_messages_alone_it_learns_messages(chat, lm, train):
