@@ -13,12 +13,14 @@ from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.readers import load_talk
 from chatlib.analyze.moments import ENOUGH_MESSAGES, Moment, ReactionWords, learn_reactions
 from chatlib.analyze.timeline import Mark
+from chatlib.tables import format_share
 from chatlib.times import format_clock
 
 if TYPE_CHECKING:
     from chatlib.dataset import ChatReader
 
 __all__ = [
+    "describe_streams",
     "learn_channel",
     "rank_streams",
     "summarize_stream",
@@ -67,6 +69,18 @@ def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
     )
     columns = ["date", "title", "duration", "chats", "people", "chats_per_min", "best_minute", "spikes"]
     return table[[*columns, "best_moment", "link"]].reset_index(drop=True)
+
+
+def describe_streams(streams: pd.DataFrame, returning_share: pd.Series) -> list[str]:
+    """Return which stream is the liveliest, and how many come again, in sentences; none of one stream."""
+    if len(streams) < 2:
+        return []
+    best = rank_streams(streams, top=1).iloc[0]
+    share, per_min = format_share(returning_share.mean()), best["chats_per_min"]
+    return [
+        f"The liveliest stream is “{best['title']}”, with {per_min:.0f} chat messages a minute.",
+        f"On average {share} of the people of a stream had written in an earlier one.",
+    ]
 
 
 def summarize_stream(

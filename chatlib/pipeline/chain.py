@@ -111,7 +111,8 @@ def run_chain(settings: RunSettings) -> Path:
             todo = _choose_notebooks(plan, steps)
             _mark_undone(plan, todo, steps)
             if NOTEBOOKS[0] in todo and not plan.chats and not plan.channels:
-                _remove_database(ws.db)  # the sample is loaded in seconds, and its report shows a beginning
+                for suffix in ("", "-wal", "-shm"):  # the sample's report shows a beginning
+                    ws.db.with_name(ws.db.name + suffix).unlink(missing_ok=True)
             _run_notebooks(plan, todo, steps)
     return plan.run_dir / "index.html"
 
@@ -273,11 +274,6 @@ def _write_index(plan: _Plan, steps: Steps) -> None:
     render_index(plan.run_dir, record)
     if set(steps) == set(NOTEBOOKS):
         _write_json(plan.run_dir / "run.json", record)
-
-
-def _remove_database(db: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        db.with_name(db.name + suffix).unlink(missing_ok=True)
 
 
 def _save_steps(plan: _Plan, steps: Steps) -> None:

@@ -163,7 +163,8 @@ def execute_notebook(
         raise PipelineError(f"{message}\nThe notebook as far as it got: {output}") from error
     finally:
         if output.is_file():
-            _shorten_paths(output, [*hidden, source.parent])
+            shown = hide_paths(json.loads(output.read_text(encoding="utf-8")), *hidden, source.parent)
+            atomic_write(output, json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
 
 
 def run_before(notebook: str, run_dir: Path, *, makes: Path) -> None:
@@ -227,11 +228,6 @@ def _convert(text: str, default: object, name: str) -> object:
         kind = type(default).__name__
         raise ParameterError(f"{name} takes a value of type {kind}, such as {default!r}, got {text!r}.")
     return value
-
-
-def _shorten_paths(path: Path, hidden: Sequence[Path]) -> None:
-    notebook = hide_paths(json.loads(path.read_text(encoding="utf-8")), *hidden)
-    atomic_write(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
 # A notebook's results are stored when its last cell ends. A kernel waits for its child processes, and loky's

@@ -129,8 +129,7 @@ def _describe_front(run_dir: Path, record: Mapping[str, Any], facts: Mapping[str
         "again": None if find_video_id(record["channels"]) else record["command"],
         "timeline": shown and Markup(embed_json(load_timeline_data(run_dir, "shown"))),
         "picture": next((c["figure"] for c in chapters if c["notebook"] == "05_analyze"), None),
-        "payers": _describe_payers(predicted),
-        "curve": predicted.get("named_curve"),
+        "payers": predicted if "n_pay_of_named" in predicted else None,
         "streams_csv": csv if (run_dir / csv).is_file() else None,
         "simulated": is_simulated(run_dir),
         "chapters": chapters,
@@ -156,14 +155,6 @@ def _name_channel(record: Mapping[str, Any]) -> str:
     """Return the name of the channel, or of the run where there is none or several."""
     names: list[str] = (record["data"] or {}).get("channels") or []
     return one_line(names[0], 80) if len(names) == 1 else str(record["name"])
-
-
-def _describe_payers(results: Mapping[str, Any]) -> dict[str, tuple[object, tuple[str, ...]]] | None:
-    """Return how good the ranking of who pays next is: each number of notebook 04 with where it was read."""
-    if "n_pay_of_named" not in results:
-        return None
-    keys = {"n_pay": "n_pay_of_named", "n_named": "n_named", "n_lot": "n_pay_by_lot"}
-    return {name: (results[key], ("results/04_predict.json", key)) for name, key in keys.items()}
 
 
 def _describe_chapter(run_dir: Path, notebook: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.sections import Section
@@ -159,7 +160,8 @@ def plot_income(
         _label_streams(figure, income, known, {panels[0]: income["value"], counts: bottom})
     if has_money:
         panels[0].set_ylabel(f"donations in {currency}")
-    counts.set_ylabel("events")
+    counts.set(ylabel="events", ylim=(0, max(counts.get_ylim()[1], 1)))
+    counts.yaxis.set_major_locator(MaxNLocator(integer=True))
     title = "What was paid in each week" if many else "What was paid in each stream"
     panels[0].set_title(add_note(title, note), pad=pad)
     place_legend_above(counts)

@@ -95,6 +95,8 @@ def test_income_has_money_only_where_there_is_some():
     without = plot_income(INCOME.assign(value=0.0), currency="EUR")
     assert [axes.get_ylabel() for axes in without.axes] == ["events"]
     plot_income(INCOME.head(0), currency="EUR").canvas.draw()
+    nothing = INCOME.assign(value=0.0, memberships=0, gifts=0)
+    assert plot_income(nothing, currency="EUR").axes[0].get_ylim() == (0, 1)
 
 
 def test_speech_draws_shares_and_takes_hostile_names_literally():

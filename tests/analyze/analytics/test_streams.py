@@ -2,12 +2,13 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from chatlib.analyze import ProcessSettings
 from chatlib.analyze.analytics.json_files import load
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk, pick_stream
-from chatlib.analyze.channel import rank_streams, summarize_stream
+from chatlib.analyze.channel import describe_streams, rank_streams, summarize_stream
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.pipeline.explorer import write_explorer
 from chatlib.records import Message, Stream
@@ -48,6 +49,10 @@ def test_streams_without_address_title_or_date_stand_beside_others(db, tmp_path)
     ranked = rank_streams(table.reset_index())
     assert ranked["date"].fillna("").tolist() == ["2026-01-01", ""]
     assert ranked["title"].tolist() == ["A title", "unknown"]
+    said = ["The liveliest stream is “A title”, with 21 chat messages a minute.",
+            "On average 50 % of the people of a stream had written in an earlier one."]  # fmt: skip
+    assert describe_streams(table.reset_index(), pd.Series([0.0, 1.0])) == said
+    assert describe_streams(table.reset_index().head(1), pd.Series([0.0])) == []
     unknown = pick_stream(db, "unknown")
     assert analyze_stream(db, unknown).mediaSource == "youtube:unknown"
 
