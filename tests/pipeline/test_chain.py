@@ -7,7 +7,6 @@ import tomllib
 import nbformat
 import pytest
 
-from chatlib.__main__ import main
 from chatlib.errors import ParameterError, PipelineError
 from chatlib.pipeline.committed import set_home
 from chatlib.pipeline.notebooks import parse_override, read_parameters
@@ -215,8 +214,3 @@ def test_a_new_home_changes_all_addresses(tmp_path):
     assert set_home("https://github.com/some/where", project_dir=tmp_path) == []
     with pytest.raises(ParameterError, match="got 'ftp"):
         set_home("ftp://x", project_dir=tmp_path)
-
-
-def test_the_command_line_gives_one_message_and_an_exit_code(capsys):
-    assert main(["run", "-p", "03.EPOCS=1"]) == 2
-    assert capsys.readouterr().err == "chatlib: 03_pretrain has no parameter 'EPOCS'. Did you mean EPOCHS?\n"
