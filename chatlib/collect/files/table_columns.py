@@ -40,11 +40,12 @@ _OWN_BADGE = re.compile(r"(?:author\.badges|author_badges|badges)\.(\d{1,3})(?:\
 _OWN_EMOTE = re.compile(r"emotes\.(\d{1,4})\.(name|shortcuts)(?:\.0)?")
 _DATE = re.compile(
     r"\D{0,12}(\d{1,4})\D(\d{1,2})\D(\d{2,4})"
-    r"(?:\D{1,3}(\d{1,2})\D(\d\d)(?:\D(\d\d)(?:[.,](\d{1,9}))?)?)?\D{0,3}?([AP]\.?M\.?)?\D{0,5}",
+    r"(?:\D{1,3}(\d{1,2})\D(\d\d)(?:\D(\d\d)(?:[.,](\d{1,9}))?)?)?(?:\D{0,3}?([AP]\.?M\.?))?\D{0,5}",
     re.I,
 )
-_CLOCK = re.compile(r"\s*-?(?:\d{1,4}:)?\d{1,4}:\d\d(?:\.\d+)?\s*")
-_TIME_OF_DAY = re.compile(r"\s*(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?\s*")
+_HALF_DAY = r"(?:\d?\d:\d\d(?::\d\d)? ?[AP]\.?M\.?)"
+_CLOCK = re.compile(rf"\s*(?:-?(?:\d{{1,4}}:)?\d{{1,4}}:\d\d(?:\.\d+)?|{_HALF_DAY})\s*", re.I)
+_TIME_OF_DAY = re.compile(rf"\s*(?:(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?|{_HALF_DAY})\s*", re.I)
 _COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 
 
@@ -125,6 +126,8 @@ def find_columns(
     ]
     _find_times(columns, found.get("time", []), names, sample)
     _require_chat(columns, names)
+    if columns.offset is columns.moment is None and found.get("time"):  # rows count what they cannot read
+        columns.offset = found["time"][0]
     return columns
 
 
@@ -224,7 +227,7 @@ def _find_times(
 def _classify(values: Sequence[object], *, share: float = 0.8) -> str:
     """Return what at least this share of the values is: seconds, clock, moment, day; "" for nothing such."""
     kinds = [_classify_value(value) for value in values if value not in (None, "")]
-    most = max(set(kinds), key=kinds.count, default="")
+    most = max(sorted(set(kinds), reverse=True), key=kinds.count, default="")
     return most if kinds.count(most) >= share * len(kinds) else ""
 
 
@@ -257,8 +260,8 @@ def read_column_moment(value: object, day_first: bool) -> int | None:
     if not isinstance(value, str):
         return read_timestamp(value)
     text = value.strip()
-    found = _DATE.fullmatch(text) if len(text) < 60 and text[4:5] != "-" else None
-    if found:
+    found = _DATE.fullmatch(text) if len(text) < 60 else None
+    if found and (text[4:5] != "-" or found[8]):
         return _read_numeric_date(found, day_first)
     number = read_number(text)
     if number is not None:
