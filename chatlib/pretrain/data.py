@@ -41,7 +41,6 @@ __all__ = [
 IGNORED = -100  # the label of a token that is not masked
 _EVALUATION_RATE = 0.15
 _MAX_HELD_OUT_BLOCKS = 300
-_SHAPES = 64  # masked positions are filled up to a multiple: a new shape costs milliseconds
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,8 @@ def pad_rows(rows: Sequence[Sequence[int] | np.ndarray], *, fill: int) -> tuple[
 class Batch(NamedTuple):
     """Rows with masks: `ids` and `attention` (None: no padding) of shape (rows, length).
 
-    `positions` are the masks' positions in the flattened rows and `labels` the hidden tokens, both filled
-    up with `IGNORED` labels. `n_masked` counts the masks of all shares.
+    `positions` are the masks' positions in the flattened rows and `labels` the hidden tokens. `n_masked`
+    counts the masks of all shares.
     """
 
     ids: torch.Tensor
@@ -324,15 +323,12 @@ def iter_batches(
 
 def _as_batch(ids: np.ndarray, labels: np.ndarray, is_token: np.ndarray, *, n_masked: int) -> Batch:
     positions = np.flatnonzero(labels != IGNORED)
-    n_filled = -len(positions) % _SHAPES
-    hidden = np.concatenate([labels.ravel()[positions], np.full(n_filled, IGNORED, np.int64)])
-    positions = np.concatenate([positions, np.zeros(n_filled, np.int64)])
     attention = None if is_token.all() else torch.from_numpy(is_token.astype(np.int64))
     return Batch(
         torch.from_numpy(np.ascontiguousarray(ids)),
         attention,
         torch.from_numpy(positions),
-        torch.from_numpy(hidden),
+        torch.from_numpy(labels.ravel()[positions]),
         n_masked,
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -90,7 +89,7 @@ class MaskedHead(nn.Module):
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         self.model = model
-        self._chosen = threading.local()  # of each thread that computes
+        self._positions: torch.Tensor | None = None
         self._hook = model.base_model.register_forward_hook(self._keep_chosen)
 
     def forward(
@@ -100,21 +99,20 @@ class MaskedHead(nn.Module):
 
         `positions` index the flattened (batch, length) grid of `input_ids`.
         """
-        self._chosen.positions = positions
+        self._positions = positions
         try:
             return self.model(input_ids=input_ids, attention_mask=attention_mask).logits[0]
         finally:
-            self._chosen.positions = None
+            self._positions = None
 
     def close(self) -> None:
         """Take the hook off the model."""
         self._hook.remove()
 
     def _keep_chosen(self, module: nn.Module, inputs: object, output: dict[str, Any]) -> dict[str, Any]:
-        positions = getattr(self._chosen, "positions", None)
-        if positions is not None:
+        if self._positions is not None:
             hidden = output["last_hidden_state"]
-            output["last_hidden_state"] = hidden.flatten(0, 1)[positions].unsqueeze(0)
+            output["last_hidden_state"] = hidden.flatten(0, 1)[self._positions].unsqueeze(0)
         return output
 
 

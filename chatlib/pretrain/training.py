@@ -171,9 +171,7 @@ class Trainer:
         with autocast(self.device):
             logits = self.head(batch.ids.to(self.device), batch.positions.to(self.device), attention)
         labels = batch.labels.to(self.device)
-        loss = (
-            functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum") / n_masked
-        )
+        loss = functional.cross_entropy(logits.float(), labels, reduction="sum") / n_masked
         loss.backward()
         return loss.detach()
 
