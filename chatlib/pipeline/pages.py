@@ -129,7 +129,8 @@ def load_chapter(run_dir: Path, notebook: str) -> Chapter:
     from nbconvert import HTMLExporter
 
     executed = load_executed(run_dir, notebook)
-    title, *rest = _remove_badge(executed.cells[0].source).splitlines()
+    lines = executed.cells[0].source.splitlines()
+    title, *rest = (line for line in lines if "[![Open in Colab]" not in line)  # a picture from elsewhere
     executed.cells[0].source = "\n".join(rest)
     _link_tables(executed)
     _embed_pictures(executed)
@@ -197,11 +198,6 @@ def _render_origin(file: str, *keys: object) -> Markup:
     """Return the attribute that names where a number was read: a JSON pointer (RFC 6901) into a file."""
     pointer = "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
     return Markup(' data-from="{}"').format(f"{file}#{pointer}")
-
-
-def _remove_badge(markdown: str) -> str:
-    """Return a cell without the Colab badge: its picture would be loaded from elsewhere."""
-    return "\n".join(line for line in markdown.splitlines() if "[![Open in Colab]" not in line)
 
 
 def _link_tables(executed: nbformat.NotebookNode) -> None:

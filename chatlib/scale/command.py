@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.errors import ParameterError
 from chatlib.options import add_options, read_options
-from chatlib.scale.cluster import Cluster, ClusterSettings, Report, open_cluster
+from chatlib.scale.cluster import ClusterSettings, Report, open_cluster
 from chatlib.text import one_line
 
 __all__ = ["add_parsers"]
@@ -124,16 +123,12 @@ def _run_export(args: argparse.Namespace) -> int:
     return 0
 
 
-def _open_cluster(args: argparse.Namespace) -> AbstractContextManager[Cluster]:
-    return open_cluster(read_options(args, ClusterSettings))
-
-
 def _run_import(args: argparse.Namespace) -> int:
     from chatlib.collect.files.importing import FileReport
     from chatlib.collect.files.into_dataset import Outcome, finish_import, import_file, plan_import
     from chatlib.workspace import progress_bar
 
-    with _open_cluster(args) as cluster:
+    with open_cluster(read_options(args, ClusterSettings)) as cluster:
         plan = plan_import(args.paths, args.folder, limit=args.limit)
         tasks = sorted(plan.tasks, key=lambda task: -Path(task.path).stat().st_size)  # none alone at the end
         outcomes: dict[str, Outcome] = {}
@@ -150,7 +145,7 @@ def _run_analyze(args: argparse.Namespace) -> int:
     from chatlib.scale.streams import analyze_dataset
 
     dataset = open_dataset(args.dataset)
-    with _open_cluster(args) as cluster:
+    with open_cluster(read_options(args, ClusterSettings)) as cluster:
         report = analyze_dataset(cluster, dataset, args.out, read_options(args, ProcessSettings))
     return _finish(report, args, "streams analyzed")
 
@@ -160,10 +155,11 @@ def _run_encode(args: argparse.Namespace) -> int:
     from chatlib.scale.streams import EncodeSettings, encode_dataset
     from chatlib.workspace import resolve_path
 
+    _require_least(args, batch_tokens=0)
     dataset, folder = open_dataset(args.dataset), resolve_path(args.model)
     model = str(folder if folder.is_dir() else args.model)
     settings = EncodeSettings(model, not args.texts, batch_tokens=args.batch_tokens)
-    with _open_cluster(args) as cluster:
+    with open_cluster(read_options(args, ClusterSettings)) as cluster:
         report = encode_dataset(cluster, dataset, args.out, settings, gpus=1 if args.gpus else 0)
     return _finish(report, args, "streams encoded")
 
@@ -173,10 +169,9 @@ def _run_history(args: argparse.Namespace) -> int:
     from chatlib.predict.questions import Question
     from chatlib.scale.people import build_history
 
-    if args.buckets < 0:
-        raise ParameterError(f"--buckets must be 0 or more, got {args.buckets}.")
+    _require_least(args, buckets=0)
     dataset, questions = open_dataset(args.dataset), [Question(name) for name in args.questions]
-    with _open_cluster(args) as cluster:
+    with open_cluster(read_options(args, ClusterSettings)) as cluster:
         report = build_history(cluster, dataset, args.out, questions, n_buckets=args.buckets)
     return _finish(report, args, "buckets of people")
 
@@ -186,6 +181,7 @@ def _run_teach(args: argparse.Namespace) -> int:
     from chatlib.predict.questions import Question
     from chatlib.scale.score import read_questions, teach_forecaster
 
+    _require_least(args, max_rows=1)
     for name in read_questions(args.history):
         forecaster = teach_forecaster(args.history, Question(name), max_rows=args.max_rows)
         save_forecaster(Path(args.out), forecaster)
@@ -200,9 +196,16 @@ def _run_score(args: argparse.Namespace) -> int:
     folder = Path(args.run_or_folder)
     if not any(folder.glob("*/forecaster.json")):
         folder = locate_run(args.run_or_folder).models / "forecaster"
-    with _open_cluster(args) as cluster:
+    with open_cluster(read_options(args, ClusterSettings)) as cluster:
         report = score_history(cluster, args.history, folder, args.out)
     return _finish(report, args, "buckets of people scored")
+
+
+def _require_least(args: argparse.Namespace, **least: int) -> None:
+    for name, number in least.items():
+        if (given := getattr(args, name)) < number:
+            option = "--" + name.replace("_", "-")
+            raise ParameterError(f"{option} must be {number} or more, got {given}.")
 
 
 def _finish(report: Report, args: argparse.Namespace, what: str) -> int:

@@ -1,6 +1,7 @@
 """The Parquet data set: what goes in comes out again, and other programs read it as it is."""
 
 import json
+import re
 import shutil
 from decimal import Decimal
 
@@ -274,6 +275,14 @@ def test_the_commands_take_it_there_and_back(db, tmp_path, capsys):
     assert open_dataset(tmp_path / "files").manifest["streams"] == 4
     assert main(["import", chats, "--dataset", folder, "--db", back]) == 2
     assert main(["import", chats, folder, "--db", back]) == 2
+
+
+def test_numbers_below_their_least_are_refused(tmp_path, capsys):
+    for words in (["encode", "d", "m", "o", "--batch-tokens=-1"], ["teach", "h", "o", "--max-rows=0"]):
+        assert main(["scale", *words]) == 2
+        assert re.search(r"^chatlib: --[a-z-]+ must be [01] or more, got", capsys.readouterr().err)
+    with pytest.raises(ParameterError, match="`limit` must be >= 0"):
+        import_into_dataset([tmp_path], tmp_path / "set", limit=-1)
 
 
 @pytest.mark.real

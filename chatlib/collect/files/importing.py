@@ -168,8 +168,6 @@ def import_chats(
 
     Raises: MissingSource for a path that is not there or a folder without a file; StoreError.
     """
-    if limit < 0:
-        raise ParameterError(f"`limit` must be >= 0 (0 is all), got {limit}.")
     own = {db.path.resolve().with_name(db.path.name + suffix) for suffix in ("", "-wal", "-shm")}
     paths = [paths] if isinstance(paths, (str, Path)) else paths
     kept, ignored, reports = choose_files(paths, limit=limit, leave_out=own)
@@ -185,8 +183,10 @@ def choose_files(
     """Return the files to read, those that are no chat, and lists and folders that could not be read.
 
     Of the files those of the first `limit` streams are kept; files of one stream count as one.
-    Raises: MissingSource for a path that is not there or a folder without a file.
+    Raises: MissingSource for a path that is not there or a folder without a file; ParameterError.
     """
+    if limit < 0:
+        raise ParameterError(f"`limit` must be >= 0 (0 is all), got {limit}.")
     found, errors = find_chat_files(paths)
     found = [f for f in found if not leave_out or f.path.resolve() not in leave_out]
     ignored = [f.path for f in found if not f.named and not looks_like_chat(read_head(f.path))]
