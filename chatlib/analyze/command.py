@@ -161,7 +161,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.debug:
         logging.getLogger("chatlib").setLevel(logging.DEBUG)
         log.debug("arguments: %s", vars(args))
-    mode = args.mode or guess_mode(args.source)
+    mode = args.mode = args.mode or guess_mode(args.source)
     if args.save_chatfile_output and mode != "url":
         raise ParameterError("--save-chatfile-output keeps the downloaded chat, so it needs --mode url.")
     if args.top < 1:
@@ -301,6 +301,9 @@ def _write(
     path = args.output or name_after_title(analytics.mediaTitle)
     if not path.endswith(".json") and not (args.output and args.nojson):
         path += ".json"
+    outputs = (Path(out).resolve() for out in (path, args.moments, args.chapters, args.clips) if out)
+    if args.mode != "reanalyze" and Path(args.source).resolve() in outputs:
+        raise ParameterError(f"An output must be another file than the source {args.source}. Name another.")
     save(analytics, path)
     if talk is not None and _wants_moments(args):
         _write_moments(analytics, args, talk, words)

@@ -173,6 +173,12 @@ def test_a_wrong_source_or_output_is_said_with_what_to_do(run, chat_file, tmp_pa
     assert run("nothing.json")[0] == run(tmp_path, "-m", "chatfile")[0] == 1
     code, said = run(chat_file, "-o", chat_file / "below" / "a.json")
     assert code == 2 and "written" in said
+    before = chat_file.read_bytes()
+    for output in (["-o", "my chat!"], ["-o", "a", "--clips", tmp_path / "x" / ".." / chat_file.name]):
+        code, said = run(chat_file, *output)
+        assert code == 2 and "another file than the source" in said
+    assert main(["convert", str(chat_file), chat_file.name]) == 2
+    assert chat_file.read_bytes() == before
 
 
 def test_the_command_is_described_without_loading_numpy():

@@ -272,6 +272,8 @@ def convert_chat_file(
     suffix = Path(out).suffix.lower()
     if suffix not in _WRITERS:
         raise ParameterError(f"OUT must end in one of {', '.join(_WRITERS)}, got {str(out)!r}.")
+    if Path(out).resolve() == Path(source).resolve():
+        raise ParameterError(f"OUT must be another file than IN, got {str(out)!r} for both.")
     chat = read_chat_file(source, columns=columns, stream_id=stream_id)
     save_chat_file(out, chat.messages)
     return chat
