@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -265,6 +266,7 @@ def _run_clips(args: argparse.Namespace) -> int:
     from chatlib.workspace import locate_path, locate_run
 
     path = locate_path(args.run_or_db)
+    _keep_sources([str(path), args.clips], [args.output])
     with open_store(path if path.is_file() else locate_run(args.run_or_db).db, read_only=True) as store:
         clips = recall.read_clips(args.clips, store) if args.clips else recall.load_clips(store)
         if clips.table.empty:
@@ -284,6 +286,14 @@ def _run_clips(args: argparse.Namespace) -> int:
     return 1 if clips.problems else 0
 
 
+def _keep_sources(sources: Sequence[str | None], outputs: Sequence[str | None]) -> None:
+    """Raise ParameterError if an output would take the place of a source."""
+    places = {Path(source).resolve(): source for source in sources if source}
+    for output in filter(None, outputs):
+        if source := places.get(Path(output).resolve()):
+            raise ParameterError(f"An output must be another file than the source {source}. Name another.")
+
+
 def _wants_moments(args: argparse.Namespace) -> bool:
     return bool(args.moments or args.chapters or args.clips or args.clip_kit)
 
@@ -301,9 +311,8 @@ def _write(
     path = args.output or name_after_title(analytics.mediaTitle)
     if not path.endswith(".json") and not (args.output and args.nojson):
         path += ".json"
-    outputs = (Path(out).resolve() for out in (path, args.moments, args.chapters, args.clips) if out)
-    if args.mode != "reanalyze" and Path(args.source).resolve() in outputs:
-        raise ParameterError(f"An output must be another file than the source {args.source}. Name another.")
+    if args.mode != "reanalyze":
+        _keep_sources([args.source], [path, args.moments, args.chapters, args.clips])
     save(analytics, path)
     if talk is not None and _wants_moments(args):
         _write_moments(analytics, args, talk, words)

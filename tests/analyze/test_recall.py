@@ -124,6 +124,7 @@ def test_collected_clips_are_measured_by_the_command(path, tmp_path, capsys):
         db.save_clips(2, [Clip("of a stream without chat", 5.0, 30.0)])
         db.save_clips(1, [Clip("a", 590.0, 30.0), Clip("b", None, 30.0), Clip("c", 99999.0, 30.0)])
         assert load_clips(db).table["start_s"].tolist() == [590.0, 99999.0, 5.0]
+    assert main(["clips", str(copy), "-o", str(copy)]) == 2
     assert main(["clips", str(copy), "-o", str(tmp_path / "out.csv")]) == 0
     assert "overlaps" in capsys.readouterr().out
     lines = (tmp_path / "out.csv").read_text().splitlines()
