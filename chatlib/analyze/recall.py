@@ -7,7 +7,6 @@ its stream, would be found by the same moments. So naming much is no merit.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,8 @@ from chatlib.analyze.analytics.readers import analyze_stream, load_talk
 from chatlib.analyze.analytics.sections import iter_runs, rank_spikes
 from chatlib.analyze.moments import ReactionWords, find_moments
 from chatlib.collect.address import find_video_id
-from chatlib.errors import MissingSource, NotEnoughData, SourceError
+from chatlib.collect.sheets import load_tables
+from chatlib.errors import NotEnoughData, SourceError
 from chatlib.queries import StoredStream
 from chatlib.store import Store
 from chatlib.times import read_offset
@@ -60,25 +60,14 @@ class Clips(NamedTuple):
 
 
 def read_clips(path: str | Path, store: Store) -> Clips:
-    """Return the clips of a CSV file: a column for the video id or address, the start, and duration or end.
+    """Return the clips of a CSV or ODS file: columns for video id or address, start, and duration or end.
 
     Times are seconds or h:mm:ss. Rows that can't be read, and streams that the database does not have,
     are left out, and told one by one.
     Raises: MissingSource, SourceError for a file that is no such table; NotEnoughData if no row is left.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingSource(f"A list of clips must be a CSV file, and there is none at {path}.")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
-            file.seek(0)
-            delimiter = max(",;\t", key=head.count)
-            rows = list(csv.reader(file, delimiter=delimiter))
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise SourceError(
-            f"{path.name} must be a CSV file in UTF-8, and cannot be read ({error}). Save it again as CSV."
-        ) from error
+    rows = [[str(cell) for cell in row] for row in load_tables(path)[0].cells]
     if not rows:
         raise NotEnoughData(f"A list of clips must have a row of column names, and {path.name} is empty.")
     places = _find_columns(rows[0], path.name)

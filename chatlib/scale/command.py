@@ -67,8 +67,6 @@ def _add_scale(subparsers: argparse._SubParsersAction) -> None:
     encoding = _add_command(commands, "encode", _run_encode, meaning, _DATASET, model, _OUT)
     encoding.add_argument("--texts", action="store_true", help="a vector per distinct text of a stream")
     add_options(encoding, ClusterSettings, ("gpus",))
-    meaning = "of a batch; 0 leaves it to the device"
-    encoding.add_argument("--batch-tokens", type=int, default=0, metavar="N", help=meaning)
     meaning = "what was known of everybody before each stream, for the questions of notebook 04"
     history = _add_command(commands, "history", _run_history, meaning, _DATASET, _OUT)
     meaning = "next_stream, arrival, forecast, retrospective (default: the first three)"
@@ -155,10 +153,9 @@ def _run_encode(args: argparse.Namespace) -> int:
     from chatlib.scale.streams import EncodeSettings, encode_dataset
     from chatlib.workspace import resolve_path
 
-    _require_least(args, batch_tokens=0)
     dataset, folder = open_dataset(args.dataset), resolve_path(args.model)
     model = str(folder if folder.is_dir() else args.model)
-    settings = EncodeSettings(model, not args.texts, batch_tokens=args.batch_tokens)
+    settings = EncodeSettings(model, not args.texts)
     with open_cluster(read_options(args, ClusterSettings)) as cluster:
         report = encode_dataset(cluster, dataset, args.out, settings, gpus=1 if args.gpus else 0)
     return _finish(report, args, "streams encoded")

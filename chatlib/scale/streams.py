@@ -49,14 +49,10 @@ _PORTION = 16_384  # distinct texts whose vectors are held at once
 
 @dataclass(frozen=True)
 class EncodeSettings:
-    """Which language model encodes, and whether vectors are of each distinct text or pooled by viewer.
-
-    `batch_tokens` is the budget of a batch, padding included; 0 leaves it to the device.
-    """
+    """Which language model encodes, and whether vectors are of each distinct text or pooled by viewer."""
 
     model: str
     pooled: bool = True
-    batch_tokens: int = 0
 
 
 class StreamItem(NamedTuple):
@@ -230,9 +226,7 @@ def _iter_vectors(texts: pa.Array, settings: EncodeSettings) -> Iterator[tuple[i
 def _load_encoder(settings: EncodeSettings) -> Encoder:
     from chatlib.pretrain.encoder import load_encoder
 
-    encoder = load_encoder(settings.model)
-    encoder.tokens_per_batch = settings.batch_tokens or encoder.tokens_per_batch
-    return encoder
+    return load_encoder(settings.model)
 
 
 def _pool(
