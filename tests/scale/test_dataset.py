@@ -278,7 +278,7 @@ def test_the_commands_take_it_there_and_back(db, tmp_path, capsys):
 
 
 def test_numbers_below_their_least_are_refused(tmp_path, capsys):
-    for words in (["encode", "d", "m", "o", "--batch-tokens=-1"], ["teach", "h", "o", "--max-rows=0"]):
+    for words in (["history", "d", "o", "--buckets=-1"], ["teach", "h", "o", "--max-rows=0"]):
         assert main(["scale", *words]) == 2
         assert re.search(r"^chatlib: --[a-z-]+ must be [01] or more, got", capsys.readouterr().err)
     with pytest.raises(ParameterError, match="`limit` must be >= 0"):
