@@ -288,10 +288,9 @@ def _run_clips(args: argparse.Namespace) -> int:
 
 def _keep_sources(sources: Sequence[str | None], outputs: Sequence[str | None]) -> None:
     """Raise ParameterError if an output would take the place of a source."""
-    places = {Path(source).resolve(): source for source in sources if source}
-    for output in filter(None, outputs):
-        if source := places.get(Path(output).resolve()):
-            raise ParameterError(f"An output must be another file than the source {source}. Name another.")
+    places = {Path(source).resolve() for source in sources if source}
+    if wrong := [output for output in outputs if output and Path(output).resolve() in places]:
+        raise ParameterError(f"An output must be another file than the source, got {wrong[0]}. Name another.")
 
 
 def _wants_moments(args: argparse.Namespace) -> bool:

@@ -205,10 +205,7 @@ def read_whole(raw: HTTPResponse, *, limit_s: float) -> bytes:
 
 
 def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None = None) -> None:
-    """Raise Transient for an answer that cannot be used: the site is busy or broken, or the body was cut.
-
-    Raises: SourceError if the site refuses a page or a chat, or asks for a long pause.
-    """
+    """Raise Transient for an answer that was cut, or of a site that is busy; SourceError for a refusal."""
     if status == 429 or status >= 500:
         wait_s = _read_pause(retry_after or "")
         if wait_s > MAX_RETRY_AFTER_S:

@@ -24,20 +24,7 @@ from chatlib.records import TWITCH, Message, Stream, find_kind_names
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_date, read_offset, read_timestamp_text
 
-__all__ = [
-    "count_bits",
-    "find_chat",
-    "find_comments",
-    "find_event",
-    "find_nodes",
-    "format_badge",
-    "iter_nodes",
-    "name_kind",
-    "read_comments",
-    "read_nodes",
-    "read_nodes_stream",
-    "read_stream",
-]  # fmt: skip
+__all__ = ["count_bits", "find_chat", "find_event", "format_badge", "iter_nodes", "name_kind", "read_nodes"]
 
 _LENGTH = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?")
 _KINDS = {name: kind for kind, name in find_kind_names("twitch:").items()}
@@ -66,17 +53,17 @@ _CHEER = re.compile(
 
 def find_chat(content: object, notes: Notes) -> Chat | None:
     """Return the chat in parsed JSON if it is Twitch's: pages of GraphQL, or comments."""
-    nodes = find_nodes(content)
+    nodes = _find_nodes(content)
     if nodes is not None:
-        return Chat("twitch-graphql", read_nodes_stream(content), read_nodes(nodes, notes), notes)
-    comments = find_comments(content)
+        return Chat("twitch-graphql", _read_nodes_stream(content), read_nodes(nodes, notes), notes)
+    comments = _find_comments(content)
     if comments is None:
         return None
     name = "twitch-downloader" if type(content) is dict and "streamer" in content else "twitch-v5"
-    return Chat(name, read_stream(content, comments), read_comments(comments, notes), notes)
+    return Chat(name, _read_stream(content, comments), _read_comments(comments, notes), notes)
 
 
-def find_comments(content: object) -> list | None:
+def _find_comments(content: object) -> list | None:
     """Return the comments in parsed JSON: a list of them, pages of them, or an object around them."""
     if type(content) is dict:
         comments = content.get("comments")
@@ -98,7 +85,7 @@ def _look_like_comments(items: list) -> bool:
     )
 
 
-def read_stream(content: object, comments: list) -> Stream:
+def _read_stream(content: object, comments: list) -> Stream:
     """Return what the file says of its stream; the id may be unknown ('')."""
     file = as_object(content)
     video, streamer = as_object(file.get("video")), as_object(file.get("streamer"))
@@ -127,7 +114,7 @@ def _read_length(value: object) -> float | None:
     return length_s if length_s is not None and length_s > 0 else None
 
 
-def read_comments(comments: Iterable[object], notes: Notes) -> list[Message]:
+def _read_comments(comments: Iterable[object], notes: Notes) -> list[Message]:
     """Return the comments as messages; what is left out is counted."""
     ids = IdMaker()
     messages = (_read_comment(comment, notes) for comment in comments)
@@ -209,7 +196,7 @@ def find_event(kind: str, body: str | None, name: str | None) -> tuple[str, str 
 # ------------------------------------------------------------------ pages of GraphQL
 
 
-def find_nodes(content: object) -> list[object] | None:
+def _find_nodes(content: object) -> list[object] | None:
     """Return the comments in parsed JSON, in order; one that overlapping pages repeat comes once.
 
     None if the content holds no answer about a video's comments.
@@ -244,7 +231,7 @@ def _iter_videos(content: object, depth: int = _MAX_DEPTH) -> Iterator[dict]:
             yield video
 
 
-def read_nodes_stream(content: object) -> Stream:
+def _read_nodes_stream(content: object) -> Stream:
     """Return what the answers say of their stream: its id, and the channel's; '' for an unknown id."""
     video = next((v for v in _iter_videos(content) if read_name(v.get("id"))), {})
     return Stream(
@@ -258,7 +245,7 @@ def read_nodes(nodes: Iterable[object], notes: Notes) -> list[Message]:
     Bits are read from the text, where one of Twitch's own cheermotes stands with its number: a replay
     does not say them in another way.
     """
-    return read_comments(map(_as_comment, nodes), notes)
+    return _read_comments(map(_as_comment, nodes), notes)
 
 
 def _as_comment(node: object) -> object:

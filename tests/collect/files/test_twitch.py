@@ -3,13 +3,13 @@
 import pytest
 
 from chatlib.collect.files.parsing import Notes
-from chatlib.collect.files.twitch import find_comments, read_comments, read_stream
+from chatlib.collect.files.twitch import find_chat
 from chatlib.records import Message, Stream
 
 
 def read(comments):
-    notes = Notes()
-    return read_comments(comments, notes), dict(notes)
+    chat = find_chat({"video": {}, "comments": comments}, Notes())
+    return chat.messages, dict(chat.skipped)
 
 
 def test_comments(chats):
@@ -71,14 +71,14 @@ def test_who_quotes_somebody_elses_sentence_has_not_paid():
     ],
 )
 def test_the_kind_is_the_notices_id(params, kind):
-    (message,), _ = read([{"_id": "x", "message": {"body": "hi", "user_notice_params": params}}])
+    (message,), _ = read([{"commenter": {}, "message": {"body": "hi", "user_notice_params": params}}])
     assert message.kind == kind
 
 
 def test_v5_says_everything_of_its_stream():
     video = {"id": "108", "title": "Fall", "duration": "1h48m58s", "created_at": "2021-07-15T01:59:24Z",
              "user_id": "14", "user_name": "Ann"}  # fmt: skip
-    assert read_stream({"video": video}, []) == Stream(
+    assert find_chat({"video": video, "comments": []}, Notes()).stream == Stream(
         "twitch", "108", title="Fall", channel_id="14", channel_name="Ann",
         started_at="2021-07-15T01:59:24+00:00", duration_s=6538.0,
     )  # fmt: skip
@@ -97,12 +97,8 @@ def test_v5_says_everything_of_its_stream():
     ],
 )
 def test_lengths_as_they_are_written(length, seconds):
-    assert read_stream({"video": {"id": 1, "length": length}}, []).duration_s == seconds
-
-
-def test_without_a_video_the_comments_tell_it(chats):
-    stream = read_stream(chats["comments"], chats["comments"])
-    assert stream == Stream("twitch", "1087079172")
+    chat = find_chat({"video": {"id": 1, "length": length}, "comments": []}, Notes())
+    assert (chat.stream.duration_s, chat.messages) == (seconds, [])
 
 
 def test_comments_come_in_an_object_in_a_list_or_in_pages(chats):
@@ -112,10 +108,11 @@ def test_comments_come_in_an_object_in_a_list_or_in_pages(chats):
         {"comments": comments},
         [{"comments": comments[:2]}, {"comments": comments[2:]}],
     ):
-        assert find_comments(content) == comments
-    assert find_comments({"video": {}, "comments": []}) == []
+        chat = find_chat(content, Notes())
+        assert (chat.messages, chat.stream.platform) == (read(comments)[0], "twitch")
+    assert find_chat(comments, Notes()).stream == Stream("twitch", "1087079172")
     for other in (None, {}, [], [1], {"comments": 5}, {"comments": []}, {"comments": [{"text": "hi"}]}):
-        assert find_comments(other) is None, other
+        assert find_chat(other, Notes()) is None, other
 
 
 def test_bad_comments_are_counted_and_the_next_one_read(chats):

@@ -6,7 +6,7 @@ import pytest
 
 from chatlib.collect.files.formats import read_chat
 from chatlib.collect.files.parsing import Notes
-from chatlib.collect.files.twitch import find_nodes, format_badge, read_nodes
+from chatlib.collect.files.twitch import find_chat, format_badge
 from chatlib.errors import UnknownFormat
 from chatlib.records import Message, is_member
 
@@ -84,7 +84,7 @@ def test_what_is_no_comment_is_counted():
         {"node": {"id": ["x"], "message": {"fragments": 3}}},
     ]
     notes = Notes()
-    assert [row.message_id for row in read_nodes(find_nodes(answer), notes)] == ["c1"]
+    assert [row.message_id for row in find_chat(answer, notes).messages] == ["c1"]
     assert notes == {"row is no object": 1, "comment without a message": 2, "row is empty": 1}
 
 
