@@ -9,7 +9,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -162,7 +162,7 @@ def execute_notebook(
         message = f"{source.stem} did not end: {str(error).strip().splitlines()[0]}"
         raise PipelineError(f"{message}\nThe notebook as far as it got: {output}") from error
     finally:
-        if output.is_file():
+        with suppress(FileNotFoundError, json.JSONDecodeError):  # a full disk cuts it short
             shown = hide_paths(json.loads(output.read_text(encoding="utf-8")), *hidden, source.parent)
             atomic_write(output, json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
 

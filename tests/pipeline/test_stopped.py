@@ -156,6 +156,16 @@ def test_on_a_full_disk_it_stops_and_with_room_it_goes_on(chain, chapters, monke
     assert chapters.ran == list(NOTEBOOKS)  # what had run was kept
 
 
+def test_a_notebook_cut_short_by_a_full_disk_is_told_as_that(chain, monkeypatch):
+    def cut(_source, output, **_options):
+        Path(output).write_text('{"cells": [')
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("papermill.execute_notebook", cut)
+    with pytest.raises(StoreFull, match="free some space"):
+        run_small("r", **chain)
+
+
 def read_results(run):
     return {path.name: path.read_text() for path in sorted((run / "results").iterdir())}
 
