@@ -217,7 +217,7 @@ def _find_times(
             raise _two_for_one("time", *(names[i] for i in some[:2]))
     columns.offset = next(iter([*offsets, *clocks]), None)
     columns.moment = next(iter(moments), None)
-    if columns.offset is not None and re.search(r"m(?:illi)?s(?:ec)?", _simplify(names[columns.offset])[-8:]):
+    if columns.offset is not None and re.search(r"m(illi)?s(ec(onds?)?)?$", _simplify(names[columns.offset])):
         columns.offset_scale = 1000.0
     dated = columns.moment if columns.day is None else columns.day
     dates = () if dated is None else sample[dated]

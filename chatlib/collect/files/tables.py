@@ -94,6 +94,8 @@ def find_chats(
     notes.update(left_out)
     if best is not attempts[0]:
         notes["quote is not closed"] += 1
+    if columns.offset is columns.moment is None:
+        notes["no column is known as the time: --columns time=NAME"] += 1
     name = "chat-downloader-table" if columns.is_own else "table"
     if columns.stream is None:
         return [Chat(name, Stream("", ""), found[""], notes)]

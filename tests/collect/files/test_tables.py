@@ -79,6 +79,10 @@ def test_times_that_cannot_be_read_are_counted(written):
 
 def test_milliseconds_decimal_commas_and_amounts():
     assert offsets("offset_ms,author,message\n5500,Ann,hi\n") == [5.5]
+    for name, offset_s in (("timeMs", 5.5), ("milliseconds", 5.5), ("items_time", 5500.0)):
+        table = f"{name},author,message\n5500,Ann,hi\n"
+        assert offsets(table, time=name) == [offset_s]
+        assert list(read(table).skipped) == ["no column is known as the time: --columns time=NAME"]
     chat = read("Sekunden;Autor;Text;Betrag;Währung\n5,5;Ann;hi;0;EUR\n6,5;Bob;yo;5,00;EUR\n7;Cid;x;$2;\n")
     assert [(m.kind, m.offset_s, m.amount_text, m.amount, m.currency) for m in chat.messages] == [
         ("text_message", 5.5, None, None, None),
