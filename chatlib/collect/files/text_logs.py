@@ -49,7 +49,7 @@ _BRACKETED_UTC = re.compile(rf"\[(?P<stamp>{_MOMENT}) UTC\] (?P<rest>.*)")
 _BADGES = re.compile(r"\(((?:[^()]|\([^()]{0,99}\)){1,500})\) ")
 _AMOUNT = re.compile(r"\*([^*]{0,30}\d[^*]{0,30})\* ")
 _PLAIN = re.compile(
-    rf"[(\[]?(?P<stamp>{_MOMENT}|{_CLOCK})[)\]]?(?:\s*[|–—-]\s+|\s+)"
+    rf"[(\[]?(?P<stamp>{_MOMENT}|\d?\d:\d\d(?::\d\d)? [AP]M|{_CLOCK})[)\]]?(?:\s*[|–—-]\s+|\s+)"
     r"(?P<name>[^\s:](?:.{0,98}?[^\s:])??)(?: : ?|: |:$)(?P<text>.*)"
 )
 
@@ -408,7 +408,8 @@ def _read_moment(text: str) -> float | None:
 def _read_time_of_day(text: str) -> float | None:
     try:
         if text.endswith("M"):
-            time = dt.datetime.strptime(text, "%I:%M %p").time()
+            form = "%I:%M:%S %p" if text.count(":") > 1 else "%I:%M %p"
+            time = dt.datetime.strptime(text, form).time()
         else:
             time = dt.time.fromisoformat(text[:15])
     except ValueError:

@@ -138,6 +138,15 @@ def test_times_of_day_without_a_day_count_from_the_first_message():
     assert chat.stream.view == "live"
 
 
+@pytest.mark.parametrize("form", ["{} | Ann: hi\n", "{} Ann: hi\n", "[{}] Ann: hi\n"])
+def test_noon_and_midnight_by_the_twelve_hour_clock(form):
+    times = ("11:59 AM", "12:01 PM", "11:59 PM", "12:01 AM")
+    chat = read("".join(map(form.format, times)))
+    assert [(m.offset_s, m.author_name) for m in chat.messages] == [
+        (0.0, "Ann"), (120.0, "Ann"), (43200.0, "Ann"), (43320.0, "Ann"),
+    ]  # fmt: skip
+
+
 def test_a_clock_that_runs_backwards_is_counted():
     chat = read("--- Log opened Thu Jul 15 20:00:00 2021\n20:05 <ann> a\n20:01 <bob> b\n20:02 <cid> c\n")
     assert [m.offset_s for m in chat.messages] == [240.0, 0.0, 60.0]
