@@ -18,7 +18,7 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 from chatlib.ahead import map_ahead
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain.data import iter_token_batches, pad_rows
-from chatlib.pretrain.device import autocast, open_workers, pick_device
+from chatlib.pretrain.device import autocast, open_workers, pick_device, speed_up
 from chatlib.pretrain.language_model import LanguageModel, load_pretrained
 from chatlib.workspace import progress_bar
 
@@ -38,7 +38,7 @@ class Encoder:
         if max_len < 3:
             raise ParameterError(f"max_len must be at least 3 tokens, two of them special: got {max_len}.")
         self.device = pick_device()
-        self.model = model.eval().to(self.device)
+        self.model = speed_up(model.eval().to(self.device))
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # unused, and random in a model that was trained on masks
         self.tokenizer = tokenizer

@@ -33,7 +33,6 @@ from chatlib.errors import ModelError, ParameterError
 from chatlib.files import atomic_folder
 from chatlib.pretrain import SCRATCH, TrainSettings
 from chatlib.pretrain.corpus import MAX_LEN, check_special_tokens, tokenize, train_tokenizer
-from chatlib.pretrain.device import speed_up
 from chatlib.text import one_line
 from chatlib.workspace import resolve_path
 
@@ -157,7 +156,7 @@ def new_language_model(texts: Sequence[str], settings: TrainSettings) -> Languag
         cls_token_id=tokenizer.cls_token_id,
         sep_token_id=tokenizer.sep_token_id,
     )
-    return LanguageModel(speed_up(ModernBertForMaskedLM(config)), tokenizer, SCRATCH)
+    return LanguageModel(ModernBertForMaskedLM(config), tokenizer, SCRATCH)
 
 
 @torch.no_grad()
@@ -217,7 +216,7 @@ def load_pretrained(base: str | Path, auto_model: Any) -> tuple[PreTrainedModel,
             raise
         _require_reachable(source)
         model, tokenizer = _load(source, auto_model)
-    return speed_up(model), tokenizer
+    return model, tokenizer
 
 
 def save_language_model(lm: LanguageModel, folder: str | Path, *, manifest: Mapping[str, object]) -> Path:

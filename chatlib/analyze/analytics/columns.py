@@ -7,7 +7,6 @@ it), at a few hundred nanoseconds a message. The readers beside it produce the c
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from chatlib.analyze.analytics.chat_analytics import (
     count_samples,
     find_class,
 )
-from chatlib.analyze.analytics.format import PLATFORM_VALUES, PlatformRules, ProcessSettings, format_time
+from chatlib.analyze.analytics.format import PLATFORM_VALUES, PlatformRules, ProcessSettings
 from chatlib.analyze.analytics.sections import Sample
 from chatlib.columns import ChatColumns
 from chatlib.errors import DataError
@@ -149,21 +148,13 @@ def _keep_first_of_id(rows: np.ndarray, offset_s: np.ndarray, message_ids: Mappi
 
 
 def _make_samples(analytics: ChatAnalytics, counts: dict[str, np.ndarray]) -> list[Sample]:
-    """Return the samples with these counts; positional, because there can be a million of them."""
-    n = len(counts["activity"])
-    if not n:
-        return []
-    interval = analytics.interval
-    start = list(range(0, n * interval, interval))
-    end = [*start[1:], min(n * interval, analytics.duration)]
-    length = [*repeat(interval, n - 1), end[-1] - start[-1]]
-    text = [format_time(seconds) for seconds in start]
-    common = [counts[name] for name in ("activity", "chatMessages", "firstTimeChatters", "uniqueUsers")]
-    averages = [
-        counts[name] / np.array(length, float) for name in ("activity", "chatMessages", "uniqueUsers")
-    ]
-    special = [counts[name] for name in analytics.rules.totals]
-    columns: list[list] = [start, end, length, text, [*text[1:], format_time(end[-1])]]
-    columns += [array.tolist() for array in (*common, *averages)]
-    columns += [[{} for _ in range(n)], *(array.tolist() for array in special)]  # nobody's chats
-    return list(map(analytics.sample_class, *columns))
+    """Return the samples with these counts."""
+    interval, duration = analytics.interval, analytics.duration
+    starts = range(0, len(counts["activity"]) * interval, interval)
+    samples = [analytics.sample_class(start, min(start + interval, duration)) for start in starts]
+    for name, column in counts.items():
+        for sample, n in zip(samples, column.tolist(), strict=True):
+            setattr(sample, name, n)
+    for sample in samples:
+        sample.sample_post_process()
+    return samples

@@ -49,7 +49,7 @@ class Sample:
     _userChats: dict[str, int] = field(default_factory=dict)  # author -> chat messages in this sample
 
     def __post_init__(self) -> None:
-        if self.sampleDuration < 0:  # the engine on columns passes all three
+        if self.sampleDuration < 0:  # else read from a file, with its texts
             self.sampleDuration = self.endTime - self.startTime
             self.startTime_text = format_time(self.startTime)
             self.endTime_text = format_time(self.endTime)
