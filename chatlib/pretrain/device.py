@@ -16,11 +16,10 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import distributed, nn
@@ -33,7 +32,6 @@ __all__ = [
     "autocast",
     "has_fast_linear",
     "join_processes",
-    "open_workers",
     "pick_device",
     "seed_torch",
     "speed_up",
@@ -64,25 +62,6 @@ def autocast(device: torch.device) -> AbstractContextManager:
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def open_workers(n: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Provide a `map` over `n` threads, each with a core to itself; Python's own `map` for one.
-
-    When the context ends early, calls that have not begun are dropped.
-    """
-    if n == 1:
-        yield map
-        return
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(n, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield pool.map
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(n_threads)
 
 
 @dataclass(frozen=True)

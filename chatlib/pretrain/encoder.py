@@ -18,7 +18,7 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 from chatlib.ahead import map_ahead
 from chatlib.errors import ModelError, ParameterError
 from chatlib.pretrain.data import iter_token_batches, pad_rows
-from chatlib.pretrain.device import autocast, open_workers, pick_device, speed_up
+from chatlib.pretrain.device import autocast, pick_device, speed_up
 from chatlib.pretrain.language_model import LanguageModel, load_pretrained
 from chatlib.workspace import progress_bar
 
@@ -84,9 +84,13 @@ class Encoder:
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         batches = list(iter_token_batches(lengths, max_tokens=self.tokens_per_batch))[::-1]
         rows = ([tokens[i] for i in chosen] for chosen in batches)
-        n_workers = torch.get_num_threads() if self.device.type == "cpu" and len(batches) > 1 else 1
-        with open_workers(n_workers) as run:
-            yield from zip(batches, run(self._encode_batch, rows), strict=True)
+        n_threads = torch.get_num_threads()
+        n_workers = n_threads if self.device.type == "cpu" and len(batches) > 1 else 0
+        encode = self._encode_on_one_core if n_workers else self._encode_batch
+        try:
+            yield from zip(batches, map_ahead(encode, rows, workers=n_workers), strict=True)
+        finally:
+            torch.set_num_threads(n_threads)
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         tokens = self.tokenizer(
@@ -98,6 +102,10 @@ class Encoder:
             return_token_type_ids=False,
         )["input_ids"]
         return [ids or [self.tokenizer.unk_token_id or 0] for ids in tokens]
+
+    def _encode_on_one_core(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
+        torch.set_num_threads(1)
+        return self._encode_batch(rows)
 
     def _encode_batch(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
         try:
