@@ -4,7 +4,7 @@ Migration N is `MIGRATIONS[N - 1]`; it runs once, in a transaction that also rec
 the database's `user_version`. A released migration is never edited: add one.
 """
 
-__all__ = ["ADD_VISIT", "APPLICATION_ID", "FILL_VISITS", "MIGRATIONS"]
+__all__ = ["APPLICATION_ID", "FILL_VISITS", "MIGRATIONS"]
 
 APPLICATION_ID = 0x43484154  # "CHAT"; tells our files from other SQLite files
 
@@ -161,7 +161,7 @@ CREATE TABLE visits (
 ) WITHOUT ROWID;
 """
 
-# What fills `visits`; with a WHERE clause behind it, of some streams.
+# What adds messages to `visits`: those that fit `{where}`, none of them for the second time.
 FILL_VISITS = """
 INSERT INTO visits
 SELECT stream_id, author, n_rows, chats, chars, first_s, last_s, is_owner, badges
@@ -177,15 +177,8 @@ FROM (
     SELECT stream_id, author, badges, max(position)
     FROM messages WHERE author IS NOT NULL AND {where} GROUP BY stream_id, author
 ) USING (stream_id, author)
-"""
-ADD_VISIT = """
-INSERT INTO visits VALUES (
-    :stream_id, :author, 1,
-    :kind IN ('text_message', 'highlighted_message', 'send_message_in_subscriber_only_mode'),
-    coalesce(length(:text), 0), :offset_s, :offset_s,
-    coalesce(:badges LIKE '%"broadcaster"%' OR :badges LIKE '%"owner"%', 0), :badges
-) ON CONFLICT (stream_id, author) DO UPDATE SET
-    n_rows = n_rows + 1, chats = chats + excluded.chats, chars = chars + excluded.chars,
+WHERE true ON CONFLICT (stream_id, author) DO UPDATE SET
+    n_rows = n_rows + excluded.n_rows, chats = chats + excluded.chats, chars = chars + excluded.chars,
     first_s = min(coalesce(first_s, excluded.first_s), coalesce(excluded.first_s, first_s)),
     last_s = max(coalesce(last_s, excluded.last_s), coalesce(excluded.last_s, last_s)),
     is_owner = max(is_owner, excluded.is_owner), badges = excluded.badges

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from chatlib.errors import DamagedStore, MissingSource, NewerSchema, NotADatabase, ParameterError, StoreError
 from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, connect_to_read, map_sqlite_errors
 from chatlib.records import STATES, VIEWS, Clip, HeatStep, Message, Stream
-from chatlib.schema import ADD_VISIT, APPLICATION_ID, FILL_VISITS, MIGRATIONS
+from chatlib.schema import APPLICATION_ID, FILL_VISITS, MIGRATIONS
 from chatlib.sightings import find_twins
 
 __all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
@@ -27,6 +27,10 @@ _PARAMETERS = ("stream_id", "position", "author", *Message._fields)
 _INSERT_MESSAGE = (
     f"INSERT OR IGNORE INTO messages ({', '.join(MESSAGE_COLUMNS)}) "
     f"VALUES ({', '.join(f'?{_PARAMETERS.index(column) + 1}' for column in MESSAGE_COLUMNS)})"
+)
+_THESE = (
+    "stream_id = :stream_id AND (message_id, kind) IN "
+    "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:keys))"
 )
 # A worse state never takes the place of a better one: what is stored is still there.
 _STATE_COLUMNS = ("state", "view", "reason")
@@ -138,7 +142,8 @@ class Store(StoreReader):
             self._next_positions[stream_id] = start + offered
             if added and is_capture and added == offered:  # every second: what is there is not counted again
                 self._add_counts(stream_id, added, messages)
-                self._add_visits(stream.platform, stream_id, messages)
+                keys = json.dumps([(m.message_id, m.kind) for m in messages])
+                db.execute(FILL_VISITS.format(where=_THESE), {"stream_id": stream_id, "keys": keys})
             elif added:
                 self._refresh_counts(stream_id)
                 db.execute("DELETE FROM visits WHERE stream_id = ?", (stream_id,))
@@ -320,12 +325,6 @@ class Store(StoreReader):
             "WHERE stream_id = ?4",
             (_now(), added, last_s, stream_id),
         )
-
-    def _add_visits(self, platform: str, stream_id: int, messages: Iterable[Message]) -> None:
-        authors = self._load_authors(platform)
-        pairs = ((m, authors[m.author_id][0]) for m in messages if m.author_id is not None)
-        rows = ({**m._asdict(), "stream_id": stream_id, "author": author} for m, author in pairs)
-        self.connection.executemany(ADD_VISIT, rows)
 
     def _refresh_counts(self, stream_id: int) -> None:
         self.connection.execute(
