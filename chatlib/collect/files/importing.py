@@ -14,6 +14,7 @@ import msgspec
 import pandas as pd
 
 from chatlib.ahead import map_ahead
+from chatlib.collect.address import find_ids_in_name, guess_platform
 from chatlib.collect.files.formats import (
     Chat,
     ReadFile,
@@ -41,6 +42,10 @@ __all__ = [
 
 MIN_BYTES = 2_000_000  # below this, reading is over before a process has started
 _MAX_LINES = 20  # of each list in a summary
+_OF_ANOTHER = (
+    "A stream that nothing else names has the name of its file, and a stream {!r} with none of these "
+    "messages is in already. Rename the file, or list its stream in a streams.csv beside it."
+)
 
 
 @dataclass(frozen=True)
@@ -255,11 +260,24 @@ def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[F
     content = (
         file.content if len(kept) == len(chats) else f"{file.content}, {limit} oldest"
     )  # which is no known file
+    if not found.row and len(chats) == 1 and _is_of_another(db, chats[0], found.path):
+        return [FileReport(found.path, "failed", error=_OF_ANOTHER.format(chats[0].stream.video_id))]
     with db.transaction():
         return [
             _save_chat(db, found.path, chat, content=f"{content}:{number}" if number else content)
             for number, chat in enumerate(kept)
         ]
+
+
+def _is_of_another(db: Store, chat: Chat, path: Path) -> bool:
+    """Return whether a stream that has its id of the file's name alone is in already, with another chat."""
+    platform, video_id = chat.stream.platform, chat.stream.video_id
+    if video_id not in find_ids_in_name(path.name) or guess_platform(video_id=video_id) or not chat.messages:
+        return False
+    known = db.find_streams(platform, [video_id])
+    known_ids = known.loc[known["n_messages"] > 0, "stream_id"].tolist()
+    message_ids = [message.message_id for message in chat.messages]
+    return any(not db.has_any(stream_id, message_ids) for stream_id in known_ids)
 
 
 def _save_chat(db: Store, path: Path, chat: Chat, *, content: str) -> FileReport:

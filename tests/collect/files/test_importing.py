@@ -156,6 +156,20 @@ def test_two_files_of_one_stream_count_as_one(tmp_path, db):
     assert report.totals == {"streams": 1, "messages": 5, "authors": 5, "paid": 0}
 
 
+def test_two_streams_in_files_of_one_name_are_not_taken_for_one(tmp_path, db):
+    rows = [{"message_id": f"m{i}", "message": "hi", "time_in_seconds": i} for i in range(4)]
+    for folder, some in (("one", rows[:2]), ("two", rows[2:])):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "chat.json").write_text(json.dumps(some))
+    first, second = import_chats(db, [tmp_path]).files
+    assert (first.state, second.state, first.n_added) == ("imported", "failed", 2)
+    assert "Rename the file" in second.error
+    (tmp_path / "one" / "chat.json").write_text(json.dumps(rows[:3]))  # it has grown
+    assert import_chats(db, [tmp_path / "one"]).n_added == 1
+    (tmp_path / "two" / "streams.csv").write_text("video_id,title\nchat,a second part\n")
+    assert import_chats(db, [tmp_path / "two"]).n_added == 1
+
+
 def test_a_stream_without_a_message_is_a_stream(tmp_path, db):
     (tmp_path / "abcdefghijk.json").write_text("[]")
     assert import_chats(db, [tmp_path / "abcdefghijk.json"]).totals["streams"] == 1
