@@ -93,38 +93,27 @@ def ask_stream(item: StreamItem) -> dict[str, Any]:
 
 def _count_visits(table: pa.Table) -> pa.Table:
     """Return who was there, as a chat database's `load_attendance` does, with the author's id."""
-    authors, badges = join_chunks(table["author_id"]), join_chunks(table["badges"])
+    table = table.sort_by("position")
+    badges = join_chunks(table["badges"])
     is_owners = pc.is_in(pc.utf8_lower(pc.list_flatten(badges)), pa.array(_OWNER_BADGES))
-    is_owner = np.zeros(len(table), bool)
-    is_owner[pc.list_parent_indices(badges).filter(is_owners).to_numpy()] = True
-    rows = pd.DataFrame(
-        {
-            "author": authors.indices.to_numpy(),
-            "position": table["position"].to_numpy(),
-            "chats": pc.is_in(table["kind"].cast(pa.string()), pa.array(sorted(CHAT_KINDS))).to_numpy(),
-            "chars": pc.fill_null(pc.utf8_length(table["text"]), 0).to_numpy(),
-            "offset_s": table["offset_s"].to_numpy(),
-            "is_owner": is_owner,
-        }
-    )
-    groups = rows.groupby("author", sort=True)
-    last = badges.take(pa.array(groups["position"].idxmax().to_numpy(np.int64))).to_pylist()
-    numbers = groups.agg(
-        n_rows=("position", "size"),
-        chats=("chats", "sum"),
-        chars=("chars", "sum"),
-        first_s=("offset_s", "min"),
-        last_s=("offset_s", "max"),
-        is_owner=("is_owner", "max"),
-    ).astype({"is_owner": int})
+    is_owner = np.zeros(len(table), np.int64)
+    is_owner[pc.list_parent_indices(badges).filter(is_owners).to_numpy()] = 1
+    is_chat = pc.is_in(table["kind"].cast(pa.string()), pa.array(sorted(CHAT_KINDS)))
+    rows = {
+        "author_id": table["author_id"].cast(pa.string()),
+        "row": np.arange(len(table)),
+        "chats": is_chat.cast(pa.int64()),
+        "chars": pc.fill_null(pc.utf8_length(table["text"]), 0),
+        "offset_s": table["offset_s"],
+        "is_owner": is_owner,
+    }
+    sums = [("row", "count"), ("chats", "sum"), ("chars", "sum"), ("offset_s", "min"), ("offset_s", "max")]
+    groups = pa.table(rows).group_by("author_id").aggregate([*sums, ("is_owner", "max"), ("row", "max")])
+    last = badges.take(join_chunks(groups["row_max"])).to_pylist()
     texts = [None if titles is None else json.dumps(titles, ensure_ascii=False) for titles in last]
-    return pa.table(
-        {
-            "author_id": authors.dictionary.take(pa.array(numbers.index.to_numpy(np.int64))),
-            **{name: pa.array(numbers[name].to_numpy(), from_pandas=True) for name in numbers},
-            "badges": pa.array(texts, pa.string()),
-        }
-    )
+    columns = [*groups.drop_columns("row_max").columns, pa.array(texts, pa.string())]
+    names = ["author_id", "n_rows", "chats", "chars", "first_s", "last_s", "is_owner", "badges"]
+    return pa.table(columns, names)
 
 
 def _write_buckets(path: Path, table: pa.Table, n_buckets: int) -> None:
