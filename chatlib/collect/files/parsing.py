@@ -32,6 +32,8 @@ __all__ = [
 SQLITE_MAGIC = b"SQLite format 3\x00"
 _SPACE = b" \t\r\n"
 CUT = "file is cut short"
+_BAD_ROW, _MAX_BAD_ROWS = "row is no JSON", 1000
+_OPENING = re.compile(r'\[\s*(\{\s*"[^"]{1,60}"\s*:)')
 _KANA = "のにはをたがでてとしれさいるんなかまアイスルンーラトリ"
 _MAX_COUNT = 2**62
 _MAX_REASONS = 40
@@ -287,14 +289,15 @@ def _parse_leniently(start: bytes, notes: Notes) -> object:
     except ValueError as error:
         if not text.startswith("["):
             raise SourceError(f"A chat file must be whole JSON, and this one is not: {error}.") from error
-    items = list(_iter_items(text, decoder))
+    items = list(_iter_items(text, decoder, notes))
     if not items:
         raise SourceError("A chat file must be whole JSON, and of this one not one row can be read.")
-    notes[CUT] += 1
     return items
 
 
-def _iter_items(text: str, decoder: json.JSONDecoder) -> Iterator[object]:
+def _iter_items(text: str, decoder: json.JSONDecoder, notes: Notes) -> Iterator[object]:
+    """Yield an array's items that can be read; after one that cannot, from what begins as the first did."""
+    opening = _OPENING.match(text)
     position = 1
     while True:
         while position < len(text) and text[position] in " \t\r\n,":
@@ -302,5 +305,12 @@ def _iter_items(text: str, decoder: json.JSONDecoder) -> Iterator[object]:
         try:
             item, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError):
-            return
-        yield item
+            following = text.find(opening[1], position + 1) if opening else -1
+            if following < 0 or notes[_BAD_ROW] >= _MAX_BAD_ROWS:
+                if text[position : position + 9].strip() != "]":
+                    notes[CUT] += 1
+                return
+            notes[_BAD_ROW] += 1
+            position = following
+        else:
+            yield item

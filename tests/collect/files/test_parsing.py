@@ -76,6 +76,16 @@ def test_of_a_file_cut_short_the_whole_rows_are_kept(cut):
     assert notes[CUT]
 
 
+def test_behind_a_damaged_row_of_an_array_the_others_are_read():
+    rows = [{"n": i, "badges": [{"title": "x"}]} for i in range(6)]
+    for odd in ('{"n": 2, "t": "a"b"}', '{"n": 2, ]', '{"n": 2 "badges": [{"title": "x"}]}'):
+        written = [json.dumps(row) for row in rows]
+        written[2] = odd
+        whole = f"[{', '.join(written)}]".encode()
+        assert load(whole) == ([*rows[:2], *rows[3:]], {"row is no JSON": 1})
+        assert load(whole[:-5]) == ([*rows[:2], *rows[3:5]], {"row is no JSON": 1, CUT: 1})
+
+
 @pytest.mark.parametrize("data", [b"", b" \n", gzip.compress(b"", mtime=0)])
 def test_an_empty_file_is_an_error(data):
     with pytest.raises(SourceError, match="empty"):
