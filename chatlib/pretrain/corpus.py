@@ -286,18 +286,21 @@ def find_emotes(texts: Iterable[str], *, most: int) -> list[str]:
     return [emote for _, emote in sorted(frequent)[:most]]
 
 
-def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, max_len: int) -> list[np.ndarray]:
-    """Return the token ids of each text, without special tokens, at most `max_len` of them."""
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], *, max_len: int, special: bool = False
+) -> list[np.ndarray]:
+    """Return the token ids of each text, at most `max_len`, the `special` tokens around it among them."""
     texts = list(texts)
     if not texts:
         return []
     encoded = tokenizer(
         texts,
-        add_special_tokens=False,
+        add_special_tokens=special,
         truncation=True,
         max_length=max_len,
         split_special_tokens=True,  # "[MASK]" in chat is text
         return_attention_mask=False,
+        return_token_type_ids=False,
     )
     return [np.asarray(ids, dtype=np.int64) for ids in encoded["input_ids"]]
 

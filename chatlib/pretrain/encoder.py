@@ -17,6 +17,7 @@ from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from chatlib.ahead import map_ahead
 from chatlib.errors import ModelError, ParameterError
+from chatlib.pretrain.corpus import tokenize
 from chatlib.pretrain.data import iter_token_batches, pad_rows
 from chatlib.pretrain.device import autocast, pick_device, speed_up
 from chatlib.pretrain.language_model import LanguageModel, load_pretrained
@@ -73,13 +74,13 @@ class Encoder:
             raise ModelError("A message's vector must be finite, and this model's are not. Train it again.")
         return vectors[inverse]
 
-    def _iter_portions(self, texts: list[str]) -> Iterator[tuple[int, list[list[int]]]]:
+    def _iter_portions(self, texts: list[str]) -> Iterator[tuple[int, list[np.ndarray]]]:
         """Yield where each portion starts and its token ids; the next ones are tokenized meanwhile."""
         starts = range(0, len(texts), _PORTION)
         portions = (texts[start : start + _PORTION] for start in starts)
         yield from zip(starts, map_ahead(self._tokenize, portions), strict=True)
 
-    def _iter_vectors(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _iter_vectors(self, tokens: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield indices of texts and their vectors, a batch at a time, the longest texts first."""
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         batches = list(iter_token_batches(lengths, max_tokens=self.tokens_per_batch))[::-1]
@@ -92,22 +93,17 @@ class Encoder:
         finally:
             torch.set_num_threads(n_threads)
 
-    def _tokenize(self, texts: list[str]) -> list[list[int]]:
-        tokens = self.tokenizer(
-            [text.encode("utf-8", "replace").decode() for text in texts],  # "?" for half a character
-            truncation=True,
-            max_length=self.max_len,
-            split_special_tokens=True,  # "[MASK]" in chat is text
-            return_attention_mask=False,
-            return_token_type_ids=False,
-        )["input_ids"]
-        return [ids or [self.tokenizer.unk_token_id or 0] for ids in tokens]
+    def _tokenize(self, texts: list[str]) -> list[np.ndarray]:
+        whole = [text.encode("utf-8", "replace").decode() for text in texts]  # "?" for half a character
+        unknown = np.array([self.tokenizer.unk_token_id or 0])
+        found = tokenize(self.tokenizer, whole, max_len=self.max_len, special=True)
+        return [ids if len(ids) else unknown for ids in found]
 
-    def _encode_on_one_core(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
+    def _encode_on_one_core(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         torch.set_num_threads(1)
         return self._encode_batch(rows)
 
-    def _encode_batch(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
+    def _encode_batch(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         try:
             return self._run_model(rows)
         except torch.OutOfMemoryError:
@@ -121,7 +117,7 @@ class Encoder:
         return np.concatenate([self._encode_batch(rows[:half]), self._encode_batch(rows[half:])])
 
     @torch.inference_mode()
-    def _run_model(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
+    def _run_model(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         ids, is_token = pad_rows(rows, fill=self.tokenizer.pad_token_id or 0)
         mask = torch.from_numpy(is_token).to(self.device)
         with autocast(self.device):
