@@ -38,14 +38,8 @@ from chatlib.text import clean_text, disarm_formula, dump_names, read_name
 from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset, read_timestamp
 
 __all__ = [
-    "convert_chat_file",
-    "find_chat",
-    "find_plain_chat",
-    "read_row",
-    "read_rows",
-    "row_of_message",
-    "save_chat_file",
-]
+    "convert_chat_file", "find_chat", "find_plain_chat", "read_row", "row_of_message", "save_chat_file",
+]  # fmt: skip
 
 # Kinds whose `message` is a fixed sentence of the platform, not somebody's words.
 _NOTICE_KINDS = GIFT_RECEIVED_KINDS | find_kinds("sentence")
@@ -91,13 +85,9 @@ def find_chat(content: object, notes: Notes) -> Chat | None:
         return None
     if items and not any(type(item) is dict and len(_ROW_KEYS & item.keys()) >= 2 for item in items[:200]):
         return None
-    return Chat("chat-downloader", Stream("", ""), read_rows(items, notes), notes)
-
-
-def read_rows(items: Iterable[object], notes: Notes) -> list[Message]:
-    """Return the messages in rows, by the careful path; what is left out is counted in `notes`."""
     ids = IdMaker()
-    return [message for item in items if (message := read_row(item, notes, ids)) is not None]
+    messages = [message for item in items if (message := read_row(item, notes, ids)) is not None]
+    return Chat("chat-downloader", Stream("", ""), messages, notes)
 
 
 def find_plain_chat(data: bytes, notes: Notes) -> Chat | None:

@@ -7,9 +7,9 @@ import random
 import orjson
 import pytest
 
-from chatlib.collect.files.chat_downloader import find_plain_chat, read_rows, save_chat_file
+from chatlib.collect.files.chat_downloader import find_plain_chat, read_row, save_chat_file
 from chatlib.collect.files.formats import read_chat_file
-from chatlib.collect.files.parsing import Notes
+from chatlib.collect.files.parsing import IdMaker, Notes
 from chatlib.records import Message
 from tests.places import SHARED
 
@@ -18,7 +18,8 @@ ANN, BOB = "UC" + "a" * 22, "UC" + "b" * 22
 
 def read(items):
     notes = Notes()
-    return read_rows(items, notes), dict(notes)
+    ids = IdMaker()
+    return [m for item in items if (m := read_row(item, notes, ids))], dict(notes)
 
 
 def read_bytes(*items, lines):
