@@ -57,6 +57,8 @@ class Coherence:
         )
         if self.table["low"].isna().all():
             return f"{text}; {self.n_streams} streams are too few for a band."
+        if self.table["low"].max() <= 0:
+            return f"{text}; at no distance is the band above 0."
         if self.gone_after is None:
             return f"{text}; the similarity stays above 0 at every distance measured."
         return f"{text}; the band first reaches 0 after {self._format(self.gone_after)}."

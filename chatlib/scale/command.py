@@ -201,8 +201,7 @@ def _run_score(args: argparse.Namespace) -> int:
 def _require_least(args: argparse.Namespace, **least: int) -> None:
     for name, number in least.items():
         if (given := getattr(args, name)) < number:
-            option = "--" + name.replace("_", "-")
-            raise ParameterError(f"{option} must be {number} or more, got {given}.")
+            raise ParameterError(f"--{name.replace('_', '-')} must be {number} or more, got {given}.")
 
 
 def _finish(report: Report, args: argparse.Namespace, what: str) -> int:

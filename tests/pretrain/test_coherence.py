@@ -59,6 +59,7 @@ def test_noise_is_alike_at_no_distance():
     result = measure_coherence(chat, vectors)
     assert result.table["similarity"].abs().max() < 0.02
     assert abs(result.baseline) < 0.02
+    assert result.describe("It").endswith("; at no distance is the band above 0.")
 
 
 def test_what_a_whole_stream_has_in_common_is_the_baseline():
