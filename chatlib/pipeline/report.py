@@ -41,6 +41,7 @@ __all__ = ["load_record", "render_bundle", "render_index"]
 
 _LINK = re.compile(r'<a href="([^"#]+)(?:#[^"]*)?"([^>]*)>(.*?)</a>', re.DOTALL)
 _MOST_CHAT_BYTES = 12_000_000  # a mail takes 20 to 25 MB, and a third is added on the way
+_LEAST_STREAMS = 3  # to train, to validate and to test on
 _CARRIED = {".json": "application/json", ".csv": "text/csv;charset=utf-8"}
 _IN_TAG = r"(<[a-zA-Z][^<>]*?\s)"  # only there: the same characters in somebody's message stay as they are
 
@@ -121,12 +122,13 @@ def _describe_front(run_dir: Path, record: Mapping[str, Any], facts: Mapping[str
     shown = next((row for row in facts.get("streams", ()) if row["stream"] == facts["shown"]), None)
     is_best = len(facts.get("streams", ())) > 1 and shown is max(facts["streams"], key=rank_row)
     csv = "results/05_tables/streams.csv"
+    is_short = bool(record["chats"]) and (record["data"] or {}).get("streams", 0) < _LEAST_STREAMS
     predicted: dict[str, Any] = next((c["results"] for c in chapters if c["notebook"] == "04_predict"), {})
     return {
         "title": _name_channel(record),
         "record": record,
         "facts": {**facts, "shown_title": shown["title"], "is_best": is_best} if shown else facts,
-        "again": None if find_video_id(record["channels"]) else record["command"],
+        "again": None if is_short or find_video_id(record["channels"]) else record["command"],
         "timeline": shown and Markup(embed_json(load_timeline_data(run_dir, "shown"))),
         "picture": next((c["figure"] for c in chapters if c["notebook"] == "05_analyze"), None),
         "payers": predicted if "n_pay_of_named" in predicted else None,

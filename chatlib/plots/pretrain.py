@@ -54,12 +54,9 @@ def plot_coherence(curves: Mapping[str, pd.DataFrame], *, unit: str = "seconds",
     in_time = unit == "seconds"
     styles = (("grey", "s", "--"), ("blue", "o", "-"), ("orange", "^", "-."))
     for (name, table), (color, marker, line) in zip(curves.items(), styles, strict=False):
-        axes.plot(
-            table["distance"], table["similarity"], marker + line, color=COLORS[color], ms=4, label=name
-        )
-        axes.fill_between(
-            table["distance"], table["low"], table["high"], color=COLORS[color], alpha=0.2, lw=0
-        )
+        x = table["distance"]
+        axes.plot(x, table["similarity"], marker + line, color=COLORS[color], ms=4, label=name)
+        axes.fill_between(x, table["low"], table["high"], color=COLORS[color], alpha=0.2, lw=0)
     axes.axhline(0, color="black", lw=0.8)
     axes.set_xscale("log")
     ticks = _TIME_TICKS_S if in_time else {n: f"{n:,}" for n in (1, 10, 100, 1000, 10_000)}

@@ -48,6 +48,7 @@ def test_a_file_becomes_a_front_page_and_an_explorer(tmp_path):
     for source, text in facts:
         assert text == as_shown(source, look_up(run, source))
     assert "ann1" not in (run / "explorer" / "c1.js").read_text()
+    assert "chatlib run" not in page.read_text()  # notebooks 03 and 04 need three streams
     before = (run / "explorer" / "s1.js").read_bytes()
     explore_chats(RunSettings("mine", chats=chats, runs_dir=tmp_path / "runs"))  # changes nothing
     assert (run / "explorer" / "s1.js").read_bytes() == before
