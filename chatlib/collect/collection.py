@@ -46,7 +46,8 @@ def load_known_channels(db: Store) -> list[Channel]:
 
     Raises: ParameterError if there are none.
     """
-    channels = [Channel(url, Path(spreadsheet)) for url, spreadsheet in db.load_channels()]
+    folder = db.path.parent.resolve()  # where lists within it are, also after the folder was moved
+    channels = [Channel(url, folder / spreadsheet) for url, spreadsheet in db.load_channels()]
     if not channels:
         raise ParameterError(
             "An update without a list of channels goes on with those that were collected into the database, "
@@ -217,9 +218,10 @@ class _ChannelCollection:
         plan = self._plan(listing, metadata)
         self._save_sheet()
         if listing:
+            sheet, folder = self._channel.spreadsheet, self._db.path.parent.resolve()
             self._db.save_channel(
                 self._channel.url,
-                spreadsheet=str(self._channel.spreadsheet),
+                spreadsheet=str(sheet.relative_to(folder) if sheet.is_relative_to(folder) else sheet),
                 channel_id=listing.channel_id,
                 name=listing.channel_name,
                 n_listed=len(listing.streams),

@@ -16,6 +16,7 @@ from chatlib.collect.collection import collect_channels, fetch_chat, load_known_
 from chatlib.collect.lists import Channel, load_stream_list
 from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError, SourceError, SourceRefused
+from chatlib.store import open_store
 from tests.collect.youtube.site.videos import make_video, text_action, videos_of_simulation
 from tests.collect.youtube.site.wire import Faults
 from tests.places import ROOT
@@ -216,12 +217,16 @@ def test_a_chat_that_broke_off_is_kept_and_completed_later(youtube, db, collect,
     assert count() - n < len(video.chat)  # it was resumed
 
 
-def test_a_channel_is_known_for_the_update_as_soon_as_it_is_listed(youtube, db, collect):
+def test_a_channel_is_known_for_the_update_as_soon_as_it_is_listed(youtube, db, collect, tmp_path):
     youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa")])
     youtube.fail_next("500", "/watch", times=1000)
     collect()
     assert states(db) == {"aaaaaaaaaaa": "failed"}
-    assert [channel.url for channel in load_known_channels(db)] == [ADDRESS]
+    assert load_known_channels(db) == [Channel(ADDRESS, tmp_path / "streams.ods")]
+    (tmp_path / "moved").mkdir()
+    db.connection.execute("VACUUM INTO ?", (str(tmp_path / "moved" / "chat.dbs"),))
+    with open_store(tmp_path / "moved" / "chat.dbs") as moved:
+        assert load_known_channels(moved) == [Channel(ADDRESS, tmp_path / "moved" / "streams.ods")]
 
 
 def test_without_known_channels_an_update_says_what_to_name(db):
