@@ -169,8 +169,9 @@ class Store(StoreReader):
     def save_channel(
         self, url: str, *, spreadsheet: str, channel_id: str | None, name: str | None, n_listed: int
     ) -> None:
-        """Remember a collected channel; None leaves what is known alone."""
+        """Remember a collected channel, in the place of its old address; None leaves what is known alone."""
         with self.transaction() as db:
+            db.execute("DELETE FROM channels WHERE channel_id = ? AND url <> ?", (channel_id, url))
             db.execute(
                 "INSERT INTO channels VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET "
                 "channel_id = coalesce(excluded.channel_id, channel_id), "

@@ -227,6 +227,9 @@ def test_a_channel_is_known_for_the_update_as_soon_as_it_is_listed(youtube, db, 
     db.connection.execute("VACUUM INTO ?", (str(tmp_path / "moved" / "chat.dbs"),))
     with open_store(tmp_path / "moved" / "chat.dbs") as moved:
         assert load_known_channels(moved) == [Channel(ADDRESS, tmp_path / "moved" / "streams.ods")]
+    (channel_id,) = db.connection.execute("SELECT channel_id FROM channels").fetchone()
+    db.save_channel("renamed", spreadsheet="new.ods", channel_id=channel_id, name=None, n_listed=1)
+    assert load_known_channels(db) == [Channel("renamed", tmp_path / "new.ods")]
 
 
 def test_without_known_channels_an_update_says_what_to_name(db):
@@ -390,14 +393,7 @@ def read_parameters(path):
 
 # ------------------------------------------------------------------- which streams are fetched
 
-KNOWN = {
-    "c": "complete",
-    "p": "partial",
-    "b": "blocked",
-    "f": "failed",
-    "m": "members_only",
-    "n": "no_replay",
-}
+KNOWN = {s[0]: s for s in ("complete", "partial", "blocked", "failed", "members_only", "no_replay")}
 
 
 def test_the_plan_takes_new_and_unfinished_streams_oldest_first():

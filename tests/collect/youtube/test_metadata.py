@@ -205,7 +205,6 @@ def cut(request):
 
 
 FAILURES = {
-    "quota": (lambda r: refusal(403, "quotaExceeded"), "quota"),
     "bad key": (lambda r: refusal(400, "API_KEY_INVALID", new_style=True), "refuses the key"),
     "bad key, told with the key": (
         lambda r: refusal(400, "keyInvalid", extra=f"{KEY} at {r.path}?key={KEY}"),
