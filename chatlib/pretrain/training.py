@@ -59,7 +59,6 @@ SCRATCH_LR = 2e-3
 PRETRAINED_LR = 5e-5
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 1.0
-_ENOUGH_BLOCKS = 65_536  # to tell how frequent tokens are
 
 
 class Score(NamedTuple):
@@ -99,8 +98,6 @@ def train(
     history = saved.load()
     if not history:
         history = [trainer.evaluate(epoch=0)]
-        _start_from_frequencies(lm, data.blocks[:_ENOUGH_BLOCKS])
-        processes.share_weights(lm.model)  # of shards, each has other frequencies
     n_done, n_all = (n * trainer.steps_per_epoch for n in (len(history) - 1, settings.epochs))
     with progress_bar(total=n_all, initial=n_done, desc="training", unit="step") as progress:
         while len(history) <= settings.epochs and not is_over(history, patience=settings.patience):
@@ -306,17 +303,6 @@ def describe_training(
         "device": str(pick_device()),
         "epochs": [{key: None if pd.isna(value) else value for key, value in row.items()} for row in rows],
     }
-
-
-@torch.no_grad()
-def _start_from_frequencies(lm: LanguageModel, blocks: np.ndarray) -> None:
-    """Give a model from scratch the token frequencies as its output bias; leave others alone."""
-    if not lm.from_scratch:
-        return
-    bias = lm.model.get_output_embeddings().bias
-    counts = np.bincount(blocks.ravel(), minlength=len(bias)) + 0.1
-    counts[lm.tokenizer.all_special_ids] = 0.1
-    bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
 
 
 def _fingerprint(lm: LanguageModel, data: LmData, settings: TrainSettings) -> str:
