@@ -40,10 +40,12 @@ _OWN_BADGE = re.compile(r"(?:author\.badges|author_badges|badges)\.(\d{1,3})(?:\
 _OWN_EMOTE = re.compile(r"emotes\.(\d{1,4})\.(name|shortcuts)(?:\.0)?")
 _DATE = re.compile(
     r"\D{0,12}(\d{1,4})\D(\d{1,2})\D(\d{2,4})"
-    r"(?:\D{1,3}(\d{1,2})\D(\d\d)(?:\D(\d\d)(?:[.,](\d{1,9}))?)?)?(?:\D{0,3}?([AP]\.?M\.?))?\D{0,5}",
+    r"(?:(\D{1,5})(\d{1,2})\D(\d\d)(?:\D(\d\d)(?:[.,](\d{1,9}))?)?)?(?:\D{0,3}?([AP]\.?\s?M\.?))?\D{0,5}",
     re.I,
 )
-_HALF_DAY = r"(?:\d?\d:\d\d(?::\d\d)? ?[AP]\.?M\.?)"
+_HALF_DAY = r"(?:\d?\d:\d\d(?::\d\d)?\s?[AP]\.?\s?M\.?)"
+_HALF = re.compile(r"^[AP]|[上下]午|午[前後]|오[전후]", re.I)
+_AFTERNOON = ("p", "P", "下午", "午後", "오후")
 _CLOCK = re.compile(rf"\s*(?:-?(?:\d{{1,4}}:)?\d{{1,4}}:\d\d(?:\.\d+)?|{_HALF_DAY})\s*", re.I)
 _TIME_OF_DAY = re.compile(rf"\s*(?:(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?|{_HALF_DAY})\s*", re.I)
 _COMMA = re.compile(r"\s*-?\d+,\d+\s*")
@@ -210,7 +212,7 @@ def _find_times(
         and all(_TIME_OF_DAY.fullmatch(str(v)) for v in sample[clocks[0]] if v)
     ):
         columns.day, moments, clocks = days[0], clocks[:1], clocks[1:]
-    elif days and not moments and not offsets and not clocks:
+    elif days == list(places):
         moments = days
     for some in (offsets, clocks if not offsets else [], moments):
         if len(some) > 1:
@@ -261,7 +263,7 @@ def read_column_moment(value: object, day_first: bool) -> int | None:
         return read_timestamp(value)
     text = value.strip()
     found = _DATE.fullmatch(text) if len(text) < 60 else None
-    if found and (text[4:5] != "-" or found[8]):
+    if found and (text[4:5] != "-" or found[9]):
         return _read_numeric_date(found, day_first)
     number = read_number(text)
     if number is not None:
@@ -277,12 +279,12 @@ def _read_numeric_date(found: re.Match[str], day_first: bool) -> int | None:
     else:
         day, month = (first, second) if day_first else (second, first)
         year = third if len(found[3]) == 4 else 2000 + third
-    hour = int(found[4] or 0)
-    if found[8]:
-        hour = hour % 12 + (12 if found[8][0] in "pP" else 0)
-    fraction = int((found[7] or "0").ljust(6, "0")[:6])
+    hour, minute, second = (int(number or 0) for number in found.group(5, 6, 7))
+    if half := _HALF.search(found[9] or found[4] or ""):
+        hour = hour % 12 + (12 if half[0] in _AFTERNOON else 0)
+    fraction = int((found[8] or "0").ljust(6, "0")[:6])
     try:
-        moment = dt.datetime(year, month, day, hour, int(found[5] or 0), int(found[6] or 0), fraction, dt.UTC)
+        moment = dt.datetime(year, month, day, hour, minute, second, fraction, dt.UTC)
     except ValueError:
         return None
     return read_timestamp(round(moment.timestamp() * 1e6))

@@ -55,7 +55,9 @@ def test_columns_are_known_by_name_in_many_languages(heading):
         ("1626379205000", "1626379207500", [0.0, 2.5]),
         ("15/07/2021 20:00:05", "16/07/2021 20:00:05", [0.0, 86400.0]),
         ("7/8/2021 11:59:05 AM", "7/8/2021 1:00:07 PM", [0.0, 3662.0]),
-        ("12/31/2021 11:59:05 p.m.", "1/1/2022 12:00:07 a.m.", [0.0, 62.0]),
+        ("12/31/2021 11:59:05 p.\xa0m.", "1/1/2022 12:00:07 a.m.", [0.0, 62.0]),
+        ("2021/7/15 上午11:59:05", "2021/7/15 下午 1:00:07", [0.0, 3662.0]),
+        ("15/07/2021 at 20:00", "15/07/2021 at 21:00", [0.0, 3600.0]),
         ("15.07.2021 20:00", "15.07.2021 20:01", [0.0, 60.0]),
         ("2021年7月15日 20:00:05", "2021年7月15日 20:00:07", [0.0, 2.0]),
         ("Jul 15 2021 8:00 PM", "Jul 15 2021 8:01 PM", [0.0, 60.0]),
@@ -75,6 +77,7 @@ def test_a_day_and_a_time_of_day_are_one_moment():
 def test_times_that_cannot_be_read_are_counted(written):
     chat = read(f'time,author,message\n"{written}",Ann,hi\n"{written}",Bob,yo\n')
     assert ([m.offset_s for m in chat.messages], chat.skipped) == ([None, None], {"kept without offset": 2})
+    assert offsets(f'date,time,author,message\n2021-07-15,"{written} x",Ann,hi\n') == [None]
 
 
 def test_milliseconds_decimal_commas_and_amounts():

@@ -205,9 +205,8 @@ def cut(request):
 
 
 FAILURES = {
-    "bad key": (lambda r: refusal(400, "API_KEY_INVALID", new_style=True), "refuses the key"),
     "bad key, told with the key": (
-        lambda r: refusal(400, "keyInvalid", extra=f"{KEY} at {r.path}?key={KEY}"),
+        lambda r: refusal(400, "API_KEY_INVALID", new_style=True, extra=f"{KEY} at {r.path}?key={KEY}"),
         "refuses the key",
     ),
     "not enabled": (lambda r: refusal(403, "accessNotConfigured"), "refuses the key"),
