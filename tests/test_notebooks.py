@@ -77,6 +77,9 @@ def test_a_cell_can_run_again(notebook):
         assert not re.search(r"\.pop\([^,()]*\)", cell.source), (
             "what it takes away is missing the second time"
         )
+        changed = re.findall(r"(?:(?<=training\.train\()\w+|\b\w+(?=\.append\())", cell.source)
+        made = re.findall(r"^(\w+) = ", cell.source, re.MULTILINE)
+        assert set(changed) <= set(made), "it would go on with what it has changed before"
         for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, ast.Name):
                 uses[type(node.ctx)][node.id].add(number)
