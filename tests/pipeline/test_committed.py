@@ -144,13 +144,8 @@ def test_a_path_of_the_machine_is_not_committed(fresh, tmp_path, path):
     folder, run_dir = fresh
     copy = copy_run(run_dir, tmp_path)
     executed = read(copy)
-    executed["cells"][3]["outputs"] = [
-        {
-            "output_type": "stream",
-            "name": "stdout",
-            "text": ["see https://x.org/tmp/ann\n", f"saved in {path}\n"],
-        }
-    ]
+    said = ["see https://x.org/tmp/ann\n", f"saved in {path}\n"]
+    executed["cells"][3]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": said}]
     (copy / "01_collect.ipynb").write_text(json.dumps(executed))
     with pytest.raises(PipelineError, match=re.escape(f"cell `say` of 01_collect shows {path}")):
         save_outputs(copy, notebooks_dir=folder)
