@@ -194,10 +194,12 @@ def run_before(notebook: str, run_dir: Path, *, makes: Path) -> None:
 def environment_of_kernels() -> Iterator[None]:
     """Kernels started inside show no progress bars, and use this environment, not one of the user's.
 
-    Their threads sleep while they wait: spinning made training seven times slower on a busy machine.
+    Their threads wait as those of `chatlib.pretrain` do, whatever is imported first.
     """
+    from chatlib.pretrain import THREADS
+
     before = os.environ.copy()
-    os.environ.update({HEADLESS: "1", "JUPYTER_PREFER_ENV_PATH": "1", "OMP_WAIT_POLICY": "PASSIVE"})
+    os.environ.update({HEADLESS: "1", "JUPYTER_PREFER_ENV_PATH": "1", **THREADS})
     try:
         yield
     finally:

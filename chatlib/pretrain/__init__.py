@@ -11,13 +11,14 @@ from tqdm import TqdmWarning
 from chatlib.errors import ParameterError
 from chatlib.options import option
 
-__all__ = ["SCHEDULES", "SCRATCH", "TrainSettings"]
+__all__ = ["SCHEDULES", "SCRATCH", "THREADS", "TrainSettings"]
 
 # Threads that wait by spinning make torch a hundred times slower where other programs want the same cores;
 # those that sleep at once, 1.4 times slower where none does. So they spin for microseconds (GNU's OpenMP;
 # others sleep). It counts only if set before torch is loaded; a value from outside is kept.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "3000"}
+for _name, _value in THREADS.items():
+    os.environ.setdefault(_name, _value)
 
 with warnings.catch_warnings():  # in a notebook without ipywidgets, whose bars are not used here
     warnings.simplefilter("ignore", TqdmWarning)
