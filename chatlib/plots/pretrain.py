@@ -29,9 +29,8 @@ def plot_perplexity(history: pd.DataFrame, reference: Mapping[str, float], *, no
     """
     figure, (axes,) = new_panels(1, 1, height_in=3.8)
     for key, name, color, marker, line in _KINDS:
-        axes.plot(
-            history["epoch"], history[f"{key}_perplexity"], marker + "-", color=COLORS[color], label=name
-        )
+        y = history[f"{key}_perplexity"]
+        axes.plot(history["epoch"], y, marker + "-", color=COLORS[color], label=name)
         axes.axhline(reference[key], color=COLORS[color], ls=line, lw=1.5, label=f"unigram model, {name[9:]}")
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -81,9 +80,8 @@ def plot_plane(
     """
     figure, panels = new_panels(1, len(planes), height_in=4.0)
     for axes, (name, plane) in zip(panels, planes.items(), strict=True):
-        points = axes.scatter(
-            plane[:, 0], plane[:, 1], c=offsets_s, cmap="cividis", s=6, alpha=0.6, linewidths=0
-        )
+        x, y = plane.T
+        points = axes.scatter(x, y, c=offsets_s, cmap="cividis", s=6, alpha=0.6, linewidths=0)
         axes.set_title(name)
         axes.set_xlabel("First component (no unit)")
     panels[0].set_ylabel("Second component (no unit)")

@@ -86,6 +86,8 @@ def sample_messages(chat: pd.DataFrame, *, per_stream: int = 1500, seed: int = 0
 
     The column `position` is a message's number in its stream, among all.
     """
+    if per_stream < 1:
+        raise ParameterError(f"COHERENCE_MESSAGES must be at least 1, got {per_stream}.")
     rng = np.random.default_rng(seed)
     chat = chat.assign(position=chat.groupby("stream_id").cumcount())
     parts = [np.sort(rng.permutation(rows)[:per_stream]) for rows in _rows_by_stream(chat)]

@@ -143,6 +143,8 @@ def test_too_little_is_refused():
     few = make_chat(n_streams=1, n=5)
     with pytest.raises(NotEnoughData, match="30 pairs"):
         measure_coherence(few, vectors_of(np.arange(5)))
+    with pytest.raises(ParameterError, match="COHERENCE_MESSAGES must be at least 1, got 0"):
+        sample_messages(few, per_stream=0)
     with pytest.raises(NotEnoughData, match="there are none"):
         sample_messages(few.iloc[:0])
     with pytest.raises(ParameterError, match="got 4 for 5"):
