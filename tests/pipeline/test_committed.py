@@ -93,11 +93,8 @@ def test_cells_stay_and_carry_what_they_showed(chain):
     code = [cell for cell in now["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in code] == [1, 2, 3]
     said, shown = code[1]["outputs"]
-    assert said == {
-        "name": "stdout",
-        "output_type": "stream",
-        "text": ["the database is data/Db_file.dbs 3\n"],
-    }
+    printed = ["the database is data/Db_file.dbs 3\n"]
+    assert said == {"name": "stdout", "output_type": "stream", "text": printed}
     assert shown["data"] == {"text/plain": ["PosixPath('data')"]}
     assert "papermill" not in json.dumps(now) and "noise" not in json.dumps([c["outputs"] for c in code])
     nbformat.validate(nbformat.from_dict(now))
