@@ -67,6 +67,7 @@ MANIFEST = "manifest.json"
 _FORMAT, _VERSION = "chatlib data set", 1
 _ROWS = 65_536  # of a batch, and of a row group
 _DECIMALS = 6
+_LEFT = ".*.part*"  # by a process that was killed
 _MESSAGES_A_RANGE = 5_000_000
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _TEXT = pa.string()
@@ -118,6 +119,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "clips": pa.schema([("platform", _TEXT), ("video_id", _TEXT), *_list_fields(Clip)]),
     "heatmaps": pa.schema([("platform", _TEXT), ("video_id", _TEXT), *_list_fields(HeatStep)]),
 }
+_BESIDE = ("clips", "heatmaps")
 _LISTS = ("badges", "emotes")
 # Which columns the database's are made of, where they have other names or forms.
 _SOURCES: Mapping[str, tuple[str, ...]] = {
@@ -214,6 +216,7 @@ def prepare_dataset(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     known = {"messages", "parts", *(f"{name}.parquet" for name in SCHEMAS), MANIFEST}
+    known |= {path.name for path in folder.glob(_LEFT)}
     strange = sorted({path.name for path in folder.iterdir()} - known) if folder.is_dir() else []
     if strange or (folder.exists() and not folder.is_dir()):
         raise ParameterError(
@@ -234,20 +237,16 @@ def finish_dataset(
 ) -> Dataset:
     """Write what lies beside the message files, and the manifest last; return the data set.
 
-    Authors are read from the messages; clips and heatmaps come as `beside`. Message files of no stream
-    are removed.
+    Authors are read from the messages; clips and heatmaps come as `beside`, or stay as they are there.
+    Message files of no stream are removed.
     """
     files = sorted(files, key=_age)
     streams = pa.Table.from_pylist([_describe(file) for file in files], SCHEMAS["streams"])
-    tables = (
-        {"streams": streams}
-        | {name: SCHEMAS[name].empty_table() for name in ("clips", "heatmaps")}
-        | dict(beside or {})
-    )
+    tables = {"streams": streams} | dict(beside or {name: _load_beside(folder, name) for name in _BESIDE})
     counts = {name: _write_table(folder, name, table) for name, table in tables.items()}
     counts["authors"] = _write_authors(folder, files)
     kept = {folder / file.path for file in files}
-    for path in set((folder / "messages").rglob("*.parquet")) - kept:
+    for path in {*(folder / "messages").rglob("*.parquet"), *folder.glob(_LEFT)} - kept:
         path.unlink()
     content = {
         "format": _FORMAT,
@@ -274,6 +273,12 @@ def _describe(file: MessageFile) -> dict[str, object]:
     own = {"n_messages": file.n_messages, "last_offset_s": file.last_offset_s, "sources": list(file.sources)}
     channel = Path(file.path).parent.name.removeprefix("channel=")
     return file.stream._asdict() | own | {"file": file.path, "channel": channel}
+
+
+def _load_beside(folder: Path, name: str) -> pa.Table:
+    path = folder / f"{name}.parquet"
+    with _map_arrow_errors(path):
+        return pq.read_table(path) if path.is_file() else SCHEMAS[name].empty_table()
 
 
 def _write_table(folder: Path, name: str, table: pa.Table) -> int:
@@ -373,8 +378,7 @@ def open_dataset(folder: str | Path) -> Dataset:
 def iter_message_files(folder: Path) -> Iterator[MessageFile]:
     """Yield the message files of a data set, also of one that is not finished."""
     if (folder / MANIFEST).is_file():
-        yield from open_dataset(folder).files
-        return
+        open_dataset(folder)  # is it of a version that can be read?
     for path in sorted((folder / "messages").rglob("*.parquet")):
         if not path.name.startswith("."):
             yield read_message_file(folder, path.relative_to(folder))
@@ -507,10 +511,8 @@ class Dataset:
 
     def load_beside(self, name: str) -> dict[tuple[str, str], list[dict[str, Any]]]:
         """Return the rows of `clips` or `heatmaps`, by platform and video id."""
-        with _map_arrow_errors(self.folder / f"{name}.parquet"):
-            rows = pq.read_table(self.folder / f"{name}.parquet").to_pylist()
         found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for row in rows:
+        for row in _load_beside(self.folder, name).to_pylist():
             found.setdefault((row.pop("platform"), row.pop("video_id")), []).append(row)
         return found
 

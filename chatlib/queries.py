@@ -285,11 +285,6 @@ class StoreReader:
             (json.dumps(sorted(donation_kinds)),),
         )
 
-    def has_any(self, stream_id: int, message_ids: Sequence[str]) -> bool:
-        """Return whether a stream has any of these messages."""
-        sql = "SELECT 1 FROM messages WHERE stream_id = ? AND message_id IN (SELECT value FROM json_each(?))"
-        return bool(self._rows(f"{sql} LIMIT 1", (stream_id, json.dumps(message_ids))))
-
     def has_imports(self) -> bool:
         """Return whether any chat file was imported."""
         return bool(self._rows("SELECT 1 FROM imports LIMIT 1"))

@@ -80,8 +80,10 @@ def plan_streams(dataset: Dataset, out: Path, settings: Any) -> list[Task]:
     for file in dataset.files:
         if file.n_messages:
             name = f"{file.stream.platform}/{file.stream.video_id}"
-            found = (folder / file.path).stat()
-            made_of = f"{file.path} {found.st_size} {found.st_mtime_ns} {file.stream}"
+            path = folder / file.path
+            found = path.stat() if path.is_file() else None  # one that is missing is its task's error
+            state = f"{found.st_size} {found.st_mtime_ns}" if found else ""
+            made_of = f"{file.path} {state} {file.stream}"
             item = StreamItem(str(folder), file, str(out), settings)
             tasks.append(Task(name, make_safe_name(file.path), made_of, item, file.n_messages))
     return tasks

@@ -36,13 +36,13 @@ from chatlib.text import clean_text, one_line, remove_controls
 from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = [
-    "FileReport", "ImportReport", "choose_files", "format_totals", "import_chats", "keep_state",
-    "shorten_lines",
+    "OF_ANOTHER", "FileReport", "ImportReport", "choose_files", "format_totals", "import_chats",
+    "is_named_by_file", "keep_state", "shorten_lines",
 ]  # fmt: skip
 
 MIN_BYTES = 2_000_000  # below this, reading is over before a process has started
 _MAX_LINES = 20  # of each list in a summary
-_OF_ANOTHER = (
+OF_ANOTHER = (
     "A stream that nothing else names has the name of its file, and a stream {!r} with none of these "
     "messages is in already. Rename the file, or list its stream in a streams.csv beside it."
 )
@@ -260,8 +260,12 @@ def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[F
     content = (
         file.content if len(kept) == len(chats) else f"{file.content}, {limit} oldest"
     )  # which is no known file
-    if not found.row and len(chats) == 1 and _is_of_another(db, chats[0], found.path):
-        return [FileReport(found.path, "failed", error=_OF_ANOTHER.format(chats[0].stream.video_id))]
+    stream, ids = chats[0].stream, [message.message_id for message in chats[0].messages]
+    if len(chats) == 1 and is_named_by_file(stream, found.path, found.row):
+        stored = db.find_streams(stream.platform, [stream.video_id])["stream_id"].tolist()
+        known = set(db.load_messages(stored, columns=["message_id"])["message_id"])
+        if ids and known and known.isdisjoint(ids):
+            return [FileReport(found.path, "failed", error=OF_ANOTHER.format(stream.video_id))]
     with db.transaction():
         return [
             _save_chat(db, found.path, chat, content=f"{content}:{number}" if number else content)
@@ -269,15 +273,10 @@ def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[F
         ]
 
 
-def _is_of_another(db: Store, chat: Chat, path: Path) -> bool:
-    """Return whether a stream that has its id of the file's name alone is in already, with another chat."""
-    platform, video_id = chat.stream.platform, chat.stream.video_id
-    if video_id not in find_ids_in_name(path.name) or guess_platform(video_id=video_id) or not chat.messages:
-        return False
-    known = db.find_streams(platform, [video_id])
-    known_ids = known.loc[known["n_messages"] > 0, "stream_id"].tolist()
-    message_ids = [message.message_id for message in chat.messages]
-    return any(not db.has_any(stream_id, message_ids) for stream_id in known_ids)
+def is_named_by_file(stream: Stream, path: Path, row: Mapping[str, str]) -> bool:
+    """Return whether a stream has its id of its file's name, and neither a site nor a list knows it."""
+    video_id = stream.video_id
+    return not row and video_id in find_ids_in_name(path.name) and not guess_platform(video_id=video_id)
 
 
 def _save_chat(db: Store, path: Path, chat: Chat, *, content: str) -> FileReport:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -21,7 +22,15 @@ import pyarrow as pa
 
 from chatlib.ahead import map_ahead
 from chatlib.collect.files.formats import Chat, digest_content, log_view, read_listed_file
-from chatlib.collect.files.importing import MIN_BYTES, FileReport, ImportReport, choose_files, keep_state
+from chatlib.collect.files.importing import (
+    MIN_BYTES,
+    OF_ANOTHER,
+    FileReport,
+    ImportReport,
+    choose_files,
+    is_named_by_file,
+    keep_state,
+)
 from chatlib.collect.files.parsing import SQLITE_MAGIC, read_head
 from chatlib.dataset import (
     Dataset,
@@ -31,6 +40,7 @@ from chatlib.dataset import (
     make_message_path,
     prepare_dataset,
     read_message_file,
+    read_table,
     save_messages,
     tabulate_messages,
     write_messages,
@@ -166,19 +176,29 @@ def finish_import(plan: Plan, outcomes: Iterable[Outcome]) -> ImportReport:
     outcomes = list(outcomes)
     folder = plan.folder
     files = {(file.stream.platform, file.stream.video_id): file for file in iter_message_files(folder)}
-    order = {outcome.content: i for i, outcome in enumerate(outcomes)}
-    names = sorted(path.name for path in (folder / PARTS).glob("*.parquet"))
+    order = {outcome.content: i for i, outcome in enumerate(outcomes) if outcome.content}
+    names = sorted(path.name for path in (folder / PARTS).glob("[!.]*.parquet"))
     parts: dict[tuple[str, str], list[MessageFile]] = {}
+    refused: dict[str, Outcome] = {}
     for name in sorted(names, key=lambda name: order.get(name.removesuffix(".parquet"), len(order))):
         part = read_message_file(folder, Path(PARTS, name))
-        parts.setdefault((part.stream.platform, part.stream.video_id), []).append(part)
-    for key, of_stream in parts.items():
-        files[key] = _join(folder, [*([files[key]] if key in files else []), *of_stream])
+        key = (part.stream.platform, part.stream.video_id)
+        of_stream = parts.setdefault(key, [files[key]] if key in files else [])
+        place = order.get(part.sources[0])
+        task = None if place is None else plan.tasks[place]
+        if task and is_named_by_file(part.stream, Path(task.path), task.row):
+            own, known = _load_ids(folder, [part]), _load_ids(folder, of_stream)
+            if own and known and known.isdisjoint(own):
+                error = OF_ANOTHER.format(part.stream.video_id)
+                refused[part.sources[0]] = Outcome("", FileReport(Path(task.path), "failed", error=error))
+                continue
+        of_stream.append(part)
+    files |= {key: _join(folder, of_stream) for key, of_stream in parts.items()}
     dataset = finish_dataset(folder, files.values())
-    (folder / PARTS / _KNOWN).unlink(missing_ok=True)
-    (folder / PARTS).rmdir()
+    shutil.rmtree(folder / PARTS)  # and what a process that was killed left
     totals = {name: int(str(dataset.manifest[name])) for name in ("streams", "messages", "authors")}
-    return ImportReport([*plan.failed, *(outcome.report for outcome in outcomes)], plan.ignored, totals)
+    reports = [refused.get(outcome.content, outcome).report for outcome in outcomes]
+    return ImportReport([*plan.failed, *reports], plan.ignored, totals)
 
 
 @lru_cache(maxsize=1)
@@ -216,6 +236,11 @@ def _tabulate(video_id: str, messages: list[Message]) -> pa.Table:
         columns = dict(zip(Message._fields, rows, strict=True))
     columns["author_name"] = [names.get(author_id) for author_id in columns["author_id"]]
     return tabulate_messages(video_id, columns | {"position": positions})
+
+
+def _load_ids(folder: Path, files: Iterable[MessageFile]) -> set[str]:
+    tables = (read_table(folder, file, ["message_id"]) for file in files)
+    return {message_id for table in tables for message_id in table["message_id"].to_pylist()}
 
 
 def _join(folder: Path, parts: list[MessageFile]) -> MessageFile:

@@ -138,7 +138,7 @@ def _read_badges(tags: Mapping[str, str]) -> str | None:
 
 def _iter_emotes(written: str, text: str) -> Iterator[str]:
     """Yield the emotes' names from their places in the text: `25:0-4,12-16/1902:6-10`."""
-    for place in re.findall(r"(\d+-\d+)", written.replace("/", ",")):
+    for place in re.findall(r"(\d{1,9}-\d{1,9})", written.replace("/", ",")):
         first, last = map(int, place.split("-"))
         if name := text[first : last + 1]:
             yield name

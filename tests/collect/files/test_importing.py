@@ -15,6 +15,7 @@ import pytest
 from chatlib.collect.files import formats, importing
 from chatlib.collect.files.formats import Chat, read_chat_file
 from chatlib.collect.files.importing import _read_packed, import_chats
+from chatlib.collect.files.into_dataset import import_into_dataset
 from chatlib.errors import MissingSource, ParameterError, SourceError, StoreFull, UnknownFormat
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
@@ -156,18 +157,23 @@ def test_two_files_of_one_stream_count_as_one(tmp_path, db):
     assert report.totals == {"streams": 1, "messages": 5, "authors": 5, "paid": 0}
 
 
-def test_two_streams_in_files_of_one_name_are_not_taken_for_one(tmp_path, db):
+@pytest.mark.parametrize("way", ["database", "data set"])
+def test_two_streams_in_files_of_one_name_are_not_taken_for_one(tmp_path, db, way):
+    def take_in(*paths):
+        to_set = way == "data set"
+        return import_into_dataset(paths, tmp_path / "set") if to_set else import_chats(db, paths)
+
     rows = [{"message_id": f"m{i}", "message": "hi", "time_in_seconds": i} for i in range(4)]
     for folder, some in (("one", rows[:2]), ("two", rows[2:])):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "chat.json").write_text(json.dumps(some))
-    first, second = import_chats(db, [tmp_path]).files
+    first, second = take_in(tmp_path / "one", tmp_path / "two").files
     assert (first.state, second.state, first.n_added) == ("imported", "failed", 2)
     assert "Rename the file" in second.error
     (tmp_path / "one" / "chat.json").write_text(json.dumps(rows[:3]))  # it has grown
-    assert import_chats(db, [tmp_path / "one"]).n_added == 1
+    assert take_in(tmp_path / "one").totals["messages"] == 3
     (tmp_path / "two" / "streams.csv").write_text("video_id,title\nchat,a second part\n")
-    assert import_chats(db, [tmp_path / "two"]).n_added == 1
+    assert take_in(tmp_path / "two").totals["messages"] == 4
 
 
 def test_a_stream_without_a_message_is_a_stream(tmp_path, db):
