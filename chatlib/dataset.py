@@ -500,11 +500,11 @@ class Dataset:
         An author has one number in the streams that are asked for at once.
         """
         sources = (name for column in columns for name in _SOURCES.get(column, (column,)))
-        names = [name for name in dict.fromkeys(sources) if name != "stream_id"]
-        tables = [SCHEMAS["messages"].empty_table().select(names or ["position"])]
-        tables[0] = tables[0].append_column("stream_id", pa.array([], pa.int64()))
+        names = [name for name in dict.fromkeys(sources) if name != "stream_id"] or ["position"]
+        none = SCHEMAS["messages"].empty_table().select(names)
+        tables = [none.append_column("stream_id", pa.array([], pa.int64()))]
         for stream_id in range(1, len(self.files) + 1) if stream_ids is None else stream_ids:
-            table = self.read_messages(stream_id, names or ["position"])
+            table = self.read_messages(stream_id, names)
             tables.append(table.append_column("stream_id", pa.array(np.full(len(table), stream_id))))
         table = pa.concat_tables(tables).unify_dictionaries()
         return to_frame(table, columns)

@@ -498,10 +498,9 @@ def describe_watch(watcher: _Watcher) -> str:
     capture = watcher.capture
     if capture is None:
         return f"{one_line(watcher.feed.name, 30)}: waiting"
-    rates = watcher.rates
-    rate = 0.0
-    if len(rates) > 1 and rates[-1][0] > rates[0][0]:
-        rate = 60 * (rates[-1][1] - rates[0][1]) / (rates[-1][0] - rates[0][0])
+    rates = watcher.rates or [(0.0, 0)]
+    (began, n_before), (now, n_messages) = rates[0], rates[-1]
+    rate = 60 * (n_messages - n_before) / (now - began or 1.0)
     parts = [
         f"{capture.heard_s / 60:.0f} min",
         f"{watcher.n_messages:,} messages",

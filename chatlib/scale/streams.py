@@ -81,9 +81,8 @@ def plan_streams(dataset: Dataset, out: Path, settings: Any) -> list[Task]:
         if file.n_messages:
             name = f"{file.stream.platform}/{file.stream.video_id}"
             path = folder / file.path
-            found = path.stat() if path.is_file() else None  # one that is missing is its task's error
-            state = f"{found.st_size} {found.st_mtime_ns}" if found else ""
-            made_of = f"{file.path} {state} {file.stream}"
+            found = (path if path.is_file() else folder).stat()  # a missing one is its own task's error
+            made_of = f"{file.path} {found.st_size} {found.st_mtime_ns} {file.stream}"
             item = StreamItem(str(folder), file, str(out), settings)
             tasks.append(Task(name, make_safe_name(file.path), made_of, item, file.n_messages))
     return tasks

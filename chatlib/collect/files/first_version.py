@@ -127,8 +127,7 @@ def _find_table(db: sqlite3.Connection, path: Path) -> str:
 
 def _read_rows(rows: Iterable[_Row], notes: Notes) -> list[Message]:
     ids = IdMaker()
-    cells = (cell for row in rows for cell in _iter_cells(row))
-    messages = (_read_message(cell, notes) for cell in cells)
+    messages = (_read_message(cell, notes) for row in rows for cell in _iter_cells(row))
     return [ids.complete(message) for message in messages if message is not None]
 
 

@@ -263,8 +263,8 @@ def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[F
     stream, ids = chats[0].stream, [message.message_id for message in chats[0].messages]
     if len(chats) == 1 and is_named_by_file(stream, found.path, found.row):
         stored = db.find_streams(stream.platform, [stream.video_id])["stream_id"].tolist()
-        known = set(db.load_messages(stored, columns=["message_id"])["message_id"])
-        if ids and known and known.isdisjoint(ids):
+        known = db.load_messages(stored, columns=["message_id"])["message_id"]
+        if ids and len(known) and not known.isin(ids).any():
             return [FileReport(found.path, "failed", error=OF_ANOTHER.format(stream.video_id))]
     with db.transaction():
         return [

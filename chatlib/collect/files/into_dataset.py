@@ -164,8 +164,8 @@ def import_file(task: FileTask) -> Outcome:
         return Outcome(digest, FileReport(path, "known", n_rows=n_rows))
     file = read_listed_file(path, task.row)
     if len(file.chats) != 1:
-        reason = str(file.error or _ONE_STREAM.format(name=path.name))
-        return Outcome("", FileReport(path, "failed", error=reason))
+        error = file.error or _ONE_STREAM.format(name=path.name)
+        return Outcome("", FileReport(path, "failed", error=str(error)))
     (chat,) = file.chats
     log_view(chat, path)
     return Outcome(digest, _write_part(folder, part, path, chat, digest))
@@ -173,24 +173,22 @@ def import_file(task: FileTask) -> Outcome:
 
 def finish_import(plan: Plan, outcomes: Iterable[Outcome]) -> ImportReport:
     """Make streams of the parts, write what lies beside them, and return what the import did."""
-    outcomes = list(outcomes)
-    folder = plan.folder
+    outcomes, folder = list(outcomes), plan.folder
     files = {(file.stream.platform, file.stream.video_id): file for file in iter_message_files(folder)}
-    order = {outcome.content: i for i, outcome in enumerate(outcomes) if outcome.content}
-    names = sorted(path.name for path in (folder / PARTS).glob("[!.]*.parquet"))
+    tasks = {o.content: task for o, task in zip(outcomes, plan.tasks, strict=True)}
+    left = {path.stem for path in (folder / PARTS).glob("[!.]*.parquet")}
     parts: dict[tuple[str, str], list[MessageFile]] = {}
     refused: dict[str, Outcome] = {}
-    for name in sorted(names, key=lambda name: order.get(name.removesuffix(".parquet"), len(order))):
-        part = read_message_file(folder, Path(PARTS, name))
+    for content in [*(content for content in tasks if content in left), *sorted(left - tasks.keys())]:
+        part = read_message_file(folder, Path(PARTS, f"{content}.parquet"))
         key = (part.stream.platform, part.stream.video_id)
         of_stream = parts.setdefault(key, [files[key]] if key in files else [])
-        place = order.get(part.sources[0])
-        task = None if place is None else plan.tasks[place]
+        task = tasks.get(content)
         if task and is_named_by_file(part.stream, Path(task.path), task.row):
             own, known = _load_ids(folder, [part]), _load_ids(folder, of_stream)
             if own and known and known.isdisjoint(own):
                 error = OF_ANOTHER.format(part.stream.video_id)
-                refused[part.sources[0]] = Outcome("", FileReport(Path(task.path), "failed", error=error))
+                refused[content] = Outcome("", FileReport(Path(task.path), "failed", error=error))
                 continue
         of_stream.append(part)
     files |= {key: _join(folder, of_stream) for key, of_stream in parts.items()}

@@ -162,6 +162,7 @@ class IrcConnection:
         self._rest = ""
         self._heard_at = time.monotonic()
         self._asked_at: float | None = None
+        self._end: Disconnected | None = None  # to tell by the next read
         try:
             plain = socket.create_connection(address, timeout=timeout_s)
             context = context or ssl.create_default_context()
@@ -176,13 +177,16 @@ class IrcConnection:
         try:
             self._socket.sendall(f"{line}\r\n".encode())
         except OSError as error:
-            raise Disconnected(f"the connection ended ({error})") from error
+            self._end = Disconnected(f"the connection ended ({error})")
 
     def read_lines(self) -> Iterator[IrcLine]:
         """Yield the lines that come within a second; the server's PING is answered.
 
-        Raises: Disconnected at the connection's end, after a silence, and when the server says RECONNECT.
+        Raises: Disconnected at the connection's end, after a silence, and after the lines with which the
+        server said RECONNECT or refused the channel.
         """
+        if self._end is not None:
+            raise self._end
         self._socket.settimeout(1.0)
         try:
             data = self._socket.recv(65_536)
@@ -196,7 +200,7 @@ class IrcConnection:
         self._heard_at, self._asked_at = time.monotonic(), None
         *lines, self._rest = (self._rest + self._decoder.decode(data)).split("\n")
         if len(self._rest) > MAX_LINE:
-            raise Disconnected(f"a line longer than {MAX_LINE:,} bytes")
+            self._end = Disconnected(f"a line longer than {MAX_LINE:,} bytes")
         for written in lines:
             line = parse_line(written.rstrip("\r"))
             if line is None:
@@ -204,7 +208,9 @@ class IrcConnection:
             if line.command == "PING":
                 self._send(f"PONG :{line.params[-1] if line.params else ''}")
             elif line.command == "RECONNECT":
-                raise Disconnected("the server asks to come again")
+                self._end = Disconnected("the server asks to come again")
+            elif line.command == "NOTICE" and line.tags.get("msg-id", "").startswith("msg_"):
+                self._end = Disconnected(f"the server refuses the channel ({line.text})")
             else:
                 yield line
 

@@ -109,8 +109,7 @@ class YouTubeFeed(Feed):
         raise refusal
 
     def _describe(self, video: Video) -> Stream:
-        stream = video.stream
-        return stream._replace(url=make_video_url(YOUTUBE, stream.video_id), duration_s=None)
+        return video.stream._replace(url=make_video_url(YOUTUBE, video.stream.video_id), duration_s=None)
 
     # ------------------------------------------------------------- its chat
 

@@ -164,9 +164,9 @@ def test_all_that_comes_until_the_streams_end_is_stored_once(channel, db):
 def test_disconnections_are_mended_and_known_by_time(channel, db):
     scripts = [
         [make_privmsg(1, "one"), 0.2, "close"],
-        [make_privmsg(1, "one"), make_privmsg(2, "two"), 0.2, b"RECONNECT\r\n", "hold"],
+        [make_privmsg(1, "one") + make_privmsg(2, "two") + b"RECONNECT\r\n", "hold"],
         ["close"],
-        ["close"],
+        [b"@msg-id=msg_channel_suspended :tmi.twitch.tv NOTICE #sample :It is suspended.\r\n", "hold"],
         [make_privmsg(3, "three"), "hold"],
     ]
     with FakeIrc(*scripts) as irc:
