@@ -164,8 +164,8 @@ def import_file(task: FileTask) -> Outcome:
         return Outcome(digest, FileReport(path, "known", n_rows=n_rows))
     file = read_listed_file(path, task.row)
     if len(file.chats) != 1:
-        error = file.error or _ONE_STREAM.format(name=path.name)
-        return Outcome("", FileReport(path, "failed", error=str(error)))
+        reason = file.error or _ONE_STREAM.format(name=path.name)
+        return Outcome("", FileReport(path, "failed", error=str(reason)))
     (chat,) = file.chats
     log_view(chat, path)
     return Outcome(digest, _write_part(folder, part, path, chat, digest))
