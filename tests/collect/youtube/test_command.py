@@ -142,7 +142,7 @@ def test_the_api_gives_exact_facts_and_its_key_is_seen_nowhere(youtube, tmp_path
 
 def test_a_list_of_channels_gives_a_sheet_per_channel(youtube, tmp_path, run):
     youtube.add_channel("@sample", small_videos("a"))
-    youtube.add_channel("@other", small_videos("b", "c"))
+    youtube.add_channel("@other", small_videos("b", "c"), channel_id="UC" + 22 * "b")
     lines = "channel_url,spreadsheet\nhttps://www.youtube.com/@sample,one\n@other,two.ods\n"
     (tmp_path / "channels.csv").write_text(lines)
     assert run("collect", "channels.csv")[0] == 0
