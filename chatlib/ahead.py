@@ -75,6 +75,7 @@ class _Ahead(Generic[T, R]):
         return ProcessPoolExecutor(self._workers, initializer=_follow_parent, initargs=(os.getpid(),))
 
     def submit(self, item: T) -> None:
+        """Begin the call of one item, to be yielded after those before it."""
         future: Future[R]
         try:
             future = self._pool.submit(self._function, item)

@@ -257,9 +257,7 @@ def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[F
         return [FileReport(found.path, "failed", error=str(file.error))]
     chats = complete_streams(file.chats, path=found.path, rows=found.rows)
     kept = chats[: limit or None]
-    content = (
-        file.content if len(kept) == len(chats) else f"{file.content}, {limit} oldest"
-    )  # which is no known file
+    content = file.content if len(kept) == len(chats) else f"{file.content}, {limit} oldest"  # not known
     stream, ids = chats[0].stream, [message.message_id for message in chats[0].messages]
     if len(chats) == 1 and is_named_by_file(stream, found.path, found.row):
         stored = db.find_streams(stream.platform, [stream.video_id])["stream_id"].tolist()

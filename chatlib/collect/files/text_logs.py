@@ -141,6 +141,7 @@ class _Log:
         self._clock = _Clock(_FILE_DAY.search(file_name), notes)
 
     def finish(self) -> list[Chat]:
+        """Return the chats of the lines that were read: one, or one between two long silences."""
         messages = self._messages
         channel = _FILE_CHANNEL.fullmatch(self._file_name) if self._name == "irc-log" else None
         stream = Stream(TWITCH if self._is_twitch else "", "", channel_name=channel and channel[1])
@@ -233,6 +234,7 @@ class _Log:
         return notice is not None and self._add(time, name, text, kind, notice=notice)
 
     def read_plain(self, line: str) -> bool:
+        """Read a line of a time, a name and a text; return whether it is one."""
         found = _PLAIN.fullmatch(line)
         time = self._clock.read_offset(found["stamp"]) if found else None
         return found is not None and time is not None and self._add(time, found["name"], found["text"])
