@@ -180,7 +180,7 @@ def _open_ranker(run: str, *, names: bool) -> Callable[[Store, int], list[str]]:
 
     Collecting knows nothing of models, so `watch` is given this function.
     """
-    from chatlib.predict.forecaster import load_forecaster
+    from chatlib.predict.forecast import load_forecaster
     from chatlib.tables import format_share
     from chatlib.workspace import locate_run
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from chatlib.money import format_money
 from chatlib.options import add_options, read_options
-from chatlib.predict.questions import NEXT_STREAM, QUESTIONS, Question
+from chatlib.predict import NEXT_STREAM, QUESTIONS, Question
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from chatlib.predict.forecaster import Forecaster
+    from chatlib.predict.forecast import Forecaster
     from chatlib.store import Store
 
 __all__ = ["add_parsers", "refit_forecasters"]
@@ -99,7 +99,7 @@ def _find_stream(db: Store, video_id: str | None) -> tuple[int, str]:
 
 def refit_forecasters(db: Store, folder: Path) -> str:
     """Measure and fit anew those forecasters in a folder that lack a stream; return what was done."""
-    from chatlib.predict.forecaster import load_forecaster
+    from chatlib.predict.forecast import load_forecaster
 
     kept = [load_forecaster(folder, name) for name in QUESTIONS if (folder / name).is_dir()]
     if not kept:
@@ -119,8 +119,7 @@ def _find_newest(db: Store) -> str:
 def _get_forecaster(db: Store, question: Question, folder: Path | None, *, refit: bool) -> Forecaster:
     """Return what a run keeps, or what is fitted now: where it has none, or lacks a stream that is over."""
     from chatlib.errors import NotEnoughData
-    from chatlib.predict.forecast import try_forecast
-    from chatlib.predict.forecaster import load_forecaster, save_forecaster
+    from chatlib.predict.forecast import load_forecaster, save_forecaster, try_forecast
 
     if folder and not refit and (folder / question.name).is_dir():
         forecaster = load_forecaster(folder, question.name)
@@ -138,7 +137,7 @@ def _get_forecaster(db: Store, question: Question, folder: Path | None, *, refit
 def _print_lists(table: pd.DataFrame, *, top: int) -> None:
     """Print the likeliest to pay of all, of lapsed supporters, and of those who never paid."""
     from chatlib.collect.sheets import clean_line
-    from chatlib.predict.forecaster import FIRST, LAPSED
+    from chatlib.predict.forecast import FIRST, LAPSED
     from chatlib.tables import format_share
 
     lists = {

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.errors import DataError
+from chatlib.predict import FORECAST, NEXT_STREAM, RETROSPECTIVE, Question
 from chatlib.predict.evaluation import (
     Calibrator,
     bootstrap_metrics,
@@ -37,7 +38,6 @@ from chatlib.predict.models.transformer import (
     build_inputs,
     fit_donor_models,
 )
-from chatlib.predict.questions import FORECAST, NEXT_STREAM, RETROSPECTIVE, Question
 from chatlib.predict.viewers.table import Viewers, load_viewers
 from chatlib.store import Store
 from chatlib.times import DateSplit, split_by_date

@@ -163,7 +163,7 @@ def _run_encode(args: argparse.Namespace) -> int:
 
 def _run_history(args: argparse.Namespace) -> int:
     from chatlib.dataset import open_dataset
-    from chatlib.predict.questions import Question
+    from chatlib.predict import Question
     from chatlib.scale.people import build_history
 
     _require_least(args, buckets=0)
@@ -174,8 +174,8 @@ def _run_history(args: argparse.Namespace) -> int:
 
 
 def _run_teach(args: argparse.Namespace) -> int:
-    from chatlib.predict.forecaster import save_forecaster
-    from chatlib.predict.questions import Question
+    from chatlib.predict import Question
+    from chatlib.predict.forecast import save_forecaster
     from chatlib.scale.score import read_questions, teach_forecaster
 
     _require_least(args, max_rows=1)

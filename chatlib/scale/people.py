@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from chatlib.dataset import Dataset, MessageFile, join_chunks, read_table, to_frame
 from chatlib.errors import NotEnoughData
 from chatlib.files import atomic_path
-from chatlib.predict.questions import NEXT_STREAM, Question
+from chatlib.predict import NEXT_STREAM, Question
 from chatlib.predict.viewers.people import NEXT, PRESENT_SOURCES, load_people, number_channels
 from chatlib.predict.viewers.present import ask_viewers
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBER_NOTICES, Stream

@@ -13,8 +13,8 @@ from scipy.special import expit
 
 from chatlib.errors import MissingSource, NotEnoughData
 from chatlib.files import atomic_path
-from chatlib.predict.forecaster import Forecaster, fit_forecaster, load_forecaster
-from chatlib.predict.questions import Question
+from chatlib.predict import Question
+from chatlib.predict.forecast import Forecaster, fit_forecaster, load_forecaster
 from chatlib.predict.viewers.people import NEXT, People
 from chatlib.scale.cluster import (
     Cluster,

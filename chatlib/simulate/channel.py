@@ -30,8 +30,18 @@ from chatlib.errors import ParameterError
 from chatlib.files import atomic_folder
 from chatlib.simulate import ChannelSettings
 from chatlib.simulate.crowd import TRAITS, Crowd
-from chatlib.simulate.paid import CHANNEL_NAME, draw_bundles, pays_later
-from chatlib.simulate.rows import BOT, OWNER, Guest, Scene, iter_rows, make_person, make_scene
+from chatlib.simulate.rows import (
+    BOT,
+    CHANNEL_NAME,
+    OWNER,
+    Guest,
+    Scene,
+    draw_bundles,
+    iter_rows,
+    make_person,
+    make_scene,
+    pays_later,
+)
 from chatlib.simulate.stream import draw_timeline, draw_writing
 from chatlib.simulate.talk import EVENT_KINDS, TOPIC_NAMES, topic_title
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from chatlib.errors import ModelError
-from chatlib.predict.forecaster import fit_forecaster, load_forecaster, rank_people, save_forecaster
-from chatlib.predict.questions import ARRIVAL, Question
+from chatlib.predict import ARRIVAL, Question
+from chatlib.predict.forecast import fit_forecaster, load_forecaster, rank_people, save_forecaster
 from chatlib.predict.viewers.people import load_people
 from chatlib.store import open_store
 from tests.attacks.commands import mutate_bytes

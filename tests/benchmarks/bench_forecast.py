@@ -4,7 +4,7 @@
 
 PATH is a folder of chats or a chat database. Beside the trees stand rules, and trees that may read less:
 nothing of past notices, and of viewers only what they did in the stream ("messages only"). Intervals are
-drawn over streams and people together; `gain` is what each has more than the trees.
+drawn over streams and people together; `gain` is what each rule has more than the trees.
 
 With the `truth.csv.gz` of a simulated channel: how far from chance to the best possible ROC-AUC each question
 goes; and by the protocol of notebook 04, trees, characters and both. Ten times the sample: `chatlib simulate
@@ -16,16 +16,16 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from chatlib.collect.files.importing import import_chats
-from chatlib.predict import protocol
+from chatlib.predict import QUESTIONS, RETROSPECTIVE, Question, protocol
 from chatlib.predict.forecast import Forecast, describe_rolling, evaluate_rolling
 from chatlib.predict.models.baselines import CHARACTERS, fit_characters, score_trees
-from chatlib.predict.questions import QUESTIONS, RETROSPECTIVE, Question
-from chatlib.predict.viewers.notices import HABIT_COLUMNS, NOTICE_COLUMNS
+from chatlib.predict.viewers.past import HABIT_COLUMNS, NOTICE_COLUMNS
 from chatlib.predict.viewers.people import People, load_people
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import Store, open_store
@@ -64,8 +64,7 @@ def measure(db: Store, question: Question, *, n_draws: int, n_seeds: int, truth:
     started = time.process_time()
     people = load_people(db, question)
     loaded = time.process_time()
-    rivals = {} if truth else choose_rivals(people)
-    rolling = evaluate_rolling(people, n_draws=n_draws, n_seeds=n_seeds, rivals=rivals)
+    rolling = evaluate_rolling(people, n_draws=n_draws, n_seeds=n_seeds)
     print(f"\n{question.name}: {people.question.terms.asks}")
     print(
         f"{len(people.table):,} rows in {loaded - started:.1f} s, evaluated in "
@@ -80,6 +79,9 @@ def measure(db: Store, question: Question, *, n_draws: int, n_seeds: int, truth:
         with pd.option_context("display.max_columns", None, "display.width", 250):
             print(table.round(4))
             print(rolling.months.round(1))
+    for rival, columns in ({} if truth or not rolling else choose_rivals(people)).items():
+        less = evaluate_rolling(_Fewer(**vars(people), kept=columns), n_draws=n_draws, n_seeds=n_seeds)
+        print(f"{rival}: {less.table[_SHOWN].iloc[0].round(4).to_dict()}")
 
 
 def measure_protocol(db: Store, path: Path, *, max_messages: int) -> None:
@@ -99,6 +101,15 @@ def measure_protocol(db: Store, path: Path, *, max_messages: int) -> None:
     table["of the way"] = (table["roc_auc"] - 0.5) / (table["roc_auc"][protocol.BEST_POSSIBLE] - 0.5)
     print(f"\nretrospective, by the protocol, {max_messages} messages read; weights of both: {shares}")
     print(table[["validation_pr_auc", "pr_auc", "roc_auc", "of the way"]].round(3))
+
+
+@dataclass(frozen=True)
+class _Fewer(People):
+    kept: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.kept
 
 
 def choose_rivals(people: People) -> dict[str, tuple[str, ...]]:

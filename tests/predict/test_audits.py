@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from chatlib.errors import DataError, ModelError
+from chatlib.predict import QUESTIONS, Question
 from chatlib.predict.audits import (
     audit,
     check_encoder_streams,
@@ -20,7 +21,6 @@ from chatlib.predict.audits import (
 )
 from chatlib.predict.models.baselines import fit_boosting
 from chatlib.predict.protocol import select_everything, split_streams
-from chatlib.predict.questions import QUESTIONS, Question
 from chatlib.predict.viewers.people import NEXT, load_people
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.records import DONATION_KINDS, TICKER_KINDS

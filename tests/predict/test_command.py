@@ -11,7 +11,7 @@ import pytest
 from chatlib import workspace
 from chatlib.__main__ import _open_ranker, main
 from chatlib.collect.report import CollectReport
-from chatlib.predict.questions import QUESTIONS
+from chatlib.predict import QUESTIONS
 from chatlib.records import Stream
 from chatlib.store import open_store
 from tests.predict.channels import SMALL, day, make_channel, save, say
@@ -93,7 +93,7 @@ def test_update_learns_a_runs_forecasts_anew(run, capsys, monkeypatch):
     assert main(command) == 0
     assert capsys.readouterr().out.endswith("\nNo newer stream: the forecasts stay as they are.\n")
     chats *= 2  # one more
-    monkeypatch.setattr("chatlib.predict.forecaster.fit_trees", interrupt)
+    monkeypatch.setattr("chatlib.predict.forecast.fit_trees", interrupt)
     assert main(command) == 130
     assert main([*command, "--db", "x.dbs"]) == 2
     monkeypatch.undo()

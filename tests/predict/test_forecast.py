@@ -4,10 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chatlib.predict import QUESTIONS, Question
 from chatlib.predict.describe import answer_forecasts, compare_questions, list_people, show_people
-from chatlib.predict.forecast import EVERYBODY, MODEL, describe_rolling, evaluate_rolling, try_forecast
-from chatlib.predict.forecaster import FIRST, LAPSED, SUPPORTER, _describe_group, fit_forecaster, rank_people
-from chatlib.predict.questions import QUESTIONS, Question
+from chatlib.predict.forecast import (
+    EVERYBODY,
+    FIRST,
+    LAPSED,
+    MODEL,
+    SUPPORTER,
+    _describe_group,
+    describe_rolling,
+    evaluate_rolling,
+    fit_forecaster,
+    rank_people,
+    try_forecast,
+)
 from chatlib.predict.viewers.people import load_people
 from chatlib.records import Stream
 from chatlib.store import open_store
@@ -73,15 +84,6 @@ def test_patrons_are_forecast_better_than_by_any_rule(people, rolling):
     assert describe_rolling(replace(rolling, months=rolling.months[:1]))[0].startswith(
         "Forecasts of 2026-02, "
     )
-
-
-def test_rivals_read_their_columns_alone(people):
-    rivals = {"everything": people.columns, "the crowd": ["people_asked"]}
-    table = evaluate_rolling(people, n_draws=2, n_seeds=1, rivals=rivals).table
-    table = table[table["group"] == EVERYBODY].set_index(["question", "model"])
-    assert table.loc[("pays", "everything"), "gain"] == 0
-    assert table.loc[("pays", "the crowd"), "pr_auc"] < 0.3 < table.loc[("pays", MODEL), "pr_auc"]
-    assert ("comes", "everything") not in table.index
 
 
 def test_a_month_is_forecast_from_earlier_months_alone(people, rolling):

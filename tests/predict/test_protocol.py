@@ -7,11 +7,14 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from chatlib.errors import DataError, NotEnoughData
+from chatlib.predict import ARRIVAL, FORECAST, RETROSPECTIVE, Question
 from chatlib.predict.describe import (
+    describe_naive,
     describe_result,
     describe_transformer,
     pick_donor,
@@ -34,6 +37,7 @@ from chatlib.predict.models.transformer import (
 )
 from chatlib.predict.protocol import (
     BEST_POSSIBLE,
+    Claim,
     blend_scores,
     choose_best,
     compare_pairs,
@@ -41,9 +45,10 @@ from chatlib.predict.protocol import (
     evaluate_models,
     load_truth,
     measure_way,
+    run_naive_protocol,
+    select_everything,
     split_streams,
 )
-from chatlib.predict.questions import ARRIVAL, FORECAST, RETROSPECTIVE, Question
 from chatlib.predict.viewers.people import load_people
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import open_store
@@ -291,3 +296,40 @@ def test_truth_is_only_for_simulated_chat(small, tmp_path):
     path = write_truth(tmp_path / "truth.csv.gz", TRUTH)
     small.connection.execute("UPDATE streams SET simulated = 0 WHERE video_id = 'b'")
     assert load_truth(path, small, viewers) is None
+
+
+def test_it_reads_the_payments(small):
+    viewers = load_viewers(small, select=select_everything)
+    assert {"take this", "cheer100 take it"} <= set(viewers.texts)
+
+
+def test_it_claims_far_more_than_is_true(channel):
+    training = Training(epochs=4, learning_rate=3e-3, others_per_donor=1)
+    claim = run_naive_protocol(
+        channel,
+        FixedEncoder(),
+        config=DonorConfig(FixedEncoder.dim, width=32, n_layers=2, n_heads=2),
+        training=training,
+        max_messages=64,
+    )
+    assert claim.roc_auc > 0.95 and claim.pr_auc > 0.95
+    assert claim.viewers == 2 * load_viewers(channel, select=select_everything).paid.sum()
+
+
+def test_viewers_taken_keep_their_messages(channel):
+    viewers = load_viewers(channel)
+    rows = np.array([5, 0, 9])
+    taken = viewers.take(rows)
+    assert taken.table["author"].tolist() == viewers.table["author"].iloc[rows].tolist()
+    for i, row in enumerate(rows):
+        there, here = (slice(v.starts[r], v.starts[r + 1]) for v, r in ((viewers, row), (taken, i)))
+        assert viewers.offsets_s[there].tolist() == taken.offsets_s[here].tolist()
+        assert viewers.text_codes[there].tolist() == taken.text_codes[here].tolist()
+
+
+def test_the_verdict_follows_the_numbers():
+    table = pd.DataFrame({"roc_auc": [0.652], "pr_auc": [0.1], "prevalence": [0.02]}, index=["any"])
+    said = [describe_naive(Claim(100, 0.9, auc), SimpleNamespace(table=table), "any") for auc in (0.9, 0.649)]
+    assert "knows who paid" in said[0] and "knows who paid" not in said[1]
+    claim = Claim(viewers=6, pr_auc=float("nan"), roc_auc=float("nan"))
+    assert "too few donors" in describe_naive(claim, SimpleNamespace(table=table), "any")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.predict.questions import ARRIVAL, FORECAST, QUESTIONS, Question
+from chatlib.predict import ARRIVAL, FORECAST, QUESTIONS, Question
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import open_store
 from tests.predict.channels import SMALL, day, save, say

@@ -3,9 +3,9 @@
 import pytest
 
 from chatlib.collect.files.importing import import_chats
+from chatlib.predict import Question
 from chatlib.predict.audits import check_features, check_inputs, check_periods
 from chatlib.predict.protocol import split_streams
-from chatlib.predict.questions import Question
 from chatlib.predict.viewers.people import load_people
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.records import DONATION_KINDS

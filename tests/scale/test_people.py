@@ -10,8 +10,8 @@ from scipy.special import expit
 
 from chatlib.dataset import open_dataset
 from chatlib.errors import MissingSource
-from chatlib.predict.forecaster import save_forecaster
-from chatlib.predict.questions import ARRIVAL, NEXT_STREAM, RETROSPECTIVE, Question
+from chatlib.predict import ARRIVAL, NEXT_STREAM, RETROSPECTIVE, Question
+from chatlib.predict.forecast import save_forecaster
 from chatlib.predict.viewers.people import load_people
 from chatlib.records import Message, Stream
 from chatlib.scale.cluster import Ended

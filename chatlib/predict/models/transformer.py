@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from chatlib.errors import ModelError, ParameterError
+from chatlib.predict import RETROSPECTIVE
 from chatlib.predict.evaluation import log_loss, rank_metrics
-from chatlib.predict.questions import RETROSPECTIVE
 from chatlib.predict.viewers.table import Viewers
 from chatlib.pretrain.data import iter_token_batches
 from chatlib.pretrain.device import pick_device

@@ -16,14 +16,17 @@ import numpy as np
 import pandas as pd
 
 from chatlib.errors import DataError, NotEnoughData
-from chatlib.predict.questions import NEXT_STREAM, Question
-from chatlib.predict.viewers.clock import Clock
-from chatlib.predict.viewers.history import order_streams
-from chatlib.predict.viewers.memory import BADGE_FEATURES, HALF_LIVES, RECENT, Memory, build_badges
-from chatlib.predict.viewers.notices import (
+from chatlib.predict import NEXT_STREAM, Question
+from chatlib.predict.viewers.history import Clock, order_streams
+from chatlib.predict.viewers.past import (
+    BADGE_FEATURES,
     HABIT_COLUMNS,
+    HALF_LIVES,
     NOTICE_COLUMNS,
+    RECENT,
     SUBSCRIPTIONS,
+    Memory,
+    build_badges,
     build_habits,
     build_notices,
     parse_notices,
@@ -135,7 +138,7 @@ def load_people(
 ) -> People:
     """Ask one question, by default that of the next stream, about the people of each dated stream.
 
-    Who is asked about, and when, `questions.py` says. The next stream is taken to begin after the channel's
+    Who is asked about, and when, the question says. The next stream is taken to begin after the channel's
     usual pause (the median of the last ten). Each channel of the database is asked about by itself,
     without its owner. Streams at the same time know nothing of each other (see `order_streams`). `only`
     asks in these streams alone, with the same past. Where `db` knows a part of the people, `present` gives

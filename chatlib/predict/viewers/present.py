@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from chatlib.predict.questions import ARRIVAL, FORECAST, RETROSPECTIVE, Question
-from chatlib.predict.viewers.memory import BADGE_FEATURES, build_badges
-from chatlib.predict.viewers.texts import select_inputs
+from chatlib.predict import ARRIVAL, FORECAST, RETROSPECTIVE, Question
+from chatlib.predict.viewers.past import BADGE_FEATURES, build_badges
+from chatlib.predict.viewers.table import select_inputs
 from chatlib.records import is_member
 
 __all__ = ["PRESENT_COLUMNS", "ask_viewers"]

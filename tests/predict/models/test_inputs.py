@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chatlib.errors import ParameterError
+from chatlib.predict import Question
 from chatlib.predict.models.transformer import (
     DonorConfig,
     DonorInputs,
@@ -13,9 +14,7 @@ from chatlib.predict.models.transformer import (
     mean_vectors,
     score_donor_model,
 )
-from chatlib.predict.questions import Question
-from chatlib.predict.viewers.table import load_viewers
-from chatlib.predict.viewers.texts import choose_messages
+from chatlib.predict.viewers.table import choose_messages, load_viewers
 from tests.predict.channels import FixedEncoder
 
 STARTS = np.array([0, 3, 10])  # a viewer of 3 messages, and one of 7

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from chatlib.errors import DataError, NotEnoughData
-from chatlib.predict.questions import ARRIVAL, FORECAST, NEXT_STREAM, QUESTIONS, RETROSPECTIVE, Question
-from chatlib.predict.viewers.memory import build_badges
+from chatlib.predict import ARRIVAL, FORECAST, NEXT_STREAM, QUESTIONS, RETROSPECTIVE, Question
+from chatlib.predict.viewers.past import build_badges
 from chatlib.predict.viewers.people import FEATURE_GROUPS, NEXT, PEOPLE_COLUMNS, load_people
 from chatlib.predict.viewers.table import load_viewers
 from chatlib.store import open_store

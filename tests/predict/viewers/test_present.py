@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chatlib.predict.questions import Question
+from chatlib.predict import Question
 from chatlib.predict.viewers.people import load_people
 from chatlib.predict.viewers.present import PRESENT_COLUMNS
 from chatlib.store import open_store

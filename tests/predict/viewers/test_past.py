@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from chatlib.predict.viewers.history import MONTH
-from chatlib.predict.viewers.notices import NOTICE_COLUMNS, build_notices
+from chatlib.predict.viewers.past import NOTICE_COLUMNS, build_notices
 
 
 def announce(author, day, notice, *, kind="resubscription", bits=None):
