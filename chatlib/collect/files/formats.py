@@ -85,7 +85,7 @@ FORMATS = tuple(
 # module:function of the readers, tried in this order and imported when they are needed: some take long to
 # load. Each returns None for content of another format. The last one's pages are of streams without chat.
 _JSON_READERS = (
-    "chat_downloader:find_chat", "youtube_chat:find_chat", "innertube:find_chat", "twitch:find_chat",
+    "chat_downloader:find_chat", "innertube:find_items", "innertube:find_chat", "twitch:find_chat",
     "innertube:find_page",
 )  # fmt: skip
 _TEXT_READER, _TABLE_READER = "text_logs:find_chats", "tables:find_chats"

@@ -1,7 +1,8 @@
 """YouTube's own chat data: raw responses, yt-dlp's live_chat files, arrays of actions, single ones, pages.
 
 An action adds, replaces or removes something; what is shown comes as a renderer, whose name
-gives the kind: `liveChatPaidMessageRenderer` is a `paid_message`.
+gives the kind: `liveChatPaidMessageRenderer` is a `paid_message`. The npm package youtube-chat 2.2.0 makes
+items of them, in which no field says the kind: see `ChatItem` in its `dist/types/data.d.ts`.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from chatlib.collect.files.parsing import (
     author_key,
     name_json,
     walk,
-)
+)  # fmt: skip
 from chatlib.money import read_money
 from chatlib.records import YOUTUBE, Message, Stream, find_kinds
 from chatlib.text import clean_text, read_name, read_number
-from chatlib.times import format_timestamp, read_date, read_offset, read_timestamp
+from chatlib.times import format_timestamp, read_date, read_offset, read_timestamp, read_timestamp_text
 
 __all__ = [
-    "Action", "Runs", "find_actions", "find_chat", "find_page", "find_stream_ids", "iter_actions",
-    "read_actions", "read_link", "read_renderer", "read_text",
+    "Action", "Runs", "find_actions", "find_chat", "find_items", "find_page", "find_stream_ids",
+    "iter_actions", "read_actions", "read_link", "read_renderer", "read_text",
 ]  # fmt: skip
 
 _REMOVALS = {
@@ -62,6 +63,7 @@ _RENDERER = re.compile(r"liveChat([A-Z][A-Za-z]{1,60})Renderer")
 _KINDS = find_kinds("youtube")
 _SPOKEN = find_kinds("spoken")  # elsewhere `message` is YouTube's sentence
 _ADDRESS = re.compile(r"(https?://|www\.)", re.I)
+_ROLES = {"isOwner": "Owner", "isVerified": "Verified", "isModerator": "Moderator"}
 _HOME = "https://www.youtube.com"
 _PLAYERS = ("parsedInitialPlayerResponse", "playerResponse", "ytInitialPlayerResponse")
 _NOTICES = ("headerPrimaryText", "headerSubtext", "text", "subtext", "detailText", "primaryText")
@@ -322,6 +324,76 @@ def _join_ticker(ticker: Message, body: dict, notes: Notes) -> Message:
         return ticker
     repeated = {name: value for name, value in item._asdict().items() if value and name != "kind"}
     return ticker._replace(**repeated)
+
+
+# ------------------------------------------------------------------ items of youtube-chat
+
+
+def find_items(content: object, notes: Notes) -> Chat | None:
+    """Return the chat in parsed JSON if it holds youtube-chat's items, as JSON or JSON Lines."""
+    items = [content] if type(content) is dict else content
+    if type(items) is not list or not any(map(_is_item, items[:200])):
+        return None
+    ids = IdMaker()
+    messages = [message for item in items if (message := _read_item(item, notes, ids)) is not None]
+    return Chat("youtube-chat", Stream(YOUTUBE, ""), messages, notes)
+
+
+def _is_item(item: object) -> bool:
+    if type(item) is not dict or type(item.get("message")) is not list:
+        return False
+    return type(item.get("author")) is dict and "channelId" in item["author"]
+
+
+def _read_item(item: object, notes: Notes, ids: IdMaker) -> Message | None:
+    if type(item) is not dict:
+        notes["row is no object"] += 1
+        return None
+    author, chat = as_object(item.get("author")), as_object(item.get("superchat"))
+    name = read_name(author.get("name"))
+    key = author_key(read_name(author.get("channelId")), name)
+    roles = [title for flag, title in _ROLES.items() if item.get(flag) is True]
+    words, emotes = _read_words(item.get("message"))
+    money = read_money(clean_text(chat.get("amount")))
+    if not (words or key or money.amount_text):
+        notes["row is empty"] += 1
+        return None
+    timestamp = read_timestamp_text(item.get("timestamp")) or read_timestamp(item.get("timestamp"))
+    if timestamp is None:
+        notes.count_field("timestamp")
+    text = "".join(words) or None
+    # YouTube's sentence about a new member; a person's words are one part.
+    is_welcome = len(words) > 2 and words[0] == "Welcome to " and words[-1].endswith("!")
+    kind = "text_message"
+    if money.amount_text is not None:
+        kind = "paid_sticker" if type(chat.get("sticker")) is dict else "paid_message"
+    elif item.get("isMembership") is True and is_welcome:
+        kind = "membership_item"
+    return ids.complete(
+        Message(
+            message_id=read_name(item.get("id")) or "",
+            kind=kind,
+            author_id=key,
+            author_name=name,
+            text=None if kind == "membership_item" else text,
+            notice=text if kind == "membership_item" else None,
+            badges=name_json([*roles, as_object(author.get("badge")).get("label")]),
+            **money._asdict(),
+            timestamp_us=timestamp,
+            emotes=name_json(dict.fromkeys(emotes)),
+        )
+    )
+
+
+def _read_words(parts: object) -> tuple[list[str], list[str]]:
+    """Return a message's parts as text, and the names of the emoji among them."""
+    words, emotes = [], []
+    for part in map(as_object, as_list(parts)):
+        emoji = clean_text(part.get("alt")) or clean_text(part.get("emojiText"))
+        if emoji:
+            emotes.append(emoji)
+        words.append(emoji or read_link(part) or "")
+    return [word for word in words if word], emotes
 
 
 # ------------------------------------------------------------------ pages
