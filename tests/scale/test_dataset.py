@@ -152,6 +152,15 @@ def test_what_an_import_adds_to_stays_and_a_missing_file_is_read_again(db, tmp_p
     assert not [*dataset.folder.rglob(".*"), *dataset.folder.rglob("parts")]
 
 
+def test_a_stream_whose_file_is_gone_is_named_by_the_next_import(db, tmp_path):
+    dataset = export_store(db, tmp_path / "set")
+    (gone := dataset.folder / dataset.files[0].path).unlink()
+    report = import_into_dataset([SAMPLE / "new"], dataset.folder)
+    assert list(report.errors) == [gone] and "the 9 of twitch/" in report.errors[gone]
+    assert open_dataset(dataset.folder).manifest["streams"] == report.totals["streams"] == 5
+    assert not import_into_dataset([SAMPLE / "new"], dataset.folder).errors
+
+
 def check_analytics(store, dataset, folder):
     for own, other in zip(store.list_streams(), dataset.list_streams(), strict=True):
         assert own._replace(stream_id=0) == other._replace(stream_id=0)
@@ -237,6 +246,21 @@ def test_pseudonyms_tell_people_apart_and_name_nobody(db, tmp_path):
     assert not {row["author_id"] for row in rows} & {row["author_id"] for row in others} - {None}
     _, _, (clips, _) = bring_back(dataset, tmp_path / "back.dbs")
     assert clips["creator"].str.startswith("viewer-").all() and clips["views"].tolist() == [7]
+
+
+def test_pseudonyms_and_names_are_not_mixed(db, tmp_path):
+    dataset = export_store(db, tmp_path / "set", pseudonyms=Pseudonyms())
+    before = dataset.manifest
+    with pytest.raises(ParameterError, match="of pseudonyms takes in nothing else"):
+        import_into_dataset([SAMPLE / "new"], dataset.folder)
+    assert open_dataset(dataset.folder).manifest == before
+    digest = db.digest()
+    report = import_dataset(db, dataset)
+    assert len(report.errors) == 1 and db.digest() == digest  # the other stream has no message
+    for n_added in (len(MESSAGES), 0):
+        with open_store(tmp_path / "back.dbs", create=True) as back:
+            report = import_dataset(back, dataset)
+            assert (report.n_added, report.errors) == (n_added, {})
 
 
 def test_hostile_names_stay_within_the_folder(db, tmp_path):

@@ -37,7 +37,7 @@ from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = [
     "OF_ANOTHER", "FileReport", "ImportReport", "choose_files", "format_totals", "import_chats",
-    "is_named_by_file", "keep_state", "shorten_lines",
+    "is_named_by_file", "is_of_another", "keep_state", "shorten_lines",
 ]  # fmt: skip
 
 MIN_BYTES = 2_000_000  # below this, reading is over before a process has started
@@ -260,9 +260,7 @@ def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[F
     content = file.content if len(kept) == len(chats) else f"{file.content}, {limit} oldest"  # not known
     stream, ids = chats[0].stream, [message.message_id for message in chats[0].messages]
     if len(chats) == 1 and is_named_by_file(stream, found.path, found.row):
-        stored = db.find_streams(stream.platform, [stream.video_id])["stream_id"].tolist()
-        known = db.load_messages(stored, columns=["message_id"])["message_id"]
-        if ids and len(known) and not known.isin(ids).any():
+        if is_of_another(db, stream, ids):
             return [FileReport(found.path, "failed", error=OF_ANOTHER.format(stream.video_id))]
     with db.transaction():
         return [
@@ -275,6 +273,13 @@ def is_named_by_file(stream: Stream, path: Path, row: Mapping[str, str]) -> bool
     """Return whether a stream has its id of its file's name, and neither a site nor a list knows it."""
     video_id = stream.video_id
     return not row and video_id in find_ids_in_name(path.name) and not guess_platform(video_id=video_id)
+
+
+def is_of_another(db: Store, stream: Stream, ids: Sequence[str]) -> bool:
+    """Return whether a stream is in the database, with none of the messages of these ids."""
+    stored = db.find_streams(stream.platform, [stream.video_id])["stream_id"].tolist()
+    known = db.load_messages(stored, columns=["message_id"])["message_id"]
+    return bool(len(ids) and len(known) and not known.isin(ids).any())
 
 
 def _save_chat(db: Store, path: Path, chat: Chat, *, content: str) -> FileReport:

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -29,15 +29,18 @@ from chatlib.collect.files.importing import (
     ImportReport,
     choose_files,
     is_named_by_file,
+    is_of_another,
     keep_state,
 )
 from chatlib.collect.files.parsing import SQLITE_MAGIC, read_head
 from chatlib.dataset import (
+    MANIFEST,
     Dataset,
     MessageFile,
     finish_dataset,
     iter_message_files,
     make_message_path,
+    open_dataset,
     prepare_dataset,
     read_message_file,
     read_table,
@@ -45,7 +48,7 @@ from chatlib.dataset import (
     tabulate_messages,
     write_messages,
 )
-from chatlib.errors import DamagedStore, SourceError
+from chatlib.errors import DamagedStore, ParameterError, SourceError
 from chatlib.files import atomic_write, read_file
 from chatlib.records import Clip, HeatStep, Message
 from chatlib.store import Store, open_store
@@ -64,6 +67,18 @@ __all__ = [
 
 PARTS = "parts"
 _KNOWN = "known.json"
+_PSEUDONYMS = (
+    "A data set of pseudonyms takes in nothing else, since the key that they are made with is kept nowhere, "
+    "and {} is one. Name another folder, or import into the chat database and export that again."
+)
+_OF_PEOPLE = (
+    "A stream of pseudonyms is stored where it is new, and {} is in already with other messages: each would "
+    "be there twice. Import the data set into a database of its own."
+)
+_MISSING = (
+    "A stream's messages must be there, and the file with the {n:,} of {name} is not: the data set holds that "
+    "stream no more. Import its chat again, or bring the file back and import anything once more."
+)
 _ONE_STREAM = (
     "Files of one stream are read into a data set, and {name} holds several: import it into a chat database, "
     "and export that."
@@ -81,6 +96,11 @@ def import_dataset(db: Store, dataset: Dataset) -> ImportReport:
         for file in progress_bar(dataset.files, total=len(dataset.files), desc="import"):
             path, key = dataset.folder / file.path, (file.stream.platform, file.stream.video_id)
             try:
+                if dataset.manifest.get("pseudonyms") and is_of_another(
+                    db, file.stream, _load_ids(dataset.folder, [file])
+                ):
+                    reports.append(FileReport(path, "failed", error=_OF_PEOPLE.format("/".join(key))))
+                    continue
                 saved = save_messages(db, dataset.folder, file)
             except DamagedStore as error:
                 reports.append(FileReport(path, "failed", error=str(error)))
@@ -118,12 +138,13 @@ class Plan(NamedTuple):
     tasks: list[FileTask]
     ignored: list[Path]
     failed: list[FileReport]
+    missing: list[MessageFile]  # of the data set's streams
 
 
 def import_into_dataset(paths: Sequence[str | Path], folder: str | Path, *, limit: int = 0) -> ImportReport:
     """Import chat files, or folders of them, into a data set; what is in already is not read again.
 
-    Raises: MissingSource for a path that is not there; ParameterError for a folder with other things in it.
+    Raises: as `plan_import`.
     """
     plan = plan_import(paths, folder, limit=limit)
     size = sum(Path(task.path).stat().st_size for task in plan.tasks)
@@ -136,15 +157,24 @@ def import_into_dataset(paths: Sequence[str | Path], folder: str | Path, *, limi
 
 
 def plan_import(paths: Sequence[str | Path], folder: str | Path, *, limit: int = 0) -> Plan:
-    """Return what an import into a data set's folder will read, and prepare the folder."""
+    """Return what an import into a data set's folder will read, and prepare the folder.
+
+    Raises: MissingSource for a path that is not there; ParameterError for a folder with other things in it,
+    or a data set of pseudonyms.
+    """
     kept, ignored, failed = choose_files(paths, limit=limit)
     target = Path(folder).absolute()
+    if (target / MANIFEST).is_file() and open_dataset(target).manifest.get("pseudonyms"):
+        raise ParameterError(_PSEUDONYMS.format(folder))
     known = {digest: file.n_messages for file in iter_message_files(target) for digest in file.sources}
     prepare_dataset(target)
     atomic_write(target / PARTS / _KNOWN, json.dumps(known))
     _load_known.cache_clear()
     tasks = [FileTask(str(f.path.absolute()), dict(f.row), str(target)) for f in kept]
-    return Plan(target, tasks, ignored, failed)
+    missing = []
+    with suppress(DamagedStore):  # there is no table of streams yet, or it is made anew
+        missing = [file for file in Dataset(target, {}).files if not (target / file.path).is_file()]
+    return Plan(target, tasks, ignored, failed, missing)
 
 
 @rare_gc()
@@ -196,6 +226,10 @@ def finish_import(plan: Plan, outcomes: Iterable[Outcome]) -> ImportReport:
     shutil.rmtree(folder / PARTS)  # and what a process that was killed left
     totals = {name: int(str(dataset.manifest[name])) for name in ("streams", "messages", "authors")}
     reports = [refused.get(outcome.content, outcome).report for outcome in outcomes]
+    for file in plan.missing:
+        if (key := (file.stream.platform, file.stream.video_id)) not in files:
+            error = _MISSING.format(n=file.n_messages, name="/".join(key))
+            reports.append(FileReport(folder / file.path, "failed", error=error))
     return ImportReport([*plan.failed, *reports], plan.ignored, totals)
 
 
