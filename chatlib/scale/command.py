@@ -164,7 +164,7 @@ def _run_encode(args: argparse.Namespace) -> int:
 def _run_history(args: argparse.Namespace) -> int:
     from chatlib.dataset import open_dataset
     from chatlib.predict import Question
-    from chatlib.scale.people import build_history
+    from chatlib.scale.history import build_history
 
     _require_least(args, buckets=0)
     dataset, questions = open_dataset(args.dataset), [Question(name) for name in args.questions]
@@ -176,7 +176,7 @@ def _run_history(args: argparse.Namespace) -> int:
 def _run_teach(args: argparse.Namespace) -> int:
     from chatlib.predict import Question
     from chatlib.predict.forecast import save_forecaster
-    from chatlib.scale.score import read_questions, teach_forecaster
+    from chatlib.scale.history import read_questions, teach_forecaster
 
     _require_least(args, max_rows=1)
     for name in read_questions(args.history):
@@ -187,7 +187,7 @@ def _run_teach(args: argparse.Namespace) -> int:
 
 
 def _run_score(args: argparse.Namespace) -> int:
-    from chatlib.scale.score import score_history
+    from chatlib.scale.history import score_history
     from chatlib.workspace import locate_run
 
     folder = Path(args.run_or_folder)

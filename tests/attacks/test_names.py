@@ -2,14 +2,10 @@
 
 import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.attacks.commands import CHAT, attack
-from tests.places import ROOT
 
 PIECES = (
     "\udcff", "\n", "\r", "\x1b[2J", "\x07", "\u202e", "\u2066", "草", "é", " ", "-", "--", "'", '"', "$(x)",
@@ -54,37 +50,3 @@ def make_file(name):
             file.write(CHAT)
     except (OSError, ValueError):
         return
-
-
-TERMINALS = {
-    "ascii": {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    "full": {},
-    "closed": {},
-}
-
-
-@pytest.mark.parametrize("n", [9, pytest.param(60, marks=[pytest.mark.real, pytest.mark.timeout(600)])])
-def test_odd_terminals_see_one_sentence(tmp_path, n):
-    for seed in range(n):
-        rng = random.Random(seed)
-        name = "./" + "".join(rng.choices([piece for piece in PIECES if "/" not in piece], k=3))[:200]
-        kind = list(TERMINALS)[seed % 3]
-        make_file(tmp_path / name)
-        command = (["import", name, "--db", "x.dbs"], ["analyze", name, "-o", "out"], ["--help"])[
-            seed // 3 % 3
-        ]
-        with Path("/dev/full").open("wb") if kind == "full" else Path(os.devnull).open("wb") as output:
-            done = subprocess.run(
-                [sys.executable, "-m", "chatlib", *command],
-                cwd=tmp_path,
-                env=os.environ | {"PYTHONPATH": str(ROOT), **TERMINALS[kind]},
-                stdout=subprocess.PIPE if kind == "ascii" else output,
-                stderr=subprocess.PIPE,
-                timeout=300,
-                preexec_fn=(lambda: os.close(1)) if kind == "closed" else None,
-            )
-        case = f"{kind} {command!r} {done.stderr!r}"
-        assert done.returncode in (0, 1, 2), case
-        assert b"Traceback" not in done.stderr and done.stderr.count(b"chatlib: ") <= 1, case
-        if kind == "ascii":
-            (done.stdout + done.stderr).decode("ascii")

@@ -259,9 +259,9 @@ def _save_file(db: Store, found: Found, file: ReadFile, *, limit: int) -> list[F
     kept = chats[: limit or None]
     content = file.content if len(kept) == len(chats) else f"{file.content}, {limit} oldest"  # not known
     stream, ids = chats[0].stream, [message.message_id for message in chats[0].messages]
-    if len(chats) == 1 and is_named_by_file(stream, found.path, found.row):
-        if is_of_another(db, stream, ids):
-            return [FileReport(found.path, "failed", error=OF_ANOTHER.format(stream.video_id))]
+    named_by_file = len(chats) == 1 and is_named_by_file(stream, found.path, found.row)
+    if named_by_file and is_of_another(db, stream, ids):
+        return [FileReport(found.path, "failed", error=OF_ANOTHER.format(stream.video_id))]
     with db.transaction():
         return [
             _save_chat(db, found.path, chat, content=f"{content}:{number}" if number else content)
@@ -275,7 +275,7 @@ def is_named_by_file(stream: Stream, path: Path, row: Mapping[str, str]) -> bool
     return not row and video_id in find_ids_in_name(path.name) and not guess_platform(video_id=video_id)
 
 
-def is_of_another(db: Store, stream: Stream, ids: Sequence[str]) -> bool:
+def is_of_another(db: Store, stream: Stream, ids: Collection[str]) -> bool:
     """Return whether a stream is in the database, with none of the messages of these ids."""
     stored = db.find_streams(stream.platform, [stream.video_id])["stream_id"].tolist()
     known = db.load_messages(stored, columns=["message_id"])["message_id"]

@@ -76,8 +76,8 @@ _OF_PEOPLE = (
     "be there twice. Import the data set into a database of its own."
 )
 _MISSING = (
-    "A stream's messages must be there, and the file with the {n:,} of {name} is not: the data set holds that "
-    "stream no more. Import its chat again, or bring the file back and import anything once more."
+    "A stream's messages must be there, and the file with the {n:,} of {name} is not: the data set holds "
+    "that stream no more. Import its chat again, or bring the file back and import anything once more."
 )
 _ONE_STREAM = (
     "Files of one stream are read into a data set, and {name} holds several: import it into a chat database, "

@@ -16,8 +16,7 @@ from chatlib.predict.viewers.people import load_people
 from chatlib.records import Message, Stream
 from chatlib.scale.cluster import Ended
 from chatlib.scale.export import export_store
-from chatlib.scale.people import build_history
-from chatlib.scale.score import load_history, score_history, teach_forecaster
+from chatlib.scale.history import build_history, load_history, score_history, teach_forecaster
 from chatlib.store import open_store
 
 QUESTIONS = [Question(NEXT_STREAM), Question(ARRIVAL), Question(RETROSPECTIVE)]

@@ -1,10 +1,11 @@
-"""The data set by people: a bucket is a hash of the author, and answers for its people of one channel alone.
+"""What was known of everybody before each stream of a data set; forecasters taught by it, and their scores.
 
-First, tasks per stream: who visited it, paid or joined, and for questions asked during a stream what viewers
-did in it, which depends on everybody there; rows sorted by bucket. Then, a task per bucket:
-`load_people`, as in notebook 04, over a channel that shows the visits of the bucket's people alone.
-Payments and memberships are few, so each bucket sees those of all, which tell of the channel the same.
-How many people are asked about is added up over a channel's buckets.
+A bucket is a hash of the author, and answers for its people of one channel alone. First, tasks per stream:
+who visited it, paid or joined, and for questions asked during a stream what viewers did in it, which depends
+on everybody there; rows sorted by bucket. Then, a task per bucket: `load_people`, as in notebook 04, over a
+channel that shows the visits of the bucket's people alone. Payments and memberships are few, so each bucket
+sees those of all, which tell of the channel the same. How many people are asked about is added up over a
+channel's buckets. A forecaster learns from a sample of all buckets, and scores one after the other.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,23 +24,34 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from scipy.special import expit
 
 from chatlib.dataset import Dataset, MessageFile, join_chunks, read_table, to_frame
-from chatlib.errors import NotEnoughData
+from chatlib.errors import MissingSource, NotEnoughData
 from chatlib.files import atomic_path
 from chatlib.predict import NEXT_STREAM, Question
-from chatlib.predict.viewers.people import NEXT, PRESENT_SOURCES, load_people, number_channels
+from chatlib.predict.forecast import Forecaster, fit_forecaster, load_forecaster
+from chatlib.predict.viewers.people import NEXT, PRESENT_SOURCES, People, load_people, number_channels
 from chatlib.predict.viewers.present import ask_viewers
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBER_NOTICES, Stream
-from chatlib.scale.cluster import Cluster, Report, Task, prepare_output, run_tasks, write_manifest
+from chatlib.scale.cluster import (
+    Cluster,
+    Report,
+    Task,
+    prepare_output,
+    read_manifest,
+    run_tasks,
+    write_manifest,
+)
 from chatlib.scale.streams import StreamItem, plan_streams
 
-__all__ = ["build_history"]
+__all__ = ["build_history", "load_history", "read_questions", "score_history", "teach_forecaster"]
 
 _ROWS_A_BUCKET = 2_000_000
 _OWNER_BADGES = ("broadcaster", "owner")
 _ROW_GROUP = 16_384  # rows: Parquet skips those groups that have none of a bucket
 _PEOPLE = "people"
+_KEYS = ["platform", "video_id", "channel", "author_id", "started_at"]
 _PAID = ["position", "kind", "offset_s", "bits", "notice", "amount", "currency"]
 _EVENT_SOURCES = ["author_id", "text", *_PAID, "amount_digits", "amount_text"]
 
@@ -167,9 +179,7 @@ class Bucket(Dataset):
     def load_notices(self) -> pd.DataFrame:
         """Return the payments and memberships of all but the channel's owners, as a chat database does."""
         events = self._events[~self._events["author_id"].isin(self._item.settings.owners)]
-        return events.assign(author=self.authors.get_indexer(pd.Index(events["author_id"]))).drop(
-            columns="author_id"
-        )
+        return self._number_authors(events)
 
     def load_present(self, stream_id: int, question: Question) -> pd.DataFrame:
         """Return what the bucket's viewers of a stream did in it, as `ask_viewers` does."""
@@ -342,10 +352,98 @@ def complete_bucket(item: BucketItem) -> dict[str, Any]:
     path = item.place(".part")
     if not path.is_file():
         return {"rows": 0}
-    table = pq.read_table(path)
+    table = pq.read_table(path, partitioning=None)
     counts = np.array([item.people_asked[stream] for stream in table["stream_id"].to_pylist()], np.float32)
     place = table.schema.get_field_index("people_asked")
     table = table.set_column(place, "people_asked", pa.array(counts)).drop_columns(["stream_id"])
     with atomic_path(item.place("")) as part:
         pq.write_table(table, part, compression="zstd")
     return {"rows": len(table)}
+
+
+# ------------------------------------------------------------------ learning and scoring
+
+
+def score_history(cluster: Cluster, history: str | Path, forecasters: str | Path, out: str | Path) -> Report:
+    """Score everybody in a history by each question for which there is a forecaster.
+
+    `QUESTION/bucket-N.parquet` has platform, video_id (null is the stream to come), channel, author_id,
+    started_at and the forecaster's p_pays (for the next stream p_comes and p_pays_if_comes too).
+    Raises: MissingSource without a finished history; ModelError if there is no forecaster for it.
+    """
+    questions, forecasters = read_questions(history), Path(forecasters).absolute()
+    known = [name for name in questions if (forecasters / name).is_dir()]
+    for name in known or questions[:1]:
+        load_forecaster(forecasters, name)  # one that is missing or damaged is said here, once
+    out = prepare_output(out, "score")
+    tasks = []
+    for name in known:
+        card = (forecasters / name / "forecaster.json").stat().st_mtime_ns
+        for path in sorted((Path(history) / name).glob("bucket-?????.parquet")):
+            found = path.stat()
+            made_of = f"{found.st_size} {found.st_mtime_ns} {card}"
+            tasks.append(Task(f"{name}/{path.stem}", f"{name}-{path.stem}", made_of, path.absolute()))
+    score = partial(score_bucket, forecasters=forecasters, out=out)
+    report = run_tasks(cluster, score, tasks, out, command="score")
+    rows = sum(result["rows"] for result in report.results.values())
+    write_manifest(out, "score", report, questions=known, rows=rows)
+    return report
+
+
+def score_bucket(path: Path, *, forecasters: Path, out: Path) -> dict[str, Any]:
+    """Write the scores of a bucket, which lies in its question's folder; return how many there are."""
+    question, table = path.parent.name, pq.read_table(path, partitioning=None).to_pandas()
+    scores = table[_KEYS].copy()
+    for name, trees in load_forecaster(forecasters, question).trees.items():
+        scores[f"p_{name}"] = expit(trees.score(table))
+    with atomic_path(out / question / path.name) as part:
+        pq.write_table(pa.Table.from_pandas(scores, preserve_index=False), part, compression="zstd")
+    return {"rows": len(scores)}
+
+
+def teach_forecaster(
+    history: str | Path, question: Question, *, max_rows: int = 2_000_000, seed: int = 0
+) -> Forecaster:
+    """Return a forecaster fitted on a history's people of all channels, or a random part of them.
+
+    Raises: MissingSource without a finished history; NotEnoughData if nobody in it pays.
+    """
+    people = load_history(history, question, max_rows=max_rows, seed=seed)
+    if not people.table["paid"].any():
+        raise NotEnoughData(
+            f"A forecaster learns from people who paid, and of {len(people.table):,} nobody did."
+        )
+    return fit_forecaster(people, seed=seed)
+
+
+def load_history(
+    history: str | Path, question: Question, *, max_rows: int = 2_000_000, seed: int = 0
+) -> People:
+    """Return who was asked a question in a history, at most about `max_rows` of them, at random."""
+    if question.name not in read_questions(history):
+        raise MissingSource(
+            f"The history in {history} does not answer {question.name!r}. Build it with that question."
+        )
+    paths = sorted((Path(history) / question.name).glob("bucket-?????.parquet"))
+    n_rows = sum(pq.read_metadata(path).num_rows for path in paths)
+    rng = np.random.default_rng(seed)
+    parts = []
+    for path in paths:
+        table = pq.read_table(path, partitioning=None)
+        kept = rng.random(len(table)) < max_rows / max(n_rows, 1)
+        parts.append(table.filter(pa.array(kept)).to_pandas())
+    table = pd.concat(parts, ignore_index=True)
+    streams, _ = pd.factorize(table["platform"].fillna("") + "/" + table["video_id"].fillna(""))
+    table["stream_id"] = np.where(table["video_id"].isna(), NEXT, streams)
+    amounts = pd.DataFrame(columns=["channel", "author", "amount", "currency"])
+    return People(question, table, amounts, pd.Series(dtype=int))
+
+
+def read_questions(history: str | Path) -> list[str]:
+    """Return the questions that a history was built with. Raises: MissingSource without a finished one."""
+    manifest = read_manifest(Path(history))
+    if manifest.get("format") == "chatlib scale history":
+        return [str(name) for name in manifest["questions"]]
+    raise MissingSource(
+        f"There must be a finished history in {history}. Make one: `chatlib scale history DIR OUT`."
+    )
