@@ -209,7 +209,7 @@ def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 
 def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
-    from chatlib.analyze.analytics.json_files import load
+    from chatlib.analyze.analytics.chat_analytics import load
 
     analytics = load(args.source)
     analytics.chatlog_post_process(settings)
@@ -218,7 +218,7 @@ def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
     from chatlib.analyze.analytics.readers import analyze_stream, load_talk, pick_stream
-    from chatlib.analyze.channel import learn_channel
+    from chatlib.analyze.streams import learn_channel
     from chatlib.store import open_store
 
     with open_store(args.source, read_only=True) as store:
@@ -235,7 +235,7 @@ def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
 def _write_all(store: Store, args: argparse.Namespace, settings: ProcessSettings) -> int:
     """Write the JSON of every stream, and say of others why they have none."""
-    from chatlib.analyze.analytics.json_files import save
+    from chatlib.analyze.analytics.chat_analytics import save
     from chatlib.analyze.analytics.readers import analyze_stream
     from chatlib.files import make_safe_name
     from chatlib.workspace import progress_bar
@@ -259,7 +259,7 @@ def _write_all(store: Store, args: argparse.Namespace, settings: ProcessSettings
 
 def _run_clips(args: argparse.Namespace) -> int:
     from chatlib.analyze import recall
-    from chatlib.analyze.channel import learn_channel
+    from chatlib.analyze.streams import learn_channel
     from chatlib.files import save_table
     from chatlib.store import open_store
     from chatlib.tables import format_share
@@ -305,7 +305,7 @@ def _write(
     words: ReactionWords | None = None,
 ) -> int:
     """Write the JSON, and the moments if they are wanted: from what was said, by the channel's words."""
-    from chatlib.analyze.analytics.json_files import save
+    from chatlib.analyze.analytics.chat_analytics import save
 
     path = args.output or name_after_title(analytics.mediaTitle)
     if not path.endswith(".json") and not (args.output and args.nojson):

@@ -31,8 +31,7 @@ from chatlib.pipeline.notebooks import (
     parse_override,
     read_parameters,
 )
-from chatlib.pipeline.pages import render_page
-from chatlib.pipeline.report import render_index
+from chatlib.pipeline.pages import render_index, render_page
 from chatlib.pipeline.settings import (
     NOTEBOOKS,
     RunSettings,

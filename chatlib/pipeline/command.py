@@ -204,7 +204,7 @@ def _open(args: argparse.Namespace) -> int:
 
 
 def _bundle(args: argparse.Namespace) -> int:
-    from chatlib.pipeline.report import render_bundle
+    from chatlib.pipeline.pages import render_bundle
 
     path = render_bundle(find_run(args.name))
     print(f"The report as one file, {path.stat().st_size / 1e6:.1f} MB: {_show(path)}")

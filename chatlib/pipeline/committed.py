@@ -18,8 +18,7 @@ from typing import Any
 from chatlib.errors import ParameterError, PipelineError
 from chatlib.files import atomic_write
 from chatlib.pipeline.notebooks import digest_cells, read_parameters
-from chatlib.pipeline.pages import find_key_figure, load_executed
-from chatlib.pipeline.report import load_record
+from chatlib.pipeline.pages import find_key_figure, load_executed, load_record
 from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR, require_notebooks
 from chatlib.workspace import PROJECT_DIR, map_texts
 

@@ -21,15 +21,20 @@ import orjson
 import pandas as pd
 
 from chatlib.ahead import map_ahead
-from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
+from chatlib.analyze.analytics.chat_analytics import ChatAnalytics, save
 from chatlib.analyze.analytics.format import ProcessSettings
-from chatlib.analyze.analytics.json_files import save
 from chatlib.analyze.analytics.readers import TALK_COLUMNS, Talk, analyze_stream, pick_stream, take_talk
-from chatlib.analyze.channel import learn_channel, summarize_stream, tabulate_streams
 from chatlib.analyze.moments import ReactionWords
-from chatlib.analyze.people import audience, income
-from chatlib.analyze.people.speech import hide_mentions
-from chatlib.analyze.timeline import Timeline, add_texts, make_timeline
+from chatlib.analyze.people import KNOWN_BOTS, convert_events, label_people, load_events, load_viewers
+from chatlib.analyze.speech import hide_mentions
+from chatlib.analyze.streams import (
+    Timeline,
+    add_texts,
+    learn_channel,
+    make_timeline,
+    summarize_stream,
+    tabulate_streams,
+)
 from chatlib.errors import DataError
 from chatlib.files import atomic_folder, atomic_write, make_safe_name
 from chatlib.plots.timeline import pack_timeline
@@ -69,7 +74,7 @@ class ExplorerSettings:
     analysis: ProcessSettings = field(default_factory=ProcessSettings)
     stream: str = ""
     anonymize: bool = True
-    bots: Sequence[str] = audience.KNOWN_BOTS
+    bots: Sequence[str] = KNOWN_BOTS
     currency: str = "USD"
     frame_rate: float = 30.0
 
@@ -81,7 +86,7 @@ class ExplorerSettings:
             analysis=ProcessSettings(**{n: parameters[n.upper()] for n in names if n.upper() in parameters}),
             stream=parameters.get("STREAM", ""),
             anonymize=parameters.get("ANONYMIZE", True),
-            bots=[*audience.KNOWN_BOTS, *parameters.get("BOTS", "").split(",")],
+            bots=[*KNOWN_BOTS, *parameters.get("BOTS", "").split(",")],
             currency=parameters.get("CURRENCY", "USD"),
             frame_rate=parameters.get("FRAME_RATE", 30.0),
         )
@@ -189,8 +194,8 @@ def write_explorer(
     `analytics` each stream's JSON is written into `results/chat_analytics`. Many take several processes.
     """
     settings = settings or ExplorerSettings()
-    viewers = audience.load_viewers(chat, leave_out=settings.bots) if viewers is None else viewers
-    names = audience.label_people(viewers, anonymize=settings.anonymize)
+    viewers = load_viewers(chat, leave_out=settings.bots) if viewers is None else viewers
+    names = label_people(viewers, anonymize=settings.anonymize)
     labels: Mapping[int, str | int] = {author: remove_controls(name) for author, name in names.items()}
     if settings.anonymize:
         labels = {author: int(name.rpartition(" ")[2]) for author, name in names.items()}
@@ -352,9 +357,9 @@ def _answer_return(viewers: pd.DataFrame, n_streams: int) -> dict[str, Any]:
 def _answer_money(chat: Store, *, currency: str) -> dict[str, Any]:
     """Return the card of what was paid, in the words of the platform that most streams are on."""
     platforms = [stream.platform for stream in chat.list_streams()]
-    events = income.load_events(chat)
+    events = load_events(chat)
     has_money = events["amount"].notna().any() or events["bits"].any()  # rates take a while to load
-    events = income.convert_events(events, to=currency) if has_money else events.assign(value=np.nan)
+    events = convert_events(events, to=currency) if has_money else events.assign(value=np.nan)
     value, n_of = float(events["value"].sum()), Counter(events["kind"])
     own = n_of["subscription"] + n_of["resubscription"]
     given = n_of["subscription_gift"] + n_of["anonymous_subscription_gift"]

@@ -23,7 +23,7 @@ from chatlib.columns import ChatColumns, Codes
 from chatlib.errors import NotEnoughData, ParameterError, SourceError
 from chatlib.files import atomic_write, map_write_errors
 from chatlib.pipeline.explorer import ExplorerSettings, write_explorer
-from chatlib.pipeline.report import render_index
+from chatlib.pipeline.pages import render_index
 from chatlib.pipeline.settings import RunSettings, describe_run, load_steps, lock_run
 from chatlib.queries import StoredStream
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Clip, Message

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.sections import Section
 from chatlib.analyze.moments import Moment
+from chatlib.plots.collect import draw_week_bars, draw_weeks, has_many_streams, label_weeks
 from chatlib.plots.style import (
     COLORS,
     NotebookFigure,
@@ -24,7 +25,6 @@ from chatlib.plots.style import (
     place_legend_above,
     show_clock,
 )
-from chatlib.plots.weeks import draw_week_bars, draw_weeks, has_many_streams, label_weeks
 
 __all__ = [
     "plot_activity",
@@ -76,7 +76,7 @@ def plot_activity(analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, n
 def plot_channel(streams: pd.DataFrame, *, known: pd.DataFrame | None = None, note: str = "") -> Figure:
     """Draw a channel's streams in their order: chat per minute with the busiest minute, and people.
 
-    `streams` is a table of `chatlib.analyze.channel.tabulate_streams`, `known` one of `Store.load_streams`:
+    `streams` is a table of `chatlib.analyze.streams.tabulate_streams`, `known` one of `Store.load_streams`:
     with it, a page tells the title of the stream at the pointer, and a click opens it.
     """
     figure, (upper, lower) = new_panels(2, 1, height_in=5.2, sharex=True)
@@ -103,7 +103,7 @@ def plot_channel(streams: pd.DataFrame, *, known: pd.DataFrame | None = None, no
 def plot_retention(retention: pd.DataFrame, *, known: pd.DataFrame | None = None, note: str = "") -> Figure:
     """Draw how many people of each stream are new and how many come again, and the members' share.
 
-    `retention` is a table of `chatlib.analyze.people.audience.summarize_retention`.
+    `retention` is a table of `chatlib.analyze.people.summarize_retention`.
     `known` is that of `plot_channel`.
     """
     figure, (upper, lower) = new_panels(2, 1, height_in=4.8, sharex=True, height_ratios=(3, 2))
@@ -137,7 +137,7 @@ def plot_income(
 ) -> Figure:
     """Draw what each stream brought: donations in one currency, memberships and gifts by number.
 
-    `income` is a table of `chatlib.analyze.people.income.summarize_income`. Without any donation only
+    `income` is a table of `chatlib.analyze.people.summarize_income`. Without any donation only
     the second part is drawn. `known` is that of `plot_channel`.
     """
     has_money = bool(income["value"].sum() > 0)
@@ -172,7 +172,7 @@ def plot_income(
 def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figure:
     """Draw the donations of each month, converted, by the currency they were given in.
 
-    `months` is a table of `chatlib.analyze.people.income.summarize_months`. Months without donations
+    `months` is a table of `chatlib.analyze.people.summarize_months`. Months without donations
     keep their place. The largest currencies have a colour, the others share grey.
     """
     figure, (axes,) = new_panels(1, 1, height_in=3.4)
@@ -199,7 +199,7 @@ def plot_months(months: pd.DataFrame, *, currency: str, note: str = "") -> Figur
 def plot_stream_income(trace: pd.DataFrame, *, duration_s: float, currency: str, note: str = "") -> Figure:
     """Draw what was given in one stream as it added up, with memberships, gifts and raids below.
 
-    `trace` is a table of `chatlib.analyze.people.income.trace_income`. Without any value only the second
+    `trace` is a table of `chatlib.analyze.people.trace_income`. Without any value only the second
     part is drawn.
     """
     given = trace[trace["what"] == "donations"]
@@ -233,7 +233,7 @@ def plot_speech(
 ) -> Figure:
     """Draw the languages, scripts and habits of a chat as shares of its messages.
 
-    Tables of `chatlib.analyze.people.speech`: `count_languages`, `count_scripts` (of each the first five
+    Tables of `chatlib.analyze.speech`: `count_languages`, `count_scripts` (of each the first five
     that have half a percent) and `summarize_habits`.
     """
     figure = NotebookFigure(figsize=(9.0, 4.2), layout="constrained")
@@ -257,7 +257,7 @@ def plot_speech(
 def plot_detection(scores: pd.DataFrame, *, note: str = "") -> Figure:
     """Draw how many planted bursts each detector finds, against its false alarms.
 
-    `scores` is a table of `chatlib.analyze.planted.compare_detectors`.
+    `scores` is a table of `chatlib.analyze.recall.compare_detectors`.
     """
     figure, (axes,) = new_panels(1, 1, height_in=3.4)
     looks = {

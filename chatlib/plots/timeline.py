@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chatlib.analyze.moments import link_to_moment
-from chatlib.analyze.timeline import Timeline
+from chatlib.analyze.streams import Timeline
 from chatlib.text import one_line
 
 __all__ = ["POINTS_TYPE", "LiveTimeline", "embed_json", "pack_timeline", "read_asset", "render_assets"]

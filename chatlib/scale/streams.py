@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.sparse import csr_array
 
+from chatlib.analyze.analytics.chat_analytics import save
 from chatlib.analyze.analytics.format import ProcessSettings
-from chatlib.analyze.analytics.json_files import save
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk
-from chatlib.analyze.channel import learn_channel, summarize_stream, tabulate_streams
 from chatlib.analyze.clips import describe_moments, moments_as_table
 from chatlib.analyze.moments import ReactionWords, find_moments
+from chatlib.analyze.streams import learn_channel, summarize_stream, tabulate_streams
 from chatlib.dataset import Dataset, MessageFile, join_chunks, read_message_file, read_table
 from chatlib.errors import DamagedStore
 from chatlib.files import atomic_path, atomic_write, make_safe_name, save_table

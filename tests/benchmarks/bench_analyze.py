@@ -24,7 +24,7 @@ from pathlib import Path
 import pandas as pd
 
 from chatlib.analyze.analytics.readers import read_file, select_talk
-from chatlib.analyze.planted import compare_detectors
+from chatlib.analyze.recall import compare_detectors
 from chatlib.workspace import RUNS_DIR, SAMPLE_DIR
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "twitch" / "channel_2023" / "chat"

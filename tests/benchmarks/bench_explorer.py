@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from chatlib.pipeline.explorer import write_explorer
-from chatlib.pipeline.report import render_index
+from chatlib.pipeline.pages import render_index
 from chatlib.pipeline.settings import describe_run
 from chatlib.records import Message, Stream
 from chatlib.store import open_store

@@ -10,7 +10,7 @@ import pytest
 from chatlib.errors import ParameterError, PipelineError
 from chatlib.pipeline.committed import set_home
 from chatlib.pipeline.notebooks import parse_override, read_parameters
-from chatlib.pipeline.report import render_bundle
+from chatlib.pipeline.pages import render_bundle
 from chatlib.pipeline.settings import NOTEBOOKS
 from tests.pipeline.stubs import RESULTS, run, write_notebook
 from tests.places import ROOT

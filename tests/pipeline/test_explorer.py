@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chatlib.pipeline.explorer import ExplorerSettings, load_timeline_data, write_explorer
-from chatlib.pipeline.report import render_bundle, render_index
+from chatlib.pipeline.pages import render_bundle, render_index
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
 from tests.pipeline.stubs import HACK, HOSTILE, make_run
@@ -242,7 +242,7 @@ def test_one_file_carries_all_of_it(chromium, script, run, tmp_path):
 
 
 def test_of_a_large_channel_it_carries_no_chat(chromium, script, run, tmp_path, monkeypatch):
-    monkeypatch.setattr("chatlib.pipeline.report._MOST_CHAT_BYTES", 1000)
+    monkeypatch.setattr("chatlib.pipeline.pages._MOST_CHAT_BYTES", 1000)
     path = tmp_path / "mailed.html"
     path.write_bytes(render_bundle(run[0]).read_bytes())
     chromium.open(path, width=1280)

@@ -12,8 +12,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from chatlib.collect.files.formats import read_chat_file
 from chatlib.pipeline.explorer import ExplorerSettings, load_timeline_data, write_explorer
+from chatlib.pipeline.pages import render_index
 from chatlib.pipeline.quick import ReadChat
-from chatlib.pipeline.report import render_index
 from chatlib.pipeline.settings import describe_run
 from chatlib.text import clean_text, remove_controls
 from tests.pipeline import stubs

@@ -13,7 +13,7 @@ import pytest
 from chatlib import files
 from chatlib.errors import ParameterError, StoreFull
 from chatlib.pipeline import chain as chain_module
-from chatlib.pipeline import report
+from chatlib.pipeline import pages
 from chatlib.pipeline.settings import NOTEBOOKS
 from tests.pipeline.stubs import run as run_small
 from tests.pipeline.stubs import write_chain
@@ -146,7 +146,7 @@ def test_on_a_full_disk_it_stops_and_with_room_it_goes_on(chain, chapters, monke
 
     write, run = files.atomic_write, chain["runs_dir"] / "r"
     with monkeypatch.context() as full:
-        for module in (chain_module, report):
+        for module in (chain_module, pages):
             full.setattr(module, "atomic_write", refuse)
         with pytest.raises(StoreFull, match=r"(?i)free some space and run the same command again"):
             run_small("r", **chain)

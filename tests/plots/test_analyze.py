@@ -6,8 +6,8 @@ import pytest
 
 from chatlib.analyze import ProcessSettings
 from chatlib.analyze.analytics.columns import make_analytics
-from chatlib.analyze.channel import summarize_stream
 from chatlib.analyze.moments import Moment
+from chatlib.analyze.streams import summarize_stream
 from chatlib.plots.analyze import (
     plot_activity,
     plot_channel,

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chatlib.__main__ import main
-from chatlib.analyze.analytics.json_files import save
+from chatlib.analyze.analytics.chat_analytics import save
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk
 from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.into_dataset import import_dataset, import_into_dataset

@@ -297,8 +297,8 @@ def take_talk(messages: pd.DataFrame, *, hide_names: bool = False, leave_out: It
 
     It has the columns `TALK_COLUMNS`, and `name` if people are left out.
     """
-    from chatlib.analyze.people.audience import is_named
-    from chatlib.analyze.people.speech import hide_mentions
+    from chatlib.analyze.people import is_named
+    from chatlib.analyze.speech import hide_mentions
 
     if leave_out:
         messages = messages[~is_named(messages["name"], leave_out)]

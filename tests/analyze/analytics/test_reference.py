@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chatlib.analyze import ProcessSettings
-from chatlib.analyze.analytics.json_files import load
+from chatlib.analyze.analytics.chat_analytics import load
 from chatlib.analyze.analytics.readers import analyze_chat, read_file
 
 FOLDER = Path(__file__).with_name("reference")

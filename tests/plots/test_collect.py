@@ -4,8 +4,7 @@ import pandas as pd
 import pytest
 
 from chatlib.plots.analyze import plot_channel, plot_income, plot_retention
-from chatlib.plots.collect import plot_streams
-from chatlib.plots.weeks import has_many_streams, summarize_weeks
+from chatlib.plots.collect import has_many_streams, plot_streams, summarize_weeks
 
 COLUMNS = (
     "users", "chats_per_min", "best_minute", "people", "new", "returning", "value", "memberships", "gifts",

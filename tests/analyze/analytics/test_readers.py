@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from chatlib.analyze import ProcessSettings
-from chatlib.analyze.analytics.json_files import load
+from chatlib.analyze.analytics.chat_analytics import load
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk, pick_stream
-from chatlib.analyze.channel import describe_streams, rank_streams, summarize_stream
+from chatlib.analyze.streams import describe_streams, rank_streams, summarize_stream
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.pipeline.explorer import write_explorer
 from chatlib.records import Message, Stream

@@ -8,8 +8,8 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from chatlib.analyze.people import speech
-from chatlib.analyze.people.speech import count_languages, find_chat_languages, guess_language, guess_script
+from chatlib.analyze import speech
+from chatlib.analyze.speech import count_languages, find_chat_languages, guess_language, guess_script
 from chatlib.workspace import SAMPLE_DIR
 
 MESSAGES = pd.DataFrame(

@@ -1,7 +1,7 @@
 """A stream's timeline: what it counts, says and marks."""
 
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk
-from chatlib.analyze.timeline import add_texts, make_timeline
+from chatlib.analyze.streams import add_texts, make_timeline
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from chatlib.analyze.people import audience, income
+from chatlib.analyze import people
 from chatlib.errors import ParameterError
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
@@ -48,7 +48,7 @@ def db(tmp_path):
 
 
 def test_viewers_are_people_with_a_chat_message(db):
-    viewers = audience.load_viewers(db, leave_out=["@nightBot"])
+    viewers = people.load_viewers(db, leave_out=["@nightBot"])
     rows = viewers[["stream_id", "name", "chats", "first_s", "member"]].values.tolist()
     assert rows == [
         [1, "ann", 2, 1.0, False],
@@ -56,11 +56,11 @@ def test_viewers_are_people_with_a_chat_message(db):
         [2, "ann", 1, 1.0, False],
         [2, "cleo", 1, 1.0, False],
     ]
-    assert len(audience.load_viewers(db)) == 5
+    assert len(people.load_viewers(db)) == 5
 
 
 def test_retention_tells_new_people_from_returning_ones(db):
-    table = audience.summarize_retention(audience.load_viewers(db), db.load_streams())
+    table = people.summarize_retention(people.load_viewers(db), db.load_streams())
     assert table[["video_id", "people", "new", "returning", "returning_share"]].values.tolist() == [
         ["one", 3, 3, 0, 0.0],
         ["two", 2, 1, 1, 0.5],
@@ -70,34 +70,34 @@ def test_retention_tells_new_people_from_returning_ones(db):
 
 
 def test_loyalty_counts_streams_per_person(db):
-    table = audience.summarize_loyalty(audience.load_viewers(db))
+    table = people.summarize_loyalty(people.load_viewers(db))
     assert table.values.tolist() == [["1", 3, 0.75, 0.5], ["2-4", 1, 0.25, 0.5]]
 
 
 def test_talkers_bear_their_names_or_numbers(db):
-    viewers = audience.load_viewers(db)
-    names = audience.label_people(viewers, anonymize=False)
-    assert audience.find_talkers(viewers, names, top=1).values.tolist() == [["ann", 3, 0.5, 2, False]]
-    numbers = audience.label_people(viewers, anonymize=True)
-    table = audience.find_talkers(viewers, numbers)
+    viewers = people.load_viewers(db)
+    names = people.label_people(viewers, anonymize=False)
+    assert people.find_talkers(viewers, names, top=1).values.tolist() == [["ann", 3, 0.5, 2, False]]
+    numbers = people.label_people(viewers, anonymize=True)
+    table = people.find_talkers(viewers, numbers)
     assert table["who"].tolist() == ["viewer 1", "viewer 2", "viewer 3", "viewer 4"]
 
 
 def test_nobody_is_an_empty_table_everywhere(db):
-    viewers = audience.load_viewers(db).head(0)
-    assert audience.summarize_retention(viewers, db.load_streams()).empty
-    assert audience.summarize_loyalty(viewers).empty
-    assert audience.find_talkers(viewers, {}).empty
-    assert audience.label_people(viewers, anonymize=True) == {}
+    viewers = people.load_viewers(db).head(0)
+    assert people.summarize_retention(viewers, db.load_streams()).empty
+    assert people.summarize_loyalty(viewers).empty
+    assert people.find_talkers(viewers, {}).empty
+    assert people.label_people(viewers, anonymize=True) == {}
 
 
 def test_concentration_is_the_share_of_the_largest_tenth():
-    assert audience.measure_concentration([91, *[1] * 9]) == 0.91
-    assert np.isnan(audience.measure_concentration([5] * 9)), "no tenth of nine people"
+    assert people.measure_concentration([91, *[1] * 9]) == 0.91
+    assert np.isnan(people.measure_concentration([5] * 9)), "no tenth of nine people"
 
 
 def test_payments_are_loaded_once_each_with_their_day(db):
-    events = income.load_events(db)
+    events = people.load_events(db)
     assert events["kind"].tolist() == [
         "paid_message", "paid_message", "paid_message", "membership_item", "raid", "paid_sticker",
     ]  # fmt: skip
@@ -105,25 +105,25 @@ def test_payments_are_loaded_once_each_with_their_day(db):
 
 
 def test_donations_are_converted_at_the_rate_of_their_day(db):
-    events = income.convert_events(income.load_events(db), to="USD")
+    events = people.convert_events(people.load_events(db), to="USD")
     assert events["value"].tolist()[0] == 10
     assert events["value"].tolist()[1] == pytest.approx(6.6, abs=0.2)  # 1,000 yen on that day
     assert events["value"].isna().tolist() == [False, False, True, True, True, False]
-    table = income.summarize_currencies(events).set_index("currency")
+    table = people.summarize_currencies(events).set_index("currency")
     assert table.loc["USD", ["donations", "amount", "value"]].tolist() == [2, Decimal(15), 15.0]
     assert table.loc["XYZ", ["donations", "rate_missing"]].tolist() == [1, 1]
 
 
 def test_bits_are_a_cent_each(db):
     db.save_chat(Stream("twitch", "t", started_at="2023-11-17"), [say(1, "dan", bits=150)])
-    events = income.convert_events(income.load_events(db), to="USD")
+    events = people.convert_events(people.load_events(db), to="USD")
     assert events["value"].iloc[-1] == 1.5
-    assert income.summarize_events(events)["what"].tolist()[-1] == "messages with bits (150 bits)"
+    assert people.summarize_events(events)["what"].tolist()[-1] == "messages with bits (150 bits)"
 
 
 def test_income_has_a_row_for_every_stream(db):
-    events = income.convert_events(income.load_events(db), to="USD")
-    table = income.summarize_income(events, db.load_streams()).set_index("video_id")
+    events = people.convert_events(people.load_events(db), to="USD")
+    table = people.summarize_income(events, db.load_streams()).set_index("video_id")
     assert table.loc["one", ["donations", "donors", "memberships", "gifts"]].tolist() == [2, 2, 1, 0]
     assert table.loc["two", "value"] == 5
     assert table.loc["silent", ["value", "donations"]].tolist() == [0, 0]
@@ -132,8 +132,8 @@ def test_income_has_a_row_for_every_stream(db):
 def test_months_have_a_row_for_every_currency(db):
     db.save_chat(Stream("twitch", "t", started_at="2023-12-01"), [say(1, "dan", bits=150)])
     db.save_chat(Stream("youtube", "undated"), [pay(1, "ann", "3", "EUR")])
-    events = income.convert_events(income.load_events(db), to="USD")
-    table = income.summarize_months(events)
+    events = people.convert_events(people.load_events(db), to="USD")
+    table = people.summarize_months(events)
     rows = table[["month", "currency", "donations", "amount", "rate_missing"]].values.tolist()
     assert rows == [
         ["2023-11", "USD", 2, Decimal(15), 0],
@@ -143,7 +143,7 @@ def test_months_have_a_row_for_every_currency(db):
         ["no date", "EUR", 1, Decimal(3), 0],
     ]
     assert table["value"].sum() == pytest.approx(events["value"].sum())
-    assert income.summarize_currencies(events)["currency"].tolist() == ["USD", "JPY", "EUR", "bits", "XYZ"]
+    assert people.summarize_currencies(events)["currency"].tolist() == ["USD", "JPY", "EUR", "bits", "XYZ"]
 
 
 def test_the_payments_of_one_stream_add_up_in_time_order(db):
@@ -158,64 +158,64 @@ def test_the_payments_of_one_stream_add_up_in_time_order(db):
             Message("6", "raid", None, "id-dan"),
         ],
     )
-    events = income.convert_events(income.load_events(db), to="USD")
-    assert income.trace_income(events, 4).values.tolist() == [
+    events = people.convert_events(people.load_events(db), to="USD")
+    assert people.trace_income(events, 4).values.tolist() == [
         [1.0, "raids", 0.0, 0.0],
         [3.0, "donations", 0.5, 0.5],
         [4.0, "gifts", 0.0, 0.5],
         [5.0, "memberships", 0.0, 0.5],
         [9.0, "donations", 1.5, 2.0],
     ]
-    first = income.trace_income(events, 1)
+    first = people.trace_income(events, 1)
     assert first["what"].tolist() == ["donations"] * 3 + ["memberships"]
     assert first["value"].iloc[2] == 0  # XYZ has no rate
-    assert income.trace_income(events, 3).empty
+    assert people.trace_income(events, 3).empty
 
 
 def test_the_crowd_of_a_stream_is_new_or_was_here_before(db):
-    viewers = audience.load_viewers(db)
-    table = audience.summarize_crowd(viewers, db.load_streams(), 2)
+    viewers = people.load_viewers(db)
+    table = people.summarize_crowd(viewers, db.load_streams(), 2)
     assert table.values.tolist() == [
         ["new here", 1, 0.5, 1, 0.5],
         ["been here before", 1, 0.5, 1, 0.5],
         ["members", 0, 0.0, 0, 0.0],
         ["everybody", 2, 1.0, 2, 1.0],
     ]
-    assert audience.summarize_crowd(viewers, db.load_streams(), 3)["people"].tolist() == [0, 0, 0, 0]
+    assert people.summarize_crowd(viewers, db.load_streams(), 3)["people"].tolist() == [0, 0, 0, 0]
 
 
 def test_donors_are_ranked_by_what_they_gave(db):
-    events = income.convert_events(income.load_events(db), to="USD")
-    labels = audience.label_people(audience.load_viewers(db), anonymize=False)
-    table = income.summarize_donors(events, labels)
+    events = people.convert_events(people.load_events(db), to="USD")
+    labels = people.label_people(people.load_viewers(db), anonymize=False)
+    table = people.summarize_donors(events, labels)
     assert table["who"].tolist() == ["somebody who wrote nothing else", "ann"]
     assert table["streams"].tolist() == [2, 1]
     assert table["value_share"].sum() == pytest.approx(1)
 
 
 def test_concentration_is_said_in_words(db):
-    events = income.convert_events(income.load_events(db), to="USD")
+    events = people.convert_events(people.load_events(db), to="USD")
     values = events.set_index("author")["value"]
-    assert audience.describe_concentration(audience.load_viewers(db), values).startswith("Too few wrote")
+    assert people.describe_concentration(people.load_viewers(db), values).startswith("Too few wrote")
     db.save_chat(Stream("youtube", "busy"), [say(n, f"w{n % 16}") for n in range(95)])
-    said = audience.describe_concentration(audience.load_viewers(db), values)
+    said = people.describe_concentration(people.load_viewers(db), values)
     assert said == "The tenth of the people who write most wrote 12 % of the messages."
 
 
 def test_a_currency_without_a_rate_is_refused(db):
     with pytest.raises(ParameterError, match="'DOGE'"):
-        income.convert_events(income.load_events(db), to="DOGE")
+        people.convert_events(people.load_events(db), to="DOGE")
 
 
 def test_no_payment_at_all_is_empty_tables(db):
-    events = income.convert_events(income.load_events(db).head(0), to="EUR")
-    assert income.summarize_currencies(events).empty
-    assert income.summarize_months(events).empty
-    assert income.summarize_events(events).empty
-    assert income.summarize_donors(events, {}).empty
-    assert income.summarize_income(events, db.load_streams())["value"].tolist() == [0, 0, 0]
+    events = people.convert_events(people.load_events(db).head(0), to="EUR")
+    assert people.summarize_currencies(events).empty
+    assert people.summarize_months(events).empty
+    assert people.summarize_events(events).empty
+    assert people.summarize_donors(events, {}).empty
+    assert people.summarize_income(events, db.load_streams())["value"].tolist() == [0, 0, 0]
 
 
 def test_a_small_chat_is_warned_of():
-    assert "40 messages by 9 people" in audience.format_small_chat_warning(n_messages=40, n_people=9)
-    assert audience.format_small_chat_warning(n_messages=4000, n_people=900) == ""
+    assert "40 messages by 9 people" in people.format_small_chat_warning(n_messages=40, n_people=9)
+    assert people.format_small_chat_warning(n_messages=4000, n_people=900) == ""

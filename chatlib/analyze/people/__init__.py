@@ -1,1 +1,0 @@
-"""Who writes, what they pay, and how they speak."""
