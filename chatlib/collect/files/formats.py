@@ -93,6 +93,7 @@ _COUNTED_FROM_START = {form.name for form in FORMATS if form.kind in ("text", "t
 _TEXT_IN_BRACKETS = re.compile(rb"\[\s*-?\d{1,4}[:-]\d\d")
 _BEGINS_AS_JSON = re.compile(rb"\{\s*[\"}]|\[\s*[\[\]{\"0-9tfn-]|[\[{]\s*$")
 _PARQUET_MAGIC = b"PAR1"
+_ARCHIVES = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"BZh", b"\x28\xb5\x2f\xfd")
 _PLAIN_BYTES = bytes({*range(256)} - {*range(32)} | {*b"\t\n\v\f\r\x1b"})
 
 
@@ -269,9 +270,16 @@ def _find_chats(data: bytes, file_name: str, notes: Notes, columns: Mapping[str,
                 raise
         else:
             chats = (_load(reader)(content, notes) for reader in _JSON_READERS)
-            return [next(filter(None, chats), None) or _refuse("JSON")]
+            return [
+                next(filter(None, chats), None) or _refuse("JSON that is cut short" if notes[CUT] else "JSON")
+            ]
     if not data.strip():
         raise SourceError("A chat file must have content, and this one is empty.")
+    if data.startswith(_ARCHIVES):
+        raise UnknownFormat(
+            "A chat file must be unpacked or gzipped, and this is another archive, or a workbook: unpack it, "
+            "or save the workbook's sheet as CSV, and import that."
+        )
     if re.match(rb"<(?:[!?]|[A-Za-z][\w-]*[\s>/][^\n]*<)", start):
         _refuse("a web page")
     if len(start) < 50 * len(start.translate(None, _PLAIN_BYTES)):

@@ -33,7 +33,10 @@ SQLITE_MAGIC = b"SQLite format 3\x00"
 _SPACE = b" \t\r\n"
 CUT = "file is cut short"
 _BAD_ROW, _MAX_BAD_ROWS = "row is no JSON", 1000
-_OPENING = re.compile(r'\[\s*(\{\s*"[^"]{1,60}"\s*:)')
+_OPENING = re.compile(r'\s*(\{\s*"[^"]{1,60}"\s*:)')
+_BETWEEN = re.compile(r"(?:[\s,]|\]\s*\[)*")  # items, or arrays that were put together
+_ROWS = re.compile(r'(?<!\\)"(?:actions|comments|edges)"\s*:\s*\[(?=\s*\{)')  # in an object around them
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.S)
 _KANA = "のにはをたがでてとしれさいるんなかまアイスルンーラトリ"
 _MAX_COUNT = 2**62
 _MAX_REASONS = 40
@@ -279,7 +282,10 @@ def _parse_lines(lines: list[bytes], notes: Notes) -> list[object]:
 
 
 def _parse_leniently(start: bytes, notes: Notes) -> object:
-    """Return what the standard library can read; of an array that is cut, the whole items."""
+    """Return what the standard library can read, or the whole rows of what is cut, damaged or put together.
+
+    Rows are values one after another, the items of the outer array, or those of the list of rows inside.
+    """
     text = decode_text(start, notes)
     decoder = json.JSONDecoder(strict=False)
     try:
@@ -287,30 +293,50 @@ def _parse_leniently(start: bytes, notes: Notes) -> object:
     except RecursionError:
         raise SourceError("A chat file must not be nested a thousand deep, and this one is.") from None
     except ValueError as error:
-        if not text.startswith("["):
-            raise SourceError(f"A chat file must be whole JSON, and this one is not: {error}.") from error
-    items = list(_iter_items(text, decoder, notes))
-    if not items:
-        raise SourceError("A chat file must be whole JSON, and of this one not one row can be read.")
-    return items
+        reason = error
+    inside = _ROWS.search(text)
+    for first in (int(text.startswith("[")), *([inside.end()] if inside else [])):
+        found = Notes()
+        if items := list(_iter_items(text, first, decoder, found)):
+            notes.update(found)
+            if first > 1:
+                return _enter_items(items, text[:first], decoder)
+            return items[0] if first == 0 and len(items) == 1 else items
+    raise SourceError(f"A chat file must be whole JSON, and of this one not one row can be read: {reason}.")
 
 
-def _iter_items(text: str, decoder: json.JSONDecoder, notes: Notes) -> Iterator[object]:
-    """Yield an array's items that can be read; after one that cannot, from what begins as the first did."""
-    opening = _OPENING.match(text)
-    position = 1
+def _iter_items(text: str, first: int, decoder: json.JSONDecoder, notes: Notes) -> Iterator[object]:
+    """Yield the items that can be read; after one that cannot go on with what begins as the first did.
+
+    `first` is the first item's place in an array; at 0 the items are values one after another.
+    """
+    opening = _OPENING.match(text, first)
+    position = first
     while True:
-        while position < len(text) and text[position] in " \t\r\n,":
-            position += 1
+        position = _BETWEEN.match(text, position).end()  # type: ignore[union-attr]
         try:
             item, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError):
             following = text.find(opening[1], position + 1) if opening else -1
             if following < 0 or notes[_BAD_ROW] >= _MAX_BAD_ROWS:
-                if text[position : position + 9].strip() != "]":
-                    notes[CUT] += 1
-                return
+                break
             notes[_BAD_ROW] += 1
             position = following
         else:
             yield item
+    rest = text[position : position + 9].strip()
+    is_whole = notes[_BAD_ROW] and rest.startswith("]") if first > 1 else rest == "]"[:first]
+    if not is_whole:
+        notes[CUT] += 1
+
+
+def _enter_items(items: list[object], head: str, decoder: json.JSONDecoder) -> object:
+    """Return the content that begins with `head`, whose last bracket opens an array, with its items."""
+    opened = re.sub(r"[^][{}]", "", _STRING.sub("", head))
+    while (shorter := opened.replace("{}", "").replace("[]", "")) != opened:
+        opened = shorter
+    ends = opened[::-1].translate({ord("{"): "}", ord("["): "]"})
+    try:
+        return decoder.decode(f"{head}{json.dumps(items)[1:-1]}{ends}")
+    except ValueError as error:
+        raise SourceError(f"A chat file must be whole JSON, and this one is not: {error}.") from error

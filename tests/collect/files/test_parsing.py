@@ -86,6 +86,40 @@ def test_behind_a_damaged_row_of_an_array_the_others_are_read():
         assert load(whole[:-5]) == ([*rows[:2], *rows[3:5]], {"row is no JSON": 1, CUT: 1})
 
 
+ITEM = '{"id": %d, "m": {"f": [{"t": "a]}\\" [{"}, {"t": "b"}]}}'
+AROUND = (
+    '{"streamer": {"n": "x{"}, "video": {"chapters": [{"a": 1}]}, "comments": [%s], "z": {"q": []}}',
+    '{"data": {"video": {"id": "1", "comments": {"edges": [%s]}}}}',
+    '[{"data": {"video": {"id": "1", "comments": {"edges": [%s]}}}}]',
+    '{"r": {"p": [{"s": "[{"}]}, "c": {"c": {"continuations": [], "actions": [%s]}}}',
+)
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_of_an_object_cut_short_the_whole_rows_are_kept(around):
+    items = [ITEM % i for i in range(9)]
+    text = around % ", ".join(items)
+    for end in range(text.index(items[1]) + 1, len(text.rstrip("]}")), 7):
+        n_whole = sum(text.index(item) + len(item) <= end for item in items)
+        wanted = json.loads((around % ", ".join(items[:n_whole])).replace(', "z": {"q": []}', ""))
+        assert load(text[:end].encode()) == (wanted, {CUT: 1})
+
+
+def test_a_damaged_row_inside_an_object_costs_no_other():
+    rows = [{"id": i, "m": {"f": "x"}} for i in range(6)]
+    whole = json.dumps({"a": 1, "comments": rows}).replace('"id": 2,', '"id": 2')
+    assert load(whole.encode()) == ({"a": 1, "comments": rows[:2] + rows[3:]}, {"row is no JSON": 1})
+
+
+def test_files_that_were_put_together():
+    for item in ({"data": {"x": 1}}, {"data": {"x": 2}}):
+        one = json.dumps(item, indent=1)
+        assert load(f"{one}\n{one}".encode()) == ([item, item], {})
+    rows = json.dumps(ROWS, indent=1)
+    assert load(f"{rows}\n{rows}\n".encode()) == (ROWS + ROWS, {})
+    assert load(b'{"a": 1} x') == ({"a": 1}, {CUT: 1})
+
+
 @pytest.mark.parametrize("data", [b"", b" \n", gzip.compress(b"", mtime=0)])
 def test_an_empty_file_is_an_error(data):
     with pytest.raises(SourceError, match="empty"):

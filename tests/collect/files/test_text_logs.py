@@ -215,6 +215,8 @@ def test_what_is_no_chat_is_not_called_json():
             read(text)
     with pytest.raises(UnknownFormat, match="no text"):
         read_chat(b"\x89PNG\r\n\x1a\n" + bytes(range(64)), file_name="x.png", row={})
+    with pytest.raises(UnknownFormat, match="another archive, or a workbook: unpack it"):
+        read_chat(b"PK\x03\x04" + bytes(range(64)), file_name="x.zip", row={})
 
 
 def test_in_a_folder_only_what_begins_as_a_chat_is_read():
