@@ -100,6 +100,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
         case OSError():
             where = f": {error.filename}" if error.filename is not None else ""
             return 1, f"The system refused ({error.strerror or error}){where}. Check the path, and try again."
+        case RuntimeError() if "home directory" in str(error):
+            return 1, "A path that begins with ~ must name somebody's home folder, and nobody has that one."
         case RuntimeError() if "Symlink loop" in str(error):
             return 1, f"A link must lead to a file or folder, not back to itself ({error})."
     name = type(error).__name__

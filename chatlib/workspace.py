@@ -162,9 +162,16 @@ def shorten_path(path: str | Path) -> str:
     path = Path(path)
     if path.is_relative_to(PROJECT_DIR):
         return path.relative_to(PROJECT_DIR).as_posix()
-    if path.is_relative_to(Path.home()):
-        return "~/" + path.relative_to(Path.home()).as_posix()
+    if (home := _find_home()) and path.is_relative_to(home):
+        return "~/" + path.relative_to(home).as_posix()
     return f"…/{path.name}"
+
+
+def _find_home() -> Path | None:
+    """Return the home folder; None where there is none, or the root of all folders, as in containers."""
+    with suppress(RuntimeError):
+        return home if (home := Path.home()) != home.parent else None
+    return None
 
 
 def hide_paths(value: Any, *more: Path) -> Any:
@@ -172,6 +179,8 @@ def hide_paths(value: Any, *more: Path) -> Any:
 
     Hidden are the project's folder, the home folder and `more`, each as `shorten_path` shows it.
     """
+
+    home = _find_home()
 
     def hide(text: str) -> str:
         """Return one text without them."""
@@ -181,7 +190,7 @@ def hide_paths(value: Any, *more: Path) -> Any:
             text = re.sub(_NOT_WITHIN + re.escape(str(path)) + _NOT_BEFORE, shorten_path(path), text)
         text = re.sub(_NOT_WITHIN + re.escape(f"{PROJECT_DIR}{os.sep}"), "", text)
         text = re.sub(_NOT_WITHIN + re.escape(str(PROJECT_DIR)) + _NOT_BEFORE, ".", text)
-        return re.sub(_NOT_WITHIN + re.escape(str(Path.home())) + _NOT_BEFORE, "~", text)
+        return re.sub(_NOT_WITHIN + re.escape(str(home)) + _NOT_BEFORE, "~", text) if home else text
 
     return map_texts(value, hide)
 

@@ -47,6 +47,10 @@ def test_it_works_without_the_clone(installed, tmp_path):
     done = run(installed, tmp_path, "import", "chats", "--db", "chat.dbs")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "chat.dbs").is_file()
+    chat = next((tmp_path / "chats" / "chat").iterdir())
+    done = run(installed, tmp_path, "report", str(chat), "--only", "analyze", "--no-open", "--name", "one")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data" / "runs" / "one" / "index.html").is_file()
 
 
 def test_what_needs_the_notebooks_says_so(installed, tmp_path):

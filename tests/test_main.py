@@ -38,6 +38,7 @@ def run(*arguments, **options):
         (PermissionError(errno.EACCES, "Permission denied", "x.json"), 1, "(Permission denied): x.json"),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "The disk is full"),
         (OSError(errno.ELOOP, "Too many levels of symbolic links", "a"), 1, "(Too many levels of symbolic"),
+        (RuntimeError("Could not determine home directory."), 1, "begins with ~"),
         (ZeroDivisionError("division by zero"), 1, "(ZeroDivisionError: division by zero)"),
     ],
 )

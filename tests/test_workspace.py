@@ -80,3 +80,15 @@ def test_texts_lose_the_folders_of_this_machine_and_nothing_else(monkeypatch, tm
     }
     hidden = hide_paths({"cells": list(shown), "image/png": str(home)}, Path("/media/bob/chats"))
     assert hidden == {"cells": list(shown.values()), "image/png": str(home)}
+
+
+@pytest.mark.parametrize("home", ["/", None])
+def test_without_a_home_folder_of_ones_own_none_is_shown(monkeypatch, home):
+    def find():
+        if home is None:
+            raise RuntimeError("Could not determine home directory.")
+        return Path(home)
+
+    monkeypatch.setattr(Path, "home", find)
+    assert shorten_path("/media/ann/chats") == "…/chats"
+    assert hide_paths("of /media/ann/x, a / b") == "of /media/ann/x, a / b"

@@ -212,8 +212,10 @@ def _describe_data(streams: pd.DataFrame | None) -> dict[str, object]:
 
 
 def _find_versions() -> dict[str, str | None]:
-    lines = (PROJECT_DIR / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    packages = [re.split(r"[<>=#\s]", line)[0] for line in lines if line and not line.startswith("#")]
+    path = PROJECT_DIR / "requirements.txt"  # where chatlib was installed without its clone, there is none
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else importlib.metadata.requires("chatlib")
+    named = [line for line in lines or () if line and not line.startswith("#") and "extra ==" not in line]
+    packages = [re.split(r"[<>=#\s]", line)[0] for line in named]
     return {
         "chatlib": chatlib.__version__,
         "python": platform.python_version(),
