@@ -29,12 +29,24 @@ __all__ = [
     "read_timestamp",
     "read_timestamp_text",
     "split_by_date",
+    "split_zone",
 ]
 
 MAX_OFFSET_S = 1e8  # three years; what is beyond is no offset
 MIN_TIMESTAMP_US = 1_100_000_000_000_000  # 2004, before there was any of this
 MAX_TIMESTAMP_US = 4_100_000_000_000_000  # 2099
 
+# Zones by the names that programs write, in minutes east of UTC; of two with one name, the more common.
+_ZONES = {
+    "Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 60, "BST": 60, "CET": 60, "CEST": 120, "EET": 120,
+    "EEST": 180, "MSK": 180, "SGT": 480, "HKT": 480, "JST": 540, "KST": 540, "AEST": 600, "AEDT": 660,
+    "NZST": 720, "NZDT": 780, "BRT": -180, "ART": -180, "AST": -240, "ADT": -180, "EST": -300, "EDT": -240,
+    "CST": -360, "CDT": -300, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420, "HST": -600,
+}  # fmt: skip
+_ZONE = re.compile(
+    r"(.*\d:\d\d.*?)\s*(?:\b([A-Z]{3,5})|(Z)|(?:UTC|GMT)?\s?([+-]\d\d?):?(\d\d)?)(?: \([^()]{1,60}\))?",
+    re.S | re.I,
+)
 _BELOW_MICRO = re.compile(r"(\.\d{6})\d+")  # Twitch writes nanoseconds
 _CLOCK = re.compile(r"\s*(-?)(?:(\d{1,4}):)?(\d{1,4}):(\d\d(?:\.\d+)?)\s*")
 
@@ -73,6 +85,22 @@ def read_timestamp_text(value: object) -> int | None:
         return read_timestamp(round(_parse_moment(value).timestamp() * 1_000_000))
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def split_zone(text: str) -> tuple[str, int | None]:
+    """Return a moment's text without the zone at its end, and that zone's seconds east of UTC.
+
+    A zone whose name is not known stays in the text, and is None, as none is.
+    """
+    found = _ZONE.fullmatch(text)
+    if found is None:
+        return text, None
+    moment, name, zulu, hours, minutes = found.groups()
+    if hours:
+        sign = -1 if hours[0] == "-" else 1
+        return moment, 3600 * int(hours) + sign * 60 * int(minutes or 0)
+    zone_min = _ZONES.get((name or zulu).upper())
+    return (text, None) if zone_min is None else (moment, 60 * zone_min)
 
 
 def read_date(value: object) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from chatlib.errors import UnknownFormat
 from chatlib.options import ROLES
 from chatlib.text import one_line, read_number
-from chatlib.times import MAX_OFFSET_S, read_offset, read_timestamp, read_timestamp_text
+from chatlib.times import MAX_OFFSET_S, read_offset, read_timestamp, read_timestamp_text, split_zone
 
 __all__ = [
     "Columns", "find_columns", "find_unnamed_columns", "has_heading", "is_day_first", "read_column_moment",
@@ -237,7 +237,7 @@ def _classify_value(value: object) -> str:
     number = read_number(_read_decimal_comma(value))
     if number is not None:
         return "moment" if read_timestamp(int(number)) else "seconds" if abs(number) <= MAX_OFFSET_S else ""
-    if not isinstance(value, str) or len(value) > 60:
+    if not isinstance(value, str) or len(value) > 100:
         return ""
     if _CLOCK.fullmatch(value):
         return "clock"
@@ -261,14 +261,19 @@ def read_column_moment(value: object, day_first: bool) -> int | None:
     """Return microseconds since 1970 from a number, an ISO 8601 moment, or a date as people write it."""
     if not isinstance(value, str):
         return read_timestamp(value)
-    text = value.strip()
+    text, zone_s = split_zone(value.strip()) if len(value) < 100 else (value, None)
+    moment = _read_moment(text, day_first)
+    return moment if moment is None else moment - (zone_s or 0) * 1_000_000
+
+
+def _read_moment(text: str, day_first: bool) -> int | None:
     found = _DATE.fullmatch(text) if len(text) < 60 else None
     if found and (text[4:5] != "-" or found[9]):
         return _read_numeric_date(found, day_first)
     number = read_number(text)
     if number is not None:
         return read_timestamp(int(text) if text.isdecimal() else number)
-    exact = read_timestamp_text(re.sub(r" ?(?:UTC|GMT)$", "+00:00", text))
+    exact = read_timestamp_text(text)
     return exact if exact is not None or len(text) > 60 else _read_named_date(text)
 
 
@@ -304,7 +309,8 @@ def _read_named_date(text: str) -> int | None:
 
 def is_day_first(values: Sequence[str]) -> bool:
     """Return whether the day comes first: what cannot be a month tells, else the shorter span does."""
-    dates = [found for value in values if (found := _DATE.fullmatch(value.strip())) and len(found[1]) < 4]
+    texts = (split_zone(value.strip())[0] for value in values)
+    dates = [found for text in texts if (found := _DATE.fullmatch(text)) and len(found[1]) < 4]
     if any(int(found[1]) > 12 for found in dates):
         return True
     if not dates or any(int(found[2]) > 12 for found in dates):

@@ -32,7 +32,7 @@ from chatlib.files import FILE_MB, LINE_MB, TABLE_COLUMNS, TABLE_ROWS
 from chatlib.money import read_plain_money
 from chatlib.records import CHAT_KINDS, Message, Stream
 from chatlib.text import clean_text, dump_names, one_line, read_number, rearm_cell
-from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US
+from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, split_zone
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,6 +96,9 @@ def find_chats(
         notes["quote is not closed"] += 1
     if columns.offset is columns.moment is None:
         notes["no column is known as the time: --columns time=NAME"] += 1
+    for value in table.sample[columns.moment] if columns.moment is not None else ():
+        if (zone := re.search(r"\b[A-Z]{3,5}$", str(value))) and split_zone(str(value))[1] is None:
+            notes.count_name("a zone that is not known is read as UTC", zone[0])
     name = "chat-downloader-table" if columns.is_own else "table"
     if columns.stream is None:
         return [Chat(name, Stream("", ""), found[""], notes)]

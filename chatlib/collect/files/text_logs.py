@@ -22,7 +22,7 @@ from chatlib.files import LINE_MB
 from chatlib.money import read_money
 from chatlib.records import CHAT_KINDS, TWITCH, Message, Stream
 from chatlib.text import clean_text
-from chatlib.times import MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset
+from chatlib.times import MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset, split_zone
 
 __all__ = ["find_chats", "looks_like_chat", "recognize_lines"]
 
@@ -38,8 +38,6 @@ _TIME_OF_DAY = r"\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
 _MOMENT = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,9})?"
 _FILE_DAY = re.compile(r"(?<!\d)(\d{4})[-_.]?(\d\d)[-_.]?(\d\d)(?!\d)")
 _FILE_CHANNEL = re.compile(r"#?([A-Za-z0-9]\w{1,24})(?:[-.]\d[\d-]*)?\.(?:log|txt)(?:\.gz)?", re.A)
-# Zones as Qt abbreviates them, in minutes; the standard library knows America's.
-_ZONES = {"WEST": 60, "BST": 60, "CET": 60, "CEST": 120, "EET": 120, "EEST": 180, "MSK": 180, "JST": 540}
 
 # chat-downloader's, today's and the first; TwitchDownloader's; plain ones.
 _DOWNLOADED = re.compile(rf"(?P<stamp>{_CLOCK}|{_MOMENT}|\d\d:\d\d [AP]M) \| (?P<rest>.*)")
@@ -364,7 +362,7 @@ class _Clock:
             moment = f"{parsed[0]:04}-{parsed[1]:02}-{parsed[2]:02}" if parsed else None
         if moment and (midnight_s := _read_moment(moment[:10])) is not None:
             self._midnight_s, self.has_day, self._last_s = midnight_s, True, None
-            self._zone_s = _read_zone(zone) if zone else self._zone_s
+            self._zone_s = (split_zone(f"0:00 {zone}")[1] or 0) if zone else self._zone_s
 
     def read_offset(self, stamp: str) -> _Time | None:
         """Return the time of a stamp that is an offset, a moment, or `08:15 PM`."""
@@ -417,17 +415,6 @@ def _read_time_of_day(text: str) -> float | None:
     except ValueError:
         return None
     return time.hour * 3600 + time.minute * 60 + time.second + time.microsecond / 1e6
-
-
-def _read_zone(text: str) -> int:
-    """Return a zone's seconds east of UTC, from its abbreviation or `+0200`; 0 for an unknown one."""
-    if text in _ZONES:
-        return _ZONES[text] * 60
-    if found := re.search(r"([+-])(\d\d?):?(\d\d)?$", text):
-        seconds = int(found[2]) * 3600 + int(found[3] or 0) * 60
-        return -seconds if found[1] == "-" else seconds
-    parsed = parsedate_tz(f"1 Jan 2000 00:00:00 {text[:5]}")
-    return (parsed and parsed[9]) or 0
 
 
 def _split_at_gaps(messages: list[Message]) -> list[list[Message]]:

@@ -67,6 +67,25 @@ def test_times_in_many_forms(first, second, expected):
     assert offsets(f"time,author,message\n{first},Ann,hi\n{second},Bob,yo\n") == expected
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "7/15/2021 1:00:05 PM PDT", "15.07.2021 22:00:05 cest", "2021-07-15 16:00:05 EDT",
+        "15/07/2021 22:00:05 +0200", "2021-07-15 22:00:05 GMT+2", "Jul 15 2021 10:00:05 PM CEST",
+        "2021-07-15T20:00:05Z", "Thu Jul 15 2021 22:00:05 GMT+0200 (Central European Summer Time)",
+    ],
+)  # fmt: skip
+def test_zones_of_times(written):
+    chat = read(f'time,author,message\n"{written}",Ann,hi\n')
+    assert ([m.timestamp_us for m in chat.messages], dict(chat.skipped)) == ([1_626_379_205_000_000], {})
+
+
+def test_a_zone_that_is_not_known_is_named():
+    chat = read("time,author,message\n15.07.2021 20:00:05 XYT,Ann,hi\n")
+    assert [m.timestamp_us for m in chat.messages] == [1_626_379_205_000_000]
+    assert chat.skipped == {"a zone that is not known is read as UTC: XYT": 1}
+
+
 def test_a_day_and_a_time_of_day_are_one_moment():
     for first, second in (("20:00:05", "00:00:05"), ("8:00:05 PM", "12:00:05 AM")):
         table = f"date,time,user,text\n2021-07-15,{first},Ann,hi\n2021-07-16,{second},Bob,yo\n"
