@@ -16,11 +16,13 @@ from typing import Any, overload
 
 __all__ = [
     "EMOJI",
+    "PEOPLE",
     "clean_json",
     "clean_text",
     "disarm_cell",
     "disarm_formula",
     "dump_names",
+    "format_count",
     "hide_mentions",
     "is_emote",
     "normalize_text",
@@ -164,6 +166,14 @@ def split_part(part: str) -> tuple[str, ...]:
     """Return the words of a text without blanks, as `split_words` does."""
     tokens = _TOKEN.findall(_LINK.sub(" ", part) if "." in part or "/" in part else part)
     return tuple(token if is_emote(token) else token.casefold() for token in tokens if token[0] != "@")
+
+
+PEOPLE = ("person", "people")  # for `format_count`
+
+
+def format_count(number: float, what: str, several: str = "") -> str:
+    """Return a number with its noun, such as `1 message` or `1,200 people`; `several` is an odd plural."""
+    return f"{number:,.0f} {what if round(number) == 1 else several or what + 's'}"
 
 
 def normalize_text(text: str) -> str:

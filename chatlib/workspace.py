@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import gc
 import json
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ __all__ = [
     "RUNS_DIR",
     "SAMPLE_DIR",
     "Workspace",
+    "check_type",
     "hide_paths",
     "list_runs",
     "locate_path",
@@ -97,20 +100,23 @@ class Workspace:
 
 
 def open_workspace(run_dir: str | Path, *, drive: str = "") -> Workspace:
-    """Return the workspace at `run_dir`, made if needed; a relative path starts at the project.
+    """Return the workspace at `run_dir`, whose first file makes it; a relative path starts at the project.
 
     `drive`, on Colab, is a folder of the user's Drive; what it holds of the run and `run_dir` lacks is
-    copied from there. Raises: ParameterError for a folder that cannot be used.
+    copied from there. Raises: ParameterError for a folder that cannot be used, and in a notebook for a
+    parameter of another type than its default.
     """
     if "IPython" in sys.modules:  # a notebook: its tables have one style
         from chatlib.tables import style_tables
 
         style_tables()
+        _check_parameters(sys.modules["IPython"].get_ipython())
     root = resolve_path(run_dir)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ParameterError(f"RUN_DIR must be a writable folder, got {root} ({error}).") from error
+    nearest = next(path for path in (root, *root.parents) if os.path.lexists(path))
+    if not (nearest.is_dir() and os.access(nearest, os.R_OK | os.X_OK)):
+        raise ParameterError(
+            f"RUN_DIR must be a folder, and {nearest} is none, or not readable. Name another."
+        )
     if not drive:
         return Workspace(root)
     from chatlib import colab
@@ -119,6 +125,24 @@ def open_workspace(run_dir: str | Path, *, drive: str = "") -> Workspace:
     copied = colab.restore_from_drive(folder, root)
     log.warning("Drive folder %s: copied %s from it", drive, ", ".join(copied) or "nothing")
     return Workspace(root, folder)
+
+
+def check_type(name: str, value: object, default: object) -> None:
+    """Raise ParameterError for a parameter of another type than its default; an int is a float, too."""
+    if type(value) is not type(default) and not (isinstance(default, float) and type(value) is int):
+        kind = type(default).__name__
+        raise ParameterError(f"{name} takes a value of type {kind}, such as {default!r}, got {value!r}.")
+
+
+def _check_parameters(shell: Any) -> None:
+    """Check the types of what papermill gave a notebook: its cell follows the one with the defaults."""
+    cells = getattr(shell, "user_ns", {}).get("In", [])
+    for defaults, given in pairwise(cells):
+        if given.startswith("# Parameters\n"):
+            for node in ast.parse(defaults).body:
+                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                    name = node.targets[0].id
+                    check_type(name, shell.user_ns[name], ast.literal_eval(node.value))
 
 
 def resolve_path(path: str | Path) -> Path:

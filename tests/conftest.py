@@ -35,7 +35,7 @@ SMALLEST = [
 NOT_REAL = "not real"  # what `make test` selects
 PIPELINE = "tests/pipeline/"
 OF_THE_SAMPLES_RUN = tuple(
-    f"{PIPELINE}test_{name}.py" for name in ("browser", "bundle", "pictures", "sample_run")
+    f"{PIPELINE}test_{name}.py" for name in ("browser", "committed", "pages", "sample_run")
 )
 
 OF_MODELS = ("tests/predict/", "tests/pretrain/")  # a process each: torch takes seconds to import

@@ -44,6 +44,28 @@ def test_a_run_dir_that_cannot_be_made_is_told(tmp_path):
         open_workspace(tmp_path / "file" / "run")
 
 
+def test_a_run_dir_that_nothing_is_written_into_is_not_made(tmp_path):
+    assert open_workspace(tmp_path / "run").root == tmp_path / "run"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("value", "is_right"), [("abc", False), (True, False), (7, True)])
+def test_a_parameter_that_papermill_gave_has_the_type_of_its_default(tmp_path, monkeypatch, value, is_right):
+    cells = [
+        "",
+        '# a note\nRUN_DIR = "data"\nN = 3  # @param\nP = 0.5',
+        f"# Parameters\nN = {value!r}\nP = 1\n",
+    ]
+    shell = SimpleNamespace(user_ns={"In": cells, "RUN_DIR": "data", "N": value, "P": 1})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr("chatlib.tables.style_tables", lambda: None)
+    if is_right:
+        assert open_workspace(tmp_path).root == tmp_path
+        return
+    with pytest.raises(ParameterError, match=f"N takes a value of type int, such as 3, got {value!r}"):
+        open_workspace(tmp_path)
+
+
 def test_a_seed_gives_the_same_numbers():
     assert set_seed(3).random(4).tolist() == set_seed(3).random(4).tolist()
     assert set_seed(3).random() != set_seed(4).random()

@@ -45,6 +45,7 @@ import pandas as pd
 from chatlib.analyze import DEFAULT_TOP
 from chatlib.analyze.analytics.readers import Talk
 from chatlib.columns import TextParts
+from chatlib.errors import ParameterError
 from chatlib.text import normalize_text, split_part
 
 __all__ = [
@@ -124,8 +125,11 @@ def find_moments(
 
     `words` are those of `learn_reactions`, by default learned from this stream alone. Links are to
     `address`, if it is a recording's on YouTube or Twitch. A moment has at least three people.
-    `reaction` is the stream's `measure_reaction`, if it is there already.
+    `reaction` is the stream's `measure_reaction`, if it is there already. Raises: ParameterError for a `top`
+    below 1.
     """
+    if top < 1:
+        raise ParameterError(f"TOP must be 1 or more moments, got {top}.")
     found = reaction or measure_reaction(talk, duration_s=duration_s, words=words)
     score = np.where(found.people >= _LEAST_PEOPLE, found.score, 0.0)
     moments: list[Moment] = []

@@ -14,6 +14,7 @@ from chatlib.money import convert_money
 from chatlib.records import AMOUNT_KINDS, DONATION_KINDS, GIFT_RECEIVED_KINDS, MEMBERSHIP_KINDS
 from chatlib.store import Store
 from chatlib.tables import format_share
+from chatlib.text import PEOPLE, format_count
 from chatlib.times import find_day
 
 __all__ = [
@@ -171,10 +172,8 @@ def format_small_chat_warning(*, n_messages: int, n_people: int) -> str:
     """Return a sentence if a chat is so small that shares mean little, else an empty text."""
     if n_messages >= _SMALL_MESSAGES and n_people >= _SMALL_PEOPLE:
         return ""
-    return (
-        f"This is a small chat ({n_messages:,} messages by {n_people:,} people): "
-        "shares and ranks below may be chance."
-    )
+    size = f"{format_count(n_messages, 'message')} by {format_count(n_people, *PEOPLE)}"
+    return f"This is a small chat ({size}): shares and ranks below may be chance."
 
 
 _BIT_USD = Decimal("0.01")  # what Twitch pays a streamer for a bit

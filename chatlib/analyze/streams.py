@@ -27,7 +27,7 @@ from chatlib.analyze.moments import (
 from chatlib.columns import Codes
 from chatlib.queries import StoredStream
 from chatlib.tables import format_share
-from chatlib.text import one_line
+from chatlib.text import format_count, one_line
 from chatlib.times import format_clock
 
 if TYPE_CHECKING:
@@ -277,15 +277,18 @@ def rank_streams(streams: pd.DataFrame, *, top: int = 10) -> pd.DataFrame:
 
 
 def describe_streams(streams: pd.DataFrame, returning_share: pd.Series) -> list[str]:
-    """Return which stream is the liveliest, and how many come again, in sentences; none of one stream."""
+    """Return which stream is the liveliest, and how many come again, in sentences; none of one stream.
+
+    `returning_share` is by stream; the first, in which nobody can have come again, does not count.
+    """
     if len(streams) < 2:
         return []
     best = rank_streams(streams, top=1).iloc[0]
-    share, per_min = format_share(returning_share.mean()), best["chats_per_min"]
-    return [
-        f"The liveliest stream is “{best['title']}”, with {per_min:.0f} chat messages a minute.",
-        f"On average {share} of the people of a stream had written in an earlier one.",
-    ]
+    rate = format_count(best["chats_per_min"], "chat message")
+    answer = [f"The liveliest stream is “{best['title']}”, with {rate} a minute."]
+    if share := format_share(returning_share.iloc[1:].mean()):
+        answer.append(f"On average {share} of the people of a stream had written in an earlier one.")
+    return answer
 
 
 def summarize_stream(

@@ -12,7 +12,7 @@ from chatlib.collect.sites import CollectSettings
 from chatlib.errors import ParameterError
 from chatlib.files import looks_like_dataset
 from chatlib.options import add_columns_option, add_options, read_columns_option, read_options
-from chatlib.text import one_line
+from chatlib.text import format_count, one_line
 
 if TYPE_CHECKING:
     from chatlib.collect.files.importing import ImportReport
@@ -182,7 +182,7 @@ def _run_convert(args: argparse.Namespace) -> int:
     chat = convert_chat_file(
         args.source, args.out, columns=read_columns_option(args.columns), stream_id=args.stream
     )
-    sys.stdout.write(f"{len(chat.messages):,} messages, read as {chat.format}\n")
+    sys.stdout.write(f"{format_count(len(chat.messages), 'message')}, read as {chat.format}\n")
     for reason, n_rows in chat.skipped.items():
         sys.stdout.write(f"{n_rows:>9,} × {one_line(reason)}\n")
     return 0
@@ -223,7 +223,8 @@ def _run_watch(args: argparse.Namespace) -> int:
     for capture in captures:
         sys.stdout.write(f"{capture.describe()}\n")
     n_added = sum(capture.n_added for capture in captures)
-    sys.stdout.write(f"{n_added:,} new messages of {len(captures)} streams in {db.path}\n")
+    added, of = format_count(n_added, "new message"), format_count(len(captures), "stream")
+    sys.stdout.write(f"{added} of {of} in {db.path}\n")
     return 0 if captures else 1
 
 

@@ -21,7 +21,7 @@ from chatlib.columns import find_rises
 from chatlib.errors import ChatlibError, ParameterError, SourceError, SourceRefused, StoreError
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
 from chatlib.store import Store, open_store
-from chatlib.text import one_line
+from chatlib.text import format_count, one_line
 from chatlib.times import format_clock
 from chatlib.workspace import progress_bar
 
@@ -170,7 +170,7 @@ class Capture:
         """Return in a line what was captured."""
         state, reason = self.describe_end()
         name = one_line(self.stream.title or self.stream.channel_name or "", 60)
-        counts = f"{self.n_added:,} new messages, {self.n_paid:,} payments"
+        counts = f"{format_count(self.n_added, 'new message')}, {format_count(self.n_paid, 'payment')}"
         return f"{self.stream.video_id} {name}: {counts}, {state}{f' ({reason})' if reason else ''}"
 
     def describe_end(self) -> tuple[str, str | None]:
@@ -503,9 +503,9 @@ def describe_watch(watcher: _Watcher) -> str:
     rate = 60 * (n_messages - n_before) / (now - began or 1.0)
     parts = [
         f"{capture.heard_s / 60:.0f} min",
-        f"{watcher.n_messages:,} messages",
+        format_count(watcher.n_messages, "message"),
         f"{rate:,.0f}/min",
-        f"{capture.n_paid:,} payments",
+        format_count(capture.n_paid, "payment"),
     ]
     if watcher.spikes.spike:
         offset_s, times = watcher.spikes.spike

@@ -11,7 +11,7 @@ from chatlib.money import convert_money
 from chatlib.records import AMOUNT_KINDS, CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS
 from chatlib.store import Store
 from chatlib.tables import format_share
-from chatlib.text import hide_mentions, one_line
+from chatlib.text import PEOPLE, format_count, hide_mentions, one_line
 from chatlib.times import find_day, format_clock
 
 __all__ = [
@@ -73,17 +73,18 @@ def describe_channel(db: Store, streams: pd.DataFrame, people: Mapping[str, int]
     days = streams["started_at"].dropna().str[:10]
     when = f" from {days.min()} to {days.max()}" if len(days) else ""
     answer = [
-        f"{len(streams):,} streams{when} hold {streams['messages'].sum():,} rows of chat by "
-        f"{people['authors']:,} people, {people['chatters']:,} of whom typed a message."
+        f"{format_count(len(streams), 'stream')}{when} {'holds' if len(streams) == 1 else 'hold'} "
+        f"{format_count(streams['messages'].sum(), 'row')} of chat by "
+        f"{format_count(people['authors'], *PEOPLE)}, {people['chatters']:,} of whom typed a message."
     ]
     if people["chatters"]:
         share = format_share(people["donors"] / people["authors"])
-        answer.append(
-            f"{people['donors']:,} people ({share}) paid, {streams['payments'].sum():,} times in all."
-        )
+        n_paid = format_count(streams["payments"].sum(), "time")
+        answer.append(f"{format_count(people['donors'], *PEOPLE)} ({share}) paid, {n_paid} in all.")
     most = max(streams.to_dict("records"), key=lambda row: row["messages"])
     title = one_line(most["title"] or most["video_id"], 60)
-    answer.append(f"Most was written in “{title}”: {most['messages']:,} rows by {most['chatters']:,} people.")
+    wrote = f"{format_count(most['messages'], 'row')} by {format_count(most['chatters'], *PEOPLE)}"
+    answer.append(f"Most was written in “{title}”: {wrote}.")
     states = streams.loc[streams["state"] != "complete", "state"].value_counts()
     if len(states):
         listed = ", ".join(f"{n:,} {state}" for state, n in states.items())
@@ -211,8 +212,12 @@ def describe_origin(db: Store) -> str:
     streams = db.load_streams()
     simulated = int(streams["simulated"].sum())
     if simulated:
+        if len(streams) == 1:
+            return "The stream is SIMULATED: people, messages and money are made up."
         which = "All" if simulated == len(streams) else f"{simulated:,} of the"
         return f"{which} {len(streams):,} streams are SIMULATED: people, messages and money are made up."
     names = streams["platform"].replace({"twitch": "Twitch", "youtube": "YouTube"})
     platforms = " and ".join(sorted(names.unique())) or "nowhere yet"
-    return f"{len(streams):,} streams from {platforms}: real chat, as files and replays hold it."
+    return (
+        f"{format_count(len(streams), 'stream')} from {platforms}: real chat, as files and replays hold it."
+    )

@@ -20,7 +20,7 @@ import nbformat
 from tqdm import tqdm
 
 from chatlib.collect.address import clean_channel_url
-from chatlib.errors import ParameterError, PipelineError
+from chatlib.errors import ChatlibError, NotEnoughData, ParameterError, PipelineError
 from chatlib.files import atomic_write, map_write_errors
 from chatlib.pipeline.notebooks import (
     count_cells,
@@ -97,6 +97,7 @@ def run_chain(settings: RunSettings) -> Path:
 
     A run that was interrupted goes on with what is not done, unless `start` or `only` name another
     notebook; a complete one starts again. What does not depend on a notebook that fails runs all the same.
+    A chapter that the chat is too small for is no failure where 05 has run: a warning says why.
 
     Raises: ParameterError before anything runs, also if that run is in progress; PipelineError, naming
     the cell, when one failed; StoreFull when the disk is full.
@@ -221,7 +222,7 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
     if done := [notebook for notebook in NOTEBOOKS if notebook in steps]:
         log.info("done before: %s", ", ".join(done))
     n_cells = sum(count_cells(plan.source(notebook)) for notebook in todo)
-    errors: list[str] = []
+    errors: list[ChatlibError] = []
     failed: set[str] = set()  # with what depends on them
     with environment_of_kernels(), tqdm(total=n_cells, unit="cell", disable=None) as bar:
         for notebook in todo:
@@ -238,8 +239,8 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
                     cell_timeout_s=plan.settings.cell_timeout_s,
                     hidden=plan.hidden,
                 )
-            except PipelineError as error:
-                errors.append(str(error))
+            except (PipelineError, NotEnoughData) as error:
+                errors.append(error)
                 failed |= {notebook, *_OUTDATES.get(notebook, ())}
                 continue
             render_page(plan.run_dir, notebook)
@@ -254,13 +255,17 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
             _write_index(plan, steps)
             if bar.disable:
                 log.info("%s: %.0f s", notebook, steps[notebook].seconds)
-    if errors:
-        errors.append("Fix the cause and run the same command again: it goes on here.")
+    is_whole = NOTEBOOKS[-1] in steps and not (plan.settings.start or plan.settings.only)
+    if is_whole and all(isinstance(error, NotEnoughData) for error in errors):
+        for lacking in errors:
+            log.warning("The report does without a chapter. %s", lacking)
+    elif errors:
+        told = [*map(str, errors), "Fix the cause and run the same command again: it goes on here."]
         if NOTEBOOKS[1] in failed and NOTEBOOKS[0] not in failed:
-            errors.append(f"{NOTEBOOKS[2]} does not need it: --from 03.")
+            told.append(f"{NOTEBOOKS[2]} does not need it: --from 03.")
         elif NOTEBOOKS[-1] in steps:
-            errors.append(f"The report without it: {plan.run_dir / 'index.html'}")
-        raise PipelineError("\n".join(errors))
+            told.append(f"The report without it: {plan.run_dir / 'index.html'}")
+        raise PipelineError("\n".join(told)) from errors[0]
 
 
 def _write_index(plan: _Plan, steps: Steps) -> None:

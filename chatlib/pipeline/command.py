@@ -12,7 +12,7 @@ from typing import Any
 
 from chatlib.errors import ParameterError
 from chatlib.pipeline.settings import RunSettings, find_run, require_notebooks
-from chatlib.text import one_line
+from chatlib.text import format_count, one_line
 from chatlib.workspace import PROJECT_DIR
 
 __all__ = ["add_parsers"]
@@ -158,8 +158,7 @@ def _list(args: argparse.Namespace) -> int:
                 n_streams = len(db.list_streams())
         if n_streams:  # none, where the first attempt failed
             n_shown += 1
-            streams = "stream " if n_streams == 1 else "streams"
-            print(f"{name:<20} {n_streams:5,} {streams}  {_describe_state(run.root)}")
+            print(f"{name:<20} {format_count(n_streams, 'stream'):<13} {_describe_state(run.root)}")
     if not n_shown:
         print("No run yet. `chatlib run` makes one of the sample channel.")
     return 0
@@ -205,8 +204,9 @@ def _open(args: argparse.Namespace) -> int:
 
 def _bundle(args: argparse.Namespace) -> int:
     from chatlib.pipeline.pages import render_bundle
+    from chatlib.workspace import locate_run
 
-    path = render_bundle(find_run(args.name))
+    path = render_bundle(locate_run(args.name).root)
     print(f"The report as one file, {path.stat().st_size / 1e6:.1f} MB: {_show(path)}")
     return 0
 

@@ -42,7 +42,7 @@ from chatlib.queries import StoredStream
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, MEMBERSHIP_KINDS, TICKER_KINDS, TWITCH
 from chatlib.store import Store, open_store
 from chatlib.tables import format_share
-from chatlib.text import one_line, remove_controls
+from chatlib.text import PEOPLE, format_count, one_line, remove_controls
 from chatlib.times import format_clock
 from chatlib.workspace import progress_bar, rare_gc
 
@@ -318,6 +318,7 @@ def _answer(
     long = [row for row in rows if row["duration_s"] >= _LEAST_STREAM_S]
     busiest = max(long or rows, key=lambda row: row["per_min"])
     said = f"“{best['best_title']}”, in" if best["best_title"] else "In"
+    people = format_count(busiest["people"], *PEOPLE)
     in_all = f" in {len(rows):,} streams" if len(rows) > 1 else f", {busiest['per_min']:,.0f} a minute"
     cards = [
         {
@@ -330,14 +331,14 @@ def _answer(
         {
             "what": "People who chat",
             "value": f"{viewers['author'].nunique():,}",
-            "says": f"They wrote {_count(sum(row['messages'] for row in rows), 'message')}{in_all}.",
+            "says": f"They wrote {format_count(sum(row['messages'] for row in rows), 'message')}{in_all}.",
         },
         _answer_return(viewers, len(rows)),
         _answer_money(chat, currency=currency),
         {
             "what": "The busiest stream",
             "value": f"{busiest['per_min']:,.0f} a minute",
-            "says": f"messages in {busiest['title']}{_on(busiest['date'])}, by {busiest['people']:,} people.",
+            "says": f"messages in {busiest['title']}{_on(busiest['date'])}, by {people}.",
             "go": str(busiest["stream"]),
         },
     ]
@@ -368,23 +369,19 @@ def _answer_money(chat: Store, *, currency: str) -> dict[str, Any]:
         says = f"new and renewed, {given:,} more given to others" + (f", and {bits:,} bits." if bits else ".")
         return {"what": "Subscriptions", "value": f"{own:,}", "says": says}
     paid = events[events["amount"].notna() | (events["bits"] > 0)]
-    people = _count(paid["author"].nunique(), "person", "people")
+    people = format_count(paid["author"].nunique(), *PEOPLE)
     n_unknown = int(paid["value"].isna().sum())
     joined, gifts = sum(n_of[kind] for kind in MEMBERSHIP_KINDS), n_of[_GIFT]
     told: list[str | int] = [
         f"in Super Chats{', bits' if bits else ''} and stickers by {people}",
         n_unknown and f"{n_unknown:,} {'more ' if value else ''}in currencies without a rate",
-        joined and _count(joined, "membership"),
-        gifts and f"{_count(gifts, 'gift')} of memberships",
-        own and _count(own, "subscription"),
-        given and f"{_count(given, 'subscription')} given to others",
+        joined and format_count(joined, "membership"),
+        gifts and f"{format_count(gifts, 'gift')} of memberships",
+        own and format_count(own, "subscription"),
+        given and f"{format_count(given, 'subscription')} given to others",
     ]
-    worth = f"{value:,.0f} {currency}" if value or not n_unknown else _count(len(paid), "payment")
+    worth = f"{value:,.0f} {currency}" if value or not n_unknown else format_count(len(paid), "payment")
     return {"what": "Money", "value": worth, "says": "; ".join(str(part) for part in told if part) + "."}
-
-
-def _count(number: int, what: str, several: str = "") -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {several or what + 's'}"
 
 
 def _on(date: str) -> str:

@@ -22,11 +22,11 @@ from tqdm import tqdm
 from traitlets.config import Config
 
 from chatlib.colab import in_colab
-from chatlib.errors import ParameterError, PipelineError, StoreFull
+from chatlib.errors import NotEnoughData, ParameterError, PipelineError, StoreFull
 from chatlib.files import atomic_write
 from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR
 from chatlib.text import suggest_name
-from chatlib.workspace import HEADLESS, hide_paths, progress_bar
+from chatlib.workspace import HEADLESS, check_type, hide_paths, progress_bar
 
 __all__ = [
     "count_cells",
@@ -133,7 +133,7 @@ def execute_notebook(
     """Run `source` in its own folder with `parameters`; write it as far as it gets to `output`.
 
     Every finished cell counts on `bar`. Paths of this machine, `hidden` ones too, are shortened in `output`.
-    Raises: PipelineError, naming the failing cell; StoreFull; KeyboardInterrupt.
+    Raises: PipelineError, naming the failing cell; NotEnoughData; StoreFull; KeyboardInterrupt.
     """
     papermill_engines.register("chatlib", _ChainEngine)
     try:
@@ -157,6 +157,8 @@ def execute_notebook(
         message = f"{source.stem}, {_name_cell(output)}: {reason}"
         if error.ename == "StoreFull" or "No space left on device" in error.evalue:
             raise StoreFull(f"{message}\nFree some space on the disk of {output.parent}.") from error
+        if error.ename == "NotEnoughData":
+            raise NotEnoughData(f"{source.stem}: {error.evalue}") from error
         raise PipelineError(f"{message}\nThe notebook as far as it got: {output}") from error
     except (RuntimeError, TimeoutError) as error:  # a dead kernel, a cell over its time
         message = f"{source.stem} did not end: {str(error).strip().splitlines()[0]}"
@@ -226,9 +228,7 @@ def _convert(text: str, default: object, name: str) -> object:
         value = text
     if isinstance(default, float) and type(value) is int:
         value = float(value)
-    if type(value) is not type(default):
-        kind = type(default).__name__
-        raise ParameterError(f"{name} takes a value of type {kind}, such as {default!r}, got {text!r}.")
+    check_type(name, value, default)
     return value
 
 

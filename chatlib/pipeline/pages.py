@@ -107,8 +107,12 @@ def render_page(run_dir: Path, notebook: str) -> Path:
 
 def list_pages(notebooks: Iterable[str], *, explorer: bool = True) -> list[tuple[str, str]]:
     """Return the addresses and names of a report's pages, in the order in which they are read."""
-    chapters = [(f"{notebook}.html", notebook.replace("_", " ")) for notebook in notebooks]
+    chapters = [(f"{notebook}.html", _name_chapter(notebook)) for notebook in notebooks]
     return [("index.html", "Report"), *[("explorer.html", "Explorer")] * explorer, *chapters]
+
+
+def _name_chapter(notebook: str) -> str:
+    return notebook.replace("_", " ")
 
 
 def fill_template(template: str, **values: object) -> str:
@@ -198,6 +202,7 @@ def _make_environment() -> Environment:
         "value": format_value,
         "clock": format_clock,
         "last_part": lambda path: Path(path).name,
+        "chapter_name": _name_chapter,
     }
     return environment
 
@@ -304,7 +309,8 @@ def load_record(run_dir: Path) -> dict[str, Any]:
     """Return the `run.json` of a complete run. Raises: MissingSource if the run is incomplete or older."""
     path = run_dir / "run.json"
     if not path.is_file():
-        raise MissingSource(f"This needs a complete run, and {run_dir} is none. Run `make report` first.")
+        again = "make report" if run_dir.name == "sample" else f"chatlib run --name {run_dir.name}"
+        raise MissingSource(f"This needs a complete run, and {run_dir.name} is none. Finish it: `{again}`.")
     record = json.loads(path.read_text(encoding="utf-8"))
     if "command" not in record or "data" not in record:
         raise MissingSource(f"The run in {run_dir} was made by an older version. Run it again.")
@@ -332,7 +338,7 @@ def render_bundle(run_dir: Path) -> Path:
     page = fill_template(
         "bundle.html",
         title=front["title"],
-        navigation=[(f"#{name}", labels.get(name) or name.replace("_", " ")) for name in parts],
+        navigation=[(f"#{name}", labels.get(name) or _name_chapter(name)) for name in parts],
         here=None,
         parts=[
             (name, Markup(_link_within(_prefix_ids(part, name), run_dir))) for name, part in parts.items()

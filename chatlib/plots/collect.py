@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from chatlib.plots.style import COLORS, house_style, label, new_panels, place_legend_above
+from chatlib.text import format_count
 
 __all__ = [
     "draw_week_bars",
@@ -51,7 +52,7 @@ def plot_streams(streams: pd.DataFrame, *, new: Collection[int] = ()) -> Figure:
             axes.plot(dates[mask], values[mask], "o", color=COLORS[color], markersize=4, label=name)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.set(ylabel=f"{unit} per stream", ylim=(0, None))
-    top.set_title(f"{len(dated):,} streams: messages and donors of each")
+    top.set_title(f"{format_count(len(dated), 'stream')}: messages and donors of each")
     label_weeks(bottom, streams)
     if not many:
         bottom.set_xlabel("Stream, none has a date" if undated else "Date of the stream (UTC)")
@@ -91,8 +92,7 @@ def plot_money(money: pd.DataFrame) -> Figure:
     axes.barh(range(len(shown)), shown[column].fillna(0), color=COLORS["green"])
     for row, (value, payments) in enumerate(zip(shown[column], shown["payments"], strict=True)):
         worth, at = ("no rate,", 0) if np.isnan(value) else (f"{value:,.0f} from", value)
-        plural = "s" if payments != 1 else ""
-        axes.annotate(f" {worth} {payments:,} payment{plural}", (at, row), va="center", fontsize=8)
+        axes.annotate(f" {worth} {format_count(payments, 'payment')}", (at, row), va="center", fontsize=8)
     axes.set_yticks(range(len(shown)), shown["currency"])
     axes.margins(x=0.25)
     unit = column.removeprefix("value_").upper()

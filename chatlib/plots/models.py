@@ -19,6 +19,7 @@ from chatlib.plots.style import (
     place_legend_above,
     show_clock,
 )
+from chatlib.text import format_count
 from chatlib.times import format_clock
 
 __all__ = [
@@ -107,7 +108,9 @@ def plot_plane(
     said = [f"{format_clock(s)} {text}" for s, text in zip(offsets_s, texts, strict=True)] if texts else []
     figure.tell(dict(zip(panels, planes.values(), strict=True)), said)
     figure.suptitle(
-        add_note(f"{len(offsets_s):,} messages of one stream as vectors, in two components", note)
+        add_note(
+            f"{format_count(len(offsets_s), 'message')} of one stream as vectors, in two components", note
+        )
     )
     return figure
 

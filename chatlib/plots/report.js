@@ -30,6 +30,9 @@ function formatTime(seconds) {
 const formatNumber = (value) =>
   value.toLocaleString("en", value < 10 && value % 1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 0 });
 
+/** Return a number with its noun, such as `1 message`. */
+const formatCount = (n, what, several = `${what}s`) => `${formatNumber(n)} ${n === 1 ? what : several}`;
+
 /** Return the address that opens the recording at a second; null where there is none. */
 function linkTo(opens, second) {
   if (!opens || !/^https:\/\/(www\.|m\.)?(youtube\.com|youtu\.be|twitch\.tv)\//.test(opens.before)) return null;
@@ -243,7 +246,7 @@ class Timeline {
     }
     const step = Math.min(Math.floor(this.at / data.step_s), data.messages.length - 1);
     const count = step < 0 ? 0 : data.messages[step], people = step < 0 ? 0 : data.people[step];
-    const told = [`${formatNumber(count)} message${count === 1 ? "" : "s"} by ${formatNumber(people)} in ${data.step_s} s`];
+    const told = [`${formatCount(count, "message")} by ${formatCount(people, "person", "people")} in ${data.step_s} s`];
     if (data.payments[step]) told.push(`${data.payments[step]} paid`);
     const words = this.said ? this.said(this.at) : data.said?.[step] || "";
     const address = linkTo(data.opens, this.at);
@@ -584,7 +587,7 @@ class StreamView {
     Object.assign(this, { place, data, second, chat: null });
     this.figure = make("div", { class: "timeline" });
     this.talk = make("section", { "aria-label": "What was written" }, make("p", { role: "status" }, "Loading the chat …"));
-    const about = [data.started_at?.slice(0, 10), formatTime(data.duration_s), `${formatNumber(data.n_messages)} messages by ${formatNumber(data.n_people)} people`];
+    const about = [data.started_at?.slice(0, 10), formatTime(data.duration_s), `${formatCount(data.n_messages, "message")} by ${formatCount(data.n_people, "person", "people")}`];
     const watch = linkTo(data.opens, 0);
     place.replaceChildren(make("h2", {}, data.title), make("p", {}, about.filter(Boolean).join(" · "),
       ...(watch ? [" · ", make("a", { href: watch, target: "_blank", rel: "noopener noreferrer" }, "recording")] : [])),
@@ -618,7 +621,7 @@ class StreamView {
 
   listWords(place) {
     for (const [word, n] of this.countWords()) {
-      place.append(make("button", { type: "button", title: `in ${formatNumber(n)} messages`, onclick: () => {
+      place.append(make("button", { type: "button", title: `in ${formatCount(n, "message")}`, onclick: () => {
         this.search.value = word;
         this.find();
       } }, word));
@@ -690,7 +693,7 @@ class StreamView {
       const step = Math.floor(this.chat.at[row] / 10 / this.data.step_s);
       if (step >= 0 && step < n) counts[step] += 1;
     });
-    this.found.textContent = ` ${formatNumber(rows.length)} messages${rows.length > SHOWN ? `, the first ${SHOWN} shown` : ""}`;
+    this.found.textContent = ` ${formatCount(rows.length, "message")}${rows.length > SHOWN ? `, the first ${SHOWN} shown` : ""}`;
     this.heading.textContent = `With “${shorten(this.search.value.trim(), 40)}”`;
     this.lines.replaceChildren(...rows.slice(0, SHOWN).map((row) => this.line(row)));
     this.lines.scrollTop = 0;

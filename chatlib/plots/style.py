@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import io
 import textwrap
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -225,11 +226,15 @@ def show_clock(axis: Axis, span_s: float) -> None:
 def label(text: object, *, max_chars: int = 40) -> str:
     """Return text from chat or a title, made safe to draw: one line, cut, printable.
 
-    A character that none of our fonts has, such as a recent emoji, is shown as an empty box.
+    An emoji or mark that none of our fonts has is left out; any other such character is an empty box.
     """
     known = _known_characters()
-    line = " ".join(str(text).split())
-    line = "".join(c if ord(c) in known else _NO_GLYPH for c in line if c.isprintable())
+    line = "".join(
+        c if ord(c) in known else "" if unicodedata.category(c)[0] in "SM" else _NO_GLYPH
+        for c in " ".join(str(text).split())
+        if c.isprintable()
+    )
+    line = " ".join(line.split()) or ("(emoji)" if str(text).strip() else "")
     return line if len(line) <= max_chars else line[: max_chars - 1] + "…"
 
 

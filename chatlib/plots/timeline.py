@@ -14,7 +14,7 @@ from typing import Any
 
 from chatlib.analyze.moments import link_to_moment
 from chatlib.analyze.streams import Timeline
-from chatlib.text import one_line
+from chatlib.text import format_count, one_line
 
 __all__ = ["POINTS_TYPE", "LiveTimeline", "embed_json", "pack_timeline", "read_asset", "render_assets"]
 
@@ -30,8 +30,8 @@ class LiveTimeline:
     timeline: Timeline
 
     def __repr__(self) -> str:
-        moments = sum(mark.kind == "moment" for mark in self.timeline.marks)
-        return f"the timeline of {one_line(self.timeline.title, _TITLE_LENGTH)} with {moments} moments"
+        moments = format_count(sum(mark.kind == "moment" for mark in self.timeline.marks), "moment")
+        return f"the timeline of {one_line(self.timeline.title, _TITLE_LENGTH)} with {moments}"
 
     def _repr_html_(self) -> str:
         data = embed_json(json.dumps(pack_timeline(self.timeline), ensure_ascii=False))

@@ -30,6 +30,7 @@ from chatlib.predict.viewers.history import MONTH
 from chatlib.predict.viewers.people import NEXT, People, list_groups, load_people
 from chatlib.store import Store
 from chatlib.tables import format_share
+from chatlib.text import format_count
 from chatlib.workspace import release_memory
 
 __all__ = [
@@ -345,11 +346,11 @@ def _describe_group(group: str, row: Mapping[Hashable, float]) -> str:
         case "renewal":
             due = (row["overdue_at_least"] + row["overdue_at_most"]) / 2
             if abs(due) < _PAUSE_DAYS:
-                days = _count(abs(due), "day")
+                days = format_count(abs(due), "day")
                 return f"renewal due {days} ago" if due > 0 else f"renewal due in {days}"
-            return f"paid {_count(row['days_since_paid'], 'day')} ago" if row["paid_visits"] else ""
+            return f"paid {format_count(row['days_since_paid'], 'day')} ago" if row["paid_visits"] else ""
         case "payments":
-            came = _count(row["visits"], "stream")
+            came = format_count(row["visits"], "stream")
             return f"paid in {row['paid_visits']:.0f} of {came} attended" if row["paid_visits"] else ""
         case "attendance":
             lately = row["visits_of_last_10"]
@@ -357,12 +358,12 @@ def _describe_group(group: str, row: Mapping[Hashable, float]) -> str:
         case "writing" if row["visits"] == 0:
             return "new here"
         case "writing":
-            last, usual = _count(row["last_messages"], "message"), row["messages_per_visit"]
+            last, usual = format_count(row["last_messages"], "message"), row["messages_per_visit"]
             return f"{last} last time, usually {usual:.0f}"
         case "stream":
             return _describe_present(row)
     if row["member"] > 0:
-        return f"a member's badge in {row['visits_as_member']:.0f} of {_count(row['visits'], 'visit')}"
+        return f"a member's badge in {row['visits_as_member']:.0f} of {format_count(row['visits'], 'visit')}"
     return ""
 
 
@@ -370,13 +371,9 @@ def _describe_present(row: Mapping[Hashable, float]) -> str:
     """Return what somebody did in the stream asked about."""
     if "n_messages" not in row:
         badge = "with a member's badge" if row["now_member"] > 0 else "without a member's badge"
-        return f"first message {_count(row['first_s'] / 60, 'minute')} in, {badge}"
+        return f"first message {format_count(row['first_s'] / 60, 'minute')} in, {badge}"
     n, usual = row["n_messages"], row["messages_per_visit"]
-    return f"{_count(n, 'message')} in this stream" + (f", usually {usual:.0f}" if usual > 0 else "")
-
-
-def _count(n: float, unit: str) -> str:
-    return f"{n:.0f} {unit}" if round(n) == 1 else f"{n:.0f} {unit}s"
+    return f"{format_count(n, 'message')} in this stream" + (f", usually {usual:.0f}" if usual > 0 else "")
 
 
 def save_forecaster(folder: str | Path, forecaster: Forecaster) -> Path:

@@ -14,6 +14,7 @@ from chatlib.analyze.moments import (
     measure_reaction,
 )
 from chatlib.columns import TextParts
+from chatlib.errors import ParameterError
 from chatlib.records import Message
 
 HOUR = 3600.0
@@ -192,3 +193,9 @@ def test_a_link_opens_a_recording_at_the_moment(address, link):
 
 def test_a_link_never_starts_before_the_stream():
     assert link_to_moment("https://youtu.be/abc", -4) == "https://youtu.be/abc?t=0s"
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_no_moments_cannot_be_asked_for(top):
+    with pytest.raises(ParameterError, match=f"TOP must be 1 or more moments, got {top}"):
+        find_moments(talk_of([]), duration_s=10.0, top=top)

@@ -218,4 +218,5 @@ def test_no_payment_at_all_is_empty_tables(db):
 
 def test_a_small_chat_is_warned_of():
     assert "40 messages by 9 people" in people.format_small_chat_warning(n_messages=40, n_people=9)
+    assert "(1 message by 1 person)" in people.format_small_chat_warning(n_messages=1, n_people=1)
     assert people.format_small_chat_warning(n_messages=4000, n_people=900) == ""

@@ -123,6 +123,10 @@ def test_the_answer_in_sentences(tmp_path):
         assert describe_channel(db, summarize_streams(db), summarize_people(db)) == [
             "There is no stream yet."
         ]
+        db.save_chat(Stream("youtube", "a"), [rows[0]])
+        assert describe_channel(db, summarize_streams(db), summarize_people(db))[0] == (
+            "1 stream holds 1 row of chat by 1 person, 0 of whom typed a message."
+        )
         db.save_chat(live, rows)
         db.save_chat(replay, [rows[0], *rows[4:], Message("new", "text_message", 60.0, "u1", "u1")])
         db.save_chat(Stream("youtube", "b", state="no_replay"))

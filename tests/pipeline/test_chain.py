@@ -1,17 +1,22 @@
-"""The chain, on notebooks of a few lines: what goes through, what is refused, what is told."""
+"""The chain, on notebooks of a few lines: what goes through, what is refused, told, and made again."""
 
 import json
+import shlex
 import shutil
 import tomllib
 
 import nbformat
 import pytest
 
-from chatlib.errors import ParameterError, PipelineError
+from chatlib.__main__ import _build_parser
+from chatlib.errors import NotEnoughData, ParameterError, PipelineError
 from chatlib.pipeline.committed import set_home
 from chatlib.pipeline.notebooks import parse_override, read_parameters
 from chatlib.pipeline.pages import render_bundle
-from chatlib.pipeline.settings import NOTEBOOKS
+from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR, format_command
+from chatlib.workspace import PROJECT_DIR
+from tests.collect.youtube.site.videos import make_video, text_action
+from tests.pipeline import stubs
 from tests.pipeline.stubs import RESULTS, run, write_notebook
 from tests.places import ROOT
 
@@ -102,6 +107,28 @@ def test_what_does_not_need_the_failed_notebook_runs_all_the_same(chain, chapter
     with pytest.raises(PipelineError, match=r"03_pretrain does not need it: --from 03\."):
         run("r", **chain)
     assert chapters.ran[6:] == [*NOTEBOOKS[:2]]
+
+
+def test_a_chapter_that_the_chat_is_too_small_for_is_no_failure(chain, chapters, caplog):
+    chapters.inside, chapters.error = "03_pretrain", NotEnoughData
+    index = run("r", **chain)
+    assert (
+        chapters.ran == [*NOTEBOOKS[:3], "05_analyze"]
+        and "Not run: 03 pretrain, 04 predict" in index.read_text()
+    )
+    assert caplog.messages[-1] == "The report does without a chapter. 1 / 0"
+    with pytest.raises(PipelineError, match="1 / 0"):
+        run("r", only="03", **chain)
+
+
+def test_a_failed_notebook_keeps_its_cause_for_the_traceback(chain):
+    write_notebook(chain["notebooks_dir"] / "01_collect.ipynb", code="raise ValueError('bad luck')")
+    with pytest.raises(PipelineError) as failure:
+        run("r", **chain)
+    causes = [failure.value]
+    while causes[-1].__cause__:
+        causes.append(causes[-1].__cause__)
+    assert "Traceback (most recent call last)" in str(causes[-1])
 
 
 def test_one_notebook_alone_needs_those_before_it(chain, chapters):
@@ -214,3 +241,81 @@ def test_a_new_home_changes_all_addresses(tmp_path):
     assert set_home("https://github.com/some/where", project_dir=tmp_path) == []
     with pytest.raises(ParameterError, match="got 'ftp"):
         set_home("ftp://x", project_dir=tmp_path)
+
+
+GENERAL = {"RUN_DIR": "x", "LIMIT": 0}
+
+
+def write_command(name="sample", given=None, *, chats=None, channels=None, **general):
+    return format_command(name, given or {}, chats=chats, channels=channels, general={**GENERAL, **general})
+
+
+def test_the_sample_is_made_by_make():
+    assert write_command(given={"01_collect": dict(GENERAL)}) == "make report"
+
+
+def test_what_differs_is_in_the_command_and_comes_back_as_it_was(tmp_path):
+    chats = PROJECT_DIR / "data" / "it's $HOME"
+    given = {
+        "01_collect": {**GENERAL, "LIMIT": 3, "CHATS": str(chats), "SOURCE": "chats"},
+        "03_pretrain": {"RUN_DIR": "x", "LEARNING_RATE": 0.001, "EPOCHS": 2},
+        "04_predict": {"RUN_DIR": "x", "SHARED_LAYERS": True},
+        "05_analyze": {"RUN_DIR": "x", "BOTS": "a b, `c`"},
+    }
+    command = write_command("mine", given, chats=chats, LIMIT=3, CHATS=str(chats), SOURCE="chats")
+    words = shlex.split(command)
+    assert words[0] == ".venv/bin/chatlib"
+    args = _build_parser()[0].parse_args(words[1:])
+    assert (args.name, args.chats, args.limit) == ("mine", "data/it's $HOME", 3)
+    defaults = {name: read_parameters(NOTEBOOKS_DIR / f"{name}.ipynb") for name in NOTEBOOKS}
+    assert [parse_override(text, defaults) for text in args.overrides] == [
+        ("03_pretrain", "LEARNING_RATE", 0.001),
+        ("03_pretrain", "EPOCHS", 2),
+        ("04_predict", "SHARED_LAYERS", True),
+        ("05_analyze", "BOTS", "a b, `c`"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "channels", ["https://www.youtube.com/@NAME", "https://www.youtube.com/channel/UC?a=b&c"]
+)
+def test_channels_come_back(channels):
+    words = shlex.split(write_command("mine", channels=channels))
+    assert _build_parser()[0].parse_args(words[1:]).channels == channels
+
+
+def test_a_path_at_home_does_not_name_its_owner(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert write_command("mine", chats=tmp_path / "my chats").endswith("--chats ~/'my chats'")
+
+
+SECRET = "AIza-a-secret-that-must-stay-one"
+QUICK = ("01.REQUESTS_PER_S=500.0", "02.REQUESTS_PER_S=500.0", "01.LISTING=yt-dlp", "02.LISTING=yt-dlp")
+
+
+def small_video(letter, **facts):
+    video_id = letter * 11
+    actions = [text_action(i, f"{letter} {i}", offset_ms=i * 60_000, video_id=video_id) for i in range(5)]
+    return make_video(video_id, actions, duration_s=300, **facts)
+
+
+def test_a_channels_address_becomes_two_chapters(youtube, tmp_path, monkeypatch):
+    channel = youtube.add_channel("@sample", [small_video("a"), small_video("b", status="bot_check")])
+    youtube.api_key = SECRET
+    monkeypatch.setenv("YOUTUBE_API_KEY", SECRET)
+    run = {"channels": "https://www.youtube.com/@sample/streams", "overrides": QUICK, "runs_dir": tmp_path}
+    stubs.run("channel", only="01", **run)
+    new = small_video("c")
+    youtube.add_videos(new)
+    channel.videos.insert(0, new)
+    stubs.run("channel", only="02", **run)
+    results = json.loads((tmp_path / "channel" / "results" / "02_update.json").read_text())
+    assert results["headline"] == {"new streams": 1, "new messages": 5}
+    page = (tmp_path / "channel" / "02_update.html").read_text()
+    assert "1 new, 1 tried again: 1 complete, 1 blocked" in page
+    assert "cookies" in page
+    for path in (tmp_path / "channel").rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes(), path
+            assert not path.name.endswith(("-wal", "-shm"))

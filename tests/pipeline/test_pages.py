@@ -173,10 +173,10 @@ def test_it_comes_from_a_complete_run_only(hand_run, capsys):
     with pytest.raises(MissingSource, match="older version"):
         render_bundle(run)
     (run / "run.json").unlink()
-    with pytest.raises(MissingSource, match="complete run"):
+    with pytest.raises(MissingSource, match=f"complete run, .*Finish it: `chatlib run --name {run.name}`"):
         render_bundle(run)
-    assert main(["bundle", "--name", "no-such-run"]) == 1
-    assert "complete run" in capsys.readouterr().err
+    assert main(["bundle", "--name", "no-such-run"]) == 2
+    assert "got 'no-such-run'. " in capsys.readouterr().err
     assert main(["bundle", "--name", "../up"]) == 2
 
 

@@ -15,7 +15,6 @@ from chatlib.plots.models import (
     plot_plane,
     plot_viewers,
 )
-from chatlib.plots.style import label
 from chatlib.predict.evaluation import bootstrap_metrics, compare_models
 
 
@@ -137,7 +136,3 @@ def test_the_heaviest_messages_are_shown_in_order_of_time_and_literally():
     bars = {bar.get_y() + bar.get_height() / 2: bar.get_width() for bar in weights.patches}
     assert (bars[0], bars[11], len(bars)) == (14.0, -20.0, 12)
     assert "(12 of 14)" in weights.get_title("left")
-
-
-def test_a_sign_that_no_font_has_is_a_box_and_the_rest_stays():
-    assert label("配信 \N{HEART HANDS} ok é") == "配信 ▯ ok é"

@@ -56,3 +56,5 @@ def test_chat_text_is_drawn_literally():
 def test_labels_are_one_one_line_of_bounded_length():
     assert label("a\nb\t\u202ec\x00") == "a b c"
     assert label("x" * 100, max_chars=10) == "x" * 9 + "…"
+    assert label("配信 \N{HEART HANDS}\N{EMOJI MODIFIER FITZPATRICK TYPE-3} ok é 한") == "配信 ok é ▯"
+    assert label("\N{HEART HANDS}\N{HEART HANDS}") == "(emoji)" and label(" ") == ""

@@ -19,6 +19,7 @@ from chatlib.analyze.analytics.quick_reader import Piece, Reading, read_quickly
 from chatlib.columns import ChatColumns, Codes, TextParts
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
+from chatlib.text import format_count
 from chatlib.workspace import rare_gc
 
 # Importers, the store and pandas are imported where they are needed: to load them takes longer
@@ -73,8 +74,9 @@ def analyze_chat(chat: Chat, settings: ProcessSettings | None = None) -> ChatAna
     source = stream.url or f"{stream.platform}:{stream.video_id}"
     if not np.isfinite(columns.offset_s).any():
         raise NotEnoughData(
-            f"Analytics need messages with a time in the stream; {source} has {len(columns.kind)} messages, "
-            "none with a time. Leave it out, or download the chat's replay, which has times."
+            f"Analytics need messages with a time in the stream; {source} has "
+            f"{format_count(len(columns.kind), 'message')}, none with a time. Leave it out, or download the "
+            "chat's replay, which has times."
         )
     duration_s = stream.duration_s
     if duration_s is None or not (np.isfinite(duration_s) and duration_s > 0):

@@ -51,7 +51,8 @@ def test_streams_without_address_title_or_date_stand_beside_others(db, tmp_path)
     assert ranked["title"].tolist() == ["A title", "unknown"]
     said = ["The liveliest stream is “A title”, with 21 chat messages a minute.",
             "On average 50 % of the people of a stream had written in an earlier one."]  # fmt: skip
-    assert describe_streams(table.reset_index(), pd.Series([0.0, 1.0])) == said
+    assert describe_streams(table.reset_index(), pd.Series([0.0, 0.5])) == said  # nobody returns to the first
+    assert describe_streams(table.reset_index(), pd.Series([0.0])) == said[:1]
     assert describe_streams(table.reset_index().head(1), pd.Series([0.0])) == []
     unknown = pick_stream(db, "unknown")
     assert analyze_stream(db, unknown).mediaSource == "youtube:unknown"

@@ -256,7 +256,7 @@ def test_one_of_several_streams_is_converted(tmp_path, capsys):
     assert main(["convert", source, str(out)]) == 1
     assert "holds 2" in capsys.readouterr().err
     assert main(["convert", source, str(out), "--stream", "v2"]) == 0
-    assert "1 messages, read as table" in capsys.readouterr().out
+    assert "1 message, read as table" in capsys.readouterr().out
     assert [json.loads(line)["message"] for line in out.read_text().splitlines()] == ["yo"]
     assert main(["convert", str(tmp_path), str(out)]) == 1
     assert "is a folder" in capsys.readouterr().err
