@@ -26,6 +26,7 @@ from chatlib.times import format_clock
 from chatlib.workspace import progress_bar
 
 __all__ = [
+    "CLOCK",
     "Capture",
     "Connected",
     "Feed",
@@ -42,12 +43,34 @@ log = logging.getLogger(__name__)
 MAX_BACKOFF_S = 60.0
 ONE_GAP_S = 0.1  # between two gaps that are told as one
 MAX_REFUSED = 5  # refusals in a row, for no known reason, after which a feed is given up
+FINAL = ("members_only", "no_replay")  # states of a refusal that waiting does not change
 LAST_WAIT_S = 30.0  # for a feed in the middle of a question when the watch ends
 _AWAY = "not connected"
 _TICK_S = 0.1
 RANK_S = 60.0  # between two looks at who may pay
 _REMEMBERED = 5000  # messages that a new connection may repeat
 
+
+class _Clock:
+    """The time, which never runs slower than time passes: a system's clock that is set back hides no gap."""
+
+    def __init__(self) -> None:
+        self._ahead_ns = 0
+
+    def now_us(self) -> int:
+        """Return microseconds since 1970."""
+        # Where there is a clock that counts a machine's sleep, too.
+        kind = getattr(time, "CLOCK_BOOTTIME", None) or getattr(time, "CLOCK_MONOTONIC", None)
+        steady_ns = time.monotonic_ns() if kind is None else time.clock_gettime_ns(kind)
+        self._ahead_ns = max(self._ahead_ns, time.time_ns() - steady_ns)
+        return (steady_ns + self._ahead_ns) // 1000
+
+    def now(self) -> dt.datetime:
+        """Return the moment, in UTC."""
+        return dt.datetime.fromtimestamp(self.now_us() / 1e6, dt.UTC)
+
+
+CLOCK = _Clock()
 
 Rank = Callable[[Store, int], Sequence[str]]  # of a stream: the people most likely to pay, in words
 
@@ -133,7 +156,7 @@ class Capture:
     def now_s(self) -> float:
         """Return the offset of this moment; of the last message where the stream's start is not known."""
         start = self.stream.started_at
-        return _count_seconds(start, dt.datetime.now(dt.UTC).isoformat()) if start else self.heard_s
+        return _count_seconds(start, CLOCK.now().isoformat()) if start else self.heard_s
 
     def note_gap(self, until_s: float) -> None:
         """Note the time from when the chat was last heard; directly behind the last gap it is one."""
@@ -152,8 +175,7 @@ class Capture:
             end_s = _count_seconds(stream.started_at, stream.ended_at)
         else:
             end_s = now_s
-            end = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-            self.stream = stream._replace(ended_at=end)
+            self.stream = stream._replace(ended_at=CLOCK.now().isoformat(timespec="seconds"))
         self.stream = self.stream._replace(duration_s=round(max(end_s, 0.0), 1))
         self.gaps = [Gap(g.start_s, min(g.end_s, end_s)) for g in self.gaps if g.start_s < end_s]
 
@@ -392,25 +414,32 @@ class _Watcher:
         self.rates.append((self._flushed_at, self.n_messages))
 
     def _capture(self, capture: Capture) -> None:
-        """Read one stream's chat until it ends, or the watch does."""
-        self._is_connected, tries = False, 0
+        """Read one stream's chat until it ends, or the watch does.
+
+        The waits between connections grow until one lasts longer than the next wait would.
+        """
+        self._is_connected, since, n_refused = False, 0.0, 0
+        wait_s = self._settings.backoff_s
         try:
             while not self._stop.is_set() and not capture.has_ended:
                 try:
                     with closing(self.feed):
                         self._connect(capture)
-                        tries = 0
+                        since, n_refused = time.monotonic(), 0
                         self._read(capture)
                 except SourceError as error:
-                    tries += 1
-                    if isinstance(error, SourceRefused) and (error.state != "failed" or tries > MAX_REFUSED):
+                    state = error.state if isinstance(error, SourceRefused) else ""
+                    n_refused += state == "failed"
+                    if state in FINAL or n_refused > MAX_REFUSED:
                         raise
+                    if self._is_connected and time.monotonic() - since > wait_s:
+                        wait_s = self._settings.backoff_s
                     self._is_connected = False
                     capture.heard_s -= getattr(error, "silent_s", 0.0)
                     self._flush(capture)
                     log.info("%s: %s; connecting again", self.feed.name, error)
-                    wait_s = min(MAX_BACKOFF_S, self._settings.backoff_s * 2 ** (tries - 1))
                     self._stop.wait(random.uniform(0, wait_s))
+                    wait_s = min(MAX_BACKOFF_S, 2 * wait_s)
                     if self._is_over(capture):
                         self._end(capture)
         finally:

@@ -216,9 +216,10 @@ def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None
             )
         raise Transient(f"HTTP {status}", retry_after_s=wait_s, busy=status == 429)
     if status in (401, 403) and path.startswith((*_PAGES, *_CHATS)):
-        raise SourceError(
+        raise SourceRefused(
             f"The site refuses to answer (HTTP {status}). Wait, come from another address, or give a cookies "
-            "file (COOKIES)."
+            "file (COOKIES).",
+            state="blocked",
         )
     if status != 200:
         return

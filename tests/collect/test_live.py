@@ -4,6 +4,7 @@ import io
 import random
 import re
 import threading
+import time
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,8 @@ from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.analyze.analytics.sections import find_spikes
 from chatlib.collect import live
 from chatlib.collect.live import Capture, Connected, Gap, Heard, SpikeFinder, WatchSettings, watch_streams
+from chatlib.collect.transport import Disconnected
+from chatlib.collect.twitch.live import IrcReader
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
 from tests.waiting import count, play, wait_until
@@ -66,6 +69,42 @@ def test_gaps_that_follow_each_other_are_one_and_none_lies_behind_the_end():
         "not connected for 15 s of the stream: 0:00:00-0:00:05, 0:00:50-0:01:00",
     )
     assert capture.stream.duration_s == 60.0
+
+
+def test_a_clock_that_is_set_back_hides_no_gap(monkeypatch):
+    now_ns = time.time_ns
+    reader = IrcReader("1", now_ns() // 1000 - 100_000_000)
+    capture = Capture(Stream("twitch", "1"), heard_s=reader.now_s())
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() - 3600 * 10**9)
+    time.sleep(0.05)
+    capture.note_gap(reader.now_s())
+    (gap,) = capture.gaps
+    assert 100 <= gap.start_s <= gap.end_s - 0.05
+
+
+def test_a_server_that_hangs_up_at_once_is_not_asked_again_and_again(tmp_path, monkeypatch):
+    waits, feed, stop = [], FakeFeed([]), threading.Event()
+    ends = iter([*["at once"] * 1500, "later", "at once"])
+    clock = time.monotonic
+
+    def read():
+        how = next(ends, None)
+        if how is None:
+            stop.set()
+        elif how == "later":
+            monkeypatch.setattr(live.time, "monotonic", lambda: clock() + 100)
+        raise Disconnected("the server hangs up")
+
+    def wait(low, high):
+        waits.append(high)
+        return 0.0
+
+    feed.read = read
+    monkeypatch.setattr(live.random, "uniform", wait)
+    with open_store(tmp_path / "chat.dbs", create=True) as db:
+        watch_streams(db, [feed], WatchSettings(flush_s=60.0, look_s=60.0), stop=stop)
+    assert waits[:8] == [1, 2, 4, 8, 16, 32, 60, 60] and waits[1499] == 60
+    assert waits[1500] == 1  # it had lasted
 
 
 class FakeFeed:

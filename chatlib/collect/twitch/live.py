@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import datetime as dt
 import random
 import re
 import socket
@@ -17,12 +16,12 @@ from urllib.parse import urlsplit
 from chatlib.collect.address import make_video_url
 from chatlib.collect.files.parsing import IdMaker, author_key, name_json, read_count
 from chatlib.collect.files.twitch import format_badge, name_kind
-from chatlib.collect.live import Connected, Feed, Heard
+from chatlib.collect.live import CLOCK, Connected, Feed, Heard
 from chatlib.collect.transport import Disconnected, Politeness
 from chatlib.collect.twitch.graphql import GraphQL
 from chatlib.records import CHAT_KINDS, TWITCH, Message, Stream
 from chatlib.text import clean_text, read_name
-from chatlib.times import read_timestamp
+from chatlib.times import read_timestamp, read_timestamp_text
 
 __all__ = ["IrcConnection", "IrcLine", "IrcReader", "TwitchFeed", "parse_line"]
 
@@ -78,7 +77,7 @@ class IrcReader:
 
     def now_s(self) -> float:
         """The offset of this moment."""
-        return (time.time_ns() // 1000 - self._started_us) / 1e6
+        return (CLOCK.now_us() - self._started_us) / 1e6
 
     def read(self, line: IrcLine) -> Message | None:
         """Return the message of a line; None for a line that is none, or another channel's.
@@ -91,7 +90,7 @@ class IrcReader:
         tags = line.tags
         if tags.get("source-room-id", tags.get("room-id")) != tags.get("room-id"):
             return None  # another channel's, in a shared chat
-        now_us = read_timestamp(tags.get("tmi-sent-ts")) or time.time_ns() // 1000
+        now_us = read_timestamp(tags.get("tmi-sent-ts")) or CLOCK.now_us()
         offset_s = (now_us - self._started_us) / 1e6
         if line.command in ("CLEARMSG", "CLEARCHAT"):
             message = _read_removal(line)
@@ -266,8 +265,8 @@ class TwitchFeed(Feed):
 
     def connect(self, stream: Stream) -> Connected:
         if self._reader is None or self._reader.video_id != stream.video_id:
-            start = dt.datetime.fromisoformat(stream.started_at or dt.datetime.now(dt.UTC).isoformat())
-            self._reader = IrcReader(stream.video_id, round(start.timestamp() * 1e6))
+            started_us = read_timestamp_text(stream.started_at)
+            self._reader = IrcReader(stream.video_id, CLOCK.now_us() if started_us is None else started_us)
         self._connection = IrcConnection(
             self._login, address=self._address, context=self._context, timeout_s=self._politeness.timeout_s
         )

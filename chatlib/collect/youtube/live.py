@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -14,8 +13,8 @@ from yt_dlp.networking.exceptions import HTTPError
 
 from chatlib.collect.address import find_video_id, make_video_url
 from chatlib.collect.files.innertube import iter_actions, read_actions
-from chatlib.collect.files.parsing import Notes, walk
-from chatlib.collect.live import Connected, Feed, Heard
+from chatlib.collect.files.parsing import IdMaker, Notes, walk
+from chatlib.collect.live import CLOCK, Connected, Feed, Heard
 from chatlib.collect.sites import Batch, CollectSettings
 from chatlib.collect.transport import Disconnected, Politeness, map_foreign_errors
 from chatlib.collect.youtube.clients import ChatClient, PoliteYoutubeDL, Video, find_initial_data, open_client
@@ -51,6 +50,7 @@ class YouTubeFeed(Feed):
         self._batch: Batch | None = None
         self._next_at = 0.0
         self._known_s = 0.0  # the offset until which the chat was asked for
+        self._last_ids: dict[str | None, str] = {}  # of each author's newest message
 
     # ------------------------------------------------------------- what runs
 
@@ -120,7 +120,7 @@ class YouTubeFeed(Feed):
             return None
         if video.chat_token is None:
             raise SourceRefused("the stream has no chat", state="no_replay")
-        asked_us = time.time_ns() // 1000
+        asked_us = CLOCK.now_us()
         with map_foreign_errors("the chat's page could not be read", to=Disconnected):
             page = self._client.fetch_page(video.chat_token)
             batch = (page.token and self._client.fetch_page(page.token).batch) or page.batch
@@ -129,7 +129,7 @@ class YouTubeFeed(Feed):
         found = self._describe(video)
         self._is_start_known = found.started_at is not None
         stamps = [m.timestamp_us for m in _read_items(batch) if m.kind in CHAT_KINDS and m.timestamp_us]
-        first_us = min(stamps, default=time.time_ns() // 1000)
+        first_us = min(stamps, default=CLOCK.now_us())
         if found.started_at is None:  # until it is known, the first message stands in for it
             found = found._replace(started_at=stream.started_at or format_timestamp(first_us))
         self._stream, self._batch, self._next_at = found, batch, 0.0
@@ -150,7 +150,7 @@ class YouTubeFeed(Feed):
                 self._politeness.stop.wait(min(wait_s, 1.0))
             if wait_s > 1.0:
                 return Heard([], self._known_s)
-            asked_us = time.time_ns() // 1000
+            asked_us = CLOCK.now_us()
             with map_foreign_errors("an answer could not be read", to=Disconnected):
                 batch = self._client.fetch_batch(self._batch.next_token, 0.0)
             if batch is None:
@@ -162,11 +162,22 @@ class YouTubeFeed(Feed):
         return Heard(self._place(_read_items(self._batch)), self._known_s)
 
     def _place(self, messages: Iterable[Message]) -> list[Message]:
-        """Return messages with their offsets; a deletion, which has no time, is of now."""
+        """Return messages with their offsets; a deletion, which has no time, is of now.
+
+        An author who has written since a ban can be banned again.
+        """
         assert self._stream is not None
         start_us = _start_us(self._stream)
-        now_us = time.time_ns() // 1000
-        return [m._replace(offset_s=((m.timestamp_us or now_us) - start_us) / 1e6) for m in messages]
+        now_us = CLOCK.now_us()
+        placed = []
+        for m in messages:
+            if m.kind == "ban_user":
+                since = m._replace(target_id=self._last_ids.get(m.author_id))
+                m = m._replace(message_id=IdMaker().replace_id(since).message_id)
+            elif m.target_id is None:
+                self._last_ids[m.author_id] = m.message_id
+            placed.append(m._replace(offset_s=((m.timestamp_us or now_us) - start_us) / 1e6))
+        return placed
 
     def close(self) -> None:
         self._stream = None
@@ -181,4 +192,4 @@ def _read_items(batch: Batch) -> list[Message]:
 
 def _start_us(stream: Stream) -> int:
     known_us = read_timestamp_text(stream.started_at)
-    return round(dt.datetime.now(dt.UTC).timestamp() * 1e6) if known_us is None else known_us
+    return CLOCK.now_us() if known_us is None else known_us

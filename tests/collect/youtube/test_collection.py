@@ -247,6 +247,28 @@ def test_after_three_bot_checks_in_a_row_the_others_are_not_asked(youtube, db, c
         report.require_usable()
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_after_three_refused_pages_in_a_row_the_others_are_not_asked(youtube, db, collect, status):
+    youtube.add_channel("@sample", [small_chat(letter * 11) for letter in "abcdef"])
+    youtube.add_page("/watch", "<html>No.</html>", status=status)
+    report = collect(at_once=1)
+    assert list(states(db).values()) == ["blocked"] * 3
+    (said,) = report.channels[0].failures
+    assert f"(HTTP {status})" in said and "cookies file" in said and len(report.channels[0].not_asked) == 3
+
+
+def test_a_channel_under_two_addresses_keeps_its_first_sheet(youtube, db, tmp_path):
+    videos = [small_chat("aaaaaaaaaaa")]
+    youtube.add_channel("@sample", videos)
+    other = f"https://www.youtube.com/channel/{videos[0].channel_id}"
+    channels = [Channel(ADDRESS, tmp_path / "one.ods"), Channel(other, tmp_path / "two.ods")]
+    report = collect_channels(db, channels, CollectSettings(**QUICK))
+    (said,) = report.channels[1].failures
+    assert f"{other} is the channel of {ADDRESS}, whose streams are in one.ods" in said
+    assert load_known_channels(db) == channels[:1] and not channels[1].spreadsheet.exists()
+    assert collect_channels(db, channels[1:], CollectSettings(**QUICK)).channels[0].failures == []
+
+
 def test_the_members_chat_comes_with_a_members_cookies(youtube, db, collect, tmp_path):
     youtube.add_channel("@sample", [small_chat("aaaaaaaaaaa", status="members_only")])
     collect()

@@ -108,6 +108,23 @@ def test_every_kind_of_row_is_read_and_what_is_deleted_is_marked(video, db):
     assert (capture.n_paid, rows["amount"].dropna().tolist()) == (1, ["5.00"])
 
 
+def test_an_author_who_wrote_again_can_be_banned_again(video, db):
+    ban = {"markChatItemsByAuthorAsDeletedAction": {"externalChannelId": "UCann".ljust(24, "0")}}
+
+    def ban_again():
+        say(video, 2)
+        video.live.say(ban, ban)  # reported twice
+        video.live.n_broken = 1  # and once more in the page of the next connection
+
+    say(video, 1)
+    video.live.say(ban)
+    watch(db, steps=[(2, ban_again), (4, partial(say, video, 3)), (5, None)])
+    rows = db.load_messages(columns=["kind", "author", "offset_s"])
+    bans = rows[rows["kind"] == "ban_user"]
+    assert len(bans) == 2 and bans["author"].nunique() == 1
+    assert bans["author"].iloc[0] == rows.loc[rows["kind"] == "text_message", "author"].iloc[0]
+
+
 def test_what_a_short_disconnection_would_miss_is_in_the_next_page(video, db):
     def break_off():
         video.live.n_broken = 2
