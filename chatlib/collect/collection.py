@@ -22,9 +22,15 @@ from chatlib.collect.lists import (
     merge_stream_list,
     save_stream_list,
 )
-from chatlib.collect.report import RETRIED, ChannelReport, CollectReport, ProgressBoard, StreamReport
 from chatlib.collect.sites import CollectSettings, Listing, Metadata, Replay, Site, VideoFacts
-from chatlib.collect.summary import describe_sides
+from chatlib.collect.summary import (
+    RETRIED,
+    ChannelReport,
+    CollectReport,
+    ProgressBoard,
+    StreamReport,
+    describe_sides,
+)
 from chatlib.errors import ParameterError, SourceError, SourceRefused, UnwritableFile
 from chatlib.records import TWITCH, YOUTUBE
 from chatlib.store import Import, Store

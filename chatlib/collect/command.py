@@ -16,7 +16,7 @@ from chatlib.text import format_count, one_line
 
 if TYPE_CHECKING:
     from chatlib.collect.files.importing import ImportReport
-    from chatlib.collect.report import CollectReport
+    from chatlib.collect.summary import CollectReport
 
 __all__ = ["add_parsers"]
 

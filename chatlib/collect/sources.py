@@ -14,8 +14,8 @@ from chatlib.collect.address import clean_channel_url, find_video_id, guess_plat
 from chatlib.collect.files.importing import ImportReport, import_chats
 from chatlib.collect.lists import Channel, load_channels
 from chatlib.collect.live import Feed
-from chatlib.collect.report import CollectReport
 from chatlib.collect.sites import CollectSettings
+from chatlib.collect.summary import CollectReport
 from chatlib.errors import MissingSource, ParameterError
 from chatlib.options import read_columns_option
 from chatlib.records import TWITCH, YOUTUBE

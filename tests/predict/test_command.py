@@ -10,7 +10,7 @@ import pytest
 
 from chatlib import workspace
 from chatlib.__main__ import _open_ranker, main
-from chatlib.collect.report import CollectReport
+from chatlib.collect.summary import CollectReport
 from chatlib.predict import QUESTIONS
 from chatlib.records import Stream
 from chatlib.store import open_store

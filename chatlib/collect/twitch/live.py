@@ -18,7 +18,7 @@ from chatlib.collect.files.parsing import IdMaker, author_key, name_json, read_c
 from chatlib.collect.files.twitch import format_badge, name_kind
 from chatlib.collect.live import CLOCK, Connected, Feed, Heard
 from chatlib.collect.transport import Disconnected, Politeness
-from chatlib.collect.twitch.graphql import GraphQL
+from chatlib.collect.twitch.site import GraphQL
 from chatlib.records import CHAT_KINDS, TWITCH, Message, Stream
 from chatlib.text import clean_text, read_name
 from chatlib.times import read_timestamp, read_timestamp_text

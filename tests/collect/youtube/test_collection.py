@@ -237,24 +237,18 @@ def test_without_known_channels_an_update_says_what_to_name(db):
         load_known_channels(db)
 
 
-def test_after_three_bot_checks_in_a_row_the_others_are_not_asked(youtube, db, collect):
-    ids = [letter * 11 for letter in "abcdef"]
-    youtube.add_channel("@sample", [small_chat(video_id, status="bot_check") for video_id in ids])
+@pytest.mark.parametrize("refusal", ["bot_check", 401, 403])
+def test_after_three_refusals_in_a_row_the_others_are_not_asked(youtube, db, collect, refusal):
+    youtube.add_channel("@sample", [small_chat(letter * 11, status="bot_check") for letter in "abcdef"])
+    if refusal != "bot_check":
+        youtube.add_page("/watch", "<html>No.</html>", status=refusal)
     report = collect(at_once=1, chat_sources="chat-downloader")
-    assert set(states(db).values()) == {"blocked"} and len(states(db)) == 3
+    assert list(states(db).values()) == ["blocked"] * 3
     assert len(report.channels[0].not_asked) == 3
+    (said,) = report.channels[0].failures
+    assert "cookies file" in said and (refusal == "bot_check" or f"HTTP {refusal}" in said)
     with pytest.raises(SourceError, match="cookies"):
         report.require_usable()
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_after_three_refused_pages_in_a_row_the_others_are_not_asked(youtube, db, collect, status):
-    youtube.add_channel("@sample", [small_chat(letter * 11) for letter in "abcdef"])
-    youtube.add_page("/watch", "<html>No.</html>", status=status)
-    report = collect(at_once=1)
-    assert list(states(db).values()) == ["blocked"] * 3
-    (said,) = report.channels[0].failures
-    assert f"(HTTP {status})" in said and "cookies file" in said and len(report.channels[0].not_asked) == 3
 
 
 def test_a_channel_under_two_addresses_keeps_its_first_sheet(youtube, db, tmp_path):

@@ -11,8 +11,7 @@ import pytest
 from chatlib.collect.youtube import listing as listing_module
 from chatlib.collect.youtube.listing import list_streams
 from chatlib.errors import MissingSource, ParameterError, SourceError
-from tests.collect.youtube.channel_pages import COOKIES, URL, expected_row, make_videos, page_of, row_of
-from tests.collect.youtube.helpers import quick
+from tests.collect.youtube.helpers import COOKIES, URL, expected_row, make_videos, page_of, quick, row_of
 
 # yt-dlp leaves the connections of answers that it does not read to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")

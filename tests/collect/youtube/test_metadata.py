@@ -10,7 +10,7 @@ import trustme
 
 from chatlib.collect.sites import Metadata, VideoFacts
 from chatlib.collect.transport import Politeness, Stopped
-from chatlib.collect.youtube.metadata import KEY_NAME, fetch_videos, find_key
+from chatlib.collect.youtube.site import KEY_NAME, fetch_videos, find_key
 from tests.collect.youtube.site.server import FakeYoutube, apply_environment
 from tests.collect.youtube.site.wire import Reply, json_reply
 

@@ -17,7 +17,7 @@ from chatlib.collect.youtube import browser
 from chatlib.collect.youtube import listing as listing_module
 from chatlib.collect.youtube.listing import list_streams
 from chatlib.errors import MissingSource, SourceError
-from tests.collect.youtube.channel_pages import COOKIES, URL, expected_row, make_videos
+from tests.collect.youtube.helpers import COOKIES, URL, expected_row, make_videos
 from tests.places import ROOT
 from tests.waiting import wait_until
 
