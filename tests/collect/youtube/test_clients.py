@@ -190,11 +190,11 @@ def test_a_page_without_a_choice_of_views_gives_its_own(youtube, tmp_path, sourc
     items = [say(number) for number in range(n)]
     batches = [items[i : i + 10] for i in range(0, n, 10)]
     video = show(youtube, *(respond(*batch) for batch in batches), duration_s=n)
-    video.chat._views["top"] = video.chat._respond("top", batches)
+    video.chat.views["top"] = batches
 
     def without_choice(request):
         reply = answer_chat_page(youtube.videos, request)
-        return reply._replace(body=reply.plain.replace(b"subMenuItems", b"menuItems"), packed=b"")
+        return reply._replace(body=reply.body.replace(b"subMenuItems", b"menuItems"))
 
     youtube.add_route("/live_chat_replay", without_choice)
     replay = fetch("realreplay0", source, tmp_path)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from tests.collect.youtube.site.wire import Reply, Request, google_error, json_reply
-
-if TYPE_CHECKING:
-    from tests.collect.youtube.site.server import FakeYoutube
 import csv
 import datetime as dt
 import gzip
 import json
 import tempfile
-import threading
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatlib.simulate import ChannelSettings
 from chatlib.simulate.channel import simulate_channel
 from tests.collect.youtube.site.renderers import replay_action, text_runs
-from tests.collect.youtube.site.wire import make_token
+from tests.collect.youtube.site.wire import Reply, Request, google_error, json_reply, make_token
+
+if TYPE_CHECKING:
+    from tests.collect.youtube.site.server import FakeYoutube
 
 Json = dict[str, Any]
 BATCH_SIZE = 100  # as in real replays
@@ -40,47 +37,30 @@ class Held(NamedTuple):
     offset_ms: int
 
 
-def pack(content: object) -> bytes:
-    """Return an object as compressed JSON, the same bytes each time."""
-    return gzip.compress(json.dumps(content, ensure_ascii=False).encode(), 1, mtime=0)
-
-
-def unpack(packed: bytes) -> Any:
-    """Return what was packed."""
-    return json.loads(gzip.decompress(packed))
-
-
 class Chat:
-    """A replay in two views, "live" (everything) and "top" (less), as responses made once."""
+    """A replay in two views, "live" (everything) and "top" (less), as batches of items."""
 
     def __init__(self, video_id: str, batches: Iterable[list[Json]]) -> None:
         self.video_id = video_id
-        self._lock = threading.Lock()
-        batches = list(batches) or [[]]
-        self._views = {"live": self._respond("live", batches)}
+        self.views = {"live": list(batches) or [[]]}
 
     def __len__(self) -> int:
-        return len(self._views["live"])
+        return len(self.views["live"])
 
-    def responses(self, view: str) -> list[bytes]:
-        """Return the packed responses of a view, in their order."""
-        with self._lock:
-            if view not in self._views:
-                kept = [action for action in self.actions() if _is_top(action)]
-                self._views[view] = self._respond(view, cut_batches(kept) or [[]])
-            return self._views[view]
+    @property
+    def actions(self) -> list[Json]:
+        """Every item of the unfiltered replay."""
+        return list(chain.from_iterable(self.views["live"]))
 
-    def actions(self) -> Iterator[Json]:
-        """Yield every item of the unfiltered replay."""
-        for packed in self._views["live"]:
-            yield from unpack(packed)["continuationContents"]["liveChatContinuation"].get("actions", [])
-
-    def _respond(self, view: str, batches: list[list[Json]]) -> list[bytes]:
-        n = len(batches)
-        return [
-            pack(wrap_batch(actions, continuations(self.video_id, view, i + 1 if i + 1 < n else None)))
-            for i, actions in enumerate(batches)
-        ]
+    def respond(self, view: str, number: int, *, is_empty: bool = False) -> Json | None:
+        """Return the response with one batch of a view, None behind the last one."""
+        if view not in self.views:
+            self.views[view] = cut_batches(filter(_is_top, self.actions)) or [[]]
+        batches = self.views[view]
+        if not 0 <= number < len(batches):
+            return None
+        following = number + 1 if number + 1 < len(batches) else None
+        return wrap_batch([] if is_empty else batches[number], continuations(self.video_id, view, following))
 
 
 class LiveChat:
@@ -192,7 +172,7 @@ class Video:
     @property
     def actions(self) -> list[Json]:
         """The whole replay, one item of InnerTube's after the other."""
-        return list(self.chat.actions())
+        return self.chat.actions
 
     @property
     def ended_at(self) -> str:
@@ -204,7 +184,7 @@ class Video:
     def held(self) -> list[Held]:
         """The messages of the replay, tickers among them; deletions have no id and are left out."""
         found = []
-        for item in self.chat.actions():
+        for item in self.chat.actions:
             replay = item["replayChatItemAction"]
             for action in replay["actions"]:
                 added = action.get("addChatItemAction") or action.get("addLiveChatTickerItemAction") or {}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.collect.youtube.site.videos import CONTEXT, Video, continuations, make_video, unpack, wrap_batch
+from tests.collect.youtube.site.videos import CONTEXT, Video, make_video
 from tests.collect.youtube.site.wire import (
     INVALID,
-    JSON,
     NOT_FOUND,
     VISITOR_DATA,
     Reply,
     Request,
-    Token,
     google_error,
     json_reply,
     make_token,
@@ -226,7 +224,7 @@ def answer_chat_page(videos: dict[str, Video], request: Request) -> Reply:
     if video is None or token is None or not opens or status != "finished":
         return page("YouTube", request, scripts=[], body="<p>Something went wrong.</p>")
     view = token.view or "top"
-    found = unpack(video.chat.responses(view)[token.number])
+    found = video.chat.respond(view, token.number) or {}
     content = found["continuationContents"]["liveChatContinuation"]
     tokens = (make_token("batch", video.id, "top"), make_token("batch", video.id, "live"))
     content["header"] = {"liveChatHeaderRenderer": {"viewSelector": view_selector(*tokens, view, status)}}
@@ -246,13 +244,9 @@ def answer_batch(videos: dict[str, Video], request: Request) -> Reply:
         return NOT_FOUND
     if current_status(video, signed_in=request.signed_in) != "finished":
         return google_error(403, "The caller does not have permission", "forbidden", "PERMISSION_DENIED")
-    responses = video.chat.responses(token.view)
-    if not 0 <= token.number < len(responses):
-        return INVALID
-    if request.fault == "empty_batch":
-        return _empty(video, token, len(responses))
     repeated = request.fault == "repeat_batch" and token.number > 0
-    return Reply(content_type=JSON, packed=responses[token.number - repeated])
+    found = video.chat.respond(token.view, token.number - repeated, is_empty=request.fault == "empty_batch")
+    return json_reply(found) if found else INVALID
 
 
 def answer_live_page(videos: dict[str, Video], request: Request) -> Reply:
@@ -287,8 +281,3 @@ def answer_live_batch(videos: dict[str, Video], request: Request) -> Reply:
         video.live.n_broken -= 1
         return json_reply({"responseContext": {}})
     return json_reply(video.live.answer(token.number))
-
-
-def _empty(video: Video, token: Token, n_batches: int) -> Reply:
-    following = token.number + 1 if token.number + 1 < n_batches else None
-    return json_reply(wrap_batch([], continuations(video.id, token.view, following)))

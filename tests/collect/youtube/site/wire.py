@@ -59,31 +59,20 @@ class Request:
 
 
 class Reply(NamedTuple):
-    """One HTTP answer; `packed` is the body compressed, and may stand alone.
-
-    `drop` names what happens to the connection instead of a whole answer.
-    """
+    """One HTTP answer; `drop` names what happens to the connection instead of a whole one."""
 
     body: bytes = b""
     status: int = 200
     content_type: str = HTML
     headers: tuple[tuple[str, str], ...] = ()
-    packed: bytes = b""
     drop: str = ""  # "", "reset", "stall", "hang", "trickle", "cut"
     stall_s: float = 0.0
 
-    @property
-    def plain(self) -> bytes:
-        """The body as it is before compression."""
-        return self.body or (gzip.decompress(self.packed) if self.packed else b"")
-
     def encode(self, *, takes_gzip: bool) -> Reply:
         """Return the reply with the bytes that are sent as its body."""
-        if not takes_gzip:
-            return self._replace(body=self.plain)
-        if not self.packed and len(self.body) < _WORTH_PACKING:
+        if not takes_gzip or len(self.body) < _WORTH_PACKING:
             return self
-        packed = self.packed or gzip.compress(self.body, 1, mtime=0)
+        packed = gzip.compress(self.body, 1, mtime=0)
         return self._replace(body=packed, headers=(*self.headers, ("Content-Encoding", "gzip")))
 
 
@@ -199,7 +188,7 @@ def apply_fault(kind: str, reply: Reply, *, stall_s: float) -> Reply:
         case "cut_json":  # half a body, all of its length promised, then the connection ends
             return reply._replace(drop="cut")
         case "short_json":  # half a body that claims to be whole
-            return reply._replace(body=reply.plain[: len(reply.plain) // 2], packed=b"")
+            return reply._replace(body=reply.body[: len(reply.body) // 2])
         case "empty_batch" | "repeat_batch" | "service_error":
             return reply
     raise ValueError(f"There is no fault {kind!r}.")
