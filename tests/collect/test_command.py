@@ -33,8 +33,8 @@ def test_the_summary_says_what_came_and_what_did_not(tmp_path, files, capsys):
         "        1 × no message: closeLiveChatActionPanelAction",
         "",
         "Could not be read:",
-        "  TMP/chats/bad.json: A chat file must be whole JSON, and this one is not: Expecting property name "
-        "enclosed in double quotes: line 1 column 2 (char 1).",
+        "  TMP/chats/bad.json: A chat file must be whole JSON, and of this one not one row can be read: "
+        "Expecting property name enclosed in double quotes: line 1 column 2 (char 1).",
         "",
         "No chat, left alone:",
         "  TMP/chats/notes.txt",
