@@ -76,13 +76,12 @@ def collect_channels(db: Store, channels: Sequence[Channel], settings: CollectSe
     sites: dict[str, Site] = {}
     reports = []
     stream_ids: list[int] = []
-    listed: dict[str, Channel] = {}
     with _lock(folder), rare_gc():
         for channel in channels:
             platform = guess_platform(url=channel.url) or YOUTUBE
             if platform not in sites:
                 sites[platform] = _open_site(platform, settings, folder)
-            collection = _ChannelCollection(db, channel, settings, sites[platform], listed)
+            collection = _ChannelCollection(db, channel, settings, sites[platform])
             try:
                 collection.run()
             except (SourceError, UnwritableFile) as error:
@@ -199,16 +198,8 @@ def plan_streams(
 class _ChannelCollection:
     """The collection of one channel; `run` it once, what it did is in `report`."""
 
-    def __init__(
-        self,
-        db: Store,
-        channel: Channel,
-        settings: CollectSettings,
-        site: Site,
-        listed: dict[str, Channel],
-    ) -> None:
+    def __init__(self, db: Store, channel: Channel, settings: CollectSettings, site: Site) -> None:
         self._db = db
-        self._listed = listed  # the channels so far, by their ids
         self._channel = channel
         self._settings = settings
         self._site = site
@@ -233,7 +224,6 @@ class _ChannelCollection:
         plan = self._plan(listing, metadata)
         self._save_sheet()
         if listing:
-            self._listed[listing.channel_id or self._channel.url] = self._channel
             sheet, folder = self._channel.spreadsheet, self._db.path.parent.resolve()
             self._db.save_channel(
                 self._channel.url,
@@ -257,7 +247,8 @@ class _ChannelCollection:
         except SourceError as error:
             self.report.failures.append(f"the streams could not be listed: {error}")
             return None
-        if other := self._listed.get(listing.channel_id or ""):
+        other = self._site.listed.setdefault(listing.channel_id or self._channel.url, self._channel)
+        if other is not self._channel:
             raise SourceError(
                 f"Each channel stands once in a list, and {self._channel.url} is the channel of {other.url}, "
                 f"whose streams are in {other.spreadsheet.name}. Take one of the two out."

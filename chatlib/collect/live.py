@@ -22,7 +22,7 @@ from chatlib.errors import ChatlibError, ParameterError, SourceError, SourceRefu
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
 from chatlib.store import Store, open_store
 from chatlib.text import format_count, one_line
-from chatlib.times import format_clock
+from chatlib.times import format_clock, format_timestamp, read_timestamp_text
 from chatlib.workspace import progress_bar
 
 __all__ = [
@@ -64,10 +64,6 @@ class _Clock:
         steady_ns = time.monotonic_ns() if kind is None else time.clock_gettime_ns(kind)
         self._ahead_ns = max(self._ahead_ns, time.time_ns() - steady_ns)
         return (steady_ns + self._ahead_ns) // 1000
-
-    def now(self) -> dt.datetime:
-        """Return the moment, in UTC."""
-        return dt.datetime.fromtimestamp(self.now_us() / 1e6, dt.UTC)
 
 
 CLOCK = _Clock()
@@ -155,8 +151,8 @@ class Capture:
 
     def now_s(self) -> float:
         """Return the offset of this moment; of the last message where the stream's start is not known."""
-        start = self.stream.started_at
-        return _count_seconds(start, CLOCK.now().isoformat()) if start else self.heard_s
+        start_us = read_timestamp_text(self.stream.started_at)
+        return self.heard_s if start_us is None else (CLOCK.now_us() - start_us) / 1e6
 
     def note_gap(self, until_s: float) -> None:
         """Note the time from when the chat was last heard; directly behind the last gap it is one."""
@@ -175,7 +171,7 @@ class Capture:
             end_s = _count_seconds(stream.started_at, stream.ended_at)
         else:
             end_s = now_s
-            self.stream = stream._replace(ended_at=CLOCK.now().isoformat(timespec="seconds"))
+            self.stream = stream._replace(ended_at=format_timestamp(CLOCK.now_us()))
         self.stream = self.stream._replace(duration_s=round(max(end_s, 0.0), 1))
         self.gaps = [Gap(g.start_s, min(g.end_s, end_s)) for g in self.gaps if g.start_s < end_s]
 

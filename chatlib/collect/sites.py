@@ -16,6 +16,7 @@ import msgspec
 import orjson
 
 from chatlib.collect.files.formats import Chat, complete_chat
+from chatlib.collect.lists import Channel
 from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.files import map_write_errors, require_regular
 from chatlib.options import option
@@ -280,6 +281,7 @@ class Site(ABC):
         self._settings = settings
         self._cookies = settings.cookies_file
         self._folder = folder
+        self.listed: dict[str, Channel] = {}  # by their ids, so far
 
     @abstractmethod
     def list_streams(self, channel_url: str) -> Listing:

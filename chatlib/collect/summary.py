@@ -23,22 +23,10 @@ from chatlib.times import find_day, format_clock
 from chatlib.workspace import progress_bar
 
 __all__ = [
-    "RETRIED",
-    "ChannelReport",
-    "CollectReport",
-    "ProgressBoard",
-    "StreamReport",
-    "describe_channel",
-    "describe_origin",
-    "describe_sides",
-    "shorten_streams",
-    "show_rows",
-    "summarize_kinds",
-    "summarize_money",
-    "summarize_people",
-    "summarize_sides",
-    "summarize_streams",
-]
+    "RETRIED", "ChannelReport", "CollectReport", "ProgressBoard", "StreamReport", "describe_channel",
+    "describe_origin", "describe_sides", "shorten_streams", "show_rows", "summarize_kinds", "summarize_money",
+    "summarize_people", "summarize_sides", "summarize_streams",
+]  # fmt: skip
 
 _WHATS = ("messages", "payments")
 

@@ -47,14 +47,7 @@ from chatlib.records import TWITCH, Clip, Stream
 from chatlib.text import clean_text, read_name, read_number
 from chatlib.times import format_clock, read_date, read_offset
 
-__all__ = [
-    "ChatPages",
-    "GraphQL",
-    "Page",
-    "Twitch",
-    "check_graphql",
-    "fetch_chat_of",
-]
+__all__ = ["ChatPages", "GraphQL", "Page", "Twitch", "check_graphql", "fetch_chat_of"]
 
 SOURCE = "twitch"
 MAX_IDLE = 100  # pages in a row that bring nothing new before the download counts as broken

@@ -50,14 +50,7 @@ from chatlib.text import clean_text
 from chatlib.times import format_clock, read_date, read_offset
 from chatlib.workspace import progress_bar, rare_gc
 
-__all__ = [
-    "KEY_NAME",
-    "ExpiredToken",
-    "YouTube",
-    "fetch_videos",
-    "find_key",
-    "iter_batches",
-]
+__all__ = ["KEY_NAME", "ExpiredToken", "YouTube", "fetch_videos", "find_key", "iter_batches"]
 
 MAX_EMPTY = 30  # empty batches in a row that are followed before the replay counts as broken
 MAX_ASKS = 4  # times that an empty batch is asked for before it is believed
