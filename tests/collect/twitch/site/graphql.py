@@ -111,23 +111,21 @@ class FakeTwitch:
             return json_reply({"error": "Bad Request"}, 400)
         if request.fault == "service_error":
             return json_reply([_error("service error", {"video": {"id": "1", "comments": None}})])
-        if isinstance(operations, dict):
-            return json_reply(self._play(operations))
         return json_reply([self._play(operation) for operation in operations])
 
     def _play(self, operation: dict) -> dict:
-        query, variables = operation.get("query", ""), operation.get("variables", {})
-        kinds = {"clips(": "clips", "stream {": "live", "video(": "video"}
-        name = operation.get("operationName") or next(name for part, name in kinds.items() if part in query)
-        self.asked.append((name, variables))
-        answers = {
-            "VideoCommentsByOffsetOrCursor": self._answer_comments,
-            "FilterableVideoTower_Videos": self._answer_videos,
-            "video": self._answer_video,
-            "clips": self._answer_clips,
-            "live": self._answer_live,
-        }
-        return answers[name](variables)
+        asked, variables = operation.get("operationName") or operation["query"], operation["variables"]
+        for name, part, answer in (
+            ("VideoCommentsByOffsetOrCursor", "VideoComments", self._answer_comments),
+            ("FilterableVideoTower_Videos", "Filterable", self._answer_videos),
+            ("clips", "clips(", self._answer_clips),
+            ("live", "stream {", self._answer_live),
+            ("video", "video(", self._answer_video),
+        ):
+            if part in asked:
+                self.asked.append((name, variables))
+                return answer(variables)
+        raise ValueError(f"There is no operation {asked!r}.")
 
     def find_vod(self, video_id: str) -> Vod | None:
         """Return a VOD that is not gone, or None."""

@@ -80,9 +80,7 @@ class FakeYoutube:
     def __init__(self) -> None:
         self.latency_s = 0.0
         self.requests: list[Entry] = []
-        self.errors: list[
-            BaseException
-        ] = []  # mistakes of the fake itself; leaving the block raises the first
+        self.errors: list[Exception] = []  # mistakes of the fake itself; leaving the block raises the first
         self.videos: dict[str, Video] = {}
         self.channels: list[Channel] = []
         self.api_key = DATA_KEY  # the only one that the Data API takes
@@ -90,37 +88,25 @@ class FakeYoutube:
         self._failing: list[tuple[str, str, str | None]] = []  # requests: kind, part of the path, video
         self._lock = threading.Lock()
         self._routes: list[Route] = []
-        self._folder: tempfile.TemporaryDirectory | None = None
-        self._proxy: Proxy | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="fake-youtube-")
         self._add_routes()
 
     def __enter__(self) -> FakeYoutube:
         authority, context = _make_authority()
-        self._folder = tempfile.TemporaryDirectory(prefix="fake-youtube-")
         self.ca_file = Path(self._folder.name) / "ca.pem"
         authority.cert_pem.write_to_path(self.ca_file)
         self._proxy = Proxy(self._answer, self._note, context)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.close()
+        self._proxy.close()  # connections that are open break
+        self._folder.cleanup()
         if self.errors and kind is None:
             raise RuntimeError("The fake YouTube made a mistake.") from self.errors[0]
-
-    def close(self) -> None:
-        """Stop; connections that are open break. Closing twice does nothing."""
-        if self._proxy is not None:
-            self._proxy.close()
-            self._proxy = None
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
 
     @property
     def proxy_url(self) -> str:
         """The address of the proxy, `http://127.0.0.1:PORT`."""
-        if self._proxy is None:
-            raise RuntimeError("FakeYoutube runs inside `with FakeYoutube() as youtube:` only.")
         return f"http://127.0.0.1:{self._proxy.server_address[1]}"
 
     @property
@@ -228,10 +214,8 @@ class FakeYoutube:
 
     def _find_reply(self, request: Request) -> Reply:
         for route in list(self._routes):
-            if route.fits(request):
-                reply = route.answer(request)
-                if reply is not None:
-                    return reply
+            if route.fits(request) and (reply := route.answer(request)) is not None:
+                return reply
         return Reply(b"<html><head><title>404 Not Found</title></head><body></body></html>", 404)
 
 
