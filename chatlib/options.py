@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Collection, Sequence
-from dataclasses import field, fields
+from dataclasses import MISSING, field, fields
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from chatlib.errors import ParameterError
 
-__all__ = ["ROLES", "add_columns_option", "add_options", "option", "read_columns_option", "read_options"]
+__all__ = ["ROLES", "add_columns_option", "add_options", "check_settings", "option", "read_columns_option",
+           "read_options"]  # fmt: skip
 
 _T = TypeVar("_T")
 
@@ -58,6 +61,20 @@ def read_options(args: argparse.Namespace, settings: type[_T]) -> _T:
     """Return settings with what a command was given; of a field that is no option of it, the default."""
     given = {setting.name for setting in fields(settings)} & vars(args).keys()  # type: ignore[arg-type]
     return settings(**{name: getattr(args, name) for name in given})
+
+
+def check_settings(settings: Any, **least: float) -> None:
+    """Raise ParameterError unless each field is of its default's type, and these are at least so much."""
+    kinds = {bool: ("True or False", bool), int: ("a whole number", Integral), float: ("a number", Real)}
+    for setting in fields(settings):
+        name, value = setting.name, getattr(settings, setting.name)
+        what, kind = kinds.get(type(setting.default), ("a text", str))
+        shown = next((flag[2:] for flag in setting.metadata.get("flags", ()) if flag[:2] == "--"), name)
+        is_switch = isinstance(value, bool) and kind is not bool
+        if setting.default is not MISSING and (is_switch or not isinstance(value, kind)):
+            raise ParameterError(f"{shown} must be {what}, got {value!r}.")
+        if name in least and not least[name] <= value < math.inf:
+            raise ParameterError(f"{shown} must be at least {least[name]:g}, got {value}.")
 
 
 def add_columns_option(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,6 @@ from chatlib.files import atomic_write
 from chatlib.text import suggest_name
 
 if TYPE_CHECKING:
-    import numpy as np
     from tqdm import tqdm
 
 # What only some functions need is imported in them: a command must be fast to start.
@@ -45,7 +44,6 @@ __all__ = [
     "rare_gc",
     "release_memory",
     "resolve_path",
-    "set_seed",
     "shorten_path",
 ]
 
@@ -226,17 +224,6 @@ def map_texts(value: Any, change: Callable[[str], object]) -> Any:
     if isinstance(value, list):
         return [map_texts(item, change) for item in value]
     return change(value) if isinstance(value, str) else value
-
-
-def set_seed(seed: int) -> np.random.Generator:
-    """Seed `random` and numpy's old global generator; return a new generator to hand around."""
-    import random
-
-    import numpy as np
-
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    return np.random.default_rng(seed)
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, **kwargs: Any) -> tqdm:

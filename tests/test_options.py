@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from chatlib.errors import ParameterError
-from chatlib.options import add_options, option, read_options
+from chatlib.options import add_options, check_settings, option, read_options
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,7 @@ class Settings:
     internal: int = 7
 
     def __post_init__(self):
-        if self.n_rows < 0:
-            raise ParameterError("rows must be 0 or more")
+        check_settings(self, n_rows=0)
 
 
 def parse(*given, names=()):
@@ -50,6 +49,18 @@ def test_a_wrong_value_or_an_unknown_option_is_misuse(wrong):
     assert ended.value.code == 2
 
 
-def test_the_rules_of_the_settings_hold():
-    with pytest.raises(ParameterError):
-        parse("--rows", "-1")
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"n_rows": -1}, "rows must be at least 0, got -1."),
+        ({"n_rows": 1.5}, "rows must be a whole number, got 1.5."),
+        ({"n_rows": True}, "rows must be a whole number, got True."),
+        ({"max_share": "1"}, "max_share must be a number, got '1'."),
+        ({"note": None}, "note must be a text, got None."),
+        ({"is_quiet": "no"}, "is_quiet must be True or False, got 'no'."),
+    ],
+)
+def test_a_value_of_another_type_or_too_small_is_refused_by_name(wrong, said):
+    with pytest.raises(ParameterError, match=f"^{re.escape(said)}$"):
+        Settings(**wrong)
+    assert Settings(max_share=1) == Settings(max_share=1.0)

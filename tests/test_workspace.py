@@ -16,7 +16,6 @@ from chatlib.workspace import (
     open_workspace,
     progress_bar,
     resolve_path,
-    set_seed,
     shorten_path,
 )  # fmt: skip
 
@@ -64,11 +63,6 @@ def test_a_parameter_that_papermill_gave_has_the_type_of_its_default(tmp_path, m
         return
     with pytest.raises(ParameterError, match=f"N takes a value of type int, such as 3, got {value!r}"):
         open_workspace(tmp_path)
-
-
-def test_a_seed_gives_the_same_numbers():
-    assert set_seed(3).random(4).tolist() == set_seed(3).random(4).tolist()
-    assert set_seed(3).random() != set_seed(4).random()
 
 
 def test_progress_is_seen_by_hand_and_silent_in_the_chain(monkeypatch):

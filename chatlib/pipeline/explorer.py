@@ -371,10 +371,12 @@ def _answer_money(chat: Store, *, currency: str) -> dict[str, Any]:
     paid = events[events["amount"].notna() | (events["bits"] > 0)]
     people = format_count(paid["author"].nunique(), *PEOPLE)
     n_unknown = int(paid["value"].isna().sum())
+    undated = paid["value"].notna() & paid["day"].isna() & ~paid["currency"].isin([None, currency])
     joined, gifts = sum(n_of[kind] for kind in MEMBERSHIP_KINDS), n_of[_GIFT]
     told: list[str | int] = [
         f"in Super Chats{', bits' if bits else ''} and stickers by {people}",
         n_unknown and f"{n_unknown:,} {'more ' if value else ''}in currencies without a rate",
+        bool(undated.any()) and f"{undated.sum():,} of no known day, converted at the newest rate",
         joined and format_count(joined, "membership"),
         gifts and f"{format_count(gifts, 'gift')} of memberships",
         own and format_count(own, "subscription"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chatlib import pretrain as pretrain  # sets the threads' wait policy before torch loads
 from chatlib.errors import ParameterError
-from chatlib.options import option
+from chatlib.options import check_settings, option
 from chatlib.text import suggest_name
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Question:
             raise ParameterError(
                 f"The question must be one of {', '.join(QUESTIONS)}, got {self.name!r}. {hint}".rstrip()
             )
+        check_settings(self)
         if not 0 < self.landmark_min < float("inf"):
             raise ParameterError(f"LANDMARK_MIN must be minutes above 0, got {self.landmark_min}.")
         if not 0 < self.days < float("inf"):

@@ -16,9 +16,9 @@ import torch
 from sklearn.decomposition import PCA
 from torch import nn
 
-from chatlib.errors import NotEnoughData
+from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.money import format_money
-from chatlib.predict.evaluation import Calibrator, interval, to_logit
+from chatlib.predict.evaluation import Calibrator, describe_interval, interval, to_logit
 from chatlib.predict.forecast import EVERYBODY, Forecast
 from chatlib.predict.models.transformer import (
     DonorInputs,
@@ -49,18 +49,16 @@ __all__ = [
 ]
 
 _FEW_DONORS = 10
+_COUNT = "message count"
 _N_POINTS = 64  # of the quadrature
 _MAX_OTHERS = 1000  # drawn in a picture of viewers
 
 
-def show_people(people: People, *, n: int = 10) -> pd.DataFrame:
-    """Return some of what was known of n viewers of the newest stream, and whether they paid in it."""
+def show_people(people: People) -> pd.DataFrame:
+    """Return some of what was known of ten viewers of the newest stream, and whether they paid in it."""
     newest = people.table[people.table["stream_id"] == people.table["stream_id"].iloc[-1]]
     order = newest.sort_values(["paid", "visits"], ascending=False, kind="stable").index
-    half = (n + 1) // 2
-    newest = newest.loc[
-        [*order[:half], *order[half:][:: max((len(order) - half) // (n - half), 1)][: n - half]]
-    ]
+    newest = newest.loc[[*order[:5], *order[5:][:: max((len(order) - 5) // 5, 1)][:5]]]
     ranks = people.ranks.reindex(newest["author"]).to_numpy()
     return pd.DataFrame(
         {
@@ -95,7 +93,7 @@ def compare_questions(
                 "people asked about": int(ours["asked"]),
                 "paid": int(ours["positives"]),
                 "PR-AUC": round(ours["pr_auc"], 3),
-                "95 %": f"{ours['pr_auc_low']:.3f} to {ours['pr_auc_high']:.3f}",
+                "95 %": describe_interval(ours["pr_auc_low"], ours["pr_auc_high"]).split("interval ")[1],
                 "times chance": round(ours["lift"], 1),
                 "ROC-AUC": round(ours["roc_auc"], 3),
             }
@@ -124,7 +122,12 @@ def answer_forecasts(forecast: Forecast) -> list[str]:
 
 
 def list_people(table: pd.DataFrame, *, status: str = "", n: int = 8) -> pd.DataFrame:
-    """Return the first n people of `rank_people`, of one status or of all, for a reader."""
+    """Return the first n people of `rank_people`, of one status or of all, for a reader.
+
+    Raises: ParameterError for fewer than none.
+    """
+    if n < 0:
+        raise ParameterError(f"TOP must be a number of people, 0 or more, got {n}.")
     if not len(table):
         return pd.DataFrame({"people": ["nobody"]})
     table = table[table["status"] == status] if status else table
@@ -145,11 +148,18 @@ def list_people(table: pd.DataFrame, *, status: str = "", n: int = 8) -> pd.Data
 def describe_transformer(evaluation: Evaluation, model: str, without: str, both: str) -> str:
     """Return in a sentence what a model adds to a blend without it, with the interval of the difference."""
     alone, together = (evaluation.table["pr_auc"][name] for name in (without, both))
-    low, high = interval(evaluation.draws[both][:, 0] - evaluation.draws[without][:, 0])
-    sure = "more than chance explains" if low > 0 else "less" if high < 0 else "no more than chance explains"
-    gain = f"{together - alone:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
-    change = f"from {alone:.3f} to {together:.3f} ({gain})"
-    return f"Adding the {model} to {without} moves the PR-AUC {change}: {sure}."
+    ends = interval(evaluation.draws[both][:, 0] - evaluation.draws[without][:, 0])
+    return (
+        f"Adding the {model} to {without} moves the PR-AUC from {alone:.3f} to {together:.3f} "
+        f"({together - alone:+.3f}, {_judge(*ends)}."
+    )
+
+
+def _judge(low: float, high: float) -> str:
+    """Return the interval of a difference, a parenthesis closed behind it, and whether chance explains it."""
+    sure = "more than chance explains" if low > 0 or high < 0 else "no more than chance explains"
+    verdict = "whether by chance is not known" if np.isnan(low) else sure
+    return f"{describe_interval(low, high, form='+.3f')}): {verdict}"
 
 
 def summarize_groups(evaluation: Evaluation, names: Sequence[str]) -> pd.DataFrame:
@@ -172,31 +182,25 @@ def pick_donor(evaluation: Evaluation, model: str) -> int:
     return int(donors[np.argmax(evaluation.probabilities[model][donors])])
 
 
-def describe_result(evaluation: Evaluation, model: str, *, count: str = "message count") -> list[str]:
+def describe_result(evaluation: Evaluation, model: str) -> list[str]:
     """Return what came out as sentences for a reader who knows no statistics."""
     labels, n = evaluation.labels, len(evaluation.labels)
     size = max(1, round(n * 0.05))
     table = evaluation.table.to_dict("index")
     row = table[model]
-    found = {name: table[name]["recall_top_5"] * labels.sum() for name in (model, count)}
+    found = {name: table[name]["recall_top_5"] * labels.sum() for name in (model, _COUNT)}
     chance = labels.mean() * size
     pairs = row["roc_auc"] * 100
     sentences = [
         f"{int(labels.sum()):,} of {n:,} viewers of the test streams paid: {format_share(labels.mean())}.",
         f"Of the {size:,} viewers whom “{model}” names first, {found[model]:.0f} paid; of as many drawn by "
-        f"lot, {chance:.1f} would have; of the {size:,} who wrote most, {found[count]:.0f} did.",
+        f"lot, {chance:.1f} would have; of the {size:,} who wrote most, {found[_COUNT]:.0f} did.",
         f"Of one who paid and one who did not, “{model}” ranks the payer first {pairs:.0f} times in 100; "
         "a draw by lot does so 50 times.",
         f"The PR-AUC of “{model}” is {row['pr_auc']:.3f}, {row['lift']:.1f} times chance; that of counting "
-        f"messages is {table[count]['pr_auc']:.3f}.",
+        f"messages is {table[_COUNT]['pr_auc']:.3f}.",
+        f"That is {row['gain']:+.3f} against counting messages ({_judge(row['gain_low'], row['gain_high'])}.",
     ]
-    if np.isfinite(row["gain_low"]):
-        sure = row["gain_low"] > 0 or row["gain_high"] < 0
-        verdict = "more than chance explains" if sure else "no more than chance explains"
-        sentences.append(
-            f"That is {row['gain']:+.3f} against counting messages "
-            f"(95 % interval {row['gain_low']:+.3f} to {row['gain_high']:+.3f}): {verdict}."
-        )
     if evaluation.n_validation_donors < _FEW_DONORS:
         sentences.append(
             f"Validation has {evaluation.n_validation_donors} donor(s), so epochs, settings and thresholds "

@@ -23,6 +23,7 @@ __all__ = [
     "choose_threshold",
     "compare_models",
     "compute_metrics",
+    "describe_interval",
     "fit_calibrator",
     "fit_weights",
     "interval",
@@ -36,6 +37,7 @@ _TOP_SHARES = (0.01, 0.05)
 _EPS = 1e-6
 _LIMIT = 1e9
 _LEAST_SLOPE = 1e-3
+_LEAST_DRAWS = 20  # of which an interval is told
 
 
 class _Ranking:
@@ -162,15 +164,15 @@ def to_logit(probabilities: np.ndarray) -> np.ndarray:
     return np.log(clipped / (1 - clipped))
 
 
-def fit_calibrator(labels: np.ndarray, logits: np.ndarray, *, strength: float = 2.0) -> Calibrator:
+def fit_calibrator(labels: np.ndarray, logits: np.ndarray) -> Calibrator:
     """Fit a line that makes logits of validation into probabilities (Platt 1999).
 
-    The slope is drawn towards 1 as if by `strength` observations, so that a handful of donors
+    The slope is drawn towards 1 as if by two observations, so that a handful of donors
     moves little more than the shift; it never turns negative.
 
     Raises: NotEnoughData without donors and others.
     """
-    slope, shift = fit_weights(labels, np.asarray(logits)[:, None], strength=strength, least=_LEAST_SLOPE)
+    slope, shift = fit_weights(labels, np.asarray(logits)[:, None], strength=2.0, least=_LEAST_SLOPE)
     return Calibrator(float(slope), float(shift))
 
 
@@ -270,9 +272,14 @@ def compare_models(
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """Return the ends of the middle 95 % of draws, NaN where most of them have no value."""
+    """Return the ends of the middle 95 % of draws, NaN where fewer than 20, or half, of them have a value."""
     known = values[~np.isnan(values)]
-    if len(known) < max(len(values) / 2, 1):
+    if len(known) < max(len(values) / 2, _LEAST_DRAWS):
         return float("nan"), float("nan")
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
+
+
+def describe_interval(low: float, high: float, *, form: str = ".3f") -> str:
+    """Return an interval in words, also where it is not known."""
+    return "95 % interval " + ("not known" if np.isnan(low) else f"{low:{form}} to {high:{form}}")

@@ -21,10 +21,10 @@ import pandas as pd
 from scipy.special import expit
 from tqdm import tqdm
 
-from chatlib.errors import ModelError, NotEnoughData
+from chatlib.errors import ModelError, NotEnoughData, ParameterError
 from chatlib.files import atomic_write
 from chatlib.predict import NEXT_STREAM, Question
-from chatlib.predict.evaluation import bootstrap_metrics, compare_models
+from chatlib.predict.evaluation import bootstrap_metrics, compare_models, describe_interval
 from chatlib.predict.models.trees import Line, TreeModel, fit_trees, map_fits
 from chatlib.predict.viewers.history import MONTH
 from chatlib.predict.viewers.people import NEXT, People, list_groups, load_people
@@ -132,9 +132,11 @@ def try_forecast(
 ) -> Forecast:
     """Evaluate forecasts of the last months, and forecast the next stream, as far as the chat allows.
 
-    `people` are those of the question, where they were asked already.
+    `people` are those of the question, where they were asked already. Raises: ParameterError.
     """
     question = question or Question()
+    if min(n_draws, seed) < 0:
+        raise ParameterError(f"N_BOOTSTRAP and SEED must be 0 or more, got {n_draws} draws and seed {seed}.")
     try:
         people = people or load_people(db, question)
         people.require_payers()
@@ -234,8 +236,9 @@ def describe_rolling(rolling: Rolling | None) -> list[str]:
         f"Of the {surest['n_named']} people they were surest of, {surest['n_pay_of_named']} paid; of as many "
         f"drawn by lot, {surest['n_pay_by_lot']:.1f}. Of the {_N_NAMED} named first in a stream, "
         f"{rolling.named:.1f} paid in it on average.",
-        f"The ranking by who pays: PR-AUC {ours['pr_auc']:.3f} (95 % interval {ours['pr_auc_low']:.3f} to "
-        f"{ours['pr_auc_high']:.3f}), {ours['lift']:.1f} times chance; ROC-AUC {ours['roc_auc']:.3f}. "
+        f"The ranking by who pays: PR-AUC {ours['pr_auc']:.3f} "
+        f"({describe_interval(ours['pr_auc_low'], ours['pr_auc_high'])}), {ours['lift']:.1f} times chance; "
+        f"ROC-AUC {ours['roc_auc']:.3f}. "
         f"The best simple rule, “{rule['model']}”, has a PR-AUC of {rule['pr_auc']:.3f}.",
         f"Of {first['asked']:,} without a payment before, {first['positives']:,} paid: "
         + (

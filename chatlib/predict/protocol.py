@@ -8,6 +8,7 @@ epoch on test. It is run only to show what it would have claimed; its number mea
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,7 @@ from chatlib.predict.models.transformer import (
 )
 from chatlib.predict.viewers.table import Viewers, load_viewers
 from chatlib.store import Store
+from chatlib.text import one_line
 from chatlib.times import DateSplit, split_by_date
 
 __all__ = [
@@ -218,7 +220,7 @@ def load_truth(
     is `retrospective`. None if there is no such file, if it lacks the question or is of another channel, or
     if a stream asked about is not simulated.
 
-    Raises: DataError if the file contradicts the chat.
+    Raises: DataError if the file contradicts the chat, or is no such table.
     """
     question, path = question or Question(RETROSPECTIVE), Path(path)
     is_next, column = question.name == NEXT_STREAM, "probability"
@@ -231,10 +233,16 @@ def load_truth(
     if not path.is_file() or not used["simulated"].all():
         return None
     columns = {"video_id": str, "author_id": str, column: float, "paid": int}
-    truth = pd.read_csv(path, usecols=lambda name: name in columns, dtype=columns)
     table = asked[["stream_id", "author"]].merge(used[["stream_id", "video_id"]], on="stream_id", how="left")
     table = table.merge(db.load_authors()[["author", "author_id"]], on="author", how="left")
-    table = table.merge(truth, on=["video_id", "author_id"], how="left")
+    try:
+        truth = pd.read_csv(path, usecols=lambda name: name in columns, dtype=columns)
+        table = table.merge(truth, on=["video_id", "author_id"], how="left")
+    except (OSError, EOFError, zlib.error, ValueError, KeyError) as error:
+        raise DataError(
+            f"True probabilities are a table with video_id and author_id, and {path} is none "
+            f"({one_line(error, 99)}). Name the truth.csv.gz of the simulated chat, or none."
+        ) from error
     if column not in truth or table[column].isna().all():
         return None
     if is_next:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tqdm import TqdmWarning
 
 from chatlib.errors import ParameterError
-from chatlib.options import option
+from chatlib.options import check_settings, option
 
 __all__ = ["SCHEDULES", "SCRATCH", "THREADS", "TrainSettings"]
 
@@ -60,12 +60,8 @@ class TrainSettings:
     seed: int = option(0, "of everything that is random")
 
     def __post_init__(self) -> None:
-        for name in ("streams", "messages", "emotes", "patience"):
-            if getattr(self, name) < 0:
-                raise ParameterError(f"{name} is a count, or 0: got {getattr(self, name)}.")
-        for name in ("epochs", "batch_blocks", "accumulate"):
-            if getattr(self, name) < 1:
-                raise ParameterError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        counts = dict.fromkeys(("streams", "messages", "emotes", "patience", "vocabulary", "lr", "seed"), 0)
+        check_settings(self, **counts, epochs=1, batch_blocks=1, accumulate=1)
         if not 0 < self.mask_rate < 1 or not 0 <= self.warmup <= 1:
             raise ParameterError(
                 "mask_rate must be between 0 and 1, and warmup a share of the steps: "

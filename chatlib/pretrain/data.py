@@ -153,11 +153,10 @@ def make_data(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, settings: Trai
     """
     held_out = _mask_held_out(corpus, tokenizer, settings)
     train = tokenize(tokenizer, corpus.train["text"], max_len=settings.block_len - 2)
-    frame = {"cls_id": tokenizer.cls_token_id, "sep_id": tokenizer.sep_token_id}
     return LmData(
-        pack_blocks(_by_stream(corpus.train, train), block_len=settings.block_len, **frame),
+        pack_blocks(_by_stream(corpus.train, train), tokenizer, block_len=settings.block_len),
         *held_out,
-        messages=frame_messages(train, **frame) if settings.alone else None,
+        messages=frame_messages(train, tokenizer) if settings.alone else None,
         n_messages=len(corpus.train),
     )
 
@@ -171,10 +170,9 @@ def _mask_held_out(
         raise ParameterError(
             f"BLOCK_LEN is between 8 and the model's {tokenizer.model_max_length}, got {block_len}."
         )
-    frame = {"cls_id": tokenizer.cls_token_id, "sep_id": tokenizer.sep_token_id}
     held_out = tokenize(tokenizer, corpus.held_out["text"], max_len=block_len - 2)
     singles = tokenize(tokenizer, corpus.single_messages, max_len=block_len - 2)
-    blocks = pack_blocks(_by_stream(corpus.held_out, held_out), block_len=block_len, **frame)
+    blocks = pack_blocks(_by_stream(corpus.held_out, held_out), tokenizer, block_len=block_len)
     n_chosen = min(_MAX_HELD_OUT_BLOCKS, len(blocks))
     chosen = np.unique(np.linspace(0, len(blocks) - 1, n_chosen).round().astype(int))
 
@@ -184,7 +182,7 @@ def _mask_held_out(
 
     return (
         hide(list(blocks[chosen]), corpus.held_out["text"], held_out),
-        hide(frame_messages(singles, **frame), corpus.single_messages, singles),
+        hide(frame_messages(singles, tokenizer), corpus.single_messages, singles),
     )
 
 
@@ -204,11 +202,10 @@ def make_shard(
     own = corpus.order[processes.rank :: processes.n]
     place = {text.casefold(): i for i, text in enumerate(corpus.single_messages, 2)}
     counts = np.zeros(2 + len(place), np.int64)  # blocks, messages, and whether it has each single message
-    frame = {"cls_id": tokenizer.cls_token_id, "sep_id": tokenizer.sep_token_id}
     with tempfile.TemporaryFile() as file:
         for chat in iter_training(db, own, max_messages=-(-settings.messages // processes.n)):
             tokens = tokenize(tokenizer, chat["text"], max_len=settings.block_len - 2)
-            packed = _pack_stream(tokens, block_len=settings.block_len, **frame)
+            packed = _pack_stream(tokens, tokenizer, block_len=settings.block_len)
             file.write(packed.astype(np.int32).tobytes())
             counts[:2] += len(packed), len(chat)
             counts[[place[text] for text in place.keys() & set(chat["text"].str.casefold())]] = 1
@@ -222,7 +219,7 @@ def make_shard(
 
 
 def pack_blocks(
-    token_ids: Iterable[Sequence[np.ndarray]], *, block_len: int, cls_id: int, sep_id: int
+    token_ids: Iterable[Sequence[np.ndarray]], tokenizer: PreTrainedTokenizerBase, *, block_len: int
 ) -> np.ndarray:
     """Pack the tokenized messages of each stream, oldest first, into blocks.
 
@@ -232,8 +229,7 @@ def pack_blocks(
     Returns: int64, shape (n_blocks, block_len).
     Raises: NotEnoughData if no stream fills a block.
     """
-    frame = {"block_len": block_len, "cls_id": cls_id, "sep_id": sep_id}
-    blocks = [_pack_stream(messages, **frame) for messages in token_ids]
+    blocks = [_pack_stream(messages, tokenizer, block_len=block_len) for messages in token_ids]
     if not sum(map(len, blocks)):
         raise NotEnoughData(
             f"At least one stream must fill a block of {block_len} tokens; none of {len(blocks)} does. "
@@ -242,17 +238,20 @@ def pack_blocks(
     return np.concatenate(blocks)
 
 
-def _pack_stream(messages: Sequence[np.ndarray], *, block_len: int, cls_id: int, sep_id: int) -> np.ndarray:
-    body = block_len - 1
-    parts = [part for ids in messages for part in (ids, [sep_id])]
+def _pack_stream(
+    messages: Sequence[np.ndarray], tokenizer: PreTrainedTokenizerBase, *, block_len: int
+) -> np.ndarray:
+    body, cls_id = block_len - 1, tokenizer.cls_token_id
+    parts = [part for ids in messages for part in (ids, [tokenizer.sep_token_id])]
     flat = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
     return np.pad(
         flat[: len(flat) // body * body].reshape(-1, body), ((0, 0), (1, 0)), constant_values=cls_id
     )
 
 
-def frame_messages(token_ids: Iterable[np.ndarray], *, cls_id: int, sep_id: int) -> list[np.ndarray]:
+def frame_messages(token_ids: Iterable[np.ndarray], tokenizer: PreTrainedTokenizerBase) -> list[np.ndarray]:
     """Return each message as `[CLS] … [SEP]`; empty ones are left out."""
+    cls_id, sep_id = tokenizer.cls_token_id, tokenizer.sep_token_id
     return [np.concatenate([[cls_id], ids, [sep_id]]).astype(np.int64) for ids in token_ids if len(ids)]
 
 

@@ -16,15 +16,15 @@ import contextlib
 import functools
 import logging
 import os
+import random
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import distributed, nn
-
-from chatlib.workspace import set_seed
 
 __all__ = [
     "FastLinear",
@@ -52,8 +52,9 @@ def pick_device() -> torch.device:
 
 
 def seed_torch(seed: int) -> None:
-    """Seed torch on every device, and what `workspace.set_seed` seeds."""
-    set_seed(seed)
+    """Seed torch on every device, `random`, and numpy's old global generator."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 

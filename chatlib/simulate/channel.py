@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from chatlib.errors import ParameterError
 from chatlib.files import atomic_folder
+from chatlib.options import check_settings
 from chatlib.simulate import ChannelSettings
 from chatlib.simulate.crowd import TRAITS, Crowd
 from chatlib.simulate.rows import (
@@ -104,22 +105,11 @@ def simulate_channel(out_dir: str | Path, settings: ChannelSettings = _DEFAULTS)
 
 
 def _check_settings(settings: ChannelSettings) -> None:
-    rules = (
-        (settings.n_streams >= 1, f"streams must be 1 or more, got {settings.n_streams}"),
-        (settings.n_viewers >= 10, f"viewers per stream must be 10 or more, got {settings.n_viewers}"),
-        (
-            settings.n_messages >= settings.n_viewers,
-            f"messages must be at least one per viewer, got {settings.n_messages} for {settings.n_viewers}",
-        ),
-        (
-            0 <= settings.n_new < settings.n_streams,
-            f"new streams must be 0 or more and fewer than all {settings.n_streams}, got {settings.n_new}",
-        ),
-        (settings.seed >= 0, f"the seed must be 0 or more, got {settings.seed}"),
-    )
-    for holds, rule in rules:
-        if not holds:
-            raise ParameterError(f"In a simulated channel {rule}.")
+    check_settings(settings, n_streams=1, n_viewers=10, n_new=0, seed=0)
+    if (n := settings.n_messages) < settings.n_viewers:
+        raise ParameterError(f"Messages must be at least one per viewer, got {n} for {settings.n_viewers}.")
+    if (n := settings.n_new) >= settings.n_streams:
+        raise ParameterError(f"New streams must be fewer than all {settings.n_streams}, got {n}.")
 
 
 def _write_channel(out: Path, settings: ChannelSettings) -> SimulationReport:

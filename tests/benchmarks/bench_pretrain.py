@@ -48,8 +48,7 @@ def main() -> None:
     seed_torch(0)
     lm = make_model(texts, shape=args.shape)
     tokens = tokenize(lm.tokenizer, texts, max_len=BLOCK_LEN - 2)
-    rules = {"block_len": BLOCK_LEN, "cls_id": lm.tokenizer.cls_token_id, "sep_id": lm.tokenizer.sep_token_id}
-    data = LmData(pack_blocks([tokens], **rules), None, None)
+    data = LmData(pack_blocks([tokens], lm.tokenizer, block_len=BLOCK_LEN), None, None)
     plain = copy.deepcopy(lm.model).to(pick_device())
     lm.model.to(pick_device())
     settings = TrainSettings(batch_blocks=args.batch_blocks, mask_rate=MASK_RATE)

@@ -127,6 +127,8 @@ def test_the_front_page_plays_the_stream_of_the_best_moment(tmp_path, monkeypatc
     ("paid", "value", "says"),
     [
         ({"amount": "5", "currency": "USD"}, "5 USD", "in Super Chats and stickers by 1 person."),
+        ({"amount": "500", "currency": "JPY"}, "3 USD",
+         "in Super Chats and stickers by 1 person; 1 of no known day, converted at the newest rate."),
         ({"amount": "9", "currency": "TWD"}, "1 payment",
          "in Super Chats and stickers by 1 person; 1 in currencies without a rate."),
         ({"kind": "resubscription"}, "0 USD", "in Super Chats and stickers by 0 people; 1 subscription."),

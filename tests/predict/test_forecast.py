@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chatlib.errors import ParameterError
 from chatlib.predict import QUESTIONS, Question
 from chatlib.predict.describe import answer_forecasts, compare_questions, list_people, show_people
 from chatlib.predict.forecast import (
@@ -143,6 +144,12 @@ def test_odd_channels_are_answered_or_refused_in_a_sentence(tmp_path, change, st
         assert result.forecaster or result.sentences[0].startswith("A forecast needs")
 
 
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"n_draws": -1}])
+def test_a_seed_or_draws_below_0_are_refused(wrong):
+    with pytest.raises(ParameterError, match="N_BOOTSTRAP and SEED must be 0 or more"):
+        try_forecast(None, **wrong)
+
+
 def test_what_readers_are_shown(path, people):
     with open_store(path, read_only=True) as db:
         forecasts = {
@@ -158,6 +165,9 @@ def test_what_readers_are_shown(path, people):
     assert list(shown) == ["who", "pays", "comes", "expected", "what speaks for it"] and len(shown) == 3
     assert "expected" not in list_people(coming.table.assign(amount=np.nan))
     assert list_people(pd.DataFrame()).iloc[0, 0] == "nobody"
+    with pytest.raises(ParameterError, match="TOP must be a number of people, 0 or more, got -1"):
+        list_people(coming.table, n=-1)
+    assert table["95 %"]["next_stream"] == "not known" in coming.sentences[2]
     rows = show_people(people)
     assert len(rows) == 10 and rows["who"].str.fullmatch(r"viewer \d+").all()
 

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+import re
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -187,6 +188,19 @@ def test_what_one_model_adds_to_another_is_a_sentence(evaluated):
     evaluation = evaluated[3]
     said = describe_transformer(evaluation, MODEL, TREES, BOTH)
     assert f"{evaluation.table.loc[BOTH, 'pr_auc'] - evaluation.table.loc[TREES, 'pr_auc']:+.3f}" in said
+    assert re.search(r", 95 % interval [+-]0.\d+ to [+-]0.\d+\): (no )?more than chance explains\.$", said)
+
+
+def test_without_draws_no_interval_is_told(evaluated):
+    evaluation = evaluated[3]
+    none = {name: draws[:5] for name, draws in evaluation.draws.items()}
+    table = evaluation.table.assign(gain_low=np.nan, gain_high=np.nan)
+    few = dataclasses.replace(evaluation, draws=none, table=table)
+    said = [describe_transformer(few, MODEL, TREES, BOTH), *describe_result(few, MODEL)]
+    known = [
+        sentence for sentence in said if "interval not known): whether by chance is not known." in sentence
+    ]
+    assert len(known) == 2 and "nan" not in " ".join(said)
 
 
 def test_readings_of_test_are_counted(tmp_path):
@@ -293,6 +307,11 @@ def test_truth_is_only_for_simulated_chat(small, tmp_path):
     assert load_truth(tmp_path / "none.csv.gz", small, viewers) is None
     other = write_truth(tmp_path / "other.csv.gz", ["another," + row.partition(",")[2] for row in TRUTH])
     assert load_truth(other, small, viewers) is None
+    for content in ("no table", "video_id,author_id,probability,paid\na,bob,much,0\n", b"\x1f\x8b\x08"):
+        path = tmp_path / "wrong.csv.gz"
+        path.write_bytes(content if isinstance(content, bytes) else gzip.compress(content.encode()))
+        with pytest.raises(DataError, match=r"True probabilities are a table .* Name the truth"):
+            load_truth(path, small, viewers)
     path = write_truth(tmp_path / "truth.csv.gz", TRUTH)
     small.connection.execute("UPDATE streams SET simulated = 0 WHERE video_id = 'b'")
     assert load_truth(path, small, viewers) is None

@@ -1,6 +1,7 @@
 """Batches: each word once, masked at the rate, without padding, the same for every number of processes."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import torch
 from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.pretrain.data import iter_batches, iter_token_batches, make_data, pack_blocks
 from tests.pretrain.chats import SMALL
+
+FRAME = SimpleNamespace(cls_token_id=1, sep_token_id=2)
 
 
 @pytest.fixture(params=["across messages", "alone"])
@@ -119,7 +122,7 @@ def test_blocks_are_messages_in_order_each_with_its_end():
         [np.array([21])],
         [np.array([31, 32, 33, 34])],
     ]
-    blocks = pack_blocks(streams, block_len=5, cls_id=1, sep_id=2)
+    blocks = pack_blocks(streams, FRAME, block_len=5)
     assert blocks.tolist() == [
         [1, 11, 12, 2, 13],
         [1, 2, 14, 15, 16],
@@ -130,7 +133,7 @@ def test_blocks_are_messages_in_order_each_with_its_end():
 
 def test_no_full_block_is_refused():
     with pytest.raises(NotEnoughData, match="block of 9 tokens; none of 2"):
-        pack_blocks([[np.array([3])], []], block_len=9, cls_id=1, sep_id=2)
+        pack_blocks([[np.array([3])], []], FRAME, block_len=9)
 
 
 @pytest.mark.parametrize("block_len", [4, 1000])

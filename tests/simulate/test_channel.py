@@ -298,12 +298,12 @@ def test_memory_does_not_grow_with_the_number_of_streams(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"n_streams": 0}, "streams must be 1 or more, got 0"),
-        ({"n_viewers": 3}, "viewers per stream must be 10 or more, got 3"),
+        ({"n_streams": 0}, "streams must be at least 1, got 0"),
+        ({"n_viewers": 3}, "viewers must be at least 10, got 3"),
         ({"n_messages": 20}, "at least one per viewer, got 20 for 40"),
         ({"n_new": 3}, "fewer than all 3, got 3"),
         ({"n_new": -1}, "got -1"),
-        ({"seed": -5}, "the seed must be 0 or more, got -5"),
+        ({"seed": -5}, "seed must be at least 0, got -5"),
     ],
 )
 def test_wrong_sizes_are_refused(tmp_path, wrong, said):

@@ -172,7 +172,7 @@ def _weigh_characters(viewers: Viewers, train: np.ndarray) -> sparse.csr_matrix:
 def _fit_embedding(vectors: np.ndarray, labels: np.ndarray, periods: Periods, *, seed: int) -> np.ndarray:
     scaled = StandardScaler().fit(vectors[periods.train]).transform(vectors)
     n = min(_N_COMPONENTS, *scaled[periods.train].shape)
-    pca = PCA(n, random_state=seed, whiten=True).fit(scaled[periods.train])
+    pca = PCA(n, random_state=seed % 2**32, whiten=True).fit(scaled[periods.train])
     return fit_logistic(pca.transform(scaled), labels, periods)
 
 

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from chatlib.errors import ModelError, ParameterError
+from chatlib.options import check_settings
 from chatlib.predict import RETROSPECTIVE
 from chatlib.predict.evaluation import log_loss, rank_metrics
 from chatlib.predict.viewers.table import Viewers
@@ -63,13 +64,14 @@ class DonorConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
+        check_settings(self, n_layers=1, n_heads=1)
         if self.head not in (heads := ("linear", "nonlinear")):
             raise ParameterError(f"HEAD must be one of {heads}, got {self.head!r}.")
         if not 0 <= self.dropout < 1:
             raise ParameterError(f"The dropout must be a share below 1, got {self.dropout}.")
-        if not 1 <= self.n_layers <= 100 or self.n_heads < 1 or self.width % self.n_heads:
+        if self.n_layers > 100 or self.width % self.n_heads:
             raise ParameterError(
-                "There must be 1 to 100 layers, and WIDTH must be a multiple of the number of heads; "
+                "There must be at most 100 layers, and WIDTH must be a multiple of the number of heads; "
                 f"got {self.n_layers} layers, width {self.width}, {self.n_heads} heads."
             )
 
@@ -93,12 +95,9 @@ class Training:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        counts = (self.epochs, self.n_seeds, self.others_per_donor, self.batch_messages, self.most_viewers)
-        if min(counts) < 1:
-            raise ParameterError(
-                "EPOCHS, N_SEEDS, OTHERS_PER_DONOR, messages per batch and viewers per epoch must be 1 or "
-                f"more; got {', '.join(map(str, counts))}."
-            )
+        check_settings(
+            self, epochs=1, n_seeds=1, learning_rate=0, others_per_donor=1, batch_messages=1, most_viewers=1
+        )
 
 
 class Encoder(Protocol):

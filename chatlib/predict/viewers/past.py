@@ -237,10 +237,9 @@ def count_months(length: str) -> float:
 def build_notices(events: pd.DataFrame, *, asked: np.ndarray, when: np.ndarray) -> pd.DataFrame:
     """Return NOTICE_COLUMNS for each person asked about, as of a day; NaN for what is not known.
 
-    `events` are payments and memberships, with author, day, kind, notice and bits, and may come from
-    `parse_notices`. Days are times since 1970, as in `order_streams`.
+    `events` are payments and memberships as `parse_notices` returns them, with author and day. Days are
+    times since 1970, as in `order_streams`.
     """
-    events = events if "months" in events else parse_notices(events)
     events = events.sort_values(["author", "day"], kind="stable", ignore_index=True)
     told = events["kind"].isin(SUBSCRIPTIONS) & events["months"].notna()
     columns = _find_renewals(events[told].reset_index(drop=True), asked, when)

@@ -193,18 +193,20 @@ def load_viewers(
     owners = set(db.find_owners())
     exclusions = {"streams without a date": int(streams["started_at"].isna().sum())}
     codes: dict[str, int] = {}
-    parts: list[_Part] = []
+    tables, parts = [], []
     with rare_gc():
         for stream_id, started_at in zip(dated["stream_id"], dated["started_at"], strict=True):
             rows = db.load_messages([stream_id], columns=_COLUMNS)
             rows = rows[rows["author"].notna()]
             paid = rows["position"].isin(paid_positions.get(stream_id, ())).to_numpy(bool)
             usable = select(rows, paid)
-            part = _read_stream(rows, usable, paid, question, owners, exclusions, max_messages)
-            texts = (codes.setdefault(text, len(codes)) for text in part.texts)
-            part = part._replace(texts=np.fromiter(texts, np.int32, len(part.texts)))
-            parts.append(part._replace(table=part.table.assign(stream_id=stream_id, started_at=started_at)))
-    table = pd.concat([part.table for part in parts], ignore_index=True)
+            table, inputs = _read_stream(rows, usable, paid, question, owners, exclusions)
+            tables.append(table.assign(stream_id=stream_id, started_at=started_at))
+            starts = np.concatenate([[0], np.cumsum(table["n_messages"])])
+            inputs = inputs.iloc[choose_messages(starts, max_messages=max_messages)]
+            text = [codes.setdefault(text, len(codes)) for text in inputs["text"].fillna("")]
+            parts.append(inputs[["position", "offset_s"]].assign(code=np.array(text, np.int32)))
+    table, read = pd.concat(tables, ignore_index=True), pd.concat(parts, ignore_index=True)
     log.info("left out: %s", exclusions)
     if table.empty:
         raise NotEnoughData(
@@ -214,23 +216,13 @@ def load_viewers(
     return Viewers(
         question=question,
         table=table[["stream_id", "author", "started_at", "input_end_s", "n_messages", "paid"]],
-        starts=np.concatenate([[0], np.cumsum(np.concatenate([part.counts for part in parts]))]),
-        positions=np.concatenate([part.positions for part in parts]),
-        offsets_s=np.concatenate([part.offsets_s for part in parts]),
-        text_codes=np.concatenate([part.texts for part in parts]),
+        starts=np.concatenate([[0], np.cumsum(np.minimum(table["n_messages"], max_messages))]),
+        positions=read["position"].to_numpy(np.int32),
+        offsets_s=read["offset_s"].to_numpy(float),
+        text_codes=read["code"].to_numpy(),
         texts=list(codes),
         exclusions=exclusions,
     )
-
-
-class _Part(NamedTuple):
-    """The viewers of one stream, by author, how many messages each keeps, and these; texts become codes."""
-
-    table: pd.DataFrame
-    counts: np.ndarray
-    positions: np.ndarray
-    offsets_s: np.ndarray
-    texts: np.ndarray
 
 
 def _read_stream(
@@ -240,9 +232,8 @@ def _read_stream(
     question: Question,
     owners: set[int],
     exclusions: dict[str, int],
-    max_messages: int,
-) -> _Part:
-    """Return the viewers of a stream; count who is left out."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the viewers of a stream, and the rows that are their inputs; count who is left out."""
     authors, viewer = np.unique(rows["author"].to_numpy(np.int64), return_inverse=True)
     n, offsets = len(authors), rows["offset_s"].to_numpy(float)
     length = float(np.nanmax(offsets, initial=0.0))
@@ -269,15 +260,7 @@ def _read_stream(
     table = {"author": authors, "input_end_s": end, "n_messages": n_inputs, "paid": pays > 0}
     inputs = np.flatnonzero(is_input & keep[viewer])
     inputs = inputs[np.argsort(viewer[inputs], kind="stable")]
-    starts = np.concatenate([[0], np.cumsum(n_inputs[keep])])
-    inputs = inputs[choose_messages(starts, max_messages=max_messages)]
-    return _Part(
-        table=pd.DataFrame(table)[keep],
-        counts=np.minimum(n_inputs[keep], max_messages),
-        positions=rows["position"].to_numpy(np.int32)[inputs],
-        offsets_s=offsets[inputs],
-        texts=rows["text"].iloc[inputs].fillna("").to_numpy(object),
-    )
+    return pd.DataFrame(table)[keep], rows.iloc[inputs]
 
 
 def count_periods(viewers: Viewers, split: DateSplit) -> pd.DataFrame:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from chatlib.predict.viewers.history import MONTH
-from chatlib.predict.viewers.past import NOTICE_COLUMNS, build_notices
+from chatlib.predict.viewers.past import NOTICE_COLUMNS, build_notices, parse_notices
 
 
 def announce(author, day, notice, *, kind="resubscription", bits=None):
@@ -13,7 +13,7 @@ def announce(author, day, notice, *, kind="resubscription", bits=None):
 def ask(payments, *questions):
     """The columns for each (author, day), one row per question."""
     people, days = (np.array(column) for column in zip(*questions, strict=True))
-    return build_notices(pd.DataFrame(payments), asked=people, when=days.astype(float))
+    return build_notices(parse_notices(pd.DataFrame(payments)), asked=people, when=days.astype(float))
 
 
 PAYMENTS = [
@@ -76,6 +76,7 @@ def test_youtube_memberships_are_read_like_subscriptions():
 
 
 def test_nobody_paid_and_nobody_is_asked():
-    table = build_notices(pd.DataFrame(PAYMENTS).iloc[:0], asked=np.array([1]), when=np.array([5.0]))
+    events = parse_notices(pd.DataFrame(PAYMENTS))
+    table = build_notices(events.iloc[:0], asked=np.array([1]), when=np.array([5.0]))
     assert table["n_notices"].tolist() == [0] and table["months"].isna().all()
-    assert len(build_notices(pd.DataFrame(PAYMENTS), asked=np.array([], int), when=np.array([]))) == 0
+    assert len(build_notices(events, asked=np.array([], int), when=np.array([]))) == 0
