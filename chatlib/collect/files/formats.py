@@ -90,7 +90,7 @@ _JSON_READERS = (
 )  # fmt: skip
 _TEXT_READER, _TABLE_READER = "text_logs:find_chats", "tables:find_chats"
 _COUNTED_FROM_START = {form.name for form in FORMATS if form.kind in ("text", "table")}
-_TEXT_IN_BRACKETS = re.compile(rb"\[\s*-?\d{1,4}[:-]\d\d")
+_TEXT_IN_BRACKETS = re.compile(rb"\[\s*-?\d{1,4}[:./-]\d\d")
 _BEGINS_AS_JSON = re.compile(rb"\{\s*[\"}]|\[\s*[\[\]{\"0-9tfn-]|[\[{]\s*$")
 _PARQUET_MAGIC = b"PAR1"
 _ARCHIVES = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"BZh", b"\x28\xb5\x2f\xfd")

@@ -43,6 +43,7 @@ _DELIMITERS = ",;\t|"
 _SAMPLE_CHARS = 1 << 18
 _SAMPLE_ROWS = 500
 _BATCH_ROWS = 20_000
+_SEPARATOR = re.compile(r'"?sep=([^\r\n"])"?\r?\n', re.I)  # Excel's first line, where there is one
 _BLOCK_BYTES = 8 << 20  # no row may be longer
 _PLAIN_KINDS = CHAT_KINDS | {None}
 _ZEROS = ("", "0", "0.0", "0.00", "null", "none", "nan", "n/a", "-")
@@ -62,7 +63,7 @@ class Table(NamedTuple):
 def looks_like_chat(text: str) -> bool:
     """Return whether text begins as a table whose heading names a text, an author and a time."""
     try:
-        table = _open_csv(text, Notes())
+        table = _open_csv(text)
         columns = find_columns(table.names, table.sample, {}) if table and table.names else None
     except SourceError:
         return False
@@ -80,7 +81,7 @@ def find_chats(
     `said` names columns by what they hold (`options.ROLES`); others are found by their names.
     Raises: UnknownFormat if no column can be the text, or two can; SourceError for a table that is damaged.
     """
-    table = _open_csv(content, notes) if isinstance(content, str) else _open_parquet(content)
+    table = _open_csv(content) if isinstance(content, str) else _open_parquet(content)
     if table is None:
         return None
     if table.names is None and not said:
@@ -164,18 +165,24 @@ def _skip_row(notes: Notes, row: Any) -> str:
     return "skip"
 
 
-def _open_csv(text: str, notes: Notes) -> Table | None:
+def _open_csv(text: str) -> Table | None:
     """Return a table of text; None if its lines have no columns in common."""
     text = text.replace("\x00", "") if "\x00" in text else text
+    text = text if "\n" in text else text.replace("\r", "\n")
+    named = _SEPARATOR.match(text)
+    text = text[named.end() :] if named else text
     head = text[:_SAMPLE_CHARS]
     if len(head) < len(text):
         head = head.rpartition("\n")[0] or head
-    best = max((_read_sample(head, delimiter) for delimiter in _DELIMITERS), key=lambda found: found[0])
-    (share, n_columns), rows, delimiter = best
+    samples = (_read_sample(head, delimiter) for delimiter in (named[1] if named else _DELIMITERS))
+    (share, n_columns), rows, delimiter = max(samples, key=lambda found: found[0])
     if share < 0.5 or n_columns < 2:
         return None
     TABLE_COLUMNS.require(n_columns)
     headed = has_heading(rows[0])
+    heading = text[: text.find("\n") + 1]
+    if headed and heading:  # comes again where tables were put together
+        text = heading + text[len(heading) :].replace(f"\n{heading}", "\n")
     names = [str(cell).strip() for cell in rows[0]] + [""] * n_columns
     fitting = [row for row in rows[headed:] if len(row) == n_columns]
     sample: list[Sequence[object]] = list(zip(*fitting, strict=True)) or [()] * n_columns
@@ -240,7 +247,9 @@ def _iter_flat(file: Any) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     try:
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
+        nothing = [pa.RecordBatch.from_pylist([], schema=file.schema_arrow)]
+        batches = file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False)
+        for batch in batches if file.metadata.num_rows else nothing:
             batch.validate(full=True)
             table = pa.Table.from_batches([batch])
             while any(pa.types.is_struct(each.type) for each in table.schema):
@@ -252,7 +261,10 @@ def _iter_flat(file: Any) -> Iterator[pa.Table]:
 
 
 def _to_values(column: pa.ChunkedArray) -> list[Any]:
-    """Return a column's values as Python's: text, numbers, moments in microseconds, durations in seconds."""
+    """Return a column's values as Python's: numbers, lists, moments in microseconds, durations in seconds.
+
+    Everything else that can be text is text: days and times of day as a CSV has them.
+    """
     import pyarrow as pa
 
     kind = column.type
@@ -262,20 +274,21 @@ def _to_values(column: pa.ChunkedArray) -> list[Any]:
             values = _to_values(pa.chunked_array([chunk.dictionary]))
             found += [None if i is None else values[i] for i in chunk.indices.to_pylist()]
         return found
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+    if pa.types.is_timestamp(kind):
         return column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_pylist()
-    if pa.types.is_duration(kind) or pa.types.is_time(kind):
-        values = column.cast(pa.duration("us") if pa.types.is_duration(kind) else pa.time64("us"), safe=False)
-        return [None if value is None else value / 1e6 for value in values.cast(pa.int64()).to_pylist()]
+    if pa.types.is_duration(kind):
+        values = column.cast(pa.duration("us"), safe=False).cast(pa.int64()).to_pylist()
+        return [None if value is None else value / 1e6 for value in values]
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return [None if value != value else value for value in column.to_pylist()]
     if pa.types.is_decimal(kind):
         return [None if value is None else format(value, "f") for value in column.to_pylist()]
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_string(kind):
-        values = column.cast(pa.large_binary()).to_pylist()
-        return [clean_text(value.decode("utf-8", "replace")) or None if value else None for value in values]
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return column.to_pylist()
+    with suppress(pa.ArrowNotImplementedError):
+        written = column.cast(pa.large_string()) if pa.types.is_temporal(kind) else column
+        values = written.cast(pa.large_binary()).to_pylist()
+        return [clean_text(value.decode("utf-8", "replace")) or None if value else None for value in values]
     return [None] * len(column)
 
 
@@ -309,15 +322,14 @@ def _iter_rows(columns: Columns, batch: _Batch) -> Iterator[Message | dict[str, 
         found = [fields.pop(name) for name in names if name in fields]
         return found[0] if found else nothing
 
-    written = (
-        take("author.id", "author_id"),
-        take("author.name", "author_name", "author"),
-        take("author_badges", "badges"),
-    )
+    author_id, name = take("author.id", "author_id"), take("author.name", "author_name", "author")
+    if not columns.is_own:
+        name = [value.strip() or None if type(value) is str else value for value in name]
+    written = (_as_ids(author_id), name, take("author_badges", "badges"))
     own = (_join_names(badge, batch) for badge in columns.badges.values())
     take("action_type")
     plain = zip(
-        [rearm_cell(v) if type(v) is str and v[:1] == "'" else v for v in take("message_id", "id")],
+        _as_ids(take("message_id", "id")),
         _as_texts(take("message")),
         take("message_type"),
         nothing if columns.offset is None else _read_offsets(batch[columns.offset], columns.offset_scale),
@@ -336,7 +348,6 @@ def _iter_rows(columns: Columns, batch: _Batch) -> Iterator[Message | dict[str, 
             and kind in _PLAIN_KINDS
             and (type(offset_s) is float or offset_s is clock is None)
             and (moment is None or (type(moment) is int and MIN_TIMESTAMP_US <= moment <= MAX_TIMESTAMP_US))
-            and (message_id is None or type(message_id) is str)
         ):
             yield Message(
                 message_id or "", kind or "text_message", offset_s, author[0], known[1], text, None,
@@ -431,6 +442,12 @@ def _as_texts(values: list[Any]) -> list[str | None]:
     return [value if type(value) is str and value[:1] != "'" else _as_text(value) for value in values]
 
 
+def _as_ids(values: list[Any]) -> list[str | None]:
+    """Return ids as text; what pandas or a spreadsheet made `12.0` is 12."""
+    texts = _as_texts(values)
+    return [text[:-2] if text and text[-2:] == ".0" and text[:-2].isdecimal() else text for text in texts]
+
+
 def _as_text(value: object) -> str | None:
     if type(value) is str:
         return rearm_cell(value)
@@ -445,7 +462,7 @@ def _join_names(badge: Mapping[str, int], batch: _Batch) -> list[Any]:
 
 def _name_stream(written: object) -> Stream:
     """Return the stream that a column names: by an address, or by an id of any kind."""
-    text = str(written).strip()
+    text = (_as_ids([written])[0] or "").strip()
     url = text if "://" in text else None
     video_id = find_video_id(url) or text[:200]
     platform = guess_platform(url=url, video_id=video_id)

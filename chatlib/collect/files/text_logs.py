@@ -59,7 +59,9 @@ _IRSSI_EVENT = re.compile(rf"{_STAMP}(?:-!-|-[^\s-]+-|![\w.]+) .*")
 _CHATTERINO_SAID = re.compile(r" ?(?:(?P<shown>[^\s:]{1,100}) )?(?P<name>\w{1,100}): (?P<text>.*)")
 _CHATTY_EVENT = re.compile(r"\[[A-Z][A-Za-z ]{0,40}\] (?P<text>.*)")
 _IRSSI_SERVER = re.compile(r"[!-]tmi\.twitch\.tv-? ")
-_OF_PROGRAM = re.compile(r"-!- |![\w.]+ |-[^\s-]+- |(?:MOD_ACTION|VIEWERS|VIEWERSTATS|JOIN|PART|MOD|UNMOD): ")
+_OF_PROGRAM = re.compile(
+    r"-!- |\*\*\* |![\w.]+ |-[^\s-]+- |(?:MOD_ACTION|VIEWERS|VIEWERSTATS|JOIN|PART|MOD|UNMOD): "
+)
 _CHATTY_LIST = re.compile(r"(?P<what>BAN|DELETED|BITS): (?P<rest>.*)")
 _CHATTY_BAN = re.compile(r"(\w{1,100})(?: \(\d{1,12}s\))?(?: \[[^\]]{0,999}\])?(?: \{[^}]{0,99}\})?(?:, |$)")
 _CHATTY_DELETED = re.compile(r"(\w{1,100}) \((.{0,999}?)\)(?=, \w{1,100} \(|$)")

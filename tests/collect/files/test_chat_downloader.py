@@ -11,7 +11,6 @@ from chatlib.collect.files.chat_downloader import find_plain_chat, read_row, sav
 from chatlib.collect.files.formats import read_chat_file
 from chatlib.collect.files.parsing import IdMaker, Notes
 from chatlib.records import Message
-from tests.places import SHARED
 
 ANN, BOB = "UC" + "a" * 22, "UC" + "b" * 22
 
@@ -210,14 +209,3 @@ def test_it_reads_back(tmp_path):
 def test_an_empty_chat_is_an_empty_list(tmp_path):
     save_chat_file(tmp_path / "chat.json", [])
     assert (tmp_path / "chat.json").read_bytes() == b"[]\n"
-
-
-@pytest.mark.parametrize(
-    "name", ["youtube/chat_downloader/flat_replay_750.json", "youtube/innertube/chat-xhr.json"]
-)
-def test_real_chat_reads_back(tmp_path, name):
-    if not (SHARED / name).is_file():
-        pytest.skip("../shared/data is absent")
-    chat = read_chat_file(SHARED / name)
-    save_chat_file(tmp_path / "again.json", chat.messages)
-    assert read_chat_file(tmp_path / "again.json").messages == chat.messages

@@ -120,21 +120,14 @@ def test_files_that_were_put_together():
     assert load(b'{"a": 1} x') == ({"a": 1}, {CUT: 1})
 
 
-@pytest.mark.parametrize("data", [b"", b" \n", gzip.compress(b"", mtime=0)])
-def test_an_empty_file_is_an_error(data):
-    with pytest.raises(SourceError, match="empty"):
-        load(data)
-
-
-@pytest.mark.parametrize("data", [b"<html><body>", b"a,b\n1,2\n", b"\x89PNG\r\n"])
-def test_what_is_no_json_is_an_unknown_format(data):
-    with pytest.raises(UnknownFormat):
-        load(data)
-
-
-@pytest.mark.parametrize("data", [b'{"a": [1, 2', b"[", b"[{", b"[" * 100_000, b'{"a":' * 100_000])
-def test_what_begins_as_json_and_cannot_be_read_is_a_source_error(data):
-    with pytest.raises(SourceError):
+@pytest.mark.parametrize(
+    ("error", "match", "data"),
+    [(SourceError, "empty", data) for data in (b"", b" \n", gzip.compress(b"", mtime=0))]
+    + [(UnknownFormat, "bracket", data) for data in (b"<html><body>", b"a,b\n1,2\n", b"\x89PNG\r\n")]
+    + [(SourceError, "must", d) for d in (b'{"a": [1, 2', b"[", b"[{", b"[" * 100_000, b'{"a":' * 100_000)],
+)
+def test_what_cannot_be_read_is_an_error(error, match, data):
+    with pytest.raises(error, match=match):
         load(data)
 
 

@@ -6,8 +6,8 @@ import pytest
 from chat_downloader.formatting.format import ItemFormatter
 from chat_downloader.output.continuous_write import ContinuousWriter
 
-from chatlib.collect.files.chat_downloader import convert_chat_file
-from chatlib.collect.files.formats import FORMATS, read_chat
+from chatlib.collect.files.chat_downloader import convert_chat_file, save_chat_file
+from chatlib.collect.files.formats import FORMATS, read_chat, read_chat_file
 from tests.collect.files.written import ALL, CHAT, FILES, MEMBER, SHOWN, rows_of
 
 
@@ -69,7 +69,7 @@ def test_items_of_youtube_chat_are_what_youtube_sent(chats):
     ]  # fmt: skip
 
 
-def test_real_chat_comes_out_of_chat_downloader_s_csv_as_out_of_its_json(shared, tmp_path):
+def test_real_chat_reads_back_and_comes_out_of_chat_downloader_s_csv_as_out_of_its_json(shared, tmp_path):
     for name in ("early_live_484", "early_live_deletions_1773", "flat_replay_750", "flat_superchats_125"):
         rows = json.loads((shared / f"youtube/chat_downloader/{name}.json").read_text(encoding="utf-8"))
         with ContinuousWriter(str(tmp_path / "x.csv")) as writer:
@@ -77,6 +77,8 @@ def test_real_chat_comes_out_of_chat_downloader_s_csv_as_out_of_its_json(shared,
                 writer.write(row)
         read = read_chat((tmp_path / "x.csv").read_bytes(), file_name="x.csv", row={})
         wanted = read_chat(json.dumps(rows).encode(), file_name="x.json", row={})
+        save_chat_file(tmp_path / "y.json", wanted.messages)
+        assert read_chat_file(tmp_path / "y.json").messages == wanted.messages
         assert read.format == "chat-downloader-table"
         assert [m._replace(text=m.text or None) for m in read.messages] == [
             m._replace(text=m.text or None) for m in wanted.messages

@@ -1,5 +1,6 @@
 """Tables become chats: whose columns hold what, how times are written, several streams, what is damaged."""
 
+import datetime as dt
 import io
 import json
 
@@ -73,17 +74,13 @@ def test_times_in_many_forms(first, second, expected):
         "7/15/2021 1:00:05 PM PDT", "15.07.2021 22:00:05 cest", "2021-07-15 16:00:05 EDT",
         "15/07/2021 22:00:05 +0200", "2021-07-15 22:00:05 GMT+2", "Jul 15 2021 10:00:05 PM CEST",
         "2021-07-15T20:00:05Z", "Thu Jul 15 2021 22:00:05 GMT+0200 (Central European Summer Time)",
+        "15.07.2021 20:00:05 XYT",
     ],
 )  # fmt: skip
-def test_zones_of_times(written):
+def test_zones_of_times_are_read_or_named(written):
     chat = read(f'time,author,message\n"{written}",Ann,hi\n')
-    assert ([m.timestamp_us for m in chat.messages], dict(chat.skipped)) == ([1_626_379_205_000_000], {})
-
-
-def test_a_zone_that_is_not_known_is_named():
-    chat = read("time,author,message\n15.07.2021 20:00:05 XYT,Ann,hi\n")
-    assert [m.timestamp_us for m in chat.messages] == [1_626_379_205_000_000]
-    assert chat.skipped == {"a zone that is not known is read as UTC: XYT": 1}
+    unknown = {"a zone that is not known is read as UTC: XYT": 1} if "XYT" in written else {}
+    assert ([m.timestamp_us for m in chat.messages], chat.skipped) == ([1_626_379_205_000_000], unknown)
 
 
 def test_a_day_and_a_time_of_day_are_one_moment():
@@ -138,6 +135,27 @@ def test_a_table_in_which_no_column_can_be_the_text():
 def test_two_columns_for_one_thing(heading):
     with pytest.raises(UnknownFormat, match=r"may have one column for the (text|author), and this one has"):
         read(f"{heading}\n1,a,b,c\n")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "sep=;\r\ntime;author;message\r\n1;Ann;a\r\n2;Bob;b\r\n",
+        '"sep=,"\ntime,author,message\n1,Ann,a\n2,Bob,b\n',
+        "time,author,message\r1,Ann,a\r2,Bob,b\r",
+        "time,author,message\n1,Ann,a\ntime,author,message\n2,Bob,b\n",
+        "time, author, message\n1, Ann,a\n2, Bob,b\n",
+    ],
+)
+def test_tables_as_other_hands_leave_them(written):
+    chat = read(written)
+    assert [m[2:6] for m in chat.messages] == [(1.0, "name:Ann", "Ann", "a"), (2.0, "name:Bob", "Bob", "b")]
+    assert chat.skipped == {}
+
+
+def test_ids_that_became_numbers_with_a_fraction_are_the_same_ids():
+    chat = read("time,author_id,author,message,message_id,stream\n1,12.0,Ann,a,7.0,3.0\n")
+    assert (chat.stream.video_id, chat.messages[0][0], chat.messages[0][3]) == ("3", "7", "12")
 
 
 def test_a_table_without_a_heading():
@@ -220,6 +238,29 @@ def test_parquet_with_objects_lists_and_odd_types():
     ]
 
 
+MOMENTS = [dt.datetime(2021, 7, 15, 20), dt.datetime(2021, 7, 15, 20, 0, 2)]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"date": [t.date() for t in MOMENTS], "time": [t.time() for t in MOMENTS]},
+        {"created_at": pa.array(MOMENTS, pa.timestamp("ns", "America/New_York"))},
+        {"time": pa.array([0, 2], pa.duration("s"))},
+    ],
+)
+def test_parquet_columns_of_the_types_that_other_programs_write(times):
+    said = {"author": pa.array([" Ann", "Bob "], pa.string_view()), "message": ["a", "b"]}
+    table = pa.table({**times, **said, "author_id": [5.0, 6.0]})
+    chat = read_chat(as_parquet(table), file_name="x.parquet", row={})
+    assert [m[2:6] for m in chat.messages] == [(0.0, "5", "Ann", "a"), (2.0, "6", "Bob", "b")]
+    named = pa.array([{"name": "Ann"}], pa.struct({"name": pa.large_string()}.items()))
+    for n_rows in (1, 0):
+        nested = pa.table({"time": [1], "message": ["a"], "author": named})[:n_rows]
+        chat = read_chat(as_parquet(nested), file_name="x.parquet", row={})
+        assert [m.author_name for m in chat.messages] == ["Ann"][:n_rows]
+
+
 @pytest.mark.parametrize("cut", [5, 50, -20, -4])
 def test_a_parquet_file_that_is_cut_is_one_error(cut):
     data = as_parquet(pa.table({"time": [1], "author": ["a"], "text": ["b"]}))
@@ -290,9 +331,6 @@ def test_a_login_beside_a_name_is_no_second_author():
     assert [(m.author_id, m.author_name) for m in chat.messages] == [("12", "Ann A")]
 
 
-def test_a_heading_that_is_shorter_than_its_rows_costs_no_row():
+def test_a_long_cell_among_the_first_rows_and_a_heading_that_is_shorter_cost_no_row():
     assert offsets("time,author,message\n1,Ann,hi,\n2,Bob,yo,\n") == [1.0, 2.0]
-
-
-def test_a_long_cell_among_the_first_rows():
     assert offsets(f"time,author,message\n1,Ann,{'x' * 200_000}\n2,Bob,yo\n") == [1.0, 2.0]

@@ -133,7 +133,7 @@ def test_six_hours_of_silence_end_a_stream():
 
 
 def test_times_of_day_without_a_day_count_from_the_first_message():
-    chat = read("23:59 <ann> a\n00:01 <bob> b\n00:00 <ann> c\n")
+    chat = read("23:59 <ann> a\n00:01 <bob> b\n[00:00:01] *** Joins: cid (c@d)\n00:00 <ann> c\n")  # ZNC's
     assert [(m.offset_s, m.timestamp_us) for m in chat.messages] == [(0.0, None), (120.0, None), (60.0, None)]
     assert chat.stream.view == "live"
 
@@ -208,7 +208,13 @@ def test_text_in_another_encoding(name, encoding):
 
 
 def test_what_is_no_chat_is_not_called_json():
-    for text in ("dear diary\n", "[Verse 1]\nla la\n", "{\\rtf1 x}", "# Notes\n\nhello: you\n"):
+    for text in (
+        "dear diary\n",
+        "[Verse 1]\nla la\n",
+        "[7/15/21 8:00] x\n",
+        "{\\rtf1 x}",
+        "# Notes\n\nhello: you\n",
+    ):
         with pytest.raises(
             UnknownFormat, match="this is text, of none of them: chat-downloader, youtube-chat"
         ):
