@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 
 LONGEST_S = 300
 
@@ -17,6 +18,14 @@ def wait_until(condition, process=None):
         assert process is None or process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def is_alive(pid):
+    """Return whether a process runs; one that ended and was not waited for does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 def find_port():

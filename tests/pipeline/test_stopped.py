@@ -17,7 +17,7 @@ from chatlib.pipeline import pages
 from chatlib.pipeline.settings import NOTEBOOKS
 from tests.pipeline.stubs import run as run_small
 from tests.pipeline.stubs import write_chain
-from tests.waiting import wait_until
+from tests.waiting import is_alive, wait_until
 
 # The command, on notebooks and runs of a test.
 COMMAND = """
@@ -58,13 +58,6 @@ def start_command(chain, *arguments):
     finally:
         process.kill()
         process.communicate()
-
-
-def is_alive(pid):
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
 
 
 def stop_in(chain, chapter, number, *arguments):

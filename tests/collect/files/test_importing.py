@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from chatlib.errors import MissingSource, ParameterError, SourceError, StoreFull
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
 from tests.places import ROOT
-from tests.waiting import wait_until
+from tests.waiting import is_alive, wait_until
 
 
 @pytest.fixture
@@ -341,22 +340,11 @@ def start_import(db, n_streams, channel):
 
 
 def children_of(pid):
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(stat.parent.name))
-        except OSError:
-            continue
-    return found
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
-def is_gone(pid):
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.skipif(not list(Path("/proc/self/task").glob("*/children")), reason="needs /proc")
 def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_been(tmp_path):
     channel = make_channel(tmp_path / "channel", 9, 300)
     with open_store(tmp_path / "whole.dbs", create=True) as db:
@@ -370,7 +358,7 @@ def test_killed_anywhere_and_run_again_it_is_as_if_nothing_had_been(tmp_path):
         process.send_signal(how)
         process.communicate()
         for child in children:
-            wait_until(partial(is_gone, child))  # no reader is left behind
+            wait_until(lambda child=child: not is_alive(child))  # no reader is left behind
         with open_store(path, create=True) as db:
             assert len(db.load_streams()) == n_streams
             import_chats(db, [channel])
