@@ -13,6 +13,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -231,28 +232,14 @@ def parse_json(data: bytes, notes: Notes) -> object:
     if start[:1] not in (b"{", b"["):
         raise UnknownFormat("JSON begins with a bracket, and this does not.")
     JSON_OBJECTS.require(start.count(b"{") + start.count(b"["))
-    lines = _split_lines(start)
-    if lines is not None:
-        return _parse_lines(lines, notes)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        return _parse_leniently(start, notes)
-
-
-def _split_lines(start: bytes) -> list[bytes] | None:
-    """Return the lines if these are JSON Lines: more than one, the first a whole object or array."""
-    first, newline, rest = start.partition(b"\n")
-    if not newline or not rest.strip(_SPACE):
-        return None
-    if start[:1] == b"[":  # an array per line
-        is_lines = rest.lstrip(_SPACE).startswith(b"[") and _parse_line(first, Notes()) is not None
-        return start.splitlines() if is_lines else None
-    if not first.rstrip(_SPACE).endswith(b"}") and b"\n{" not in rest:
-        return None
-    if _parse_line(first, Notes()) is None and not rest.lstrip(_SPACE).startswith(b"{"):
-        return None
-    return start.splitlines()
+        lines = [line for line in start.splitlines() if line.strip(_SPACE)]
+    firsts = lines[: 2 if start.startswith(b"{") else 1]  # the very first may be damaged
+    if len(lines) > 1 and any(map(_parse_line, firsts, repeat(Notes()))):
+        return _parse_lines(lines, notes)
+    return _parse_leniently(start, notes)
 
 
 def _parse_line(line: bytes, notes: Notes) -> tuple[object] | None:
@@ -270,8 +257,6 @@ def _parse_line(line: bytes, notes: Notes) -> tuple[object] | None:
 def _parse_lines(lines: list[bytes], notes: Notes) -> list[object]:
     items: list[object] = []
     for line in lines:
-        if not line.strip(_SPACE):
-            continue
         LINE_MB.require(len(line) / 1e6)
         parsed = _parse_line(line, notes)
         if parsed is None:

@@ -22,7 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 _OWN = {  # chat-downloader's own names, whatever else they mean elsewhere
-    "time_in_seconds", "time_text", "video_offset_time_msec", "timestamp", "message", "message_id", "id",
+    "time_text", "video_offset_time_msec", "message", "message_id", "id",
     "message_type", "author", "author_id", "author_name", "author_badges", "badges", "amount", "action_type",
     "author.id", "author.name", "author.display_name", "money.text", "money.amount", "money.currency",
     "system_message", "header_message", "header_primary_text", "header_secondary_text", "bits",
@@ -36,6 +36,11 @@ _OWN_MARKS = {
     "author.id",
     "author.name",
 }  # two of them are enough
+# Of two columns that say the same the better: a name as it is shown, an amount as written.
+_BETTER = (
+    ("amount", "amounttext"), ("author_name", "displayname"), ("author_name", "authorname"),
+    ("author_name", "username"),
+)  # fmt: skip
 _OWN_BADGE = re.compile(r"(?:author\.badges|author_badges|badges)\.(\d{1,3})(?:\.(title|name))?")
 _OWN_EMOTE = re.compile(r"emotes\.(\d{1,4})\.(name|shortcuts)(?:\.0)?")
 _DATE = re.compile(
@@ -100,37 +105,40 @@ def find_columns(
     roles = {_find_said(name, names): role for role, name in said.items()}
     found: dict[str, list[int]] = {}
     for i, name in enumerate(names):
-        if i in roles:
-            continue
-        own = name if columns.is_own else ""
-        if badge := _OWN_BADGE.fullmatch(own):
+        badge = _OWN_BADGE.fullmatch(name) if columns.is_own else None
+        if badge and i not in roles:
             columns.badges.setdefault(badge[1], {})[badge[2] or "title"] = i
-        elif emote := _OWN_EMOTE.fullmatch(own):
-            _claim(columns.fields, f"emotes.{emote[1]}.{emote[2]}", i, names)
-        elif own in _OWN and own not in ("time_in_seconds", "timestamp"):
-            _claim(columns.fields, own, i, names)
-        elif role := (
-            "time" if own in _OWN_TIMES else "" if own in _OWN else _role_of_name().get(_simplify(name), "")
-        ):
-            found.setdefault(role, []).append(i)
-    if columns.is_own:
-        found = {role: places for role, places in found.items() if role in ("time", "stream")}
-    _prefer(found, names)
-    for i, role in roles.items():
-        found[role] = [i]
-    for role, places in found.items():
-        if role not in ("time", "stream") and not (columns.is_own and ROLES[role] in columns.fields):
-            for i in places:
-                _claim(columns.fields, ROLES[role], i, names)
-    columns.stream = found.get("stream", [None])[0]
-    found["time"] = found.get("time") or [
-        i for i, name in enumerate(names) if columns.is_own and name in _OWN_TIMES
-    ]
-    _find_times(columns, found.get("time", []), names, sample)
+        elif i not in roles and (meaning := _find_meaning(name, columns.is_own)):
+            found.setdefault(meaning, []).append(i)
+    if login := found.pop("author (login)", []):
+        found.setdefault("author_name", login)
+    for meaning, good in _BETTER:
+        better = [i for i in found.get(meaning, []) if _simplify(names[i]) == good]
+        found |= {meaning: better} if better else {}
+    found |= {ROLES[role] or role: [i] for i, role in roles.items()}
+    own_times = [i for i, name in enumerate(names) if columns.is_own and name in _OWN_TIMES]
+    times = found.pop("time", []) or own_times
+    columns.stream = found.pop("stream", [None])[0]
+    for meaning, places in found.items():
+        if len(places) > 1:
+            role = next((role for role, own in ROLES.items() if own == meaning), meaning)
+            raise _two_for_one(role, *(names[i] for i in places[:2]))
+        columns.fields[meaning] = places[0]
+    _find_times(columns, times, names, sample)
     _require_chat(columns, names)
-    if columns.offset is columns.moment is None and found.get("time"):  # rows count what they cannot read
-        columns.offset = found["time"][0]
+    if columns.offset is columns.moment is None and times:  # rows count what they cannot read
+        columns.offset = times[0]
     return columns
+
+
+def _find_meaning(name: str, is_own: bool) -> str:
+    """Return the field that a column's name stands for, `time` or `stream`; "" for an unknown name."""
+    if is_own and (emote := _OWN_EMOTE.fullmatch(name)):
+        return f"emotes.{emote[1]}.{emote[2]}"
+    if is_own and name in _OWN:
+        return name
+    role = _role_of_name().get(_simplify(name), "")
+    return ROLES.get(role) or role if not is_own or role in ("time", "stream") else ""
 
 
 def _find_said(said: str, names: Sequence[str]) -> int:
@@ -145,27 +153,6 @@ def _find_said(said: str, names: Sequence[str]) -> int:
 
 def _simplify(name: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
-
-
-def _prefer(found: dict[str, list[int]], names: Sequence[str]) -> None:
-    """Of two columns that say the same, keep the better: a name before a login, an amount as written."""
-    login = found.pop("author (login)", [])
-    found.setdefault("author", login)
-    if not found["author"]:
-        del found["author"]
-    for role, good in (
-        ("amount", "amounttext"), ("author", "displayname"), ("author", "authorname"), ("author", "username"),
-    ):  # fmt: skip
-        better = [i for i in found.get(role, []) if _simplify(names[i]) == good]
-        if better:
-            found[role] = better
-
-
-def _claim(fields: dict[str, int], name: str, i: int, names: Sequence[str]) -> None:
-    if name in fields:
-        role = next((role for role, own in ROLES.items() if own == name), name)
-        raise _two_for_one(role, names[fields[name]], names[i])
-    fields[name] = i
 
 
 def _two_for_one(role: str, *names: str) -> UnknownFormat:

@@ -22,16 +22,16 @@ from chatlib.files import LINE_MB
 from chatlib.money import read_money
 from chatlib.records import CHAT_KINDS, TWITCH, Message, Stream
 from chatlib.text import clean_text
-from chatlib.times import MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset, split_zone
+from chatlib.times import MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset, read_timestamp_text, split_zone
 
 __all__ = ["find_chats", "looks_like_chat", "recognize_lines"]
 
 GAP_S = 6 * 3600  # a log with dates in which nobody writes for so long goes on with another stream
 _SAMPLE = 300  # lines in which a format shows itself
-_DAY_S = 24 * 3600
+_DAY_US = 24 * 3600 * 1_000_000
 _LONGEST_NOTICE = 2000  # characters of a sentence of Twitch's with the author's words
 _REMEMBERED = 100  # messages of an author, of which a deletion may name one
-_SOME_DAY_S = 40 * 365 * 24 * 3600.0  # in 2009, where no day is known
+_SOME_DAY_US = 40 * 365 * _DAY_US  # in 2009, where no day is known
 
 _CLOCK = r"-?\d{1,4}:\d\d(?::\d\d)?(?:\.\d{1,9})?"
 _TIME_OF_DAY = r"\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
@@ -349,11 +349,11 @@ class _Clock:
     """Makes times of a log's stamps; it knows the day that a time of day is on, and the log's zone."""
 
     def __init__(self, day_in_name: re.Match[str] | None, notes: Notes) -> None:
-        midnight_s = _read_moment("-".join(day_in_name.groups())) if day_in_name else None
-        self.has_day = midnight_s is not None
-        self._midnight_s = _SOME_DAY_S if midnight_s is None else midnight_s
-        self._last_s: float | None = None  # of the day, of the line before
-        self._zone_s = 0  # east of UTC
+        midnight_us = read_timestamp_text("-".join(day_in_name.groups())) if day_in_name else None
+        self.has_day = midnight_us is not None
+        self._midnight_us = midnight_us or _SOME_DAY_US
+        self._last_us: int | None = None  # of the day, of the line before
+        self._zone_us = 0  # east of UTC
         self._notes = notes
 
     def begin(self, moment: str | None, zone: str | None, date: str | None) -> None:
@@ -362,9 +362,10 @@ class _Clock:
             found = re.fullmatch(r"\w+ (\w+) +(\d+)(?: \d\d:\d\d:\d\d)? (\d{4})", date.strip())
             parsed = parsedate_tz(f"{found[2]} {found[1]} {found[3]} 00:00:00") if found else None
             moment = f"{parsed[0]:04}-{parsed[1]:02}-{parsed[2]:02}" if parsed else None
-        if moment and (midnight_s := _read_moment(moment[:10])) is not None:
-            self._midnight_s, self.has_day, self._last_s = midnight_s, True, None
-            self._zone_s = (split_zone(f"0:00 {zone}")[1] or 0) if zone else self._zone_s
+        if moment and (midnight_us := read_timestamp_text(moment[:10])) is not None:
+            self._midnight_us, self.has_day, self._last_us = midnight_us, True, None
+            if zone:
+                self._zone_us = (split_zone(f"0:00 {zone}")[1] or 0) * 1_000_000
 
     def read_offset(self, stamp: str) -> _Time | None:
         """Return the time of a stamp that is an offset, a moment, or `08:15 PM`."""
@@ -377,37 +378,30 @@ class _Clock:
         """Return the time of a stamp that is a moment or a time of day."""
         stamp = stamp.strip("[]")
         if stamp[4:5] == "-":
-            self.has_day, moment_s = True, _read_moment(stamp)
+            self.has_day, moment_us = True, read_timestamp_text(stamp)
         else:
-            seconds = _read_time_of_day(stamp)
-            moment_s = None if seconds is None else self._follow(seconds)
-        timestamp_us = 0 if moment_s is None else round((moment_s - self._zone_s) * 1e6)
+            moment_us = self._follow(_read_time_of_day(stamp))
+        timestamp_us = (moment_us or 0) - self._zone_us
         return _Time(None, timestamp_us) if MIN_TIMESTAMP_US <= timestamp_us <= MAX_TIMESTAMP_US else None
 
-    def _follow(self, seconds: float) -> float:
-        """Return the moment of a time of day, in seconds since 1970: past midnight it is the next day's."""
-        last_s, self._last_s = self._last_s, seconds
-        if last_s is not None and seconds < last_s - _DAY_S / 2:
-            self._midnight_s += _DAY_S
-        elif last_s is not None and seconds > last_s + _DAY_S / 2:  # it came late, from before midnight
-            self._last_s = last_s
-            return self._midnight_s - _DAY_S + seconds
-        elif last_s is not None and seconds < last_s - 60:
+    def _follow(self, time_us: int | None) -> int | None:
+        """Return the moment of a time of day; past midnight it is the next day's."""
+        last_us = self._last_us
+        if time_us is None:
+            return None
+        if last_us is not None and time_us > last_us + _DAY_US / 2:  # it came late, from before midnight
+            return self._midnight_us - _DAY_US + time_us
+        self._last_us = time_us
+        if last_us is not None and time_us < last_us - _DAY_US / 2:
+            self._midnight_us += _DAY_US
+        elif last_us is not None and time_us < last_us - 60_000_000:
             self._notes["clock runs backwards"] += 1
-        return self._midnight_s + seconds
+        return self._midnight_us + time_us
 
 
 @lru_cache(maxsize=1024)
-def _read_moment(text: str) -> float | None:
-    """Return seconds since 1970 of a day or moment, as if it were in UTC."""
-    try:
-        return dt.datetime.fromisoformat(text[:26]).replace(tzinfo=dt.UTC).timestamp()
-    except ValueError:
-        return None
-
-
-@lru_cache(maxsize=1024)
-def _read_time_of_day(text: str) -> float | None:
+def _read_time_of_day(text: str) -> int | None:
+    """Return microseconds since midnight."""
     try:
         if text.endswith("M"):
             form = "%I:%M:%S %p" if text.count(":") > 1 else "%I:%M %p"
@@ -416,7 +410,7 @@ def _read_time_of_day(text: str) -> float | None:
             time = dt.time.fromisoformat(text[:15])
     except ValueError:
         return None
-    return time.hour * 3600 + time.minute * 60 + time.second + time.microsecond / 1e6
+    return ((time.hour * 60 + time.minute) * 60 + time.second) * 1_000_000 + time.microsecond
 
 
 def _split_at_gaps(messages: list[Message]) -> list[list[Message]]:
