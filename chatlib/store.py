@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from chatlib.errors import DamagedStore, MissingSource, NewerSchema, NotADatabase, ParameterError, StoreError
 from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, connect_to_read, map_sqlite_errors
-from chatlib.records import STATES, VIEWS, Clip, HeatStep, Message, Stream
+from chatlib.records import DONATION_KINDS, STATES, VIEWS, Clip, HeatStep, Message, Stream
 from chatlib.schema import APPLICATION_ID, FILL_VISITS, MIGRATIONS
 from chatlib.sightings import find_twins
 
@@ -203,6 +203,30 @@ class Store(StoreReader):
                     moved,
                 )
                 self._refresh_counts(stream_id)
+
+    def move_rest(self, old: Stream, new: Stream, *, from_s: float) -> tuple[int, int]:
+        """Move what was captured of a stream, from an offset on, to the stream that began then.
+
+        Returns: how many messages, and how many payments among them.
+        """
+        with self.transaction() as db:
+            sql = "SELECT stream_id FROM streams WHERE platform = ? AND video_id = ?"
+            (old_id,), (new_id,) = (db.execute(sql, key).fetchone() for key in (old[:2], new[:2]))
+            ids = (old_id, new_id, from_s)
+            db.execute(
+                "UPDATE OR IGNORE sightings SET stream_id = ?2 WHERE stream_id = ?1 AND (message_id, kind) "
+                "IN (SELECT message_id, kind FROM messages WHERE stream_id = ?1 AND offset_s >= ?3)",
+                ids,
+            )
+            sql = "UPDATE OR IGNORE messages SET stream_id = ?2, offset_s = offset_s - ?3 "
+            sql += "WHERE stream_id = ?1 AND offset_s >= ?3 RETURNING kind, bits"
+            moved = db.execute(sql, ids).fetchall()
+            for stream_id in (old_id, new_id):
+                self._refresh_counts(stream_id)
+                db.execute("DELETE FROM visits WHERE stream_id = ?", (stream_id,))
+                db.execute(FILL_VISITS.format(where="stream_id = :stream_id"), {"stream_id": stream_id})
+            self._next_positions.clear()
+        return len(moved), sum(kind in DONATION_KINDS or bool(bits) for kind, bits in moved)
 
     def save_heatmap(self, stream_id: int, steps: Iterable[HeatStep]) -> None:
         """Store a stream's most-replayed curve in the place of an earlier one."""

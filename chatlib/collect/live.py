@@ -74,11 +74,13 @@ Rank = Callable[[Store, int], Sequence[str]]  # of a stream: the people most lik
 class Feed(Protocol):
     """The chat of one channel, or of one stream, as it runs; for one thread, `find_stream` for another.
 
-    `name` is for people. With `is_single` no other stream follows.
+    `name` is for people. With `is_single` no other stream follows; with `has_one_chat` all streams share
+    the channel's chat, so that it goes on from one to the next.
     """
 
     name: str
     is_single: bool
+    has_one_chat = False
 
     def find_stream(self) -> Stream | None:
         """Return the stream that runs now, None while none does. Raises: SourceError."""
@@ -376,8 +378,10 @@ class _Watcher:
             if stream is None:
                 self._stop.wait(min(1.0, self._settings.look_s))
                 continue
-            capture = Capture(stream)
+            before, capture = self.capture, Capture(stream)
             self._recall(capture)
+            if before is not None and self.feed.has_one_chat:
+                self._split(before, capture)
             self.spikes, self.n_messages, self.likely = SpikeFinder(), 0, []
             self.rates.clear()
             self.captures.append(capture)
@@ -394,6 +398,24 @@ class _Watcher:
             reasons = str(row["reason"] or "").split(" · ")
             capture.earlier_gaps = [reason for reason in reasons if reason.startswith(_AWAY)]
             capture.heard_s = float(row["duration_s"] or row["last_offset_s"] or 0.0)
+
+    def _split(self, before: Capture, capture: Capture) -> None:
+        """Give a stream what was said since it began, before the site was asked and told of it."""
+        old, new = before.stream, capture.stream
+        if not before.was_connected or not old.started_at or not new.started_at:
+            return
+        from_s = _count_seconds(old.started_at, new.started_at)
+        if not 0 < from_s <= before.heard_s:
+            return
+        capture.heard_s, capture.was_connected = max(capture.heard_s, before.heard_s - from_s), True
+        self._flush(capture)
+        with self._writing:
+            n_moved, n_paid = self._db.move_rest(old, new, from_s=from_s)
+        before.stream = old._replace(ended_at=new.started_at)
+        before.n_added, before.n_paid = before.n_added - n_moved, before.n_paid - n_paid
+        capture.n_added, capture.n_paid = n_moved, n_paid
+        before.end()
+        self._flush(before)
 
     def _flush(self, capture: Capture) -> None:
         """Store the buffer, and how far the capture got, in one transaction. Raises: StoreError."""

@@ -110,7 +110,7 @@ def test_a_server_that_hangs_up_at_once_is_not_asked_again_and_again(tmp_path, m
 class FakeFeed:
     """A feed of messages that are there at once; it ends after some reads, or when it is told to."""
 
-    name, is_single = "s\x1b[2Jomebody", True
+    name, is_single, has_one_chat = "s\x1b[2Jomebody", True, False
 
     def __init__(self, messages, ends=None, *, n_reads=0):
         self._messages, self._ends, self._left = messages, ends or threading.Event(), n_reads

@@ -235,7 +235,7 @@ class TwitchFeed(Feed):
     channel that keeps no VODs gives its streams ids of their own, such as `live-40500071752`.
     """
 
-    is_single = False
+    is_single, has_one_chat = False, True
 
     def __init__(
         self,

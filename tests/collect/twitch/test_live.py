@@ -21,7 +21,7 @@ from chatlib.records import TWITCH_PAID_KINDS
 from chatlib.store import open_store
 from tests.collect.twitch.site.graphql import make_comment, make_vod
 from tests.collect.twitch.site.irc import FakeIrc, client_context, make_notice, make_privmsg
-from tests.waiting import play, wait_until
+from tests.waiting import count, play, wait_until
 
 KINDS = {
     "sub": "subscription", "resub": "resubscription", "subgift": "subscription_gift",
@@ -233,6 +233,36 @@ def test_messages_are_in_the_database_while_the_stream_runs(channel, db):
     with FakeIrc([*first, looked, *rest, "hold"]) as irc:
         watch(db, irc, (10, look), (30, None))
     assert len(seen) == 10 and len(stored(db)) == 30
+
+
+def test_what_is_said_before_the_next_stream_is_noticed_is_of_the_next_stream(channel, db):
+    def follow():
+        began = dt.datetime.now(dt.UTC)
+        irc.say(make_privmsg(2, "new", sent_us=round(began.timestamp() * 1e6) + 1000, bits=5))
+        wait_until(lambda: count(db.path) == 2)
+        channel.vods = [make_vod("2002", 0, started_at=began, is_live=True)]
+        channel.live = {"id": "406", "createdAt": began.isoformat()}
+
+    began = channel.vods[0].started_at - dt.timedelta(seconds=100)
+    channel.live["createdAt"], channel.vods[0].started_at = began.isoformat(), began
+    with FakeIrc([make_privmsg(1, "old"), "hold"]) as irc:
+        has = "streams WHERE video_id = '2002' AND n_messages = "
+        steps = [
+            (1, follow),
+            (
+                lambda: count(db.path, f"{has} 1") and irc.n_joined == 2,
+                lambda: irc.say(make_privmsg(3, "more")),
+            ),
+            (lambda: count(db.path, f"{has} 2"), None),
+        ]
+        old, new = watch(db, irc, *steps)
+    rows = db.load_messages(columns=["stream_id", "message_id", "offset_s"])
+    assert rows.groupby("stream_id")["message_id"].agg(list).tolist() == [["m1"], ["m2", "m3"]]
+    assert 0 <= rows["offset_s"].iloc[1] < 1
+    assert [(c.n_added, c.n_paid, c.has_ended) for c in (old, new)] == [(1, 0, True), (2, 1, False)]
+    assert old.stream.ended_at == new.stream.started_at and sum(g.end_s for g in new.gaps) < 60
+    streams = db.load_streams()
+    assert streams["n_messages"].tolist() == [1, 2] and streams["duration_s"].iloc[0] < 110
 
 
 def test_the_replay_of_a_captured_stream_adds_what_the_capture_missed(channel, twitch, db, tmp_path):
