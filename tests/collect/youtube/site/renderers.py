@@ -50,114 +50,57 @@ def _build_action(row: Json) -> Json:
         shown = {"runs": [{"text": row["message"]}]}
         return {"markChatItemAsDeletedAction": {
             "deletedStateMessage": shown, "targetItemId": row["target_message_id"]}}  # fmt: skip
-    if kind.startswith("ticker_"):
-        item = _build_ticker(kind, row)
-        seconds = str(row["ticker_duration"])
-        return {"addLiveChatTickerItemAction": {"item": item, "durationSec": seconds}}
-    return {"addChatItemAction": {"item": _BUILDERS[kind](row), "clientId": row["message_id"][-11:]}}
-
-
-def _head(row: Json) -> Json:
-    """Return what every message of a person has."""
-    author = row["author"]
-    head = {
-        "id": row["message_id"],
-        "timestampUsec": str(row["timestamp"]),
-        "authorName": {"simpleText": author["name"]},
-        "authorExternalChannelId": author["id"],
-        "timestampText": {"simpleText": row["time_text"]},
-    }
-    badges = [_badge(badge["title"]) for badge in author.get("badges", ())]
-    return {**head, "authorBadges": badges} if badges else head
-
-
-def _badge(title: str) -> Json:
-    return {"liveChatAuthorBadgeRenderer": {"tooltip": title}}
-
-
-def _text_message(row: Json) -> Json:
-    message = text_runs(row["message"])
-    return {"liveChatTextMessageRenderer": {"message": message, **_head(row)}}
-
-
-def _paid_message(row: Json) -> Json:
-    content = {**_head(row), "purchaseAmountText": {"simpleText": row["money"]["text"]}}
-    if row["message"] is not None:
-        content["message"] = text_runs(row["message"])
-    return {"liveChatPaidMessageRenderer": content}
-
-
-def _paid_sticker(row: Json) -> Json:
-    content = {**_head(row), "purchaseAmountText": {"simpleText": row["money"]["text"]}}
-    return {"liveChatPaidStickerRenderer": content}
-
-
-def _membership(row: Json) -> Json:
-    content = _head(row)
-    if "header_primary_text" in row:
-        content["headerPrimaryText"] = text_runs(row["header_primary_text"])
-    content["headerSubtext"] = {"simpleText": row["header_secondary_text"]}
-    if row["message"]:
-        content["message"] = text_runs(row["message"])
-    return {"liveChatMembershipItemRenderer": content}
-
-
-def _gift_purchase(row: Json) -> Json:
-    head = _head(row)
-    kept = {name: head.pop(name) for name in ("id", "timestampUsec", "authorExternalChannelId")}
-    clock = head.pop("timestampText")
-    header = {"liveChatSponsorshipsHeaderRenderer": {**head, "primaryText": text_runs(row["message"])}}
-    content = {**kept, "timestampText": clock, "header": header}
-    return {"liveChatSponsorshipsGiftPurchaseAnnouncementRenderer": content}
-
-
-def _gift_redemption(row: Json) -> Json:
-    content = {**_head(row), "message": text_runs(row["message"])}
-    return {"liveChatSponsorshipsGiftRedemptionAnnouncementRenderer": content}
-
-
-def _engagement(row: Json) -> Json:
-    return {
-        "liveChatViewerEngagementMessageRenderer": {
-            "id": row["message_id"],
-            "timestampUsec": str(row["timestamp"]),
-            "icon": {"iconType": row["icon"]},
-            "message": {"runs": [{"text": row["message"]}]},
-        }
-    }
-
-
-def _placeholder(row: Json) -> Json:
-    content = {"id": row["message_id"], "timestampUsec": str(row["timestamp"])}
-    return {"liveChatPlaceholderItemRenderer": content}
-
-
-def _build_ticker(kind: str, row: Json) -> Json:
-    item = _BUILDERS[
-        kind.removeprefix("ticker_").removesuffix("_item") if "paid" in kind else "membership_item"
-    ]
+    if not kind.startswith("ticker_"):
+        return {"addChatItemAction": {"item": _build_item(kind, row), "clientId": row["message_id"][-11:]}}
+    of_kind = kind.removeprefix("ticker_").removesuffix("_item") if "paid" in kind else "membership_item"
     ticker: Json = {
         "id": row["message_id"],
         "durationSec": row["ticker_duration"],
-        "showItemEndpoint": {"showLiveChatItemEndpoint": {"renderer": item(row)}},
+        "showItemEndpoint": {"showLiveChatItemEndpoint": {"renderer": _build_item(of_kind, row)}},
         "authorExternalChannelId": row["author"]["id"],
     }
     if kind == "ticker_sponsor_item":
-        detail = {"runs": [{"text": "Member"}]}
-        return {"liveChatTickerSponsorItemRenderer": {**ticker, "detailText": detail}}
-    if kind == "ticker_paid_sticker_item":
-        return {"liveChatTickerPaidStickerItemRenderer": ticker}
-    amount = {"simpleText": row["money"]["text"]}
-    return {"liveChatTickerPaidMessageItemRenderer": {**ticker, "amount": amount}}
+        ticker["detailText"] = {"runs": [{"text": "Member"}]}
+    if kind == "ticker_paid_message_item":
+        ticker["amount"] = {"simpleText": row["money"]["text"]}
+    item = {_name_renderer(kind): ticker}
+    return {"addLiveChatTickerItemAction": {"item": item, "durationSec": str(row["ticker_duration"])}}
 
 
-_BUILDERS = {
-    "membership_item": _membership,
-    "paid_message": _paid_message,
-    "paid_sticker": _paid_sticker,
-    "placeholder_item": _placeholder,
-    "sponsorships_gift_purchase_announcement": _gift_purchase,
-    "sponsorships_gift_redemption_announcement": _gift_redemption,
-    "text_message": _text_message,
-    "viewer_engagement_message": _engagement,
-}
+def _name_renderer(kind: str) -> str:
+    return f"liveChat{kind.title().replace('_', '')}Renderer"
+
+
+def _build_item(kind: str, row: Json) -> Json:
+    """Return a row as the renderer of its kind; placeholders and YouTube's own words have no author."""
+    body: Json = {"id": row["message_id"], "timestampUsec": str(row["timestamp"])}
+    if kind == "viewer_engagement_message":
+        body |= {"icon": {"iconType": row["icon"]}, "message": {"runs": [{"text": row["message"]}]}}
+    elif kind != "placeholder_item":
+        body |= _build_words(row)
+    if kind == "sponsorships_gift_purchase_announcement":
+        head = {name: body.pop(name) for name in ("authorName", "authorBadges") if name in body}
+        head["primaryText"] = body.pop("message")
+        body["header"] = {"liveChatSponsorshipsHeaderRenderer": head}
+    return {_name_renderer(kind): body}
+
+
+def _build_words(row: Json) -> Json:
+    """Return who wrote, what, and for how much."""
+    body: Json = {
+        "authorName": {"simpleText": row["author"]["name"]},
+        "authorExternalChannelId": row["author"]["id"],
+        "timestampText": {"simpleText": row["time_text"]},
+    }
+    if badges := row["author"].get("badges"):
+        titles = (badge["title"] for badge in badges)
+        body["authorBadges"] = [{"liveChatAuthorBadgeRenderer": {"tooltip": title}} for title in titles]
+    if row.get("money"):
+        body["purchaseAmountText"] = {"simpleText": row["money"]["text"]}
+    if "header_primary_text" in row:
+        body["headerPrimaryText"] = text_runs(row["header_primary_text"])
+    if "header_secondary_text" in row:
+        body["headerSubtext"] = {"simpleText": row["header_secondary_text"]}
+    if row["message"]:
+        body["message"] = text_runs(row["message"])
+    return body
