@@ -145,9 +145,7 @@ class Store(StoreReader):
                 keys = json.dumps([(m.message_id, m.kind) for m in messages])
                 db.execute(FILL_VISITS.format(where=_THESE), {"stream_id": stream_id, "keys": keys})
             elif added:
-                self._refresh_counts(stream_id)
-                db.execute("DELETE FROM visits WHERE stream_id = ?", (stream_id,))
-                db.execute(FILL_VISITS.format(where="stream_id = :stream_id"), {"stream_id": stream_id})
+                self._count_again(stream_id)
             if source:
                 self._save_import(source, stream_id)
         return SaveCount(stream_id, added)
@@ -198,11 +196,7 @@ class Store(StoreReader):
             for (stream_id,) in db.execute(sql, (platform, video_id)).fetchall():
                 moved = (by_s, stream_id)
                 db.execute("UPDATE messages SET offset_s = offset_s + ? WHERE stream_id = ?", moved)
-                db.execute(
-                    "UPDATE visits SET first_s = first_s + ?1, last_s = last_s + ?1 WHERE stream_id = ?2",
-                    moved,
-                )
-                self._refresh_counts(stream_id)
+                self._count_again(stream_id)
 
     def move_rest(self, old: Stream, new: Stream, *, from_s: float) -> tuple[int, int]:
         """Move what was captured of a stream, from an offset on, to the stream that began then.
@@ -212,21 +206,15 @@ class Store(StoreReader):
         with self.transaction() as db:
             sql = "SELECT stream_id FROM streams WHERE platform = ? AND video_id = ?"
             (old_id,), (new_id,) = (db.execute(sql, key).fetchone() for key in (old[:2], new[:2]))
-            ids = (old_id, new_id, from_s)
-            db.execute(
-                "UPDATE OR IGNORE sightings SET stream_id = ?2 WHERE stream_id = ?1 AND (message_id, kind) "
-                "IN (SELECT message_id, kind FROM messages WHERE stream_id = ?1 AND offset_s >= ?3)",
-                ids,
-            )
             sql = "UPDATE OR IGNORE messages SET stream_id = ?2, offset_s = offset_s - ?3 "
-            sql += "WHERE stream_id = ?1 AND offset_s >= ?3 RETURNING kind, bits"
-            moved = db.execute(sql, ids).fetchall()
+            sql += "WHERE stream_id = ?1 AND offset_s >= ?3 RETURNING message_id, kind, bits"
+            moved = db.execute(sql, (old_id, new_id, from_s)).fetchall()
+            sql = "UPDATE sightings SET stream_id = ? WHERE stream_id = ? AND message_id = ? AND kind = ?"
+            db.executemany(sql, ((new_id, old_id, *key) for *key, _ in moved))
             for stream_id in (old_id, new_id):
-                self._refresh_counts(stream_id)
-                db.execute("DELETE FROM visits WHERE stream_id = ?", (stream_id,))
-                db.execute(FILL_VISITS.format(where="stream_id = :stream_id"), {"stream_id": stream_id})
+                self._count_again(stream_id)
             self._next_positions.clear()
-        return len(moved), sum(kind in DONATION_KINDS or bool(bits) for kind, bits in moved)
+        return len(moved), sum(kind in DONATION_KINDS or bool(bits) for _, kind, bits in moved)
 
     def save_heatmap(self, stream_id: int, steps: Iterable[HeatStep]) -> None:
         """Store a stream's most-replayed curve in the place of an earlier one."""
@@ -351,12 +339,14 @@ class Store(StoreReader):
             (_now(), added, last_s, stream_id),
         )
 
-    def _refresh_counts(self, stream_id: int) -> None:
+    def _count_again(self, stream_id: int) -> None:
         self.connection.execute(
             "UPDATE streams SET updated_at = ?, (n_messages, last_offset_s) = "
             "(SELECT count(*), max(offset_s) FROM messages WHERE stream_id = ?) WHERE stream_id = ?",
             (_now(), stream_id, stream_id),
         )
+        self.connection.execute("DELETE FROM visits WHERE stream_id = ?", (stream_id,))
+        self.connection.execute(FILL_VISITS.format(where="stream_id = :stream_id"), {"stream_id": stream_id})
 
     def _save_import(self, source: Import, stream_id: int) -> None:
         self.connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -242,6 +243,7 @@ class _ChannelCollection:
 
     def _list(self) -> Listing | None:
         """List the channel and put what is new into the rows; None if it could not be listed."""
+        began = time.monotonic()
         try:
             listing = self._site.list_streams(self._channel.url)
         except SourceError as error:
@@ -255,7 +257,7 @@ class _ChannelCollection:
             )
         self.report.name = listing.channel_name
         self.report.n_listed = len(listing.streams)
-        self.report.listing = f"{listing.reason}, {listing.seconds:.0f} s"
+        self.report.listing = f"{listing.reason}, {time.monotonic() - began:.0f} s"
         if not listing.complete:
             self.report.failures.append(f"the list may lack streams: it ended with {listing.reason}")
         self._note(

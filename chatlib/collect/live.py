@@ -80,7 +80,7 @@ class Feed(Protocol):
 
     name: str
     is_single: bool
-    has_one_chat = False
+    has_one_chat: bool = False
 
     def find_stream(self) -> Stream | None:
         """Return the stream that runs now, None while none does. Raises: SourceError."""
@@ -402,10 +402,8 @@ class _Watcher:
     def _split(self, before: Capture, capture: Capture) -> None:
         """Give a stream what was said since it began, before the site was asked and told of it."""
         old, new = before.stream, capture.stream
-        if not before.was_connected or not old.started_at or not new.started_at:
-            return
-        from_s = _count_seconds(old.started_at, new.started_at)
-        if not 0 < from_s <= before.heard_s:
+        from_s = _count_seconds(old.started_at, new.started_at) if old.started_at and new.started_at else 0.0
+        if not 0 < from_s <= before.heard_s or not before.was_connected:
             return
         capture.heard_s, capture.was_connected = max(capture.heard_s, before.heard_s - from_s), True
         self._flush(capture)

@@ -121,7 +121,6 @@ class Listing(NamedTuple):
     streams: list[VideoFacts]
     complete: bool
     reason: str
-    seconds: float
 
 
 class Metadata(NamedTuple):
@@ -141,14 +140,12 @@ OnProgress = Callable[[float], None] | None  # called with the offset reached
 class Batch(NamedTuple):
     """Items of a chat as its site gives them, and where the next batch is; None at the end.
 
-    Of a running chat also how long to wait for the next one; with `is_pushed` YouTube would push the news
-    before, to those who can hear it.
+    Of a running chat also how long to wait for the next one.
     """
 
     items: list[object]
     next_token: str | None
     wait_s: float = 0.0
-    is_pushed: bool = False
 
 
 class _Saved(msgspec.Struct):

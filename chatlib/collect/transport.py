@@ -53,6 +53,12 @@ _BOT_CHECK = re.compile(r"not a bot|confirm you.re human|unusual traffic", re.I)
 _MEMBERS = re.compile(r"members[- ]only|join this channel|available to this channel.s members", re.I)
 _AGE = re.compile(r"confirm your age|age.restricted", re.I)
 _NO_REPLAY = re.compile(r"chat replay|chat is disabled|chat was disabled|no chat|chat is not available", re.I)
+_FAILURES = (  # by the names of errors
+    ("timeout|timedout", "no answer in time"),
+    ("nameresolution|gaierror", "the host's name was not found"),
+    ("ssl", "no secure connection"),
+    ("incompleteread|chunkedencoding", "an answer that was cut short"),
+)
 _TOO_MANY = re.compile(r"too many requests|HTTP Error 429|rate.?limit", re.I)
 
 Result = TypeVar("Result")
@@ -287,21 +293,13 @@ def parse_answer(body: bytes) -> object:
 
 def describe_failure(error: BaseException) -> str:
     """Return a network error in a few words, without the address, which may hold secrets."""
-    names = {type(error).__name__}
+    names: list[str] = []
     cause: BaseException | None = error
-    for _ in range(10):
-        if cause is None:
-            break
-        names.add(type(cause).__name__)
+    while cause is not None and len(names) < 10:
+        names.append(type(cause).__name__.lower())
         arguments = [a for a in getattr(cause, "args", ()) if isinstance(a, BaseException)]
         cause = cause.__cause__ or cause.__context__ or (arguments[0] if arguments else None)
-    text = " ".join(sorted(names)).lower()
-    if "timeout" in text or "timedout" in text:
-        return "no answer in time"
-    if "nameresolution" in text or "gaierror" in text:
-        return "the host's name was not found"
-    if "ssl" in text:
-        return "no secure connection"
-    if "incompleteread" in text or "chunkedencoding" in text:
-        return "an answer that was cut short"
+    for pattern, said in _FAILURES:
+        if re.search(pattern, " ".join(names)):
+            return said
     return f"the connection failed ({type(error).__name__})"

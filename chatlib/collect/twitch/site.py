@@ -7,7 +7,6 @@ kept on disk until the whole is in.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -50,6 +49,11 @@ from chatlib.times import format_clock, read_date, read_offset
 __all__ = ["ChatPages", "GraphQL", "Page", "Twitch", "check_graphql", "fetch_chat_of"]
 
 SOURCE = "twitch"
+_REFUSALS = (
+    ("integrity", "blocked", "Twitch takes us for a program ({}). Go on later."),
+    ("subscri", "members_only", "Twitch shows this chat to subscribers only ({})."),
+    ("persistedquery", "failed", "Twitch has changed how it is asked ({}). Update chatlib and yt-dlp."),
+)
 MAX_IDLE = 100  # pages in a row that bring nothing new before the download counts as broken
 
 
@@ -64,7 +68,6 @@ class Twitch(Site):
         self._listed: dict[str, VideoFacts] = {}
 
     def list_streams(self, channel_url: str) -> Listing:
-        began = time.monotonic()
         with map_foreign_errors(f"yt-dlp could not read the list of {channel_url}"):
             try:
                 with PoliteYoutubeDL(self.politeness, self._cookies, check=check_graphql) as client:
@@ -84,7 +87,6 @@ class Twitch(Site):
             videos,
             True,
             "the list's end",
-            time.monotonic() - began,
         )
 
     def describe_streams(self, video_ids: Sequence[str]) -> Metadata:
@@ -229,8 +231,10 @@ def fetch_chat_of(
                 on_progress(float(pages.next_offset_s))
 
         try:
-            for page in _iter_saved(resume_file):
-                pages.add(page)
+            offset_s = 0
+            for batch in resume_file.iter_saved():
+                pages.add(Page(offset_s, batch.items, True))
+                offset_s = int(batch.next_token or 0)
             _read_to_end(pages, ask, stream.duration_s)
         except SourceError as caught:
             if not pages.nodes:
@@ -243,14 +247,6 @@ def fetch_chat_of(
     state, reason = _describe_end(pages, stream.duration_s, error)
     stream = stream._replace(state=state, view="live", reason=reason)
     return Replay(stream, messages, notes, SOURCE, ended=error is None)
-
-
-def _iter_saved(resume_file: ResumeFile) -> Iterator[Page]:
-    """Yield the pages on disk, each with the offset at which it was asked for."""
-    offset_s = 0
-    for batch in resume_file.iter_saved():
-        yield Page(offset_s, batch.items, True)
-        offset_s = int(batch.next_token or 0)
 
 
 def _read_to_end(pages: ChatPages, ask: Callable[[int], None], duration_s: float | None) -> None:
@@ -448,14 +444,9 @@ def check_graphql(path: str, status: int, body: bytes, *, retry_after: str | Non
                 raise MissingSource("Twitch knows no such channel. Check the address.")
             continue
         reason = " ".join(str(walk(errors[0], "message")).split())[:100]
-        if "integrity" in reason:
-            raise SourceRefused(f"Twitch takes us for a program ({reason}). Go on later.", state="blocked")
-        if "subscri" in reason.lower():
-            raise SourceRefused(
-                f"Twitch shows this chat to subscribers only ({reason}).", state="members_only"
-            )
-        if "PersistedQuery" in reason:
-            raise SourceError(f"Twitch has changed how it is asked ({reason}). Update chatlib and yt-dlp.")
+        for word, state, said in _REFUSALS:
+            if word in reason.lower():
+                raise SourceRefused(said.format(reason), state=state)
         raise Transient(reason)
 
 

@@ -66,6 +66,7 @@ _PUSHED = "invalidationContinuationData"
 _NEXT_KINDS = (
     "liveChatReplayContinuationData", _PUSHED, "timedContinuationData", "reloadContinuationData",
 )  # fmt: skip
+_LONGEST_S = {_PUSHED: 3.0}  # waits; YouTube would push what is new, which only a browser hears
 _VIEWS = ("header", "liveChatHeaderRenderer", "viewSelector", "sortFilterSubMenuRenderer", "subMenuItems")
 _CHAT = ("contents", "twoColumnWatchNextResults", "conversationBar", "liveChatRenderer", "continuations")
 
@@ -378,8 +379,8 @@ def read_batch(answer: object) -> Batch | None:
     for kind in _NEXT_KINDS:
         for following in (walk(continuation, kind) for continuation in continuations):
             if isinstance(token := walk(following, "continuation"), str):
-                wait_ms = read_number(walk(following, "timeoutMs")) or 0.0
-                return Batch(items, token, max(wait_ms, 0.0) / 1000, kind == _PUSHED)
+                wait_s = (read_number(walk(following, "timeoutMs")) or 0.0) / 1000
+                return Batch(items, token, min(max(wait_s, 0.0), _LONGEST_S.get(kind, 30.0)))
     return Batch(items, None)
 
 

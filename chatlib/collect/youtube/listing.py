@@ -116,9 +116,7 @@ def list_streams(
         with _ListClient(politeness or Politeness(), cookies, cap_s) as client:
             found = _read_list(url, client)
     level = logging.INFO if found.complete else logging.WARNING
-    log.log(
-        level, "%s: %d streams listed in %.0f s, %s", url, len(found.streams), found.seconds, found.reason
-    )
+    log.log(level, "%s: %d streams listed, %s", url, len(found.streams), found.reason)
     return found
 
 
@@ -127,7 +125,6 @@ def _read_list(channel_url: str, client: _ListClient) -> Listing:
 
     Raises: MissingSource if there is no such channel, SourceError if nothing can be read.
     """
-    began = time.monotonic()
     info: dict[str, Any] = {}
     rows: dict[str, VideoFacts] = {}
     bar = progress_bar(desc="streams", unit="")
@@ -156,7 +153,6 @@ def _read_list(channel_url: str, client: _ListClient) -> Listing:
         streams=list(rows.values()),
         complete=complete,
         reason=reason,
-        seconds=time.monotonic() - began,
     )
 
 
@@ -179,11 +175,11 @@ def _read_line(text: object) -> str | None:
 
 
 def _explain_error(channel_url: str, said: str, client: _ListClient) -> SourceError:
-    status = client.status
+    status, said = client.status, said.rstrip(".")
     if status == 404 or "does not exist" in said or (status == 200 and "YouTube said" in said):
         return MissingSource(f"{channel_url} must be a channel's page, got: {said}. Check the address.")
     return SourceError(
-        f"YouTube must show {channel_url}/streams, and did not: {said.rstrip('.')}. Try again later, or set "
+        f"YouTube must show {channel_url}/streams, and did not: {said}. Try again later, or set "
         f'LISTING = "{client.other}".'
     )
 

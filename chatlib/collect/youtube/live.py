@@ -24,9 +24,6 @@ from chatlib.times import format_timestamp, read_timestamp_text
 
 __all__ = ["YouTubeFeed"]
 
-MAX_WAIT_S = 30.0
-PUSHED_WAIT_S = 3.0  # where YouTube would push what is new, which only a browser hears
-
 
 class YouTubeFeed(Feed):
     """The chat of a stream's address, or of a channel's running stream.
@@ -48,6 +45,7 @@ class YouTubeFeed(Feed):
         self._stream: Stream | None = None  # while connected
         self._is_start_known = False  # of the stream that is connected
         self._batch: Batch | None = None
+        self._start_us = 0
         self._next_at = 0.0
         self._known_s = 0.0  # the offset until which the chat was asked for
         self._last_ids: dict[str | None, str] = {}  # of each author's newest message
@@ -133,15 +131,17 @@ class YouTubeFeed(Feed):
         if found.started_at is None:  # until it is known, the first message stands in for it
             found = found._replace(started_at=stream.started_at or format_timestamp(first_us))
         self._stream, self._batch, self._next_at = found, batch, 0.0
-        self._known_s = (asked_us - _start_us(found)) / 1e6
-        return Connected(found, (first_us - _start_us(found)) / 1e6)
+        known_us = read_timestamp_text(found.started_at)
+        self._start_us = first_us if known_us is None else known_us
+        self._known_s = (asked_us - self._start_us) / 1e6
+        return Connected(found, (first_us - self._start_us) / 1e6)
 
     def read(self) -> Heard:
         """Return what came within about a second, first of all what the chat's page held.
 
         Raises: Disconnected at the chat's end, too, which the next connection tells from a mishap.
         """
-        assert self._client is not None and self._batch is not None and self._stream is not None
+        assert self._client is not None and self._batch is not None
         if self._next_at:
             if self._batch.next_token is None:
                 raise Disconnected("the chat came to its end")
@@ -156,9 +156,8 @@ class YouTubeFeed(Feed):
             if batch is None:
                 raise Disconnected("YouTube answered without a batch of messages")
             self._batch = batch
-            self._known_s = (asked_us - _start_us(self._stream)) / 1e6
-        longest_s = PUSHED_WAIT_S if self._batch.is_pushed else MAX_WAIT_S
-        self._next_at = time.monotonic() + min(self._batch.wait_s, longest_s)
+            self._known_s = (asked_us - self._start_us) / 1e6
+        self._next_at = time.monotonic() + self._batch.wait_s
         return Heard(self._place(_read_items(self._batch)), self._known_s)
 
     def _place(self, messages: Iterable[Message]) -> list[Message]:
@@ -166,8 +165,6 @@ class YouTubeFeed(Feed):
 
         An author who has written since a ban can be banned again.
         """
-        assert self._stream is not None
-        start_us = _start_us(self._stream)
         now_us = CLOCK.now_us()
         placed = []
         for m in messages:
@@ -176,7 +173,7 @@ class YouTubeFeed(Feed):
                 m = m._replace(message_id=IdMaker().replace_id(since).message_id)
             elif m.target_id is None:
                 self._last_ids[m.author_id] = m.message_id
-            placed.append(m._replace(offset_s=((m.timestamp_us or now_us) - start_us) / 1e6))
+            placed.append(m._replace(offset_s=((m.timestamp_us or now_us) - self._start_us) / 1e6))
         return placed
 
     def close(self) -> None:
@@ -188,8 +185,3 @@ class YouTubeFeed(Feed):
 
 def _read_items(batch: Batch) -> list[Message]:
     return read_actions(chain.from_iterable(map(iter_actions, batch.items)), Notes())
-
-
-def _start_us(stream: Stream) -> int:
-    known_us = read_timestamp_text(stream.started_at)
-    return CLOCK.now_us() if known_us is None else known_us

@@ -70,12 +70,8 @@ class YouTube(Site):
     platform = YOUTUBE
 
     def list_streams(self, channel_url: str) -> Listing:
-        return list_streams(
-            channel_url,
-            self._settings.listing,
-            cookies=self._cookies,
-            politeness=self.politeness,
-        )
+        how = self._settings.listing
+        return list_streams(channel_url, how, cookies=self._cookies, politeness=self.politeness)
 
     def describe_streams(self, video_ids: Sequence[str]) -> Metadata:
         return fetch_videos(video_ids, key=find_key(), politeness=self.politeness)
@@ -330,14 +326,13 @@ def fetch_videos(
     gone = [video_id for video_id in asked if not is_video_id(video_id)]
     key = (key or "").strip()
     if wanted and not _WRITTEN_KEY.fullmatch(key):
-        problem = _describe_problem(_BAD_KEY if key else _NO_KEY, len(wanted), len(asked))
-        return Metadata(videos, gone, problem)
+        why = _BAD_KEY if key else _NO_KEY
+        return Metadata(videos, gone, _describe_problem(why, len(wanted), len(asked)))
     with (
         requests.Session() as session,
         progress_bar(total=len(wanted), desc="metadata", unit="video") as bar,
     ):
-        adapter = PoliteAdapter(politeness or Politeness(), check=_check)
-        session.mount("https://", adapter)
+        session.mount("https://", PoliteAdapter(politeness or Politeness(), check=_check))
         session.headers["X-Goog-Api-Key"] = key
         for start in range(0, len(wanted), BATCH):
             batch = wanted[start : start + BATCH]
@@ -345,8 +340,7 @@ def fetch_videos(
             try:  # a redirect would take the key to another host
                 response = session.get(URL, params=parameters, allow_redirects=False)
             except (_Refused, SourceError) as error:
-                problem = _describe_problem(str(error), len(wanted) - start, len(asked))
-                return Metadata(videos, gone, problem)
+                return Metadata(videos, gone, _describe_problem(str(error), len(wanted) - start, len(asked)))
             answer = {video.video_id: video for video in _find_items(response.content)}
             videos |= {video_id: answer[video_id] for video_id in batch if video_id in answer}
             gone += [video_id for video_id in batch if video_id not in answer]
