@@ -32,7 +32,8 @@ class RenderedTable:
 
     Numbers are as `format_value` writes them; a column named as a share is in percent, `value` is money, one
     in seconds (`_s`, but not `_per_s`) is a time as h:mm:ss. Absence is an empty cell. In names underscores
-    are shown as spaces and `chats` as messages, and an index with a meaning is the first column.
+    are shown as spaces and `chats` as messages, and an index with a meaning is the first column. Without rows
+    it says so.
     """
 
     table: pd.DataFrame
@@ -41,6 +42,8 @@ class RenderedTable:
         return self.table.to_string(index=False)
 
     def _repr_html_(self) -> str:
+        if not len(self.table):
+            return "<p>none</p>"
         whole = _flatten(self.table)
         empty = [name for name in whole.columns if name == "link" and whole[name].isna().all()]
         shown = whole.head(_MOST_ROWS).drop(columns=empty).astype(object)
@@ -75,8 +78,6 @@ class RenderedTables:
     def _repr_html_(self) -> str:
         parts = "".join(
             f"<div><p><b>{escape(title)}</b></p>{RenderedTable(table)._repr_html_()}</div>"
-            if len(table)
-            else f"<div><p><b>{escape(title)}</b></p><p>none</p></div>"
             for title, table in self.tables.items()
         )
         return f'<div style="{_SIDE_BY_SIDE}">{parts}</div>'

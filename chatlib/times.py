@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatlib.errors import NotEnoughData, ParameterError
-from chatlib.text import read_number
+from chatlib.text import format_count, read_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,9 +170,9 @@ def split_by_date(streams: pd.DataFrame, *, train: float = 0.60, validation: flo
     split = DateSplit(ids[:first], ids[first:second], ids[second:])
     if not all(split):
         raise NotEnoughData(
-            "Training, validation and test each need at least one stream with a date of its own; "
-            f"{len(ids)} dated streams give {len(split.train)}, {len(split.validation)} and "
-            f"{len(split.test)}. Add streams, or dates to streams.csv."
+            "Training, validation and test each need at least one stream with a date of its own, and get "
+            f"{len(split.train)}, {len(split.validation)} and {len(split.test)} of "
+            f"{format_count(len(ids), 'dated stream')}. Add streams, or dates to streams.csv."
         )
     return split
 

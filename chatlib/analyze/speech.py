@@ -35,7 +35,8 @@ __all__ = [
 ]
 
 _UNKNOWN = "too short to tell"
-_MENTION = re.compile(r"@(?:[\w.-]+|…)")
+# A letter, and the marks upon it, which are none in themselves.
+_MENTION = re.compile(r"[@＠](?:[\w.·\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u109f\u3099\u309a-]+|…)")
 _QUESTION = re.compile(r"[?？](?:\s|$|[!?？])")
 _COMMAND = re.compile(r"!\w+")
 _HABITS: dict[str, Callable[[str], object]] = {
@@ -171,7 +172,7 @@ def summarize_habits(messages: pd.DataFrame) -> pd.DataFrame:
 
 def hide_mentions(texts: Iterable[str]) -> list[str]:
     """Return texts in which every @name is `@…`."""
-    return [_MENTION.sub("@…", text) if "@" in text else text for text in texts]
+    return [_MENTION.sub("@…", text) if "@" in text or "＠" in text else text for text in texts]
 
 
 def guess_script(text: str) -> str | None:

@@ -71,7 +71,8 @@ def describe_channel(db: Store, streams: pd.DataFrame, people: Mapping[str, int]
     if streams.empty:
         return ["There is no stream yet."]
     days = streams["started_at"].dropna().str[:10]
-    when = f" from {days.min()} to {days.max()}" if len(days) else ""
+    ends = dict.fromkeys([days.min(), days.max()] if len(days) else [])
+    when = f" from {' to '.join(ends)}" if ends else ""
     answer = [
         f"{format_count(len(streams), 'stream')}{when} {'holds' if len(streams) == 1 else 'hold'} "
         f"{format_count(streams['messages'].sum(), 'row')} of chat by "

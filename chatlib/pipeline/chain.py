@@ -241,7 +241,10 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
                 )
             except (PipelineError, NotEnoughData) as error:
                 errors.append(error)
-                failed |= {notebook, *_OUTDATES.get(notebook, ())}
+                lost = (notebook, *_OUTDATES.get(notebook, ()))
+                failed |= set(lost)
+                for chapter in lost:  # other pages lead to it
+                    render_page(plan.run_dir, chapter, missing=hide_paths(str(error), *plan.hidden))
                 continue
             render_page(plan.run_dir, notebook)
             steps[notebook] = Step(

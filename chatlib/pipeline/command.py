@@ -128,7 +128,8 @@ def _classify_source(source: str) -> str:
 
 def _name_run(source: str) -> str:
     """Return the name of a run from its source: the last part of an address or a path."""
-    last = [part for part in re.split(r"[/\\?=&]+", source) if part][-1:] or [""]
+    parts = [Path(source).name] if Path(source).expanduser().exists() else re.split(r"[/\\?=&]+", source)
+    last = [part for part in parts if part][-1:] or [""]
     stem = re.sub(r"(\.(json|jsonl|gz|ods|csv|txt))+$", "", last[0], flags=re.IGNORECASE)
     return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:60] or "chats"
 

@@ -366,7 +366,8 @@ def _answer_money(chat: Store, *, currency: str) -> dict[str, Any]:
     given = n_of["subscription_gift"] + n_of["anonymous_subscription_gift"]
     bits = int(events["bits"].sum())
     if 2 * platforms.count(TWITCH) > len(platforms):
-        says = f"new and renewed, {given:,} more given to others" + (f", and {bits:,} bits." if bits else ".")
+        parts = {"new and renewed": 1, f"{given:,} more given to others": given, f"{bits:,} bits": bits}
+        says = ", ".join(part for part, n in parts.items() if n) + "."
         return {"what": "Subscriptions", "value": f"{own:,}", "says": says}
     paid = events[events["amount"].notna() | (events["bits"] > 0)]
     people = format_count(paid["author"].nunique(), *PEOPLE)

@@ -88,10 +88,17 @@ class Chapter:
     body: Markup
 
 
-def render_page(run_dir: Path, notebook: str) -> Path:
-    """Write the page of an executed notebook, code folded away, and return its path."""
+def render_page(run_dir: Path, notebook: str, *, missing: str = "") -> Path:
+    """Write the page of an executed notebook, code folded away, and return its path.
+
+    Of one that has not run the page says why: `missing`.
+    """
     number = NOTEBOOKS.index(notebook)
-    chapter = load_chapter(run_dir, notebook)
+    if missing:
+        said = Markup("<p>This chapter has not run.</p><p>{}</p>").format(missing)
+        chapter = Chapter(notebook, _name_chapter(notebook), [], said)
+    else:
+        chapter = load_chapter(run_dir, notebook)
     page = fill_template(
         "page.html",
         title=chapter.title,

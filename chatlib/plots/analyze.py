@@ -51,11 +51,13 @@ _LABEL_GAP = 14  # pixels between two labels of a line
 
 
 @house_style
-def plot_activity(analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, note: str = "") -> Figure:
+def plot_activity(
+    analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, title: str = "", note: str = ""
+) -> Figure:
     """Draw chat messages per minute over a stream, with its highlights and spikes.
 
     Samples are merged until they are few enough to be seen one by one. `moments` are numbered by
-    their rank. `note` follows the title, e.g. 'simulated'.
+    their rank. `note` follows the title, e.g. 'simulated'; without one it is the media title.
     """
     figure, (main, strip) = new_panels(2, 1, height_in=4.4, sharex=True, height_ratios=(6, 1))
     times, messages, first_timers, bin_s = _bin_samples(analytics)
@@ -63,7 +65,7 @@ def plot_activity(analytics: ChatAnalytics, moments: Sequence[Moment] = (), *, n
     main.step(times, first_timers, where="mid", color=COLORS["blue"], lw=1.2, label="first messages")
     _number_moments(main, moments, times, messages)
     main.set(ylabel="per minute", ylim=(0, None))
-    main.set_title(add_note(label(analytics.mediaTitle, max_chars=70), note), pad=24)
+    main.set_title(add_note(label(title or analytics.mediaTitle, max_chars=70), note), pad=24)
     place_legend_above(main, n_columns=3)
     _draw_strip(strip, analytics)
     strip.set_xlabel(f"time in the stream (h:mm:ss), one step = {bin_s:g} s")

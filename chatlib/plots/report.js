@@ -353,8 +353,8 @@ class Timeline {
       const x = inView ? clamp(this.xOf((start + end) / 2), LEFT + 9, right - 9) : -50; // whole at the edges
       let high = 0;
       for (const [a, b, value] of bars) if (b > start && a < end) high = Math.max(high, value);
-      let y = Math.max(yOf(high) - 11, 11);
-      while (y > 11 && placed.some(([px, py]) => Math.hypot(px - x, py - y) < 18)) y -= 6;
+      let y = Math.max(yOf(high) - 11, 10);
+      while (y > 10 && placed.some(([px, py]) => Math.hypot(px - x, py - y) < 18)) y = Math.max(y - 6, 10);
       placed.push([x, y]);
       pen.fillStyle = ink("--vermillion");
       pen.beginPath();

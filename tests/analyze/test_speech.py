@@ -160,6 +160,7 @@ def test_habits_are_shares_of_the_messages():
 
 def test_names_are_hidden_in_texts():
     assert speech.hide_mentions(["@bob_1 hi @Ann.", "mail a@b"]) == ["@… hi @…", "mail a@…"]
+    assert speech.hide_mentions(["＠全角 どうも", "@na·me!", "@हिन्दी?"]) == ["@… どうも", "@…!", "@…?"]
 
 
 @pytest.mark.parametrize("count", [speech.count_languages, speech.count_emotes, speech.count_emoji])

@@ -87,7 +87,7 @@ class Chapters:
     def __init__(self, monkeypatch):
         self.inside, self.error, self.ran, self.given = None, KeyboardInterrupt, [], {}
         monkeypatch.setattr(chain, "execute_notebook", self.execute)
-        monkeypatch.setattr(chain, "render_page", lambda run, name: (run / f"{name}.html").touch())
+        monkeypatch.setattr(chain, "render_page", lambda run, name, **_: (run / f"{name}.html").touch())
 
     def execute(self, source, output, *, parameters, **_):
         run, name = Path(parameters["RUN_DIR"]), source.stem

@@ -17,6 +17,7 @@ from chatlib.pipeline.settings import NOTEBOOKS, NOTEBOOKS_DIR, format_command
 from chatlib.workspace import PROJECT_DIR
 from tests.collect.youtube.site.videos import make_video, text_action
 from tests.pipeline import stubs
+from tests.pipeline.reading import Page, find_broken_links
 from tests.pipeline.stubs import RESULTS, run, write_notebook
 from tests.places import ROOT
 
@@ -119,6 +120,18 @@ def test_a_chapter_that_the_chat_is_too_small_for_is_no_failure(chain, chapters,
     assert caplog.messages[-1] == "The report does without a chapter. 1 / 0"
     with pytest.raises(PipelineError, match="1 / 0"):
         run("r", only="03", **chain)
+
+
+def test_the_page_of_a_chapter_that_failed_says_why(chain):
+    write_notebook(chain["notebooks_dir"] / "03_pretrain.ipynb", code="raise ValueError('bad <b> luck')")
+    with pytest.raises(PipelineError):
+        run("r", **chain)
+    folder = chain["runs_dir"] / "r"
+    for name in NOTEBOOKS:
+        page = (folder / f"{name}.html").read_text()
+        assert find_broken_links(folder, Page(page)) == ["explorer.html"]  # which notebook 05 makes
+        assert ("This chapter has not run" in page) == (name in ("03_pretrain", "04_predict"))
+        assert ("ValueError: bad &lt;b&gt; luck" in page) == (name in ("03_pretrain", "04_predict"))
 
 
 def test_a_failed_notebook_keeps_its_cause_for_the_traceback(chain):

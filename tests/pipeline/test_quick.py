@@ -160,13 +160,14 @@ def test_chats_without_times_are_one_error(tmp_path):
         ("https://www.twitch.tv/videos/1234567", "channels", "1234567"),
         ("https://www.youtube.com/watch?v=abcdefghijk", "channels", "abcdefghijk"),
         ("chat file.json.gz", "chats", "chat_file"),
+        ("a=b & c.json", "chats", "a_b_c"),
         ("list.ods", "channels", "list"),
         ("...", "chats", "chats"),
     ],
 )
 def test_a_source_says_what_it_is_and_names_its_run(source, kind, name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    if source.endswith((".gz", ".ods")):
+    if source.endswith((".gz", ".json", ".ods")):
         (tmp_path / source).touch()
     if source == "...":
         assert main(["report", source]) == 2 and "neither" in capsys.readouterr().err

@@ -45,6 +45,7 @@ def test_the_activity_shows_messages_per_minute_and_marks_sections():
     ]
     assert {"1"} <= {text.get_text() for text in main.texts}
     assert strip.get_xlim() == (0, 900)
+    assert plot_activity(analytics, title="of its own").alt_text() == "Figure: of its own"
     figure.canvas.draw()
 
 
