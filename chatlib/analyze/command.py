@@ -9,13 +9,15 @@ import argparse
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatlib.analyze import DEFAULT_TOP
 from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.errors import DataError, MissingSource, NotEnoughData, ParameterError, SourceError
-from chatlib.options import add_columns_option, add_options, read_columns_option, read_options
+from chatlib.options import add_columns_option, add_options, option, read_columns_option, read_options
 
 if TYPE_CHECKING:
     from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from chatlib.analyze.moments import ReactionWords
     from chatlib.store import Store
 
-__all__ = ["add_parsers", "guess_mode", "name_after_title"]
+__all__ = ["OutputSettings", "add_parsers", "guess_mode", "name_after_title"]
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,38 @@ _TITLE_LENGTH = 80
 _MOST_PROBLEMS = 10  # shown one by one
 
 
+@dataclass(frozen=True)
+class OutputSettings:
+    """What `analyze` writes beside its JSON, and where."""
+
+    output: str = option(
+        "",
+        "file to write, .json is added if missing (default: the title as a file name); in mode db without "
+        "--stream, a folder (default: chat_analytics)",
+        "-o",
+        metavar="FILE",
+    )
+    moments: str = option(
+        "", "also write the best moments as a table", "--moments", "--highlights-csv", metavar="FILE"
+    )
+    chapters: str = option("", "also write them as chapters for YouTube", metavar="FILE")
+    clips: str = option("", "also write them as a table of clips to cut", metavar="FILE")
+    top: int = option(DEFAULT_TOP, "the N best moments")
+    clip_kit: str = option(
+        "",
+        "also write all that helps to cut them: clips, markers for DaVinci Resolve, a script for yt-dlp, "
+        "chapters",
+        metavar="FOLDER",
+    )
+    frame_rate: float = option(30.0, "of the markers")
+    nojson: bool = option(False, "do not add .json to the name of the output")
+    save_chatfile_output: str = option(
+        "", "in mode url: also keep the chat in this file", "-sc", metavar="FILE"
+    )
+    ignore_errors: bool = option(False, "in mode db: exit code 0 even if some streams could not be analyzed")
+    debug: bool = option(False, "log more, and show the traceback of an error", "-db")
+
+
 def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     """Register `analyze` and `clips`."""
     parser = subparsers.add_parser(
@@ -42,24 +76,17 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         description="Write the ChatAnalytics JSON of a chat file, of the streams of a chat database, or of "
         "an earlier ChatAnalytics JSON with other highlights and spikes.",
     )
-    parser.add_argument(
-        "source",
-        metavar="SOURCE",
-        help="a chat file, the address of a finished stream on YouTube, a ChatAnalytics JSON, or a chat "
-        "database",
+    source = (
+        "a chat file, the address of a finished stream on YouTube, a ChatAnalytics JSON, or a chat database"
     )
-    parser.add_argument(
-        "--platform",
-        choices=("youtube", "twitch"),
-        help="where a chat file comes from (default: decided by its content)",
+    parser.add_argument("source", metavar="SOURCE", help=source)
+    platform = "where a chat file comes from (default: decided by its content)"
+    parser.add_argument("--platform", choices=("youtube", "twitch"), help=platform)
+    mode = (
+        "what SOURCE is: the address of a recording, a chat file, a ChatAnalytics JSON in which to find "
+        "highlights and spikes again, or a chat database (default: decided by SOURCE)"
     )
-    parser.add_argument(
-        "--mode",
-        "-m",
-        choices=_MODES,
-        help="what SOURCE is: the address of a recording, a chat file, a ChatAnalytics JSON in which to find "
-        "highlights and spikes again, or a chat database (default: decided by SOURCE)",
-    )
+    parser.add_argument("--mode", "-m", choices=_MODES, help=mode)
     add_columns_option(parser)
     samples = parser.add_argument_group("samples")
     add_options(samples, ProcessSettings, ("interval_s", "print_interval", "msg_break"))
@@ -67,7 +94,9 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
     sections = parser.add_argument_group("highlights and spikes")
     add_options(sections, ProcessSettings, ("highlight_percentile", "highlight_metric"))
     add_options(sections, ProcessSettings, ("spike_sensitivity", "spike_metric"))
-    _add_output_options(parser)
+    output = parser.add_argument_group("output")
+    add_options(output, ProcessSettings, ("description",))
+    add_options(output, OutputSettings)
     parser.set_defaults(run=_run)
     clips = subparsers.add_parser(
         "clips",
@@ -77,59 +106,10 @@ def add_parsers(subparsers: argparse._SubParsersAction) -> None:
         "collected.",
     )
     clips.add_argument("run_or_db", metavar="RUN_OR_DB", help="a run's name or folder, or a chat database")
-    clips.add_argument(
-        "clips",
-        nargs="?",
-        metavar="CLIPS.csv",
-        help="columns: video_id (or address), start (seconds or h:mm:ss), duration or end",
-    )
+    columns = "columns: video_id (or address), start (seconds or h:mm:ss), duration or end"
+    clips.add_argument("clips", nargs="?", metavar="CLIPS.csv", help=columns)
     clips.add_argument("--output", "-o", metavar="FILE", help="also write the table as CSV")
     clips.set_defaults(run=_run_clips)
-
-
-def _add_output_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("output")
-    add_options(group, ProcessSettings, ("description",))
-    group.add_argument(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="file to write, .json is added if missing (default: the title as a file name); in mode db "
-        "without --stream, a folder (default: chat_analytics)",
-    )
-    group.add_argument(
-        "--moments", "--highlights-csv", metavar="FILE", help="also write the best moments as a table"
-    )
-    group.add_argument("--chapters", metavar="FILE", help="also write them as chapters for YouTube")
-    group.add_argument("--clips", metavar="FILE", help="also write them as a table of clips to cut")
-    group.add_argument(
-        "--top",
-        type=int,
-        default=DEFAULT_TOP,
-        metavar="N",
-        help=f"the N best moments (default: {DEFAULT_TOP})",
-    )
-    group.add_argument(
-        "--clip-kit",
-        metavar="FOLDER",
-        help="also write all that helps to cut them: clips, markers for DaVinci Resolve, a script for "
-        "yt-dlp, chapters",
-    )
-    group.add_argument(
-        "--frame-rate", type=float, default=30.0, metavar="N", help="of the markers (default: 30)"
-    )
-    group.add_argument("--nojson", action="store_true", help="do not add .json to the name of the output")
-    group.add_argument(
-        "--save-chatfile-output", "-sc", metavar="FILE", help="in mode url: also keep the chat in this file"
-    )
-    group.add_argument(
-        "--ignore-errors",
-        action="store_true",
-        help="in mode db: exit code 0 even if some streams could not be analyzed",
-    )
-    group.add_argument(
-        "--debug", "-db", action="store_true", help="log more, and show the traceback of an error"
-    )
 
 
 def guess_mode(source: str) -> str:
@@ -173,47 +153,40 @@ def _run(args: argparse.Namespace) -> int:
             "chat file, or the database with --stream."
         )
     settings = read_options(args, ProcessSettings)
-    run = {"url": _run_url, "chatfile": _run_chatfile, "reanalyze": _run_reanalyze, "db": _run_db}[mode]
-    return run(args, settings)
+    if mode == "reanalyze":
+        from chatlib.analyze.analytics.chat_analytics import load
+
+        analytics = load(args.source)
+        analytics.chatlog_post_process(settings)
+        return _write(analytics, args)
+    return _run_db(args, settings) if mode == "db" else _run_chat(args, settings)
 
 
-def _run_url(args: argparse.Namespace, settings: ProcessSettings) -> int:
-    from chatlib.analyze.analytics.readers import analyze_chat, read_address, select_talk
-    from chatlib.collect.files.chat_downloader import save_chat_file
-
-    chat = read_address(args.source)
-    if args.save_chatfile_output:
-        save_chat_file(args.save_chatfile_output, chat.messages)
-    return _write(analyze_chat(chat, settings), args, talk=select_talk(chat.messages))
-
-
-def _run_chatfile(args: argparse.Namespace, settings: ProcessSettings) -> int:
+def _run_chat(args: argparse.Namespace, settings: ProcessSettings) -> int:
     from chatlib.analyze.analytics.quick_reader import start_reading
 
-    given = {
-        "platform": args.platform,
-        "columns": read_columns_option(args.columns),
-        "stream_id": args.stream or "",
-    }
-    if _wants_moments(args):
-        from chatlib.analyze.analytics.readers import analyze_chat, read_file, select_talk
-
-        chat = read_file(args.source, with_messages=True, **given)
-        return _write(analyze_chat(chat, settings), args, talk=select_talk(chat.messages))
+    is_quick = args.mode == "chatfile" and not _wants_moments(args)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's own would take the reader's processor
-    with start_reading(args.source) as reading:  # while this process loads numpy
-        from chatlib.analyze.analytics.readers import analyze_chat, read_file
+    with start_reading(args.source) if is_quick else nullcontext() as reading:  # while this one loads numpy
+        from chatlib.analyze.analytics.readers import analyze_chat, read_address, read_file, select_talk
 
-        chat = read_file(args.source, reading=reading, **given)
-        return _write(analyze_chat(chat, settings), args)
+        if args.mode == "url":
+            chat = read_address(args.source)
+        else:
+            chat = read_file(
+                args.source,
+                platform=args.platform,
+                reading=reading,
+                with_messages=not is_quick,
+                columns=read_columns_option(args.columns),
+                stream_id=args.stream or "",
+            )
+        if args.save_chatfile_output:
+            from chatlib.collect.files.chat_downloader import save_chat_file
 
-
-def _run_reanalyze(args: argparse.Namespace, settings: ProcessSettings) -> int:
-    from chatlib.analyze.analytics.chat_analytics import load
-
-    analytics = load(args.source)
-    analytics.chatlog_post_process(settings)
-    return _write(analytics, args)
+            save_chat_file(args.save_chatfile_output, chat.messages)
+        talk = None if is_quick else select_talk(chat.messages)
+        return _write(analyze_chat(chat, settings), args, talk=talk)
 
 
 def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chatlib.errors import ParameterError
+from chatlib.options import add_options, read_options
 from chatlib.pipeline.settings import RunSettings, find_run, require_notebooks
 from chatlib.text import format_count, one_line
 from chatlib.workspace import PROJECT_DIR
@@ -50,20 +51,9 @@ def _add_run(subparsers: argparse._SubParsersAction) -> None:
         help="run the notebooks and render the report",
         description="Run the five notebooks in a chain and render the report. Without --chats or --channels, "
         "on the simulated sample channel. An interrupted run goes on where it stopped.",
-        argument_default=argparse.SUPPRESS,  # the defaults are those of RunSettings
     )
-    for flag, metavar, text in (
-        ("--name", "NAME", "folder of the run in data/runs (default: sample, chats or channels)"),
-        ("--chats", "PATH", "a chat file, or a folder of them"),
-        ("--channels", "CHANNELS", "a channel's address on YouTube or Twitch, or a list"),
-        ("--only", "NOTEBOOK", "run this notebook alone, such as 05"),
-    ):
-        run.add_argument(flag, metavar=metavar, help=text)
-    run.add_argument("--from", dest="start", metavar="NOTEBOOK", help="start with this notebook, such as 03")
-    run.add_argument("--limit", type=int, metavar="N", help="only N streams; 0, the default, is all")
-    timeout = f"seconds that one cell may take (default: {RunSettings.cell_timeout_s})"
-    run.add_argument("--cell-timeout", dest="cell_timeout_s", type=int, metavar="S", help=timeout)
-    run.add_argument("-p", dest="overrides", action="append", metavar="NOTEBOOK.KEY=VALUE",
+    add_options(run, RunSettings)
+    run.add_argument("-p", dest="overrides", action="append", default=[], metavar="NOTEBOOK.KEY=VALUE",
                      help="set a notebook's parameter, such as 03.EPOCHS=1; can be repeated")  # fmt: skip
     run.set_defaults(run=_run)
 
@@ -83,21 +73,16 @@ def _add_report(subparsers: argparse._SubParsersAction) -> None:
         help="a channel's address on YouTube or Twitch, a recording's with `--only analyze`, a list of "
         "channels (ODS), a chat file, or a folder of them (default: the simulated sample)",
     )
-    report.add_argument("--name", default="", help="folder in data/runs (default: from the source)")
+    add_options(report, RunSettings, ("name", "limit"))
     report.add_argument("--only", choices=("analyze",), help="only what needs no notebook")
-    report.add_argument("--limit", type=int, default=0, metavar="N", help="only N streams; 0 is all")
     report.add_argument("--no-open", action="store_true", help="print the address, and open nothing")
     report.set_defaults(run=_report)
 
 
 def _report(args: argparse.Namespace) -> int:
-    kind = None if args.source is None else _classify_source(args.source)
-    settings = RunSettings(
-        name=args.name or (_name_run(args.source) if args.source else "sample"),
-        chats=args.source if kind == "chats" else None,
-        channels=args.source if kind == "channels" else None,
-        limit=args.limit,
-    )
+    source = {} if args.source is None else {_classify_source(args.source): args.source}
+    name = args.name or (_name_run(args.source) if source else "sample")
+    settings = RunSettings(name, limit=args.limit, **source)
     if args.only:
         from chatlib.pipeline.quick import explore_chats
 
@@ -116,7 +101,7 @@ def _report(args: argparse.Namespace) -> int:
 
 def _classify_source(source: str) -> str:
     """Return whether a source is `chats` or `channels`: what lies on the disk is chats, but for ODS lists."""
-    if Path(source).expanduser().exists():
+    if source and Path(source).expanduser().exists():
         return "channels" if source.lower().endswith(".ods") else "chats"
     if source.startswith("@") or "://" in source or re.match(r"(www\.|m\.)?(youtube|twitch)\.", source):
         return "channels"
@@ -137,8 +122,7 @@ def _name_run(source: str) -> str:
 def _run(args: argparse.Namespace) -> int:
     from chatlib.pipeline.chain import run_chain
 
-    given = {key: value for key, value in vars(args).items() if key in RunSettings.__dataclass_fields__}
-    print(f"The report: {_show(run_chain(RunSettings(**given)))}")
+    print(f"The report: {_show(run_chain(read_options(args, RunSettings)))}")
     return 0
 
 

@@ -69,7 +69,7 @@ def explore_chats(settings: RunSettings) -> Path:
             with open_store(workspace.db, create=True) as db:
                 if before and before != chats:
                     log.info("The run has %s already: both are in it now.", before.name)
-                    _fill(db, replace(settings, channels=None), before)
+                    _fill(db, replace(settings, channels=""), before)
                 _fill(db, settings, chats)
                 told.unlink(missing_ok=True)
                 return _write_pages(settings, chats, db)
@@ -88,7 +88,7 @@ def _write_pages(settings: RunSettings, chats: Path | None, chat: Store | ReadCh
         )
     streams = chat.load_streams()
     record = describe_run(
-        settings.run_dir, steps, chats=chats, channels=settings.channels, general={}, streams=streams
+        settings.run_dir, steps, chats=chats, channels=settings.channels or None, general={}, streams=streams
     )
     return render_index(settings.run_dir, record)
 
@@ -108,7 +108,7 @@ def _fill(db: Store, settings: RunSettings, chats: Path | None) -> None:
         source,
         CollectSettings(limit=settings.limit),
         chats=str(chats or ""),
-        channels=settings.channels or "",
+        channels=settings.channels,
         update=source == "sample",
     )
     report.require_usable()

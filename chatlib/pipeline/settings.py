@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 import chatlib
 from chatlib.errors import ParameterError
+from chatlib.options import option
 from chatlib.workspace import PROJECT_DIR, RUNS_DIR, hide_paths, shorten_path
 
 if TYPE_CHECKING:
@@ -49,14 +50,14 @@ class RunSettings:
     `start` and `only` name a notebook: the first to run, or the only one.
     """
 
-    name: str = ""
-    chats: str | Path | None = None
-    channels: str | None = None
-    limit: int = 0
+    name: str = option("", "folder of the run in data/runs (default: from what it is of)", metavar="NAME")
+    chats: str = option("", "a chat file, or a folder of them", metavar="PATH")
+    channels: str = option("", "a channel's address on YouTube or Twitch, or a list", metavar="CHANNELS")
+    limit: int = option(0, "only N streams; 0 is all")
     overrides: Sequence[str] = ()
-    start: str | None = None
-    only: str | None = None
-    cell_timeout_s: int = 4 * 3600
+    start: str = option("", "start with this notebook, such as 03", "--from", metavar="NOTEBOOK")
+    only: str = option("", "run this notebook alone, such as 05", metavar="NOTEBOOK")
+    cell_timeout_s: int = option(4 * 3600, "seconds that one cell may take", "--cell-timeout", metavar="S")
     runs_dir: Path = RUNS_DIR
     notebooks_dir: Path = NOTEBOOKS_DIR
 

@@ -170,7 +170,8 @@ def test_a_source_says_what_it_is_and_names_its_run(source, kind, name, tmp_path
     if source.endswith((".gz", ".json", ".ods")):
         (tmp_path / source).touch()
     if source == "...":
-        assert main(["report", source]) == 2 and "neither" in capsys.readouterr().err
+        for wrong in (source, ""):
+            assert main(["report", wrong]) == 2 and "neither" in capsys.readouterr().err
     else:
         assert _classify_source(source) == kind
     assert _name_run(source) == name
