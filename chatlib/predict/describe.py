@@ -50,12 +50,15 @@ __all__ = [
 
 _FEW_DONORS = 10
 _COUNT = "message count"
+_NOBODY = pd.DataFrame({"people": ["nobody"]})
 _N_POINTS = 64  # of the quadrature
 _MAX_OTHERS = 1000  # drawn in a picture of viewers
 
 
 def show_people(people: People) -> pd.DataFrame:
     """Return some of what was known of ten viewers of the newest stream, and whether they paid in it."""
+    if people.table.empty:
+        return _NOBODY
     newest = people.table[people.table["stream_id"] == people.table["stream_id"].iloc[-1]]
     order = newest.sort_values(["paid", "visits"], ascending=False, kind="stable").index
     newest = newest.loc[[*order[:5], *order[5:][:: max((len(order) - 5) // 5, 1)][:5]]]
@@ -114,8 +117,10 @@ def answer_forecasts(forecast: Forecast) -> list[str]:
     if not len(table):
         return forecast.sentences
     n_pay, n_come = table["p_pays"].sum(), table["p_comes"].sum()
+    n = table["channel"].nunique()
     first = (
-        f"{len(table):,} people were seen in the {forecast.question.days:g} days before the next stream; "
+        f"{len(table):,} people were seen in the {forecast.question.days:g} days before the next stream"
+        f"{f' of each of {n} channels, counted in each' if n > 1 else ''}; "
         f"about {n_come:,.0f} are expected to come and {n_pay:.1f} to pay."
     )
     return [first, *forecast.sentences]
@@ -129,9 +134,9 @@ def list_people(table: pd.DataFrame, *, status: str = "", n: int = 8) -> pd.Data
     if n < 0:
         raise ParameterError(f"TOP must be a number of people, 0 or more, got {n}.")
     if not len(table):
-        return pd.DataFrame({"people": ["nobody"]})
+        return _NOBODY
     table = table[table["status"] == status] if status else table
-    shown = {
+    shown = ({"channel": table["channel"] + 1} if table["channel"].nunique() > 1 else {}) | {
         "who": table["who"],
         "pays": table["p_pays"].map(format_share),
         "comes": table["p_comes"].map(format_share),
@@ -218,12 +223,21 @@ def describe_result(evaluation: Evaluation, model: str) -> list[str]:
 
 
 def describe_naive(claim: Claim, evaluation: Evaluation, model: str) -> str:
-    """Return the claim of the naive protocol beside the honest number of the same model."""
+    """Return the claim of the naive protocol beside the honest number of the same model.
+
+    How far the ROC-AUC of its test, a tenth each of donors and others, strays: Hanley and McNeil 1982.
+    """
     row = evaluation.table.to_dict("index")[model]
     if not np.isfinite(claim.roc_auc):
         return f"With {claim.viewers} viewers the naive protocol has too few donors to claim anything."
-    gap = claim.roc_auc - row["roc_auc"]
-    verdict = "So the naive one knows who paid." if gap > 0.02 else "Here it claims no more than is true."
+    gap, n, a = claim.roc_auc - row["roc_auc"], max(claim.viewers / 10, 1.0), claim.roc_auc
+    spread = np.sqrt((a * (1 - a) + (n - 1) * (a / (2 - a) + 2 * a**2 / (1 + a) - 2 * a**2)) / n**2)
+    verdict = "Here it claims no more than is true."
+    if gap > 0.02:
+        sure = gap > 1.96 * spread
+        verdict = (
+            "So the naive one knows who paid." if sure else "Its test is too small to say what it knows."
+        )
     return (
         f"Naive protocol: ROC-AUC {claim.roc_auc:.3f}, PR-AUC {claim.pr_auc:.3f} on {claim.viewers:,} "
         "viewers, half of them donors.\n"

@@ -139,7 +139,11 @@ def test_a_leak_about_a_few_is_found_where_the_area_under_the_curve_is_blind(sha
     assert share == 1.0 or roc_auc_score(labels, values) < 0.95
 
 
-def test_one_persons_habit_is_no_leak():
+def test_one_persons_habit_is_no_leak(channel):
+    people = load_people(channel, RETROSPECT)
+    one = people.table["author"] == people.table["author"][people.table["paid"]].iloc[0]
+    table = people.table.assign(paid=one, usual_last_s=one.astype(float))
+    assert check_features(dataclasses.replace(people, table=table)) == 0
     authors = np.repeat(np.arange(100), 20)
     labels = authors < 4  # four people pay each time
     assert measure_purity(-authors.astype(float), labels, authors) == 0.0

@@ -164,6 +164,13 @@ def test_what_readers_are_shown(path, people):
     shown = list_people(coming.table, n=3)
     assert list(shown) == ["who", "pays", "comes", "expected", "what speaks for it"] and len(shown) == 3
     assert "expected" not in list_people(coming.table.assign(amount=np.nan))
+    two = replace(coming, table=coming.table.assign(channel=[0] * 60 + [1] * 5))
+    assert (
+        "65 people were seen in the 60 days before the next stream of each of 2 channels, "
+        in answer_forecasts(two)[0]
+    )
+    assert list_people(two.table, n=99)["channel"].tolist() == [1] * 60 + [2] * 5
+    assert show_people(replace(people, table=people.table.iloc[:0])).equals(list_people(pd.DataFrame()))
     assert list_people(pd.DataFrame()).iloc[0, 0] == "nobody"
     with pytest.raises(ParameterError, match="TOP must be a number of people, 0 or more, got -1"):
         list_people(coming.table, n=-1)

@@ -350,5 +350,7 @@ def test_the_verdict_follows_the_numbers():
     table = pd.DataFrame({"roc_auc": [0.652], "pr_auc": [0.1], "prevalence": [0.02]}, index=["any"])
     said = [describe_naive(Claim(100, 0.9, auc), SimpleNamespace(table=table), "any") for auc in (0.9, 0.649)]
     assert "knows who paid" in said[0] and "knows who paid" not in said[1]
+    few = describe_naive(Claim(82, 0.6, 0.73), SimpleNamespace(table=table), "any")
+    assert few.endswith("Its test is too small to say what it knows.")
     claim = Claim(viewers=6, pr_auc=float("nan"), roc_auc=float("nan"))
     assert "too few donors" in describe_naive(claim, SimpleNamespace(table=table), "any")

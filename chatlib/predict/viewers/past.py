@@ -21,9 +21,8 @@ from chatlib.records import AMOUNT_KINDS, GIFT_RECEIVED_KINDS, MEMBERSHIP_KINDS,
 __all__ = [
     "BADGE_FEATURES",
     "HABIT_COLUMNS",
-    "HALF_LIVES",
+    "MEMORY_GROUPS",
     "NOTICE_COLUMNS",
-    "RECENT",
     "SUBSCRIPTIONS",
     "Memory",
     "build_badges",
@@ -47,8 +46,8 @@ _BADGES = {
     "bits": re.compile("bits|cheer", re.I),
 }
 
-HALF_LIVES = (3, 10, 30)  # streams
-RECENT = (1, 2, 3, 5, 10, 20)  # streams
+_HALF_LIVES = (3, 10, 30)  # streams
+_RECENT = (1, 2, 3, 5, 10, 20)  # streams
 
 SUBSCRIPTIONS = (
     "subscription",
@@ -65,31 +64,6 @@ _GROUPS = {
     "tip": tuple(AMOUNT_KINDS),  # and bits
 }
 _AT_ONCE_S = 1.0
-NOTICE_COLUMNS = (
-    "months",
-    "tier",
-    "streak",
-    "days_since_notice",
-    "n_notices",
-    "months_by_now",
-    "overdue_at_most",
-    "overdue_at_least",
-    "overdue_by_earliest",
-    "overdue_by_last_two",
-    "due_uncertainty",
-    "due_change",
-    "share_announced",
-    *(f"{group}_{what}" for group in _GROUPS for what in ("days_since", "n")),
-)
-HABIT_COLUMNS = (
-    "visits_since_due",
-    "visits_since_earliest_due",
-    "streams_since_due",
-    "paid_at_once_share",
-    "last_paid_after_s",
-    "last_paid_offset_s",
-    "n_payments",
-)
 
 
 class Memory:
@@ -106,7 +80,7 @@ class Memory:
                   "messages_lately", "chars_lately", "week", "month")  # fmt: skip
         times = ("first_day", "first_k", "day", "k", "k_before", "paid_day", "paid_k", "paid_day_before",
                  "first_s", "last_s", "member_day", "no_member_day")  # fmt: skip
-        self.of = {name: np.zeros(n_people) for name in (*counts, *map(str, HALF_LIVES))}
+        self.of = {name: np.zeros(n_people) for name in (*counts, *map(str, _HALF_LIVES))}
         self.of |= {name: np.full(n_people, np.nan) for name in times}
         self.row = np.full(n_people, -1)  # of the last visit
         self.pattern = np.zeros(n_people, np.uint64)  # a bit per stream, the last visit's lowest
@@ -116,8 +90,8 @@ class Memory:
         """Return the people whose last visit was on that day or later."""
         return np.flatnonzero(self.of["day"] >= since)
 
-    def ask(self, who: np.ndarray, day: float, k: int) -> dict[str, np.ndarray]:
-        """Return the features of these people before stream k, without those of notices.
+    def ask(self, who: np.ndarray, day: float, k: int) -> dict[str, dict[str, np.ndarray]]:
+        """Return the features of these people before stream k, by group, without those of notices.
 
         Of who is new nothing is known: counts are 0, the others NaN.
         """
@@ -127,35 +101,45 @@ class Memory:
         badges = np.where(row[:, None] >= 0, self.badges[row], np.nan)
         since_paid = day - of["paid_day"]
         return {
-            "days_since_paid": since_paid,
-            "days_between_last_payments": of["paid_day"] - of["paid_day_before"],
-            "day_of_paid_month": since_paid % MONTH,
-            "streams_since_paid": k - of["paid_k"],
-            "visits_since_paid": of["since_paid"],
-            "paid_visits": of["paid"],
-            "paid_visits_lately": of["paid_lately"] * 0.5 ** (missed / 30),
-            "visits": of["visits"],
-            **{f"visits_half_life_{n}": of[str(n)] * 0.5 ** (missed / n) for n in HALF_LIVES},
-            "visits_half_life_7_days": of["week"] * 0.5 ** (away / 7),
-            "visits_half_life_30_days": of["month"] * 0.5 ** (away / 30),
-            **{f"visits_of_last_{n}": _count_bits(pattern, n) for n in RECENT},
-            "visits_in_a_row": of["in_a_row"],
-            "visit_share": of["visits"] / np.maximum(k - of["first_k"], 1),
-            "days_since_first_visit": day - of["first_day"],
-            "days_since_visit": away,
-            "streams_since_visit": k - of["k"],
-            "streams_since_visit_before": k - of["k_before"],
-            "usual_first_s": of["first_s"],
-            "usual_last_s": of["last_s"],
-            "last_messages": np.where(row >= 0, self.visits["n_rows"][row], np.nan),
-            "messages_lately": of["messages_lately"] * 0.5 ** (missed / 10),
-            "chars_lately": of["chars_lately"] * 0.5 ** (missed / 10),
-            "messages_per_visit": of["messages"] / np.maximum(of["visits"], 1),
-            **{name: badges[:, i] for i, name in enumerate(BADGE_FEATURES)},
-            "visits_as_member": of["as_member"],
-            "days_since_member": day - of["member_day"],
-            "days_since_no_member": day - of["no_member_day"],
-            "days_since_stream": np.full(len(who), day - self.last_day),
+            "renewal": {
+                "days_since_paid": since_paid,
+                "days_between_last_payments": of["paid_day"] - of["paid_day_before"],
+                "day_of_paid_month": since_paid % MONTH,  # counted anew each month
+                "streams_since_paid": k - of["paid_k"],  # of the channel
+                "visits_since_paid": of["since_paid"],
+            },
+            "payments": {
+                "paid_visits": of["paid"],
+                "paid_visits_lately": of["paid_lately"] * 0.5 ** (missed / 30),
+            },
+            "attendance": {
+                "visits": of["visits"],
+                **{f"visits_half_life_{n}": of[str(n)] * 0.5 ** (missed / n) for n in _HALF_LIVES},
+                "visits_half_life_7_days": of["week"] * 0.5 ** (away / 7),
+                "visits_half_life_30_days": of["month"] * 0.5 ** (away / 30),
+                **{f"visits_of_last_{n}": _count_bits(pattern, n) for n in _RECENT},
+                "visits_in_a_row": of["in_a_row"],
+                "visit_share": of["visits"] / np.maximum(k - of["first_k"], 1),  # since the first visit
+                "days_since_first_visit": day - of["first_day"],
+                "days_since_visit": away,
+                "streams_since_visit": k - of["k"],
+                "streams_since_visit_before": k - of["k_before"],
+                "usual_first_s": of["first_s"],  # decaying mean of when they first wrote, and last
+                "usual_last_s": of["last_s"],
+            },
+            "writing": {
+                "last_messages": np.where(row >= 0, self.visits["n_rows"][row], np.nan),
+                "messages_lately": of["messages_lately"] * 0.5 ** (missed / 10),
+                "chars_lately": of["chars_lately"] * 0.5 ** (missed / 10),
+                "messages_per_visit": of["messages"] / np.maximum(of["visits"], 1),
+            },
+            "badges": {
+                **{name: badges[:, i] for i, name in enumerate(BADGE_FEATURES)},  # as last worn
+                "visits_as_member": of["as_member"],  # in a row
+                "days_since_member": day - of["member_day"],  # since the badge appeared, and was gone
+                "days_since_no_member": day - of["no_member_day"],
+            },
+            "channel": {"days_since_stream": np.full(len(who), day - self.last_day)},
         }
 
     def add(self, rows: np.ndarray, day: float, k: int) -> None:
@@ -165,7 +149,7 @@ class Memory:
         visit = {name: values[rows] for name, values in self.visits.items()}
         streams, days = np.nan_to_num(k - of["k"][who]), np.nan_to_num(day - of["day"][who])
         for name, add, fade in (
-            *((str(n), 1.0, 0.5 ** (streams / n)) for n in HALF_LIVES),
+            *((str(n), 1.0, 0.5 ** (streams / n)) for n in _HALF_LIVES),
             ("week", 1.0, 0.5 ** (days / 7)),
             ("month", 1.0, 0.5 ** (days / 30)),
             ("paid_lately", visit["paid"] > 0, 0.5 ** (streams / 30)),
@@ -235,7 +219,7 @@ def count_months(length: str) -> float:
 
 
 def build_notices(events: pd.DataFrame, *, asked: np.ndarray, when: np.ndarray) -> pd.DataFrame:
-    """Return NOTICE_COLUMNS for each person asked about, as of a day; NaN for what is not known.
+    """Return the features of notices for each person asked about, as of a day; NaN for what is not known.
 
     `events` are payments and memberships as `parse_notices` returns them, with author and day. Days are
     times since 1970, as in `order_streams`.
@@ -248,7 +232,7 @@ def build_notices(events: pd.DataFrame, *, asked: np.ndarray, when: np.ndarray) 
         day = events["day"].to_numpy(float)[of_group]
         past = AsOf(events["author"].to_numpy(np.int64)[of_group], day, asked=asked, when=when)
         columns |= {f"{name}_days_since": when - past.at(day, -1), f"{name}_n": past.count()}
-    return pd.DataFrame(columns)[list(NOTICE_COLUMNS)]
+    return pd.DataFrame(columns)
 
 
 def parse_notices(events: pd.DataFrame) -> pd.DataFrame:
@@ -319,7 +303,7 @@ def _find_renewals(notices: pd.DataFrame, asked: np.ndarray, when: np.ndarray) -
 def build_habits(
     payments: pd.DataFrame, visits: pd.DataFrame, notices: pd.DataFrame, *, asked: np.ndarray, day: float
 ) -> pd.DataFrame:
-    """Return HABIT_COLUMNS for each person asked about: how they pay, and whether they came since it was due.
+    """Return for each person asked about how they pay, and whether they came since a renewal was due.
 
     `payments` and `visits` (author, day; of payers) are all before the day, the payments in order, with
     offset_s and after_s (their offset less that of their payer's first row in the stream); `notices` is what
@@ -337,7 +321,7 @@ def build_habits(
     n_paid = paid.count()
     at_once = paid.total((np.nan_to_num(after, nan=1e9) <= _AT_ONCE_S).astype(float))
     since_due = len(streams) - np.searchsorted(streams, day - due).astype(float)
-    table = {
+    columns = {
         "visits_since_due": came.count(np.maximum(due, 0.0)),
         "visits_since_earliest_due": came.count(np.maximum(earliest, 0.0)),
         "streams_since_due": np.where(np.isnan(due), np.nan, since_due),
@@ -346,4 +330,21 @@ def build_habits(
         "last_paid_offset_s": paid.at(offset, -1),
         "n_payments": n_paid,
     }
-    return pd.DataFrame(table)[list(HABIT_COLUMNS)]
+    return pd.DataFrame(columns)
+
+
+# The features' names, as they are of nobody.
+_NOBODY, _NEVER = np.zeros(0, np.int64), np.zeros(0)
+_NO_VISITS = dict.fromkeys(("n_rows", "chars", "first_s", "last_s", "paid"), _NEVER)
+_NOTHING = pd.DataFrame(
+    dict.fromkeys(("author", "day", "months", "tier", "streak", "after_s", "offset_s"), _NEVER)
+).assign(kind="")
+_NONE = build_notices(_NOTHING, asked=_NOBODY, when=_NEVER)
+MEMORY_GROUPS = {
+    group: tuple(columns)
+    for group, columns in Memory(0, _NOBODY, _NO_VISITS, np.zeros((0, len(BADGE_FEATURES))))
+    .ask(_NOBODY, 0.0, 0)
+    .items()
+}
+NOTICE_COLUMNS = tuple(map(str, _NONE))
+HABIT_COLUMNS = tuple(map(str, build_habits(_NOTHING, _NOTHING, _NONE, asked=_NOBODY, day=0.0)))

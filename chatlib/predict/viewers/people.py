@@ -19,11 +19,9 @@ from chatlib.errors import DataError, NotEnoughData
 from chatlib.predict import NEXT_STREAM, Question
 from chatlib.predict.viewers.history import Clock, order_streams
 from chatlib.predict.viewers.past import (
-    BADGE_FEATURES,
     HABIT_COLUMNS,
-    HALF_LIVES,
+    MEMORY_GROUPS,
     NOTICE_COLUMNS,
-    RECENT,
     SUBSCRIPTIONS,
     Memory,
     build_badges,
@@ -43,46 +41,15 @@ _KEYS = ("stream_id", "channel", "author", "started_at", "moment_s", "paid", "ca
 _GIFTS = tuple(name for name in NOTICE_COLUMNS if name.startswith(("gift_", "tip_")))
 PRESENT_SOURCES = ("position", "message_id", "kind", "offset_s", "author", "text", "notice", "badges",
                     "amount_text", "bits")  # fmt: skip
-FEATURE_GROUPS = {
+_TOLD = {
     "renewal": (
-        "days_since_paid",
-        "days_between_last_payments",
-        "day_of_paid_month",  # days since the last payment, counted anew each month
-        "streams_since_paid",  # of the channel
-        "visits_since_paid",
         *(name for name in NOTICE_COLUMNS if name not in _GIFTS),
         *(name for name in HABIT_COLUMNS if name.endswith("_due")),
     ),
-    "payments": (
-        "paid_visits",
-        "paid_visits_lately",
-        *_GIFTS,
-        *(name for name in HABIT_COLUMNS if not name.endswith("_due")),
-    ),
-    "attendance": (
-        "visits",
-        *(f"visits_half_life_{n}" for n in HALF_LIVES),  # decaying by streams
-        "visits_half_life_7_days",
-        "visits_half_life_30_days",
-        *(f"visits_of_last_{n}" for n in RECENT),
-        "visits_in_a_row",
-        "visit_share",  # of the streams since the first visit
-        "days_since_first_visit",
-        "days_since_visit",
-        "streams_since_visit",
-        "streams_since_visit_before",
-        "usual_first_s",  # decaying mean of when they first wrote, and last
-        "usual_last_s",
-    ),
-    "writing": ("last_messages", "messages_lately", "chars_lately", "messages_per_visit"),
-    "badges": (
-        *BADGE_FEATURES,  # as last worn
-        "visits_as_member",  # in a row
-        "days_since_member",  # since the badge appeared, and since it was gone
-        "days_since_no_member",
-    ),
-    "channel": ("days_since_stream", "people_asked"),
+    "payments": (*_GIFTS, *(name for name in HABIT_COLUMNS if not name.endswith("_due"))),
+    "channel": ("people_asked",),
 }
+FEATURE_GROUPS = {group: names + _TOLD.get(group, ()) for group, names in MEMORY_GROUPS.items()}
 PEOPLE_COLUMNS = tuple(name for group in FEATURE_GROUPS.values() for name in group)
 
 
@@ -267,7 +234,8 @@ class _Asker:
                 seen_by = {q: authors[memory.find_recent(day - q.days)] for q in self.questions}
                 asked_by = self._ask_stream(int(stream_id), authors, seen_by, paid_at.get(stream_id))
                 who = np.unique(np.concatenate([authors[:0], *(a["author"] for a in asked_by.values())]))
-                numbers = pd.DataFrame(memory.ask(np.searchsorted(authors, who), day, k))
+                groups = memory.ask(np.searchsorted(authors, who), day, k).values()
+                numbers = pd.DataFrame({name: x for columns in groups for name, x in columns.items()})
                 numbers = numbers.join(payers.ask(who, k)).astype(np.float32)
                 for question, asked in asked_by.items():
                     known = numbers.iloc[np.searchsorted(who, asked["author"])].reset_index(drop=True)
@@ -343,7 +311,7 @@ class _Payers:
         )
 
     def ask(self, who: np.ndarray, k: int) -> pd.DataFrame:
-        """Return NOTICE_COLUMNS and HABIT_COLUMNS of these people before stream k."""
+        """Return the features of notices and habits of these people before stream k."""
         days = self._clock.read(k)
         days[:k] = np.minimum(days[:k], days[k] - _MOMENT)  # known is known, whatever the clock says
         events, visits = (

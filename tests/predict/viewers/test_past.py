@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from chatlib.predict.viewers.history import MONTH
-from chatlib.predict.viewers.past import NOTICE_COLUMNS, build_notices, parse_notices
+from chatlib.predict.viewers.past import build_notices, parse_notices
 
 
 def announce(author, day, notice, *, kind="resubscription", bits=None):
@@ -26,7 +26,6 @@ PAYMENTS = [
 
 def test_what_the_last_notice_announced():
     table = ask(PAYMENTS, (1, 100), (1, 101), (1, 150), (2, 151))
-    assert list(table) == list(NOTICE_COLUMNS)
     assert table["n_notices"].tolist() == [0, 1, 2, 0]
     np.testing.assert_array_equal(table["months"], [np.nan, 1, 2, np.nan])
     np.testing.assert_array_equal(table["tier"], [np.nan, 0, 2, np.nan])
