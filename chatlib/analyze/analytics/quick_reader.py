@@ -28,7 +28,7 @@ import msgspec
 from chatlib.analyze.analytics.format import TWITCH_RULES, YOUTUBE_RULES
 from chatlib.records import NOBODY
 
-__all__ = ["Piece", "Reading", "read_quickly", "start_reading"]
+__all__ = ["Piece", "Reading", "start_reading"]
 
 _PIECE_BYTES = 1 << 18  # with what is made of it, it fits into a core's cache
 _OVERLAP_BYTES = 1 << 14  # in which the row that a piece ends in mostly ends
@@ -153,19 +153,22 @@ class Reading:
         pieces: dict[int, Piece] = {}
         while run := os.read(self._runs, 1):  # nothing when no run is left
             for index in range(run[0] * n // n_runs, (run[0] + 1) * n // n_runs):
-                pieces[index] = self._read_piece(index)
+                pieces[index] = _make_piece(self._decode(index), is_first=index == 0)
         return pieces
 
-    def _read_piece(self, index: int) -> Piece:
-        """Return the rows that begin in a piece, decoded. Raises: one of `_FAILURES`.
+    def read_ids(self, index: int) -> list[str]:
+        """Return the ids of the messages in a piece that was read before, in their order."""
+        return [row.message_id for row in self._decode(index)]
+
+    def _decode(self, index: int) -> list[_Row]:
+        """Return the rows that begin in a piece. Raises: one of `_FAILURES`.
 
         A cut inside a row would leave a bracket or a quote open, which the decoder refuses.
         """
         data = self._cut(index)
         if not data:
-            return _make_piece([], is_first=False)
-        rows = _ARRAY.decode(data) if self._layout.is_array else _LINE.decode_lines(data)
-        return _make_piece(rows, is_first=index == 0)
+            return []
+        return _ARRAY.decode(data) if self._layout.is_array else _LINE.decode_lines(data)
 
     def _cut(self, index: int) -> memoryview | None:
         """Return the rows that begin in a piece as a JSON array or as lines; None if none does.
@@ -222,7 +225,10 @@ class Reading:
 
 @contextmanager
 def start_reading(path: str | Path) -> Iterator[Reading | None]:
-    """Yield a reading of a file, begun in a second process where that pays; None if the file is not plain."""
+    """Yield a reading of a file, begun in a second process where that pays.
+
+    None unless it begins as what chat-downloader writes today: a JSON array or JSON Lines, gzipped or not.
+    """
     try:
         reading = Reading(Path(path))
     except _FAILURES:
@@ -232,15 +238,6 @@ def start_reading(path: str | Path) -> Iterator[Reading | None]:
         yield reading
     finally:
         reading.close()
-
-
-def read_quickly(path: Path) -> list[Piece] | None:
-    """Return a chat file's pieces, or None unless it is exactly what chat-downloader writes today.
-
-    JSON arrays and JSON Lines, gzipped or not.
-    """
-    with start_reading(path) as reading:
-        return reading.finish() if reading else None
 
 
 def _find_layout(file: io.FileIO | io.BytesIO) -> _Layout:

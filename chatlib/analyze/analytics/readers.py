@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +17,7 @@ import numpy as np
 from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
 from chatlib.analyze.analytics.columns import analyze_columns, make_analytics
 from chatlib.analyze.analytics.format import TWITCH_RULES, YOUTUBE_RULES, ProcessSettings, find_rules
-from chatlib.analyze.analytics.quick_reader import Piece, Reading, read_quickly
+from chatlib.analyze.analytics.quick_reader import Piece, Reading, start_reading
 from chatlib.columns import ChatColumns, Codes, TextParts
 from chatlib.errors import MissingSource, NotEnoughData, ParameterError
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
@@ -149,13 +151,32 @@ def _read_plain(path: Path, platform: str | None, reading: Reading | None) -> Ch
     if reading and not nothing_to_look_up:
         # Better now, while the second process reads.
         importlib.import_module("chatlib.collect.files.chat_downloader")
-    pieces = reading.finish() if reading else read_quickly(path)
-    columns = join_pieces(pieces) if pieces else None
-    if pieces is None or columns is None:
-        return None
+    with nullcontext(reading) if reading else start_reading(path) as reading:
+        pieces = reading.finish() if reading else None
+        columns = join_pieces(pieces) if pieces else None
+        if reading is None or pieces is None or columns is None or _has_repeats(reading, pieces, columns):
+            return None
     if platform is not None and nothing_to_look_up:
         return Chat(Stream(platform, path.stem), columns)
     return Chat(_identify_stream(pieces[0].first_rows, path), columns)
+
+
+def _has_repeats(reading: Reading, pieces: Sequence[Piece], columns: ChatColumns) -> bool:
+    """Return whether a message comes twice; ids are read only of rows that share time, author and kind."""
+    offset_s, kind, _, author, _ = columns
+    n = len(offset_s)
+    order = np.argsort(offset_s, kind="stable") if (np.diff(offset_s) < 0).any() else np.arange(n)
+    is_equal = np.diff(offset_s[order]) == 0
+    rows = order[np.append(is_equal, False) | np.append(False, is_equal)]
+    content = (offset_s[rows].view(np.int64) * 31 + author[rows]) * 31 + kind[rows]
+    _, of_row, n_rows = np.unique(content, return_inverse=True, return_counts=True)
+    alike = np.sort(rows[n_rows[of_row] > 1])
+    ends = np.cumsum([piece.n_rows for piece in pieces])
+    seen: set[tuple[str, int]] = set()
+    for index, some in groupby(alike.tolist(), key=lambda row: int(np.searchsorted(ends, row, side="right"))):
+        ids, first = reading.read_ids(index), int(ends[index]) - pieces[index].n_rows
+        seen |= {(ids[row - first], int(columns.kind[row])) for row in some}
+    return len(seen) < len(alike)
 
 
 def _identify_stream(first_rows: bytes, path: Path) -> Stream:
@@ -172,7 +193,8 @@ def _import(path: Path, columns: Mapping[str, str] | None, stream_id: str) -> Ch
     chat = read_chat_file(path, columns=columns, stream_id=stream_id)
     for reason, n_rows in chat.skipped.items():
         log.warning("%s: %d rows left out: %s", path.name, n_rows, reason)
-    return Chat(chat.stream, ChatColumns.from_messages(chat.messages), chat.messages)
+    messages = list({(m.message_id, m.kind): m for m in reversed(chat.messages)}.values())[::-1]
+    return Chat(chat.stream, ChatColumns.from_messages(messages), messages)
 
 
 def _check_platform(platform: str, kinds: Iterable[str], path: Path) -> None:

@@ -185,19 +185,13 @@ def _find_times(
 ) -> None:
     """Decide by their values which of the columns for times hold offsets, moments, or days."""
     kinds = {i: _classify(sample[i], share=0.5) for i in places}
-    of_kind = {
-        kind: [i for i in places if kinds[i] == kind] for kind in ("seconds", "clock", "moment", "day")
-    }
-    offsets = of_kind["seconds"]
-    clocks, moments, days = of_kind["clock"], of_kind["moment"], of_kind["day"]
+    offsets, clocks, moments, days = (
+        [i for i in places if kinds[i] == kind] for kind in ("seconds", "clock", "moment", "day")
+    )
     if len(offsets) > 1 and columns.is_own:
         offsets = [i for i in offsets if names[i] == "time_in_seconds"] or offsets[:1]
-    if (
-        days
-        and clocks
-        and not moments
-        and all(_TIME_OF_DAY.fullmatch(str(v)) for v in sample[clocks[0]] if v)
-    ):
+    is_time_of_day = bool(clocks) and all(_TIME_OF_DAY.fullmatch(str(v)) for v in sample[clocks[0]] if v)
+    if days and is_time_of_day and not moments:
         columns.day, moments, clocks = days[0], clocks[:1], clocks[1:]
     elif days == list(places):
         moments = days

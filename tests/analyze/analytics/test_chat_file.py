@@ -6,11 +6,12 @@ import os
 import random
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
 from chatlib.analyze.analytics import quick_reader
-from chatlib.analyze.analytics.quick_reader import read_quickly
+from chatlib.analyze.analytics.quick_reader import start_reading
 from chatlib.analyze.analytics.readers import analyze_chat, read_file
 from chatlib.errors import ChatlibError, ParameterError
 from tests.places import SHARED
@@ -36,11 +37,16 @@ ROWS = [
 ]
 
 
+def read_quickly(path):
+    with start_reading(path) as reading:
+        return reading.finish() if reading else None
+
+
 def analyze_both_ways(path, monkeypatch, **options):
     """Return the quick way's result and the careful way's."""
     quick = analyze_chat(read_file(path, **options)).to_dict()
     with monkeypatch.context() as patch:
-        patch.setattr("chatlib.analyze.analytics.readers.read_quickly", lambda path: None)
+        patch.setattr("chatlib.analyze.analytics.readers.start_reading", lambda path: nullcontext())
         return quick, analyze_chat(read_file(path, **options)).to_dict()
 
 
@@ -66,6 +72,19 @@ def test_both_readers_agree_however_the_file_is_laid_out(layout, piece, tmp_path
     quick, careful = analyze_both_ways(path, monkeypatch)
     assert quick == careful
     assert quick["totalActivity"] >= 1
+
+
+def test_rows_that_come_again_count_once_as_in_a_database(tmp_path, monkeypatch):
+    path = tmp_path / "chat.json"
+    monkeypatch.setattr(quick_reader, "_PIECE_BYTES", 5000)
+    alike = ROWS[52] | {"message_id": "another"}
+    totals = []
+    for rows in (ROWS, [ROWS[52], *ROWS], ROWS + ROWS[80:], [*ROWS, alike]):
+        path.write_text(json.dumps(rows))
+        quick, careful = analyze_both_ways(path, monkeypatch)
+        assert quick == careful
+        totals.append(quick["totalActivity"])
+    assert totals == [totals[0]] * 3 + [totals[0] + 1]
 
 
 @pytest.mark.parametrize("layout", ["indented", "lines"])

@@ -201,11 +201,8 @@ SMALL = [
 
 
 def test_it_reads_back(tmp_path):
-    save_chat_file(tmp_path / "chat.json", SMALL)
-    assert read_chat_file(tmp_path / "chat.json").messages == SMALL
-    assert [path.name for path in tmp_path.iterdir()] == ["chat.json"]
-
-
-def test_an_empty_chat_is_an_empty_list(tmp_path):
-    save_chat_file(tmp_path / "chat.json", [])
+    for messages in (SMALL, []):
+        save_chat_file(tmp_path / "chat.json", messages)
+        assert read_chat_file(tmp_path / "chat.json").messages == messages
     assert (tmp_path / "chat.json").read_bytes() == b"[]\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["chat.json"]
