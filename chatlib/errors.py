@@ -10,6 +10,7 @@
     │   ├── NotADatabase       the file is no chat database
     │   ├── NewerSchema        a newer chatlib made it
     │   ├── DamagedStore       the file is damaged
+    │   ├── StoreLocked        another program keeps it locked
     │   └── StoreFull          the disk or the file system is full
     ├── DataError              the chat is readable but does not allow what was asked
     │   └── NotEnoughData      too few messages, streams, viewers or donors
@@ -39,6 +40,7 @@ __all__ = [
     "SourceUnreachable",
     "StoreError",
     "StoreFull",
+    "StoreLocked",
     "UnknownFormat",
     "UnwritableFile",
 ]
@@ -95,6 +97,10 @@ class DamagedStore(StoreError):
             f"A chat database must be whole, and {path} is damaged ({found}). Nothing was written to it: "
             "use an earlier copy of it, or import the chats into a new file."
         )
+
+
+class StoreLocked(StoreError):
+    """Another program keeps the database locked."""
 
 
 class StoreFull(StoreError):

@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from chatlib.columns import ChatColumns
-from chatlib.errors import DamagedStore, NotADatabase, ParameterError, StoreError, StoreFull
+from chatlib.errors import DamagedStore, NotADatabase, ParameterError, StoreError, StoreFull, StoreLocked
 from chatlib.records import CHAT_KINDS, MEMBER_NOTICES, Message, Stream, is_member
 
 __all__ = [
@@ -387,7 +387,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def map_sqlite_errors(path: Path) -> Iterator[None]:
-    """Raise StoreFull, NotADatabase, DamagedStore or StoreError for what SQLite says of a file."""
+    """Raise a StoreError, of the kind that fits, for what SQLite says of a file."""
     try:
         yield
     except sqlite3.Error as error:
@@ -403,7 +403,7 @@ def map_sqlite_errors(path: Path) -> Iterator[None]:
             ) from error
         if code & 0xFF in _DAMAGED or "decode to UTF-8" in str(error) or "no such" in str(error):
             raise DamagedStore.of(path, error) from error
-        raise StoreError(
+        raise (StoreLocked if code & 0xFF == sqlite3.SQLITE_BUSY else StoreError)(
             f"The chat database {path} could not be used ({error}). See that it can be written and no other "
             "program keeps it locked, and run the same command again."
         ) from error

@@ -32,7 +32,6 @@ _VIDEO_IN_URL = re.compile(
     r"(?:[?&]v=|youtu\.be/|/live/|/shorts/|/embed/)([\w-]{11})(?![\w-])|twitch\.tv/(?:videos|[^/]+/v(?:ideo)?)/(\d+)"
 )
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
-_YOUTUBE_ID = re.compile(r"[\w-]{11}")
 _TWITCH_ID = re.compile(r"v?\d{6,}")
 _BRACKETED = re.compile(r"\[([\w-]{11}|v?\d{6,})\]")
 _SUFFIX = re.compile(r"(\.(live_chat|chat|json|jsonl|ndjson|gz|txt|rechat|csv|tsv|parquet|log))+$", re.I)
@@ -109,13 +108,13 @@ def guess_platform(*, url: str | None = None, video_id: str | None = None) -> st
             return name
     if _TWITCH_ID.fullmatch(video_id or ""):
         return TWITCH
-    return YOUTUBE if _YOUTUBE_ID.fullmatch(video_id or "") else None
+    return YOUTUBE if _VIDEO_ID.fullmatch(video_id or "") else None
 
 
 def make_video_url(platform: str, video_id: str) -> str | None:
     """Return the address of a video, None where the id is not one of the platform's."""
     if platform == TWITCH and re.fullmatch(r"\d+", video_id):
         return f"{_TWITCH_SITE}/videos/{video_id}"
-    if platform == YOUTUBE and _YOUTUBE_ID.fullmatch(video_id):
+    if platform == YOUTUBE and _VIDEO_ID.fullmatch(video_id):
         return f"{_SITE}/watch?v={video_id}"
     return None

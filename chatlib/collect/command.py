@@ -216,7 +216,13 @@ def _run_watch(args: argparse.Namespace) -> int:
     settings = WatchSettings(minutes=args.minutes, until_end=args.until_end)
     stop = threading.Event()
     feeds = open_feeds(args.addresses, _read_settings(args), stop=stop)
-    signal.signal(signal.SIGINT, lambda *_: stop.set())  # Ctrl-C ends the watch, not in the middle of a write
+
+    def end(*_: object) -> None:
+        """End the watch, not in the middle of a write; at a second Ctrl-C, at once."""
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, end)
     with open_store(_find_db(args), create=True) as db:
         captures = watch_streams(db, feeds, settings, rank=rank, stop=stop)
     captures = [capture for capture in captures if capture.was_connected]

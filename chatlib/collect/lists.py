@@ -9,6 +9,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -94,11 +95,9 @@ def _number_rows(cells: Iterable[Iterable[object]]) -> list[tuple[int, list[str]
 
 
 def _is_like_address(text: str) -> bool:
-    try:
-        clean_channel_url(text)
-    except ParameterError:
-        return _ADDRESS.search(text) is not None
-    return True
+    with suppress(ParameterError):
+        return bool(clean_channel_url(text))
+    return _ADDRESS.search(text) is not None
 
 
 def _read_channel(path: Path, number: int, row: Sequence[str]) -> Channel:

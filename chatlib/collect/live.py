@@ -18,7 +18,7 @@ import numpy as np
 
 from chatlib.collect.transport import Stopped, map_foreign_errors
 from chatlib.columns import find_rises
-from chatlib.errors import ChatlibError, ParameterError, SourceError, SourceRefused, StoreError
+from chatlib.errors import ChatlibError, ParameterError, SourceError, SourceRefused, StoreError, StoreLocked
 from chatlib.records import CHAT_KINDS, DONATION_KINDS, Message, Stream
 from chatlib.store import Store, open_store
 from chatlib.text import format_count, one_line
@@ -44,7 +44,7 @@ MAX_BACKOFF_S = 60.0
 ONE_GAP_S = 0.1  # between two gaps that are told as one
 MAX_REFUSED = 5  # refusals in a row, for no known reason, after which a feed is given up
 FINAL = ("members_only", "no_replay")  # states of a refusal that waiting does not change
-LAST_WAIT_S = 30.0  # for a feed in the middle of a question when the watch ends
+LAST_WAIT_S = 90.0  # for a feed in the middle of a question, or a locked database, when the watch ends
 _AWAY = "not connected"
 _TICK_S = 0.1
 RANK_S = 60.0  # between two looks at who may pay
@@ -416,7 +416,10 @@ class _Watcher:
         self._flush(before)
 
     def _flush(self, capture: Capture) -> None:
-        """Store the buffer, and how far the capture got, in one transaction. Raises: StoreError."""
+        """Store the buffer, and how far the capture got, in one transaction. Raises: StoreError.
+
+        While another program keeps the database locked, the buffer grows instead.
+        """
         if not capture.was_connected:
             return
         state, reason = capture.describe_end()
@@ -424,7 +427,13 @@ class _Watcher:
         if not capture.has_ended:
             stream = stream._replace(duration_s=round(capture.heard_s, 1))
         with self._writing:
-            capture.n_added += self._db.save_chat(stream, self._buffer).added
+            try:
+                capture.n_added += self._db.save_chat(stream, self._buffer).added
+            except StoreLocked as error:
+                if self._stop.is_set():
+                    raise
+                log.warning("%s: what came is kept in memory: %s", self.feed.name, error)
+                return
         self._buffer = []
         self._flushed_at = time.monotonic()
         self.rates.append((self._flushed_at, self.n_messages))

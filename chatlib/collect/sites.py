@@ -19,7 +19,7 @@ from chatlib.collect.files.formats import Chat, complete_chat
 from chatlib.collect.lists import Channel
 from chatlib.errors import ParameterError, SourceError, SourceRefused
 from chatlib.files import map_write_errors, require_regular
-from chatlib.options import option
+from chatlib.options import check_settings, option
 from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.times import format_clock
 
@@ -55,6 +55,7 @@ class CollectSettings:
     backoff_s: float = 1.0
 
     def __post_init__(self) -> None:
+        check_settings(self, limit=0)
         if self.listing not in LISTINGS:
             raise ParameterError(f"LISTING is one of {', '.join(LISTINGS)}, got {self.listing!r}.")
         names = self.sources
@@ -74,8 +75,6 @@ class CollectSettings:
             raise ParameterError(
                 f"REQUESTS_PER_S must be above 0 and at most 1000, got {self.requests_per_s}."
             )
-        if self.limit < 0:
-            raise ParameterError(f"LIMIT is a number of streams, 0 for all, got {self.limit}.")
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -177,20 +176,14 @@ class ResumeFile:
         with file:
             end = 0
             while line := file.readline():
-                batch = self._parse_line(line)
-                if batch is None:
+                try:
+                    saved = _decode_saved(line if line.endswith(b"\n") else b"")
+                except (msgspec.MsgspecError, UnicodeDecodeError):
                     file.truncate(end)
                     return
+                self.view = saved.view
                 end += len(line)
-                yield batch
-
-    def _parse_line(self, line: bytes) -> Batch | None:
-        try:
-            saved = _decode_saved(line if line.endswith(b"\n") else b"")
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return None
-        self.view = saved.view
-        return Batch(saved.items, saved.next)
+                yield Batch(saved.items, saved.next)
 
     def add(self, batch: Batch) -> None:
         """Append a batch that names the next one. Raises: StoreFull, UnwritableFile."""
@@ -232,11 +225,6 @@ class Replay(NamedTuple):
         chat = Chat(self.source, self.stream, list(self.messages), self.skipped)
         chat = complete_chat(chat, file_name=self.stream.video_id, row=known)
         return self._replace(stream=chat.stream, messages=chat.messages)
-
-    @property
-    def last_offset_s(self) -> float:
-        """The offset of the last message, 0 without one."""
-        return max((m.offset_s for m in self.messages if m.offset_s is not None), default=0.0)
 
 
 def check_end(offsets_s: Sequence[float], duration_s: float | None, *, ended: bool) -> tuple[str, str | None]:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -87,6 +88,7 @@ class Disconnected(SourceUnreachable):
         self.silent_s = silent_s
 
 
+@dataclass(kw_only=True, eq=False)
 class Politeness:
     """The pace per host, the timeout of every read, the retries of a request, and the request to stop.
 
@@ -95,22 +97,13 @@ class Politeness:
     full jitter), or after what the site asks for, `attempts` times in all.
     """
 
-    def __init__(
-        self,
-        *,
-        per_s: float = 5.0,
-        timeout_s: float = 20.0,
-        attempts: int = 7,
-        backoff_s: float = 1.0,
-        stop: threading.Event | None = None,
-    ) -> None:
-        self.timeout_s = timeout_s
-        self.attempts = attempts
-        self.stop = stop or threading.Event()
-        self._pause_s = 1.0 / per_s
-        self._backoff_s = backoff_s
-        self._next: dict[str, float] = {}
-        self._lock = threading.Lock()
+    per_s: float = 5.0
+    timeout_s: float = 20.0
+    attempts: int = 7
+    backoff_s: float = 1.0
+    stop: threading.Event = field(default_factory=threading.Event)
+    _next: dict[str, float] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def call(self, host: str, send: Callable[[], Result]) -> Result:
         """Return what `send` returns; it raises `Transient` for what is worth a retry.
@@ -139,7 +132,7 @@ class Politeness:
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next.get(host, 0.0))
-            self._next[host] = turn + self._pause_s
+            self._next[host] = turn + 1.0 / self.per_s
         self._sleep(turn - now)
 
     def _sleep(self, seconds: float) -> None:
@@ -149,7 +142,7 @@ class Politeness:
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome and state.outcome.exception()
         asked_s = error.retry_after_s if isinstance(error, Transient) else 0.0
-        return max(asked_s, random.uniform(0, min(30.0, self._backoff_s * 2 ** (state.attempt_number - 1))))
+        return max(asked_s, random.uniform(0, min(30.0, self.backoff_s * 2 ** (state.attempt_number - 1))))
 
     def _give_up(self, host: str, error: Transient) -> Exception:
         if error.busy:

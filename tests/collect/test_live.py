@@ -3,8 +3,10 @@
 import io
 import random
 import re
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -170,6 +172,27 @@ def test_a_feed_that_fails_is_said_once_and_the_others_go_on(tmp_path, caplog):
         captures = watch_streams(db, [broken, FakeFeed(messages, n_reads=10)], settings)
         assert sum(capture.n_added for capture in captures) == 1
     assert caplog.text.count("could not be read") == 1
+
+
+def test_a_database_that_is_locked_for_long_ends_no_watch(tmp_path, caplog):
+    feed, path = FakeFeed([Message("m1", "text_message", 1.0, "u")]), tmp_path / "chat.dbs"
+    with (
+        open_store(path, create=True) as db,
+        closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other,
+    ):
+
+        def lock():
+            other.execute("BEGIN IMMEDIATE")
+            feed._messages = [Message("m2", "text_message", 2.0, "u")]
+            wait_until(lambda: caplog.text.count("kept in memory") > 1)
+            other.execute("ROLLBACK")
+
+        db.connection.execute("PRAGMA busy_timeout = 50")
+        stop = threading.Event()
+        play(path, stop, (1, lock), (2, stop.set))
+        settings = WatchSettings(flush_s=0.1, look_s=0.1)
+        (capture,) = watch_streams(db, [feed], settings, stop=stop)
+        assert capture.n_added == 2 and db.load_messages()["message_id"].tolist() == ["m1", "m2"]
 
 
 def test_streams_that_follow_each_other_have_counts_and_spikes_of_their_own(tmp_path):

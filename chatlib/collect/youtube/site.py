@@ -93,7 +93,7 @@ class YouTube(Site):
                 self.open_resume_file(video_id).drop()
             replay = self._try_source(source, video_id, known, on_progress)
             if replay.ended:
-                ends_s.append(replay.last_offset_s)
+                ends_s.append(max((m.offset_s or 0.0 for m in replay.messages), default=0.0))
             best = replay if best is None else _merge(best, replay)
             best = _confirm_end(best, ends_s)
             if best.running or best.stream.state in ("complete", "blocked"):

@@ -383,7 +383,7 @@ def interrupt_at(number):
         ({"cookies": "no.txt"}, "COOKIES"),
         ({"at_once": 0}, "AT_ONCE"),
         ({"requests_per_s": 0}, "REQUESTS_PER_S"),
-        ({"limit": -1}, "LIMIT"),
+        ({"limit": -1}, "limit"),
     ],
 )
 def test_settings_are_checked(given, rule):
