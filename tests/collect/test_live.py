@@ -85,24 +85,17 @@ def test_a_clock_that_is_set_back_hides_no_gap(monkeypatch):
 
 
 def test_a_server_that_hangs_up_at_once_is_not_asked_again_and_again(tmp_path, monkeypatch):
-    waits, feed, stop = [], FakeFeed([]), threading.Event()
-    ends = iter([*["at once"] * 1500, "later", "at once"])
-    clock = time.monotonic
+    waits, feed, stop, clock = [], FakeFeed([]), threading.Event(), time.monotonic
 
     def read():
-        how = next(ends, None)
-        if how is None:
-            stop.set()
-        elif how == "later":
+        if len(waits) == 1500:
             monkeypatch.setattr(live.time, "monotonic", lambda: clock() + 100)
+        elif len(waits) > 1500:
+            stop.set()
         raise Disconnected("the server hangs up")
 
-    def wait(low, high):
-        waits.append(high)
-        return 0.0
-
     feed.read = read
-    monkeypatch.setattr(live.random, "uniform", wait)
+    monkeypatch.setattr(live.random, "uniform", lambda low, high: waits.append(high) or 0.0)
     with open_store(tmp_path / "chat.dbs", create=True) as db:
         watch_streams(db, [feed], WatchSettings(flush_s=60.0, look_s=60.0), stop=stop)
     assert waits[:8] == [1, 2, 4, 8, 16, 32, 60, 60] and waits[1499] == 60

@@ -166,12 +166,8 @@ class Faults:
 
 def google_error(code: int, message: str, reason: str, status: str = "") -> Reply:
     """Return an error as Google's APIs write it."""
-    error: dict[str, object] = {
-        "code": code,
-        "message": message,
-        "errors": [{"message": message, "reason": reason}],
-    }
-    return json_reply({"error": {**error, "status": status} if status else error}, code)
+    error = {"code": code, "message": message, "errors": [{"message": message, "reason": reason}]}
+    return json_reply({"error": error | ({"status": status} if status else {})}, code)
 
 
 INVALID = google_error(400, "Request contains an invalid argument.", "badRequest", "INVALID_ARGUMENT")
