@@ -79,22 +79,17 @@ def test_a_slow_part_is_waited_for(youtube, list_all):
     assert count_browse(youtube) == 1
 
 
-def test_a_part_that_never_comes_leaves_the_listing_incomplete(youtube, list_all):
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [({"still_s": HURRY_S}, "nothing more in 1 s"), ({"cap_s": 1.5}, "time cap of 1.5 s")],
+)
+def test_a_part_that_never_comes_leaves_the_listing_incomplete(youtube, list_all, given, reason):
     videos = make_videos(65)
     youtube.add_channel("@sample", videos)
     stay_silent(youtube)
-    listing = list_all(still_s=HURRY_S)
+    listing = list_all(**given)
     assert ids_of(listing) == [video.id for video in videos[:30]]
-    assert (listing.complete, listing.reason) == (False, "nothing more in 1 s")
-
-
-def test_the_cap_on_time_holds(youtube, list_all):
-    videos = make_videos(65)
-    youtube.add_channel("@sample", videos)
-    stay_silent(youtube)
-    listing = list_all(cap_s=1.5)
-    assert ids_of(listing) == [video.id for video in videos[:30]]
-    assert (listing.complete, listing.reason) == (False, "time cap of 1.5 s")
+    assert (listing.complete, listing.reason) == (False, reason)
 
 
 def test_failures_on_the_way_are_overcome(youtube, list_all):
