@@ -65,6 +65,16 @@ class StoreReader:
     connection: sqlite3.Connection
     path: Path
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Whatever is read inside is of one moment, also while others write."""
+        with map_sqlite_errors(self.path):
+            self.connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self.connection.execute("ROLLBACK")
+
     def query(self, sql: str, parameters: Sequence | Mapping = ()) -> pd.DataFrame:
         """Return the rows of one SELECT as a table."""
         with map_sqlite_errors(self.path):
@@ -394,8 +404,9 @@ def map_sqlite_errors(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0)
         if code & 0xFF == sqlite3.SQLITE_FULL or code in _CANNOT_GROW:
             raise StoreFull(
-                f"The disk must have room for the chat database, and {path} could not grow ({error}). "
-                "What was stored before is whole: free some space and run the same command again."
+                "The disk must have room for the chat database, and that of the system's temporary files (TMPDIR) "
+                f"for those; {path} could not grow ({error}). What was stored before is whole: free some space "
+                "and run the same command again."
             ) from error
         if code & 0xFF == sqlite3.SQLITE_NOTADB:
             raise NotADatabase(

@@ -73,22 +73,23 @@ def export_store(store: Store, folder: str | Path, *, pseudonyms: Pseudonyms | N
     Raises: ParameterError for a folder that holds something else; StoreFull, UnwritableFile.
     """
     folder = prepare_dataset(folder)
-    streams, sources = store.load_stream_records(), store.load_sources()
-    files = []
-    for stream_id, stream in progress_bar(streams.items(), total=len(streams), desc="export"):
-        batches: Iterable[Mapping[str, Sequence]] = store.iter_message_columns(stream_id)
-        batches = map(pseudonyms.hide, batches) if pseudonyms else batches
-        tables = (tabulate_messages(stream.video_id, columns) for columns in batches)
-        path, digests = make_message_path(stream), () if pseudonyms else sources.get(stream_id, ())
-        files.append(write_messages(folder, path, stream, tables, sources=digests))
-    clips = store.load_clips()
-    if pseudonyms:
-        clips["creator"] = [_map(pseudonyms.make, creator) for creator in clips["creator"]]
-    keys = pd.DataFrame([s[:2] for s in streams.values()], list(streams), ["platform", "video_id"])
-    beside = {
-        name: pa.Table.from_pandas(table.join(keys, on="stream_id"), SCHEMAS[name], preserve_index=False)
-        for name, table in (("clips", clips), ("heatmaps", store.load_heatmaps()))
-    }
+    with store.snapshot():
+        streams, sources = store.load_stream_records(), store.load_sources()
+        files = []
+        for stream_id, stream in progress_bar(streams.items(), total=len(streams), desc="export"):
+            batches: Iterable[Mapping[str, Sequence]] = store.iter_message_columns(stream_id)
+            batches = map(pseudonyms.hide, batches) if pseudonyms else batches
+            tables = (tabulate_messages(stream.video_id, columns) for columns in batches)
+            path, digests = make_message_path(stream), () if pseudonyms else sources.get(stream_id, ())
+            files.append(write_messages(folder, path, stream, tables, sources=digests))
+        clips = store.load_clips()
+        if pseudonyms:
+            clips["creator"] = [_map(pseudonyms.make, creator) for creator in clips["creator"]]
+        keys = pd.DataFrame([s[:2] for s in streams.values()], list(streams), ["platform", "video_id"])
+        beside = {
+            name: pa.Table.from_pandas(table.join(keys, on="stream_id"), SCHEMAS[name], preserve_index=False)
+            for name, table in (("clips", clips), ("heatmaps", store.load_heatmaps()))
+        }
     return finish_dataset(folder, files, beside=beside, pseudonyms=pseudonyms is not None)
 
 

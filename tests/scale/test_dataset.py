@@ -263,6 +263,20 @@ def test_pseudonyms_and_names_are_not_mixed(db, tmp_path):
             assert (report.n_added, report.errors) == (n_added, {})
 
 
+def test_an_export_is_of_one_moment(db, tmp_path, monkeypatch):
+    load = db.load_clips
+
+    def write_and_load():
+        with open_store(db.path) as other:
+            other.save_clips(other.save_chat(Stream("twitch", "2")).stream_id, [Clip("late")])
+        return load()
+
+    monkeypatch.setattr(db, "load_clips", write_and_load)
+    dataset = export_store(db, tmp_path / "set")
+    assert (dataset.manifest["streams"], dataset.manifest["clips"]) == (2, 1)
+    assert len(db.load_streams()) == 3
+
+
 def test_hostile_names_stay_within_the_folder(db, tmp_path):
     export_store(db, tmp_path / "deep" / "set")
     assert {path.name for path in tmp_path.iterdir()} == {"deep", "chat.dbs", "chat.dbs-wal", "chat.dbs-shm"}
