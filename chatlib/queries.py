@@ -404,9 +404,8 @@ def map_sqlite_errors(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0)
         if code & 0xFF == sqlite3.SQLITE_FULL or code in _CANNOT_GROW:
             raise StoreFull(
-                "The disk must have room for the chat database, and that of the system's temporary files (TMPDIR) "
-                f"for those; {path} could not grow ({error}). What was stored before is whole: free some space "
-                "and run the same command again."
+                f"The disk must have room, and {path}, or a temporary file of its (TMPDIR), could not grow "
+                f"({error}). What was stored before is whole: free some space and run the same command again."
             ) from error
         if code & 0xFF == sqlite3.SQLITE_NOTADB:
             raise NotADatabase(

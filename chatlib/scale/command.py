@@ -107,7 +107,7 @@ def _add_cluster_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_export(args: argparse.Namespace) -> int:
-    from chatlib.scale.export import Pseudonyms, export_store
+    from chatlib.collect.files.into_dataset import Pseudonyms, export_store
     from chatlib.store import open_store
     from chatlib.workspace import locate_path, locate_run
 

@@ -12,16 +12,14 @@ import argparse
 import json
 import os
 import random
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pandas as pd
+from bench_scale import CHATLIB, run_step
 
 from chatlib.analyze.analytics.readers import read_file, select_talk
 from chatlib.analyze.recall import compare_detectors
@@ -52,36 +50,6 @@ def write_chat_file(path: Path, n_messages: int) -> None:
         file.write("\n]\n")
 
 
-def time_process(*command: str | Path) -> tuple[float, float]:
-    """Return seconds on the clock and seconds of processor of a command and what it starts."""
-    start = time.perf_counter()
-    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - start
-    if status:
-        raise SystemExit(f"{command} failed")
-    return wall, usage.ru_utime + usage.ru_stime
-
-
-def measure_memory(*command: str | Path) -> float:
-    """Return MB: the sum of the peaks of a command and the processes it starts, read every 2 ms."""
-    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peaks: dict[str, int] = {}
-    while child.poll() is None:
-        for pid in [str(child.pid), *_read(f"/proc/{child.pid}/task/{child.pid}/children").split()]:
-            if found := re.search(r"VmHWM:\s*(\d+) kB", _read(f"/proc/{pid}/status")):
-                peaks[pid] = int(found[1])
-        time.sleep(0.002)
-    return sum(peaks.values()) / 1024
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:  # the process has ended
-        return ""
-
-
 def bench_file(folder: Path, n_messages: int, peer: str | None, repeats: int = 7) -> None:
     """Print the cost of a whole process from file to JSON, ours and the peer's, alternating."""
     chat = folder / "chat.json"
@@ -89,17 +57,18 @@ def bench_file(folder: Path, n_messages: int, peer: str | None, repeats: int = 7
     size = chat.stat().st_size / 1e6
     print(f"\nfile of {n_messages:,} messages, {size:.0f} MB; best of {repeats} (and median)")
     options = [chat, "--mode", "chatfile", "--platform", "youtube", "--print-interval", "0", "-o"]
-    commands = {"chatlib": [sys.executable, "-m", "chatlib", "analyze", *options, folder / "ours.json"]}
+    commands = {"chatlib": [*CHATLIB, "analyze", *options, folder / "ours.json"]}
     if peer:
         commands["chat-analyzer"] = [peer, *options, folder / "theirs.json"]
     runs = {name: [] for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
-            runs[name].append(time_process(*command))
+            runs[name].append(run_step(list(map(str, command)), folder / "log.txt"))
     best = {}
     for name, rows in runs.items():
-        walls, cpus = zip(*rows, strict=True)
-        best[name] = min(walls), min(cpus), measure_memory(*commands[name])
+        walls, cpus = ([row[unit] for row in rows] for unit in ("wall_s", "cpu_s"))
+        memory = run_step(list(map(str, commands[name])), folder / "log.txt", every_s=0.005)["mb"]
+        best[name] = min(walls), min(cpus), memory
         wall, cpu, memory = best[name]
         middle = statistics.median(walls)
         print(f"{name:>15}: {wall:6.2f} s wall ({middle:.2f}), {cpu:6.2f} s processor, {memory:6.0f} MB")
@@ -110,14 +79,16 @@ def bench_file(folder: Path, n_messages: int, peer: str | None, repeats: int = 7
 
 def bench_report(folder: Path, n_messages: int) -> None:
     """Print the cost of a file's pages: `chatlib report FILE --only analyze`, as a whole process."""
-    command = (sys.executable, "-m", "chatlib", "report", folder / "chat.json", "--only", "analyze", "--name")
+    command = [*CHATLIB, "report", str(folder / "chat.json"), "--only", "analyze", "--no-open", "--name"]
     name = folder.name  # a run of its own
     try:
-        wall, cpu = time_process(*command, name, "--no-open")
-        memory = measure_memory(*command, name, "--no-open")
+        took = run_step([*command, name], folder / "log.txt", every_s=0.05)
     finally:
         shutil.rmtree(RUNS_DIR / name, ignore_errors=True)
-    print(f"\npages of {n_messages:,} messages: {wall:.2f} s wall, {cpu:.2f} s processor, {memory:.0f} MB")
+    print(
+        f"\npages of {n_messages:,} messages: {took['wall_s']:.2f} s wall, {took['cpu_s']:.2f} s processor, "
+        f"{took['mb']:.0f} MB"
+    )
 
 
 def measure_detection(name: str, files: list[Path], platform: str) -> None:

@@ -59,8 +59,11 @@ data.make_shard(dataset, chat, lm.tokenizer, settings, device.Processes(0, 2))
 """
 
 
-def run_step(command: list[str], log: Path) -> dict[str, float]:
-    """Run a command; return its seconds of CPU and of wall time, and the peak of its memory in MB."""
+def run_step(command: list[str], log: Path, *, every_s: float = 0.5) -> dict[str, float]:
+    """Run a command; return its seconds of CPU and of wall time, and the peak of its memory in MB.
+
+    The memory of it and its children is read `every_s`; what they share counts once.
+    """
     start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     with log.open("ab") as output:
@@ -71,7 +74,8 @@ def run_step(command: list[str], log: Path) -> dict[str, float]:
             family = [process, *process.children(recursive=True)]
             seen_s |= {p.pid: sum(p.cpu_times()[:2]) for p in family}
             peak = max(peak, sum(p.memory_full_info().pss for p in family))
-        time.sleep(0.5)
+        with suppress(psutil.TimeoutExpired):
+            process.wait(every_s)
     wall_s, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed: see {log}\n{log.read_text()[-2000:]}")

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from chatlib.__main__ import main
+from chatlib.collect.files.into_dataset import export_store
 from chatlib.pretrain import TrainSettings, device
 from chatlib.pretrain.corpus import build_corpus
 from chatlib.pretrain.data import make_data, make_shard
 from chatlib.pretrain.device import FastLinear, Processes, has_fast_linear, pick_device, speed_up
 from chatlib.pretrain.language_model import load_manifest, new_language_model
-from chatlib.scale.export import export_store
 from chatlib.store import open_store
 from tests.places import ROOT
 

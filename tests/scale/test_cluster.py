@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chatlib.__main__ import main
-from chatlib.collect.files.into_dataset import import_dataset
+from chatlib.collect.files.into_dataset import export_store, import_dataset
 from chatlib.dataset import open_dataset
 from chatlib.errors import ParameterError
 from chatlib.files import make_safe_name
@@ -24,7 +24,6 @@ from chatlib.pretrain.encoder import load_encoder
 from chatlib.pretrain.language_model import new_language_model, save_language_model
 from chatlib.records import Message, Stream
 from chatlib.scale.cluster import ClusterSettings, Task, open_cluster, prepare_output, run_tasks
-from chatlib.scale.export import export_store
 from chatlib.scale.streams import EncodeSettings, analyze_dataset, encode_file, plan_streams
 from chatlib.store import open_store
 from tests.places import ROOT

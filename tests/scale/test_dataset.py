@@ -14,11 +14,10 @@ from chatlib.__main__ import main
 from chatlib.analyze.analytics.chat_analytics import save
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk
 from chatlib.collect.files.importing import import_chats
-from chatlib.collect.files.into_dataset import import_dataset, import_into_dataset
+from chatlib.collect.files.into_dataset import Pseudonyms, export_store, import_dataset, import_into_dataset
 from chatlib.dataset import SCHEMAS, open_dataset
 from chatlib.errors import DamagedStore, MissingSource, NewerSchema, ParameterError
 from chatlib.records import Clip, HeatStep, Message, Stream
-from chatlib.scale.export import Pseudonyms, export_store
 from chatlib.store import open_store
 from tests.places import CHANNEL_2023, ROOT
 

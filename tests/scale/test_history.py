@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.special import expit
 
+from chatlib.collect.files.into_dataset import export_store
 from chatlib.dataset import open_dataset
 from chatlib.errors import MissingSource
 from chatlib.predict import ARRIVAL, NEXT_STREAM, RETROSPECTIVE, Question
@@ -15,7 +16,6 @@ from chatlib.predict.forecast import save_forecaster
 from chatlib.predict.viewers.people import load_people
 from chatlib.records import Message, Stream
 from chatlib.scale.cluster import Ended
-from chatlib.scale.export import export_store
 from chatlib.scale.history import build_history, load_history, score_history, teach_forecaster
 from chatlib.store import open_store
 
