@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from chatlib.collect.files.chat_downloader import read_row
 from chatlib.collect.files.parsing import (
     Chat,
     IdMaker,
@@ -335,7 +336,8 @@ def find_items(content: object, notes: Notes) -> Chat | None:
     if type(items) is not list or not any(map(_is_item, items[:200])):
         return None
     ids = IdMaker()
-    messages = [message for item in items if (message := _read_item(item, notes, ids)) is not None]
+    rows = map(_as_row, items)
+    messages = [message for row in rows if (message := read_row(row, notes, ids)) is not None]
     return Chat("youtube-chat", Stream(YOUTUBE, ""), messages, notes)
 
 
@@ -345,44 +347,28 @@ def _is_item(item: object) -> bool:
     return type(item.get("author")) is dict and "channelId" in item["author"]
 
 
-def _read_item(item: object, notes: Notes, ids: IdMaker) -> Message | None:
+def _as_row(item: object) -> object:
+    """Return an item as chat-downloader would write it."""
     if type(item) is not dict:
-        notes["row is no object"] += 1
-        return None
+        return item
     author, chat = as_object(item.get("author")), as_object(item.get("superchat"))
-    name = read_name(author.get("name"))
-    key = author_key(read_name(author.get("channelId")), name)
     roles = [title for flag, title in _ROLES.items() if item.get(flag) is True]
     words, emotes = _read_words(item.get("message"))
-    money = read_money(clean_text(chat.get("amount")))
-    if not (words or key or money.amount_text):
-        notes["row is empty"] += 1
-        return None
-    timestamp = read_timestamp_text(item.get("timestamp")) or read_timestamp(item.get("timestamp"))
-    if timestamp is None:
-        notes.count_field("timestamp")
-    text = "".join(words) or None
+    text, amount = "".join(words), clean_text(chat.get("amount"))
     # YouTube's sentence about a new member; a person's words are one part.
-    is_welcome = len(words) > 2 and words[0] == "Welcome to " and words[-1].endswith("!")
-    kind = "text_message"
-    if money.amount_text is not None:
-        kind = "paid_sticker" if type(chat.get("sticker")) is dict else "paid_message"
-    elif item.get("isMembership") is True and is_welcome:
-        kind = "membership_item"
-    return ids.complete(
-        Message(
-            message_id=read_name(item.get("id")) or "",
-            kind=kind,
-            author_id=key,
-            author_name=name,
-            text=None if kind == "membership_item" else text,
-            notice=text if kind == "membership_item" else None,
-            badges=name_json([*roles, as_object(author.get("badge")).get("label")]),
-            **money._asdict(),
-            timestamp_us=timestamp,
-            emotes=name_json(dict.fromkeys(emotes)),
-        )
-    )
+    is_welcome = len(words) > 2 and words[0] == "Welcome to " and words[-1].endswith("!") and not amount
+    has_joined = item.get("isMembership") is True and is_welcome
+    is_sticker = bool(amount) and type(chat.get("sticker")) is dict
+    return {
+        "message_id": item.get("id"),
+        "message_type": "membership_item" if has_joined else "paid_sticker" if is_sticker else None,
+        "system_message" if has_joined else "message": text or None,
+        "author": {"id": author.get("channelId"), "name": author.get("name"),
+                   "badges": [*roles, as_object(author.get("badge")).get("label")]},
+        "amount": amount,
+        "timestamp": read_timestamp_text(item.get("timestamp")) or item.get("timestamp"),
+        "emotes": list(dict.fromkeys(emotes)),
+    }  # fmt: skip
 
 
 def _read_words(parts: object) -> tuple[list[str], list[str]]:

@@ -285,7 +285,7 @@ def import_file(task: FileTask) -> Outcome:
     if digest in known or (folder / part).is_file():
         n_rows = known[digest] if digest in known else read_message_file(folder, part).n_messages
         return Outcome(digest, FileReport(path, "known", n_rows=n_rows))
-    file = read_listed_file(path, task.row)
+    file = read_listed_file(path, task.row, digested=False)
     if len(file.chats) != 1:
         reason = file.error or _ONE_STREAM.format(name=path.name)
         return Outcome("", FileReport(path, "failed", error=str(reason)))

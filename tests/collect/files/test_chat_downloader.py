@@ -15,6 +15,13 @@ from chatlib.records import Message
 ANN, BOB = "UC" + "a" * 22, "UC" + "b" * 22
 
 
+PLAIN = {
+    "message_id": "m", "message_type": "text_message", "message": "hi", "action_type": "add_chat_item",
+    "author": {"id": "7", "name": "Ann", "badges": [{"title": "vip", "name": "vip"}]},
+    "time_in_seconds": 3, "time_text": "0:03", "timestamp": 1773966060000000,
+}  # fmt: skip
+
+
 def read(items):
     notes = Notes()
     ids = IdMaker()
@@ -71,25 +78,15 @@ def test_fixed_sentences_are_no_words_of_the_author():
     ):
         (message,), _ = read([{"message_type": kind, "message": "fixed", "author": {"id": "1"}}])
         assert (message.text, message.notice) == (None, "fixed")
-    sub = {
-        "message_type": "resubscription",
-        "message": "mine",
-        "system_message": "A subscribed",
-        "author": "A",
-    }
-    (message,), _ = read([sub])
+    sub = {"message_type": "resubscription", "message": "mine", "system_message": "A subscribed"}
+    (message,), _ = read([PLAIN | sub])
     assert (message.text, message.notice) == ("mine", "A subscribed")
 
 
 def test_a_subscription_in_a_twitch_replay_is_told_by_its_sentence():
     author = {"id": "7", "name": "ann", "display_name": "Ann"}
-    row = {"message_id": "x", "message_type": "text_message", "message": "Ann subscribed with Prime. hey"}
-    (message,), _ = read([row | {"author": author}])
-    assert (message.kind, message.text, message.notice) == (
-        "subscription",
-        "hey",
-        "Ann subscribed with Prime.",
-    )
+    (message,), _ = read([PLAIN | {"message": "Ann subscribed with Prime. hey", "author": author}])
+    assert (message.kind, *message[5:7]) == ("subscription", "hey", "Ann subscribed with Prime.")
 
 
 def test_money_without_its_text_is_taken_as_a_number():
@@ -99,19 +96,13 @@ def test_money_without_its_text_is_taken_as_a_number():
 
 
 def test_an_emoji_only_message_that_came_empty_is_kept():
-    row = {
-        "message_id": "x",
-        "message_type": "text_message",
-        "message": "",
-        "author": {"id": "1", "name": "A"},
-    }
+    row = PLAIN | {"message": ""}
     assert read([row])[0][0].text == ""
     assert read([row | {"emotes": [{"shortcuts": [":a:"]}, {"name": ":b:"}]}])[0][0].text == ":a: :b:"
 
 
 def test_kinds_that_are_cut_short_are_kept_as_they_are():
-    row = {"message_id": "x", "message_type": "privm", "message": "hi", "author": {"id": "1", "name": "A"}}
-    assert read([row])[0][0].kind == "privm"
+    assert read([PLAIN | {"message_type": "privm"}])[0][0].kind == "privm"
 
 
 @pytest.mark.parametrize(
@@ -131,23 +122,12 @@ def test_a_bad_row_is_counted_and_the_next_one_read(row, reason):
 
 
 def test_a_field_that_cannot_be_used_is_counted_and_its_row_kept():
-    row = {
-        "message": "hi",
-        "author": "Ann",
-        "time_in_seconds": float("nan"),
-        "timestamp": "dawn",
-        "bits": True,
-    }
-    (message,), notes = read([row])
+    row = {"time_in_seconds": float("nan"), "time_text": None, "timestamp": "dawn", "bits": True}
+    (message,), notes = read([PLAIN | row])
     assert (message.offset_s, message.timestamp_us, message.bits) == (None, None, None)
     assert notes == {"kept without offset": 1, "kept without timestamp": 1}
 
 
-PLAIN = {
-    "message_id": "m", "message_type": "text_message", "message": "hi", "action_type": "add_chat_item",
-    "author": {"id": "7", "name": "Ann", "badges": [{"title": "vip", "name": "vip"}]},
-    "time_in_seconds": 3, "time_text": "0:03", "timestamp": 1773966060000000,
-}  # fmt: skip
 VALUES = (
     None, "", "x", 0, 1, -1, True, False, 2**70, 5.5, -0.0, float("nan"), float("inf"), [], {}, ["a"], "0:05",
     [{"title": "a"}], [{"name": "a"}], [{"title": 1}], [{"title": ""}], [{"title": "a"}, {"title": None}],

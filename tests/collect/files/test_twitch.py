@@ -47,19 +47,9 @@ def test_comments(chats):
     ],
 )  # fmt: skip
 def test_twitchs_sentence_tells_the_kind_where_nothing_else_does(said, kind, own):
-    comment = {
-        "_id": "x",
-        "commenter": {"_id": "1", "display_name": "Bob"},
-        "message": {"body": f"Bob {said}"},
-    }
-    (message,), _ = read([comment])
-    assert (message.kind, message.text) == (kind, own)
-
-
-def test_who_quotes_somebody_elses_sentence_has_not_paid():
-    body = "Ann subscribed with Prime. "
-    comment = {"_id": "x", "commenter": {"_id": "1", "display_name": "Bob"}, "message": {"body": body}}
-    assert read([comment])[0][0].kind == "text_message"
+    for name, found in (("Bob", (kind, own)), ("Ann", ("text_message", f"Bob {said}"))):  # who quotes it
+        (message,), _ = read([{"commenter": {"display_name": name}, "message": {"body": f"Bob {said}"}}])
+        assert (message.kind, message.text) == found
 
 
 @pytest.mark.parametrize(
@@ -195,13 +185,9 @@ def test_many_answers_in_one_file_give_each_comment_once(wrap):
 
 def test_what_is_no_comment_is_counted():
     answer = make_answer(FIRST)
+    bad = [{"id": "c9"}, {"id": ["x"], "message": {"fragments": 3}}]
     edges = answer[0]["data"]["video"]["comments"]["edges"]
-    edges += [
-        None,
-        {"node": None},
-        {"node": {"id": "c9"}},
-        {"node": {"id": ["x"], "message": {"fragments": 3}}},
-    ]
+    edges += [None, {"node": None}, *({"node": node} for node in bad)]
     notes = Notes()
     assert [row.message_id for row in find_chat(answer, notes).messages] == ["c1"]
     assert notes == {"row is no object": 1, "comment without a message": 2, "row is empty": 1}
