@@ -69,6 +69,9 @@ _ROWS = 65_536  # of a batch, and of a row group
 _DECIMALS = 6
 _LEFT = ".*.part*"  # by a process that was killed
 _MESSAGES_A_RANGE = 5_000_000
+# Without checksums three of four bits that change on a disk are other words, and no error.
+_WRITTEN: Mapping[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+_READ: Mapping[str, Any] = {"page_checksum_verification": True}
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _TEXT = pa.string()
 
@@ -189,7 +192,7 @@ def write_messages(
     n_messages, last_offset_s = 0, None
     with (
         atomic_path(folder / path) as part,
-        pq.ParquetWriter(part, SCHEMAS["messages"], compression="zstd") as file,
+        pq.ParquetWriter(part, SCHEMAS["messages"], **_WRITTEN) as file,
     ):
         for table in tables:
             file.write_table(table, row_group_size=_ROWS)
@@ -278,12 +281,12 @@ def _describe(file: MessageFile) -> dict[str, object]:
 def _load_beside(folder: Path, name: str) -> pa.Table:
     path = folder / f"{name}.parquet"
     with _map_arrow_errors(path):
-        return pq.read_table(path) if path.is_file() else SCHEMAS[name].empty_table()
+        return pq.read_table(path, **_READ) if path.is_file() else SCHEMAS[name].empty_table()
 
 
 def _write_table(folder: Path, name: str, table: pa.Table) -> int:
     with atomic_path(folder / f"{name}.parquet") as part:
-        pq.write_table(table.cast(SCHEMAS[name]), part, compression="zstd")
+        pq.write_table(table.cast(SCHEMAS[name]), part, **_WRITTEN)
     return len(table)
 
 
@@ -307,7 +310,7 @@ def _write_authors(folder: Path, files: Sequence[MessageFile]) -> int:
             for writer, (start, end) in zip(writers, pairwise(cuts), strict=True):
                 writer.write_table(authors.slice(start, end - start))
         path = opened.enter_context(atomic_path(folder / "authors.parquet"))
-        written = opened.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
+        written = opened.enter_context(pq.ParquetWriter(path, schema, **_WRITTEN))
         for own, writer in zip(ranges, writers, strict=True):
             writer.close()
             own.seek(0)
@@ -416,7 +419,7 @@ def read_table(folder: Path, file: MessageFile, columns: Sequence[str] | None = 
     path = folder / file.path
     with _map_arrow_errors(path):
         # Each row group has a dictionary of its own, and Arrow sorts and groups only by one.
-        table = pq.read_table(path, columns=columns, partitioning=None).unify_dictionaries()
+        table = pq.read_table(path, columns=columns, partitioning=None, **_READ).unify_dictionaries()
     if len(table) != file.n_messages:
         raise DamagedStore.of(path, f"{len(table)} messages instead of {file.n_messages}")
     return table
@@ -437,7 +440,7 @@ class Dataset:
     def files(self) -> list[MessageFile]:
         """The message files with their streams, oldest stream first."""
         with _map_arrow_errors(self.folder / "streams.parquet"):
-            rows = pq.read_table(self.folder / "streams.parquet").to_pylist()
+            rows = pq.read_table(self.folder / "streams.parquet", **_READ).to_pylist()
             return [
                 MessageFile(
                     row["file"],

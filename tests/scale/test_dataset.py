@@ -1,6 +1,7 @@
 """The Parquet data set: what goes in comes out again, and other programs read it as it is."""
 
 import json
+import random
 import re
 import shutil
 from decimal import Decimal
@@ -15,7 +16,7 @@ from chatlib.analyze.analytics.chat_analytics import save
 from chatlib.analyze.analytics.readers import analyze_stream, load_talk
 from chatlib.collect.files.importing import import_chats
 from chatlib.collect.files.into_dataset import Pseudonyms, export_store, import_dataset, import_into_dataset
-from chatlib.dataset import SCHEMAS, open_dataset
+from chatlib.dataset import SCHEMAS, open_dataset, read_table
 from chatlib.errors import DamagedStore, MissingSource, NewerSchema, ParameterError
 from chatlib.records import Clip, HeatStep, Message, Stream
 from chatlib.store import open_store
@@ -310,6 +311,23 @@ def test_an_unfinished_a_newer_and_a_damaged_data_set_say_so(db, tmp_path):
         dataset.read_messages(1)
     report, _, _ = bring_back(dataset, tmp_path / "back.dbs")
     assert report.totals["streams"] == 1 and list(report.errors) == [path]
+
+
+def test_a_bit_that_changed_is_an_error_and_never_another_word(sample, tmp_path):
+    dataset, rng, n_refused = sample[1], random.Random(1), 0
+    file, whole = dataset.files[0], dataset.read_messages(1)
+    damaged = tmp_path / file.path
+    damaged.parent.mkdir(parents=True)
+    for _ in range(40):
+        data = bytearray((dataset.folder / file.path).read_bytes())
+        end = len(data) - 8 - int.from_bytes(data[-8:-4], "little")  # where the file's own record begins
+        data[rng.randrange(4, end)] ^= 1 << rng.randrange(8)
+        damaged.write_bytes(data)
+        try:
+            assert read_table(tmp_path, file).equals(whole)
+        except DamagedStore:
+            n_refused += 1
+    assert n_refused > 30
 
 
 def test_the_commands_take_it_there_and_back(db, tmp_path, capsys):
