@@ -154,20 +154,14 @@ def test_the_kit_of_a_stream_holds_hostile_text_as_text_and_no_command():
     written = [MomentWords(title=title) for title in HOSTILE]
     address = "https://www.twitch.tv/videos/123456?x='; reboot #"
     kit = make_clip_kit(moments, written, name="Title; rm -rf /", address=address, duration_s=3600.0)
-    assert [name.split(".", 1)[1] for name in kit] == [
-        "clips.csv",
-        "markers.edl",
-        "download.sh",
-        "chapters.txt",
-    ]
+    kinds = ["clips.csv", "markers.edl", "download.sh", "chapters.txt"]
+    assert [name.split(".", 1)[1] for name in kit] == kinds
     assert all(re.fullmatch(r"[\w.-]+", name) for name in kit)
     table, edl, script, chapters = kit.values()
     commands = script.splitlines()[3:]
     pattern = r"yt-dlp --download-sections '\*\d+-\d+' --force-keyframes-at-cuts -o '123456_\d\d\.%\(ext\)s'"
-    assert len(commands) == len(HOSTILE)
-    assert all(
-        re.fullmatch(pattern + r" -- 'https://www\.twitch\.tv/videos/123456'", line) for line in commands
-    )
+    pattern += r" -- 'https://www\.twitch\.tv/videos/123456'"
+    assert len(commands) == len(HOSTILE) and all(re.fullmatch(pattern, line) for line in commands)
     assert "'=cmd" in table
     markers = [line for line in edl.splitlines() if "|" in line]
     assert all(re.fullmatch(r" \|C:ResolveColorBlue \|M:\d+\. [^|]* \|D:\d+", line) for line in markers)

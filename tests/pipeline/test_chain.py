@@ -233,14 +233,6 @@ def test_a_notebook_without_a_tagged_cell_is_refused(chain):
         run("r", **chain)
 
 
-def test_values_take_the_type_of_their_default():
-    defaults = {"03_pretrain": {"A": 1, "B": 0.5, "C": True, "D": "x", "E": [1]}}
-    values = [
-        parse_override(f"03.{text}", defaults)[2] for text in ("A=2", "B=2", "C=False", "D=2", "E=[1, 2]")
-    ]
-    assert values == [2, 2.0, False, "2", [1, 2]]
-
-
 def test_a_new_home_changes_all_addresses(tmp_path):
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

@@ -133,7 +133,7 @@ for (const wanted of arguments[1]) {
   search.value = wanted;
   search.dispatchEvent(new Event('input'));
   const said = document.querySelector('.stream .search [role=status]').textContent;
-  counts.push(Number(said.replace(/,|messages.*/g, '')));
+  counts.push(Number(said.replace(/,|message.*/g, '')));
 }
 const tags = new Set([...document.querySelectorAll('main, main *')].map((e) => e.localName));
 return [[...seen], [...told], counts, [...tags]];
