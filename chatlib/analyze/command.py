@@ -18,6 +18,7 @@ from chatlib.analyze import DEFAULT_TOP
 from chatlib.analyze.analytics.format import ProcessSettings
 from chatlib.errors import DataError, MissingSource, NotEnoughData, ParameterError, SourceError
 from chatlib.options import add_columns_option, add_options, option, read_columns_option, read_options
+from chatlib.text import format_count
 
 if TYPE_CHECKING:
     from chatlib.analyze.analytics.chat_analytics import ChatAnalytics
@@ -186,7 +187,7 @@ def _run_chat(args: argparse.Namespace, settings: ProcessSettings) -> int:
 
             save_chat_file(args.save_chatfile_output, chat.messages)
         talk = None if is_quick else select_talk(chat.messages)
-        return _write(analyze_chat(chat, settings), args, talk=talk)
+        return _write(analyze_chat(chat, settings), args, talk=talk, address=chat.address)
 
 
 def _run_db(args: argparse.Namespace, settings: ProcessSettings) -> int:
@@ -276,8 +277,12 @@ def _write(
     *,
     talk: Talk | None = None,
     words: ReactionWords | None = None,
+    address: str | None = None,
 ) -> int:
-    """Write the JSON, and the moments if they are wanted: from what was said, by the channel's words."""
+    """Write the JSON, and the moments if they are wanted: from what was said, by the channel's words.
+
+    They link to `address`, by default to where the JSON says that the chat is from.
+    """
     from chatlib.analyze.analytics.chat_analytics import save
 
     path = args.output or name_after_title(analytics.mediaTitle)
@@ -287,26 +292,21 @@ def _write(
         _keep_sources([args.source], [path, args.moments, args.chapters, args.clips])
     save(analytics, path)
     if talk is not None and _wants_moments(args):
-        _write_moments(analytics, args, talk, words)
-    log.info(
-        "%s: %d messages, %d highlights, %d spikes -> %s",
-        analytics.duration_text,
-        analytics.totalActivity,
-        len(analytics.highlights),
-        len(analytics.spikes),
-        path,
-    )
+        _write_moments(analytics, args, talk, words, address or analytics.mediaSource)
+    found = (analytics.totalActivity, "message"), (len(analytics.highlights), "highlight")
+    counts = ", ".join(format_count(*pair) for pair in (*found, (len(analytics.spikes), "spike")))
+    log.info("%s: %s -> %s", analytics.duration_text, counts, path)
     return 0
 
 
 def _write_moments(
-    analytics: ChatAnalytics, args: argparse.Namespace, talk: Talk, words: ReactionWords | None
+    analytics: ChatAnalytics, args: argparse.Namespace, talk: Talk, words: ReactionWords | None, address: str
 ) -> None:
     from chatlib.analyze import clips
     from chatlib.analyze.moments import find_moments
     from chatlib.files import atomic_write, save_table
 
-    address, duration_s = analytics.mediaSource, analytics.duration
+    duration_s = analytics.duration
     moments = find_moments(talk, duration_s=duration_s, top=args.top, address=address, words=words)
     written = clips.describe_moments(talk, moments)
     if args.moments:
@@ -314,15 +314,12 @@ def _write_moments(
     if args.clips:
         save_table(clips.clips_as_table(moments, written, duration_s=duration_s), args.clips)
     if args.chapters:
-        chapters = clips.format_chapters(moments, written, duration_s=duration_s)
-        if chapters:
+        if chapters := clips.format_chapters(moments, written, duration_s=duration_s):
             atomic_write(args.chapters, chapters)
         else:
             log.warning("No chapters: YouTube needs three of 10 seconds each, and there are too few moments.")
     if args.clip_kit:
-        name = analytics.mediaTitle
-        kit = clips.make_clip_kit(
-            moments, written, name=name, address=address, duration_s=duration_s, frame_rate=args.frame_rate
-        )
+        length = {"duration_s": duration_s, "frame_rate": args.frame_rate}
+        kit = clips.make_clip_kit(moments, written, name=analytics.mediaTitle, address=address, **length)
         for file_name, text in kit.items():
             atomic_write(Path(args.clip_kit) / file_name, text)

@@ -62,7 +62,10 @@ def test_a_call_of_chat_analyzer_works_with_one_word_changed(run, chat_file, tmp
     assert (found["mediaTitle"], found["mediaSource"]) == ("my chat!.json", str(chat_file))
 
 
-def test_mode_and_platform_are_told_from_the_source(run, chat_file, tmp_path):
+def test_mode_and_platform_are_told_from_the_source(run, chat_file, tmp_path, caplog):
+    caplog.set_level("INFO", logger="chatlib")
+    assert run(chat_file, "-b", "1")[0] == 0
+    assert caplog.messages == ["4:58: 1 message, 1 highlight, 0 spikes -> my_chatjson.json"]
     assert run(chat_file)[0] == 0
     found = read(tmp_path / "my_chatjson.json")
     assert found["platform"] == "www.youtube.com"
@@ -124,6 +127,11 @@ def test_moments_of_a_chat_file_are_told_in_its_words(run, chat_file, tmp_path):
     assert run(chat_file, *options)[0] == 0
     assert (tmp_path / "c.txt").read_text() == "0:00 Start\n2:14 goal\n3:12 And on\n"
     assert "GOAL" in (tmp_path / "h.csv").read_text()
+    address = "https://www.twitch.tv/videos/77"
+    (tmp_path / "streams.csv").write_text(f"video_id,url\n{chat_file.stem},{address}\n")
+    assert run(chat_file, *options)[0] == 0
+    assert f"{address}?t=0h2m14s" in (tmp_path / "h.csv").read_text()
+    assert read(tmp_path / "a.json")["mediaSource"] == str(chat_file)
 
 
 @pytest.mark.parametrize(

@@ -61,12 +61,14 @@ _HYPE_KINDS = (
 class Chat(NamedTuple):
     """A chat as the engine takes it. `messages` are empty where the reader read only columns.
 
-    A stream without a known duration lasts until the largest offset.
+    A stream without a known duration lasts until the largest offset. `address` is the recording's, if known;
+    the `url` of a file's stream is its path.
     """
 
     stream: Stream
     columns: ChatColumns
     messages: Sequence[Message] = ()
+    address: str | None = None
 
 
 def analyze_chat(chat: Chat, settings: ProcessSettings | None = None) -> ChatAnalytics:
@@ -119,9 +121,8 @@ def read_file(
     platform = platform or chat.stream.platform
     _check_platform(platform, chat.columns.kinds, path)
     title = chat.stream.title or path.name
-    return chat._replace(
-        stream=chat.stream._replace(platform=platform, title=title, url=str(path), duration_s=None)
-    )
+    stream = chat.stream._replace(platform=platform, title=title, url=str(path), duration_s=None)
+    return chat._replace(stream=stream, address=chat.stream.url)
 
 
 def join_pieces(pieces: Sequence[Piece]) -> ChatColumns | None:
