@@ -48,18 +48,20 @@ _ZONE = re.compile(
     re.S | re.I,
 )
 _BELOW_MICRO = re.compile(r"(\.\d{6})\d+")  # Twitch writes nanoseconds
-_CLOCK = re.compile(r"\s*(-?)(?:(\d{1,4}):)?(\d{1,4}):(\d\d(?:\.\d+)?)\s*")
+# Python and pandas write `1 day, 2:03:04` and `0 days 00:01:05`; of -5 s, a day less and `23:59:55`.
+_CLOCK = re.compile(r"\s*(?:(-?\d{1,4}) days?,? \+?)?(-?)(?:(\d{1,4}):)?(\d{1,4}):(\d\d(?:\.\d+)?)\s*")
 
 
 def read_offset(value: object, *, scale: float = 1.0) -> float | None:
-    """Return seconds from a number, from plain text, or from a clock such as `-1:02:03`.
+    """Return seconds from a number, from plain text, or from a clock such as `-1:02:03` or `1 day, 2:03:04`.
 
     A number is divided by `scale`; a clock is not.
     """
     number = read_number(value)
     if number is None and isinstance(value, str) and (clock := _CLOCK.fullmatch(value)):
-        sign, hours, minutes, seconds = clock.groups()
+        days, sign, hours, minutes, seconds = clock.groups()
         number = (int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)) * (-1 if sign else 1)
+        number += int(days or 0) * 86400
         scale = 1.0
     if number is None:
         return None

@@ -166,17 +166,18 @@ class IdMaker:
 def unpack(data: bytes, notes: Notes) -> bytes:
     """Return the bytes as they were before gzip and without a byte-order mark, as UTF-8.
 
-    A gzip file that is cut short or damaged gives what could be read; `notes` says so.
+    A file that is cut short or damaged gives what could be read; `notes` says so.
     """
     if data.startswith(GZIP_MAGIC):
         data, whole = unpack_gzip(data)
         if not whole:
             notes[CUT] += 1
-    if data.startswith(codecs.BOM_UTF8):
-        return data[len(codecs.BOM_UTF8) :]
+    data = data.removeprefix(codecs.BOM_UTF8)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", "replace").encode()
-    return data
+        data = data.decode("utf-16", "replace").encode()
+    if data.endswith(b"\0"):  # as a disk fills up what was not written
+        notes[CUT] += 1
+    return data.rstrip(b"\0").replace(b"\n" + codecs.BOM_UTF8, b"\n")  # of files that were put together
 
 
 def read_head(path: Path) -> bytes:
@@ -235,7 +236,7 @@ def parse_json(data: bytes, notes: Notes) -> object:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        lines = [line for line in start.splitlines() if line.strip(_SPACE)]
+        lines = [line for each in start.splitlines() if (line := each.strip(_SPACE))]
     firsts = lines[: 2 if start.startswith(b"{") else 1]  # the very first may be damaged
     if len(lines) > 1 and any(map(_parse_line, firsts, repeat(Notes()))):
         return _parse_lines(lines, notes)
@@ -260,9 +261,9 @@ def _parse_lines(lines: list[bytes], notes: Notes) -> list[object]:
         LINE_MB.require(len(line) / 1e6)
         parsed = _parse_line(line, notes)
         if parsed is None:
-            notes["line is no JSON"] += 1
+            notes[CUT if line is lines[-1] else "line is no JSON"] += 1
         else:
-            items += parsed
+            items += parsed[0] if type(parsed[0]) is list else parsed
     return items
 
 

@@ -24,6 +24,7 @@ __all__ = [
 _OWN = {  # chat-downloader's own names, whatever else they mean elsewhere
     "time_text", "video_offset_time_msec", "message", "message_id", "id",
     "message_type", "author", "author_id", "author_name", "author_badges", "badges", "amount", "action_type",
+    "author.badges", "emotes",
     "author.id", "author.name", "author.display_name", "money.text", "money.amount", "money.currency",
     "system_message", "header_message", "header_primary_text", "header_secondary_text", "bits",
     "target_message_id", "target_id", "ticker_duration",
@@ -51,7 +52,6 @@ _DATE = re.compile(
 _HALF_DAY = r"(?:\d?\d:\d\d(?::\d\d)?\s?[AP]\.?\s?M\.?)"
 _HALF = re.compile(r"^[AP]|[上下]午|午[前後]|오[전후]", re.I)
 _AFTERNOON = ("p", "P", "下午", "午後", "오후")
-_CLOCK = re.compile(rf"\s*(?:-?(?:\d{{1,4}}:)?\d{{1,4}}:\d\d(?:\.\d+)?|{_HALF_DAY})\s*", re.I)
 _TIME_OF_DAY = re.compile(rf"\s*(?:(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?|{_HALF_DAY})\s*", re.I)
 _COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 
@@ -220,7 +220,7 @@ def _classify_value(value: object) -> str:
         return "moment" if read_timestamp(int(number)) else "seconds" if abs(number) <= MAX_OFFSET_S else ""
     if not isinstance(value, str) or len(value) > 100:
         return ""
-    if _CLOCK.fullmatch(value):
+    if read_offset(value) is not None or re.fullmatch(rf"\s*{_HALF_DAY}\s*", value, re.I):
         return "clock"
     if read_column_moment(value, False) is None and read_column_moment(value, True) is None:
         return ""

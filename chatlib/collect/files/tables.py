@@ -43,7 +43,7 @@ _DELIMITERS = ",;\t|"
 _SAMPLE_CHARS = 1 << 18
 _SAMPLE_ROWS = 500
 _BATCH_ROWS = 20_000
-_SEPARATOR = re.compile(r'"?sep=([^\r\n"])"?\r?\n', re.I)  # Excel's first line, where there is one
+_PREFACE = re.compile(r'(?:#[^,;\t|\n]*\n)*(?:"?sep=([^\r\n"])"?\r?\n)?', re.I)  # remarks, Excel's first line
 _BLOCK_BYTES = 8 << 20  # no row may be longer
 _PLAIN_KINDS = CHAT_KINDS | {None}
 _ZEROS = ("", "0", "0.0", "0.00", "null", "none", "nan", "n/a", "-")
@@ -169,12 +169,12 @@ def _open_csv(text: str) -> Table | None:
     """Return a table of text; None if its lines have no columns in common."""
     text = text.replace("\x00", "") if "\x00" in text else text
     text = text if "\n" in text else text.replace("\r", "\n")
-    named = _SEPARATOR.match(text)
-    text = text[named.end() :] if named else text
+    preface = _PREFACE.match(text)
+    text = text[preface.end() :] if preface else text
     head = text[:_SAMPLE_CHARS]
     if len(head) < len(text):
         head = head.rpartition("\n")[0] or head
-    samples = (_read_sample(head, delimiter) for delimiter in (named[1] if named else _DELIMITERS))
+    samples = (_read_sample(head, delimiter) for delimiter in (preface and preface[1]) or _DELIMITERS)
     (share, n_columns), rows, delimiter = max(samples, key=lambda found: found[0])
     if share < 0.5 or n_columns < 2:
         return None
@@ -325,7 +325,7 @@ def _iter_rows(columns: Columns, batch: _Batch) -> Iterator[Message | dict[str, 
     author_id, name = take("author.id", "author_id"), take("author.name", "author_name", "author")
     if not columns.is_own:
         name = [value.strip() or None if type(value) is str else value for value in name]
-    written = (_as_ids(author_id), name, take("author_badges", "badges"))
+    written = (_as_ids(author_id), name, take("author.badges", "author_badges", "badges"))
     own = (_join_names(badge, batch) for badge in columns.badges.values())
     take("action_type")
     plain = zip(
@@ -381,7 +381,7 @@ def _add_more(item: dict[str, Any], values: Mapping[str, Any]) -> None:
                 place = place.setdefault(step, {})
             value = rearm_cell(value) if isinstance(value, str) else value
             place[last] = [value] if last == "shortcuts" else value
-    if "emotes" in item:  # numbered
+    if type(item.get("emotes")) is dict:  # numbered
         item["emotes"] = list(item["emotes"].values())
 
 
@@ -438,7 +438,7 @@ def _read_moments(columns: Columns, batch: _Batch, values: list[Any]) -> list[An
 
 
 def _as_texts(values: list[Any]) -> list[str | None]:
-    """Return values as text, as it was before a spreadsheet's formulas were disarmed; a list is None."""
+    """Return values as text, as it was before a spreadsheet's formulas were disarmed; a list is its names."""
     return [value if type(value) is str and value[:1] != "'" else _as_text(value) for value in values]
 
 
@@ -451,6 +451,8 @@ def _as_ids(values: list[Any]) -> list[str | None]:
 def _as_text(value: object) -> str | None:
     if type(value) is str:
         return rearm_cell(value)
+    if type(value) is list:
+        return ", ".join(json.loads(badge_json(value) or "[]")) or None
     return str(value) if type(value) in (int, float) else None
 
 

@@ -20,8 +20,9 @@ from chatlib.collect.files.parsing import (
     read_count,
     walk,
 )
+from chatlib.errors import SourceError
 from chatlib.records import TWITCH, Message, Stream, find_kind_names
-from chatlib.text import clean_text, read_name
+from chatlib.text import clean_text, one_line, read_name
 from chatlib.times import read_date, read_offset, read_timestamp_text
 
 __all__ = ["count_bits", "find_chat", "find_event", "format_badge", "iter_nodes", "name_kind", "read_nodes"]
@@ -90,7 +91,8 @@ def _read_stream(content: object, comments: list) -> Stream:
     file = as_object(content)
     video, streamer = as_object(file.get("video")), as_object(file.get("streamer"))
     first: dict = next((comment for comment in comments if type(comment) is dict), {})
-    video_id = read_name(video.get("id")) or read_name(video.get("_id")) or read_name(first.get("content_id"))
+    content_id = _pick_id(comment.get("content_id") for comment in map(as_object, comments))
+    video_id = read_name(video.get("id")) or read_name(video.get("_id")) or content_id
     return Stream(
         platform=TWITCH,
         video_id=(video_id or "").removeprefix("v"),
@@ -102,6 +104,17 @@ def _read_stream(content: object, comments: list) -> Stream:
         started_at=read_date(video.get("created_at")),
         duration_s=_read_length(video.get("duration")) or _read_length(video.get("length")),
     )
+
+
+def _pick_id(ids: Iterable[object]) -> str | None:
+    """Return the only id of a stream among values, or None. Raises: SourceError for several."""
+    found = sorted({name for name in map(read_name, ids) if name})
+    if len(found) > 1:
+        raise SourceError(
+            f"A file of comments must be of one stream, and this one is of {len(found):,}: "
+            f"{one_line(', '.join(found), 60)}. Save each stream's in a file of its own."
+        )
+    return found[0] if found else None
 
 
 def _read_length(value: object) -> float | None:
@@ -233,10 +246,9 @@ def _iter_videos(content: object, depth: int = _MAX_DEPTH) -> Iterator[dict]:
 
 def _read_nodes_stream(content: object) -> Stream:
     """Return what the answers say of their stream: its id, and the channel's; '' for an unknown id."""
-    video = next((v for v in _iter_videos(content) if read_name(v.get("id"))), {})
-    return Stream(
-        TWITCH, read_name(video.get("id")) or "", channel_id=read_name(walk(video, "creator", "id"))
-    )
+    video_id = _pick_id(video.get("id") for video in _iter_videos(content))
+    creators = (read_name(walk(video, "creator", "id")) for video in _iter_videos(content))
+    return Stream(TWITCH, video_id or "", channel_id=next(filter(None, creators), None))
 
 
 def read_nodes(nodes: Iterable[object], notes: Notes) -> list[Message]:

@@ -43,7 +43,8 @@ def load(data):
         gzip.compress(ARRAY, mtime=0),
         gzip.compress(ARRAY[:10], mtime=0) + gzip.compress(ARRAY[10:], mtime=0),
         b"\xef\xbb\xbf" + ARRAY,
-        b"\xef\xbb\xbf" + LINES,
+        b"\xef\xbb\xbf" + LINES.replace(b"\n", b"\n\xef\xbb\xbf"),
+        json.dumps(ROWS[:1]).encode() + b"\n" + json.dumps(ROWS[1:]).encode(),
         gzip.compress(b"\xef\xbb\xbf" + ARRAY, mtime=0),
         ARRAY.decode().encode("utf-16"),
         b"\n  " + ARRAY,
@@ -69,7 +70,9 @@ def test_lone_surrogates_nan_and_control_characters_are_read():
     assert not notes
 
 
-@pytest.mark.parametrize("cut", [ARRAY[:-1], ARRAY[:-9], gzip.compress(ARRAY, mtime=0)[:-9]])
+@pytest.mark.parametrize(
+    "cut", [ARRAY[:-1], ARRAY[:-9], LINES[:-3], LINES + b"\0\0", gzip.compress(ARRAY, mtime=0)[:-9]]
+)
 def test_of_a_file_cut_short_the_whole_rows_are_kept(cut):
     rows, notes = load(cut)
     assert rows in (ROWS, ROWS[:2])

@@ -60,6 +60,8 @@ def test_columns_are_known_by_name_in_many_languages(heading):
         ("2021/7/15 上午11:59:05", "2021/7/15 下午 1:00:07", [0.0, 3662.0]),
         ("15/07/2021 at 20:00", "15/07/2021 at 21:00", [0.0, 3600.0]),
         ("15.07.2021 20:00", "15.07.2021 20:01", [0.0, 60.0]),
+        ("0 days 00:00:05.500000", "1 days 00:00:01", [5.5, 86401.0]),
+        ('"1 day, 0:00:01"', '"-1 day, 23:59:55"', [86401.0, -5.0]),
         ("2021年7月15日 20:00:05", "2021年7月15日 20:00:07", [0.0, 2.0]),
         ("Jul 15 2021 8:00 PM", "Jul 15 2021 8:01 PM", [0.0, 60.0]),
     ],
@@ -141,6 +143,8 @@ def test_a_table_whose_columns_are_not_plain(heading, match):
         "time,author,message\r1,Ann,a\r2,Bob,b\r",
         "time,author,message\n1,Ann,a\ntime,author,message\n2,Bob,b\n",
         "time, author, message\n1, Ann,a\n2, Bob,b\n",
+        "\ufeff# a remark\ntime,author,message\n1,Ann,a\n2,Bob,b\n",
+        "\ufefftime,author,message\n1,Ann,a\n\ufefftime,author,message\n2,Bob,b\n",
     ],
 )
 def test_tables_as_other_hands_leave_them(written):
@@ -220,13 +224,15 @@ def test_parquet_with_objects_lists_and_odd_types():
         {
             "time_in_seconds": pa.array([1, None, 3], pa.int32()),
             "message": pa.array(["a", "b\x00", None]),
-            "author": [{"id": "UC1", "name": "Ann"}, {"id": None, "name": "Bob"}, None],
+            "author": [{"id": "UC1", "name": "Ann", "badges": [{"title": "Mod"}]}, {"name": "Bob"}, None],
+            "emotes": [[{"name": "Kappa"}], None, []],
             "money": [None, {"text": "$5.00"}, {"text": "$1.00"}],
             "message_type": ["text_message", "paid_message", "paid_sticker"],
             "blob": [b"\xff", b"", None],
         }
     )
     chat = read_chat(as_parquet(table), file_name="x.parquet", row={})
+    assert (chat.messages[0].badges, chat.messages[0].emotes) == ('["Mod"]', '["Kappa"]')
     assert [(m.kind, m.offset_s, m.author_id, m.text, m.amount) for m in chat.messages] == [
         ("text_message", 1.0, "UC1", "a", None),
         ("paid_message", None, "name:Bob", "b", "5.00"),

@@ -7,7 +7,7 @@ import pytest
 from chatlib.collect.files.formats import read_chat
 from chatlib.collect.files.parsing import Notes
 from chatlib.collect.files.twitch import find_chat, format_badge
-from chatlib.errors import UnknownFormat
+from chatlib.errors import SourceError, UnknownFormat
 from chatlib.records import Message, Stream, is_member
 
 
@@ -105,6 +105,8 @@ def test_comments_come_in_an_object_in_a_list_or_in_pages(chats):
         chat = find_chat(content, Notes())
         assert (chat.messages, chat.stream.platform) == (read(comments)[0], "twitch")
     assert find_chat(comments, Notes()).stream == Stream("twitch", "1087079172")
+    with pytest.raises(SourceError, match="of one stream, and this one is of 2: 1, 1087079172"):
+        find_chat([*comments, comments[0] | {"content_id": "1"}], Notes())
     for other in (None, {}, [], [1], {"comments": 5}, {"comments": []}, {"comments": [{"text": "hi"}]}):
         assert find_chat(other, Notes()) is None, other
 
