@@ -181,9 +181,9 @@ class PoliteAdapter(HTTPAdapter):
         except requests.RequestException as error:
             raise Transient(describe_failure(error)) from None
         body = read_whole(response.raw, limit_s=SLOWEST * self._politeness.timeout_s)
+        self._check(path, response.status_code, body, retry_after=response.headers.get("Retry-After"))
         response.raw = io.BytesIO(body)  # where `requests` reads it from
         response.headers.pop("Content-Encoding", None)
-        self._check(path, response.status_code, body, retry_after=response.headers.get("Retry-After"))
         return response
 
 

@@ -81,13 +81,9 @@ class Twitch(Site):
                 raise
         videos = [facts for node in nodes if (facts := read_video(node))]
         self._listed |= {facts.video_id: facts for facts in videos}
-        return Listing(
-            next((facts.channel_id for facts in videos), None),
-            next((facts.channel_name for facts in videos), None) or _login_of(channel_url),
-            videos,
-            True,
-            "the list's end",
-        )
+        first = videos[0] if videos else VideoFacts("")
+        name = first.channel_name or _login_of(channel_url)
+        return Listing(first.channel_id, name, videos, True, "the list's end")
 
     def describe_streams(self, video_ids: Sequence[str]) -> Metadata:
         """Return what the list said of VODs; those that it no longer shows are asked for one by one."""
@@ -119,16 +115,9 @@ class Twitch(Site):
                 facts = client.fetch_video(video_id)
         if facts is None:
             raise SourceRefused("there is no such VOD: deleted, private, or expired", state="no_replay")
-        stream = Stream(
-            TWITCH,
-            video_id,
-            title=facts.title,
-            channel_id=facts.channel_id,
-            channel_name=facts.channel_name,
-            started_at=facts.started_at,
-            duration_s=facts.duration_s or read_offset(known.get("duration_s")),
-            view="live",
-        )
+        duration_s = facts.duration_s or read_offset(known.get("duration_s"))
+        told = {name: value for name, value in facts._asdict().items() if name in Stream._fields}
+        stream = Stream(TWITCH, **told)._replace(duration_s=duration_s, view="live")
         if facts.status == "live":
             return Replay(stream, [], {}, SOURCE, running="live")
         return fetch_chat_of(
@@ -346,9 +335,10 @@ class GraphQL:
             clips = walk(self._ask_user(_CLIPS, login, cursor=cursor), "clips")
             edges = as_list(walk(clips, "edges"))
             for edge in edges:
-                video_id, clip = _read_clip(walk(edge, "node"))
-                if video_id and clip:
-                    yield video_id, clip
+                node = walk(edge, "node")
+                video_id, clip_id = read_name(walk(node, "video", "id")), read_name(walk(node, "slug"))
+                if video_id and clip_id:
+                    yield video_id, _read_clip(clip_id, node)
             cursor = walk(edges[-1], "cursor") if edges else None
             if not cursor or walk(clips, "pageInfo", "hasNextPage") is not True:
                 return
@@ -409,12 +399,8 @@ def read_video(node: object) -> VideoFacts | None:
     )
 
 
-def _read_clip(node: object) -> tuple[str | None, Clip | None]:
-    """Return the id of a clip's VOD and the clip; None for what the answer lacks."""
-    clip_id = read_name(walk(node, "slug"))
-    if clip_id is None:
-        return None, None
-    return read_name(walk(node, "video", "id")), Clip(
+def _read_clip(clip_id: str, node: object) -> Clip:
+    return Clip(
         clip_id,
         read_number(walk(node, "videoOffsetSeconds")),
         read_number(walk(node, "durationSeconds")),
