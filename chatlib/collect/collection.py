@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -106,14 +107,9 @@ def fetch_chat(url: str, settings: CollectSettings | None = None) -> Chat:
             "A stream's address looks like https://www.youtube.com/watch?v=… or "
             f"https://www.twitch.tv/videos/…, got {url[:200]!r}."
         )
-    with (
-        TemporaryDirectory(prefix="chatlib-") as folder,
-        ProgressBoard({}, {video_id: 0.0}) as board,
-    ):
+    with TemporaryDirectory(prefix="chatlib-") as folder, ProgressBoard({}, {video_id: 0.0}) as board:
         site = _open_site(platform, settings or CollectSettings(), Path(folder))
-        replay = site.fetch(
-            video_id, {"url": url}, on_progress=lambda offset_s: board.update(video_id, offset_s)
-        )
+        replay = site.fetch(video_id, {"url": url}, on_progress=partial(board.update, video_id))
     stream = replay.stream
     if replay.running:
         raise SourceRefused(f"{url} is not over ({replay.running}); its replay can be fetched afterwards.")
@@ -308,9 +304,8 @@ class _ChannelCollection:
         with ProgressBoard(self.report.titles, durations_s) as board:
 
             def fetch(video_id: str) -> Replay:
-                return self._site.fetch(
-                    video_id, known[video_id], on_progress=lambda offset_s: board.update(video_id, offset_s)
-                )
+                progress = partial(board.update, video_id)
+                return self._site.fetch(video_id, known[video_id], on_progress=progress)
 
             replays = map_ahead(
                 fetch, plan.wanted, workers=self._settings.at_once, on_stop=self._site.politeness.stop.set

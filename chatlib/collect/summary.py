@@ -391,16 +391,10 @@ class ProgressBoard:
             self._show()
         if self._bar.disable:
             reason = f" ({one_line(stream.reason, 160)})" if stream.reason else ""
+            name = f"{stream.video_id} {one_line(stream.title, 50)}"
+            rows = f"{stream.n_rows} messages, {stream.n_added} of them new"
             log.info(
-                "%d/%d %s %s: %s, %d messages, %d of them new%s",
-                self._n_done,
-                len(self._durations_s),
-                stream.video_id,
-                one_line(stream.title, 50),
-                stream.state,
-                stream.n_rows,
-                stream.n_added,
-                reason,
+                "%d/%d %s: %s, %s%s", self._n_done, len(self._durations_s), name, stream.state, rows, reason
             )
 
     def _show(self) -> None:
