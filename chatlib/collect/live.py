@@ -312,6 +312,7 @@ class _Watcher:
         self.feed = feed
         self.thread = threading.Thread(target=self._guard, args=(self._run,), daemon=True)
         self.captures: list[Capture] = []
+        self.capture: Capture | None = None  # that is under way, or the last one
         self.error: ChatlibError | None = None
         self.spikes = SpikeFinder()
         self.rates: deque[tuple[float, int]] = deque(maxlen=60)  # when, messages so far
@@ -327,11 +328,6 @@ class _Watcher:
         self._is_connected = False
         self._is_reported = False
         self._flushed_at = time.monotonic()
-
-    @property
-    def capture(self) -> Capture | None:
-        """The capture that is under way, or the last one."""
-        return self.captures[-1] if self.captures else None
 
     def report_error(self, *, are_others_left: bool) -> None:
         """Log, once, what ended this feed while others go on."""
@@ -384,6 +380,7 @@ class _Watcher:
                 self._split(before, capture)
             self.spikes, self.n_messages, self.likely = SpikeFinder(), 0, []
             self.rates.clear()
+            self.capture = capture
             self.captures.append(capture)
             self._capture(capture)
             if capture.has_ended and (self.feed.is_single or self._settings.until_end):

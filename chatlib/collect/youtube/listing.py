@@ -107,10 +107,7 @@ def list_streams(
     """
     url = clean_channel_url(channel_url)
     if listing == "selenium":
-        with (
-            open_browser(cookies=cookies) as driver,
-            _BrowserClient(driver, cap_s) as browser,
-        ):
+        with open_browser(cookies=cookies) as driver, _BrowserClient(driver, cap_s) as browser:
             found = _read_list(url, browser)
     else:
         with _ListClient(politeness or Politeness(), cookies, cap_s) as client:

@@ -31,8 +31,7 @@ class YouTubeFeed(Feed):
     The chat's own page holds the last messages before a connection: what they overlap is not missed.
     """
 
-    def __init__(self, url: str, politeness: Politeness, *, settings: CollectSettings | None = None) -> None:
-        settings = settings or CollectSettings()
+    def __init__(self, url: str, politeness: Politeness, *, settings: CollectSettings) -> None:
         video_id = find_video_id(url)
         self.is_single = video_id is not None
         self.name = video_id or unquote(urlsplit(url).path).strip("/")
@@ -91,7 +90,7 @@ class YouTubeFeed(Feed):
 
     def _open(self, video_id: str) -> tuple[ChatClient, Video]:
         """Return the first source's client that can read the watch page, and what the page says."""
-        refusal: SourceError | None = None
+        refusals: list[SourceError] = []
         for source in self._sources:
             client = open_client(source, self._politeness, self._cookies)
             try:
@@ -102,9 +101,8 @@ class YouTubeFeed(Feed):
                 state = getattr(error, "state", "failed")
                 if not isinstance(error, SourceError) or state not in ("failed", "no_replay"):
                     raise
-                refusal = refusal or error
-        assert refusal is not None
-        raise refusal
+                refusals.append(error)
+        raise refusals[0]
 
     def _describe(self, video: Video) -> Stream:
         return video.stream._replace(url=make_video_url(YOUTUBE, video.stream.video_id), duration_s=None)
