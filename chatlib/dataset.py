@@ -56,11 +56,13 @@ __all__ = [
     "open_dataset",
     "prepare_dataset",
     "read_message_file",
+    "read_parquet",
     "read_table",
     "save_messages",
     "tabulate_messages",
     "to_frame",
     "write_messages",
+    "write_parquet",
 ]
 
 MANIFEST = "manifest.json"
@@ -71,7 +73,6 @@ _LEFT = ".*.part*"  # by a process that was killed
 _MESSAGES_A_RANGE = 5_000_000
 # Without checksums three of four bits that change on a disk are other words, and no error.
 _WRITTEN: Mapping[str, Any] = {"compression": "zstd", "write_page_checksum": True}
-_READ: Mapping[str, Any] = {"page_checksum_verification": True}
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _TEXT = pa.string()
 
@@ -280,14 +281,18 @@ def _describe(file: MessageFile) -> dict[str, object]:
 
 def _load_beside(folder: Path, name: str) -> pa.Table:
     path = folder / f"{name}.parquet"
-    with _map_arrow_errors(path):
-        return pq.read_table(path, **_READ) if path.is_file() else SCHEMAS[name].empty_table()
+    return read_parquet(path) if path.is_file() else SCHEMAS[name].empty_table()
 
 
 def _write_table(folder: Path, name: str, table: pa.Table) -> int:
-    with atomic_path(folder / f"{name}.parquet") as part:
-        pq.write_table(table.cast(SCHEMAS[name]), part, **_WRITTEN)
+    write_parquet(table.cast(SCHEMAS[name]), folder / f"{name}.parquet")
     return len(table)
+
+
+def write_parquet(table: pa.Table, path: Path, **options: Any) -> None:
+    """Write a table as a Parquet file, whole or not at all; `options` are Arrow's."""
+    with atomic_path(path) as part:
+        pq.write_table(table, part, **_WRITTEN, **options)
 
 
 def _write_authors(folder: Path, files: Sequence[MessageFile]) -> int:
@@ -411,15 +416,20 @@ def _iter_messages(table: pa.Table) -> Iterator[Message]:
         yield from map(Message._make, zip(*values, strict=True))
 
 
+def read_parquet(path: Path, **options: Any) -> pa.Table:
+    """Return a Parquet file as a table; `options` are Arrow's. Raises: DamagedStore if it is not whole."""
+    with _map_arrow_errors(path):
+        return pq.read_table(path, partitioning=None, page_checksum_verification=True, **options)
+
+
 def read_table(folder: Path, file: MessageFile, columns: Sequence[str] | None = None) -> pa.Table:
     """Return some columns of a message file, by offset.
 
     Raises: DamagedStore if it is missing or not whole.
     """
     path = folder / file.path
-    with _map_arrow_errors(path):
-        # Each row group has a dictionary of its own, and Arrow sorts and groups only by one.
-        table = pq.read_table(path, columns=columns, partitioning=None, **_READ).unify_dictionaries()
+    # Each row group has a dictionary of its own, and Arrow sorts and groups only by one.
+    table = read_parquet(path, columns=columns).unify_dictionaries()
     if len(table) != file.n_messages:
         raise DamagedStore.of(path, f"{len(table)} messages instead of {file.n_messages}")
     return table
@@ -439,8 +449,8 @@ class Dataset:
     @cached_property
     def files(self) -> list[MessageFile]:
         """The message files with their streams, oldest stream first."""
+        rows = read_parquet(self.folder / "streams.parquet").to_pylist()
         with _map_arrow_errors(self.folder / "streams.parquet"):
-            rows = pq.read_table(self.folder / "streams.parquet", **_READ).to_pylist()
             return [
                 MessageFile(
                     row["file"],

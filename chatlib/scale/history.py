@@ -26,9 +26,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.special import expit
 
-from chatlib.dataset import Dataset, MessageFile, join_chunks, read_table, to_frame
+from chatlib.dataset import (
+    Dataset,
+    MessageFile,
+    join_chunks,
+    read_parquet,
+    read_table,
+    to_frame,
+    write_parquet,
+)
 from chatlib.errors import MissingSource, NotEnoughData
-from chatlib.files import atomic_path
 from chatlib.predict import NEXT_STREAM, Question
 from chatlib.predict.forecast import Forecaster, fit_forecaster, load_forecaster
 from chatlib.predict.viewers.people import NEXT, PRESENT_SOURCES, People, load_people, number_channels
@@ -82,8 +89,7 @@ def split_stream(item: StreamItem) -> dict[str, Any]:
     )
     joins = pc.is_in(kinds, pa.array(sorted(MEMBER_NOTICES)))
     events = table.select(_EVENT_SOURCES).append_column("pays", pays).filter(pc.or_(pays, joins))
-    with atomic_path(item.place(".events.parquet")) as part:
-        pq.write_table(events, part)
+    write_parquet(events, item.place(".events.parquet"))
     owners = visits.filter(pc.equal(visits["is_owner"], 1))["author_id"].to_pylist()
     return {"visits": len(visits), "paid": pc.sum(events["pays"], min_count=0).as_py(), "owners": owners}
 
@@ -132,8 +138,7 @@ def _write_buckets(path: Path, table: pa.Table, n_buckets: int) -> None:
     """Write rows of people, sorted by their bucket."""
     buckets = [crc32(author.encode()) % n_buckets for author in table["author_id"].to_pylist()]
     table = table.append_column("bucket", pa.array(buckets, pa.int32())).sort_by("bucket")
-    with atomic_path(path) as part:
-        pq.write_table(table, part, row_group_size=_ROW_GROUP, compression="zstd")
+    write_parquet(table, path, row_group_size=_ROW_GROUP)
 
 
 # ------------------------------------------------------------------ a bucket
@@ -197,7 +202,7 @@ class Bucket(Dataset):
 
     @cached_property
     def _events(self) -> pd.DataFrame:
-        table = self._collect(".events.parquet", lambda path: pq.read_table(path, partitioning=None))
+        table = self._collect(".events.parquet", read_parquet)
         return to_frame(table, ["stream_id", *_PAID, "pays", "author_id"])
 
     def _collect(self, suffix: str, read: Callable[[Path], pa.Table]) -> pa.Table:
@@ -213,7 +218,7 @@ class Bucket(Dataset):
 
     def _read_own(self, path: Path) -> pa.Table:
         own = [("bucket", "=", self._item.place_in_channel)]
-        return pq.read_table(path, filters=own, partitioning=None).drop_columns("bucket")
+        return read_parquet(path, filters=own).drop_columns("bucket")
 
 
 class _Channel(NamedTuple):
@@ -342,8 +347,7 @@ def ask_bucket(item: BucketItem) -> dict[str, Any]:
     named = keys.assign(channel=item.channel, author_id=bucket.authors[table["author"]])
     rest = table.drop(columns=["stream_id", "channel", "author"])
     named = named.assign(stream_id=table["stream_id"]).join(rest)
-    with atomic_path(item.place(".part")) as part:
-        pq.write_table(pa.Table.from_pandas(named, preserve_index=False), part)
+    write_parquet(pa.Table.from_pandas(named, preserve_index=False), item.place(".part"))
     return {"rows": len(table), "recent": [(stream_id, n) for (_, stream_id), n in people.recent.items()]}
 
 
@@ -352,12 +356,11 @@ def complete_bucket(item: BucketItem) -> dict[str, Any]:
     path = item.place(".part")
     if not path.is_file():
         return {"rows": 0}
-    table = pq.read_table(path, partitioning=None)
+    table = read_parquet(path)
     counts = np.array([item.people_asked[stream] for stream in table["stream_id"].to_pylist()], np.float32)
     place = table.schema.get_field_index("people_asked")
     table = table.set_column(place, "people_asked", pa.array(counts)).drop_columns(["stream_id"])
-    with atomic_path(item.place("")) as part:
-        pq.write_table(table, part, compression="zstd")
+    write_parquet(table, item.place(""))
     return {"rows": len(table)}
 
 
@@ -385,19 +388,17 @@ def score_history(cluster: Cluster, history: str | Path, forecasters: str | Path
             tasks.append(Task(f"{name}/{path.stem}", f"{name}-{path.stem}", made_of, path.absolute()))
     score = partial(score_bucket, forecasters=forecasters, out=out)
     report = run_tasks(cluster, score, tasks, out, command="score")
-    rows = sum(result["rows"] for result in report.results.values())
-    write_manifest(out, "score", report, questions=known, rows=rows)
+    write_manifest(out, "score", report, questions=known, rows=sum(n["rows"] for n in report.results.values()))
     return report
 
 
 def score_bucket(path: Path, *, forecasters: Path, out: Path) -> dict[str, Any]:
     """Write the scores of a bucket, which lies in its question's folder; return how many there are."""
-    question, table = path.parent.name, pq.read_table(path, partitioning=None).to_pandas()
+    question, table = path.parent.name, read_parquet(path).to_pandas()
     scores = table[_KEYS].copy()
     for name, trees in load_forecaster(forecasters, question).trees.items():
         scores[f"p_{name}"] = expit(trees.score(table))
-    with atomic_path(out / question / path.name) as part:
-        pq.write_table(pa.Table.from_pandas(scores, preserve_index=False), part, compression="zstd")
+    write_parquet(pa.Table.from_pandas(scores, preserve_index=False), out / question / path.name)
     return {"rows": len(scores)}
 
 
@@ -429,7 +430,7 @@ def load_history(
     rng = np.random.default_rng(seed)
     parts = []
     for path in paths:
-        table = pq.read_table(path, partitioning=None)
+        table = read_parquet(path)
         kept = rng.random(len(table)) < max_rows / max(n_rows, 1)
         parts.append(table.filter(pa.array(kept)).to_pandas())
     table = pd.concat(parts, ignore_index=True)

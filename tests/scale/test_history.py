@@ -1,6 +1,7 @@
 """Buckets of people know what one machine knows."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from scipy.special import expit
 
 from chatlib.collect.files.into_dataset import export_store
 from chatlib.dataset import open_dataset
-from chatlib.errors import MissingSource
+from chatlib.errors import DamagedStore, MissingSource
 from chatlib.predict import ARRIVAL, NEXT_STREAM, RETROSPECTIVE, Question
 from chatlib.predict.forecast import save_forecaster
 from chatlib.predict.viewers.people import load_people
@@ -126,3 +127,8 @@ def test_a_forecaster_taught_by_the_history_scores_all_of_it_as_on_one_machine(h
     assert len(load_history(history / "out", question, max_rows=200).table) < 300
     with pytest.raises(MissingSource, match="finished history"):
         teach_forecaster(tmp_path, question)
+    shutil.copytree(history / "out", tmp_path / "damaged")
+    path = next((tmp_path / "damaged" / NEXT_STREAM).glob("bucket-?????.parquet"))
+    path.write_bytes(path.read_bytes()[:2000] + bytes(100) + path.read_bytes()[2100:])
+    with pytest.raises(DamagedStore):
+        teach_forecaster(tmp_path / "damaged", question)
