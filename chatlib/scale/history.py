@@ -386,9 +386,10 @@ def score_history(cluster: Cluster, history: str | Path, forecasters: str | Path
             found = path.stat()
             made_of = f"{found.st_size} {found.st_mtime_ns} {card}"
             tasks.append(Task(f"{name}/{path.stem}", f"{name}-{path.stem}", made_of, path.absolute()))
-    score = partial(score_bucket, forecasters=forecasters, out=out)
-    report = run_tasks(cluster, score, tasks, out, command="score")
-    write_manifest(out, "score", report, questions=known, rows=sum(n["rows"] for n in report.results.values()))
+    work = partial(score_bucket, forecasters=forecasters, out=out)
+    report = run_tasks(cluster, work, tasks, out, command="score")
+    n_rows = sum(result["rows"] for result in report.results.values())
+    write_manifest(out, "score", report, questions=known, rows=n_rows)
     return report
 
 
