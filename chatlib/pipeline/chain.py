@@ -223,7 +223,7 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
         log.info("done before: %s", ", ".join(done))
     n_cells = sum(count_cells(plan.source(notebook)) for notebook in todo)
     errors: list[ChatlibError] = []
-    failed: set[str] = set()  # with what depends on them
+    failed: dict[str, str] = {}  # with what depends on them, and why
     with environment_of_kernels(), tqdm(total=n_cells, unit="cell", disable=None) as bar:
         for notebook in todo:
             if notebook in failed:
@@ -242,9 +242,7 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
             except (PipelineError, NotEnoughData) as error:
                 errors.append(error)
                 lost = (notebook, *_OUTDATES.get(notebook, ()))
-                failed |= set(lost)
-                for chapter in lost:  # other pages lead to it
-                    render_page(plan.run_dir, chapter, missing=hide_paths(str(error), *plan.hidden))
+                failed |= dict.fromkeys(lost, hide_paths(str(error), *plan.hidden))
                 continue
             render_page(plan.run_dir, notebook)
             steps[notebook] = Step(
@@ -258,6 +256,9 @@ def _run_notebooks(plan: _Plan, todo: Sequence[str], steps: Steps) -> None:
             _write_index(plan, steps)
             if bar.disable:
                 log.info("%s: %.0f s", notebook, steps[notebook].seconds)
+    for notebook in [name for name in NOTEBOOKS if steps and name not in steps]:  # other pages lead to it
+        missing = failed.get(notebook, "The run's command makes it, without --only.")
+        render_page(plan.run_dir, notebook, missing=missing)
     is_whole = NOTEBOOKS[-1] in steps and not (plan.settings.start or plan.settings.only)
     if is_whole and all(isinstance(error, NotEnoughData) for error in errors):
         for lacking in errors:

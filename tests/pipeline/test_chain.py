@@ -132,6 +132,8 @@ def test_the_page_of_a_chapter_that_failed_says_why(chain):
         assert find_broken_links(folder, Page(page)) == ["explorer.html"]  # which notebook 05 makes
         assert ("This chapter has not run" in page) == (name in ("03_pretrain", "04_predict"))
         assert ("ValueError: bad &lt;b&gt; luck" in page) == (name in ("03_pretrain", "04_predict"))
+    page = Page((run("alone", only="01", **chain).parent / "01_collect.html").read_text())
+    assert find_broken_links(chain["runs_dir"] / "alone", page) == ["explorer.html"]
 
 
 def test_a_failed_notebook_keeps_its_cause_for_the_traceback(chain):
