@@ -415,7 +415,7 @@ class _Watcher:
     def _flush(self, capture: Capture) -> None:
         """Store the buffer, and how far the capture got, in one transaction. Raises: StoreError.
 
-        While another program keeps the database locked, the buffer grows instead.
+        While another program keeps the database locked, the buffer of a stream that goes on grows instead.
         """
         if not capture.was_connected:
             return
@@ -427,7 +427,7 @@ class _Watcher:
             try:
                 capture.n_added += self._db.save_chat(stream, self._buffer).added
             except StoreLocked as error:
-                if self._stop.is_set():
+                if self._stop.is_set() or capture.has_ended:
                     raise
                 log.warning("%s: what came is kept in memory: %s", self.feed.name, error)
                 return
@@ -459,7 +459,7 @@ class _Watcher:
                     self._is_connected = False
                     capture.heard_s -= getattr(error, "silent_s", 0.0)
                     self._flush(capture)
-                    log.info("%s: %s; connecting again", self.feed.name, error)
+                    log.info("%s: %s; connecting again", self.feed.name, str(error).rstrip("."))
                     self._stop.wait(random.uniform(0, wait_s))
                     wait_s = min(MAX_BACKOFF_S, 2 * wait_s)
                     if self._is_over(capture):

@@ -20,6 +20,7 @@ from chatlib.collect import live
 from chatlib.collect.live import Capture, Connected, Gap, Heard, SpikeFinder, WatchSettings, watch_streams
 from chatlib.collect.transport import Disconnected
 from chatlib.collect.twitch.live import IrcReader
+from chatlib.errors import StoreLocked
 from chatlib.records import Message, Stream
 from chatlib.store import open_store
 from tests.waiting import count, play, wait_until
@@ -167,8 +168,14 @@ def test_a_feed_that_fails_is_said_once_and_the_others_go_on(tmp_path, caplog):
     assert caplog.text.count("could not be read") == 1
 
 
-def test_a_database_that_is_locked_for_long_ends_no_watch(tmp_path, caplog):
-    feed, path = FakeFeed([Message("m1", "text_message", 1.0, "u")]), tmp_path / "chat.dbs"
+@pytest.mark.parametrize("then", ["written", "over"])
+def test_a_database_that_is_locked_for_long_ends_no_watch_of_a_stream_that_goes_on(tmp_path, caplog, then):
+    feed, path, stop = (
+        FakeFeed([Message("m1", "text_message", 1.0, "u")]),
+        tmp_path / "chat.dbs",
+        threading.Event(),
+    )
+    feed.is_single = False
     with (
         open_store(path, create=True) as db,
         closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other,
@@ -178,14 +185,21 @@ def test_a_database_that_is_locked_for_long_ends_no_watch(tmp_path, caplog):
             other.execute("BEGIN IMMEDIATE")
             feed._messages = [Message("m2", "text_message", 2.0, "u")]
             wait_until(lambda: caplog.text.count("kept in memory") > 1)
-            other.execute("ROLLBACK")
+            if then == "written":
+                other.execute("ROLLBACK")
+            else:
+                feed.stream = feed.stream._replace(video_id="8")
 
         db.connection.execute("PRAGMA busy_timeout = 50")
-        stop = threading.Event()
         play(path, stop, (1, lock), (2, stop.set))
         settings = WatchSettings(flush_s=0.1, look_s=0.1)
-        (capture,) = watch_streams(db, [feed], settings, stop=stop)
-        assert capture.n_added == 2 and db.load_messages()["message_id"].tolist() == ["m1", "m2"]
+        if then == "over":
+            with pytest.raises(StoreLocked):
+                watch_streams(db, [feed], settings, stop=stop)
+        else:
+            (capture,) = watch_streams(db, [feed], settings, stop=stop)
+            assert capture.n_added == 2
+            assert db.load_messages()["message_id"].tolist() == ["m1", "m2"]
 
 
 def test_streams_that_follow_each_other_have_counts_and_spikes_of_their_own(tmp_path):
