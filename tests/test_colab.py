@@ -121,11 +121,11 @@ def test_a_drive_is_never_asked_for_unless_wished(colab, tmp_path):
 def test_a_run_is_kept_on_drive_and_brought_into_the_next_runtime(colab, tmp_path, caplog):
     ws = open_workspace(tmp_path / "one", drive="chat/mine")
     assert colab.calls == [("mount", str(colab.mount_point))]
+    (ws.models / "chat_lm").mkdir(parents=True)
     with sqlite3.connect(ws.db) as db:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("CREATE TABLE t AS SELECT 1 AS x")
         db.commit()
-        (ws.models / "chat_lm").mkdir(parents=True)
         (ws.models / "chat_lm" / "config.json").write_text("{}")
         ws.save_results("01_collect", {"n": 1})  # the database is open, and its last rows are in the log
     db.close()

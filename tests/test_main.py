@@ -115,7 +115,7 @@ def test_list_and_open_know_runs_by_name_and_by_folder(tmp_path, monkeypatch, ca
     assert main(["open", "mine"]) == 2 and "has none yet" in capsys.readouterr().err
     (tmp_path / "one file").mkdir()
     (tmp_path / "one file" / "index.html").touch()  # pages of one file have no database
-    assert main(["list"]) == 0 and "one file                 1 stream " in capsys.readouterr().out
+    assert main(["list"]) == 0 and "one file             1 stream " in capsys.readouterr().out
     (tmp_path / "mine" / "index.html").write_text("<p>")
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
