@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -29,7 +30,6 @@ from chatlib.collect.files.parsing import (
     read_count,
     repeated_kind,
 )
-from chatlib.collect.files.twitch import find_event
 from chatlib.errors import ParameterError
 from chatlib.files import atomic_path
 from chatlib.money import NO_MONEY, MoneyFields, read_money, read_plain_money
@@ -38,13 +38,29 @@ from chatlib.text import clean_text, disarm_formula, dump_names, read_name
 from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, read_offset, read_timestamp
 
 __all__ = [
-    "convert_chat_file", "find_chat", "find_plain_chat", "read_row", "row_of_message", "save_chat_file",
+    "convert_chat_file", "find_chat", "find_event", "find_plain_chat", "read_row", "row_of_message",
+    "save_chat_file",
 ]  # fmt: skip
 
 # Kinds whose `message` is a fixed sentence of the platform, not somebody's words.
 _NOTICE_KINDS = GIFT_RECEIVED_KINDS | find_kinds("sentence")
 _NOTICE_KEYS = ("system_message", "header_message", "header_primary_text", "header_secondary_text")
 _ROW_KEYS = frozenset({"message", "message_type", "message_id", "time_in_seconds", "action_type", "amount"})
+
+# Since late 2022 Twitch's replays no longer say which comment is a subscription. Its fixed sentence,
+# which begins with the author's own name, still does, and is cut from the author's words.
+_STREAK = r"They've subscribed for \d+ months?(?:, currently on an? \d+ month streak)?! ?"
+_SENTENCES = (
+    ("resubscription", rf"subscribed (?:with Prime|at Tier \d)\. {_STREAK}"),
+    ("subscription", r"subscribed (?:with Prime|at Tier \d)\. ?"),
+    ("mystery_subscription_gift", r"is gifting \d+ Tier \d Subs? to .{1,60}'s community!.*"),
+    ("subscription_gift", r"gifted (?:a|\d+ months? of) Tier \d (?:sub )?to .{1,60}!.*"),
+    ("prime_paid_upgrade", r"converted from a Prime sub to a Tier \d sub!.*"),
+    ("gift_paid_upgrade", r"is continuing the Gift Sub they got from .*"),
+    ("community_pay_forward", r"is paying forward the Gift they got from .{1,60} to the community!.*"),
+    ("standard_pay_forward", r"is paying forward the Gift they got from .*"),
+)
+_EVENTS = tuple((kind, re.compile(sentence, re.S)) for kind, sentence in _SENTENCES)
 
 _Filled = Annotated[str, msgspec.Meta(min_length=1)]
 _AuthorFields = tuple[str, str, str | None]  # id, name, badges
@@ -171,6 +187,21 @@ def read_row(item: object, notes: Notes, ids: IdMaker) -> Message | None:
         target_id=target_id,
     )
     return ids.complete(message, kind=repeated_kind(kind))
+
+
+def find_event(kind: str, body: str | None, name: str | None) -> tuple[str, str | None, str | None]:
+    """Return kind, the author's own words, and the platform's sentence at the head of the body.
+
+    A kind other than a text message stays. The sentence counts only if it is about the author: `name`.
+    """
+    if not body or not name or not body.startswith(f"{name} "):
+        return kind, body, None
+    rest = body[len(name) + 1 :]
+    for event, sentence in _EVENTS:
+        if match := sentence.match(rest):
+            notice = body[: len(name) + 1 + match.end()].strip()
+            return event if kind == "text_message" else kind, rest[match.end() :].strip() or None, notice
+    return kind, body, None
 
 
 def _read_kind(item: dict, *, paid: bool) -> str:

@@ -16,8 +16,9 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
+from chatlib.collect.files.chat_downloader import find_event
 from chatlib.collect.files.parsing import Chat, IdMaker, Notes, author_key, name_json, read_count
-from chatlib.collect.files.twitch import count_bits, find_event
+from chatlib.collect.files.twitch import count_bits
 from chatlib.files import LINE_MB
 from chatlib.money import read_money
 from chatlib.records import CHAT_KINDS, TWITCH, Message, Stream

@@ -1,46 +1,21 @@
-"""Twitch comments: from the v5 API, from TwitchDownloader, as pages of GraphQL; events in any Twitch chat.
-
-Since late 2022 Twitch's replays no longer say which comment is a subscription. Its fixed sentence,
-which begins with the author's own name, still does, and is cut from the author's words.
-"""
+"""Twitch comments: from the v5 API, from TwitchDownloader, as pages of GraphQL."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from chatlib.collect.files.parsing import (
-    Chat,
-    IdMaker,
-    Notes,
-    as_list,
-    as_object,
-    author_key,
-    name_json,
-    read_count,
-    walk,
-)
+from chatlib.collect.files.chat_downloader import read_row
+from chatlib.collect.files.parsing import Chat, IdMaker, Notes, as_list, as_object, walk
 from chatlib.errors import SourceError
 from chatlib.records import TWITCH, Message, Stream, find_kind_names
 from chatlib.text import clean_text, one_line, read_name
 from chatlib.times import read_date, read_offset, read_timestamp_text
 
-__all__ = ["count_bits", "find_chat", "find_event", "format_badge", "iter_nodes", "name_kind", "read_nodes"]
+__all__ = ["count_bits", "find_chat", "format_badge", "iter_nodes", "name_kind", "read_nodes"]
 
 _LENGTH = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?")
 _KINDS = {name: kind for kind, name in find_kind_names("twitch:").items()}
-_STREAK = r"They've subscribed for \d+ months?(?:, currently on an? \d+ month streak)?! ?"
-_SENTENCES = (
-    ("resubscription", rf"subscribed (?:with Prime|at Tier \d)\. {_STREAK}"),
-    ("subscription", r"subscribed (?:with Prime|at Tier \d)\. ?"),
-    ("mystery_subscription_gift", r"is gifting \d+ Tier \d Subs? to .{1,60}'s community!.*"),
-    ("subscription_gift", r"gifted (?:a|\d+ months? of) Tier \d (?:sub )?to .{1,60}!.*"),
-    ("prime_paid_upgrade", r"converted from a Prime sub to a Tier \d sub!.*"),
-    ("gift_paid_upgrade", r"is continuing the Gift Sub they got from .*"),
-    ("community_pay_forward", r"is paying forward the Gift they got from .{1,60} to the community!.*"),
-    ("standard_pay_forward", r"is paying forward the Gift they got from .*"),
-)
-_EVENTS = tuple((kind, re.compile(sentence, re.S)) for kind, sentence in _SENTENCES)
 _MAX_DEPTH = 4  # lists within lists: a file of answers, an answer of operations
 # Twitch's own cheermotes; a channel's own ones cannot be told from words.
 _CHEER = re.compile(
@@ -54,9 +29,9 @@ _CHEER = re.compile(
 
 def find_chat(content: object, notes: Notes) -> Chat | None:
     """Return the chat in parsed JSON if it is Twitch's: pages of GraphQL, or comments."""
-    nodes = _find_nodes(content)
-    if nodes is not None:
-        return Chat("twitch-graphql", _read_nodes_stream(content), read_nodes(nodes, notes), notes)
+    if videos := list(_iter_videos(content)):
+        edges = (edge for video in videos for edge in as_list(walk(video, "comments", "edges")))
+        return Chat("twitch-graphql", _read_nodes_stream(videos), read_nodes(iter_nodes(edges), notes), notes)
     comments = _find_comments(content)
     if comments is None:
         return None
@@ -130,47 +105,36 @@ def _read_length(value: object) -> float | None:
 def _read_comments(comments: Iterable[object], notes: Notes) -> list[Message]:
     """Return the comments as messages; what is left out is counted."""
     ids = IdMaker()
-    messages = (_read_comment(comment, notes) for comment in comments)
-    return [ids.complete(message) for message in messages if message is not None]
+    rows = filter(None, (_as_row(comment, notes) for comment in comments))
+    return [message for row in rows if (message := read_row(row, notes, ids)) is not None]
 
 
-def _read_comment(comment: object, notes: Notes) -> Message | None:
+def _as_row(comment: object, notes: Notes) -> dict[str, object] | None:
+    """Return a comment as chat-downloader would write it; None for what is none, which is counted."""
     if type(comment) is not dict or type(comment.get("message")) is not dict:
         notes["comment without a message" if type(comment) is dict else "row is no object"] += 1
         return None
-    content = comment["message"]
-    commenter = as_object(comment.get("commenter"))
-    name = read_name(commenter.get("display_name")) or read_name(commenter.get("name"))
-    fragments = _read_fragments(content)
-    body = clean_text(content.get("body"))
-    if not body:
-        body = "".join(text for text, _ in fragments) or body
-    kind, text, notice = find_event(_read_kind(content), body, name)
-    offset_s = read_offset(comment.get("content_offset_seconds"))
-    if offset_s is None and comment.get("content_offset_seconds") is not None:
-        notes.count_field("offset")
-    message = Message(
-        message_id=read_name(comment.get("_id")) or "",
-        kind=kind,
-        offset_s=offset_s,
-        author_id=author_key(read_name(commenter.get("_id")), name),
-        author_name=name,
-        text=text,
-        notice=notice,
-        badges=_read_badges(content),
-        bits=read_count(content.get("bits_spent")),
-        timestamp_us=read_timestamp_text(comment.get("created_at")),
-        emotes=name_json(dict.fromkeys(text for text, is_emote in fragments if is_emote)),
-    )
-    if not (message.text or message.notice or message.author_id):
-        notes["row is empty"] += 1
-        return None
-    return message
-
-
-def _read_kind(content: dict) -> str:
+    content, commenter = comment["message"], as_object(comment.get("commenter"))
+    badges = map(as_object, as_list(content.get("user_badges")))
+    fragments = [f for f in map(as_object, as_list(content.get("fragments"))) if clean_text(f.get("text"))]
     params = as_object(content.get("user_notice_params"))
-    return name_kind(read_name(params.get("msg-id")) or read_name(params.get("msg_id")))
+    event = read_name(params.get("msg-id")) or read_name(params.get("msg_id"))
+    body = clean_text(content.get("body"))
+    return {
+        "message_id": comment.get("_id"),
+        "message_type": name_kind(event) if event else None,
+        "message": body or "".join(fragment["text"] for fragment in fragments) or body,
+        "time_in_seconds": comment.get("content_offset_seconds"),
+        "timestamp": read_timestamp_text(comment.get("created_at")),
+        "author": {
+            "id": commenter.get("_id"),
+            "name": commenter.get("name"),
+            "display_name": commenter.get("display_name"),
+            "badges": [badge.get("_id") for badge in badges],
+        },
+        "bits": content.get("bits_spent"),
+        "emotes": list(dict.fromkeys(f["text"] for f in fragments if type(f.get("emoticon")) is dict)),
+    }
 
 
 def name_kind(name: str | None) -> str:
@@ -178,45 +142,7 @@ def name_kind(name: str | None) -> str:
     return _KINDS.get(name, name.replace("-", "_")) if name else "text_message"
 
 
-def _read_fragments(content: dict) -> list[tuple[str, bool]]:
-    """Return the message's fragments: text, and whether it is an emote."""
-    return [
-        (text, type(fragment.get("emoticon")) is dict)
-        for fragment in map(as_object, as_list(content.get("fragments")))
-        if (text := clean_text(fragment.get("text")))
-    ]
-
-
-def _read_badges(content: dict) -> str | None:
-    return name_json(as_object(badge).get("_id") for badge in as_list(content.get("user_badges")))
-
-
-def find_event(kind: str, body: str | None, name: str | None) -> tuple[str, str | None, str | None]:
-    """Return kind, the author's own words, and the platform's sentence at the head of the body.
-
-    A kind other than a text message stays. The sentence counts only if it is about the author: `name`.
-    """
-    if not body or not name or not body.startswith(f"{name} "):
-        return kind, body, None
-    rest = body[len(name) + 1 :]
-    for event, sentence in _EVENTS:
-        if match := sentence.match(rest):
-            notice = body[: len(name) + 1 + match.end()].strip()
-            return event if kind == "text_message" else kind, rest[match.end() :].strip() or None, notice
-    return kind, body, None
-
-
 # ------------------------------------------------------------------ pages of GraphQL
-
-
-def _find_nodes(content: object) -> list[object] | None:
-    """Return the comments in parsed JSON, in order; one that overlapping pages repeat comes once.
-
-    None if the content holds no answer about a video's comments.
-    """
-    videos = list(_iter_videos(content))
-    edges = (edge for video in videos for edge in as_list(walk(video, "comments", "edges")))
-    return list(iter_nodes(edges)) if videos else None
 
 
 def iter_nodes(edges: Iterable[object]) -> Iterator[object]:
@@ -244,10 +170,10 @@ def _iter_videos(content: object, depth: int = _MAX_DEPTH) -> Iterator[dict]:
             yield video
 
 
-def _read_nodes_stream(content: object) -> Stream:
+def _read_nodes_stream(videos: Sequence[dict]) -> Stream:
     """Return what the answers say of their stream: its id, and the channel's; '' for an unknown id."""
-    video_id = _pick_id(video.get("id") for video in _iter_videos(content))
-    creators = (read_name(walk(video, "creator", "id")) for video in _iter_videos(content))
+    creators = (read_name(walk(video, "creator", "id")) for video in videos)
+    video_id = _pick_id(video.get("id") for video in videos)
     return Stream(TWITCH, video_id or "", channel_id=next(filter(None, creators), None))
 
 
