@@ -212,13 +212,14 @@ class Replay(NamedTuple):
     ended: bool = False
     running: str | None = None
     heatmap: Sequence[HeatStep] = ()
+    error: SourceError | None = None  # why there is no chat
 
     @classmethod
     def of_failure(cls, stream: Stream, source: str, error: SourceError, *, prefix: str = "") -> Replay:
         """Return what became of a stream that gives no chat: its state, and the reason."""
         state = error.state if isinstance(error, SourceRefused) else "failed"
         stream = stream._replace(state=state, view="live", reason=f"{prefix}{error}")
-        return cls(stream, [], {}, source)
+        return cls(stream, [], {}, source, error=error)
 
     def complete(self, known: Mapping[str, str]) -> Replay:
         """Return this with what a list of streams says of the stream, and what its messages tell."""

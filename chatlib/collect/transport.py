@@ -33,6 +33,7 @@ from chatlib.text import clean_json
 
 __all__ = [
     "Disconnected",
+    "Forbidden",
     "PoliteAdapter",
     "Politeness",
     "Stopped",
@@ -78,6 +79,10 @@ class Transient(Exception):
         super().__init__(reason)
         self.retry_after_s = retry_after_s
         self.busy = busy  # the site asked for fewer requests
+
+
+class Forbidden(SourceRefused):
+    """HTTP 401 or 403; another client may be let in."""
 
 
 class Disconnected(SourceUnreachable):
@@ -215,7 +220,7 @@ def check_answer(path: str, status: int, body: bytes, *, retry_after: str | None
             )
         raise Transient(f"HTTP {status}", retry_after_s=wait_s, busy=status == 429)
     if status in (401, 403) and path.startswith((*_PAGES, *_CHATS)):
-        raise SourceRefused(
+        raise Forbidden(
             f"The site refuses to answer (HTTP {status}). Wait, come from another address, or give a cookies "
             "file (COOKIES).",
             state="blocked",

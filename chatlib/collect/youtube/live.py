@@ -16,7 +16,7 @@ from chatlib.collect.files.innertube import iter_actions, read_actions
 from chatlib.collect.files.parsing import IdMaker, Notes, walk
 from chatlib.collect.live import CLOCK, Connected, Feed, Heard
 from chatlib.collect.sites import Batch, CollectSettings
-from chatlib.collect.transport import Disconnected, Politeness, map_foreign_errors
+from chatlib.collect.transport import Disconnected, Forbidden, Politeness, map_foreign_errors
 from chatlib.collect.youtube.clients import ChatClient, PoliteYoutubeDL, Video, find_initial_data, open_client
 from chatlib.errors import MissingSource, SourceError, SourceRefused
 from chatlib.records import CHAT_KINDS, YOUTUBE, Message, Stream
@@ -98,7 +98,7 @@ class YouTubeFeed(Feed):
                     return client, client.open_video(video_id)
             except BaseException as error:
                 client.close()
-                state = getattr(error, "state", "failed")
+                state = "failed" if isinstance(error, Forbidden) else getattr(error, "state", "failed")
                 if not isinstance(error, SourceError) or state not in ("failed", "no_replay"):
                     raise
                 refusals.append(error)

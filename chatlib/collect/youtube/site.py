@@ -35,6 +35,7 @@ from chatlib.collect.sites import (
     check_end,
 )
 from chatlib.collect.transport import (
+    Forbidden,
     PoliteAdapter,
     Politeness,
     Transient,
@@ -96,7 +97,8 @@ class YouTube(Site):
                 ends_s.append(max((m.offset_s or 0.0 for m in replay.messages), default=0.0))
             best = replay if best is None else _merge(best, replay)
             best = _confirm_end(best, ends_s)
-            if best.running or best.stream.state in ("complete", "blocked"):
+            is_blocked = best.stream.state == "blocked" and not isinstance(replay.error, Forbidden)
+            if best.running or best.stream.state == "complete" or is_blocked:
                 break
         assert best is not None
         return best

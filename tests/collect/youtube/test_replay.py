@@ -3,7 +3,7 @@
 import pytest
 
 from chatlib.collect.sites import Batch, check_end
-from chatlib.collect.transport import Stopped
+from chatlib.collect.transport import Forbidden, Stopped
 from chatlib.collect.youtube import site as replay_module
 from chatlib.collect.youtube.clients import ChatPage, Video, find_initial_data, read_batch
 from chatlib.collect.youtube.site import ExpiredToken, iter_batches
@@ -133,6 +133,13 @@ def test_a_source_that_fails_gives_way_to_the_next(play, why):
 def test_after_a_block_no_other_source_is_asked(play):
     replay, asked = play(chat_downloader=SourceRefused("not a bot", state="blocked"), yt_dlp=Client(1))
     assert (replay.stream.state, asked) == ("blocked", ["chat-downloader"])
+
+
+def test_after_http_403_the_other_source_is_asked(play):
+    refused = Forbidden("HTTP 403", state="blocked")
+    replay, asked = play(chat_downloader=refused, yt_dlp=Client(1, 2, 3, 4))
+    assert (replay.stream.state, asked) == ("complete", list(SOURCES))
+    assert play(chat_downloader=refused, yt_dlp=refused)[0].stream.state == "blocked"
 
 
 @pytest.mark.parametrize("running", ["live", "upcoming"])
