@@ -341,11 +341,12 @@ def render_bundle(run_dir: Path) -> Path:
     for notebook in NOTEBOOKS:
         chapter = load_chapter(run_dir, notebook)
         parts[notebook] = fill_template("chapter.html", chapter=chapter, simulated=is_simulated(run_dir))
-    labels = {"index": "Report", "explorer": "Explorer"}
     page = fill_template(
         "bundle.html",
         title=front["title"],
-        navigation=[(f"#{name}", labels.get(name) or _name_chapter(name)) for name in parts],
+        navigation=[
+            (f"#{Path(page).stem}", name) for page, name in list_pages(NOTEBOOKS, explorer=bool(facts))
+        ],
         here=None,
         parts=[
             (name, Markup(_link_within(_prefix_ids(part, name), run_dir))) for name, part in parts.items()

@@ -654,8 +654,9 @@ class StreamView {
 
   sayAt(second) {
     if (!this.chat) return "";
-    const row = this.rowAt(second);
-    return row < this.chat.text.length && this.chat.at[row] < (second + this.data.step_s * 2) * 10 ? shorten(this.chat.text[row], 80) : "";
+    const { step_s } = this.data, start = Math.floor(second / step_s) * step_s;
+    const row = [second, start].map((at) => this.rowAt(at)).find((row) => this.chat.at[row] < (start + step_s) * 10);
+    return row === undefined ? "" : shorten(this.chat.text[row], 80); // of the step that is counted, if it has any
   }
 
   /** Show the messages before and after a second. */

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from selenium.webdriver.support.ui import WebDriverWait
 
 from chatlib.pipeline.explorer import ExplorerSettings, load_timeline_data, write_explorer
 from chatlib.pipeline.pages import render_bundle, render_index
@@ -73,8 +74,6 @@ def press(chromium, selector, *keys):
 
 
 def wait_for_chat(chromium):
-    from selenium.webdriver.support.ui import WebDriverWait
-
     ready = "return document.querySelectorAll('.chat li').length > 0"
     WebDriverWait(chromium.driver, 120, poll_frequency=0.02).until(lambda d: d.execute_script(ready))
 
@@ -205,6 +204,12 @@ def test_the_explorer_shows_what_was_written_around_a_second(chromium, script, r
     assert script("return document.querySelector('.stream .search input').value") == "song"
     watch = script("return document.querySelector('.readout a').href")
     assert watch == "https://www.twitch.tv/videos/77?t=0h30m0s"
+    told = {36: "0:00:36 · 0 messages by 0 people in 5 s · watch", 43: "1 message by 1 person in 5 s · what is"}
+    for second, said in told.items():
+        script(f"location.hash = '#{stream}@{second}'")
+        WebDriverWait(chromium.driver, 20).until(
+            lambda d, said=said: said in d.find_element("tag name", "body").text
+        )
 
 
 def test_naming_more_people_shows_how_many_pay(chromium, script, run):
