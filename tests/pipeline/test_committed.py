@@ -69,14 +69,10 @@ def chain(tmp_path_factory):
 
 @pytest.fixture
 def fresh(chain, tmp_path):
-    """The same notebooks without outputs, in a folder of their own, and the run."""
+    """The same notebooks without outputs, in a folder of their own, and a copy of the run."""
     for name, text in chain[2].items():
         (tmp_path / name).write_text(text)
-    return tmp_path, chain[1]
-
-
-def copy_run(run_dir, tmp_path):
-    return Path(shutil.copytree(run_dir, tmp_path / "run"))
+    return tmp_path, Path(shutil.copytree(chain[1], tmp_path.with_name(f"{tmp_path.name}-run")))
 
 
 def read(folder, name="01_collect"):
@@ -117,9 +113,8 @@ def test_a_notebook_with_outputs_runs_and_the_old_ones_go(chain, tmp_path):
     assert texts == [[f"the database is {tmp_path}/Db_file.dbs 4\n"]]
 
 
-def test_outputs_of_other_parameters_are_refused(fresh, tmp_path):
-    folder, run_dir = fresh
-    copy = copy_run(run_dir, tmp_path)
+def test_outputs_of_other_parameters_are_refused(fresh):
+    folder, copy = fresh
     told = json.loads((copy / "run.json").read_text())
     told["parameters"]["05_analyze"]["SEED"] = 4
     (copy / "run.json").write_text(json.dumps(told))
@@ -139,9 +134,8 @@ def test_outputs_of_other_code_are_refused_and_nothing_is_written(fresh):
 @pytest.mark.parametrize(
     "path", ["/" + "home/ann/x.csv", "/" + "root/.cache", "/tmp/y", "C:" + "\\Users\\Ann"]
 )
-def test_a_path_of_the_machine_is_not_committed(fresh, tmp_path, path):
-    folder, run_dir = fresh
-    copy = copy_run(run_dir, tmp_path)
+def test_a_path_of_the_machine_is_not_committed(fresh, path):
+    folder, copy = fresh
     executed = read(copy)
     said = ["see https://x.org/tmp/ann\n", f"saved in {path}\n"]
     executed["cells"][3]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": said}]
@@ -150,9 +144,8 @@ def test_a_path_of_the_machine_is_not_committed(fresh, tmp_path, path):
         save_outputs(copy, notebooks_dir=folder)
 
 
-def test_widgets_and_unknown_things_are_left_out(fresh, tmp_path):
-    folder, run_dir = fresh
-    copy = copy_run(run_dir, tmp_path)
+def test_widgets_and_unknown_things_are_left_out(fresh):
+    folder, copy = fresh
     executed = read(copy)
     widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": ["HBox()"]}
     executed["metadata"]["widgets"] = {"1": {}}

@@ -204,7 +204,10 @@ def test_the_explorer_shows_what_was_written_around_a_second(chromium, script, r
     assert script("return document.querySelector('.stream .search input').value") == "song"
     watch = script("return document.querySelector('.readout a').href")
     assert watch == "https://www.twitch.tv/videos/77?t=0h30m0s"
-    told = {36: "0:00:36 · 0 messages by 0 people in 5 s · watch", 43: "1 message by 1 person in 5 s · what is"}
+    told = {
+        36: "0 messages by 0 people in 5 s · watch",
+        43: "1 message by 1 person in 5 s · what is",
+    }
     for second, said in told.items():
         script(f"location.hash = '#{stream}@{second}'")
         WebDriverWait(chromium.driver, 20).until(

@@ -6,13 +6,13 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 
 import pytest
 import requests
 
 from tests.places import ROOT
-from tests.waiting import find_port
+from tests.waiting import find_port, wait_until
 
 
 def read_command(arguments):
@@ -24,19 +24,12 @@ def read_command(arguments):
     return [sys.executable, *rest]
 
 
-class Lab:
-    """The server's REST API, asked as JupyterLab asks it."""
-
-    def __init__(self, port, token):
-        self.address = f"127.0.0.1:{port}"
-        self.headers = {"Authorization": f"token {token}"}
-
-    def ask(self, method, path, body=None):
-        answer = requests.request(
-            method, f"http://{self.address}{path}", headers=self.headers, json=body, timeout=60
-        )
-        answer.raise_for_status()
-        return answer.json() if answer.content and "json" in answer.headers["Content-Type"] else answer.text
+def ask(port, token, path):
+    """Ask the server's REST API as JupyterLab asks it."""
+    head = {"Authorization": f"token {token}"}
+    answer = requests.get(f"http://127.0.0.1:{port}{path}", headers=head, timeout=60)
+    answer.raise_for_status()
+    return answer
 
 
 @pytest.fixture
@@ -54,8 +47,15 @@ def lab(tmp_path):
             stderr=log,
             start_new_session=True,
         )
+
+    def is_up():
+        assert server.poll() is None, (tmp_path / "log").read_text()
+        with suppress(requests.ConnectionError):
+            return ask(port, token, "/api/status")
+
     try:
-        yield wait_for(Lab(port, token), server, tmp_path / "log")
+        wait_until(is_up)
+        yield port, token
         server.send_signal(signal.SIGTERM)
         assert server.wait(300) == 0
     finally:
@@ -64,21 +64,10 @@ def lab(tmp_path):
             server.wait()
 
 
-def wait_for(lab, server, log):
-    for _ in range(1800):
-        assert server.poll() is None, log.read_text()
-        try:
-            lab.ask("GET", "/api/status")
-        except requests.ConnectionError:
-            time.sleep(0.1)
-        else:
-            return lab
-    raise AssertionError(log.read_text())
-
-
 def test_it_starts_shows_the_notebooks_to_who_has_the_token_and_goes_away(lab):
-    assert "<title>JupyterLab</title>" in lab.ask("GET", "/lab")
-    served = {item["name"] for item in lab.ask("GET", "/api/contents/")["content"]}
+    port, token = lab
+    assert "<title>JupyterLab</title>" in ask(port, token, "/lab").text
+    served = {item["name"] for item in ask(port, token, "/api/contents/").json()["content"]}
     assert {"01_collect.ipynb", "05_analyze.ipynb"} <= served
     with pytest.raises(requests.HTTPError, match="403"):
-        Lab(lab.address.split(":")[1], "wrong").ask("GET", "/api/contents/")
+        ask(port, "wrong", "/api/contents/")
