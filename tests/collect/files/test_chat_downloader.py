@@ -83,12 +83,6 @@ def test_fixed_sentences_are_no_words_of_the_author():
     assert (message.text, message.notice) == ("mine", "A subscribed")
 
 
-def test_a_subscription_in_a_twitch_replay_is_told_by_its_sentence():
-    author = {"id": "7", "name": "ann", "display_name": "Ann"}
-    (message,), _ = read([PLAIN | {"message": "Ann subscribed with Prime. hey", "author": author}])
-    assert (message.kind, *message[5:7]) == ("subscription", "hey", "Ann subscribed with Prime.")
-
-
 def test_money_without_its_text_is_taken_as_a_number():
     row = {"message_type": "paid_message", "money": {"amount": 5000.0, "currency": "JPY"}, "message_id": "x"}
     (message,), _ = read([row])

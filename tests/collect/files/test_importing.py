@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chatlib.collect.files import formats, importing
-from chatlib.collect.files.formats import Chat, read_chat_file
+from chatlib.collect.files.formats import read_chat_file
 from chatlib.collect.files.importing import _read_packed, import_chats
 from chatlib.collect.files.into_dataset import import_into_dataset
 from chatlib.errors import MissingSource, ParameterError, SourceError, StoreFull, UnknownFormat
@@ -201,18 +201,6 @@ def test_without_offsets_they_count_from_the_first_message_and_it_is_told(tmp_pa
     assert [m.offset_s for m in chat.messages] == [-2824565.473707, 0.0, 1.0, None, 0.25]
     assert (chat.stream.view, chat.stream.started_at) == ("live", "2020-12-04T03:59:17+00:00")
     assert "no offsets" in caplog.text
-
-
-def test_one_chat_file_without_a_database(tmp_path, files):
-    (tmp_path / "v5.json").write_bytes(files["v5.json"])
-    chat = read_chat_file(tmp_path / "v5.json")
-    assert isinstance(chat, Chat)
-    assert chat.stream == Stream(
-        "twitch", "1087079172", "https://www.twitch.tv/videos/1087079172", "Fall",
-        started_at="2021-07-15T01:59:24+00:00", duration_s=2938.0,
-    )  # fmt: skip
-    assert [m.message_id for m in chat.messages] == ["c1", "c2", "c3", "c4"]
-    assert (chat.format, chat.skipped) == ("twitch-v5", {})
 
 
 def test_one_chat_file_that_is_none(tmp_path, make_old_database):

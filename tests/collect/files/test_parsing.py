@@ -44,7 +44,9 @@ def load(data):
         gzip.compress(ARRAY[:10], mtime=0) + gzip.compress(ARRAY[10:], mtime=0),
         b"\xef\xbb\xbf" + ARRAY,
         b"\xef\xbb\xbf" + LINES.replace(b"\n", b"\n\xef\xbb\xbf"),
-        json.dumps(ROWS[:1]).encode() + b"\n" + json.dumps(ROWS[1:]).encode(),
+        json.dumps(ROWS[:1]).encode() + b"\n" + json.dumps(ROWS[1:]).encode(),  # files put together
+        json.dumps(ROWS[:1], indent=1).encode() + b"\n" + json.dumps(ROWS[1:], indent=1).encode(),
+        "\n".join(json.dumps(row, indent=1) for row in ROWS).encode(),
         gzip.compress(b"\xef\xbb\xbf" + ARRAY, mtime=0),
         ARRAY.decode().encode("utf-16"),
         b"\n  " + ARRAY,
@@ -62,6 +64,7 @@ def test_one_object_is_no_json_lines():
 def test_a_bad_line_is_counted_and_the_others_stay():
     assert load(LINES + b'\n{"n": 4\n{"n": 5}') == ([*ROWS, {"n": 5}], {"line is no JSON": 1})
     assert load(b'{"cut\n' + LINES)[0] == ROWS
+    assert load(b'{"a": 1} x') == ({"a": 1}, {CUT: 1})
 
 
 def test_lone_surrogates_nan_and_control_characters_are_read():
@@ -111,15 +114,6 @@ def test_of_an_object_cut_short_the_whole_rows_are_kept(around):
         n_whole = sum(text.index(item) + len(item) <= end for item in items)
         wanted = json.loads((around % ", ".join(items[:n_whole])).replace(', "z": {"q": []}', ""))
         assert load(text[:end].encode()) == (wanted, {CUT: 1})
-
-
-def test_files_that_were_put_together():
-    for item in ({"data": {"x": 1}}, {"data": {"x": 2}}):
-        one = json.dumps(item, indent=1)
-        assert load(f"{one}\n{one}".encode()) == ([item, item], {})
-    rows = json.dumps(ROWS, indent=1)
-    assert load(f"{rows}\n{rows}\n".encode()) == (ROWS + ROWS, {})
-    assert load(b'{"a": 1} x') == ({"a": 1}, {CUT: 1})
 
 
 @pytest.mark.parametrize(
