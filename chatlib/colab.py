@@ -17,8 +17,8 @@ from chatlib.errors import ChatlibError, ParameterError
 from chatlib.files import atomic_path
 
 __all__ = [
-    "BROWSER", "MOUNT_POINT", "copy_to_drive", "in_colab", "install_missing", "open_drive", "read_secret",
-    "restore_from_drive",
+    "BROWSER", "MOUNT_POINT", "copy_to_drive", "find_version", "in_colab", "install_missing", "open_drive",
+    "read_secret", "restore_from_drive",
 ]  # fmt: skip
 
 BROWSER = "google-colab-selenium>=1.0.18"  # the browser that lists a channel there
@@ -69,7 +69,7 @@ def install_missing(requirements: str | Path) -> list[str]:
     if missing:
         with tempfile.TemporaryDirectory() as folder:
             held = Path(folder) / "held.txt"
-            pins = [f"{name}=={version}\n" for name in _HELD if (version := _find_version(name))]
+            pins = [f"{name}=={version}\n" for name in _HELD if (version := find_version(name))]
             held.write_text("".join(pins))
             command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(held), *missing]
             done = subprocess.run(command, capture_output=True, text=True)
@@ -146,13 +146,14 @@ def _is_installed(requirement: str) -> bool:
     from packaging.requirements import Requirement
 
     wanted = Requirement(requirement)
-    version = _find_version(wanted.name)
+    version = find_version(wanted.name)
     return version is not None and (
         wanted.name in _HELD or wanted.specifier.contains(version, prereleases=True)
     )
 
 
-def _find_version(name: str) -> str | None:
+def find_version(name: str) -> str | None:
+    """Return which version of a package is installed, None if none is."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -247,7 +247,9 @@ def finish_dataset(
     files = sorted(files, key=_age)
     streams = pa.Table.from_pylist([_describe(file) for file in files], SCHEMAS["streams"])
     tables = {"streams": streams} | dict(beside or {name: _load_beside(folder, name) for name in _BESIDE})
-    counts = {name: _write_table(folder, name, table) for name, table in tables.items()}
+    for name, table in tables.items():
+        write_parquet(table.cast(SCHEMAS[name]), folder / f"{name}.parquet")
+    counts = {name: len(table) for name, table in tables.items()}
     counts["authors"] = _write_authors(folder, files)
     kept = {folder / file.path for file in files}
     for path in {*(folder / "messages").rglob("*.parquet"), *folder.glob(_LEFT)} - kept:
@@ -282,11 +284,6 @@ def _describe(file: MessageFile) -> dict[str, object]:
 def _load_beside(folder: Path, name: str) -> pa.Table:
     path = folder / f"{name}.parquet"
     return read_parquet(path) if path.is_file() else SCHEMAS[name].empty_table()
-
-
-def _write_table(folder: Path, name: str, table: pa.Table) -> int:
-    write_parquet(table.cast(SCHEMAS[name]), folder / f"{name}.parquet")
-    return len(table)
 
 
 def write_parquet(table: pa.Table, path: Path, **options: Any) -> None:

@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 from chatlib.errors import DamagedStore, MissingSource, NewerSchema, NotADatabase, ParameterError, StoreError
 from chatlib.queries import MESSAGE_COLUMNS, Import, StoreReader, connect_to_read, map_sqlite_errors
-from chatlib.records import DONATION_KINDS, STATES, VIEWS, Clip, HeatStep, Message, Stream
+from chatlib.records import DONATION_KINDS, STATES, VIEWS, Clip, HeatStep, Message, Stream, find_twins
 from chatlib.schema import APPLICATION_ID, FILL_VISITS, MIGRATIONS
-from chatlib.sightings import find_twins
 
 __all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
 
@@ -111,7 +110,7 @@ class Store(StoreReader):
         A message is there if its stream has one with the same id and kind. What is None in
         the stream leaves what is known alone, and a state never takes the place of a better
         one. Of a stream that was captured live, messages of its replay that the capture has are
-        the same messages (see `chatlib.sightings`), and who had which is noted; or `sightings` tell who
+        the same messages (see `find_twins`), and who had which is noted; or `sightings` tell who
         had which: message id, kind, whether the capture had it, whether the replay had it.
 
         Raises: ParameterError for a state or view that `chatlib.records` does not name.

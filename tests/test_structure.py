@@ -27,7 +27,7 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(chatlib.__path__, "chatli
 LAYERS = [
     {"errors", "options", "records", "schema"},
     {"columns", "money", "text", "workspace", "colab", "files", "ahead", "times", "tables"},
-    {"store", "queries", "dataset", "sightings"},
+    {"store", "queries", "dataset"},
     {"simulate", "collect", "pretrain"},
     {"predict", "analyze"},
     {"scale", "plots"},

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 import chatlib
+from chatlib.colab import find_version
 from chatlib.errors import ParameterError
 from chatlib.options import option
 from chatlib.workspace import PROJECT_DIR, RUNS_DIR, hide_paths, shorten_path
@@ -220,12 +221,5 @@ def _find_versions() -> dict[str, str | None]:
     return {
         "chatlib": chatlib.__version__,
         "python": platform.python_version(),
-        **{package: _find_version(package) for package in packages},
+        **{package: find_version(package) for package in packages},
     }
-
-
-def _find_version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # torch, where somebody only analyzes
-        return None

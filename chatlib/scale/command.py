@@ -123,17 +123,17 @@ def _run_export(args: argparse.Namespace) -> int:
 
 def _run_import(args: argparse.Namespace) -> int:
     from chatlib.collect.files.importing import FileReport
-    from chatlib.collect.files.into_dataset import Outcome, finish_import, import_file, plan_import
+    from chatlib.collect.files.into_dataset import finish_import, import_file, plan_import
     from chatlib.workspace import progress_bar
 
     with open_cluster(read_options(args, ClusterSettings)) as cluster:
         plan = plan_import(args.paths, args.folder, limit=args.limit)
         tasks = sorted(plan.tasks, key=lambda task: -Path(task.path).stat().st_size)  # none alone at the end
-        outcomes: dict[str, Outcome] = {}
+        reports: dict[str, FileReport] = {}
         for ended in progress_bar(cluster.map(import_file, tasks), total=len(tasks), desc="import"):
             path = tasks[ended.place].path
-            outcomes[path] = ended.result or Outcome("", FileReport(Path(path), "failed", error=ended.error))
-    report = finish_import(plan, [outcomes[task.path] for task in plan.tasks])
+            reports[path] = ended.result or FileReport(Path(path), "failed", error=ended.error)
+    report = finish_import(plan, [reports[task.path] for task in plan.tasks])
     sys.stdout.write(report.format_summary(Path(args.folder)))
     return 0 if report.is_usable and (args.ignore_errors or not report.errors) else 1
 

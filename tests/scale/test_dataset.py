@@ -156,7 +156,7 @@ def test_a_stream_whose_file_is_gone_is_named_by_the_next_import(db, tmp_path):
     dataset = export_store(db, tmp_path / "set")
     (gone := dataset.folder / dataset.files[0].path).unlink()
     report = import_into_dataset([SAMPLE / "new"], dataset.folder)
-    assert list(report.errors) == [gone] and "the 9 of twitch/" in report.errors[gone]
+    assert list(report.errors) == [gone] and "with 9 messages" in report.errors[gone]
     assert open_dataset(dataset.folder).manifest["streams"] == report.totals["streams"] == 5
     assert not import_into_dataset([SAMPLE / "new"], dataset.folder).errors
 

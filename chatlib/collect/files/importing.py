@@ -61,6 +61,7 @@ class FileReport:
     n_added: int = 0  # of them new in the database
     skipped: Mapping[str, int] = field(default_factory=dict)  # reason -> rows
     error: str = ""
+    content: str = ""  # of a file for a data set: the digest that its part is named by
 
 
 @dataclass(frozen=True)
@@ -277,9 +278,9 @@ def is_named_by_file(stream: Stream, path: Path, row: Mapping[str, str]) -> bool
 
 def is_of_another(db: Store, stream: Stream, ids: Collection[str]) -> bool:
     """Return whether a stream is in the database, with none of the messages of these ids."""
-    stored = db.find_streams(stream.platform, [stream.video_id])["stream_id"].tolist()
+    stored = db.find_streams(stream.platform, [stream.video_id])["stream_id"].tolist() if ids else []
     known = db.load_messages(stored, columns=["message_id"])["message_id"]
-    return bool(len(ids) and len(known) and not known.isin(ids).any())
+    return len(known) > 0 and not known.isin(ids).any()
 
 
 def _save_chat(db: Store, path: Path, chat: Chat, *, content: str) -> FileReport:

@@ -25,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 
 from chatlib.ahead import map_ahead
-from chatlib.collect.files.formats import Chat, digest_content, log_view, read_listed_file
+from chatlib.collect.files.formats import digest_content, log_view, read_listed_file
 from chatlib.collect.files.importing import (
     MIN_BYTES,
     OF_ANOTHER,
@@ -62,7 +62,6 @@ from chatlib.workspace import progress_bar, rare_gc
 
 __all__ = [
     "FileTask",
-    "Outcome",
     "Plan",
     "Pseudonyms",
     "export_store",
@@ -76,16 +75,16 @@ __all__ = [
 PARTS = "parts"
 _KNOWN = "known.json"
 _PSEUDONYMS = (
-    "A data set of pseudonyms takes in nothing else, since the key that they are made with is kept nowhere, "
-    "and {} is one. Name another folder, or import into the chat database and export that again."
+    "A data set of pseudonyms takes in nothing else, since their key is kept nowhere, and {} is one. Name "
+    "another folder, or import into the chat database and export that again."
 )
 _OF_PEOPLE = (
     "A stream of pseudonyms is stored where it is new, and {} is in already with other messages: each would "
     "be there twice. Import the data set into a database of its own."
 )
 _MISSING = (
-    "A stream's messages must be there, and the file with the {n:,} of {name} is not: the data set holds "
-    "that stream no more. Import its chat again, or bring the file back and import anything once more."
+    "A stream's file must be there, and that of {name} with {n:,} messages is not: the data set holds the "
+    "stream no more. Import its chat again."
 )
 _ONE_STREAM = (
     "Files of one stream are read into a data set, and {name} holds several: import it into a chat database, "
@@ -186,9 +185,8 @@ def import_dataset(db: Store, dataset: Dataset) -> ImportReport:
         for file in progress_bar(dataset.files, total=len(dataset.files), desc="import"):
             path, key = dataset.folder / file.path, (file.stream.platform, file.stream.video_id)
             try:
-                if dataset.manifest.get("pseudonyms") and is_of_another(
-                    db, file.stream, _load_ids(dataset.folder, [file])
-                ):
+                ids = _load_ids(dataset.folder, [file]) if dataset.manifest.get("pseudonyms") else ()
+                if is_of_another(db, file.stream, ids):
                     reports.append(FileReport(path, "failed", error=_OF_PEOPLE.format("/".join(key))))
                     continue
                 saved = save_messages(db, dataset.folder, file)
@@ -215,13 +213,6 @@ class FileTask(NamedTuple):
     path: str
     row: Mapping[str, str]
     folder: str
-
-
-class Outcome(NamedTuple):
-    """What became of a file; `content` is the digest that its part is named by, "" if there is none."""
-
-    content: str
-    report: FileReport
 
 
 class Plan(NamedTuple):
@@ -257,7 +248,8 @@ def plan_import(paths: Sequence[str | Path], folder: str | Path, *, limit: int =
     """
     kept, ignored, failed = choose_files(paths, limit=limit)
     target = Path(folder).absolute()
-    if (target / MANIFEST).is_file() and open_dataset(target).manifest.get("pseudonyms"):
+    dataset = open_dataset(target) if (target / MANIFEST).is_file() else Dataset(target, {})
+    if dataset.manifest.get("pseudonyms"):
         raise ParameterError(_PSEUDONYMS.format(folder))
     known = {digest: file.n_messages for file in iter_message_files(target) for digest in file.sources}
     prepare_dataset(target)
@@ -266,42 +258,45 @@ def plan_import(paths: Sequence[str | Path], folder: str | Path, *, limit: int =
     tasks = [FileTask(str(f.path.absolute()), dict(f.row), str(target)) for f in kept]
     missing = []
     with suppress(DamagedStore):  # there is no table of streams yet, or it is made anew
-        missing = [file for file in Dataset(target, {}).files if not (target / file.path).is_file()]
+        missing = [file for file in dataset.files if not (target / file.path).is_file()]
     return Plan(target, tasks, ignored, failed, missing)
 
 
 @rare_gc()
-def import_file(task: FileTask) -> Outcome:
+def import_file(task: FileTask) -> FileReport:
     """Read one chat file and write its part; return what became of it."""
     path, folder = Path(task.path), Path(task.folder)
     if read_head(path).startswith(SQLITE_MAGIC):
-        return Outcome("", FileReport(path, "failed", error=_ONE_STREAM.format(name=path.name)))
+        return FileReport(path, "failed", error=_ONE_STREAM.format(name=path.name))
     try:
         digest = digest_content(read_file(path), name=path.name, row=task.row)
     except SourceError as error:
-        return Outcome("", FileReport(path, "failed", error=str(error)))
+        return FileReport(path, "failed", error=str(error))
     part = Path(PARTS, f"{digest}.parquet")
     known = _load_known(folder / PARTS / _KNOWN)
     if digest in known or (folder / part).is_file():
         n_rows = known[digest] if digest in known else read_message_file(folder, part).n_messages
-        return Outcome(digest, FileReport(path, "known", n_rows=n_rows))
-    file = read_listed_file(path, task.row, digested=False)
+        return FileReport(path, "known", n_rows=n_rows, content=digest)
+    file = read_listed_file(path, task.row)
     if len(file.chats) != 1:
-        reason = file.error or _ONE_STREAM.format(name=path.name)
-        return Outcome("", FileReport(path, "failed", error=str(reason)))
+        return FileReport(path, "failed", error=str(file.error or _ONE_STREAM.format(name=path.name)))
     (chat,) = file.chats
     log_view(chat, path)
-    return Outcome(digest, _write_part(folder, part, path, chat, digest))
+    table = _tabulate(chat.stream.video_id, chat.messages)
+    write_messages(folder, part, chat.stream, [table], sources=[digest])
+    name, counts = f"{chat.stream.platform}/{chat.stream.video_id}", (len(chat.messages), len(table))
+    skipped = dict(chat.skipped)
+    return FileReport(path, "imported", chat.format, name, None, *counts, skipped, content=digest)
 
 
-def finish_import(plan: Plan, outcomes: Iterable[Outcome]) -> ImportReport:
+def finish_import(plan: Plan, reports: Iterable[FileReport]) -> ImportReport:
     """Make streams of the parts, write what lies beside them, and return what the import did."""
-    outcomes, folder = list(outcomes), plan.folder
+    reports, folder = list(reports), plan.folder
     files = {(file.stream.platform, file.stream.video_id): file for file in iter_message_files(folder)}
-    tasks = {o.content: task for o, task in zip(outcomes, plan.tasks, strict=True)}
+    tasks = {report.content: task for report, task in zip(reports, plan.tasks, strict=True)}
     left = {path.stem for path in (folder / PARTS).glob("[!.]*.parquet")}
     parts: dict[tuple[str, str], list[MessageFile]] = {}
-    refused: dict[str, Outcome] = {}
+    refused: dict[str, FileReport] = {}
     for content in [*(content for content in tasks if content in left), *sorted(left - tasks.keys())]:
         part = read_message_file(folder, Path(PARTS, f"{content}.parquet"))
         key = (part.stream.platform, part.stream.video_id)
@@ -311,14 +306,14 @@ def finish_import(plan: Plan, outcomes: Iterable[Outcome]) -> ImportReport:
             own, known = _load_ids(folder, [part]), _load_ids(folder, of_stream)
             if own and known and known.isdisjoint(own):
                 error = OF_ANOTHER.format(part.stream.video_id)
-                refused[content] = Outcome("", FileReport(Path(task.path), "failed", error=error))
+                refused[content] = FileReport(Path(task.path), "failed", error=error)
                 continue
         of_stream.append(part)
     files |= {key: _join(folder, of_stream) for key, of_stream in parts.items()}
     dataset = finish_dataset(folder, files.values())
     shutil.rmtree(folder / PARTS)  # and what a process that was killed left
     totals = {name: int(str(dataset.manifest[name])) for name in ("streams", "messages", "authors")}
-    reports = [refused.get(outcome.content, outcome).report for outcome in outcomes]
+    reports = [refused.get(report.content, report) for report in reports]
     for file in plan.missing:
         if (key := (file.stream.platform, file.stream.video_id)) not in files:
             error = _MISSING.format(n=file.n_messages, name="/".join(key))
@@ -331,18 +326,9 @@ def _load_known(path: Path) -> dict[str, int]:
     return json.loads(path.read_bytes())
 
 
-def _report_lost(task: FileTask) -> Outcome:
+def _report_lost(task: FileTask) -> FileReport:
     error = "The reader's process ended on this file; is it far too large?"
-    return Outcome("", FileReport(Path(task.path), "failed", error=error))
-
-
-def _write_part(folder: Path, part: Path, path: Path, chat: Chat, digest: str) -> FileReport:
-    table = _tabulate(chat.stream.video_id, chat.messages)
-    write_messages(folder, part, chat.stream, [table], sources=[digest])
-    name = f"{chat.stream.platform}/{chat.stream.video_id}"
-    return FileReport(
-        path, "imported", chat.format, name, None, len(chat.messages), len(table), dict(chat.skipped)
-    )
+    return FileReport(Path(task.path), "failed", error=error)
 
 
 def _tabulate(video_id: str, messages: list[Message]) -> pa.Table:

@@ -5,8 +5,7 @@ import random
 import pytest
 
 from chatlib.__main__ import main
-from chatlib.records import Message, Stream
-from chatlib.sightings import find_twins
+from chatlib.records import Message, Stream, find_twins
 from chatlib.store import open_store
 
 START_US = 1_714_586_400_000_000
