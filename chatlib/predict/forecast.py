@@ -305,6 +305,8 @@ def rank_people(forecaster: Forecaster, people: People, *, names: pd.Series | No
     result = table[["channel", "author"]].copy()
     for name, trees in forecaster.trees.items():
         result[f"p_{name}"] = expit(trees.score(table))
+    if "p_comes" in result:  # by trees of its own, and who pays has come
+        result["p_comes"] = result[["p_comes", "p_pays"]].max(axis=1)
     result[["amount", "currency"]] = _guess_amounts(people.amounts, table)
     result["expected_amount"] = result["p_pays"] * result["amount"]
     lapsed = table["days_since_paid"] > _LAPSED_DAYS

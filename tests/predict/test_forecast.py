@@ -161,6 +161,7 @@ def test_what_readers_are_shown(path, people):
     assert "no month has ten" not in str(table) and table["asked"].nunique() == 2
     coming = forecasts["next_stream"]
     assert "65 people were seen in the 60 days" in answer_forecasts(coming)[0]
+    assert (coming.table["p_pays"] <= coming.table["p_comes"]).all()
     shown = list_people(coming.table, n=3)
     assert list(shown) == ["who", "pays", "comes", "expected", "what speaks for it"] and len(shown) == 3
     assert "expected" not in list_people(coming.table.assign(amount=np.nan))

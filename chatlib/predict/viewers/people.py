@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from chatlib.errors import DataError, NotEnoughData
-from chatlib.predict import NEXT_STREAM, Question
+from chatlib.predict import FORECAST, NEXT_STREAM, Question
 from chatlib.predict.viewers.history import Clock, order_streams
 from chatlib.predict.viewers.past import (
     HABIT_COLUMNS,
@@ -86,7 +86,8 @@ class People:
         if not self.table["paid"].any():
             raise NotEnoughData(
                 f"A forecast needs somebody who was seen before and then paid; of {len(self.table):,} times "
-                "that one was asked about, none is such. Add streams, of chat whose messages have times."
+                "that one was asked about, none is such. Add streams, of chat whose messages have times"
+                f"{', or lower the landmark' if self.question.name == FORECAST else ''}."
             )
 
 
