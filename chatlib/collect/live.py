@@ -292,9 +292,10 @@ def watch_streams(
                 watcher.thread.join(LAST_WAIT_S)
     errors = [watcher.error for watcher in watchers if watcher.error]
     captures = [capture for watcher in watchers for capture in watcher.captures]
-    fatal = [error for error in errors if isinstance(error, StoreError)]
-    if fatal or (len(errors) == len(watchers) and not any(capture.was_connected for capture in captures)):
-        raise (fatal or errors)[0]
+    has_failed = len(errors) == len(watchers) and not any(capture.was_connected for capture in captures)
+    for error in sorted(errors, key=lambda error: not isinstance(error, StoreError)):
+        if has_failed or isinstance(error, StoreError):
+            raise error
     for watcher in watchers:
         watcher.report_error(are_others_left=True)
     return captures
@@ -463,7 +464,7 @@ class _Watcher:
                     self._stop.wait(random.uniform(0, wait_s))
                     wait_s = min(MAX_BACKOFF_S, 2 * wait_s)
                     if self._is_over(capture):
-                        self._end(capture)
+                        capture.end()
         finally:
             if not self._is_connected and not capture.has_ended:
                 capture.note_gap(capture.now_s())
@@ -473,7 +474,8 @@ class _Watcher:
         """Connect; the time since the chat was last heard is a gap. Raises: SourceError."""
         connected = self.feed.connect(capture.stream)
         if connected is None:
-            self._end(capture)
+            self._current = self._current if self._is_over(capture) else None
+            capture.end()
             return
         if not capture.was_connected or connected.stream.started_at != capture.stream.started_at:
             self._know_start(capture, connected.stream)
@@ -492,7 +494,7 @@ class _Watcher:
                 self._flush(capture)
             current = self._current
             if self._is_over(capture):
-                self._end(capture)
+                capture.end()
             elif current is not None and current.started_at not in (None, capture.stream.started_at):
                 self._know_start(capture, current)
                 return
@@ -526,11 +528,6 @@ class _Watcher:
         """Return whether another stream runs, or none."""
         current = self._current
         return current is None or current.video_id != capture.stream.video_id
-
-    def _end(self, capture: Capture) -> None:
-        if not self._is_over(capture):
-            self._current = None
-        capture.end()
 
 
 def _rank_people(rank: Rank, watchers: Sequence[_Watcher], path: Path, stop: threading.Event) -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -334,10 +335,9 @@ def _format_channel(channel: ChannelReport, sheet: str) -> list[str]:
     states = Counter(stream.state for stream in channel.streams)
     new = sum(stream.before is None for stream in channel.streams)
     asked = ", ".join(f"{states[state]:,} {state}" for state in STATES if states[state]) or "nothing to fetch"
+    listed = f"{format_count(channel.n_listed, 'stream')} listed ({channel.listing})"
     lines = [
-        one_line(
-            f"{channel.name or channel.url}: {channel.n_listed:,} streams listed ({channel.listing})", 200
-        ),
+        one_line(f"{channel.name or channel.url}: {listed}", 200),
         f"  {new:,} new, {len(channel.streams) - new:,} tried again: {asked}",
         f"  {len(channel.left):,} left as they were",
         f"  their list: {sheet}",
@@ -355,7 +355,7 @@ def _format_channel(channel: ChannelReport, sheet: str) -> list[str]:
     return lines + (["  with a reason:", *shorten_lines(reasons)] if reasons else [])
 
 
-class ProgressBoard:
+class ProgressBoard(AbstractContextManager):
     """The progress of one channel: a bar where a person looks, else a log line per finished stream.
 
     The bar also shows how far each running stream is. `durations_s` are the streams to come, by
@@ -369,9 +369,6 @@ class ProgressBoard:
         self._n_done = 0
         self._lock = threading.Lock()
         self._bar = progress_bar(total=len(durations_s), desc="chats", unit="stream")
-
-    def __enter__(self) -> ProgressBoard:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()

@@ -383,9 +383,8 @@ def read_video(node: object) -> VideoFacts | None:
         return None
     started_at = read_date(walk(node, "createdAt")) or read_date(walk(node, "publishedAt"))
     # As yt-dlp's list shows it, and as the VOD itself.
-    is_running = "/404_processing" in str(walk(node, "previewThumbnailURL")) or (
-        walk(node, "status") == "RECORDING"
-    )
+    picture = str(walk(node, "previewThumbnailURL"))
+    is_running = "/404_processing" in picture or walk(node, "status") == "RECORDING"
     return VideoFacts(
         video_id,
         title=clean_text(walk(node, "title")),
