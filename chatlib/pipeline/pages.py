@@ -93,7 +93,6 @@ def render_page(run_dir: Path, notebook: str, *, missing: str = "") -> Path:
 
     Of one that has not run the page says why: `missing`.
     """
-    number = NOTEBOOKS.index(notebook)
     if missing:
         said = Markup("<p>This chapter has not run.</p><p>{}</p>").format(missing)
         chapter = Chapter(notebook, _name_chapter(notebook), [], said)
@@ -106,8 +105,7 @@ def render_page(run_dir: Path, notebook: str, *, missing: str = "") -> Path:
         here=f"{notebook}.html",
         chapter=chapter,
         simulated=is_simulated(run_dir),
-        before=NOTEBOOKS[number - 1] if number else None,
-        after=NOTEBOOKS[number + 1] if number + 1 < len(NOTEBOOKS) else None,
+        notebooks=NOTEBOOKS,
     )
     return atomic_write(run_dir / f"{notebook}.html", page)
 
@@ -389,12 +387,9 @@ def _describe_explorer(
     run_dir: Path, facts: Mapping[str, Any], *, embedded: Sequence[str] = ()
 ) -> dict[str, object]:
     """Return what `explore.html` shows; `embedded` names the files whose data the page carries itself."""
-    newest_first = [row["stream"] for row in reversed(facts["streams"])]
     return {
         "facts": facts,
         "simulated": is_simulated(run_dir),
-        "streams": Markup(json.dumps(newest_first)),
-        "bundled": bool(embedded),
         "embedded": [(name, Markup(embed_json(load_timeline_data(run_dir, name)))) for name in embedded],
     }
 
