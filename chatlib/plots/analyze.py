@@ -47,6 +47,7 @@ _N_POINTS = 300  # as many as are discernible over the width of a page
 _MINUTE_S = 60
 _LEAST_SHARE = 0.005  # less is an empty bar
 _SCORED = ("setting", "false_alarms_per_h", "recall")
+_LEAST_PLACES = 6  # so that one stream's bar is no wall
 _LABEL_GAP = 14  # pixels between two labels of a line
 
 
@@ -346,7 +347,7 @@ def _label_streams(
     """Write the streams' dates below the last panel; let a page tell each where it is drawn, and open it."""
     dates = [date[:10] if isinstance(date, str) else "no date" for date in table["started_at"]]
     _label_places(figure.axes[-1], dates)
-    figure.axes[-1].set_xlabel("start of the stream")
+    figure.axes[-1].set(xlabel="start of the stream", xlim=(-0.6, max(len(table), _LEAST_PLACES) - 0.4))
     if known is None:
         return
     about = known.drop_duplicates("video_id").set_index("video_id").reindex(table["video_id"])

@@ -56,6 +56,8 @@ def plot_streams(streams: pd.DataFrame, *, new: Collection[int] = ()) -> Figure:
     label_weeks(bottom, streams)
     if not many:
         bottom.set_xlabel("Stream, none has a date" if undated else "Date of the stream (UTC)")
+    if not undated and dates.nunique() == 1:  # else the axis has years
+        bottom.set_xlim(dates.iloc[0] - pd.Timedelta(days=4), dates.iloc[0] + pd.Timedelta(days=4))
     if is_new.any():
         top.set_ylim(top=1.3 * dated["messages"].max())  # room for the legend
         top.legend(loc="upper left", ncols=2)

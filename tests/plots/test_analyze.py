@@ -69,6 +69,7 @@ def test_a_channel_of_any_size_can_be_drawn(n_streams):
     columns = ["started_at", "chats_per_min", "best_minute", "users"]
     figure = plot_channel(pd.DataFrame(rows, columns=columns), note="simulated")
     assert len(figure.axes[1].patches) == n_streams
+    assert figure.axes[1].get_xlim() == (-0.6, max(n_streams, 6) - 0.4)
     assert "simulated" in figure.alt_text()
     figure.canvas.draw()
 

@@ -1,5 +1,6 @@
 """Hundreds of streams are drawn by week."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -48,3 +49,4 @@ def test_new_streams_stand_out_where_the_others_are_drawn_by_week():
     figure = plot_streams(make_streams(70), new=[70])
     lines = {line.get_label(): len(line.get_xdata()) for line in figure.axes[0].lines}
     assert lines == {"streams of a week": 10, "new": 1}
+    assert np.ptp(plot_streams(make_streams(1)).axes[1].get_xlim()) == 8  # days around one stream
