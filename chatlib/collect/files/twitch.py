@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from chatlib.collect.files.chat_downloader import read_row
 from chatlib.collect.files.parsing import Chat, IdMaker, Notes, as_list, as_object, walk
@@ -16,6 +17,24 @@ __all__ = ["count_bits", "find_chat", "format_badge", "iter_nodes", "name_kind",
 
 _LENGTH = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?")
 _KINDS = {name: kind for kind, name in find_kind_names("twitch:").items()}
+
+
+class _Keys(NamedTuple):
+    """By which names a format of comments has what both have."""
+
+    id: str
+    offset: str
+    created: str
+    name: str
+    shown: str
+    emote: str
+    badges: str
+
+
+_V5 = _Keys(
+    "_id", "content_offset_seconds", "created_at", "name", "display_name", "emoticon", "user_badges"
+)  # fmt: skip
+_PAGES = _Keys("id", "contentOffsetSeconds", "createdAt", "login", "displayName", "emote", "userBadges")
 _MAX_DEPTH = 4  # lists within lists: a file of answers, an answer of operations
 # Twitch's own cheermotes; a channel's own ones cannot be told from words.
 _CHEER = re.compile(
@@ -36,7 +55,7 @@ def find_chat(content: object, notes: Notes) -> Chat | None:
     if comments is None:
         return None
     name = "twitch-downloader" if type(content) is dict and "streamer" in content else "twitch-v5"
-    return Chat(name, _read_stream(content, comments), _read_comments(comments, notes), notes)
+    return Chat(name, _read_stream(content, comments), _read_comments(comments, _V5, notes), notes)
 
 
 def _find_comments(content: object) -> list | None:
@@ -102,38 +121,39 @@ def _read_length(value: object) -> float | None:
     return length_s if length_s is not None and length_s > 0 else None
 
 
-def _read_comments(comments: Iterable[object], notes: Notes) -> list[Message]:
+def _read_comments(comments: Iterable[object], keys: _Keys, notes: Notes) -> list[Message]:
     """Return the comments as messages; what is left out is counted."""
     ids = IdMaker()
-    rows = filter(None, (_as_row(comment, notes) for comment in comments))
+    rows = filter(None, (_as_row(comment, keys, notes) for comment in comments))
     return [message for row in rows if (message := read_row(row, notes, ids)) is not None]
 
 
-def _as_row(comment: object, notes: Notes) -> dict[str, object] | None:
+def _as_row(comment: object, keys: _Keys, notes: Notes) -> dict[str, object] | None:
     """Return a comment as chat-downloader would write it; None for what is none, which is counted."""
     if type(comment) is not dict or type(comment.get("message")) is not dict:
         notes["comment without a message" if type(comment) is dict else "row is no object"] += 1
         return None
     content, commenter = comment["message"], as_object(comment.get("commenter"))
-    badges = map(as_object, as_list(content.get("user_badges")))
+    badges = map(as_object, as_list(content.get(keys.badges)))
     fragments = [f for f in map(as_object, as_list(content.get("fragments"))) if clean_text(f.get("text"))]
+    words = "".join(f["text"] for f in fragments if not f.get(keys.emote))
     params = as_object(content.get("user_notice_params"))
     event = read_name(params.get("msg-id")) or read_name(params.get("msg_id"))
     body = clean_text(content.get("body"))
     return {
-        "message_id": comment.get("_id"),
+        "message_id": comment.get(keys.id),
         "message_type": name_kind(event) if event else None,
         "message": body or "".join(fragment["text"] for fragment in fragments) or body,
-        "time_in_seconds": comment.get("content_offset_seconds"),
-        "timestamp": read_timestamp_text(comment.get("created_at")),
+        "time_in_seconds": comment.get(keys.offset),
+        "timestamp": read_timestamp_text(comment.get(keys.created)),
         "author": {
-            "id": commenter.get("_id"),
-            "name": commenter.get("name"),
-            "display_name": commenter.get("display_name"),
-            "badges": [badge.get("_id") for badge in badges],
+            "id": commenter.get(keys.id),
+            "name": commenter.get(keys.name),
+            "display_name": commenter.get(keys.shown),
+            "badges": [b.get("_id") or format_badge(b.get("setID"), b.get("version")) for b in badges],
         },
-        "bits": content.get("bits_spent"),
-        "emotes": list(dict.fromkeys(f["text"] for f in fragments if type(f.get("emoticon")) is dict)),
+        "bits": content.get("bits_spent") if keys is _V5 else count_bits(words),
+        "emotes": list(dict.fromkeys(f["text"] for f in fragments if type(f.get(keys.emote)) is dict)),
     }
 
 
@@ -183,33 +203,7 @@ def read_nodes(nodes: Iterable[object], notes: Notes) -> list[Message]:
     Bits are read from the text, where one of Twitch's own cheermotes stands with its number: a replay
     does not say them in another way.
     """
-    return _read_comments(map(_as_comment, nodes), notes)
-
-
-def _as_comment(node: object) -> object:
-    """Return a comment of GraphQL in the shape of the v5 API."""
-    message = walk(node, "message")
-    if type(node) is not dict or type(message) is not dict:
-        return node
-    commenter = as_object(node.get("commenter"))
-    fragments = [f for f in as_list(message.get("fragments")) if type(f) is dict]
-    words = "".join(f["text"] for f in fragments if type(f.get("text")) is str and not f.get("emote"))
-    badges = map(as_object, as_list(message.get("userBadges")))
-    return {
-        "_id": node.get("id"),
-        "created_at": node.get("createdAt"),
-        "content_offset_seconds": node.get("contentOffsetSeconds"),
-        "commenter": {
-            "_id": commenter.get("id"),
-            "display_name": commenter.get("displayName"),
-            "name": commenter.get("login"),
-        },
-        "message": {
-            "fragments": [{"text": f.get("text"), "emoticon": f.get("emote")} for f in fragments],
-            "user_badges": [{"_id": format_badge(b.get("setID"), b.get("version"))} for b in badges],
-            "bits_spent": count_bits(words),
-        },
-    }
+    return _read_comments(nodes, _PAGES, notes)
 
 
 def count_bits(words: str) -> int | None:
