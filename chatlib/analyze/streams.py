@@ -24,7 +24,6 @@ from chatlib.analyze.moments import (
     link_to_moment,
     measure_reaction,
 )
-from chatlib.columns import Codes
 from chatlib.queries import StoredStream
 from chatlib.tables import format_share
 from chatlib.text import format_count, one_line
@@ -175,44 +174,28 @@ def _find_words(
     (inverse document frequency). Of a step with many messages some 40 are read, evenly over it.
     """
     top, said = [""] * n_steps, [""] * n_steps
-    size = np.bincount(step, minlength=n_steps)
     place = np.arange(len(step)) - np.searchsorted(step, step)
-    kept = np.flatnonzero(place % (1 + size // _MOST_TEXTS)[step] == 0)
+    kept = np.flatnonzero(place % (1 + np.bincount(step, minlength=n_steps) // _MOST_TEXTS)[step] == 0)
     spoken, parts = talk.spoken.iloc[rows[kept]], talk.parts.take(rows[kept])
-    texts = spoken["text"].tolist()
+    texts, at = spoken["text"].tolist(), step[kept]
     author = pd.factorize(spoken["author"].to_numpy(), use_na_sentinel=False)[0]
-    codes = Codes()
-    folded = np.array([-1 if name[0] in "@!" else codes[name.casefold()] for name in parts.names], int)
-    row, word = parts.row, folded[parts.code]  # no names, no commands
-    row, word = row[word >= 0], word[word >= 0]
-    first = np.sort(np.unique(row * len(codes) + word, return_index=True)[1])  # each once in a text
-    row, word = row[first], word[first]
-    at = step[kept]
-    pair = at[row] * len(codes) + word
-    wrote = np.sort(pair * len(texts) + author[row])  # fewer people than messages
-    pairs, people = np.unique(wrote[np.diff(wrote, prepend=-1) > 0] // len(texts), return_counts=True)
-    rarity = np.log(len(kept) / np.maximum(np.bincount(word, minlength=len(codes)), 1))
-    found = np.searchsorted(pairs, pair)
-    weight = (people[found] - 1) * rarity[word]
-    names = list(codes)
-    for i in _find_first_best(at[row], weight).tolist():
-        if people[found[i]] >= _LEAST_PEOPLE:
-            written = [part for part in texts[row[i]].split() if part.casefold() == names[word[i]]]
-            top[at[row[i]]] = one_line(written[-1], _WORD_WIDTH)
-    shared = np.bincount(row, weights=weight, minlength=len(kept)) / (
-        np.bincount(row, minlength=len(kept)) + 1
-    )
-    for i in _find_first_best(at, shared).tolist():
+    folded = [None if name[0] in "@!" else name.casefold() for name in parts.names]  # no names, no commands
+    words = pd.DataFrame({"row": parts.row, "word": np.array(folded, dtype=object)[parts.code]})
+    words = words.dropna().drop_duplicates(ignore_index=True)
+    words = words.assign(step=at[words["row"]], author=author[words["row"]])
+    words["people"] = words.groupby(["step", "word"])["author"].transform("nunique")
+    rarity = np.log(len(kept) / words.groupby("word")["row"].transform("size"))
+    words["weight"] = (words["people"] - 1) * rarity
+    best = words.loc[words.groupby("step")["weight"].idxmax()]
+    best = best.loc[best["people"] >= _LEAST_PEOPLE, ["step", "row", "word"]]
+    for i, row, word in best.itertuples(index=False):
+        written = [part for part in texts[row].split() if part.casefold() == word]
+        top[i] = one_line(written[-1], _WORD_WIDTH)
+    n_words = np.bincount(words["row"], minlength=len(kept))
+    shared = np.bincount(words["row"], weights=words["weight"], minlength=len(kept)) / (n_words + 1)
+    for i in pd.Series(shared).groupby(at).idxmax():
         said[at[i]] = one_line(texts[i], _WIDTH)
     return top, said
-
-
-def _find_first_best(group: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Return the place of the first highest value of each group; groups stand in order."""
-    _, first = np.unique(group, return_index=True)
-    best = np.maximum.reduceat(value, first) if len(first) else value
-    is_best = np.flatnonzero(value == np.repeat(best, np.diff(first, append=len(group))))
-    return is_best[np.unique(group[is_best], return_index=True)[1]]
 
 
 def _mark_sections(story: ChatAnalytics, *, address: str | None) -> Iterator[Mark]:

@@ -50,6 +50,8 @@ def test_a_moment_is_marked_with_its_title_and_link(tmp_path):
 def test_a_simulated_stream_has_no_links(tmp_path):
     with open_store(tmp_path / "chat.dbs", create=True) as db:
         stream = Stream("youtube", "x", "https://www.youtube.com/watch?v=x", simulated=True)
-        db.save_chat(stream, [Message("1", "text_message", 1.0, "a", "Ann", "hi")])
+        db.save_chat(stream, [Message("1", "paid_message", 1.0, "a", "Ann")])
+        assert load_timeline(db).said == [""]  # nobody wrote anything
+        db.save_chat(stream, [Message("2", "text_message", 1.0, "a", "Ann", "hi")])
         timeline = load_timeline(db)
     assert timeline.address is None and {mark.link for mark in timeline.marks} <= {None}
