@@ -53,7 +53,6 @@ def test_a_wrong_value_or_an_unknown_option_is_misuse(wrong):
     ("wrong", "said"),
     [
         ({"n_rows": -1}, "rows must be at least 0, got -1."),
-        ({"n_rows": 1.5}, "rows must be a whole number, got 1.5."),
         ({"n_rows": True}, "rows must be a whole number, got True."),
         ({"max_share": "1"}, "max_share must be a number, got '1'."),
         ({"note": None}, "note must be a text, got None."),

@@ -20,12 +20,7 @@ from chatlib.errors import NotEnoughData, ParameterError
 from chatlib.money import format_money
 from chatlib.predict.evaluation import Calibrator, describe_interval, interval, to_logit
 from chatlib.predict.forecast import EVERYBODY, Forecast
-from chatlib.predict.models.transformer import (
-    DonorInputs,
-    DonorTransformer,
-    mean_vectors,
-    represent_viewers,
-)
+from chatlib.predict.models.transformer import DonorInputs, DonorTransformer, mean_vectors, represent_viewers
 from chatlib.predict.protocol import BEST_POSSIBLE, Claim, Evaluation
 from chatlib.predict.viewers.people import People
 from chatlib.predict.viewers.table import Viewers

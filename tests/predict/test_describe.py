@@ -6,12 +6,7 @@ import pytest
 import torch
 
 from chatlib.errors import NotEnoughData
-from chatlib.predict.describe import (
-    attribute_messages,
-    chosen_texts,
-    find_log_odds,
-    picture_viewers,
-)
+from chatlib.predict.describe import attribute_messages, chosen_texts, find_log_odds, picture_viewers
 from chatlib.predict.evaluation import Calibrator
 from chatlib.predict.models.transformer import (
     DonorConfig,
