@@ -7,18 +7,28 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 from chatlib.errors import UnknownFormat
 from chatlib.options import ROLES
 from chatlib.text import one_line, read_number
-from chatlib.times import MAX_OFFSET_S, read_offset, read_timestamp, read_timestamp_text, split_zone
+from chatlib.times import (
+    MAX_OFFSET_S,
+    MAX_TIMESTAMP_US,
+    MIN_TIMESTAMP_US,
+    read_offset,
+    read_timestamp,
+    read_timestamp_text,
+    split_zone,
+)
 
 __all__ = [
     "Columns", "find_columns", "find_unnamed_columns", "has_heading", "is_day_first", "read_column_moment",
-    "read_column_offset",
+    "read_column_moments", "read_column_offsets",
 ]  # fmt: skip
 
 _OWN = {  # chat-downloader's own names, whatever else they mean elsewhere
@@ -232,9 +242,30 @@ def _read_decimal_comma(value: object) -> object:
     return value.replace(",", ".") if isinstance(value, str) and _COMMA.fullmatch(value) else value
 
 
-def read_column_offset(value: object, scale: float) -> float | None:
-    """Return seconds from a value of a column of offsets: a number, or a clock."""
-    return read_offset(_read_decimal_comma(value), scale=scale)
+def read_column_offsets(columns: Columns, values: list[Any]) -> list[Any]:
+    """Return seconds from the column of offsets, at once where it holds numbers only; what is none stays."""
+    import numpy as np
+
+    with suppress(ValueError, TypeError):
+        offsets = np.array(values, dtype=float) / columns.offset_scale
+        if np.isfinite(offsets).all() and (np.abs(offsets) <= MAX_OFFSET_S).all():
+            return (offsets + 0.0).tolist()
+    found = (read_offset(_read_decimal_comma(value), scale=columns.offset_scale) for value in values)
+    return [value if offset_s is None else offset_s for value, offset_s in zip(values, found, strict=True)]
+
+
+def read_column_moments(columns: Columns, batch: Mapping[int, list[Any]]) -> list[Any]:
+    """Return microseconds since 1970 from the column of moments, or of times of day; what is none stays."""
+    values = written = batch[columns.moment or 0]
+    if columns.day is not None:
+        days = batch[columns.day]
+        written = [f"{day} {time}" if day and time else None for day, time in zip(days, values, strict=True)]
+    with suppress(ValueError, TypeError):  # chat-downloader's, all at once
+        stamps = list(map(int, written)) if written and type(written[0]) in (str, int) else []
+        if stamps and min(stamps) >= MIN_TIMESTAMP_US and max(stamps) <= MAX_TIMESTAMP_US:
+            return stamps
+    found = (None if value is None else read_column_moment(value, columns.day_first) for value in written)
+    return [value if moment is None else moment for value, moment in zip(values, found, strict=True)]
 
 
 @lru_cache(maxsize=4096)

@@ -24,15 +24,15 @@ from chatlib.collect.files.table_columns import (
     find_columns,
     find_unnamed_columns,
     has_heading,
-    read_column_moment,
-    read_column_offset,
+    read_column_moments,
+    read_column_offsets,
 )
 from chatlib.errors import SourceError
 from chatlib.files import FILE_MB, LINE_MB, TABLE_COLUMNS, TABLE_ROWS
 from chatlib.money import read_plain_money
 from chatlib.records import CHAT_KINDS, Message, Stream
 from chatlib.text import clean_text, dump_names, one_line, read_number, rearm_cell
-from chatlib.times import MAX_OFFSET_S, MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, split_zone
+from chatlib.times import MAX_TIMESTAMP_US, MIN_TIMESTAMP_US, split_zone
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -332,8 +332,8 @@ def _iter_rows(columns: Columns, batch: _Batch) -> Iterator[Message | dict[str, 
         _as_ids(take("message_id", "id")),
         _as_texts(take("message")),
         take("message_type"),
-        nothing if columns.offset is None else _read_offsets(batch[columns.offset], columns.offset_scale),
-        nothing if columns.moment is None else _read_moments(columns, batch, batch[columns.moment]),
+        nothing if columns.offset is None else read_column_offsets(columns, batch[columns.offset]),
+        nothing if columns.moment is None else read_column_moments(columns, batch),
         take("time_text"),
         zip(*map(_as_texts, [*written, *own]), strict=True),
         strict=True,
@@ -409,32 +409,6 @@ def _read_amount(item: dict[str, Any]) -> None:
         item["amount"] = (
             text if currency is None or re.search(r"[^\d\s.,'’-]", text) else f"{currency} {text}"
         )
-
-
-def _read_offsets(values: list[Any], scale: float) -> list[Any]:
-    """Return seconds from a column of offsets, at once where it holds numbers only; what is none stays."""
-    import numpy as np
-
-    with suppress(ValueError, TypeError):
-        offsets = np.array(values, dtype=float) / scale
-        if np.isfinite(offsets).all() and (np.abs(offsets) <= MAX_OFFSET_S).all():
-            return (offsets + 0.0).tolist()
-    found = (read_column_offset(value, scale) for value in values)
-    return [value if offset_s is None else offset_s for value, offset_s in zip(values, found, strict=True)]
-
-
-def _read_moments(columns: Columns, batch: _Batch, values: list[Any]) -> list[Any]:
-    """Return microseconds since 1970 from a column of moments, or of times of day; what is none stays."""
-    written = values
-    if columns.day is not None:
-        days = batch[columns.day]
-        written = [f"{day} {time}" if day and time else None for day, time in zip(days, values, strict=True)]
-    with suppress(ValueError, TypeError):  # chat-downloader's, all at once
-        stamps = list(map(int, written)) if written and type(written[0]) in (str, int) else []
-        if stamps and min(stamps) >= MIN_TIMESTAMP_US and max(stamps) <= MAX_TIMESTAMP_US:
-            return stamps
-    found = (None if value is None else read_column_moment(value, columns.day_first) for value in written)
-    return [value if moment is None else moment for value, moment in zip(values, found, strict=True)]
 
 
 def _as_texts(values: list[Any]) -> list[str | None]:
