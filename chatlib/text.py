@@ -41,6 +41,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NUMBER = re.compile(r"\s*[-+]?\d{1,18}(\.\d*)?\s*")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _BIDIRECTIONAL = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_JOINERS = "\u200c\u200d"  # within an emoji, and within words of Persian or Hindi
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 _LINK = re.compile(r"https?://\S+|www\.\S+")
@@ -119,8 +120,8 @@ def read_number(value: object) -> float | None:
 
 def one_line(text: object, width: int = 1000) -> str:
     """Return text as one line for a terminal: no control or direction characters, at most `width` long."""
-    plain = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in str(text or ""))
-    plain = " ".join(plain.split())
+    shown = (c if c in _JOINERS or unicodedata.category(c)[0] != "C" else " " for c in str(text or ""))
+    plain = " ".join("".join(shown).split())
     return plain if len(plain) <= width else plain[: width - 1] + "…"
 
 

@@ -48,4 +48,5 @@ def test_a_cell_is_only_shown(text, cell):
 def test_a_line_for_a_terminal_holds_nothing_that_steers_it():
     assert one_line("a\x1b]0;x\x07\r\nb\u202ec\u2028d", 80) == "a ]0;x b c d"
     assert one_line("x" * 100, 10) == "x" * 9 + "…"
+    assert one_line("👩\u200d💻 می\u200cخواهم") == "👩\u200d💻 می\u200cخواهم"
     assert (one_line(None), one_line("")) == ("", "")

@@ -89,7 +89,9 @@ def describe_moments(talk: Talk, moments: Sequence[Moment]) -> list[MomentWords]
         inside = inside[inside["text"] != ""]
         texts, authors = inside["text"].tolist(), inside["author"].tolist()
         words = compare_words(texts, whole)
-        typical = [_shorten(text) for text in find_typical_messages(texts, authors, words=words)]
+        typical = [
+            one_line(text, _MAX_MESSAGE) for text in find_typical_messages(texts, authors, words=words)
+        ]
         own = [word for word, z in words.items() if z >= _LEAST_Z and not word.startswith("clip")][:_N_WORDS]
         title = _pick_title(texts, authors, inside["emotes"].tolist(), words)
         title = title or ", ".join(filter(_TELLING.search, own[:3]))
@@ -281,11 +283,6 @@ def _mean_score(text: str, words: Mapping[str, float]) -> float:
     return sum([max(words.get(token, 0.0), 0.0) for token in tokens]) / len(tokens) if tokens else 0.0
 
 
-def _shorten(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"
-
-
 def _pick_title(
     texts: Sequence[str], authors: Sequence[object], emotes: Sequence[object], words: Mapping[str, float]
 ) -> str | None:
@@ -309,7 +306,7 @@ def _pick_title(
     repeated = [said for said in readable if len(wrote[normalize_text(said[0])]) >= _LEAST_PEOPLE]
     if repeated:
         texts, authors, _ = zip(*repeated, strict=True)
-        return _shorten(find_typical_messages(texts, authors, words=words, top=1)[0])
+        return one_line(find_typical_messages(texts, authors, words=words, top=1)[0], _MAX_MESSAGE)
     weights = {
         word: min(z, _MOST_Z) * math.log2(len(people[word]) or 1)
         for word, z in own.items()
@@ -320,7 +317,7 @@ def _pick_title(
         n = len(text.split())
         if n >= _LEAST_WORDS_ALONE and (sum_ := sum(weights.get(word, 0.0) for word in found)):
             shared[text] = sum_ / (2 + n) ** 0.5
-    return _shorten(max(shared, key=shared.__getitem__)) if shared else None
+    return one_line(max(shared, key=shared.__getitem__), _MAX_MESSAGE) if shared else None
 
 
 def _is_readable(text: str, emotes: object) -> bool:

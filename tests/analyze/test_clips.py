@@ -111,6 +111,7 @@ def test_a_title_is_a_readable_message_of_several_people():
 
     assert title_of("what a goal", "What a GOAL", "lol", "lol", "lol") == "what a goal"
     assert title_of("草草草草", "草草草草") == "草草草草"
+    assert title_of("what\u202e a goal\u2066", "what a goal \U000e0000") == "what a goal"  # nothing unseen
     assert title_of("hello there", "hello there", "a goal") != "hello there"
     alone = [*["goal"] * 6, "well then ok yes"]  # nobody repeats a sentence
     assert title_of(*alone, times=1) == "goal"
