@@ -31,10 +31,12 @@ _THESE = (
     "stream_id = :stream_id AND (message_id, kind) IN "
     "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:keys))"
 )
-# A worse state never takes the place of a better one: what is stored is still there.
+# A worse state never takes the place of a better one: what is stored is still there. A capture that seemed to
+# be over may go on all the same, and miss something.
 _STATE_COLUMNS = ("state", "view", "reason")
 _WORSE = (
-    "(state = 'complete' AND excluded.state <> 'complete') OR "
+    "(state = 'complete' AND excluded.state <> 'complete' "
+    "AND (view, excluded.view) <> ('captured', 'captured')) OR "
     "(state = 'partial' AND excluded.state NOT IN ('complete', 'partial'))"
 )
 

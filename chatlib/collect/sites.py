@@ -137,14 +137,11 @@ OnProgress = Callable[[float], None] | None  # called with the offset reached
 
 
 class Batch(NamedTuple):
-    """Items of a chat as its site gives them, and where the next batch is; None at the end.
-
-    Of a running chat also how long to wait for the next one.
-    """
+    """Items of a chat as its site gives them, and where the next batch is; None at the end."""
 
     items: list[object]
     next_token: str | None
-    wait_s: float = 0.0
+    wait_s: float = 0.0  # before the next one of a running chat
 
 
 class _Saved(msgspec.Struct):

@@ -74,10 +74,9 @@ class Twitch(Site):
                     info = _ArchivesIE(client).extract(f"{channel_url}/videos?filter=archives")
                     nodes = list(info["entries"])
             except YoutubeDLError as error:
+                unknown = MissingSource(f"Twitch knows no channel at {channel_url}. Check the address.")
                 if "not found" in str(error):
-                    raise MissingSource(
-                        f"Twitch knows no channel at {channel_url}. Check the address."
-                    ) from error
+                    raise unknown from error
                 raise
         videos = [facts for node in nodes if (facts := read_video(node))]
         self._listed |= {facts.video_id: facts for facts in videos}

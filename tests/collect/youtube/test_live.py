@@ -239,7 +239,7 @@ def test_capture_and_replay_of_a_simulated_stream_are_one_with_all_payments(yout
     (video,) = videos_of_simulation(1, 1500, seed=4)
     began = dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(seconds=video.duration_s)
     video.started_at = began.strftime("%Y-%m-%dT%H:%M:%SZ")
-    replay = [shift_moment(item, began) for item in video.actions]
+    replay = [shift_moment(item, began) for item in video.chat.actions]
     paid = [
         held.message_id for held in video.held if "Paid" in held.renderer or "GiftPurchase" in held.renderer
     ]

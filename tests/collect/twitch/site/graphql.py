@@ -95,7 +95,7 @@ class FakeTwitch:
 
     def play_on(self, server: FakeYoutube) -> None:
         """Answer on a server for gql.twitch.tv."""
-        server.add_route("/gql", self._answer, method="POST", hosts=frozenset({"gql.twitch.tv"}))
+        server.add_route("/gql", self._answer, hosts=frozenset({"gql.twitch.tv"}))
 
     def add_channel(self, login: str, vods: list[Vod], **facts: Any) -> Channel:
         """Hold a channel."""

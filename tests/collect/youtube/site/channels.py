@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from chatlib.times import format_clock
 from tests.collect.youtube.site.videos import CHANNEL_ID, CHANNEL_NAME, CONTEXT, Video
 from tests.collect.youtube.site.watch import answer_watch
 from tests.collect.youtube.site.wire import (
@@ -202,15 +203,9 @@ def build_item(video: Video) -> Json:
     return {"richItemRenderer": {"content": _lockup(video)}}
 
 
-def clock(seconds: float) -> str:
-    """Return a duration as YouTube writes it on a thumbnail."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
 def _lockup(video: Video) -> Json:
-    badge: Json = {"text": clock(video.duration_s), "badgeStyle": "THUMBNAIL_OVERLAY_BADGE_STYLE_DEFAULT"}
+    lasted = format_clock(video.duration_s).removeprefix("0:")
+    badge: Json = {"text": lasted, "badgeStyle": "THUMBNAIL_OVERLAY_BADGE_STYLE_DEFAULT"}
     said = "Streamed 2 weeks ago"
     time_part = {"text": {"content": said}, "accessibilityLabel": said}
     views_part: Json = {"text": {"content": f"{video.views:,} views"}}

@@ -51,18 +51,14 @@ Answer = Callable[[Request], Reply | None]
 class Route(NamedTuple):
     """Who answers a path; a path that ends in `*` stands for all that begin so."""
 
-    method: str
     path: str
     answer: Answer
     hosts: frozenset[str]
 
     def fits(self, request: Request) -> bool:
         """Return whether this route answers that request."""
-        if request.host not in self.hosts or self.method not in (request.method, "*"):
-            return False
-        return request.path == self.path or (
-            self.path.endswith("*") and request.path.startswith(self.path[:-1])
-        )
+        is_begun = self.path.endswith("*") and request.path.startswith(self.path[:-1])
+        return request.host in self.hosts and (is_begun or request.path == self.path)
 
 
 @functools.cache
@@ -134,11 +130,9 @@ class FakeYoutube:
             "PYTHONPATH": os.pathsep.join(paths),
         }
 
-    def add_route(
-        self, path: str, answer: Answer, *, method: str = "*", hosts: frozenset[str] = HOSTS
-    ) -> None:
+    def add_route(self, path: str, answer: Answer, *, hosts: frozenset[str] = HOSTS) -> None:
         """Let a function answer a path; what was added last is asked first, None passes on."""
-        self._routes.insert(0, Route(method, path, answer, hosts))
+        self._routes.insert(0, Route(path, answer, hosts))
 
     def add_page(self, path: str, html: str | bytes, *, status: int = 200) -> None:
         """Serve a page as it is, whatever the query."""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chatlib.simulate import ChannelSettings
 from chatlib.simulate.channel import simulate_channel
-from tests.collect.youtube.site.renderers import replay_action, text_runs
+from chatlib.times import format_clock
+from tests.collect.youtube.site.renderers import replay_action
 from tests.collect.youtube.site.wire import Reply, Request, google_error, json_reply, make_token
 
 if TYPE_CHECKING:
@@ -170,11 +171,6 @@ class Video:
     heatmap: Sequence[float] = ()  # the most-replayed curve, from 0 to 1
 
     @property
-    def actions(self) -> list[Json]:
-        """The whole replay, one item of InnerTube's after the other."""
-        return self.chat.actions
-
-    @property
     def ended_at(self) -> str:
         """When the stream ended, as ISO 8601 in UTC."""
         started = dt.datetime.fromisoformat(self.started_at)
@@ -202,16 +198,13 @@ def make_video(
 
 def text_action(number: int, text: str, *, offset_ms: int, video_id: str = "", author: str = "@ann") -> Json:
     """Return a plain message, for small chats written by hand."""
-    body = {
-        "message": text_runs(text),
-        "authorName": {"simpleText": author},
-        "id": f"ChwKGk{video_id}{number:08d}",
-        "timestampUsec": str(1_772_388_000_000_000 + offset_ms * 1000),
-        "authorExternalChannelId": f"UC{author[1:]:0<22}"[:24],
-        "timestampText": {"simpleText": f"{offset_ms // 60000}:{offset_ms // 1000 % 60:02d}"},
-    }
-    action = {"addChatItemAction": {"item": {"liveChatTextMessageRenderer": body}}}
-    return {"replayChatItemAction": {"actions": [action], "videoOffsetTimeMsec": str(offset_ms)}}
+    seconds = offset_ms / 1000
+    return replay_action({
+        "message_type": "text_message", "message_id": f"ChwKGk{video_id}{number:08d}", "message": text,
+        "timestamp": 1_772_388_000_000_000 + offset_ms * 1000, "time_in_seconds": seconds,
+        "time_text": format_clock(seconds).removeprefix("0:"),
+        "author": {"name": author, "id": f"UC{author[1:]:0<22}"[:24]},
+    })  # fmt: skip
 
 
 def video_of_batches(responses: Sequence[Json], *, video_id: str = "realreplay0", **facts: Any) -> Video:
