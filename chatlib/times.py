@@ -70,7 +70,7 @@ def read_offset(value: object, *, scale: float = 1.0) -> float | None:
 
 
 def read_timestamp(value: object) -> int | None:
-    """Return microseconds since 1970 from micro-, milli- or whole seconds between 2004 and 2099."""
+    """Return microseconds since 1970 from nano-, micro-, milli- or whole seconds between 2004 and 2099."""
     if type(value) is str and value.strip().isdecimal() and len(value) < 20:
         value = int(value.strip())
     if not (type(value) is int or type(value) is float) or not math.isfinite(value):  # not a bool
@@ -78,7 +78,7 @@ def read_timestamp(value: object) -> int | None:
     for factor in (1, 1000, 1_000_000):
         if MIN_TIMESTAMP_US <= value * factor <= MAX_TIMESTAMP_US:
             return int(value * factor)
-    return None
+    return int(value // 1000) if MIN_TIMESTAMP_US <= value // 1000 <= MAX_TIMESTAMP_US else None
 
 
 def read_timestamp_text(value: object) -> int | None:

@@ -282,9 +282,9 @@ def _read_moment(text: str, day_first: bool) -> int | None:
     found = _DATE.fullmatch(text) if len(text) < 60 else None
     if found and (text[4:5] != "-" or found[9]):
         return _read_numeric_date(found, day_first)
-    number = read_number(text)
+    number = text if text.isdecimal() else read_number(text)
     if number is not None:
-        return read_timestamp(int(text) if text.isdecimal() else number)
+        return read_timestamp(number)
     exact = read_timestamp_text(text)
     return exact if exact is not None or len(text) > 60 else _read_named_date(text)
 

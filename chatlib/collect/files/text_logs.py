@@ -366,7 +366,10 @@ class _Clock:
         if moment and (midnight_us := read_timestamp_text(moment[:10])) is not None:
             self._midnight_us, self.has_day, self._last_us = midnight_us, True, None
             if zone:
-                self._zone_us = (split_zone(f"0:00 {zone}")[1] or 0) * 1_000_000
+                zone_s = split_zone(f"0:00 {zone}")[1]
+                self._zone_us = (zone_s or 0) * 1_000_000
+                if zone_s is None:
+                    self._notes["a zone that is not known is read as UTC"] += 1
 
     def read_offset(self, stamp: str) -> _Time | None:
         """Return the time of a stamp that is an offset, a moment, or `08:15 PM`."""

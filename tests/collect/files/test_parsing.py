@@ -185,7 +185,15 @@ def test_milliseconds_are_scaled_and_clocks_are_not_and_minus_zero_is_zero():
 
 
 def test_moments_are_microseconds_whatever_they_came_as():
-    whole = [1600000000000000, "1600000000000000", 1600000000000, 1600000000, 1600000000.0]
+    whole = [
+        1600000000000000,
+        "1600000000000000",
+        1600000000000000999,
+        "1600000000000000000",
+        1600000000000,
+        1600000000,
+        1600000000.0,
+    ]
     assert {read_timestamp(value) for value in whole} == {1600000000000000}
     none = [0, -5, 2**63, 2**200, True, float("nan"), float("inf"), "yesterday", None, {}]
     assert {read_timestamp(value) for value in none} == {None}

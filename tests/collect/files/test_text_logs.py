@@ -147,10 +147,12 @@ def test_noon_and_midnight_by_the_twelve_hour_clock(form):
     ]  # fmt: skip
 
 
-def test_a_clock_that_runs_backwards_is_counted():
+def test_a_clock_that_runs_backwards_and_an_unknown_zone_are_counted():
     chat = read("--- Log opened Thu Jul 15 20:00:00 2021\n20:05 <ann> a\n20:01 <bob> b\n20:02 <cid> c\n")
     assert [m.offset_s for m in chat.messages] == [240.0, 0.0, 60.0]
     assert chat.skipped == {"clock runs backwards": 1}
+    odd = read("# Start logging at 2021-07-15 20:00:01 Nowhere Time\n[20:00:05]  bob: hi\n")
+    assert odd.skipped == {"a zone that is not known is read as UTC": 1}
 
 
 def test_badges_and_amounts_stand_in_the_line():
