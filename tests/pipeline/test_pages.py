@@ -235,7 +235,7 @@ def test_a_figure_of_streams_opens_the_one_at_the_pointer(chromium, hand_run):
     chromium.open(render_page(run, "05_analyze"), width=1280)
     pointer = ActionChains(chromium.driver, 0)
     image = chromium.driver.find_element("css selector", "main img")
-    pointer.move_to_element_with_offset(image, 250, -20).perform()
+    pointer.move_to_element_with_offset(image, -173, -20).perform()
     assert chromium.driver.find_element("css selector", ".tip").text == f"no date {HACK}"
     (run / "explorer.html").write_text("<title>x</title>")
     pointer.click().perform()
