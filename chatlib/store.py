@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -139,7 +139,11 @@ class Store(StoreReader):
                 _INSERT_MESSAGE, self._iter_rows(stream.platform, stream_id, start, messages, changed)
             ).rowcount
             offered = self._offered
-            self._save_authors(stream.platform, changed)
+            db.executemany(
+                "INSERT INTO authors (author, platform, author_id, name) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (author) DO UPDATE SET name = excluded.name",
+                ((key, stream.platform, author_id, name) for author_id, (key, name) in changed.items()),
+            )
             self._next_positions[stream_id] = start + offered
             if added and is_capture and added == offered:  # every second: what is there is not counted again
                 self._add_counts(stream_id, added, messages)
@@ -306,13 +310,6 @@ class Store(StoreReader):
             self._authors[platform] = {author_id: (key, name) for author_id, key, name in rows}
         return self._authors[platform]
 
-    def _save_authors(self, platform: str, changed: Mapping[str, tuple[int, str | None]]) -> None:
-        self.connection.executemany(
-            "INSERT INTO authors (author, platform, author_id, name) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (author) DO UPDATE SET name = excluded.name",
-            ((key, platform, author_id, name) for author_id, (key, name) in changed.items()),
-        )
-
     def _save_stream(self, stream: Stream) -> int:
         columns = [*Stream._fields, "updated_at"]
         values = {c: f"coalesce(excluded.{c}, {c})" for c in Stream._fields[2:]}
@@ -448,17 +445,13 @@ def _prepare(store: Store, version: int) -> None:
         db.execute("PRAGMA journal_mode = WAL")
     for number in range(version + 1, len(MIGRATIONS) + 1):
         with store.transaction():
-            _migrate(db, number)
-
-
-def _migrate(db: sqlite3.Connection, number: int) -> None:
-    (done,) = db.execute("PRAGMA user_version").fetchone()
-    if done >= number:  # another process was faster
-        return
-    for statement in _split_statements(MIGRATIONS[number - 1]):
-        db.execute(statement)
-    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    db.execute(f"PRAGMA user_version = {number}")
+            (done,) = db.execute("PRAGMA user_version").fetchone()
+            if done >= number:  # another process was faster
+                continue
+            for statement in _split_statements(MIGRATIONS[number - 1]):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {number}")
 
 
 def _split_statements(script: str) -> Iterator[str]:

@@ -83,7 +83,11 @@ def _add_scale(subparsers: argparse._SubParsersAction) -> None:
     run = ("run_or_folder", "RUN", "a run with forecasters, or a folder of them")
     scoring = _add_command(commands, "score", _run_score, meaning, _HISTORY, run, _OUT)
     for command in (importing, analyzing, encoding, history, scoring):
-        _add_cluster_options(command)
+        add_options(command, ClusterSettings, ("address", "workers"))
+        command.add_argument(
+            "--ignore-errors", action="store_true", help="exit with 0 although some tasks failed"
+        )
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def _add_command(
@@ -98,12 +102,6 @@ def _add_command(
         parser.add_argument(folder, metavar=metavar, help=what)
     parser.set_defaults(run=run)
     return parser
-
-
-def _add_cluster_options(parser: argparse.ArgumentParser) -> None:
-    add_options(parser, ClusterSettings, ("address", "workers"))
-    parser.add_argument("--ignore-errors", action="store_true", help="exit with 0 although some tasks failed")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def _run_export(args: argparse.Namespace) -> int:
