@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import re
+import signal
 import threading
 import time
 from functools import partial
@@ -306,6 +307,16 @@ def test_an_address_that_cannot_be_watched_is_refused_before_anything_is_asked(a
     assert main(["watch", address, "--db", str(tmp_path / "chat.dbs")]) == 2
     assert re.search("https://www.youtube.com/@handle.*https://www.twitch.tv/name", capsys.readouterr().err)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_ctrl_c_ends_a_watch_at_once(monkeypatch, tmp_path):
+    def hang(*_, stop, **__):
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set()
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("chatlib.collect.live.watch_streams", hang)
+    assert main(["watch", CHANNEL, "--db", str(tmp_path / "chat.dbs")]) == 130
 
 
 def test_an_address_that_is_named_twice_is_refused(capsys):

@@ -200,10 +200,6 @@ def answer_consent(request: Request) -> Reply:
 
 def build_item(video: Video) -> Json:
     """Return a `richItemRenderer` that holds a stream."""
-    return {"richItemRenderer": {"content": _lockup(video)}}
-
-
-def _lockup(video: Video) -> Json:
     lasted = format_clock(video.duration_s).removeprefix("0:")
     badge: Json = {"text": lasted, "badgeStyle": "THUMBNAIL_OVERLAY_BADGE_STYLE_DEFAULT"}
     said = "Streamed 2 weeks ago"
@@ -227,11 +223,10 @@ def _lockup(video: Video) -> Json:
         "title": {"content": video.title},
         "metadata": {"contentMetadataViewModel": {"metadataRows": rows, "delimiter": " • "}},
     }
-    return {
-        "lockupViewModel": {
-            "contentImage": image,
-            "metadata": {"lockupMetadataViewModel": metadata},
-            "contentId": video.id,
-            "contentType": "LOCKUP_CONTENT_TYPE_VIDEO",
-        }
+    lockup = {
+        "contentImage": image,
+        "metadata": {"lockupMetadataViewModel": metadata},
+        "contentId": video.id,
+        "contentType": "LOCKUP_CONTENT_TYPE_VIDEO",
     }
+    return {"richItemRenderer": {"content": {"lockupViewModel": lockup}}}
