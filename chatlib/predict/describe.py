@@ -201,10 +201,11 @@ def describe_result(evaluation: Evaluation, model: str) -> list[str]:
         f"messages is {table[_COUNT]['pr_auc']:.3f}.",
         f"That is {row['gain']:+.3f} against counting messages ({_judge(row['gain_low'], row['gain_high'])}.",
     ]
-    if evaluation.n_validation_donors < _FEW_DONORS:
+    if min(evaluation.n_validation_donors, labels.sum()) < _FEW_DONORS:
         sentences.append(
-            f"Validation has {evaluation.n_validation_donors} donor(s), so epochs, settings and thresholds "
-            "were chosen on next to nothing: another draw of streams could turn the order of the models."
+            f"Validation has {evaluation.n_validation_donors} donor(s) and test {labels.sum()}, so what was "
+            "chosen and these figures rest on next to nothing: another draw of streams could turn the order "
+            "of the models."
         )
     if BEST_POSSIBLE in table:
         best = table[BEST_POSSIBLE]["roc_auc"]
@@ -225,7 +226,8 @@ def describe_naive(claim: Claim, evaluation: Evaluation, model: str) -> str:
     row = evaluation.table.to_dict("index")[model]
     if not np.isfinite(claim.roc_auc):
         return f"With {claim.viewers} viewers the naive protocol has too few donors to claim anything."
-    gap, n, a = claim.roc_auc - row["roc_auc"], max(claim.viewers / 10, 1.0), claim.roc_auc
+    gap, n = claim.roc_auc - row["roc_auc"], max(claim.viewers / 10, 1.0)
+    a = min(claim.roc_auc, 1 - 0.5 / n)  # a small test that is all right may have been so by chance
     spread = np.sqrt((a * (1 - a) + (n - 1) * (a / (2 - a) + 2 * a**2 / (1 + a) - 2 * a**2)) / n**2)
     verdict = "Here it claims no more than is true."
     if gap > 0.02:

@@ -238,7 +238,7 @@ def test_one_donor_in_validation_and_test_is_enough_to_run(tmp_path):
     past, scores = score_simple(viewers, people, inputs, periods)
     evaluation = evaluate_models(viewers, split, scores, past, reference="prior", n_draws=20)
     assert np.isfinite(evaluation.table["roc_auc"]).all()
-    assert "Validation has 1 donor(s)" in " ".join(describe_result(evaluation, BASELINES[2]))
+    assert "Validation has 1 donor(s) and test 1, so" in " ".join(describe_result(evaluation, BASELINES[2]))
 
 
 def test_empty_streams_are_in_no_period(channel):
@@ -350,7 +350,8 @@ def test_the_verdict_follows_the_numbers():
     table = pd.DataFrame({"roc_auc": [0.652], "pr_auc": [0.1], "prevalence": [0.02]}, index=["any"])
     said = [describe_naive(Claim(100, 0.9, auc), SimpleNamespace(table=table), "any") for auc in (0.9, 0.649)]
     assert "knows who paid" in said[0] and "knows who paid" not in said[1]
-    few = describe_naive(Claim(82, 0.6, 0.73), SimpleNamespace(table=table), "any")
-    assert few.endswith("Its test is too small to say what it knows.")
+    small = (Claim(82, 0.6, 0.73), Claim(18, 1.0, 1.0))
+    few = [describe_naive(claim, SimpleNamespace(table=table), "any") for claim in small]
+    assert all(text.endswith("Its test is too small to say what it knows.") for text in few)
     claim = Claim(viewers=6, pr_auc=float("nan"), roc_auc=float("nan"))
     assert "too few donors" in describe_naive(claim, SimpleNamespace(table=table), "any")
