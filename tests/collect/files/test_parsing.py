@@ -236,10 +236,3 @@ def test_made_ids_depend_on_content_and_not_on_place():
     two = [second.complete(message).message_id for message in (other, ROW, ROW)]
     assert len(set(one)) == 3
     assert one == [two[1], two[0], two[2]]
-
-
-def test_a_ticker_gets_the_id_of_what_it_repeats():
-    ids = IdMaker()
-    paid = ROW._replace(kind="paid_message", amount_text="$5.00")
-    ticker = paid._replace(kind="ticker_paid_message_item")
-    assert ids.complete(paid).message_id == ids.complete(ticker, kind="paid_message").message_id
