@@ -584,8 +584,8 @@ def _map_arrow_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).partition("\n")[0]
         raise DamagedStore(
-            f"A file of a data set must be there and whole, and {path} is not ({reason}). "
+            f"A file of a data set must be there and whole, and {path} is not ({reason or error!r}). "
             "Make the data set again."
         ) from error

@@ -311,6 +311,9 @@ def test_an_unfinished_a_newer_and_a_damaged_data_set_say_so(db, tmp_path):
         dataset.read_messages(1)
     report, _, _ = bring_back(dataset, tmp_path / "back.dbs")
     assert report.totals["streams"] == 1 and list(report.errors) == [path]
+    path.unlink()
+    with pytest.raises(DamagedStore, match="no such file"):
+        dataset.read_messages(1)
 
 
 def test_a_bit_that_changed_is_an_error_and_never_another_word(sample, tmp_path):

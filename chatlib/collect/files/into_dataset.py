@@ -233,11 +233,9 @@ def import_into_dataset(paths: Sequence[str | Path], folder: str | Path, *, limi
     plan = plan_import(paths, folder, limit=limit)
     size = sum(Path(task.path).stat().st_size for task in plan.tasks)
     workers = (os.cpu_count() or 1) if size > MIN_BYTES and len(plan.tasks) > 1 else 0
-    with closing(
-        map_ahead(import_file, plan.tasks, workers=workers, processes=True, on_lost=_report_lost)
-    ) as outcomes:
-        bar = progress_bar(outcomes, total=len(plan.tasks), desc="import", unit="file")
-        return finish_import(plan, bar)
+    ahead = map_ahead(import_file, plan.tasks, workers=workers, processes=True, on_lost=_report_lost)
+    with closing(ahead):
+        return finish_import(plan, progress_bar(ahead, total=len(plan.tasks), desc="import", unit="file"))
 
 
 def plan_import(paths: Sequence[str | Path], folder: str | Path, *, limit: int = 0) -> Plan:
