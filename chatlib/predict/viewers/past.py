@@ -253,7 +253,7 @@ def parse_notices(events: pd.DataFrame) -> pd.DataFrame:
     found["months"] = found["months"].mask(kind == "subscription", 1.0)
     found["months"][joined] = np.array([_read_milestone(text) for text in notice[joined].fillna("")], float)
     is_new = (found["months"] == 1).to_numpy(bool)
-    tips = (events["bits"].fillna(0).astype(float) > 0).to_numpy(bool)
+    tips = (events["bits"].astype("Float64").fillna(0) > 0).to_numpy(bool)
     choices = [joined & is_new, joined & ~is_new, tips], ["subscription", "resubscription", "paid_message"]
     return events.assign(kind=np.select(*choices, kind), **found)
 

@@ -253,7 +253,8 @@ MOMENTS = [dt.datetime(2021, 7, 15, 20), dt.datetime(2021, 7, 15, 20, 0, 2)]
     ],
 )
 def test_parquet_columns_of_the_types_that_other_programs_write(times):
-    said = {"author": pa.array([" Ann", "Bob "], pa.string_view()), "message": ["a", "b"]}
+    views = pa.large_string() if pa.__version__ < "21" else pa.string_view()  # which older ones do not write
+    said = {"author": pa.array([" Ann", "Bob "], views), "message": ["a", "b"]}
     table = pa.table({**times, **said, "author_id": [5.0, 6.0]})
     chat = read_chat(as_parquet(table), file_name="x.parquet", row={})
     assert [m[2:6] for m in chat.messages] == [(0.0, "5", "Ann", "a"), (2.0, "6", "Bob", "b")]
