@@ -140,7 +140,8 @@ def _check_parameters(shell: Any) -> None:
             for node in ast.parse(defaults).body:
                 if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                     name = node.targets[0].id
-                    check_type(name, shell.user_ns[name], ast.literal_eval(node.value))
+                    with suppress(ValueError, KeyError):  # what is derived, or deleted since
+                        check_type(name, shell.user_ns[name], ast.literal_eval(node.value))
 
 
 def resolve_path(path: str | Path) -> Path:

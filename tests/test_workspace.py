@@ -52,10 +52,10 @@ def test_a_run_dir_that_nothing_is_written_into_is_not_made(tmp_path):
 def test_a_parameter_that_papermill_gave_has_the_type_of_its_default(tmp_path, monkeypatch, value, is_right):
     cells = [
         "",
-        '# a note\nRUN_DIR = "data"\nN = 3  # @param\nP = 0.5',
+        '# a note\nRUN_DIR = "data"\nN = 3  # @param\nP = 0.5\nD = N + 1',
         f"# Parameters\nN = {value!r}\nP = 1\n",
     ]
-    shell = SimpleNamespace(user_ns={"In": cells, "RUN_DIR": "data", "N": value, "P": 1})
+    shell = SimpleNamespace(user_ns={"In": cells, "RUN_DIR": "data", "N": value, "P": 1, "D": "x"})
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     monkeypatch.setattr("chatlib.tables.style_tables", lambda: None)
     if is_right:
