@@ -170,7 +170,7 @@ def _open_csv(text: str) -> Table | None:
     text = text.replace("\x00", "") if "\x00" in text else text
     text = text if "\n" in text else text.replace("\r", "\n")
     preface = _PREFACE.match(text)
-    text = text[preface.end() :] if preface else text
+    text = (text[preface.end() :] if preface else text).lstrip("\r\n")
     head = text[:_SAMPLE_CHARS]
     if len(head) < len(text):
         head = head.rpartition("\n")[0] or head

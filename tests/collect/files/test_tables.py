@@ -337,4 +337,5 @@ def test_a_login_beside_a_name_is_no_second_author():
 
 def test_a_long_cell_among_the_first_rows_and_a_heading_that_is_shorter_cost_no_row():
     assert offsets("time,author,message\n1,Ann,hi,\n2,Bob,yo,\n") == [1.0, 2.0]
+    assert read('\n\ntime,author,message\n1,Ann,"a\n\nb"\n').messages[0].text == "a\n\nb"
     assert offsets(f"time,author,message\n1,Ann,{'x' * 200_000}\n2,Bob,yo\n") == [1.0, 2.0]
