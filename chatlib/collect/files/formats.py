@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 from chatlib.collect.address import find_ids_in_name, find_video_id, guess_platform, make_video_url
 from chatlib.collect.files.parsing import (
     CUT,
+    PARQUET_MAGIC,
     SQLITE_MAGIC,
     Chat,
     IdMaker,
@@ -92,7 +93,6 @@ _TEXT_READER, _TABLE_READER = "text_logs:find_chats", "tables:find_chats"
 _COUNTED_FROM_START = {form.name for form in FORMATS if form.kind in ("text", "table")}
 _TEXT_IN_BRACKETS = re.compile(rb"\[\s*-?\d{1,4}[:./-]\d\d")
 _BEGINS_AS_JSON = re.compile(rb"\{\s*[\"}]|\[\s*[\[\]{\"0-9tfn-]|[\[{]\s*$")
-_PARQUET_MAGIC = b"PAR1"
 _ARCHIVES = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"BZh", b"\x28\xb5\x2f\xfd")
 _PLAIN_BYTES = bytes({*range(256)} - {*range(32)} | {*b"\t\n\v\f\r\x1b"})
 
@@ -227,7 +227,7 @@ def digest_content(
 
 def looks_like_chat(head: bytes) -> bool:
     """Return whether a file in a folder, which begins so, is worth reading: no notes, no lists."""
-    if looks_like_data(head) or head.startswith(_PARQUET_MAGIC):
+    if looks_like_data(head) or head.startswith(PARQUET_MAGIC):
         return True
     whole_lines = decode_text(head, Notes()).rpartition("\n")[0] or decode_text(head, Notes())
     return any(_load(f"{module}:looks_like_chat")(whole_lines) for module in ("text_logs", "tables"))
@@ -256,7 +256,7 @@ def read_chats(
 
 
 def _find_chats(data: bytes, file_name: str, notes: Notes, columns: Mapping[str, str]) -> list[Chat]:
-    if data.startswith(_PARQUET_MAGIC):
+    if data.startswith(PARQUET_MAGIC):
         return _load(_TABLE_READER)(data, file_name, notes, columns) or _refuse("a Parquet file")
     start = data[:4096].lstrip()
     if start[:1] in (b"{", b"[") and not _TEXT_IN_BRACKETS.match(start):

@@ -25,12 +25,12 @@ from chatlib.records import NAME_PREFIX, Message, Stream, find_kind_names
 from chatlib.text import clean_text, dump_names, read_number
 
 __all__ = [
-    "CUT", "SQLITE_MAGIC", "Chat", "IdMaker", "Notes", "as_list", "as_object", "author_key", "badge_json",
-    "decode_text", "looks_like_data", "name_json", "parse_json", "read_count",
-    "read_head", "read_whole_number", "repeated_kind", "unpack", "walk",
+    "CUT", "PARQUET_MAGIC", "SQLITE_MAGIC", "Chat", "IdMaker", "Notes", "as_list", "as_object", "author_key",
+    "badge_json", "decode_text", "looks_like_data", "name_json", "parse_json", "read_count", "read_head",
+    "read_whole_number", "repeated_kind", "unpack", "walk",
 ]  # fmt: skip
 
-SQLITE_MAGIC = b"SQLite format 3\x00"
+SQLITE_MAGIC, PARQUET_MAGIC = b"SQLite format 3\x00", b"PAR1"
 _SPACE = b" \t\r\n"
 CUT = "file is cut short"
 _BAD_ROW, _MAX_BAD_ROWS = "row is no JSON", 1000
@@ -172,6 +172,8 @@ def unpack(data: bytes, notes: Notes) -> bytes:
         data, whole = unpack_gzip(data)
         if not whole:
             notes[CUT] += 1
+    if data.startswith(PARQUET_MAGIC):
+        return data
     data = data.removeprefix(codecs.BOM_UTF8)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         data = data.decode("utf-16", "replace").encode()

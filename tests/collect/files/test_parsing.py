@@ -56,7 +56,8 @@ def test_the_same_rows_however_they_are_packed(data):
     assert load(data) == (ROWS, {})
 
 
-def test_one_object_is_no_json_lines():
+def test_one_object_is_no_json_lines_and_parquet_stays_as_it_is():
+    assert unpack(b"PAR1\n\xef\xbb\xbf\0", Notes()) == b"PAR1\n\xef\xbb\xbf\0"
     assert load(b'{\n "a": [\n{\n"b": 1}]\n}\n') == ({"a": [{"b": 1}]}, {})
     assert load(b'{"a": 1}\n') == ({"a": 1}, {})
 
