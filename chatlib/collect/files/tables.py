@@ -101,8 +101,6 @@ def find_chats(
         if (zone := re.search(r"\b[A-Z]{3,5}$", str(value))) and split_zone(str(value))[1] is None:
             notes.count_name("a zone that is not known is read as UTC", zone[0])
     name = "chat-downloader-table" if columns.is_own else "table"
-    if columns.stream is None:
-        return [Chat(name, Stream("", ""), found[""], notes)]
     return [
         Chat(name, _name_stream(stream), messages, Notes() if i else notes)
         for i, (stream, messages) in enumerate(found.items())
