@@ -46,7 +46,9 @@ def main():
 
 
 def import_once(name, path, db_path):
-    took = run_step([*CHATLIB, "import", str(path), "--db", str(db_path)], db_path.with_suffix(".log"))
+    took = run_step(
+        [*CHATLIB, "import", str(path), "--db", str(db_path)], db_path.with_suffix(".log"), every_s=0.05
+    )
     with open_store(db_path) as db:
         rows = int(db.load_streams()["n_messages"].sum())
     print(
