@@ -77,7 +77,7 @@ def test_times_in_many_forms(first, second, expected):
         "7/15/2021 1:00:05 PM PDT", "15.07.2021 22:00:05 cest", "2021-07-15 16:00:05 EDT",
         "15/07/2021 22:00:05 +0200", "2021-07-15 22:00:05 GMT+2", "Jul 15 2021 10:00:05 PM CEST",
         "2021-07-15T20:00:05Z", "Thu Jul 15 2021 22:00:05 GMT+0200 (Central European Summer Time)",
-        "15.07.2021 20:00:05 XYT",
+        "15.07.2021 20:00:05 XYT", "15/07/2021 17:30:05 -0230",
     ],
 )  # fmt: skip
 def test_zones_of_times_are_read_or_named(written):
