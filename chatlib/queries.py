@@ -308,8 +308,8 @@ class StoreReader:
         rows = self._rows(
             "SELECT content, file_name, format, n_rows, skipped, stream_id, platform || '/' || video_id "
             "FROM imports JOIN streams USING (stream_id) "
-            "WHERE content = ?1 OR (content > ?1 || ':' AND content < ?1 || ';') ORDER BY imports.rowid",
-            (content,),
+            "WHERE content = :it OR (content > :it || ':' AND content < :it || ';') ORDER BY imports.rowid",
+            {"it": content},
         )
         return [(Import._make((*row[:4], json.loads(row[4]))), *row[5:]) for row in rows]
 

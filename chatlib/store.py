@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,11 +22,12 @@ from chatlib.schema import APPLICATION_ID, FILL_VISITS, MIGRATIONS
 
 __all__ = ["MESSAGE_COLUMNS", "Import", "SaveCount", "Store", "open_store"]
 
-# Parameters: stream, position, author's key, then the fields of a Message, of which two are the author's.
-_PARAMETERS = ("stream_id", "position", "author", *Message._fields)
+# A row: stream, position, author's key, then the fields of a Message that are not the author's.
+_STORED = [field for field in Message._fields if field in MESSAGE_COLUMNS]
+_take_stored = attrgetter(*_STORED)
 _INSERT_MESSAGE = (
-    f"INSERT OR IGNORE INTO messages ({', '.join(MESSAGE_COLUMNS)}) "
-    f"VALUES ({', '.join(f'?{_PARAMETERS.index(column) + 1}' for column in MESSAGE_COLUMNS)})"
+    f"INSERT OR IGNORE INTO messages (stream_id, position, author, {', '.join(_STORED)}) "
+    f"VALUES (?, ?, ?{', ?' * len(_STORED)})"
 )
 _THESE = (
     "stream_id = :stream_id AND (message_id, kind) IN "
@@ -162,11 +164,11 @@ class Store(StoreReader):
         """
         with self.transaction() as db:
             db.execute(
-                "UPDATE streams SET video_id = ?1, url = coalesce(?2, url) WHERE platform = ?3 "
-                "AND video_id LIKE 'live-%' AND channel_id = ?4 "
-                "AND abs(strftime('%s', started_at) - strftime('%s', ?5)) <= 300 "
-                "AND NOT EXISTS (SELECT 1 FROM streams WHERE platform = ?3 AND video_id = ?1)",
-                (stream.video_id, stream.url, stream.platform, stream.channel_id, stream.started_at),
+                "UPDATE streams SET video_id = :video_id, url = coalesce(:url, url) "
+                "WHERE platform = :platform AND video_id LIKE 'live-%' AND channel_id = :channel_id "
+                "AND abs(strftime('%s', started_at) - strftime('%s', :started_at)) <= 300 "
+                "AND NOT EXISTS (SELECT 1 FROM streams WHERE platform = :platform AND video_id = :video_id)",
+                stream._asdict(),
             )
 
     def save_channel(
@@ -211,9 +213,9 @@ class Store(StoreReader):
         with self.transaction() as db:
             sql = "SELECT stream_id FROM streams WHERE platform = ? AND video_id = ?"
             (old_id,), (new_id,) = (db.execute(sql, key).fetchone() for key in (old[:2], new[:2]))
-            sql = "UPDATE OR IGNORE messages SET stream_id = ?2, offset_s = offset_s - ?3 "
-            sql += "WHERE stream_id = ?1 AND offset_s >= ?3 RETURNING message_id, kind, bits"
-            moved = db.execute(sql, (old_id, new_id, from_s)).fetchall()
+            sql = "UPDATE OR IGNORE messages SET stream_id = :new, offset_s = offset_s - :from_s "
+            sql += "WHERE stream_id = :old AND offset_s >= :from_s RETURNING message_id, kind, bits"
+            moved = db.execute(sql, {"old": old_id, "new": new_id, "from_s": from_s}).fetchall()
             sql = "UPDATE sightings SET stream_id = ? WHERE stream_id = ? AND message_id = ? AND kind = ?"
             db.executemany(sql, ((new_id, old_id, *key) for *key, _ in moved))
             for stream_id in (old_id, new_id):
@@ -298,7 +300,7 @@ class Store(StoreReader):
                 elif entry[1] != name and name is not None:
                     entry = known[author_id] = changed[author_id] = (entry[0], name)
                 key = entry[0]
-            yield (stream_id, position - 1, key, *m)
+            yield (stream_id, position - 1, key, *_take_stored(m))
         self._next_author = next_key
         self._offered = position - start
 
@@ -323,18 +325,16 @@ class Store(StoreReader):
             f"WHERE {differs}",
             [*stream, _now()],
         )
-        return self.connection.execute(
-            "SELECT stream_id FROM streams WHERE platform = ? AND video_id = ?",
-            (stream.platform, stream.video_id),
-        ).fetchone()[0]
+        sql = "SELECT stream_id FROM streams WHERE platform = ? AND video_id = ?"
+        return self.connection.execute(sql, stream[:2]).fetchone()[0]
 
     def _add_counts(self, stream_id: int, added: int, messages: Iterable[Message]) -> None:
         last_s = max((m.offset_s for m in messages if m.offset_s is not None), default=None)
         self.connection.execute(
-            "UPDATE streams SET updated_at = ?1, n_messages = n_messages + ?2, "
-            "last_offset_s = max(coalesce(last_offset_s, ?3), coalesce(?3, last_offset_s)) "
-            "WHERE stream_id = ?4",
-            (_now(), added, last_s, stream_id),
+            "UPDATE streams SET updated_at = :now, n_messages = n_messages + :added, "
+            "last_offset_s = max(coalesce(last_offset_s, :last_s), coalesce(:last_s, last_offset_s)) "
+            "WHERE stream_id = :stream_id",
+            {"now": _now(), "added": added, "last_s": last_s, "stream_id": stream_id},
         )
 
     def _count_again(self, stream_id: int) -> None:

@@ -52,7 +52,7 @@ HEAVY = {
     "nbconvert": {"pipeline"},
     "ray": {"scale"},
 }
-# Where a statement of SQL may stand. The readers of other programs' databases have their own.
+# Where SQL may stand; readers of other programs' databases have theirs. Python 3.12 warns of ?1.
 SQL = {
     "chatlib.store", "chatlib.queries", "chatlib.schema", "chatlib.collect.files.first_version",
 }  # fmt: skip
@@ -191,12 +191,12 @@ def test_commands_start_without_heavy_packages():
         assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_sql_stands_in_one_place():
+def test_sql_stands_in_one_place_and_numbers_no_parameter():
     found = []
-    for module in set(MODULES) - SQL:
+    for module in MODULES:
         for node in ast.walk(tree_of(module)):
             text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-            if _STATEMENT.match(text) and _SQL_WORDS.search(text):
+            if _STATEMENT.match(text) and _SQL_WORDS.search(text) and (module not in SQL or "?1" in text):
                 found.append(f"{module}:{node.lineno}: {text.strip()[:60]}")
     assert found == []
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatlib.text import disarm_cell, hide_mentions, is_emote, normalize_text, one_line, split_words
+from chatlib.text import disarm_cell, is_emote, normalize_text, one_line, split_words
 
 
 def test_words_are_lower_case_and_emotes_and_emoji_are_words():
@@ -14,10 +14,6 @@ def test_words_are_lower_case_and_emotes_and_emoji_are_words():
 
 def test_texts_that_differ_in_capitals_spaces_and_stretching_are_the_same():
     assert normalize_text("  NOOOOO   way") == normalize_text("\u200bnooo way \U000e0000") == "noo way"
-
-
-def test_what_follows_an_at_sign_of_either_width_is_hidden():
-    assert hide_mentions("＠全角 どうも @na·me! a@b") == "@… どうも @… a@…"
 
 
 @pytest.mark.parametrize(

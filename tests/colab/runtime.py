@@ -15,9 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def write_home(tree, *, more_requirements=""):
     """Make `tree` a git repository of what the notebooks need of the working tree."""
-    shutil.copytree(ROOT / "chatlib", tree / "chatlib", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("notebooks", "data/sample"):
-        shutil.copytree(ROOT / name, tree / name)
+    for name in ("chatlib", "notebooks", "data/sample"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     wanted = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     (tree / "requirements.txt").write_text(wanted + more_requirements, encoding="utf-8")
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", str(tree)]

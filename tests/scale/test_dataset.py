@@ -25,7 +25,7 @@ from tests.places import CHANNEL_2023, ROOT
 SAMPLE = ROOT / "data" / "sample"
 STREAM = Stream("twitch", "../1", title="=1+1", channel_name="a/b", started_at="2026-01-01", simulated=True)
 MESSAGES = [
-    Message("m0", "text_message", 2.5, "U1", "Ann", text="hi @Bob, it's me, Ann", badges='["Mod", "é"]'),
+    Message("m0", "text_message", 2.5, "U1", "Ann", text="hi ＠Bob, it's me, Ann", badges='["Mod", "é"]'),
     Message("m1", "text_message", None, None, None, text=""),
     Message("m2", "paid_message", -1.0, "U2", "Bob", amount_text="$5.00", amount="5.00", currency="USD"),
     Message("m2", "ticker_paid_message_item", -1.0, "U2", "Bob", amount_text="$5.00", amount="5.00"),
